@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# GNU make. `make` builds build/synward; `make help` lists the rest.
+
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+CLANG ?= clang
+BPFTOOL ?= bpftool
+BPF_CPU ?= v3
+B := build
+
+# bpftool, ip and tc live in sbin, which is not in every user's PATH
+export PATH := $(PATH):/usr/sbin:/sbin
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+CLANG_FORMAT ?= $(firstword $(shell command -v clang-format-14 clang-format) clang-format-14)
+
+WARN := -Wall -Wextra -Werror
+BPF_CFLAGS ?= -O2 -g
+CFLAGS ?= -O2 -g
+SW_CPPFLAGS := -D_GNU_SOURCE -DSW_VERSION='"$(VERSION)"' -Iinclude -Isrc -Ibpf -I$(B)
+SW_CFLAGS := -std=gnu11 $(WARN) -MMD -MP
+SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+LIBS := -lxdp -lbpf -lelf -lpcap -lz -lmd
+
+SRC := $(wildcard src/*.c)
+OBJ := $(SRC:src/%.c=$(B)/src/%.o)
+PIECES := $(filter-out $(B)/src/main.o,$(OBJ))
+# the same without main(), under the sanitizers, for the tests
+SAN_PIECES := $(PIECES:$(B)/src/%.o=$(B)/san/src/%.o)
+SAN_TESTLIB := $(patsubst tests/lib/%.c,$(B)/san/lib/%.o,$(filter-out $(wildcard tests/lib/tool_*.c),$(wildcard tests/lib/*.c)))
+TESTLIB := $(SAN_TESTLIB:$(B)/san/lib/%.o=$(B)/lib/%.o)
+
+UNITS := $(patsubst tests/unit/%.c,$(B)/tests/unit_%,$(wildcard tests/unit/*.c))
+PROGS := $(patsubst tests/prog/%.c,$(B)/tests/prog_%,$(wildcard tests/prog/*.c))
+BENCHES := $(patsubst tests/bench/%.c,$(B)/tests/bench_%,$(wildcard tests/bench/*.c))
+# programs that the namespace tests run, each one file: traffic makers and the like
+TOOLS := $(patsubst tests/lib/tool_%.c,$(B)/tests/tool_%,$(wildcard tests/lib/tool_*.c))
+
+C_FILES := $(wildcard include/*.h src/*.[ch] bpf/*.[ch] tests/*/*.[ch])
+SH_FILES := $(shell grep -rlE '^\#!.*\b(ba)?sh\b' .ci tests 2>/dev/null) docs/synward.bash-completion
+
+all: $(B)/synward
+
+help:
+	@echo 'all demo test tests bench format format-check shellcheck clean install uninstall setup'
+
+$(B)/.tools: Makefile
+	@for t in $(firstword $(CC)) $(firstword $(CLANG)) $(BPFTOOL); do command -v $$t >/dev/null || \
+	  { echo "synward: $$t is missing; 'sudo tests/setup' installs what the build needs" >&2; exit 1; }; done
+	@for h in bpf/libbpf.h xdp/libxdp.h pcap/pcap.h libelf.h zlib.h sha1.h; do \
+	  echo "#include <$$h>" | $(CC) -include sys/types.h -E -x c - >/dev/null 2>&1 || \
+	  { echo "synward: header $$h is missing; 'sudo tests/setup' installs what the build needs" >&2; exit 1; }; done
+	@mkdir -p $(B)/src $(B)/lib $(B)/san/src $(B)/san/lib $(B)/tests
+	@touch $@
+
+$(B)/synward.bpf.o: bpf/synward.bpf.c | $(B)/.tools
+	$(CLANG) $(BPF_CFLAGS) -target bpf -mcpu=$(BPF_CPU) $(WARN) -Iinclude -Ibpf \
+	  $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH)) -MMD -MP -MF $(B)/synward.bpf.d -MT $@ -c $< -o $@.dwarf
+	@$(BPFTOOL) gen object $@ $@.dwarf && rm -f $@.dwarf
+
+$(B)/synward.skel.h: $(B)/synward.bpf.o
+	$(BPFTOOL) gen skeleton $< name synward_bpf > $@.tmp && mv $@.tmp $@
+
+$(B)/src/%.o: src/%.c $(B)/synward.skel.h | $(B)/.tools
+	$(CC) $(SW_CPPFLAGS) $(CPPFLAGS) $(SW_CFLAGS) $(CFLAGS) -c $< -o $@
+
+$(B)/san/src/%.o: src/%.c $(B)/synward.skel.h | $(B)/.tools
+	$(CC) $(SW_CPPFLAGS) $(CPPFLAGS) $(SW_CFLAGS) $(SANITIZE) -c $< -o $@
+
+$(B)/lib/%.o: tests/lib/%.c $(B)/synward.skel.h | $(B)/.tools
+	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(CFLAGS) -c $< -o $@
+
+$(B)/san/lib/%.o: tests/lib/%.c $(B)/synward.skel.h | $(B)/.tools
+	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(SANITIZE) -c $< -o $@
+
+$(B)/synward: $(OBJ)
+	$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+$(B)/tests/unit_%: tests/unit/%.c $(SAN_PIECES) | $(B)/.tools
+	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(SANITIZE) $< $(SAN_PIECES) -o $@ -lcmocka $(LIBS)
+
+$(B)/tests/prog_%: tests/prog/%.c $(SAN_PIECES) $(SAN_TESTLIB) | $(B)/.tools
+	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(SANITIZE) $< $(SAN_TESTLIB) $(SAN_PIECES) -o $@ -lcmocka $(LIBS)
+
+$(B)/tests/bench_%: tests/bench/%.c $(PIECES) $(TESTLIB) | $(B)/.tools
+	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(CFLAGS) $< $(TESTLIB) $(PIECES) -o $@ -lcmocka $(LIBS) -lpthread
+
+$(B)/tests/tool_%: tests/lib/tool_%.c $(B)/synward.skel.h | $(B)/.tools
+	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(CFLAGS) $< -o $@ -lbpf -lpthread
+
+setup:
+	tests/setup
+
+tests: $(UNITS) $(PROGS) $(TOOLS)
+
+# setup comes first, also under -j: what it installs is what the build looks for
+test: setup
+	$(MAKE) all tests
+	@tests/run
+
+bench: setup
+	$(MAKE) all $(BENCHES) $(TOOLS)
+	@tests/bench/run
+
+demo: setup
+	$(MAKE) all $(TOOLS)
+	@tests/demo
+
+format:
+	$(CLANG_FORMAT) -i $(C_FILES)
+
+format-check:
+	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
+
+shellcheck:
+	shellcheck $(sort $(wildcard $(SH_FILES)))
+
+install: all
+	install -D -m 755 $(B)/synward $(DESTDIR)$(PREFIX)/sbin/synward
+	install -D -m 644 docs/synward.8 $(DESTDIR)$(PREFIX)/share/man/man8/synward.8
+	install -D -m 644 docs/synward.bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synward
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/synward $(DESTDIR)$(PREFIX)/share/man/man8/synward.8 \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synward
+
+clean:
+	rm -rf $(B)
+
+-include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/san/*/*.d)
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all help setup tests test bench demo format format-check shellcheck install uninstall clean

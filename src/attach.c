@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "attach.h"
+
+#include "exit.h"
+#include "synward.skel.h"
+#include "tc.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <net/if_arp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define INGRESS_NAME "sw_ingress"
+
+int sw_fail(struct sw_failure *f, int exit_code, int err, const char *fmt, ...)
+{
+    va_list ap;
+
+    f->exit_code = exit_code;
+    va_start(ap, fmt);
+    vsnprintf(f->line, sizeof(f->line), fmt, ap);
+    va_end(ap);
+    return err;
+}
+
+int sw_hooks_add(struct sw_hooks *hooks, const char *name, struct sw_failure *ret_failure)
+{
+    struct sw_hook_iface *iface = &hooks->ifaces[hooks->len];
+    struct ifreq req = {0};
+    int fd, type, flags, err;
+
+    if (hooks->len == SW_IFACES_MAX)
+        return sw_fail(ret_failure, SW_EXIT_USAGE, -E2BIG, "more than %d interfaces", SW_IFACES_MAX);
+    if (!*name || strlen(name) >= IF_NAMESIZE || !if_nametoindex(name))
+        return sw_fail(ret_failure, SW_EXIT_INTERFACE, -ENODEV, "there is no interface '%.64s'", name);
+    for (size_t i = 0; i < hooks->len; i++)
+        if (hooks->ifaces[i].id.ifindex == if_nametoindex(name))
+            return sw_fail(ret_failure, SW_EXIT_USAGE, -EEXIST, "interface '%s' is given twice", name);
+
+    fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return sw_fail(ret_failure, SW_EXIT_INTERNAL, -errno, "socket: %s", strerror(errno));
+    snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", name);
+    err = ioctl(fd, SIOCGIFHWADDR, &req) ? -errno : 0;
+    type = req.ifr_hwaddr.sa_family;
+    if (!err)
+        err = ioctl(fd, SIOCGIFFLAGS, &req) ? -errno : 0;
+    flags = req.ifr_flags;
+    close(fd);
+    if (err)
+        return sw_fail(ret_failure, SW_EXIT_INTERFACE, err, "interface '%s': %s", name, strerror(-err));
+    if (type != ARPHRD_ETHER && type != ARPHRD_LOOPBACK)
+        return sw_fail(ret_failure, SW_EXIT_INTERFACE, -EPROTOTYPE,
+                       "interface '%s' does not carry Ethernet frames (link type %d)", name, type);
+
+    memset(iface, 0, sizeof(*iface));
+    iface->id.ifindex = if_nametoindex(name);
+    snprintf(iface->id.name, sizeof(iface->id.name), "%s", name);
+    iface->loopback = flags & IFF_LOOPBACK;
+    iface->egress_link = -1;
+    hooks->len++;
+    return 0;
+}
+
+/* Our program in the dispatcher, or alone on the interface. */
+static int clean_xdp(struct sw_hook_iface *iface, bool *ret_found)
+{
+    struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(iface->id.ifindex);
+    struct xdp_program *prog = NULL, *next;
+    enum xdp_attach_mode mode;
+    int err = 0;
+
+    if (libxdp_get_error(mp) || !mp)
+        return 0;
+    mode = xdp_multiprog__attach_mode(mp);
+    if (xdp_multiprog__is_legacy(mp)) {
+        prog = xdp_multiprog__main_prog(mp);
+        if (prog && !strcmp(xdp_program__name(prog), INGRESS_NAME)) {
+            *ret_found = true;
+            err = xdp_multiprog__detach(mp);
+        }
+    } else {
+        for (prog = xdp_multiprog__next_prog(NULL, mp); prog && !err; prog = next) {
+            next = xdp_multiprog__next_prog(prog, mp);
+            if (strcmp(xdp_program__name(prog), INGRESS_NAME))
+                continue;
+            *ret_found = true;
+            err = xdp_program__detach(prog, iface->id.ifindex, mode, 0);
+        }
+    }
+    xdp_multiprog__close(mp);
+    return err;
+}
+
+int sw_hooks_clean(struct sw_hook_iface *iface, bool made_clsact, bool *ret_found)
+{
+    int err;
+
+    *ret_found = false;
+    err = clean_xdp(iface, ret_found);
+    if (err)
+        return err;
+    err = sw_clsact_detach(iface->id.ifindex, made_clsact);
+    if (!err)
+        *ret_found = true;
+    return err == -ENOENT ? 0 : err;
+}
+
+static bool is_taken(int err)
+{
+    return err == -EBUSY || err == -EEXIST;
+}
+
+static int attach_ingress(struct sw_hooks *hooks, struct sw_hook_iface *iface, enum sw_mode mode)
+{
+    int err = -EOPNOTSUPP;
+
+    iface->xdp_mode = mode == SW_MODE_GENERIC ? XDP_MODE_SKB : XDP_MODE_NATIVE;
+    err = xdp_program__attach(hooks->ingress, iface->id.ifindex, iface->xdp_mode, 0);
+    if (err && mode == SW_MODE_AUTO && !is_taken(err)) {
+        iface->native_error = err;
+        iface->xdp_mode = XDP_MODE_SKB;
+        err = xdp_program__attach(hooks->ingress, iface->id.ifindex, XDP_MODE_SKB, 0);
+    }
+    if (err)
+        return err;
+    iface->xdp_attached = true;
+    snprintf(iface->id.mode, sizeof(iface->id.mode), "%s", iface->xdp_mode == XDP_MODE_SKB ? "generic" : "native");
+    return 0;
+}
+
+/* Without the egress hook the host's own half is inferred, so a failure here is no reason to stop. */
+static void attach_egress(struct sw_hooks *hooks, struct sw_hook_iface *iface)
+{
+    int prog = bpf_program__fd(hooks->obj->progs.sw_egress);
+    int fd;
+
+    if (iface->loopback || hooks->ingress_only)
+        return;
+    fd = sw_tcx_attach(prog, iface->id.ifindex);
+    if (fd >= 0) {
+        iface->egress_link = fd;
+        iface->id.egress = SW_EGRESS_TCX;
+        return;
+    }
+    iface->egress_error = sw_clsact_attach(prog, iface->id.ifindex, &iface->id.made_clsact);
+    if (!iface->egress_error)
+        iface->id.egress = SW_EGRESS_CLSACT;
+}
+
+static bool behind_dispatcher(__u32 ifindex)
+{
+    struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(ifindex);
+    bool shared;
+
+    if (libxdp_get_error(mp) || !mp)
+        return false;
+    shared = !xdp_multiprog__is_legacy(mp);
+    xdp_multiprog__close(mp);
+    return shared;
+}
+
+/*
+ * libxdp loads a program as an extension where it can use its dispatcher, so it gets a copy of the object
+ * that is not loaded yet and shares all maps with the first.
+ */
+static int prepare_ingress(struct sw_hooks *hooks)
+{
+    DECLARE_LIBBPF_OPTS(xdp_program_opts, opts, .prog_name = INGRESS_NAME);
+    int err = sw_object_ingress_copy(hooks->obj, &hooks->ingress_copy);
+
+    if (err)
+        return err;
+    opts.obj = hooks->ingress_copy->obj;
+    hooks->ingress = xdp_program__create(&opts);
+    err = libxdp_get_error(hooks->ingress);
+    if (err)
+        hooks->ingress = NULL;
+    return err;
+}
+
+int sw_hooks_attach(struct sw_hooks *hooks, struct synward_bpf *obj, enum sw_mode mode,
+                    struct sw_failure *ret_failure)
+{
+    const __u32 with_ingress = 1;
+    int err;
+
+    hooks->obj = obj;
+    err = prepare_ingress(hooks);
+    if (err) {
+        sw_fail(ret_failure, SW_EXIT_INTERNAL, err, "libxdp cannot take the program: %s", strerror(-err));
+        goto fail;
+    }
+    for (size_t i = 0; i < hooks->len; i++) {
+        struct sw_hook_iface *iface = &hooks->ifaces[i];
+
+        if (bpf_map_update_elem(bpf_map__fd(obj->maps.watched), &iface->id.ifindex, &with_ingress, BPF_ANY)) {
+            err = sw_fail(ret_failure, SW_EXIT_INTERNAL, -errno, "map watched: %s", strerror(errno));
+            goto fail;
+        }
+        err = attach_ingress(hooks, iface, mode);
+        if (is_taken(err)) {
+            sw_fail(ret_failure, SW_EXIT_ATTACH, err,
+                    "'%s' already carries an XDP program that cannot be shared ('ip link show dev %s' tells which)",
+                    iface->id.name, iface->id.name);
+            goto fail;
+        }
+        if (err) {
+            sw_fail(ret_failure, SW_EXIT_ATTACH, err, "'%s' refuses %sXDP: %s", iface->id.name,
+                    mode == SW_MODE_NATIVE ? "native " : "", strerror(-err));
+            goto fail;
+        }
+        attach_egress(hooks, iface);
+        iface->id.shared = behind_dispatcher(iface->id.ifindex);
+    }
+    return 0;
+fail:
+    sw_hooks_detach(hooks);
+    return err;
+}
+
+static void detach_iface(struct sw_hooks *hooks, struct sw_hook_iface *iface)
+{
+    if (iface->egress_link >= 0)
+        close(iface->egress_link);
+    iface->egress_link = -1;
+    if (iface->id.egress == SW_EGRESS_CLSACT && !iface->gone)
+        sw_clsact_detach(iface->id.ifindex, iface->id.made_clsact);
+    iface->id.egress = SW_EGRESS_NONE;
+    if (!iface->xdp_attached)
+        return;
+    iface->xdp_attached = false;
+    if (!iface->gone)
+        xdp_program__detach(hooks->ingress, iface->id.ifindex, iface->xdp_mode, 0);
+    else if (iface->id.shared)
+        libxdp_clean_references(iface->id.ifindex);
+}
+
+void sw_hooks_detach(struct sw_hooks *hooks)
+{
+    for (size_t i = 0; i < hooks->len; i++)
+        detach_iface(hooks, &hooks->ifaces[i]);
+    if (hooks->ingress)
+        xdp_program__close(hooks->ingress);
+    hooks->ingress = NULL;
+    sw_object_free(hooks->ingress_copy);
+    hooks->ingress_copy = NULL;
+}
+
+__u32 sw_hooks_ingress_id(const struct sw_hooks *hooks)
+{
+    return hooks->ingress ? xdp_program__id(hooks->ingress) : 0;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Hooks: sw_ingress by libxdp (dispatcher where the kernel can, else alone), sw_egress by tcx, else clsact.
+ * Whatever is attached here is detached by sw_hooks_detach, also after a failure in the middle.
+ */
+#ifndef SW_ATTACH_H
+#define SW_ATTACH_H
+
+#include "instance.h"
+#include "object.h"
+
+#include <xdp/libxdp.h>
+
+enum sw_mode { SW_MODE_AUTO, SW_MODE_NATIVE, SW_MODE_GENERIC };
+
+/* What went wrong, for the command to say: an enum sw_exit and one line. */
+struct sw_failure {
+    int exit_code;
+    char line[256];
+};
+
+struct sw_hook_iface {
+    struct sw_instance_iface id;
+    bool loopback;           /* ingress only: it sees each packet twice otherwise */
+    bool gone;               /* deleted, or moved to another namespace */
+    bool xdp_attached;
+    enum xdp_attach_mode xdp_mode;
+    int egress_link;         /* tcx: fd, else -1 */
+    int native_error;        /* why generic: -errno, 0 when native or asked for */
+    int egress_error;        /* why no egress: -errno */
+};
+
+struct sw_hooks {
+    bool ingress_only;       /* no egress hook wanted */
+    struct synward_bpf *obj;
+    struct synward_bpf *ingress_copy;
+    struct xdp_program *ingress;
+    size_t len;
+    struct sw_hook_iface ifaces[SW_IFACES_MAX];
+};
+
+/* Resolves the name: exists, carries Ethernet frames, given once. Attaches nothing. */
+int sw_hooks_add(struct sw_hooks *hooks, const char *name, struct sw_failure *ret_failure);
+
+/* What a killed synward left on the interface: removed. made_clsact: it is known to have made the qdisc.
+ * ret_found says whether there was anything. */
+int sw_hooks_clean(struct sw_hook_iface *iface, bool made_clsact, bool *ret_found);
+
+/* Attaches to all interfaces; on failure everything is undone. */
+int sw_hooks_attach(struct sw_hooks *hooks, struct synward_bpf *obj, enum sw_mode mode,
+                    struct sw_failure *ret_failure);
+
+/* Detaches everything and frees. Safe on a zeroed or half-attached struct, and twice. */
+void sw_hooks_detach(struct sw_hooks *hooks);
+
+__u32 sw_hooks_ingress_id(const struct sw_hooks *hooks);
+
+__attribute__((format(printf, 4, 5))) int sw_fail(struct sw_failure *f, int exit_code, int err, const char *fmt, ...);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "clock.h"
+
+#include <time.h>
+
+#define SAMPLES 5
+#define MOVED_NS 1000000
+
+static __u64 read_clock(clockid_t id)
+{
+    struct timespec ts;
+
+    clock_gettime(id, &ts);
+    return ts.tv_sec * SW_SECOND + ts.tv_nsec;
+}
+
+__u64 sw_clock_now(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+/* The sample whose two monotonic readings are closest was disturbed least. */
+__s64 sw_clock_offset(void)
+{
+    __u64 best = ~0ull;
+    __s64 offset = 0;
+
+    for (int i = 0; i < SAMPLES; i++) {
+        __u64 before = read_clock(CLOCK_MONOTONIC);
+        __u64 wall = read_clock(CLOCK_REALTIME);
+        __u64 after = read_clock(CLOCK_MONOTONIC);
+
+        if (after - before < best) {
+            best = after - before;
+            offset = (__s64)(wall - before - best / 2);
+        }
+    }
+    return offset;
+}
+
+bool sw_clock_moved(__s64 *offset)
+{
+    __s64 now = sw_clock_offset();
+
+    if (now - *offset < MOVED_NS && *offset - now < MOVED_NS)
+        return false;
+    *offset = now;
+    return true;
+}

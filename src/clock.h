@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Event times are CLOCK_MONOTONIC; lines show wall time. */
+#ifndef SW_CLOCK_H
+#define SW_CLOCK_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+
+#define SW_SECOND 1000000000ull
+
+__u64 sw_clock_now(void);    /* CLOCK_MONOTONIC, ns */
+__s64 sw_clock_offset(void); /* wall time - CLOCK_MONOTONIC, ns; the best of a few samples */
+
+/* Measures again; true, and *offset is new, if it moved by over a millisecond (a stepped or slewed clock). */
+bool sw_clock_moved(__s64 *offset);
+
+#endif

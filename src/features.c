@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Kernel features, by trying. The attach tests run in a child with a network namespace of its own. */
+#include "probe.h"
+#include "tc.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <xdp/libxdp.h>
+
+#ifndef BPF_F_XDP_HAS_FRAGS
+#define BPF_F_XDP_HAS_FRAGS (1u << 5)
+#endif
+#define HELPER_FOR_EACH_MAP_ELEM 164
+#define HELPER_KTIME_GET_COARSE_NS 160
+#define HELPER_LOOP 181
+
+/* return 2: XDP_PASS; any tc or syscall program may say so too */
+static int load(enum bpf_prog_type type, __u32 flags)
+{
+    const struct bpf_insn insns[] = {
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 2},
+        {.code = BPF_JMP | BPF_EXIT},
+    };
+    LIBBPF_OPTS(bpf_prog_load_opts, opts, .prog_flags = flags,
+                .expected_attach_type = type == BPF_PROG_TYPE_XDP ? BPF_XDP : 0);
+    int fd = bpf_prog_load(type, "sw_probe", "GPL", insns, 2, &opts);
+
+    return fd < 0 ? -errno : fd;
+}
+
+static void note(struct sw_features *f, enum sw_feature feature, int result)
+{
+    f->have[feature] = result >= 0;
+    f->error[feature] = result < 0 ? result : 0;
+}
+
+static void note_fd(struct sw_features *f, enum sw_feature feature, int fd)
+{
+    note(f, feature, fd);
+    if (fd >= 0)
+        close(fd);
+}
+
+static void note_helper(struct sw_features *f, enum sw_feature feature, enum bpf_prog_type type, int helper)
+{
+    int has = libbpf_probe_bpf_helper(type, helper, NULL);
+
+    note(f, feature, has > 0 ? 0 : has < 0 ? has : -EOPNOTSUPP);
+}
+
+static int add_attr(struct nlmsghdr *nh, int type, const void *data, int len)
+{
+    struct rtattr *attr = (void *)((char *)nh + NLMSG_ALIGN(nh->nlmsg_len));
+    int at = NLMSG_ALIGN(nh->nlmsg_len);
+
+    attr->rta_type = type;
+    attr->rta_len = RTA_LENGTH(len);
+    if (len)
+        memcpy(RTA_DATA(attr), data, len);
+    nh->nlmsg_len = at + RTA_ALIGN(attr->rta_len);
+    return at;
+}
+
+static void end_attr(struct nlmsghdr *nh, int at)
+{
+    ((struct rtattr *)((char *)nh + at))->rta_len = nh->nlmsg_len - at;
+}
+
+/* A pair of veth in the present (private) namespace; ifindex of one end, or -errno. */
+static int make_veth(void)
+{
+    struct {
+        struct nlmsghdr nh;
+        struct ifinfomsg info;
+        char room[256];
+    } req = {.nh = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)),
+                    .nlmsg_type = RTM_NEWLINK,
+                    .nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK}};
+    struct {
+        struct nlmsghdr nh;
+        struct nlmsgerr err;
+        char room[512];
+    } answer;
+    int fd, link_info, data, err;
+
+    add_attr(&req.nh, IFLA_IFNAME, "swprobe0", 9);
+    link_info = add_attr(&req.nh, IFLA_LINKINFO, NULL, 0);
+    add_attr(&req.nh, IFLA_INFO_KIND, "veth", 4);
+    data = add_attr(&req.nh, IFLA_INFO_DATA, NULL, 0);
+    end_attr(&req.nh, data);
+    end_attr(&req.nh, link_info);
+    fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    if (fd < 0)
+        return -errno;
+    err = send(fd, &req, req.nh.nlmsg_len, 0) < 0 || recv(fd, &answer, sizeof(answer), 0) < 0 ? -errno : answer.err.error;
+    close(fd);
+    return err ? err : (int)if_nametoindex("swprobe0");
+}
+
+static int try_xdp(int ifindex, __u32 mode)
+{
+    int err, fd = load(BPF_PROG_TYPE_XDP, 0);
+
+    if (fd < 0)
+        return fd;
+    err = bpf_xdp_attach(ifindex, fd, mode, NULL);
+    if (!err)
+        bpf_xdp_detach(ifindex, mode, NULL);
+    close(fd);
+    return err;
+}
+
+static int try_clsact(int ifindex)
+{
+    int err, fd = load(BPF_PROG_TYPE_SCHED_CLS, 0);
+    bool made;
+
+    if (fd < 0)
+        return fd;
+    err = sw_clsact_attach(fd, ifindex, &made);
+    close(fd);
+    return err;
+}
+
+static int try_tcx(int ifindex)
+{
+    int link, fd = load(BPF_PROG_TYPE_SCHED_CLS, 0);
+
+    if (fd < 0)
+        return fd;
+    link = sw_tcx_attach(fd, ifindex);
+    close(fd);
+    if (link >= 0)
+        close(link);
+    return link;
+}
+
+/* The namespace and all in it go with the child. */
+static void try_hooks(struct sw_features *f)
+{
+    const int loopback = 1;
+    int veth;
+
+    if (unshare(CLONE_NEWNET)) {
+        for (int i = SW_FEATURE_xdp_generic; i <= SW_FEATURE_clsact; i++)
+            note(f, i, -errno);
+        return;
+    }
+    veth = make_veth();
+    note(f, SW_FEATURE_xdp_generic, try_xdp(loopback, XDP_FLAGS_SKB_MODE));
+    note(f, SW_FEATURE_xdp_native, veth < 0 ? veth : try_xdp(veth, XDP_FLAGS_DRV_MODE));
+    note(f, SW_FEATURE_tcx, try_tcx(loopback));
+    note(f, SW_FEATURE_clsact, try_clsact(loopback));
+}
+
+/* libxdp's dispatcher needs to replace a function of a running program: one empty program on another. */
+static int try_dispatcher(void)
+{
+    DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .find_filename = "xdp-dispatcher.o", .prog_name = "xdp_pass");
+    struct xdp_program *prog = xdp_program__create(&opts);
+    struct xdp_multiprog *mp;
+    int err = libxdp_get_error(prog);
+
+    if (err)
+        return err;
+    err = xdp_program__attach(prog, 1, XDP_MODE_SKB, 0);
+    if (!err) {
+        mp = xdp_multiprog__get_from_ifindex(1);
+        err = libxdp_get_error(mp);
+        if (!err) {
+            err = xdp_multiprog__is_legacy(mp) ? -EOPNOTSUPP : 0;
+            xdp_multiprog__detach(mp);
+            xdp_multiprog__close(mp);
+        }
+    }
+    xdp_program__close(prog);
+    return err;
+}
+
+void sw_probe_kernel(struct sw_features *ret_features)
+{
+    struct sw_features *f;
+    int status;
+    pid_t child;
+
+    memset(ret_features, 0, sizeof(*ret_features));
+    f = mmap(NULL, sizeof(*f), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (f == MAP_FAILED)
+        return;
+    note_fd(f, SW_FEATURE_ring_buffer, bpf_map_create(BPF_MAP_TYPE_RINGBUF, NULL, 0, 0, sysconf(_SC_PAGESIZE), NULL));
+    note_fd(f, SW_FEATURE_xdp, load(BPF_PROG_TYPE_XDP, 0));
+    note_fd(f, SW_FEATURE_xdp_frags, load(BPF_PROG_TYPE_XDP, BPF_F_XDP_HAS_FRAGS));
+    note_fd(f, SW_FEATURE_syscall_programs, load(BPF_PROG_TYPE_SYSCALL, BPF_F_SLEEPABLE));
+    note_helper(f, SW_FEATURE_map_iteration, BPF_PROG_TYPE_XDP, HELPER_FOR_EACH_MAP_ELEM);
+    note_helper(f, SW_FEATURE_coarse_clock, BPF_PROG_TYPE_XDP, HELPER_KTIME_GET_COARSE_NS);
+    note_helper(f, SW_FEATURE_bpf_loop, BPF_PROG_TYPE_XDP, HELPER_LOOP);
+    child = fork();
+    if (!child) {
+        try_hooks(f);
+        note(f, SW_FEATURE_dispatcher, try_dispatcher());
+        _exit(0);
+    }
+    if (child > 0)
+        waitpid(child, &status, 0);
+    *ret_features = *f;
+    munmap(f, sizeof(*f));
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* synward flows: the table of running instances, read from their maps. */
+#include "clock.h"
+#include "cmd.h"
+#include "exit.h"
+#include "instance.h"
+#include "json.h"
+#include "log.h"
+#include "names.h"
+#include "options.h"
+#include "privilege.h"
+#include "zeek.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BATCH 512
+
+struct flows {
+    bool json;
+    bool all;       /* those that are over and linger, too */
+    int pid;        /* 0: every instance */
+    __u16 seed;
+    int instances;
+    __u64 now;
+    __s64 clock_offset;
+    struct sw_lines lines; /* for times and escapes */
+    const struct sw_instance *inst;
+};
+
+static const struct argp_option options[] = {
+    {"json", 'j', 0, 0, "a JSON object a line instead of a table", 0},
+    {"all", 'a', 0, 0, "connections that are over and wait for late segments, too", 0},
+    {"pid", 'p', "PID", 0, "only of the synward with this process id", 0},
+    {"seed", 's', "N", 0, "Community ID seed (0)", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct flows *f = state->input;
+
+    switch (key) {
+    case 'j': f->json = true; break;
+    case 'a': f->all = true; break;
+    case 'p': f->pid = sw_arg_number("--pid", arg, 1, 1u << 30); break;
+    case 's': f->seed = sw_arg_number("--seed", arg, 0, 65535); break;
+    case ARGP_KEY_ARG: sw_usage_die("unexpected argument '%s'", arg);
+    default: return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+static const struct argp argp = {.options = options, .parser = parse, .doc = "Shows the connections that running synwards follow."};
+
+static const char *iface_name(const struct sw_instance *inst, __u32 ifindex)
+{
+    for (size_t i = 0; i < inst->len; i++)
+        if (inst->ifaces[i].ifindex == ifindex)
+            return inst->ifaces[i].name;
+    return "?";
+}
+
+struct ends {
+    char ip[2][SW_IP_LEN + 1]; /* SW_ORIG, SW_RESP */
+    unsigned int port[2];
+    bool v6;
+};
+
+static void read_ends(const struct sw_key *key, const struct sw_flow *flow, struct ends *ret)
+{
+    int a = flow->orig_is_b ? SW_RESP : SW_ORIG, b = !a;
+
+    *sw_put_ip(ret->ip[a], key->a_ip) = 0;
+    *sw_put_ip(ret->ip[b], key->b_ip) = 0;
+    ret->port[a] = ntohs(key->a_port);
+    ret->port[b] = ntohs(key->b_port);
+    ret->v6 = strchr(ret->ip[a], ':');
+}
+
+static void print_json(struct flows *f, const struct sw_key *key, const struct sw_flow *flow)
+{
+    const struct sw_end *orig = &flow->end[SW_ORIG], *resp = &flow->end[SW_RESP];
+    char uid[SW_UID_LEN + 1], cid[SW_CID_LEN + 1], start[64], iface[IF_NAMESIZE * 6 + 1];
+    struct ends ends;
+
+    read_ends(key, flow, &ends);
+    *sw_put_uid(uid, key, flow->start_ns) = 0;
+    *sw_put_community_id(cid, key, f->seed) = 0;
+    *sw_put_time(&f->lines, start, flow->start_ns + f->clock_offset) = 0;
+    *sw_json_escape(iface, iface_name(f->inst, flow->ifindex)) = 0;
+    printf("{\"uid\":\"%s\",\"community_id\":\"%s\",\"iface\":\"%s\",\"orig_ip\":\"%s\",\"orig_port\":%u,"
+           "\"resp_ip\":\"%s\",\"resp_port\":%u,\"orig_state\":\"%s\",\"resp_state\":\"%s\",\"conn_state\":\"%s\","
+           "\"history\":\"%.*s\",\"established\":%s,\"over\":%s,\"start\":\"%s\",\"age_ns\":%llu,\"idle_ns\":%llu,"
+           "\"orig_pkts\":%llu,\"resp_pkts\":%llu,\"orig_ip_bytes\":%llu,\"resp_ip_bytes\":%llu,"
+           "\"orig_bytes\":%llu,\"resp_bytes\":%llu,\"pid\":%d}\n",
+           uid, cid, iface, ends.ip[SW_ORIG], ends.port[SW_ORIG], ends.ip[SW_RESP], ends.port[SW_RESP],
+           sw_name_state(orig->state)->text, sw_name_state(resp->state)->text,
+           sw_name_conn_state(sw_zeek_conn_state(flow))->text, flow->hist_len, flow->hist,
+           flow->flags & SW_F_ESTABLISHED ? "true" : "false", flow->flags & SW_F_OVER ? "true" : "false", start,
+           f->now > flow->start_ns ? f->now - flow->start_ns : 0, f->now > flow->last_ns ? f->now - flow->last_ns : 0,
+           orig->pkts, resp->pkts, orig->ip_bytes, resp->ip_bytes, orig->payload, resp->payload, f->inst->pid);
+}
+
+/* At most four columns and a unit: 812, 9.5k, 73M. */
+static const char *short_number(__u64 n, char buf[16])
+{
+    const char *units = " kMGTPE";
+    double value = n;
+
+    if (n < 1000) {
+        snprintf(buf, 16, "%llu", n);
+        return buf;
+    }
+    for (; value >= 999.5; value /= 1000)
+        units++;
+    snprintf(buf, 16, value < 9.95 ? "%.1f%c" : "%.0f%c", value, *units);
+    return buf;
+}
+
+static const char *short_age(__u64 ns, char buf[16])
+{
+    __u64 s = ns / SW_SECOND;
+
+    if (s < 60)
+        snprintf(buf, 16, "%.1fs", ns / 1e9);
+    else if (s < 3600)
+        snprintf(buf, 16, "%llum%02llus", s / 60, s % 60);
+    else if (s < 100 * 3600)
+        snprintf(buf, 16, "%lluh%02llum", s / 3600, s / 60 % 60);
+    else
+        snprintf(buf, 16, "%llud", s / 86400);
+    return buf;
+}
+
+static void print_row(struct flows *f, const struct sw_key *key, const struct sw_flow *flow)
+{
+    const struct sw_end *orig = &flow->end[SW_ORIG], *resp = &flow->end[SW_RESP];
+    char from[64], to[64], states[48], age[16], n[4][16], pkts[40], bytes[40];
+    struct ends ends;
+
+    read_ends(key, flow, &ends);
+    snprintf(from, sizeof(from), ends.v6 ? "[%s]:%u" : "%s:%u", ends.ip[SW_ORIG], ends.port[SW_ORIG]);
+    snprintf(to, sizeof(to), ends.v6 ? "[%s]:%u" : "%s:%u", ends.ip[SW_RESP], ends.port[SW_RESP]);
+    snprintf(states, sizeof(states), "%s/%s", sw_name_state(orig->state)->text, sw_name_state(resp->state)->text);
+    snprintf(pkts, sizeof(pkts), "%s/%s", short_number(orig->pkts, n[0]), short_number(resp->pkts, n[1]));
+    snprintf(bytes, sizeof(bytes), "%s/%s", short_number(orig->ip_bytes, n[2]), short_number(resp->ip_bytes, n[3]));
+    printf("%-24s %-24s %-25s %8s %12s %12s  %-8s %.*s\n", from, to, states,
+           short_age(f->now > flow->start_ns ? f->now - flow->start_ns : 0, age), pkts, bytes,
+           iface_name(f->inst, flow->ifindex), flow->hist_len, flow->hist);
+}
+
+/* The map changes under the walk: a connection that begins or ends meanwhile may be missed. */
+static int print_map(struct flows *f, __u32 id)
+{
+    __u32 in, out, count, room = BATCH;
+    struct sw_flow *values = NULL;
+    struct sw_key *keys = NULL;
+    bool first = true;
+    int err = 0, fd;
+
+    fd = bpf_map_get_fd_by_id(id);
+    if (fd < 0)
+        return -errno;
+    do {
+        void *grown;
+
+        if ((grown = realloc(keys, room * sizeof(*keys))))
+            keys = grown;
+        if (grown && (grown = realloc(values, room * sizeof(*values))))
+            values = grown;
+        if (!grown) {
+            err = -ENOMEM;
+            break;
+        }
+        count = room;
+        err = bpf_map_lookup_batch(fd, first ? NULL : &in, &out, keys, values, &count, NULL) ? -errno : 0;
+        if (err == -ENOSPC && room < 1u << 20) { /* a bucket holds more than that */
+            room *= 2;
+            err = 0;
+            continue;
+        }
+        if (err && err != -ENOENT)
+            break;
+        for (__u32 i = 0; i < count; i++) {
+            if (values[i].flags & SW_F_OVER && !f->all)
+                continue;
+            (f->json ? print_json : print_row)(f, &keys[i], &values[i]);
+        }
+        in = out;
+        first = false;
+    } while (!err);
+    free(keys);
+    free(values);
+    close(fd);
+    return err == -ENOENT ? 0 : err;
+}
+
+static int show(const struct sw_instance *inst, bool alive, void *ctx)
+{
+    struct flows *f = ctx;
+    int err;
+
+    if (!alive || (f->pid && inst->pid != f->pid))
+        return 0;
+    if (inst->contract != SW_CONTRACT_VERSION) {
+        sw_warn("the synward with pid %d is of another version: not shown", inst->pid);
+        return 0;
+    }
+    f->instances++;
+    f->inst = inst;
+    err = print_map(f, inst->map_flows);
+    return err ? err : print_map(f, inst->map_embryos);
+}
+
+int cmd_flows(int argc, char **argv)
+{
+    const struct sw_report_opts none = {.host = ""};
+    struct flows *f = calloc(1, sizeof(*f));
+    int err, code = SW_EXIT_OK;
+
+    if (!f)
+        return SW_EXIT_MEMORY;
+    sw_parse(&argp, "flows", argc, argv, f);
+    if (!sw_can_inspect()) {
+        sw_err("flows needs root, or CAP_SYS_ADMIN");
+        free(f);
+        return SW_EXIT_PRIVILEGE;
+    }
+    f->now = sw_clock_now();
+    f->clock_offset = sw_clock_offset();
+    err = sw_lines_init(&f->lines, &none);
+    if (!err && !f->json)
+        printf("%-24s %-24s %-25s %8s %12s %12s  %-8s %s\n", "ORIGINATOR", "RESPONDER", "STATES", "AGE", "PACKETS",
+               "BYTES", "IFACE", "HISTORY");
+    if (!err)
+        err = sw_instance_walk(true, show, f);
+    if (err) {
+        sw_err("flows: %s", strerror(-err));
+        code = SW_EXIT_INTERNAL;
+    } else if (!f->instances) {
+        sw_err(f->pid ? "no synward with pid %d is running" : "no synward is running", f->pid);
+        code = SW_EXIT_NOT_RUNNING;
+    } else if (fflush(stdout) && errno != EPIPE) {
+        sw_err("standard output: %s", strerror(errno));
+        code = SW_EXIT_OUTPUT;
+    }
+    sw_lines_fini(&f->lines);
+    free(f);
+    return code;
+}

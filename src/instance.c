@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "instance.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DIR_PATH "/run/synward"
+
+const char *sw_egress_name(enum sw_egress_kind kind)
+{
+    switch (kind) {
+    case SW_EGRESS_TCX: return "tcx";
+    case SW_EGRESS_CLSACT: return "clsact";
+    default: return "none";
+    }
+}
+
+static int make_dir(void)
+{
+    if (mkdir(DIR_PATH, 0755) && errno != EEXIST)
+        return -errno;
+    return 0;
+}
+
+int sw_instance_begin(void)
+{
+    int fd, err = make_dir();
+
+    if (err)
+        return err;
+    fd = open(DIR_PATH "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    if (flock(fd, LOCK_EX)) {
+        err = -errno;
+        close(fd);
+        return err;
+    }
+    return fd;
+}
+
+void sw_instance_end(int lock_fd)
+{
+    if (lock_fd >= 0)
+        close(lock_fd);
+}
+
+__u64 sw_instance_netns(void)
+{
+    struct stat st;
+
+    return stat("/proc/self/ns/net", &st) ? 0 : st.st_ino;
+}
+
+/* The scalar fields, one table for writer and reader. */
+#define FIELDS(X)                                                                                                      \
+    X(netns)                                                                                                           \
+    X(started)                                                                                                         \
+    X(map_flows)                                                                                                       \
+    X(map_embryos)                                                                                                     \
+    X(map_counters)                                                                                                    \
+    X(map_bss)                                                                                                         \
+    X(prog_ingress)                                                                                                    \
+    X(prog_egress)                                                                                                     \
+    X(prog_sweep)                                                                                                      \
+    X(sweep_offset)                                                                                                    \
+    X(contract)
+
+int sw_instance_write(struct sw_instance *inst)
+{
+    char path[64], tmp[72];
+    int fd, err = make_dir();
+    FILE *f;
+
+    if (err)
+        return err;
+    snprintf(path, sizeof(path), DIR_PATH "/%d.instance", inst->pid);
+    snprintf(tmp, sizeof(tmp), "%s.tmp", path);
+    fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return -errno;
+    f = fdopen(dup(fd), "w");
+    if (!f) {
+        err = -errno;
+        goto fail;
+    }
+#define WRITE_FIELD(name) fprintf(f, #name "=%llu\n", (unsigned long long)inst->name);
+    FIELDS(WRITE_FIELD)
+    for (size_t i = 0; i < inst->len; i++) {
+        const struct sw_instance_iface *iface = &inst->ifaces[i];
+
+        fprintf(f, "iface=%u %s %d %d %d %s\n", iface->ifindex, iface->mode, iface->shared, iface->egress,
+                iface->made_clsact, iface->name);
+    }
+    err = ferror(f) ? -EIO : 0;
+    if (fclose(f) && !err)
+        err = -errno;
+    if (!err && (flock(fd, LOCK_EX | LOCK_NB) || rename(tmp, path)))
+        err = -errno;
+    if (err)
+        goto fail;
+    if (inst->fd >= 0)
+        close(inst->fd);
+    inst->fd = fd;
+    return 0;
+fail:
+    unlink(tmp);
+    close(fd);
+    return err;
+}
+
+void sw_instance_remove(struct sw_instance *inst)
+{
+    char path[64];
+
+    if (inst->fd < 0)
+        return;
+    snprintf(path, sizeof(path), DIR_PATH "/%d.instance", inst->pid);
+    unlink(path);
+    close(inst->fd);
+    inst->fd = -1;
+}
+
+static void read_line(struct sw_instance *inst, char *line)
+{
+    char *value = strchr(line, '=');
+    struct sw_instance_iface *iface;
+    int shared, egress, made, used = 0;
+
+    line[strcspn(line, "\n")] = 0;
+    if (!value)
+        return;
+    *value++ = 0;
+#define READ_FIELD(name)                                                                                               \
+    if (!strcmp(line, #name))                                                                                          \
+        inst->name = strtoull(value, NULL, 10);
+    FIELDS(READ_FIELD)
+    if (strcmp(line, "iface") || inst->len == SW_IFACES_MAX)
+        return;
+    iface = &inst->ifaces[inst->len];
+    if (sscanf(value, "%u %11s %d %d %d %n", &iface->ifindex, iface->mode, &shared, &egress, &made, &used) != 5 ||
+        !used)
+        return;
+    iface->shared = shared;
+    iface->egress = egress;
+    iface->made_clsact = made;
+    snprintf(iface->name, sizeof(iface->name), "%s", value + used);
+    inst->len++;
+}
+
+/* The lock is asked on a descriptor of its own: a free lock means that the writer is gone. */
+static int read_instance(int dir, const char *name, struct sw_instance *inst, bool *ret_alive)
+{
+    char line[256];
+    FILE *f;
+    int fd;
+
+    memset(inst, 0, sizeof(*inst));
+    inst->fd = -1;
+    inst->pid = atoi(name);
+    fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    *ret_alive = flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
+    f = fdopen(fd, "r");
+    if (!f) {
+        close(fd);
+        return -ENOMEM;
+    }
+    while (fgets(line, sizeof(line), f))
+        read_line(inst, line);
+    fclose(f);
+    return 0;
+}
+
+int sw_instance_walk(bool remove_dead, sw_instance_fn fn, void *ctx)
+{
+    struct dirent *entry;
+    int result = 0;
+    DIR *dir;
+
+    dir = opendir(DIR_PATH);
+    if (!dir)
+        return errno == ENOENT ? 0 : -errno;
+    while (!result && (entry = readdir(dir))) {
+        const char *dot = strchr(entry->d_name, '.');
+        struct sw_instance inst;
+        bool alive = false;
+
+        if (!dot || strcmp(dot, ".instance") || read_instance(dirfd(dir), entry->d_name, &inst, &alive))
+            continue;
+        result = fn(&inst, alive, ctx);
+        if (!result && !alive && remove_dead)
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    closedir(dir);
+    return result;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Running instances: one file each, /run/synward/PID.instance, written atomically and kept locked (flock)
+ * while its process lives, so that a reader tells the living from the dead whatever became of the pid.
+ */
+#ifndef SW_INSTANCE_H
+#define SW_INSTANCE_H
+
+#include "synward.h"
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define SW_IFACES_MAX 64
+
+enum sw_egress_kind { SW_EGRESS_NONE, SW_EGRESS_TCX, SW_EGRESS_CLSACT };
+
+struct sw_instance_iface {
+    __u32 ifindex;
+    char name[IF_NAMESIZE];
+    char mode[12];           /* native or generic */
+    bool shared;             /* behind libxdp's dispatcher */
+    enum sw_egress_kind egress;
+    bool made_clsact;        /* the qdisc was not there before */
+};
+
+struct sw_instance {
+    pid_t pid;
+    __u64 netns;             /* inode of its network namespace */
+    __s64 started;           /* seconds since 1970 */
+    __u32 map_flows, map_embryos, map_counters, map_bss; /* ids */
+    __u32 prog_ingress, prog_egress, prog_sweep;
+    __u32 sweep_offset;      /* of struct sw_sweep in map_bss */
+    __u32 contract;          /* SW_CONTRACT_VERSION */
+    size_t len;
+    struct sw_instance_iface ifaces[SW_IFACES_MAX];
+    int fd;                  /* of the writer: holds the lock */
+};
+
+/* Serialises starts: only one synward at a time looks who is there and attaches. fd or -errno. */
+int sw_instance_begin(void);
+void sw_instance_end(int lock_fd);
+
+__u64 sw_instance_netns(void); /* inode of our own, 0: unknown */
+
+/* Writes or replaces our file. inst->fd must be -1 the first time. 0 or -errno. */
+int sw_instance_write(struct sw_instance *inst);
+void sw_instance_remove(struct sw_instance *inst);
+
+/* Calls fn for every instance file: alive says whether its process lives. remove_dead unlinks dead ones
+ * after fn saw them. fn's first non-zero result ends the walk and is returned; -errno on failure. */
+typedef int (*sw_instance_fn)(const struct sw_instance *inst, bool alive, void *ctx);
+int sw_instance_walk(bool remove_dead, sw_instance_fn fn, void *ctx);
+
+const char *sw_egress_name(enum sw_egress_kind kind);
+
+#endif

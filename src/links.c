@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "links.h"
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int sw_links_open(void)
+{
+    const struct sockaddr_nl addr = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+    int fd, err;
+
+    fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+    if (fd < 0)
+        return -errno;
+    if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr))) {
+        err = -errno;
+        close(fd);
+        return err;
+    }
+    return fd;
+}
+
+static const char *name_of(struct nlmsghdr *nh)
+{
+    struct rtattr *attr = IFLA_RTA(NLMSG_DATA(nh));
+    int len = IFLA_PAYLOAD(nh);
+
+    for (; RTA_OK(attr, len); attr = RTA_NEXT(attr, len))
+        if (attr->rta_type == IFLA_IFNAME)
+            return RTA_DATA(attr);
+    return NULL;
+}
+
+int sw_links_read(int fd, sw_links_fn fn, void *ctx)
+{
+    char buf[32768];
+
+    for (;;) {
+        ssize_t got = recv(fd, buf, sizeof(buf), 0);
+        struct nlmsghdr *nh = (void *)buf;
+
+        if (got < 0)
+            return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+        if (!got)
+            return 0;
+        for (; NLMSG_OK(nh, got); nh = NLMSG_NEXT(nh, got)) {
+            struct ifinfomsg *info = NLMSG_DATA(nh);
+
+            /* a bridge port that leaves its bridge sends DELLINK too, in its own family */
+            if (nh->nlmsg_len < NLMSG_LENGTH(sizeof(*info)) || info->ifi_family != AF_UNSPEC)
+                continue;
+            if (nh->nlmsg_type == RTM_DELLINK)
+                fn(info->ifi_index, true, NULL, false, ctx);
+            else if (nh->nlmsg_type == RTM_NEWLINK)
+                fn(info->ifi_index, false, name_of(nh), info->ifi_flags & IFF_UP, ctx);
+        }
+    }
+}

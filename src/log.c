@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "log.h"
+
+#include <bpf/libbpf.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <xdp/libxdp.h>
+
+int sw_log_verbose;
+
+/* One write a line, so that lines of several processes on one terminal do not mix. */
+static void say(const char *prefix, const char *fmt, va_list ap)
+{
+    char line[1024];
+    int used = snprintf(line, sizeof(line), "synward: %s", prefix);
+
+    vsnprintf(line + used, sizeof(line) - used, fmt, ap);
+    fprintf(stderr, "%s\n", line);
+}
+
+void sw_err(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    say("", fmt, ap);
+    va_end(ap);
+}
+
+void sw_warn(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    say("warning: ", fmt, ap);
+    va_end(ap);
+}
+
+void sw_info(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    say("", fmt, ap);
+    va_end(ap);
+}
+
+static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+    if (!sw_log_verbose || (level == LIBBPF_DEBUG && sw_log_verbose < 2))
+        return 0;
+    return vfprintf(stderr, fmt, ap);
+}
+
+static int print_libxdp(enum libxdp_print_level level, const char *fmt, va_list ap)
+{
+    if (!sw_log_verbose || (level == LIBXDP_DEBUG && sw_log_verbose < 2))
+        return 0;
+    return vfprintf(stderr, fmt, ap);
+}
+
+void sw_log_init(int verbose)
+{
+    sw_log_verbose = verbose;
+    libbpf_set_print(print_libbpf);
+    libxdp_set_print(print_libxdp);
+}

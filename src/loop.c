@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "loop.h"
+
+#include "account.h"
+#include "clock.h"
+#include "exit.h"
+#include "links.h"
+#include "log.h"
+#include "synward.skel.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define BATCH 4096              /* records taken from `events` in one go; a quarter of it from `events_open` */
+#define PENDING_HIGH (8u << 20) /* bytes of lines that wait for the reader: over it no ring is read */
+#define PENDING_LOW (4u << 20)  /* over it `events_open` is not read: real connections first */
+#define NAP_MS 50               /* the rings wake us for a batch; fewer records wait so long at most */
+#define STUCK_NS (30 * SW_SECOND)
+
+struct batch {
+    struct sw_event *events;
+    size_t len, max;
+};
+
+struct loop {
+    struct sw_loop *in;
+    struct sw_account account;
+    struct ring_buffer *ring[2]; /* events, events_open */
+    struct batch batch[2];
+    int epoll;
+    int links;
+    bool ring_watched[2];
+    __u32 stdout_events;
+    bool stdout_watched;
+    bool stop;
+    bool more;        /* a batch was full: do not sleep */
+    int exit_code;
+    struct sw_failure *failure;
+    __u64 next_tick, next_stats, deadline;
+};
+
+static void fail(struct loop *l, int exit_code, int err, const char *what)
+{
+    if (!l->exit_code) /* the first failure is the cause */
+        sw_fail(l->failure, exit_code, err, "%s: %s", what, strerror(-err));
+    l->exit_code = l->exit_code ? l->exit_code : exit_code;
+    l->stop = true;
+}
+
+/* A negative result ends the batch; this record counts as read all the same. */
+static int take_record(void *ctx, void *data, size_t size)
+{
+    struct batch *b = ctx;
+
+    if (size >= sizeof(struct sw_event))
+        memcpy(&b->events[b->len++], data, sizeof(struct sw_event));
+    return b->len == b->max ? -ECANCELED : 0;
+}
+
+static void tell(struct loop *l, const struct sw_event *ev)
+{
+    int err = sw_report_event(l->in->report, ev);
+
+    if (err && err != -EINVAL)
+        l->account.dropped[ev->kind]++;
+    else if (err)
+        fail(l, SW_EXIT_INTERNAL, err, "a record is not of this version");
+}
+
+static bool take_batch(struct loop *l, int which, size_t pending_max)
+{
+    struct batch *b = &l->batch[which];
+
+    b->len = 0;
+    if (sw_report_pending(l->in->report) < pending_max)
+        ring_buffer__consume(l->ring[which]);
+    return b->len == b->max;
+}
+
+/*
+ * `events` is read first and both are told in the order of time: what `events_open` then holds is at least as
+ * young, so the opening of a connection comes before the rest of its story.
+ */
+static void drain(struct loop *l)
+{
+    const struct sw_event *a, *b, *a_end, *b_end;
+
+    l->more = take_batch(l, 0, PENDING_HIGH);
+    l->more |= take_batch(l, 1, PENDING_LOW);
+    a = l->batch[0].events, a_end = a + l->batch[0].len;
+    b = l->batch[1].events, b_end = b + l->batch[1].len;
+    while (a < a_end || b < b_end)
+        tell(l, b == b_end || (a < a_end && a->ts < b->ts) ? a++ : b++);
+}
+
+/* 0: all lines are out. */
+static int flush_lines(struct loop *l)
+{
+    int err = sw_report_flush(l->in->report);
+
+    if (err == -EPIPE) /* the reader has seen enough */
+        l->stop = true;
+    else if (err && err != -EAGAIN)
+        fail(l, SW_EXIT_OUTPUT, err, "standard output");
+    return err;
+}
+
+/* Descriptors that cannot be polled (files) are always writable; no events asks for errors only. */
+static void watch_stdout(struct loop *l, __u32 events)
+{
+    struct epoll_event ev = {.events = events, .data.fd = STDOUT_FILENO};
+
+    if (l->stdout_watched && events != l->stdout_events)
+        epoll_ctl(l->epoll, EPOLL_CTL_MOD, STDOUT_FILENO, &ev);
+    l->stdout_events = events;
+}
+
+static void watch_ring(struct loop *l, int which, bool on)
+{
+    int fd = ring_buffer__epoll_fd(l->ring[which]);
+    struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
+
+    if (l->ring_watched[which] == on)
+        return;
+    epoll_ctl(l->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fd, &ev);
+    l->ring_watched[which] = on;
+}
+
+static void on_link(__u32 ifindex, bool gone, const char *name, bool up, void *ctx)
+{
+    struct loop *l = ctx;
+    struct sw_hooks *hooks = l->in->hooks;
+    bool any = false;
+
+    for (size_t i = 0; i < hooks->len; i++) {
+        struct sw_hook_iface *iface = &hooks->ifaces[i];
+        struct sw_instance_iface *shown = &l->in->inst->ifaces[i];
+
+        if (iface->id.ifindex == ifindex && !iface->gone && gone) {
+            iface->gone = true;
+            sw_warn("interface '%s' is gone", iface->id.name);
+            snprintf(shown->mode, sizeof(shown->mode), "gone");
+            sw_instance_write(l->in->inst);
+        } else if (iface->id.ifindex == ifindex && !iface->gone && name && strcmp(name, iface->id.name)) {
+            sw_info("interface '%s' is now called '%s'", iface->id.name, name);
+            snprintf(iface->id.name, sizeof(iface->id.name), "%s", name);
+            snprintf(shown->name, sizeof(shown->name), "%s", name);
+            sw_report_set_iface(l->in->report, ifindex, name);
+            sw_instance_write(l->in->inst);
+        } else if (iface->id.ifindex == ifindex && !gone && sw_log_verbose) {
+            sw_info("interface '%s' is %s", iface->id.name, up ? "up" : "down");
+        }
+        any |= !iface->gone;
+    }
+    if (!any && !l->stop) {
+        sw_fail(l->failure, SW_EXIT_INTERFACE, -ENODEV, "no interface is left to follow");
+        l->exit_code = SW_EXIT_INTERFACE;
+        l->stop = true;
+    }
+}
+
+/* Messages were dropped: ask for each interface by its index. */
+static void check_links(struct loop *l)
+{
+    char name[IF_NAMESIZE];
+
+    for (size_t i = 0; i < l->in->hooks->len; i++) {
+        __u32 ifindex = l->in->hooks->ifaces[i].id.ifindex;
+        bool there = if_indextoname(ifindex, name);
+
+        on_link(ifindex, !there, there ? name : NULL, true, l);
+    }
+}
+
+static void tick(struct loop *l, __u64 now)
+{
+    int err = sw_account_update(&l->account, 0, false);
+
+    if (err)
+        return fail(l, SW_EXIT_INTERNAL, err, "sweep");
+    l->next_tick = l->account.sweep.held_back ? now + SW_SECOND / 10 : now + SW_SECOND;
+    if (sw_clock_moved(&l->in->clock_offset))
+        sw_report_set_clock(l->in->report, l->in->clock_offset);
+    if (sw_report_pending(l->in->report) > PENDING_HIGH)
+        return; /* a slow reader gets its loss line when it reads again */
+    sw_account_loss(&l->account, l->in->report, now);
+    if (l->in->opts->interval_ns && now >= l->next_stats) {
+        sw_account_stats(&l->account, l->in->report, now, false);
+        l->next_stats = now + l->in->opts->interval_ns;
+    }
+}
+
+static void handle(struct loop *l, const struct epoll_event *ev)
+{
+    struct signalfd_siginfo info;
+
+    if (ev->data.fd == l->in->signal_fd) {
+        if (read(l->in->signal_fd, &info, sizeof(info)) == sizeof(info))
+            l->stop = true;
+    } else if (ev->data.fd == l->links) {
+        if (sw_links_read(l->links, on_link, l))
+            check_links(l);
+    } else if (ev->data.fd == STDOUT_FILENO && ev->events & (EPOLLERR | EPOLLHUP)) {
+        l->stop = true;
+    }
+}
+
+static void wait_and_handle(struct loop *l, int timeout_ms)
+{
+    struct epoll_event evs[8];
+    int n = epoll_wait(l->epoll, evs, 8, timeout_ms);
+
+    for (int i = 0; i < n; i++)
+        handle(l, &evs[i]);
+}
+
+static int nap(const struct loop *l, __u64 now)
+{
+    __u64 ns = NAP_MS * 1000000ull;
+
+    if (l->more)
+        return 0;
+    if (l->deadline && l->deadline < now + ns)
+        ns = l->deadline > now ? l->deadline - now : 0;
+    return (ns + 999999) / 1000000;
+}
+
+static void follow(struct loop *l)
+{
+    while (!l->stop) {
+        size_t pending;
+        __u64 now;
+
+        drain(l);
+        watch_stdout(l, flush_lines(l) == -EAGAIN ? EPOLLOUT : 0);
+        pending = sw_report_pending(l->in->report);
+        watch_ring(l, 0, pending < PENDING_HIGH);
+        watch_ring(l, 1, pending < PENDING_LOW);
+        now = sw_clock_now();
+        if (now >= l->next_tick)
+            tick(l, now);
+        if (l->deadline && now >= l->deadline)
+            l->stop = true;
+        if (!l->stop)
+            wait_and_handle(l, nap(l, now));
+    }
+}
+
+/* Waits for a reader that is slow; gives up on a second signal or when nothing moves for a long time. */
+static bool write_out(struct loop *l)
+{
+    __u64 moved = sw_clock_now();
+    size_t pending = sw_report_pending(l->in->report);
+
+    l->stop = false;
+    while (!l->stop && flush_lines(l) == -EAGAIN) {
+        __u64 now = sw_clock_now();
+
+        if (sw_report_pending(l->in->report) != pending)
+            moved = now;
+        else if (now - moved > STUCK_NS)
+            l->stop = true;
+        pending = sw_report_pending(l->in->report);
+        watch_stdout(l, EPOLLOUT);
+        if (!l->stop)
+            wait_and_handle(l, 1000);
+    }
+    return !l->stop;
+}
+
+/* Everything is detached: end what is over, read the rings dry, close the books. */
+static void finish(struct loop *l)
+{
+    __u64 flush = l->in->flush ? 2 : 1;
+    int err;
+
+    do {
+        err = sw_account_update(&l->account, flush, true);
+        do {
+            if (!write_out(l))
+                goto gave_up;
+            drain(l);
+        } while (l->batch[0].len || l->batch[1].len);
+    } while (!err && l->account.sweep.held_back);
+    if (!err)
+        err = sw_account_update(&l->account, 0, true);
+    if (err)
+        fail(l, SW_EXIT_INTERNAL, err, "last sweep");
+    sw_account_loss(&l->account, l->in->report, sw_clock_now());
+    sw_account_stats(&l->account, l->in->report, sw_clock_now(), true);
+    if (write_out(l))
+        return;
+gave_up:
+    if (!l->exit_code && sw_report_pending(l->in->report) && flush_lines(l) == -EAGAIN)
+        fail(l, SW_EXIT_OUTPUT, -EAGAIN, "the reader of standard output does not read, lines were thrown away");
+}
+
+static int add_fd(struct loop *l, int fd, __u32 events)
+{
+    struct epoll_event ev = {.events = events, .data.fd = fd};
+
+    return epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
+}
+
+static int open_loop(struct loop *l)
+{
+    struct bpf_map *maps[2] = {l->in->obj->maps.events, l->in->obj->maps.events_open};
+    int err;
+
+    for (int i = 0; i < 2; i++) {
+        struct batch *b = &l->batch[i];
+
+        b->max = i ? BATCH / 4 : BATCH;
+        b->events = calloc(b->max, sizeof(*b->events));
+        if (!b->events)
+            return -ENOMEM;
+        l->ring[i] = ring_buffer__new(bpf_map__fd(maps[i]), take_record, b, NULL);
+        if (!l->ring[i])
+            return -errno;
+    }
+    l->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (l->epoll < 0)
+        return -errno;
+    l->links = sw_links_open();
+    if (l->links < 0)
+        return l->links;
+    l->stdout_watched = !add_fd(l, STDOUT_FILENO, 0);
+    err = add_fd(l, l->in->signal_fd, EPOLLIN);
+    return err ? err : add_fd(l, l->links, EPOLLIN);
+}
+
+static void close_loop(struct loop *l)
+{
+    for (int i = 0; i < 2; i++) {
+        ring_buffer__free(l->ring[i]);
+        free(l->batch[i].events);
+    }
+    if (l->epoll >= 0)
+        close(l->epoll);
+    if (l->links >= 0)
+        close(l->links);
+}
+
+int sw_loop_run(struct sw_loop *loop, struct sw_failure *ret_failure)
+{
+    __u64 now = sw_clock_now();
+    struct loop l = {
+        .in = loop,
+        .account = {.obj = loop->obj,
+                    .event_mask = loop->opts->object.cfg.event_mask,
+                    .max_flows = loop->opts->object.max_flows,
+                    .max_embryos = loop->opts->object.max_embryos},
+        .epoll = -1,
+        .links = -1,
+        .failure = ret_failure,
+        .next_tick = now + SW_SECOND,
+        .next_stats = now + loop->opts->interval_ns,
+        .deadline = loop->duration_ns ? now + loop->duration_ns : 0,
+    };
+    int err = open_loop(&l);
+
+    if (err) {
+        fail(&l, SW_EXIT_INTERNAL, err, "event loop");
+        sw_hooks_detach(loop->hooks);
+    } else {
+        check_links(&l); /* what happened between attaching and listening */
+        follow(&l);
+        sw_hooks_detach(loop->hooks);
+        if (l.exit_code == SW_EXIT_OK || l.exit_code == SW_EXIT_INTERFACE)
+            finish(&l);
+    }
+    close_loop(&l);
+    return l.exit_code;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "cmd.h"
+#include "exit.h"
+#include "log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *what;
+} commands[] = {
+    {"run", cmd_run, "follow interfaces and print events until SIGINT or SIGTERM"},
+    {"replay", cmd_replay, "the same program over a capture file"},
+    {"flows", cmd_flows, "the live table of a running synward"},
+    {"status", cmd_status, "what runs where, counters, events lost"},
+    {"probe", cmd_probe, "what this kernel and network card can do"},
+};
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static int help(void)
+{
+    printf("Usage: synward COMMAND [OPTION...]\n"
+           "Follows every TCP connection on an interface, from its first SYN to its last ACK.\n\n");
+    for (size_t i = 0; i < COMMANDS; i++)
+        printf("  %-8s %s\n", commands[i].name, commands[i].what);
+    printf("\n'synward COMMAND --help' tells a command's options.\n\n"
+           "Exit codes: 0 done, 1 internal failure, 2 wrong use, 3 no privilege, 4 no such interface,\n"
+           "5 kernel lacks something, 6 hook taken or refused, 7 already running, 8 bad input,\n"
+           "9 output cannot be written, 10 no memory, 11 not running.\n");
+    return fflush(stdout) ? SW_EXIT_OUTPUT : SW_EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+
+    sw_log_init(0);
+    if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
+        printf("synward %s\n", SW_VERSION);
+        return fflush(stdout) ? SW_EXIT_OUTPUT : SW_EXIT_OK;
+    }
+    if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "-?") || !strcmp(name, "help"))
+        return help();
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (!strcmp(name, commands[i].name))
+            return commands[i].run(argc - 1, argv + 1);
+    if (*name)
+        sw_err("there is no command '%s' (try 'synward --help')", name);
+    else
+        sw_err("no command given (try 'synward --help')");
+    return SW_EXIT_USAGE;
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "object.h"
+
+#include "exit.h"
+#include "synward.skel.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#define SECOND 1000000000ull
+
+/* Well-known TCP services: who owns one of these is taken for the server. --likely-server-ports replaces them. */
+static const __u16 default_server_ports[] = {
+    21,  22,  23,  25,  53,  80,   81,   88,   109,  110,  111,  135,  139,  143,  389,  443,  445,  465,  502,
+    587, 631, 636, 853, 989, 990,  993,  995,  1080, 1433, 1521, 2049, 3128, 3268, 3306, 3389, 5060, 5061, 5222,
+    5223, 5269, 5432, 5671, 5672, 6379, 6443, 6666, 6667, 6668, 6669, 8000, 8080, 8443, 8883, 8888, 9200, 11211, 20000, 27017,
+};
+
+void sw_object_defaults(struct sw_object_opts *opts)
+{
+    memset(opts, 0, sizeof(*opts));
+    opts->cfg = (struct sw_config){
+        .linger = 5 * SECOND,             /* Zeek, tcp_close_delay and tcp_reset_delay */
+        .t_syn_sent = 120 * SECOND,       /* Linux nf_conntrack; over the 64 s that Linux waits for its last SYN */
+        .t_syn_received = 60 * SECOND,    /* Linux nf_conntrack */
+        .t_established = 7440 * SECOND,   /* RFC 5382 REQ-5: not less than 2 h 4 min */
+        .t_fin_wait = 240 * SECOND,       /* RFC 5382 REQ-5: closing, not less than 4 min */
+        .t_close_wait = 240 * SECOND,     /* the same */
+        .t_last_ack = 240 * SECOND,       /* the same; RFC 9293: 2 MSL = 4 min */
+        .t_midstream = 300 * SECOND,      /* Zeek, tcp_inactivity_timeout; Linux nf_conntrack, unacknowledged */
+        .update_interval = 0,
+        .event_mask = (1u << SW_EV_MAX) - 1,
+        .likely_server_ports = 1,
+    };
+    opts->max_flows = 1u << 17;
+    opts->max_embryos = 1u << 16;
+    opts->ring_bytes = 64u << 20;
+    opts->ring_open_bytes = 16u << 20;
+}
+
+/* Kernels before 5.11 charge maps to RLIMIT_MEMLOCK; on later ones this does nothing. */
+static void raise_memlock(void)
+{
+    const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+
+    setrlimit(RLIMIT_MEMLOCK, &unlimited);
+}
+
+static int fill_server_ports(struct synward_bpf *obj, const struct sw_object_opts *opts)
+{
+    const __u16 *ports = opts->server_ports ? opts->server_ports : default_server_ports;
+    size_t len = opts->server_ports ? opts->server_ports_len : sizeof(default_server_ports) / sizeof(ports[0]);
+    static __u64 bitmap[1024];
+
+    if (!opts->cfg.likely_server_ports)
+        return 0;
+    memset(bitmap, 0, sizeof(bitmap));
+    for (size_t i = 0; i < len; i++)
+        bitmap[ports[i] / 64] |= 1ull << (ports[i] % 64);
+    for (__u32 word = 0; word < 1024; word++)
+        if (bitmap[word] && bpf_map_update_elem(bpf_map__fd(obj->maps.server_ports), &word, &bitmap[word], BPF_ANY))
+            return -errno;
+    return 0;
+}
+
+static int configure(struct synward_bpf *obj, const struct sw_object_opts *opts)
+{
+    const struct {
+        struct bpf_map *map;
+        __u32 entries;
+    } sizes[] = {
+        {obj->maps.flows, opts->max_flows},
+        {obj->maps.embryos, opts->max_embryos},
+        {obj->maps.events, opts->ring_bytes},
+        {obj->maps.events_open, opts->ring_open_bytes},
+    };
+    int err;
+
+    obj->rodata->cfg = opts->cfg;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        err = bpf_map__set_max_entries(sizes[i].map, sizes[i].entries);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+static const char *why(int err)
+{
+    switch (-err) {
+    case EPERM:
+    case EACCES: return "the kernel refuses BPF programs to this user, or its verifier refused ours (-v shows its log)";
+    case ENOMEM: return "no memory for maps of that size";
+    case E2BIG: return "a map of that size is more than the kernel allows";
+    case EINVAL: return "the kernel does not know a program or map type that synward needs (-v shows which)";
+    default: return "the kernel refused the programs (-v shows its log)";
+    }
+}
+
+int sw_object_load(const struct sw_object_opts *opts, struct synward_bpf **ret_obj, const char **ret_why)
+{
+    struct synward_bpf *obj;
+    int err;
+
+    *ret_obj = NULL;
+    raise_memlock();
+    obj = synward_bpf__open();
+    if (!obj) {
+        err = -errno;
+        goto fail;
+    }
+    err = configure(obj, opts);
+    if (!err)
+        err = synward_bpf__load(obj);
+    if (!err)
+        err = fill_server_ports(obj, opts);
+    if (!err) {
+        *ret_obj = obj;
+        return 0;
+    }
+fail:
+    if (ret_why)
+        *ret_why = why(err);
+    sw_object_free(obj);
+    return err;
+}
+
+/* A hash element costs its key and value and about 64 bytes of links, hash and bucket. */
+unsigned long long sw_object_bytes(const struct sw_object_opts *opts)
+{
+    const unsigned long long element = sizeof(struct sw_key) + sizeof(struct sw_flow) + 64;
+
+    return (opts->max_flows + (unsigned long long)opts->max_embryos) * element + opts->ring_bytes +
+           opts->ring_open_bytes;
+}
+
+int sw_object_exit_code(int err)
+{
+    switch (-err) {
+    case EPERM: return SW_EXIT_PRIVILEGE;
+    case ENOMEM:
+    case E2BIG: return SW_EXIT_MEMORY;
+    default: return SW_EXIT_KERNEL;
+    }
+}
+
+int sw_object_ingress_copy(struct synward_bpf *obj, struct synward_bpf **ret_copy)
+{
+    struct bpf_map *from, *to;
+    struct bpf_program *prog;
+    struct synward_bpf *copy;
+    int err = 0;
+
+    *ret_copy = NULL;
+    copy = synward_bpf__open();
+    if (!copy)
+        return -errno;
+    from = bpf_object__next_map(obj->obj, NULL);
+    to = bpf_object__next_map(copy->obj, NULL);
+    for (; from && to && !err; from = bpf_object__next_map(obj->obj, from), to = bpf_object__next_map(copy->obj, to))
+        err = bpf_map__reuse_fd(to, bpf_map__fd(from));
+    bpf_object__for_each_program (prog, copy->obj)
+        bpf_program__set_autoload(prog, prog == copy->progs.sw_ingress);
+    if (err)
+        sw_object_free(copy);
+    else
+        *ret_copy = copy;
+    return err;
+}
+
+void sw_object_free(struct synward_bpf *obj)
+{
+    synward_bpf__destroy(obj);
+}
+
+int sw_object_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep)
+{
+    LIBBPF_OPTS(bpf_test_run_opts, run);
+    int err;
+
+    obj->bss->sweep = (struct sw_sweep){.now = now, .flush = flush};
+    err = bpf_prog_test_run_opts(bpf_program__fd(obj->progs.sw_sweep), &run);
+    if (err)
+        return err;
+    *ret_sweep = obj->bss->sweep;
+    return 0;
+}
+
+int sw_object_counters(struct synward_bpf *obj, __u64 ret_counters[SW_C_MAX])
+{
+    int cpus = libbpf_num_possible_cpus(), err = 0;
+    __u64 *values;
+
+    if (cpus < 0)
+        return cpus;
+    values = calloc(cpus, sizeof(*values));
+    if (!values)
+        return -ENOMEM;
+    for (__u32 i = 0; i < SW_C_MAX && !err; i++) {
+        if (bpf_map_lookup_elem(bpf_map__fd(obj->maps.counters), &i, values)) {
+            err = -errno;
+            break;
+        }
+        ret_counters[i] = 0;
+        for (int cpu = 0; cpu < cpus; cpu++)
+            ret_counters[i] += values[cpu];
+    }
+    free(values);
+    return err;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The BPF object: open, configure, load. `run` attaches it, `replay` feeds it through
+ * BPF_PROG_TEST_RUN. Programs: sw_ingress (xdp.frags), sw_egress (tc), sw_sweep (syscall).
+ * Maps: flows, embryos, locks, counters, events, events_open, watched, server_ports.
+ */
+#ifndef SW_OBJECT_H
+#define SW_OBJECT_H
+
+#include "synward.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct synward_bpf; /* the skeleton, build/synward.skel.h */
+
+struct sw_object_opts {
+    struct sw_config cfg;
+    __u32 max_flows;         /* entries */
+    __u32 max_embryos;
+    __u32 ring_bytes;        /* of `events`, a power of two and a multiple of the page */
+    __u32 ring_open_bytes;   /* of `events_open` */
+    const __u16 *server_ports; /* likely server ports for midstream flips; NULL: default list */
+    size_t server_ports_len;
+};
+
+/* Sane defaults, with the timeouts' sources in docs/design. */
+void sw_object_defaults(struct sw_object_opts *opts);
+
+/* Opens, configures and loads. 0 or -errno; libbpf's log goes where sw_log_init sent it. On failure
+ * *ret_obj is NULL. ret_why (may be NULL) gets a static string for the user's line. */
+int sw_object_load(const struct sw_object_opts *opts, struct synward_bpf **ret_obj, const char **ret_why);
+void sw_object_free(struct synward_bpf *obj);
+
+/* A second, not yet loaded object with sw_ingress alone, on the first one's maps: libxdp loads it in the way
+ * that the interface needs. Free it before obj. */
+int sw_object_ingress_copy(struct synward_bpf *obj, struct synward_bpf **ret_copy);
+
+/* About what the maps of these sizes take in the kernel. */
+unsigned long long sw_object_bytes(const struct sw_object_opts *opts);
+
+/* The enum sw_exit for an error of sw_object_load. */
+int sw_object_exit_code(int err);
+
+/* Runs sw_sweep once. now 0: kernel clock. Returns 0 or -errno; results in *ret_sweep. */
+int sw_object_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep);
+/* Sums the per-CPU counters. */
+int sw_object_counters(struct synward_bpf *obj, __u64 ret_counters[SW_C_MAX]);
+
+#endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* synward probe: what is here, what would be used, what is lost by it. */
+#include "probe.h"
+
+#include "cmd.h"
+#include "exit.h"
+#include "json.h"
+#include "log.h"
+#include "options.h"
+#include "privilege.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+static const struct {
+    const char *name, *use, *loss;
+} texts[] = {
+#define TEXT_ITEM(name, use, loss) {#name, use, loss},
+    SW_FEATURES(TEXT_ITEM)};
+
+struct probe {
+    bool json;
+    int verbose;
+    const char *iface;
+    struct utsname uts;
+    struct sw_features features;
+    struct sw_nic nic;
+    int syncookies, timestamps;
+};
+
+static const struct argp_option options[] = {
+    {"json", 'j', 0, 0, "one JSON object", 0},
+    {"verbose", 'v', 0, 0, "show libbpf's and libxdp's log", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct probe *p = state->input;
+
+    switch (key) {
+    case 'j': p->json = true; break;
+    case 'v': p->verbose++; break;
+    case ARGP_KEY_ARG:
+        if (p->iface)
+            sw_usage_die("more than one interface: '%s'", arg);
+        p->iface = arg;
+        break;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+static const struct argp argp = {
+    .options = options, .parser = parse, .args_doc = "[IFACE]", .doc = "Tells what this kernel and network card can do, found by trying."};
+
+static bool can_run(const struct probe *p)
+{
+    for (int i = 0; i < SW_FEATURE_MAX; i++)
+        if (!texts[i].loss && !p->features.have[i])
+            return false;
+    return p->features.have[SW_FEATURE_xdp_native] || p->features.have[SW_FEATURE_xdp_generic];
+}
+
+static const char *would_ingress(const struct probe *p)
+{
+    if (p->iface && (p->nic.loopback || !p->nic.native_xdp || !p->features.have[SW_FEATURE_xdp_native]))
+        return "xdp_generic";
+    if (p->iface && p->nic.native_xdp < 0)
+        return "xdp_native, else xdp_generic";
+    return p->features.have[SW_FEATURE_xdp_native] ? "xdp_native" : "xdp_generic";
+}
+
+static const char *would_egress(const struct probe *p)
+{
+    if (p->iface && p->nic.loopback)
+        return "none";
+    return p->features.have[SW_FEATURE_tcx] ? "tcx" : p->features.have[SW_FEATURE_clsact] ? "clsact" : "none";
+}
+
+/* Settings that change what XDP and tc see; each is one sentence. */
+static int nic_notes(const struct probe *p, const char *notes[8])
+{
+    const struct sw_nic *nic = &p->nic;
+    int n = 0;
+
+    if (!nic->ethernet)
+        notes[n++] = "it does not carry Ethernet frames: synward refuses it";
+    if (nic->loopback)
+        notes[n++] = "loopback: every packet is seen once, on ingress";
+    if (nic->xdp_prog && !p->features.have[SW_FEATURE_dispatcher])
+        notes[n++] = "it carries an XDP program already and cannot be shared: synward refuses it";
+    if (nic->lro == 1)
+        notes[n++] = "LRO merges segments before XDP: packet counts and IP bytes are of the merged ones (drivers mostly "
+                     "switch it off for native XDP)";
+    if (nic->gro == 1 && !nic->native_xdp)
+        notes[n++] = "GRO may merge segments before generic XDP: packet counts are of the merged ones";
+    if (nic->rxvlan == 1 && !nic->loopback)
+        notes[n++] = "the card takes VLAN tags off before native XDP: untagged connections are told (ethtool -K IF rxvlan off)";
+    if (nic->mtu > 3506 && !p->features.have[SW_FEATURE_xdp_frags])
+        notes[n++] = "the MTU is too large for native XDP without frags: generic is used";
+    if (!nic->up)
+        notes[n++] = "it is down";
+    return n;
+}
+
+static const char *on_off(int value)
+{
+    return value < 0 ? "unknown" : value ? "on" : "off";
+}
+
+static void print_text(const struct probe *p)
+{
+    const char *notes[8];
+
+    printf("kernel %s %s %s\n", p->uts.sysname, p->uts.release, p->uts.machine);
+    for (int i = 0; i < SW_FEATURE_MAX; i++) {
+        printf("  %-17s %-4s %s", texts[i].name, p->features.have[i] ? "yes" : "no", texts[i].use);
+        if (!p->features.have[i])
+            printf(" (%s): %s", strerror(-p->features.error[i]), texts[i].loss ? texts[i].loss : "synward cannot run");
+        printf("\n");
+    }
+    printf("  tcp_syncookies %d, tcp_timestamps %d\n", p->syncookies, p->timestamps);
+    if (p->iface) {
+        printf("interface %s: driver %s, mtu %d, %s, queues %d rx %d tx\n", p->nic.name,
+               *p->nic.driver ? p->nic.driver : "unknown", p->nic.mtu, p->nic.up ? "up" : "down", p->nic.rx_queues,
+               p->nic.tx_queues);
+        printf("  gro %s, lro %s, gso %s, tso %s, rxvlan %s, native XDP %s", on_off(p->nic.gro), on_off(p->nic.lro),
+               on_off(p->nic.gso), on_off(p->nic.tso), on_off(p->nic.rxvlan),
+               p->nic.native_xdp < 0 ? "unknown until attached" : p->nic.native_xdp ? "yes" : "no");
+        if (p->nic.xdp_prog)
+            printf(", XDP program %u on it", p->nic.xdp_prog);
+        printf("\n");
+        for (int i = 0, n = nic_notes(p, notes); i < n; i++)
+            printf("  note: %s\n", notes[i]);
+    }
+    if (can_run(p))
+        printf("synward would use: ingress %s%s, egress %s\n", would_ingress(p),
+               p->features.have[SW_FEATURE_dispatcher] ? " (shared)" : "", would_egress(p));
+    else
+        printf("synward cannot run here\n");
+}
+
+static void print_nic_json(const struct probe *p)
+{
+    char name[IF_NAMESIZE * 6 + 1], driver[32 * 6 + 1];
+    const char *notes[8];
+    const struct {
+        const char *name;
+        int value;
+    } flags[] = {{"gro", p->nic.gro}, {"lro", p->nic.lro},       {"gso", p->nic.gso},
+                 {"tso", p->nic.tso}, {"rxvlan", p->nic.rxvlan}, {"native_xdp", p->nic.native_xdp}};
+
+    *sw_json_escape(name, p->nic.name) = 0;
+    *sw_json_escape(driver, p->nic.driver) = 0;
+    printf(",\"iface\":{\"name\":\"%s\",\"ifindex\":%u,\"driver\":\"%s\",\"mtu\":%d,\"up\":%s,\"rx_queues\":%d,"
+           "\"tx_queues\":%d,\"xdp_prog\":%u",
+           name, p->nic.ifindex, driver, p->nic.mtu, p->nic.up ? "true" : "false", p->nic.rx_queues, p->nic.tx_queues,
+           p->nic.xdp_prog);
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+        printf(",\"%s\":%s", flags[i].name, flags[i].value < 0 ? "null" : flags[i].value ? "true" : "false");
+    printf(",\"notes\":[");
+    for (int i = 0, n = nic_notes(p, notes); i < n; i++)
+        printf("%s\"%s\"", i ? "," : "", notes[i]);
+    printf("]}");
+}
+
+static void print_json(const struct probe *p)
+{
+    printf("{\"kernel\":\"%s\",\"machine\":\"%s\",\"features\":{", p->uts.release, p->uts.machine);
+    for (int i = 0; i < SW_FEATURE_MAX; i++)
+        printf("%s\"%s\":%s", i ? "," : "", texts[i].name, p->features.have[i] ? "true" : "false");
+    printf("},\"lost\":{");
+    for (int i = 0, n = 0; i < SW_FEATURE_MAX; i++)
+        if (!p->features.have[i])
+            printf("%s\"%s\":\"%s\"", n++ ? "," : "", texts[i].name, texts[i].loss ? texts[i].loss : "synward cannot run");
+    printf("},\"tcp_syncookies\":%d,\"tcp_timestamps\":%d", p->syncookies, p->timestamps);
+    if (p->iface)
+        print_nic_json(p);
+    printf(",\"can_run\":%s,\"ingress\":\"%s\",\"egress\":\"%s\"}\n", can_run(p) ? "true" : "false", would_ingress(p),
+           would_egress(p));
+}
+
+int cmd_probe(int argc, char **argv)
+{
+    struct probe p = {0};
+    int err;
+
+    sw_parse(&argp, "probe", argc, argv, &p);
+    sw_log_init(p.verbose);
+    err = p.iface ? sw_probe_nic(p.iface, &p.nic) : 0;
+    if (err == -ENODEV) {
+        sw_err("there is no interface '%.64s'", p.iface);
+        return SW_EXIT_INTERFACE;
+    }
+    if (err) {
+        sw_err("interface '%s': %s", p.iface, strerror(-err));
+        return SW_EXIT_INTERNAL;
+    }
+    if (!sw_can_attach()) {
+        sw_err("probe needs root, or CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_BPF and CAP_PERFMON: it tries programs");
+        return SW_EXIT_PRIVILEGE;
+    }
+    uname(&p.uts);
+    sw_probe_kernel(&p.features);
+    p.syncookies = sw_probe_sysctl("/proc/sys/net/ipv4/tcp_syncookies");
+    p.timestamps = sw_probe_sysctl("/proc/sys/net/ipv4/tcp_timestamps");
+    (p.json ? print_json : print_text)(&p);
+    if (fflush(stdout) && errno != EPIPE) {
+        sw_err("standard output: %s", strerror(errno));
+        return SW_EXIT_OUTPUT;
+    }
+    return SW_EXIT_OK;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What this kernel can do, found by trying: small programs are loaded and attached in a network namespace of
+ * their own, so that nothing real is touched. What an interface is set to comes from ethtool and sysfs.
+ */
+#ifndef SW_PROBE_H
+#define SW_PROBE_H
+
+#include <linux/types.h>
+#include <net/if.h>
+#include <stdbool.h>
+
+/* X(name, what it is for, what is lost without it; NULL: synward cannot do without it) */
+#define SW_FEATURES(X)                                                                                                 \
+    X(ring_buffer, "event records", NULL)                                                                              \
+    X(xdp, "ingress hook", NULL)                                                                                       \
+    X(syscall_programs, "expiry in the kernel", NULL)                                                                  \
+    X(map_iteration, "expiry in the kernel", NULL)                                                                     \
+    X(xdp_generic, "ingress on interfaces without native XDP", "interfaces without native XDP cannot be followed")     \
+    X(xdp_native, "ingress in the driver (tried on veth)", "ingress runs in the stack, slower")                        \
+    X(xdp_frags, "frames over a page", "native XDP caps the MTU at about 3500")                                        \
+    X(dispatcher, "several XDP programs on one interface (libxdp)", "an interface with an XDP program is refused")     \
+    X(tcx, "egress hook", "clsact is used for egress")                                                                 \
+    X(clsact, "egress hook on kernels before 6.6", "without tcx too: what the host sends is inferred")                 \
+    X(coarse_clock, "cheaper time stamps", "the exact clock is read for each packet")                                  \
+    X(bpf_loop, "bounded loops checked once", "unrolled loops, longer verification")
+enum sw_feature {
+#define SW_FEATURE_ITEM(name, use, loss) SW_FEATURE_##name,
+    SW_FEATURES(SW_FEATURE_ITEM) SW_FEATURE_MAX
+};
+
+struct sw_features {
+    bool have[SW_FEATURE_MAX];
+    int error[SW_FEATURE_MAX]; /* why not: -errno */
+};
+
+struct sw_nic {
+    __u32 ifindex;
+    char name[IF_NAMESIZE];
+    char driver[32];       /* "" unknown */
+    int mtu;
+    bool up, ethernet, loopback;
+    int gro, lro, gso, tso, rxvlan; /* 1 on, 0 off, -1 unknown */
+    int rx_queues, tx_queues;
+    int native_xdp;        /* as the driver declares it (netlink): 1, 0, -1 unknown */
+    __u32 xdp_prog;        /* id of the program on it now, 0: none */
+};
+
+void sw_probe_kernel(struct sw_features *ret_features);
+int sw_probe_nic(const char *name, struct sw_nic *ret_nic);
+int sw_probe_sysctl(const char *path); /* a number, or -1 */
+
+#endif

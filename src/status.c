@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* synward status: what runs where, how full the maps are, counters, events lost. */
+#include "clock.h"
+#include "cmd.h"
+#include "exit.h"
+#include "instance.h"
+#include "json.h"
+#include "log.h"
+#include "names.h"
+#include "options.h"
+#include "privilege.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct status {
+    bool json;
+    int pid;
+    int instances;
+};
+
+struct figures {
+    __u64 counters[SW_C_MAX];
+    struct sw_sweep sweep;
+    __u64 flows_max, embryos_max;
+    __u64 evicted, lost, told;
+};
+
+static const struct argp_option options[] = {
+    {"json", 'j', 0, 0, "a JSON object for each instance", 0},
+    {"pid", 'p', "PID", 0, "only the synward with this process id", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct status *s = state->input;
+
+    switch (key) {
+    case 'j': s->json = true; break;
+    case 'p': s->pid = sw_arg_number("--pid", arg, 1, 1u << 30); break;
+    case ARGP_KEY_ARG: sw_usage_die("unexpected argument '%s'", arg);
+    default: return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+static const struct argp argp = {.options = options, .parser = parse, .doc = "Shows what runs where."};
+
+static int open_map(__u32 id, struct bpf_map_info *ret_info)
+{
+    __u32 len = sizeof(*ret_info);
+    int fd = bpf_map_get_fd_by_id(id);
+
+    memset(ret_info, 0, sizeof(*ret_info));
+    if (fd < 0)
+        return -errno;
+    if (!bpf_obj_get_info_by_fd(fd, ret_info, &len))
+        return fd;
+    close(fd);
+    return -errno;
+}
+
+static int read_counters(__u32 id, __u64 counters[SW_C_MAX])
+{
+    int cpus = libbpf_num_possible_cpus(), fd, err = 0;
+    struct bpf_map_info info;
+    __u64 *values;
+
+    fd = open_map(id, &info);
+    if (fd < 0)
+        return fd;
+    values = cpus > 0 ? calloc(cpus, sizeof(*values)) : NULL;
+    if (!values)
+        err = -ENOMEM;
+    for (__u32 i = 0; i < SW_C_MAX && !err; i++) {
+        if (bpf_map_lookup_elem(fd, &i, values))
+            err = -errno;
+        for (int cpu = 0; cpu < cpus && !err; cpu++)
+            counters[i] += values[cpu];
+    }
+    free(values);
+    close(fd);
+    return err;
+}
+
+static int read_sweep(const struct sw_instance *inst, struct sw_sweep *ret_sweep)
+{
+    struct bpf_map_info info;
+    __u32 zero = 0;
+    int fd, err = 0;
+    char *value;
+
+    fd = open_map(inst->map_bss, &info);
+    if (fd < 0)
+        return fd;
+    value = calloc(1, info.value_size + 8);
+    if (!value)
+        err = -ENOMEM;
+    else if (inst->sweep_offset + sizeof(*ret_sweep) > info.value_size)
+        err = -EPROTO;
+    else if (bpf_map_lookup_elem(fd, &zero, value))
+        err = -errno;
+    else
+        memcpy(ret_sweep, value + inst->sweep_offset, sizeof(*ret_sweep));
+    free(value);
+    close(fd);
+    return err;
+}
+
+static __u64 max_of(__u32 id)
+{
+    struct bpf_map_info info;
+    int fd = open_map(id, &info);
+
+    if (fd < 0)
+        return 0;
+    close(fd);
+    return info.max_entries;
+}
+
+/* Fill and evictions are those of the last sweep, a second ago at most. */
+static int read_figures(const struct sw_instance *inst, struct figures *f)
+{
+    __u64 gone;
+    int err;
+
+    memset(f, 0, sizeof(*f));
+    err = read_sweep(inst, &f->sweep);
+    if (!err)
+        err = read_counters(inst->map_counters, f->counters);
+    if (err)
+        return err;
+    f->flows_max = max_of(inst->map_flows);
+    f->embryos_max = max_of(inst->map_embryos);
+    gone = f->counters[SW_C_EMBRYO_ENDED] + f->counters[SW_C_EMBRYO_PROMOTED] + f->sweep.embryos;
+    if (f->counters[SW_C_EMBRYO_CREATED] > gone)
+        f->evicted = f->counters[SW_C_EMBRYO_CREATED] - gone;
+    for (int kind = 0; kind < SW_EV_MAX; kind++) {
+        f->lost += f->counters[SW_C_LOST_OPENING + kind];
+        f->told += f->counters[SW_C_TOLD_OPENING + kind];
+    }
+    return 0;
+}
+
+static void print_json(const struct sw_instance *inst, const struct figures *f)
+{
+    printf("{\"pid\":%d,\"netns\":%llu,\"started\":%lld,\"prog_ingress\":%u,\"prog_egress\":%u,\"prog_sweep\":%u,"
+           "\"ifaces\":[",
+           inst->pid, inst->netns, inst->started, inst->prog_ingress, inst->prog_egress, inst->prog_sweep);
+    for (size_t i = 0; i < inst->len; i++) {
+        char name[IF_NAMESIZE * 6 + 1];
+
+        *sw_json_escape(name, inst->ifaces[i].name) = 0;
+        printf("%s{\"ifindex\":%u,\"name\":\"%s\",\"ingress\":\"xdp_%s\",\"shared\":%s,\"egress\":\"%s\"}", i ? "," : "",
+               inst->ifaces[i].ifindex, name, inst->ifaces[i].mode, inst->ifaces[i].shared ? "true" : "false",
+               sw_egress_name(inst->ifaces[i].egress));
+    }
+    printf("],\"flows\":%llu,\"flows_max\":%llu,\"embryos\":%llu,\"embryos_max\":%llu,\"established\":%llu,"
+           "\"embryos_evicted\":%llu,\"events_told\":%llu,\"events_lost\":%llu",
+           f->sweep.flows, f->flows_max, f->sweep.embryos, f->embryos_max, f->sweep.established, f->evicted, f->told,
+           f->lost);
+    for (int i = 0; i < SW_C_MAX; i++)
+        printf(",\"%s\":%llu", sw_name_counter(i)->text, f->counters[i]);
+    printf("}\n");
+}
+
+static void print_text(const struct sw_instance *inst, const struct figures *f)
+{
+    long long up = time(NULL) - inst->started;
+
+    printf("synward pid %d, up %lldh%02lldm%02llds, programs %u %u %u\n", inst->pid, up / 3600, up / 60 % 60, up % 60,
+           inst->prog_ingress, inst->prog_egress, inst->prog_sweep);
+    for (size_t i = 0; i < inst->len; i++)
+        printf("  %-15s ingress XDP %s%s, egress %s\n", inst->ifaces[i].name, inst->ifaces[i].mode,
+               inst->ifaces[i].shared ? " (shared)" : "", sw_egress_name(inst->ifaces[i].egress));
+    printf("  flows   %10llu of %llu, %llu of them not over\n", f->sweep.flows, f->flows_max, f->sweep.established);
+    printf("  embryos %10llu of %llu, %llu evicted\n", f->sweep.embryos, f->embryos_max, f->evicted);
+    printf("  events  %10llu told, %llu lost\n", f->told, f->lost);
+    for (int i = 0; i < SW_C_MAX; i++)
+        if (f->counters[i])
+            printf("    %-18s %llu\n", sw_name_counter(i)->text, f->counters[i]);
+}
+
+static int show(const struct sw_instance *inst, bool alive, void *ctx)
+{
+    struct status *s = ctx;
+    struct figures f;
+    int err;
+
+    if (!alive || (s->pid && inst->pid != s->pid))
+        return 0;
+    if (inst->contract != SW_CONTRACT_VERSION) {
+        sw_warn("the synward with pid %d is of another version: not shown", inst->pid);
+        return 0;
+    }
+    err = read_figures(inst, &f);
+    if (err)
+        return err;
+    s->instances++;
+    (s->json ? print_json : print_text)(inst, &f);
+    return 0;
+}
+
+int cmd_status(int argc, char **argv)
+{
+    struct status s = {0};
+    int err;
+
+    sw_parse(&argp, "status", argc, argv, &s);
+    if (!sw_can_inspect()) {
+        sw_err("status needs root, or CAP_SYS_ADMIN");
+        return SW_EXIT_PRIVILEGE;
+    }
+    err = sw_instance_walk(true, show, &s);
+    if (err) {
+        sw_err("status: %s", strerror(-err));
+        return SW_EXIT_INTERNAL;
+    }
+    if (!s.instances) {
+        sw_err(s.pid ? "no synward with pid %d is running" : "no synward is running", s.pid);
+        return SW_EXIT_NOT_RUNNING;
+    }
+    if (fflush(stdout) && errno != EPIPE) {
+        sw_err("standard output: %s", strerror(errno));
+        return SW_EXIT_OUTPUT;
+    }
+    return SW_EXIT_OK;
+}

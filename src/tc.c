@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "tc.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SW_BPF_TCX_EGRESS 47 /* BPF_TCX_EGRESS: younger than the headers this is built with */
+#define FILTER_HANDLE 0x5357
+#define FILTER_PRIORITY 0x5357
+#define PROGRAM_NAME "sw_egress"
+
+int sw_tcx_attach(int prog_fd, __u32 ifindex)
+{
+    int fd = bpf_link_create(prog_fd, ifindex, SW_BPF_TCX_EGRESS, NULL);
+
+    return fd < 0 ? -errno : fd;
+}
+
+int sw_clsact_attach(int prog_fd, __u32 ifindex, bool *ret_made)
+{
+    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
+    LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY, .prog_fd = prog_fd);
+    int err;
+
+    *ret_made = false;
+    err = bpf_tc_hook_create(&hook);
+    if (err && err != -EEXIST)
+        return err;
+    *ret_made = !err;
+    err = bpf_tc_attach(&hook, &opts);
+    if (err && *ret_made) {
+        hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+        bpf_tc_hook_destroy(&hook);
+        *ret_made = false;
+    }
+    return err;
+}
+
+int sw_egress_try(__u32 ifindex)
+{
+    const struct bpf_insn nothing[] = {
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = -1 /* TC_ACT_UNSPEC */},
+        {.code = BPF_JMP | BPF_EXIT},
+    };
+    int link, err, prog = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, PROGRAM_NAME, "GPL", nothing, 2, NULL);
+    bool made;
+
+    if (prog < 0)
+        return -errno;
+    link = sw_tcx_attach(prog, ifindex);
+    if (link >= 0) {
+        close(link);
+        err = 0;
+    } else {
+        err = sw_clsact_attach(prog, ifindex, &made);
+        if (!err)
+            err = sw_clsact_detach(ifindex, made);
+    }
+    close(prog);
+    return err;
+}
+
+/* Counts filters in one half of the clsact qdisc; -errno if the kernel does not say. */
+static int count_filters(__u32 ifindex, __u32 parent)
+{
+    struct {
+        struct nlmsghdr nh;
+        struct tcmsg tc;
+    } req = {
+        .nh = {.nlmsg_len = sizeof(req), .nlmsg_type = RTM_GETTFILTER, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+        .tc = {.tcm_ifindex = ifindex, .tcm_parent = parent},
+    };
+    const struct timeval patience = {.tv_sec = 2};
+    int fd, count = 0, result = -EIO;
+    char buf[16384];
+
+    fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    if (fd < 0)
+        return -errno;
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    if (send(fd, &req, sizeof(req), 0) < 0)
+        goto out;
+    for (;;) {
+        ssize_t got = recv(fd, buf, sizeof(buf), 0);
+        struct nlmsghdr *nh = (void *)buf;
+
+        if (got <= 0)
+            goto out;
+        for (; NLMSG_OK(nh, got); nh = NLMSG_NEXT(nh, got)) {
+            if (nh->nlmsg_type == NLMSG_ERROR)
+                goto out;
+            if (nh->nlmsg_type == NLMSG_DONE) {
+                result = count;
+                goto out;
+            }
+            count += nh->nlmsg_type == RTM_NEWTFILTER;
+        }
+    }
+out:
+    close(fd);
+    return result;
+}
+
+/* Is the program behind the filter ours? Someone else may have taken the same handle. */
+static bool is_ours(__u32 prog_id)
+{
+    struct bpf_prog_info info = {0};
+    __u32 len = sizeof(info);
+    int fd = bpf_prog_get_fd_by_id(prog_id);
+    bool ours;
+
+    if (fd < 0)
+        return false;
+    ours = !bpf_obj_get_info_by_fd(fd, &info, &len) && !strcmp(info.name, PROGRAM_NAME);
+    close(fd);
+    return ours;
+}
+
+int sw_clsact_detach(__u32 ifindex, bool remove_qdisc)
+{
+    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
+    LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
+    int err = bpf_tc_query(&hook, &opts);
+
+    if (err)
+        return -ENOENT;
+    if (!is_ours(opts.prog_id))
+        return -ENOENT;
+    opts.prog_fd = opts.prog_id = opts.flags = 0;
+    err = bpf_tc_detach(&hook, &opts);
+    if (err || !remove_qdisc)
+        return err;
+    if (count_filters(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)) == 0 &&
+        count_filters(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)) == 0) {
+        hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+        err = bpf_tc_hook_destroy(&hook);
+    }
+    return err;
+}
