@@ -184,8 +184,7 @@ static int prepare_ingress(struct sw_hooks *hooks)
     return err;
 }
 
-int sw_hooks_attach(struct sw_hooks *hooks, struct synward_bpf *obj, enum sw_mode mode,
-                    struct sw_failure *ret_failure)
+int sw_hooks_attach(struct sw_hooks *hooks, struct synward_bpf *obj, enum sw_mode mode, struct sw_failure *ret_failure)
 {
     const __u32 with_ingress = 1;
     int err;

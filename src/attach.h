@@ -21,17 +21,17 @@ struct sw_failure {
 
 struct sw_hook_iface {
     struct sw_instance_iface id;
-    bool loopback;           /* ingress only: it sees each packet twice otherwise */
-    bool gone;               /* deleted, or moved to another namespace */
+    bool loopback; /* ingress only: it sees each packet twice otherwise */
+    bool gone;     /* deleted, or moved to another namespace */
     bool xdp_attached;
     enum xdp_attach_mode xdp_mode;
-    int egress_link;         /* tcx: fd, else -1 */
-    int native_error;        /* why generic: -errno, 0 when native or asked for */
-    int egress_error;        /* why no egress: -errno */
+    int egress_link;  /* tcx: fd, else -1 */
+    int native_error; /* why generic: -errno, 0 when native or asked for */
+    int egress_error; /* why no egress: -errno */
 };
 
 struct sw_hooks {
-    bool ingress_only;       /* no egress hook wanted */
+    bool ingress_only; /* no egress hook wanted */
     struct synward_bpf *obj;
     struct synward_bpf *ingress_copy;
     struct xdp_program *ingress;
@@ -47,8 +47,7 @@ int sw_hooks_add(struct sw_hooks *hooks, const char *name, struct sw_failure *re
 int sw_hooks_clean(struct sw_hook_iface *iface, bool made_clsact, bool *ret_found);
 
 /* Attaches to all interfaces; on failure everything is undone. */
-int sw_hooks_attach(struct sw_hooks *hooks, struct synward_bpf *obj, enum sw_mode mode,
-                    struct sw_failure *ret_failure);
+int sw_hooks_attach(struct sw_hooks *hooks, struct synward_bpf *obj, enum sw_mode mode, struct sw_failure *ret_failure);
 
 /* Detaches everything and frees. Safe on a zeroed or half-attached struct, and twice. */
 void sw_hooks_detach(struct sw_hooks *hooks);

@@ -102,7 +102,8 @@ static int make_veth(void)
     fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
     if (fd < 0)
         return -errno;
-    err = send(fd, &req, req.nh.nlmsg_len, 0) < 0 || recv(fd, &answer, sizeof(answer), 0) < 0 ? -errno : answer.err.error;
+    err =
+        send(fd, &req, req.nh.nlmsg_len, 0) < 0 || recv(fd, &answer, sizeof(answer), 0) < 0 ? -errno : answer.err.error;
     close(fd);
     return err ? err : (int)if_nametoindex("swprobe0");
 }

@@ -23,8 +23,8 @@
 
 struct flows {
     bool json;
-    bool all;       /* those that are over and linger, too */
-    int pid;        /* 0: every instance */
+    bool all; /* those that are over and linger, too */
+    int pid;  /* 0: every instance */
     __u16 seed;
     int instances;
     __u64 now;
@@ -56,7 +56,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
-static const struct argp argp = {.options = options, .parser = parse, .doc = "Shows the connections that running synwards follow."};
+static const struct argp argp = {
+    .options = options, .parser = parse, .doc = "Shows the connections that running synwards follow."};
 
 static const char *iface_name(const struct sw_instance *inst, __u32 ifindex)
 {

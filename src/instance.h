@@ -20,23 +20,23 @@ enum sw_egress_kind { SW_EGRESS_NONE, SW_EGRESS_TCX, SW_EGRESS_CLSACT };
 struct sw_instance_iface {
     __u32 ifindex;
     char name[IF_NAMESIZE];
-    char mode[12];           /* native or generic */
-    bool shared;             /* behind libxdp's dispatcher */
+    char mode[12]; /* native or generic */
+    bool shared;   /* behind libxdp's dispatcher */
     enum sw_egress_kind egress;
-    bool made_clsact;        /* the qdisc was not there before */
+    bool made_clsact; /* the qdisc was not there before */
 };
 
 struct sw_instance {
     pid_t pid;
-    __u64 netns;             /* inode of its network namespace */
-    __s64 started;           /* seconds since 1970 */
+    __u64 netns;                                         /* inode of its network namespace */
+    __s64 started;                                       /* seconds since 1970 */
     __u32 map_flows, map_embryos, map_counters, map_bss; /* ids */
     __u32 prog_ingress, prog_egress, prog_sweep;
-    __u32 sweep_offset;      /* of struct sw_sweep in map_bss */
-    __u32 contract;          /* SW_CONTRACT_VERSION */
+    __u32 sweep_offset; /* of struct sw_sweep in map_bss */
+    __u32 contract;     /* SW_CONTRACT_VERSION */
     size_t len;
     struct sw_instance_iface ifaces[SW_IFACES_MAX];
-    int fd;                  /* of the writer: holds the lock */
+    int fd; /* of the writer: holds the lock */
 };
 
 /* Serialises starts: only one synward at a time looks who is there and attaches. fd or -errno. */

@@ -38,7 +38,7 @@ struct loop {
     __u32 stdout_events;
     bool stdout_watched;
     bool stop;
-    bool more;        /* a batch was full: do not sleep */
+    bool more; /* a batch was full: do not sleep */
     int exit_code;
     struct sw_failure *failure;
     __u64 next_tick, next_stats, deadline;
@@ -145,6 +145,7 @@ static void on_link(__u32 ifindex, bool gone, const char *name, bool up, void *c
             iface->gone = true;
             sw_warn("interface '%s' is gone", iface->id.name);
             snprintf(shown->mode, sizeof(shown->mode), "gone");
+            shown->egress = SW_EGRESS_NONE;
             sw_instance_write(l->in->inst);
         } else if (iface->id.ifindex == ifindex && !iface->gone && name && strcmp(name, iface->id.name)) {
             sw_info("interface '%s' is now called '%s'", iface->id.name, name);

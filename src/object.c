@@ -10,28 +10,30 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define SECOND 1000000000ull
 
 /* Well-known TCP services: who owns one of these is taken for the server. --likely-server-ports replaces them. */
 static const __u16 default_server_ports[] = {
-    21,  22,  23,  25,  53,  80,   81,   88,   109,  110,  111,  135,  139,  143,  389,  443,  445,  465,  502,
-    587, 631, 636, 853, 989, 990,  993,  995,  1080, 1433, 1521, 2049, 3128, 3268, 3306, 3389, 5060, 5061, 5222,
-    5223, 5269, 5432, 5671, 5672, 6379, 6443, 6666, 6667, 6668, 6669, 8000, 8080, 8443, 8883, 8888, 9200, 11211, 20000, 27017,
+    21,   22,   23,   25,   53,   80,   81,   88,   109,  110,  111,   135,   139,   143,  389,
+    443,  445,  465,  502,  587,  631,  636,  853,  989,  990,  993,   995,   1080,  1433, 1521,
+    2049, 3128, 3268, 3306, 3389, 5060, 5061, 5222, 5223, 5269, 5432,  5671,  5672,  6379, 6443,
+    6666, 6667, 6668, 6669, 8000, 8080, 8443, 8883, 8888, 9200, 11211, 20000, 27017,
 };
 
 void sw_object_defaults(struct sw_object_opts *opts)
 {
     memset(opts, 0, sizeof(*opts));
     opts->cfg = (struct sw_config){
-        .linger = 5 * SECOND,             /* Zeek, tcp_close_delay and tcp_reset_delay */
-        .t_syn_sent = 120 * SECOND,       /* Linux nf_conntrack; over the 64 s that Linux waits for its last SYN */
-        .t_syn_received = 60 * SECOND,    /* Linux nf_conntrack */
-        .t_established = 7440 * SECOND,   /* RFC 5382 REQ-5: not less than 2 h 4 min */
-        .t_fin_wait = 240 * SECOND,       /* RFC 5382 REQ-5: closing, not less than 4 min */
-        .t_close_wait = 240 * SECOND,     /* the same */
-        .t_last_ack = 240 * SECOND,       /* the same; RFC 9293: 2 MSL = 4 min */
-        .t_midstream = 300 * SECOND,      /* Zeek, tcp_inactivity_timeout; Linux nf_conntrack, unacknowledged */
+        .linger = 5 * SECOND,           /* Zeek, tcp_close_delay and tcp_reset_delay */
+        .t_syn_sent = 120 * SECOND,     /* Linux nf_conntrack; over the 64 s that Linux waits for its last SYN */
+        .t_syn_received = 60 * SECOND,  /* Linux nf_conntrack */
+        .t_established = 7440 * SECOND, /* RFC 5382 REQ-5: not less than 2 h 4 min */
+        .t_fin_wait = 240 * SECOND,     /* RFC 5382 REQ-5: closing, not less than 4 min */
+        .t_close_wait = 240 * SECOND,   /* the same */
+        .t_last_ack = 240 * SECOND,     /* the same; RFC 9293: 2 MSL = 4 min */
+        .t_midstream = 300 * SECOND,    /* Zeek, tcp_inactivity_timeout; Linux nf_conntrack, unacknowledged */
         .update_interval = 0,
         .event_mask = (1u << SW_EV_MAX) - 1,
         .likely_server_ports = 1,
@@ -89,15 +91,39 @@ static int configure(struct synward_bpf *obj, const struct sw_object_opts *opts)
     return 0;
 }
 
+/* Loading says E2BIG or ENOMEM of maps and of programs alike: are maps of these sizes to be had? */
+static int try_maps(const struct sw_object_opts *opts)
+{
+    const struct {
+        enum bpf_map_type type;
+        __u32 key, value, entries;
+    } maps[] = {
+        {BPF_MAP_TYPE_HASH, sizeof(struct sw_key), sizeof(struct sw_flow), opts->max_flows},
+        {BPF_MAP_TYPE_LRU_HASH, sizeof(struct sw_key), sizeof(struct sw_flow), opts->max_embryos},
+        {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_bytes},
+        {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_open_bytes},
+    };
+    int fds[4], n = 0, err = 0;
+
+    for (; n < 4 && !err; n++) {
+        fds[n] = bpf_map_create(maps[n].type, NULL, maps[n].key, maps[n].value, maps[n].entries, NULL);
+        err = fds[n] < 0 ? -errno : 0;
+    }
+    while (n--)
+        if (fds[n] >= 0)
+            close(fds[n]);
+    return err;
+}
+
 static const char *why(int err)
 {
     switch (-err) {
-    case EPERM:
-    case EACCES: return "the kernel refuses BPF programs to this user, or its verifier refused ours (-v shows its log)";
-    case ENOMEM: return "no memory for maps of that size";
-    case E2BIG: return "a map of that size is more than the kernel allows";
-    case EINVAL: return "the kernel does not know a program or map type that synward needs (-v shows which)";
-    default: return "the kernel refused the programs (-v shows its log)";
+    case EPERM: return "the kernel refuses BPF to this user";
+    case ENOMEM:
+    case E2BIG: return "no memory for maps of that size";
+    default:
+        return "the kernel lacks something that synward needs, or its verifier refused the programs (-vv shows its "
+               "log)";
     }
 }
 
@@ -122,6 +148,8 @@ int sw_object_load(const struct sw_object_opts *opts, struct synward_bpf **ret_o
         *ret_obj = obj;
         return 0;
     }
+    if ((err == -E2BIG || err == -ENOMEM) && !try_maps(opts))
+        err = -ENOEXEC;
 fail:
     if (ret_why)
         *ret_why = why(err);
@@ -163,8 +191,7 @@ int sw_object_ingress_copy(struct synward_bpf *obj, struct synward_bpf **ret_cop
     to = bpf_object__next_map(copy->obj, NULL);
     for (; from && to && !err; from = bpf_object__next_map(obj->obj, from), to = bpf_object__next_map(copy->obj, to))
         err = bpf_map__reuse_fd(to, bpf_map__fd(from));
-    bpf_object__for_each_program (prog, copy->obj)
-        bpf_program__set_autoload(prog, prog == copy->progs.sw_ingress);
+    bpf_object__for_each_program(prog, copy->obj) bpf_program__set_autoload(prog, prog == copy->progs.sw_ingress);
     if (err)
         sw_object_free(copy);
     else

@@ -16,10 +16,10 @@ struct synward_bpf; /* the skeleton, build/synward.skel.h */
 
 struct sw_object_opts {
     struct sw_config cfg;
-    __u32 max_flows;         /* entries */
+    __u32 max_flows; /* entries */
     __u32 max_embryos;
-    __u32 ring_bytes;        /* of `events`, a power of two and a multiple of the page */
-    __u32 ring_open_bytes;   /* of `events_open` */
+    __u32 ring_bytes;          /* of `events`, a power of two and a multiple of the page */
+    __u32 ring_open_bytes;     /* of `events_open` */
     const __u16 *server_ports; /* likely server ports for midstream flips; NULL: default list */
     size_t server_ports_len;
 };

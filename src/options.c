@@ -37,16 +37,20 @@ enum {
 };
 
 static const struct argp_option options[] = {
-    {"events", OPT_EVENTS, "LIST", 0, "lines to tell, by name, joined by commas; 'all', 'none', and '-name' to leave one out", 1},
+    {"events", OPT_EVENTS, "LIST", 0,
+     "lines to tell, by name, joined by commas; 'all', 'none', and '-name' to leave one out", 1},
     {"format", OPT_FORMAT, "json|text", 0, "NDJSON for programs (default) or text for people", 1},
     {"interval", OPT_INTERVAL, "S", 0, "a stats line every S seconds (10; 0: only the final one)", 1},
     {"seed", OPT_SEED, "N", 0, "Community ID seed, 0 to 65535 (0)", 1},
     {"verbose", 'v', 0, 0, "show libbpf's and libxdp's log; twice: their debug lines too", 1},
     {"linger", OPT_LINGER, "S", 0, "keep a connection that is over for late segments before its conn line (5)", 2},
     {"update", OPT_UPDATE, "S", 0, "an update line for each live connection about every S seconds (0: none)", 2},
-    {"decap", OPT_DECAP, "on|off", OPTION_ARG_OPTIONAL, "follow PPPoE, MPLS, GRE, VXLAN and Geneve to the inner connection (run: off, replay: on)", 2},
-    {"checksum", OPT_CHECKSUM, "on|off", OPTION_ARG_OPTIONAL, "verify TCP checksums on ingress (run: off, replay: on)", 2},
-    {"likely-server-ports", OPT_SERVER_PORTS, "LIST", 0, "ports whose owner is taken for the server of a connection met midstream, at most 1024; 'none'", 2},
+    {"decap", OPT_DECAP, "on|off", OPTION_ARG_OPTIONAL,
+     "follow PPPoE, MPLS, GRE, VXLAN and Geneve to the inner connection (run: off, replay: on)", 2},
+    {"checksum", OPT_CHECKSUM, "on|off", OPTION_ARG_OPTIONAL, "verify TCP checksums on ingress (run: off, replay: on)",
+     2},
+    {"likely-server-ports", OPT_SERVER_PORTS, "LIST", 0,
+     "ports whose owner is taken for the server of a connection met midstream, at most 1024; 'none'", 2},
     {"flows", OPT_FLOWS, "N", 0, "most connections followed at once (131072)", 3},
     {"embryos", OPT_EMBRYOS, "N", 0, "most handshakes followed at once; a flood evicts the oldest (65536)", 3},
     {"ring", OPT_RING, "BYTES", 0, "event ring, a power of two (64M)", 3},
@@ -226,7 +230,9 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
         cfg->event_mask = opts->event_mask & ((1u << SW_EV_MAX) - 1);
         opts->color = opts->format == SW_FORMAT_TEXT && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
         break;
-    default: return opts && key >= OPT_T_SYN_SENT && key <= OPT_T_MIDSTREAM ? parse_timeout(key, arg, cfg) : ARGP_ERR_UNKNOWN;
+    default:
+        return opts && key >= OPT_T_SYN_SENT && key <= OPT_T_MIDSTREAM ? parse_timeout(key, arg, cfg)
+                                                                       : ARGP_ERR_UNKNOWN;
     }
     return 0;
 }

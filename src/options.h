@@ -18,11 +18,11 @@
 struct sw_common_opts {
     struct sw_object_opts object; /* cfg included; object.cfg.event_mask holds the kernel's kinds only */
     enum sw_format format;
-    bool color;          /* text on a terminal */
-    __u32 event_mask;    /* lines wanted: 1 << kind and 1 << SW_LINE_* */
+    bool color;       /* text on a terminal */
+    __u32 event_mask; /* lines wanted: 1 << kind and 1 << SW_LINE_* */
     __u16 cid_seed;
     int verbose;
-    __u64 interval_ns;   /* between stats lines; 0: only the final one */
+    __u64 interval_ns;                       /* between stats lines; 0: only the final one */
     __u16 server_ports[SW_SERVER_PORTS_MAX]; /* object.server_ports points here once given */
 };
 
@@ -39,8 +39,8 @@ void sw_parse(const struct argp *argp, const char *name, int argc, char **argv, 
 __attribute__((noreturn, format(printf, 1, 2))) void sw_usage_die(const char *fmt, ...);
 
 /* Values; each dies by sw_usage_die when wrong. what is the option's name for the line. */
-__u64 sw_arg_seconds(const char *what, const char *arg, double min, double max);  /* -> ns */
-__u64 sw_arg_number(const char *what, const char *arg, __u64 min, __u64 max);     /* decimal or 0x…; k, M, G suffixes */
-bool sw_arg_bool(const char *what, const char *arg);                              /* on|off; NULL: on */
+__u64 sw_arg_seconds(const char *what, const char *arg, double min, double max); /* -> ns */
+__u64 sw_arg_number(const char *what, const char *arg, __u64 min, __u64 max); /* decimal or 0x…; k, M, G suffixes */
+bool sw_arg_bool(const char *what, const char *arg);                          /* on|off; NULL: on */
 
 #endif

@@ -25,8 +25,7 @@ bool sw_can_attach(void)
 {
     uint64_t caps = effective();
 
-    return has(caps, CAP_NET_ADMIN) &&
-           (has(caps, CAP_SYS_ADMIN) || (has(caps, CAP_BPF) && has(caps, CAP_PERFMON)));
+    return has(caps, CAP_NET_ADMIN) && (has(caps, CAP_SYS_ADMIN) || (has(caps, CAP_BPF) && has(caps, CAP_PERFMON)));
 }
 
 bool sw_can_inspect(void)

@@ -53,8 +53,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
-static const struct argp argp = {
-    .options = options, .parser = parse, .args_doc = "[IFACE]", .doc = "Tells what this kernel and network card can do, found by trying."};
+static const struct argp argp = {.options = options,
+                                 .parser = parse,
+                                 .args_doc = "[IFACE]",
+                                 .doc = "Tells what this kernel and network card can do, found by trying."};
 
 static bool can_run(const struct probe *p)
 {
@@ -93,12 +95,14 @@ static int nic_notes(const struct probe *p, const char *notes[8])
     if (nic->xdp_prog && !p->features.have[SW_FEATURE_dispatcher])
         notes[n++] = "it carries an XDP program already and cannot be shared: synward refuses it";
     if (nic->lro == 1)
-        notes[n++] = "LRO merges segments before XDP: packet counts and IP bytes are of the merged ones (drivers mostly "
-                     "switch it off for native XDP)";
+        notes[n++] =
+            "LRO merges segments before XDP: packet counts and IP bytes are of the merged ones (drivers mostly "
+            "switch it off for native XDP)";
     if (nic->gro == 1 && !nic->native_xdp)
         notes[n++] = "GRO may merge segments before generic XDP: packet counts are of the merged ones";
     if (nic->rxvlan == 1 && !nic->loopback)
-        notes[n++] = "the card takes VLAN tags off before native XDP: untagged connections are told (ethtool -K IF rxvlan off)";
+        notes[n++] =
+            "the card takes VLAN tags off before native XDP: untagged connections are told (ethtool -K IF rxvlan off)";
     if (nic->mtu > 3506 && !p->features.have[SW_FEATURE_xdp_frags])
         notes[n++] = "the MTU is too large for native XDP without frags: generic is used";
     if (!nic->up)
@@ -129,7 +133,9 @@ static void print_text(const struct probe *p)
                p->nic.tx_queues);
         printf("  gro %s, lro %s, gso %s, tso %s, rxvlan %s, native XDP %s", on_off(p->nic.gro), on_off(p->nic.lro),
                on_off(p->nic.gso), on_off(p->nic.tso), on_off(p->nic.rxvlan),
-               p->nic.native_xdp < 0 ? "unknown until attached" : p->nic.native_xdp ? "yes" : "no");
+               p->nic.native_xdp < 0 ? "unknown until attached"
+               : p->nic.native_xdp   ? "yes"
+                                     : "no");
         if (p->nic.xdp_prog)
             printf(", XDP program %u on it", p->nic.xdp_prog);
         printf("\n");
@@ -175,7 +181,8 @@ static void print_json(const struct probe *p)
     printf("},\"lost\":{");
     for (int i = 0, n = 0; i < SW_FEATURE_MAX; i++)
         if (!p->features.have[i])
-            printf("%s\"%s\":\"%s\"", n++ ? "," : "", texts[i].name, texts[i].loss ? texts[i].loss : "synward cannot run");
+            printf("%s\"%s\":\"%s\"", n++ ? "," : "", texts[i].name,
+                   texts[i].loss ? texts[i].loss : "synward cannot run");
     printf("},\"tcp_syncookies\":%d,\"tcp_timestamps\":%d", p->syncookies, p->timestamps);
     if (p->iface)
         print_nic_json(p);

@@ -37,13 +37,13 @@ struct sw_features {
 struct sw_nic {
     __u32 ifindex;
     char name[IF_NAMESIZE];
-    char driver[32];       /* "" unknown */
+    char driver[32]; /* "" unknown */
     int mtu;
     bool up, ethernet, loopback;
     int gro, lro, gso, tso, rxvlan; /* 1 on, 0 off, -1 unknown */
     int rx_queues, tx_queues;
-    int native_xdp;        /* as the driver declares it (netlink): 1, 0, -1 unknown */
-    __u32 xdp_prog;        /* id of the program on it now, 0: none */
+    int native_xdp; /* as the driver declares it (netlink): 1, 0, -1 unknown */
+    __u32 xdp_prog; /* id of the program on it now, 0: none */
 };
 
 void sw_probe_kernel(struct sw_features *ret_features);

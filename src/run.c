@@ -135,8 +135,8 @@ static int clear_the_way(struct run *run)
 
         err = sw_hooks_clean(iface, look.made_clsact[i], &found);
         if (err)
-            return sw_fail(&run->failure, SW_EXIT_ATTACH, err, "what a killed synward left on '%s' cannot be removed: %s",
-                           iface->id.name, strerror(-err));
+            return sw_fail(&run->failure, SW_EXIT_ATTACH, err,
+                           "what a killed synward left on '%s' cannot be removed: %s", iface->id.name, strerror(-err));
         if (found)
             sw_info("removed what a killed synward had left on '%s'", iface->id.name);
     }
@@ -202,7 +202,7 @@ static __u32 prog_id(const struct bpf_program *prog)
     return bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len) ? 0 : info.id;
 }
 
-/* What flows and status need to find us; `attached` tells the first writing from the one with the hooks. */
+/* What flows and status need to find us. */
 static int write_instance(struct run *run)
 {
     struct synward_bpf *obj = run->loop.obj;
@@ -294,8 +294,11 @@ int cmd_run(int argc, char **argv)
     if (!run)
         return SW_EXIT_MEMORY;
     sw_common_defaults(&run->common, false);
-    run->inst = (struct sw_instance){
-        .pid = getpid(), .netns = sw_instance_netns(), .started = time(NULL), .contract = SW_CONTRACT_VERSION, .fd = -1};
+    run->inst = (struct sw_instance){.pid = getpid(),
+                                     .netns = sw_instance_netns(),
+                                     .started = time(NULL),
+                                     .contract = SW_CONTRACT_VERSION,
+                                     .fd = -1};
     run->loop.signal_fd = run->start_lock = -1;
     sw_parse(&argp, "run", argc, argv, run);
     sw_log_init(run->common.verbose);

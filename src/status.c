@@ -158,9 +158,9 @@ static void print_json(const struct sw_instance *inst, const struct figures *f)
         char name[IF_NAMESIZE * 6 + 1];
 
         *sw_json_escape(name, inst->ifaces[i].name) = 0;
-        printf("%s{\"ifindex\":%u,\"name\":\"%s\",\"ingress\":\"xdp_%s\",\"shared\":%s,\"egress\":\"%s\"}", i ? "," : "",
-               inst->ifaces[i].ifindex, name, inst->ifaces[i].mode, inst->ifaces[i].shared ? "true" : "false",
-               sw_egress_name(inst->ifaces[i].egress));
+        printf("%s{\"ifindex\":%u,\"name\":\"%s\",\"ingress\":\"xdp_%s\",\"shared\":%s,\"egress\":\"%s\"}",
+               i ? "," : "", inst->ifaces[i].ifindex, name, inst->ifaces[i].mode,
+               inst->ifaces[i].shared ? "true" : "false", sw_egress_name(inst->ifaces[i].egress));
     }
     printf("],\"flows\":%llu,\"flows_max\":%llu,\"embryos\":%llu,\"embryos_max\":%llu,\"established\":%llu,"
            "\"embryos_evicted\":%llu,\"events_told\":%llu,\"events_lost\":%llu",
