@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "bpfrun.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "synward.skel.h"
+#include "../../src/log.h"
+
+#define SEC_NS 1000000000ull
+
+enum { EVENTS_MAX = 65536, START_S = 1000 };
+
+struct bpfrun {
+    struct synward_bpf *obj;
+    struct ring_buffer *rings[2]; /* events, events_open */
+    struct sw_event *events;
+    size_t n_events;
+    size_t n_dropped; /* did not fit in our array: a fault of the test */
+    bool drain;
+    __u64 now;
+};
+
+void bpfrun_opts(struct sw_object_opts *opts)
+{
+    sw_object_defaults(opts);
+    opts->cfg.linger = 5 * SEC_NS;
+    opts->cfg.t_syn_sent = 20 * SEC_NS;
+    opts->cfg.t_syn_received = 30 * SEC_NS;
+    opts->cfg.t_established = 3600 * SEC_NS;
+    opts->cfg.t_fin_wait = 120 * SEC_NS;
+    opts->cfg.t_close_wait = 130 * SEC_NS;
+    opts->cfg.t_last_ack = 40 * SEC_NS;
+    opts->cfg.t_midstream = 300 * SEC_NS;
+    opts->cfg.update_interval = 0;
+    opts->cfg.event_mask = (1u << SW_EV_MAX) - 1;
+    opts->cfg.replay = 1;
+    opts->cfg.checksum = 1;
+    opts->cfg.decap = 0;
+    opts->cfg.likely_server_ports = 0;
+}
+
+static int on_event(void *ctx, void *data, size_t size)
+{
+    struct bpfrun *run = ctx;
+
+    if (size < sizeof(struct sw_event) || run->n_events == EVENTS_MAX) {
+        run->n_dropped++;
+        return 0;
+    }
+    memcpy(&run->events[run->n_events++], data, sizeof(struct sw_event));
+    return 0;
+}
+
+int bpfrun_new(const struct sw_object_opts *opts, struct bpfrun **ret_run)
+{
+    struct bpfrun *run = calloc(1, sizeof(*run));
+    const char *why = NULL;
+    int err = -ENOMEM;
+
+    *ret_run = NULL;
+    if (!run)
+        return -ENOMEM;
+    sw_log_init(0);
+    run->events = calloc(EVENTS_MAX, sizeof(*run->events));
+    if (!run->events)
+        goto fail;
+    err = sw_object_load(opts, &run->obj, &why);
+    if (err) {
+        fprintf(stderr, "loading the BPF object: %s: %s\n", why ? why : "no reason given", strerror(-err));
+        goto fail;
+    }
+    run->rings[0] = ring_buffer__new(bpf_map__fd(run->obj->maps.events), on_event, run, NULL);
+    run->rings[1] = ring_buffer__new(bpf_map__fd(run->obj->maps.events_open), on_event, run, NULL);
+    if (!run->rings[0] || !run->rings[1]) {
+        err = -errno;
+        goto fail;
+    }
+    err = bpfrun_reset(run);
+    if (err)
+        goto fail;
+    *ret_run = run;
+    return 0;
+fail:
+    bpfrun_free(run);
+    return err;
+}
+
+void bpfrun_free(struct bpfrun *run)
+{
+    if (!run)
+        return;
+    ring_buffer__free(run->rings[0]);
+    ring_buffer__free(run->rings[1]);
+    sw_object_free(run->obj);
+    free(run->events);
+    free(run);
+}
+
+static int map_empty(struct bpf_map *map)
+{
+    __u8 key[64], next[64];
+    int fd = bpf_map__fd(map);
+    size_t left = (size_t)bpf_map__max_entries(map) + 1;
+
+    while (left-- && !bpf_map_get_next_key(fd, NULL, next)) {
+        memcpy(key, next, bpf_map__key_size(map));
+        if (bpf_map_delete_elem(fd, key) && errno != ENOENT)
+            return -errno;
+    }
+    return 0;
+}
+
+static int counters_zero(struct bpfrun *run)
+{
+    int cpus = libbpf_num_possible_cpus();
+    __u64 *zeros = cpus > 0 ? calloc(cpus, sizeof(__u64)) : NULL;
+    int err = zeros ? 0 : -ENOMEM;
+
+    for (__u32 i = 0; !err && i < SW_C_MAX; i++)
+        if (bpf_map_update_elem(bpf_map__fd(run->obj->maps.counters), &i, zeros, BPF_ANY))
+            err = -errno;
+    free(zeros);
+    return err;
+}
+
+int bpfrun_reset(struct bpfrun *run)
+{
+    int err;
+
+    err = map_empty(run->obj->maps.flows);
+    if (!err)
+        err = map_empty(run->obj->maps.embryos);
+    if (!err)
+        err = map_empty(run->obj->maps.watched);
+    if (!err)
+        err = counters_zero(run);
+    ring_buffer__consume(run->rings[0]);
+    ring_buffer__consume(run->rings[1]);
+    run->n_events = run->n_dropped = 0;
+    run->drain = true;
+    bpfrun_set_now(run, START_S * SEC_NS);
+    return err;
+}
+
+__u64 bpfrun_now(const struct bpfrun *run)
+{
+    return run->now;
+}
+
+void bpfrun_set_now(struct bpfrun *run, __u64 ns)
+{
+    run->now = ns;
+    run->obj->bss->replay_now = ns;
+}
+
+static int finish(struct bpfrun *run)
+{
+    int n;
+
+    if (!run->drain)
+        return 0;
+    for (int i = 0; i < 2; i++) {
+        n = ring_buffer__consume(run->rings[i]);
+        if (n < 0)
+            return n;
+    }
+    return run->n_dropped ? -ENOBUFS : 0;
+}
+
+int bpfrun_ingress(struct bpfrun *run, const __u8 *frame, size_t len, int *ret_verdict)
+{
+    LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .repeat = 1);
+
+    if (bpf_prog_test_run_opts(bpf_program__fd(run->obj->progs.sw_ingress), &opts))
+        return -errno;
+    *ret_verdict = (int)opts.retval;
+    return finish(run);
+}
+
+int bpfrun_egress(struct bpfrun *run, const __u8 *frame, size_t len, const struct bpfrun_skb *skb, int *ret_verdict)
+{
+    struct __sk_buff ctx = {.ifindex = 1};
+    LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .repeat = 1, .ctx_in = &ctx,
+                .ctx_size_in = sizeof(ctx));
+
+    if (skb) {
+        ctx.ingress_ifindex = skb->ingress_ifindex;
+        ctx.gso_size = skb->gso_size;
+        ctx.gso_segs = skb->gso_segs;
+    }
+    if (bpf_prog_test_run_opts(bpf_program__fd(run->obj->progs.sw_egress), &opts))
+        return -errno;
+    *ret_verdict = (int)opts.retval;
+    return finish(run);
+}
+
+int bpfrun_sweep(struct bpfrun *run, __u64 flush, struct sw_sweep *ret_sweep)
+{
+    struct sw_sweep sweep;
+    int err = sw_object_sweep(run->obj, run->now, flush, &sweep);
+
+    if (err)
+        return err;
+    if (ret_sweep)
+        *ret_sweep = sweep;
+    return finish(run);
+}
+
+size_t bpfrun_events(const struct bpfrun *run, const struct sw_event **ret_events)
+{
+    if (ret_events)
+        *ret_events = run->events;
+    return run->n_events;
+}
+
+void bpfrun_clear_events(struct bpfrun *run)
+{
+    run->n_events = 0;
+}
+
+void bpfrun_drain(struct bpfrun *run, bool on)
+{
+    run->drain = on;
+    finish(run);
+}
+
+enum bpfrun_where bpfrun_lookup(struct bpfrun *run, const struct sw_key *key, struct sw_flow *ret_flow)
+{
+    if (!bpf_map_lookup_elem(bpf_map__fd(run->obj->maps.flows), key, ret_flow))
+        return BPFRUN_FLOWS;
+    if (!bpf_map_lookup_elem(bpf_map__fd(run->obj->maps.embryos), key, ret_flow))
+        return BPFRUN_EMBRYOS;
+    return BPFRUN_NOWHERE;
+}
+
+size_t bpfrun_count(struct bpfrun *run, enum bpfrun_where where)
+{
+    struct bpf_map *map = where == BPFRUN_FLOWS ? run->obj->maps.flows : run->obj->maps.embryos;
+    struct sw_key key, next;
+    size_t n = 0, limit = (size_t)bpf_map__max_entries(map) + 1;
+    const void *from = NULL;
+
+    while (n < limit && !bpf_map_get_next_key(bpf_map__fd(map), from, &next)) {
+        key = next;
+        from = &key;
+        n++;
+    }
+    return n;
+}
+
+__u64 bpfrun_counter(struct bpfrun *run, enum sw_counter which)
+{
+    __u64 all[SW_C_MAX];
+
+    return sw_object_counters(run->obj, all) ? ~0ull : all[which];
+}
+
+int bpfrun_watch(struct bpfrun *run, __u32 ifindex)
+{
+    __u32 flags = 1;
+
+    return bpf_map_update_elem(bpf_map__fd(run->obj->maps.watched), &ifindex, &flags, BPF_ANY) ? -errno : 0;
+}
+
+#define NAME_ITEM(prefix, id, name) [prefix##id] = (name),
+
+static const char *name_of(const char *const names[], unsigned n, unsigned i)
+{
+    return i < n && names[i] ? names[i] : "?";
+}
+
+const char *bpfrun_state_name(unsigned state)
+{
+    static const char *const names[] = {SW_STATES(NAME_ITEM)};
+
+    return name_of(names, SW_ST_MAX, state);
+}
+
+void bpfrun_event_word(const struct sw_event *ev, char *buf, size_t size)
+{
+    static const char *const kinds[] = {SW_EVENTS(NAME_ITEM)};
+    static const char *const anomalies[] = {SW_ANOMALIES(NAME_ITEM)};
+
+    if (ev->kind == SW_EV_ANOMALY)
+        snprintf(buf, size, "anomaly:%s", name_of(anomalies, SW_AN_MAX, ev->anomaly));
+    else
+        snprintf(buf, size, "%s", name_of(kinds, SW_EV_MAX, ev->kind));
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The real BPF object, loaded and fed by BPF_PROG_TEST_RUN: no interface, no clock. Time is a
+ * parameter (cfg.replay), events come back in the order in which they were made.
+ */
+#ifndef SW_TEST_BPFRUN_H
+#define SW_TEST_BPFRUN_H
+
+#include "synward.h"
+#include "../../src/object.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { BPFRUN_XDP_PASS = 2, BPFRUN_TCX_NEXT = -1 };
+
+struct bpfrun; /* opaque */
+
+/* Options with explicit timeouts, so that tests do not hang on defaults: linger 5 s, SYN_SENT 20 s,
+ * SYN_RECEIVED 30 s, ESTABLISHED 3600 s, FIN_WAIT 120 s, CLOSE_WAIT 130 s, LAST_ACK 40 s, midstream 300 s;
+ * all events, checksums verified, no updates. */
+void bpfrun_opts(struct sw_object_opts *opts);
+
+int bpfrun_new(const struct sw_object_opts *opts, struct bpfrun **ret_run); /* 0 or -errno */
+void bpfrun_free(struct bpfrun *run);                                       /* NULL is fine */
+/* Empties maps, counters, events; the clock goes back to 1000 s. */
+int bpfrun_reset(struct bpfrun *run);
+
+__u64 bpfrun_now(const struct bpfrun *run);
+void bpfrun_set_now(struct bpfrun *run, __u64 ns);
+
+/* Runs one frame; the verdict in *ret_verdict. 0 or -errno. */
+int bpfrun_ingress(struct bpfrun *run, const __u8 *frame, size_t len, int *ret_verdict);
+
+/* What the egress hook knows beside the frame. */
+struct bpfrun_skb {
+    __u32 ingress_ifindex; /* forwarded from there; 0: made by this host */
+    __u32 gso_size;
+    __u32 gso_segs;
+};
+int bpfrun_egress(struct bpfrun *run, const __u8 *frame, size_t len, const struct bpfrun_skb *skb, int *ret_verdict);
+int bpfrun_sweep(struct bpfrun *run, __u64 flush, struct sw_sweep *ret_sweep); /* at bpfrun_now */
+
+/* Events since the last reset or clear. */
+size_t bpfrun_events(const struct bpfrun *run, const struct sw_event **ret_events);
+void bpfrun_clear_events(struct bpfrun *run);
+/* While off, records stay in the rings, as with a reader that does not read. */
+void bpfrun_drain(struct bpfrun *run, bool on);
+
+enum bpfrun_where { BPFRUN_NOWHERE, BPFRUN_EMBRYOS, BPFRUN_FLOWS };
+enum bpfrun_where bpfrun_lookup(struct bpfrun *run, const struct sw_key *key, struct sw_flow *ret_flow);
+size_t bpfrun_count(struct bpfrun *run, enum bpfrun_where where);
+__u64 bpfrun_counter(struct bpfrun *run, enum sw_counter which); /* since the last reset */
+int bpfrun_watch(struct bpfrun *run, __u32 ifindex);
+
+const char *bpfrun_state_name(unsigned state);
+/* One word an event: its kind, and for anomalies "anomaly:what". */
+void bpfrun_event_word(const struct sw_event *ev, char *buf, size_t size);
+
+#endif

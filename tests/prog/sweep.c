@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Time: each state's own timeout, the linger, and what happens at exit. */
+#include "fixture.h"
+#include "../../bpf/zeek.h"
+
+static struct sw_sweep sweep(__u64 flush)
+{
+    struct sw_sweep s = {0};
+
+    assert_int_equal(bpfrun_sweep(run, flush, &s), 0);
+    assert_int_equal(s.held_back, 0);
+    return s;
+}
+
+/* Nothing one second before the limit, everything one second after it. */
+static struct sw_event ends_after(__u64 limit, enum sw_reason reason)
+{
+    struct sw_event ev;
+
+    bpfrun_clear_events(run);
+    talk_wait(t, limit - 1 * SEC);
+    expect_events(t, "");
+    talk_wait(t, 2 * SEC);
+    ev = talk_event(t, TIMEOUT);
+    assert_int_equal(ev.flow.reason, reason);
+    if (bpfrun_events(run, NULL) == 1)
+        talk_wait(t, 6 * SEC); /* the conn may follow after the linger */
+    ev = talk_conn(t);
+    assert_int_equal(ev.flow.reason, reason);
+    expect_events(t, "timeout conn");
+    expect_where(t, NOWHERE);
+    talk_wait(t, 10000 * SEC);
+    talk_sweep(t, 2);
+    expect_events(t, "");
+    return ev;
+}
+
+TEST(unanswered)
+{
+    struct sw_event ev;
+
+    talk_say(t, A, SYN, 0);
+    ev = ends_after(20 * SEC, SW_WHY_UNANSWERED);
+    assert_int_equal(sw_zeek_conn_state(&ev.flow), SW_CS_S0);
+    assert_int_equal(ev.flow.hist_len, 1);
+    assert_int_equal(ev.flow.end[B].pkts, 0);
+    expect_counter(t, EMBRYO_ENDED, 1);
+    expect_counter(t, EMBRYO_CREATED, 1);
+}
+
+/* A retransmission counts from itself. */
+TEST(unanswered_after_retransmissions)
+{
+    struct pkt syn = talk_pkt(t, A, SYN, 0);
+    struct sw_event ev;
+
+    for (int i = 0; i < 4; i++) {
+        talk_send(t, A, &syn);
+        talk_wait(t, 15 * SEC);
+    }
+    expect_events(t, "opening");
+    talk_send(t, A, &syn);
+    ev = ends_after(20 * SEC, SW_WHY_UNANSWERED);
+    assert_int_equal(ev.flow.syn_rexmit, 4);
+}
+
+TEST(handshake_never_completed)
+{
+    talk_say(t, A, SYN, 0);
+    talk_say(t, B, SYN | ACK, 0);
+    ends_after(30 * SEC, SW_WHY_TIMEOUT);
+}
+
+TEST(established_idle)
+{
+    struct sw_event ev;
+
+    talk_open(t);
+    ev = ends_after(3600 * SEC, SW_WHY_TIMEOUT);
+    assert_int_equal(sw_zeek_conn_state(&ev.flow), SW_CS_S1);
+}
+
+TEST(fin_unanswered)
+{
+    talk_open(t);
+    talk_say(t, A, FIN | ACK, 0);
+    ends_after(120 * SEC, SW_WHY_TIMEOUT);
+}
+
+TEST(half_closed_idle)
+{
+    talk_open(t);
+    talk_say(t, A, FIN | ACK, 0);
+    talk_say(t, B, ACK, 0);
+    ends_after(130 * SEC, SW_WHY_TIMEOUT);
+}
+
+TEST(last_ack_missing)
+{
+    talk_open(t);
+    talk_say(t, A, FIN | ACK, 0);
+    talk_say(t, B, FIN | ACK, 0);
+    ends_after(40 * SEC, SW_WHY_TIMEOUT);
+}
+
+TEST(midstream_idle)
+{
+    talk_say(t, A, PSH | ACK, 10);
+    talk_say(t, B, ACK, 0);
+    ends_after(300 * SEC, SW_WHY_TIMEOUT);
+}
+
+TEST(lingering_flow_is_told_at_exit)
+{
+    talk_open(t);
+    talk_close(t);
+    expect_events(t, "opening established half_closed closed");
+    talk_sweep(t, 0);
+    expect_events(t, "");
+    talk_sweep(t, 1);
+    assert_int_equal(talk_conn(t).flow.reason, SW_WHY_FIN);
+    expect_events(t, "conn");
+}
+
+/* Without --flush an open connection is not told at exit, with it it is. */
+TEST(open_flow_is_told_by_flush_only)
+{
+    talk_open(t);
+    expect_events(t, "opening established");
+    talk_sweep(t, 1);
+    expect_events(t, "");
+    talk_sweep(t, 2);
+    assert_int_equal(talk_conn(t).flow.reason, SW_WHY_END_OF_INPUT);
+    assert_int_equal(talk_conn(t).flow.end[A].state, SW_ST_ESTABLISHED);
+    expect_events(t, "conn");
+    talk_sweep(t, 2);
+    expect_events(t, "");
+}
+
+TEST(embryo_is_told_by_flush)
+{
+    talk_say(t, A, SYN, 0);
+    expect_events(t, "opening");
+    talk_sweep(t, 2);
+    assert_int_equal(talk_conn(t).flow.reason, SW_WHY_END_OF_INPUT);
+    expect_events(t, "conn");
+}
+
+TEST(the_sweep_counts)
+{
+    struct sw_sweep s;
+
+    talk_open(t);
+    for (int i = 0; i < 7; i++) {
+        talk_init(t, run, false);
+        t->side[A].sport = t->side[B].dport = 50000 + i;
+        t->key = pkt_key(&t->side[A], NULL);
+        talk_say(t, A, SYN, 0);
+    }
+    talk_init(t, run, true);
+    talk_open(t);
+    talk_close(t);
+    s = sweep(0);
+    assert_int_equal(s.embryos, 7);
+    assert_int_equal(s.flows, 2);
+    assert_int_equal(s.established, 1);
+    s = sweep(1);
+    assert_int_equal(s.embryos, 7);
+    assert_int_equal(s.flows, 1);
+    s = sweep(2);
+    assert_int_equal(s.embryos + s.flows + s.established, 0);
+    assert_int_equal(bpfrun_count(run, BPFRUN_EMBRYOS) + bpfrun_count(run, BPFRUN_FLOWS), 0);
+    assert_int_equal(bpfrun_counter(run, SW_C_TOLD_CONN), 9);
+}
+
+/* A late segment during the linger is in the conn line, and one after it is not the same connection. */
+TEST(linger_takes_late_segments)
+{
+    talk_open(t);
+    talk_close(t);
+    bpfrun_clear_events(run);
+    talk_wait(t, 3 * SEC);
+    talk_say(t, A, ACK, 0);
+    talk_wait(t, 3 * SEC);
+    assert_int_equal(talk_conn(t).flow.end[A].pkts, t->pkts[A]);
+    expect_events(t, "conn");
+    talk_say(t, B, ACK, 0);
+    expect_events(t, "midstream");
+}
+
+static int group_updates(void **state)
+{
+    struct sw_object_opts opts;
+
+    (void)state;
+    bpfrun_opts(&opts);
+    opts.cfg.update_interval = 60 * SEC;
+    return fixture_load(&opts);
+}
+
+TEST(updates)
+{
+    talk_open(t);
+    expect_events(t, "opening established");
+    talk_wait(t, 50 * SEC);
+    expect_events(t, "");
+    talk_wait(t, 11 * SEC);
+    assert_int_equal(talk_event(t, UPDATE).flow.end[A].pkts, 2);
+    expect_events(t, "update");
+    talk_wait(t, 50 * SEC);
+    expect_events(t, "");
+    talk_wait(t, 11 * SEC);
+    expect_events(t, "update");
+    talk_close(t);
+    bpfrun_clear_events(run);
+    talk_wait(t, 61 * SEC);
+    expect_events(t, "conn");
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        CASE(unanswered),
+        CASE(unanswered_after_retransmissions),
+        CASE(handshake_never_completed),
+        CASE(established_idle),
+        CASE(fin_unanswered),
+        CASE(half_closed_idle),
+        CASE(last_ack_missing),
+        CASE(midstream_idle),
+        CASE(lingering_flow_is_told_at_exit),
+        CASE(open_flow_is_told_by_flush_only),
+        CASE(embryo_is_told_by_flush),
+        CASE(the_sweep_counts),
+        CASE(linger_takes_late_segments),
+    };
+    const struct CMUnitTest with_updates[] = {CASE(updates)};
+    int failed = RUN(cases);
+
+    return failed + cmocka_run_group_tests(with_updates, group_updates, fixture_group_end);
+}
