@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Compiler, kernel and host differences, and nothing else. The pure headers (parse, tcpopt, flow,
+ * zeek, fsm, expiry) compile for BPF and for the host, where they are tested and fuzzed.
+ */
+#ifndef SW_COMPAT_H
+#define SW_COMPAT_H
+
+#ifdef __bpf__
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+#define sw_ntohs bpf_ntohs
+#define sw_ntohl bpf_ntohl
+#define sw_htons bpf_htons
+#else
+#include <arpa/inet.h>
+#define sw_ntohs ntohs
+#define sw_ntohl ntohl
+#define sw_htons htons
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+#endif
+
+/*
+ * A step of the state machine. For BPF it is a global function: the verifier then checks it once by
+ * itself, where inlined it would follow every path through all steps together and give up at a million
+ * instructions (all kernels). Pointers must be tested for NULL there, and it must return a number
+ * (kernels before 6.8). On the host it is an ordinary inline function.
+ */
+#ifdef __bpf__
+#define SW_STEP __noinline
+#else
+#define SW_STEP static inline __attribute__((unused))
+#endif
+
+/* The verifier must see that an endpoint's index is 0 or 1. */
+#define sw_side_bound(d)                                                                                               \
+    do {                                                                                                               \
+        sw_opaque(d);                                                                                                  \
+        d &= 1;                                                                                                        \
+    } while (0)
+
+/*
+ * clang 14 to 19 turn a bounded scalar back into its unbounded copy, or merge two checks that the
+ * verifier needs one after the other ("math between pkt pointer and register with unbounded min
+ * value"). Hiding the value from the optimiser keeps the check and the use together.
+ */
+#define sw_opaque(x) asm volatile("" : "+r"(x))
+
+/* Fields that two CPUs may write and read without the lock: one access, never torn or cached. */
+#define SW_READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
+#define SW_WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * TCP checksum (RFC 9293 section 3.1) of a segment as it is in the frame. A segment that its sender
+ * left to offloading holds the folded sum of the pseudo-header alone: that is taken as good.
+ */
+#ifndef SW_CSUM_H
+#define SW_CSUM_H
+
+#include "maps.h"
+#include "parse.h"
+
+#define SW_CSUM_CHUNKS 130 /* of SW_CSUM_CHUNK bytes: more than an IP packet holds */
+
+static __always_inline __u16 sw_csum_fold(__u32 sum)
+{
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (__u16)sum;
+}
+
+/* Sum of the pseudo-header, not folded, in the order of the wire. */
+static __always_inline __u32 sw_csum_pseudo(const struct sw_key *k, __u32 tcp_len, __u32 v6)
+{
+    const __u16 *w = (const __u16 *)k;
+    __u32 sum = 0;
+
+    /* v4-mapped: the fixed ffff of both addresses must not count */
+    for (int i = 0; i < 16; i++)
+        if (v6 || (i & 7) >= 6)
+            sum += w[i];
+    return sum + sw_htons(SW_IP_TCP) + sw_htons(tcp_len >> 16) + sw_htons(tcp_len & 0xffff);
+}
+
+#ifdef __bpf__
+/* Adds the sum of n < SW_CSUM_CHUNK bytes at off; -1: not in the frame. */
+SW_STEP int sw_csum_tail(struct xdp_md *ctx, struct sw_scratch *sc, __u32 off, __u32 n)
+{
+    __u32 even;
+
+    if (!sc)
+        return -1;
+    even = (n + 3) & ~3u;
+    sw_opaque(even);
+    if (even < 4 || even > SW_CSUM_CHUNK)
+        return -1;
+    sw_opaque(n);
+    if (n < 1 || n >= SW_CSUM_CHUNK)
+        return -1;
+    *(__u32 *)(sc->chunk + even - 4) = 0; /* what fills up the last word */
+    if (bpf_xdp_load_bytes(ctx, off, sc->chunk, n))
+        return -1;
+    return sw_csum_fold((__u32)bpf_csum_diff(0, 0, (__be32 *)sc->chunk, even, 0));
+}
+
+/* Is the checksum of the TCP header and payload in the frame right? What cannot be read is not judged. */
+SW_STEP int sw_csum_ok(struct xdp_md *ctx, struct sw_scratch *sc, struct sw_key *key, struct sw_place *place,
+                       __u32 check)
+{
+    __u32 at = 0, sum, off, len;
+
+    if (!sc || !key || !place)
+        return 1;
+    off = place->tcp;
+    len = place->tcp_len;
+    sum = sw_csum_fold(sw_csum_pseudo(key, len, place->v6));
+    if (sum == check)
+        return 1;
+    for (int i = 0; i < SW_CSUM_CHUNKS && at + SW_CSUM_CHUNK <= len; i++) {
+        if (bpf_xdp_load_bytes(ctx, off + at, sc->chunk, SW_CSUM_CHUNK))
+            return 1;
+        sum += sw_csum_fold((__u32)bpf_csum_diff(0, 0, (__be32 *)sc->chunk, SW_CSUM_CHUNK, 0));
+        at += SW_CSUM_CHUNK;
+    }
+    if (at < len) {
+        int tail = sw_csum_tail(ctx, sc, off + at, len - at);
+
+        if (tail < 0)
+            return 1;
+        sum += tail;
+    }
+    return sw_csum_fold(sum) == 0xffff;
+}
+#endif
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * To the innermost IP header: VLAN, QinQ, PPPoE (RFC 2516), MPLS (RFC 3032), GRE (RFC 2784, 2890),
+ * VXLAN (RFC 7348), Geneve (RFC 8926), IP in IP. One small state machine; included by parse.h.
+ */
+#ifndef SW_DECAP_H
+#define SW_DECAP_H
+
+/*
+ * The walk's state. The BPF programs keep it in a map value: what the verifier reads from there it
+ * knows nothing about, so all ways to a step are one state to it.
+ */
+struct sw_inner {
+    __u32 off;     /* where the next header is */
+    __u32 next;    /* what it is: an EtherType, or SW_L_* */
+    __u32 ip_off;  /* the innermost IP header so far */
+    __u32 ip_type; /* SW_ETH_IP4, SW_ETH_IP6, or the EtherType that was not followed */
+    __u16 vlan[2];
+    __u32 found; /* enum sw_found */
+};
+
+/* Steps beside EtherTypes, out of their range */
+enum { SW_L_ETH = 1, SW_L_GRE, SW_L_UDP };
+
+#define SW_VXLAN_PORT 4789
+#define SW_GENEVE_PORT 6081
+
+static __always_inline __u16 sw_be16_at(const __u8 *p)
+{
+    return (__u16)(p[0] << 8 | p[1]);
+}
+
+/* What follows an IP header, if a tunnel does: the next step, or 0 to stop at this header. */
+static __always_inline __u32 sw_decap_proto(__u8 proto)
+{
+    switch (proto) {
+    case SW_IP_GRE: return SW_L_GRE;
+    case SW_IP_UDP: return SW_L_UDP;
+    case SW_IP_IP4: return SW_ETH_IP4;
+    case SW_IP_IP6: return SW_ETH_IP6;
+    default: return 0;
+    }
+}
+
+static __always_inline __u32 sw_decap_gre(const __u8 *p, __u32 *ret_next)
+{
+    __u16 flags = sw_be16_at(p), type = sw_be16_at(p + 2);
+    __u32 n = 4;
+
+    if (flags & 7) /* version 1 is PPTP */
+        return 0;
+    n += flags & 0x8000 ? 4 : 0;
+    n += flags & 0x2000 ? 4 : 0;
+    n += flags & 0x1000 ? 4 : 0;
+    *ret_next = type == SW_ETH_TEB ? SW_L_ETH : type;
+    return n;
+}
+
+/*
+ * One step at p (8 readable bytes, or it would have stopped). Returns how far to go on, 0 to stop;
+ * in->next is the step taken and then the one to take.
+ */
+static __always_inline __u32 sw_decap_one(const __u8 *p, struct sw_inner *in)
+{
+    __u32 step = SW_READ_ONCE(in->next);
+
+    if (sw_is_vlan((__u16)step)) {
+        sw_note_vlan(in->vlan, sw_be16_at(p));
+        in->next = sw_be16_at(p + 2);
+        return 4;
+    }
+    if (step == SW_ETH_PPPOE) {
+        __u16 ppp = sw_be16_at(p + 6);
+
+        in->next = ppp == 0x0021 ? SW_ETH_IP4 : ppp == 0x0057 ? SW_ETH_IP6 : 0xffff;
+        return 8;
+    }
+    if (step == SW_ETH_MPLS || step == SW_ETH_MPLS_MC) {
+        __u8 nibble = p[4] >> 4;
+
+        if (p[2] & 1) { /* bottom of stack: the first nibble tells, as routers guess it (RFC 4928) */
+            in->next = nibble == 4 ? SW_ETH_IP4 : nibble == 6 ? SW_ETH_IP6 : nibble == 0 ? SW_L_ETH : 0xffff;
+            return nibble ? 4 : 8; /* 0: the control word of an Ethernet pseudowire (RFC 4448) */
+        }
+        return 4;
+    }
+    if (step == SW_L_GRE)
+        return sw_decap_gre(p, &in->next);
+    if (step == SW_L_UDP) {
+        __u16 port = sw_be16_at(p + 2);
+
+        in->next = port == SW_VXLAN_PORT ? SW_L_ETH : SW_ETH_TEB; /* Geneve's own header comes next */
+        return port == SW_VXLAN_PORT ? 16 : port == SW_GENEVE_PORT ? 8 : 0;
+    }
+    if (step == SW_ETH_TEB) {
+        __u16 type = sw_be16_at(p + 2);
+
+        in->next = type == SW_ETH_TEB ? SW_L_ETH : type;
+        return 8 + (__u32)(p[0] & 0x3f) * 4;
+    }
+    return 0;
+}
+
+/*
+ * One header at in->off. False: the walk is over, in->ip_off and ip_type are where it got. The state
+ * is read and written as memory each time: kept in registers, every way through would be followed.
+ */
+static __always_inline int sw_decap_step(void *data, void *end, struct sw_inner *in)
+{
+    __u32 off = SW_READ_ONCE(in->off), next = SW_READ_ONCE(in->next), go;
+    __u8 *p;
+
+    if (off > SW_OFF_MAX)
+        return 0;
+    p = (__u8 *)data + off;
+    if (next == SW_L_ETH) {
+        if (!SW_HAS(p, 14, end))
+            return 0;
+        SW_WRITE_ONCE(in->next, sw_be16_at(p + 12));
+        go = 14;
+    } else if (next == SW_ETH_IP4) {
+        SW_WRITE_ONCE(in->ip_off, off);
+        SW_WRITE_ONCE(in->ip_type, SW_ETH_IP4);
+        if (!SW_HAS(p, 20, end) || (p[0] >> 4) != 4 || sw_be16_at(p + 6) & 0x3fff)
+            return 0;
+        SW_WRITE_ONCE(in->next, sw_decap_proto(p[9]));
+        go = (p[0] & 0xf) * 4;
+    } else if (next == SW_ETH_IP6) {
+        SW_WRITE_ONCE(in->ip_off, off);
+        SW_WRITE_ONCE(in->ip_type, SW_ETH_IP6);
+        if (!SW_HAS(p, 40, end))
+            return 0;
+        SW_WRITE_ONCE(in->next, sw_decap_proto(p[6]));
+        go = 40;
+    } else {
+        if (!SW_HAS(p, 8, end))
+            return 0;
+        go = sw_decap_one(p, in);
+    }
+    SW_WRITE_ONCE(in->off, off + go);
+    return go && SW_READ_ONCE(in->next);
+}
+
+/*
+ * Leaves in->ip_off and ip_type at the innermost IP header (whatever it carries), or ip_type at what
+ * is not IP. in->found: SW_FOUND_TCP, or why the walk failed.
+ */
+static __always_inline int sw_decap(void *data, void *end, struct sw_inner *in)
+{
+    struct sw_eth *eth = data;
+
+    in->found = SW_FOUND_TRUNCATED;
+    if (!SW_HAS(eth, sizeof(*eth), end))
+        return 0;
+    in->off = sizeof(*eth);
+    in->next = in->ip_type = sw_ntohs(eth->type);
+    in->ip_off = 0;
+    in->vlan[0] = in->vlan[1] = 0;
+    in->found = SW_FOUND_EXT_LIMIT;
+    for (int i = 0; i < SW_LAYERS; i++) {
+        if (!sw_decap_step(data, end, in)) {
+            if (SW_READ_ONCE(in->off) <= SW_OFF_MAX)
+                in->found = SW_FOUND_TCP;
+            break;
+        }
+    }
+    return 0;
+}
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* When a flow ends for want of segments. Pure. */
+#ifndef SW_EXPIRY_H
+#define SW_EXPIRY_H
+
+#include "flow.h"
+
+/* The timeout that applies to a flow that is not over, by its states. */
+static __always_inline __u64 sw_expiry_limit(const struct sw_flow *f, const struct sw_config *c)
+{
+    const struct sw_end *a = &f->end[SW_ORIG], *b = &f->end[SW_RESP];
+
+    if (a->did & b->did & SW_E_FIN)
+        return c->t_last_ack;
+    if ((a->did | b->did) & SW_E_FIN)
+        return (a->did | b->did) & SW_E_FIN_ACKED ? c->t_close_wait : c->t_fin_wait;
+    if (f->flags & SW_F_ESTABLISHED)
+        return f->flags & SW_F_MIDSTREAM ? c->t_midstream : c->t_established;
+    if (f->flags & SW_F_MIDSTREAM)
+        return c->t_midstream;
+    return a->did & b->did & SW_E_SYN ? c->t_syn_received : c->t_syn_sent;
+}
+
+/*
+ * SW_WHY_NONE: it stays. Otherwise it ends now, for this reason; a flow that is over keeps its own.
+ * flush: 0 by time, 1 also what lingers, 2 everything.
+ */
+static __always_inline enum sw_reason sw_expiry(const struct sw_flow *f, const struct sw_config *c, __u64 now,
+                                                __u64 flush)
+{
+    __u64 last = f->flags & SW_F_OVER ? f->over_ns : f->last_ns;
+    __u64 idle = now > last ? now - last : 0;
+
+    if (f->flags & SW_F_OVER)
+        return flush || idle >= c->linger ? (enum sw_reason)f->reason : SW_WHY_NONE;
+    if (flush == 2)
+        return SW_WHY_END_OF_INPUT;
+    if (idle < sw_expiry_limit(f, c))
+        return SW_WHY_NONE;
+    if (!(f->flags & (SW_F_ESTABLISHED | SW_F_MIDSTREAM)) && !(f->end[SW_RESP].did & SW_E_SEEN) &&
+        f->end[SW_ORIG].did & SW_E_SYN)
+        return SW_WHY_UNANSWERED;
+    return SW_WHY_TIMEOUT;
+}
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Maps and globals. Sizes here are defaults; user space sets them before loading. */
+#ifndef SW_MAPS_H
+#define SW_MAPS_H
+
+#include "compat.h"
+#include "fsm.h"
+#include "parse.h"
+#include "tcpopt.h"
+#include "../include/synward.h"
+
+#define SW_LOCKS 1024 /* striped by the key's hash: LRU values may not hold a lock themselves */
+#define SW_SPINS 128
+#define SW_CSUM_CHUNK 512 /* bpf_csum_diff takes no more */
+
+const volatile struct sw_config cfg = {0};
+
+__u64 replay_now = 0; /* cfg.replay: the clock */
+struct sw_sweep sweep = {0};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 131072);
+    __type(key, struct sw_key);
+    __type(value, struct sw_flow);
+} embryos SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 131072);
+    __type(key, struct sw_key);
+    __type(value, struct sw_flow);
+} flows SEC(".maps");
+
+struct sw_lock {
+    __u32 taken;
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, SW_LOCKS);
+    __type(key, __u32);
+    __type(value, struct sw_lock);
+} locks SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, SW_C_MAX);
+    __type(key, __u32);
+    __type(value, __u64);
+} counters SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 16 << 20);
+} events SEC(".maps");
+
+/* Records of flows that were never established, so that a flood cannot crowd out the others. */
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 8 << 20);
+} events_open SEC(".maps");
+
+/* ifindex -> flags: interfaces whose ingress we follow */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 256);
+    __type(key, __u32);
+    __type(value, __u32);
+} watched SEC(".maps");
+
+/* bitmap of ports */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1024);
+    __type(key, __u32);
+    __type(value, __u64);
+} server_ports SEC(".maps");
+
+/* What is being told and where; one struct, because a BPF function takes five arguments at most. */
+struct sw_where {
+    __u64 ts;
+    struct sw_out out; /* what the state machine said */
+    __u32 ifindex;
+    __u32 kind;     /* enum sw_event_kind */
+    __u8 hook;      /* enum sw_hook */
+    __u8 main_ring; /* to `events`, else to `events_open` */
+    __u8 pad[6];
+};
+
+/* What does not fit on the 512-byte stack. Used with bottom halves off, one packet at a time a CPU. */
+struct sw_scratch {
+    struct sw_flow flow;
+    struct sw_where where;
+    struct sw_tcpopt opt;
+    struct sw_inner inner;
+    __u8 chunk[SW_CSUM_CHUNK];
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct sw_scratch);
+} scratch SEC(".maps");
+
+/* Plain adds: a slot is its CPU's own. */
+static __always_inline void sw_count(enum sw_counter c)
+{
+    __u32 i = c;
+    __u64 *n = bpf_map_lookup_elem(&counters, &i);
+
+    if (n)
+        *n += 1;
+}
+
+static __always_inline __u64 sw_now(void)
+{
+    return cfg.replay ? *(volatile __u64 *)&replay_now : bpf_ktime_get_ns();
+}
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Expiry, in the kernel: walks both maps, ends what its time has come for, copies nothing out. */
+#ifndef SW_SWEEP_H
+#define SW_SWEEP_H
+
+#include "expiry.h"
+#include "track.h"
+
+struct sw_sweep_ctx {
+    __u64 now;
+    __u64 flush;
+    __u64 seen;
+    __u64 live;
+    __u64 held;
+    __u64 deferred;
+};
+
+/* Is there room for the records of one ended flow? What has none waits for the next sweep. */
+static __always_inline int sw_sweep_room(const struct sw_flow *f)
+{
+    __u64 used, size;
+
+    if (f->flags & SW_F_ESTABLISHED) {
+        used = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+        size = bpf_ringbuf_query(&events, BPF_RB_RING_SIZE);
+    } else {
+        used = bpf_ringbuf_query(&events_open, BPF_RB_AVAIL_DATA);
+        size = bpf_ringbuf_query(&events_open, BPF_RB_RING_SIZE);
+    }
+    return used < size / 2;
+}
+
+static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, struct sw_sweep_ctx *c)
+{
+    struct sw_where w = {.ifindex = f->ifindex, .hook = cfg.replay ? SW_HOOK_REPLAY : SW_HOOK_SWEEP};
+    struct sw_config limits = cfg;
+    struct sw_key k = *key;
+    __u32 why;
+
+    (void)map;
+    c->seen++;
+    why = sw_expiry(f, &limits, c->now, c->flush);
+    if (why == SW_WHY_NONE) {
+        if (!(f->flags & SW_F_OVER))
+            c->live++;
+        if (f->flags & SW_F_OPENING_OWED)
+            c->deferred++;
+        if (cfg.update_interval && f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_OVER) &&
+            c->now >= f->told_ns + cfg.update_interval) {
+            f->told_ns = c->now;
+            sw_emit(SW_EV_UPDATE, &k, f, &w, c->now);
+        }
+        return 0;
+    }
+    if (!sw_sweep_room(f)) {
+        c->held++;
+        if (f->flags & SW_F_OPENING_OWED)
+            c->deferred++;
+        return 0;
+    }
+    if (!(f->flags & SW_F_OVER)) {
+        f->flags |= SW_F_OVER;
+        f->over_ns = c->now;
+        f->reason = why;
+        if (why != SW_WHY_END_OF_INPUT)
+            sw_emit(SW_EV_TIMEOUT, &k, f, &w, c->now);
+    }
+    sw_end_flow(&k, f, &w, c->now);
+    c->seen--;
+    return 0;
+}
+
+static __always_inline int sw_sweep_all(void)
+{
+    struct sw_sweep_ctx c = {0};
+
+    c.now = sweep.now ? sweep.now : sw_now();
+    c.flush = sweep.flush;
+    bpf_for_each_map_elem(&embryos, sw_sweep_one, &c, 0);
+    sweep.embryos = c.seen;
+    c.seen = 0;
+    c.live = 0;
+    bpf_for_each_map_elem(&flows, sw_sweep_one, &c, 0);
+    sweep.flows = c.seen;
+    sweep.established = c.live;
+    sweep.held_back = c.held;
+    sweep.deferred = c.deferred;
+    return 0;
+}
+
+#endif

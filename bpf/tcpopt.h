@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * TCP options of a SYN (RFC 9293 section 3.1, RFC 7323, RFC 2018, RFC 7413, RFC 8684). Pure. The
+ * option bytes are a copy in a fixed buffer, and what is found is written to memory, not kept in
+ * registers: so the verifier sees one state for each step and not one for each mix of options.
+ */
+#ifndef SW_TCPOPT_H
+#define SW_TCPOPT_H
+
+#include "flow.h"
+
+#define SW_TCPOPT_BUF 64 /* 40 bytes of options at most; a power of two, so that an index is masked */
+
+struct sw_tcpopt {
+    __u8 bytes[SW_TCPOPT_BUF];
+    __u32 len; /* valid bytes, 0 to 40 */
+    __u16 mss;
+    __u8 wscale;
+    __u8 opts;
+    __u8 bad; /* a length that cannot be: the list is not read further */
+    __u8 pad[3];
+};
+
+enum {
+    SW_TCPOPT_EOL = 0,
+    SW_TCPOPT_NOP = 1,
+    SW_TCPOPT_MSS = 2,
+    SW_TCPOPT_WSCALE = 3,
+    SW_TCPOPT_SACK = 4,
+    SW_TCPOPT_TS = 8,
+    SW_TCPOPT_MPTCP = 30,
+    SW_TCPOPT_TFO = 34,
+    SW_TCPOPT_EXP = 254, /* RFC 6994; with ExID 0xF989 the early form of Fast Open */
+};
+
+static __always_inline __u8 sw_tcpopt_at(const struct sw_tcpopt *o, __u32 i)
+{
+    return o->bytes[i & (SW_TCPOPT_BUF - 1)];
+}
+
+/* One option at `at`; returns its length, 0 to stop. */
+SW_STEP int sw_tcpopt_one(struct sw_tcpopt *o, __u32 at)
+{
+    __u32 len;
+    __u8 kind;
+
+    if (!o)
+        return 0;
+    kind = sw_tcpopt_at(o, at);
+    if (kind == SW_TCPOPT_EOL)
+        return 0;
+    if (kind == SW_TCPOPT_NOP)
+        return 1;
+    len = sw_tcpopt_at(o, at + 1);
+    if (at + 1 >= o->len || len < 2 || at + len > o->len) {
+        o->bad = 1;
+        return 0;
+    }
+    if (kind == SW_TCPOPT_MSS && len == 4) {
+        o->mss = (__u16)(sw_tcpopt_at(o, at + 2) << 8 | sw_tcpopt_at(o, at + 3));
+        o->opts |= SW_OPT_MSS;
+    } else if (kind == SW_TCPOPT_WSCALE && len == 3) {
+        o->wscale = sw_tcpopt_at(o, at + 2);
+        o->opts |= SW_OPT_WSCALE;
+    } else if (kind == SW_TCPOPT_SACK && len == 2) {
+        o->opts |= SW_OPT_SACK;
+    } else if (kind == SW_TCPOPT_TS && len == 10) {
+        o->opts |= SW_OPT_TS;
+    } else if (kind == SW_TCPOPT_MPTCP) {
+        o->opts |= SW_OPT_MPTCP;
+    } else if (kind == SW_TCPOPT_TFO && (len == 2 || (len >= 6 && len <= 18))) {
+        o->opts |= len > 2 ? SW_OPT_TFO | SW_OPT_TFO_COOKIE : SW_OPT_TFO;
+    } else if (kind == SW_TCPOPT_EXP && len >= 4 && sw_tcpopt_at(o, at + 2) == 0xf9 &&
+               sw_tcpopt_at(o, at + 3) == 0x89) {
+        o->opts |= len > 4 ? SW_OPT_TFO | SW_OPT_TFO_COOKIE : SW_OPT_TFO;
+    } else if (kind == SW_TCPOPT_MSS || kind == SW_TCPOPT_WSCALE || kind == SW_TCPOPT_SACK || kind == SW_TCPOPT_TS ||
+               kind == SW_TCPOPT_TFO) {
+        o->bad = 1; /* a known kind of a wrong length is skipped, and told */
+    }
+    return len;
+}
+
+/* Reads the whole list of o->bytes[0, o->len). */
+static __always_inline void sw_tcpopt_parse(struct sw_tcpopt *o)
+{
+    __u32 at = 0;
+
+    o->mss = 0;
+    o->wscale = SW_WSCALE_NONE;
+    o->opts = 0;
+    o->bad = 0;
+    if (o->len > 40)
+        o->len = 40;
+    for (int i = 0; i < 40; i++) {
+        __u32 len;
+
+        if (at >= o->len)
+            break;
+        len = (__u32)sw_tcpopt_one(o, at);
+        if (!len)
+            break;
+        at += len;
+        sw_opaque(at);
+        if (at > 40)
+            break;
+    }
+}
+
+#endif

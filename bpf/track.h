@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Segment to flow: look up, judge, tell. Embryos (LRU) hold what is not established, so that a flood
+ * can only push out its own kind; `flows` holds what is, and is never evicted from.
+ */
+#ifndef SW_TRACK_H
+#define SW_TRACK_H
+
+#include "emit.h"
+
+static __always_inline __u32 sw_lock_slot(const struct sw_key *k)
+{
+    const __u32 *w = (const __u32 *)k;
+    __u32 h = w[3] * 0x9e3779b1u ^ w[7] * 0x85ebca6bu ^ w[8] * 0xc2b2ae35u ^ w[2] ^ w[6];
+
+    return (h ^ h >> 15) & (SW_LOCKS - 1);
+}
+
+/*
+ * The state machine under the flow's lock: one word, striped by the key. bpf_spin_lock would do, but
+ * forbids calls while held, and LRU values. A holder is never preempted by another segment of its own
+ * CPU (bottom halves are off), so waiting is short; after SW_SPINS the segment goes on without (fail
+ * open) and is counted: the worst case is one flow's fields written by two segments at once. The value may be recycled
+ * by the LRU meanwhile: then one segment is judged by a stranger's embryo, in a flood, which the eviction count
+ * reports.
+ */
+static __always_inline int sw_step_locked(struct sw_flow *f, struct sw_seg *s, struct sw_out *o, struct sw_lock *l)
+{
+    int verdict, mine = 0;
+
+    for (int i = 0; i < SW_SPINS && !mine; i++)
+        mine = !__sync_val_compare_and_swap(&l->taken, 0, 1);
+    if (!mine)
+        sw_count(SW_C_LOCK_TIMEOUT);
+    verdict = sw_fsm_step(f, s, o);
+    if (mine)
+        __sync_lock_test_and_set(&l->taken, 0);
+    return verdict;
+}
+
+/* Everything that one segment has to tell, in the order of the kinds. */
+SW_STEP int sw_tell(struct sw_key *key, struct sw_flow *f, struct sw_where *w, __u64 now)
+{
+    __u32 told;
+
+    if (!key || !f || !w)
+        return 0;
+    told = w->out.events;
+    if (told & 1u << SW_EV_OPENING)
+        sw_emit_opening(key, f, w, 0);
+    if (told & 1u << SW_EV_ESTABLISHED)
+        sw_emit_opening(key, f, w, 1);
+    for (__u32 kind = SW_EV_ESTABLISHED; kind <= SW_EV_ANOMALY; kind++)
+        if (told & 1u << kind)
+            sw_emit(kind, key, f, w, now);
+    return 0;
+}
+
+/* Ends a flow: its conn line, its counters, its place in the map. */
+SW_STEP int sw_end_flow(struct sw_key *key, struct sw_flow *f, struct sw_where *w, __u64 now)
+{
+    if (!key || !f || !w)
+        return 0;
+    sw_emit_forfeit(f);
+    sw_emit(SW_EV_CONN, key, f, w, now);
+    if (f->flags & SW_F_IN_FLOWS) {
+        if (!bpf_map_delete_elem(&flows, key))
+            sw_count(SW_C_FLOW_ENDED);
+    } else if (!bpf_map_delete_elem(&embryos, key)) {
+        sw_count(SW_C_EMBRYO_ENDED);
+    }
+    return 0;
+}
+
+/* Established: from the embryos to where nothing evicts. A full map leaves it with the embryos. */
+static __always_inline int sw_promote(struct sw_key *key, struct sw_flow *f)
+{
+    f->flags |= SW_F_IN_FLOWS;
+    if (bpf_map_update_elem(&flows, key, f, BPF_NOEXIST)) {
+        f->flags &= ~SW_F_IN_FLOWS;
+        sw_count(SW_C_FLOWS_FULL);
+        return 0;
+    }
+    return 1;
+}
+
+/* The flow's first segment, judged in scratch and then put among the embryos. */
+SW_STEP int sw_begin(struct sw_key *key, struct sw_seg *s, struct sw_where *w, struct sw_scratch *sc, struct sw_lock *l)
+{
+    struct sw_flow *f;
+
+    if (!key || !s || !w || !sc || !l)
+        return 0;
+    f = &sc->flow;
+    sw_step_locked(f, s, &w->out, l);
+    if (f->flags & SW_F_ESTABLISHED && sw_promote(key, f)) {
+        sw_count(SW_C_EMBRYO_CREATED);
+        sw_count(SW_C_EMBRYO_PROMOTED);
+        sw_tell(key, f, w, s->now);
+        return 0;
+    }
+    /* told first: the flags it sets belong into the map's copy */
+    sw_tell(key, f, w, s->now);
+    if (bpf_map_update_elem(&embryos, key, f, BPF_ANY)) {
+        sw_count(SW_C_EMBRYOS_FULL);
+        sw_emit_forfeit(f);
+        return 0;
+    }
+    sw_count(SW_C_EMBRYO_CREATED);
+    return 0;
+}
+
+/* Restart on a live four-tuple: a pending SYN whose answer is at hand begins the flow, unseen details left out. */
+static __always_inline void sw_begin_pending(struct sw_flow *f, __u32 isn, __u8 orig_is_b)
+{
+    f->orig_is_b = orig_is_b;
+    f->direction_by = SW_BY_SYN;
+    f->end[SW_ORIG].did |= SW_E_SYN | SW_E_SEEN;
+    f->end[SW_ORIG].zstate = SW_Z_SYN_SENT;
+    f->end[SW_ORIG].state = SW_ST_SYN_SENT;
+    sw_end_start(&f->end[SW_ORIG], isn, isn + 1);
+    f->flags |= SW_F_INFERRED | SW_F_FIRST_ORIG;
+    sw_hist_once(f, SW_ORIG, SW_H_SYN, 'S');
+}
+
+/* The four-tuple passes to a new connection: the old one's conn line first, then `reused`. */
+static __always_inline void sw_renew(struct sw_key *key, struct sw_flow *f, struct sw_seg *s, struct sw_where *w,
+                                     struct sw_scratch *sc, struct sw_lock *l, int pending)
+{
+    __u32 isn = f->pend_isn;
+    __u8 orig_is_b = f->pend_side == SW_ORIG ? f->orig_is_b : !f->orig_is_b;
+
+    if (!(f->flags & SW_F_OVER)) {
+        f->reason = SW_WHY_REUSED;
+        f->flags |= SW_F_OVER;
+        f->over_ns = s->now;
+    }
+    w->out.anomaly = SW_AN_NONE;
+    sw_end_flow(key, f, w, s->now);
+    __builtin_memset(&sc->flow, 0, sizeof(sc->flow));
+    sw_flow_init(&sc->flow, s);
+    sc->flow.flags |= SW_F_REUSED;
+    if (pending)
+        sw_begin_pending(&sc->flow, isn, orig_is_b);
+    w->out.events = 1u << SW_EV_REUSED;
+    sw_begin(key, s, w, sc, l);
+}
+
+SW_STEP int sw_track(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc)
+{
+    struct sw_where *w;
+    struct sw_flow *f;
+    struct sw_lock *l;
+    int verdict;
+    __u32 slot;
+
+    if (!key || !s || !sc)
+        return 0;
+    w = &sc->where;
+    __builtin_memset(w, 0, sizeof(*w));
+    w->ifindex = s->ifindex;
+    w->hook = s->hook;
+    f = bpf_map_lookup_elem(&flows, key);
+    if (f && sw_fsm_fast(f, s)) {
+        sw_count(SW_C_FAST_PATH);
+        return 0;
+    }
+    if (!f)
+        f = bpf_map_lookup_elem(&embryos, key);
+    slot = sw_lock_slot(key);
+    l = bpf_map_lookup_elem(&locks, &slot);
+    if (!l) {
+        sw_count(SW_C_INTERNAL);
+        return 0; /* fail open */
+    }
+    if (!f) {
+        __builtin_memset(&sc->flow, 0, sizeof(sc->flow));
+        sw_flow_init(&sc->flow, s);
+        sw_begin(key, s, w, sc, l);
+        return 0;
+    }
+    verdict = sw_step_locked(f, s, &w->out, l);
+    if (verdict != SW_GO_ON) {
+        sw_renew(key, f, s, w, sc, l, verdict == SW_NEW_PENDING);
+        return 0;
+    }
+    if (f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_IN_FLOWS) &&
+        (w->out.events & 1u << SW_EV_ESTABLISHED || f->flags & SW_F_MIDSTREAM) && !(f->flags & SW_F_OVER)) {
+        /* told between: the flags it sets belong into both, and the embryo's memory is free once deleted */
+        f->flags |= SW_F_IN_FLOWS;
+        sw_tell(key, f, w, s->now);
+        if (!sw_promote(key, f))
+            return 0;
+        bpf_map_delete_elem(&embryos, key);
+        sw_count(SW_C_EMBRYO_PROMOTED);
+        return 0;
+    }
+    sw_tell(key, f, w, s->now);
+    if (f->flags & SW_F_OVER && w->out.events && !cfg.linger)
+        sw_end_flow(key, f, w, s->now);
+    return 0;
+}
+
+#endif

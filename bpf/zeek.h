@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Zeek's view of a connection, next to RFC 9293's: the endpoint states that its conn_state comes
+ * from, and the history letters. It follows what Zeek does, odd corners included, so that the lines
+ * can be joined with a conn.log. Where it differs from the RFC, fsm.h has the other answer.
+ *
+ * Letters: s SYN, h SYN-ACK, a pure ACK, d data, f FIN, r RST, c bad checksum, g gap, t retransmission,
+ * w zero window, i FIN+RST, q SYN with FIN or RST, ^ flipped. a d i q once a side; s h f r again only
+ * with another sequence number; c g t w at the 1st, 10th, 100th … time.
+ */
+#ifndef SW_ZEEK_H
+#define SW_ZEEK_H
+
+#include "flow.h"
+
+#define SW_Z_JUMP 1048576 /* a SYN or RST further than this from the last sequence number moves nothing */
+
+enum { SW_H_SYN = 1, SW_H_FIN = 2, SW_H_RST = 4, SW_H_DATA = 8, SW_H_ACK = 16, SW_H_FIN_RST = 32, SW_H_MULTI = 64 };
+
+/* true if the letter was there already */
+static __always_inline int sw_hist_once(struct sw_flow *f, enum sw_side d, __u16 bit, char letter)
+{
+    __u16 mask = d == SW_RESP ? bit << 8 : bit;
+
+    if (f->hist_seen & mask)
+        return 1;
+    f->hist_seen |= mask;
+    sw_hist_add(f, d, letter);
+    return 0;
+}
+
+/* Counts, and adds the letter at each power of ten. */
+SW_STEP int sw_hist_scaled(struct sw_flow *f, __u32 d, __u32 *count, __u32 letter)
+{
+    __u32 n, rest;
+
+    if (!f || !count)
+        return 0;
+    n = ++*count;
+    rest = sw_mask_ne(n, 1) & sw_mask_ne(n, 10) & sw_mask_ne(n, 100) & sw_mask_ne(n, 1000) & sw_mask_ne(n, 10000) &
+           sw_mask_ne(n, 100000) & sw_mask_ne(n, 1000000);
+
+    if (!rest)
+        sw_hist_add(f, d, (char)letter);
+    return 0;
+}
+
+static __always_inline void sw_zeek_set(struct sw_end *e, __u8 z)
+{
+    if (e->zstate == z)
+        return;
+    e->zprev = e->zstate;
+    e->zstate = z;
+}
+
+static __always_inline void sw_end_start(struct sw_end *e, __u32 isn, __u32 seq_hi)
+{
+    e->isn = isn;
+    e->seq_hi = seq_hi;
+    e->nxt = isn + 1;
+    e->did |= SW_E_INIT;
+}
+
+/* Sequence numbers of the sender, from its first segment or from a SYN that starts it anew. */
+static __always_inline void sw_zeek_init_end(struct sw_end *me, const struct sw_seg *s, __u32 past)
+{
+    int syn = s->flags & SW_TCP_SYN;
+
+    switch (me->zstate) {
+    case SW_Z_INACTIVE:
+        if (syn)
+            sw_end_start(me, s->seq, past);
+        else
+            sw_end_start(me, s->seq - 1, s->seq);
+        break;
+    case SW_Z_SYN_SENT:
+    case SW_Z_SYN_ACK_SENT:
+        if (syn && s->seq != me->isn)
+            sw_end_start(me, s->seq, past);
+        break;
+    case SW_Z_RESET:
+        if (syn && me->zprev == SW_Z_INACTIVE)
+            sw_end_start(me, s->seq, past);
+        break;
+    default: /* a SYN inside a connection is fsm.h's to judge: it may be spoofed (RFC 5961) */ break;
+    }
+}
+
+SW_STEP int sw_zeek_letters(struct sw_flow *f, __u32 d, const struct sw_seg *s)
+{
+    struct sw_end *me;
+    int syn, fin, rst;
+    __u32 rel;
+
+    if (!f || !s)
+        return 0;
+    sw_side_bound(d);
+    me = &f->end[d];
+    rel = s->seq - me->isn;
+    syn = !!(s->flags & SW_TCP_SYN);
+    fin = !!(s->flags & SW_TCP_FIN);
+    rst = !!(s->flags & SW_TCP_RST);
+
+    if (syn + fin + rst > 1) {
+        if (fin && rst)
+            sw_hist_once(f, d, SW_H_FIN_RST, 'I');
+        else
+            sw_hist_once(f, d, SW_H_MULTI, 'Q');
+    } else if (syn) {
+        char letter = s->flags & SW_TCP_ACK ? 'H' : 'S';
+
+        if (sw_hist_once(f, d, SW_H_SYN, letter) && rel != me->hist_syn)
+            sw_hist_add(f, d, letter);
+        me->hist_syn = rel;
+    } else if (fin) {
+        if (sw_hist_once(f, d, SW_H_FIN, 'F') && rel + s->len != me->hist_fin)
+            sw_hist_add(f, d, 'F');
+        me->hist_fin = rel + s->len;
+    } else if (rst) {
+        if (sw_hist_once(f, d, SW_H_RST, 'R') && rel != me->hist_rst)
+            sw_hist_add(f, d, 'R');
+        me->hist_rst = rel;
+    } else if (s->len) {
+        sw_hist_once(f, d, SW_H_DATA, 'D');
+    } else if (s->flags & SW_TCP_ACK) {
+        sw_hist_once(f, d, SW_H_ACK, 'A');
+    }
+    return 0;
+}
+
+/* RFC 7323 section 2.2: the shift counts only if both SYNs carry it, at most 14. */
+static __always_inline void sw_zeek_scale(struct sw_end *me, struct sw_end *peer, const struct sw_seg *s)
+{
+    if (!(s->opts & SW_OPT_WSCALE)) {
+        me->zscale = 0;
+        if (s->flags & SW_TCP_ACK)
+            peer->zscale = 0;
+        return;
+    }
+    me->zscale = s->wscale > 14 ? 14 : s->wscale;
+    me->win_seq = s->seq;
+    me->win_ack = s->ack;
+    peer->win_seq = s->ack;
+    peer->win_ack = s->seq;
+}
+
+/*
+ * The out-of-order blocks are worked on with masks instead of branches: nine rounds of three-way
+ * choices are a few hundred instructions to run, but millions of paths to the verifier.
+ */
+
+/* Takes into nxt what it now touches; blocks that it passed are free again. */
+SW_STEP int sw_ooo_absorb(struct sw_end *e)
+{
+    __u32 nxt;
+
+    if (!e)
+        return 0;
+    nxt = e->nxt;
+    for (int round = 0; round < SW_OOO; round++) {
+        for (int i = 0; i < SW_OOO; i++) {
+            __u32 lo = e->ooo[i][0], hi = e->ooo[i][1];
+            __u32 hit = sw_mask_ne(lo, hi) & sw_mask_le(lo, nxt);
+
+            nxt = sw_pick(hit & sw_mask_le(nxt, hi), hi, nxt);
+            e->ooo[i][0] = lo & ~hit;
+            e->ooo[i][1] = hi & ~hit;
+        }
+    }
+    e->nxt = nxt;
+    return 0;
+}
+
+/*
+ * Data [lo, hi) was seen. Beyond nxt it is remembered as one of SW_OOO blocks, merged with the first
+ * that it touches; with no block free the last one is stretched, so a hole between can be missed: the
+ * gap count is then too low, never too high.
+ */
+SW_STEP int sw_ooo_add(struct sw_end *e, __u32 lo, __u32 hi)
+{
+    __u32 todo, last_hi;
+
+    if (!e)
+        return 0;
+    todo = ~sw_mask_le(hi, e->nxt);
+    /* in order: nxt moves, and no block is taken */
+    {
+        __u32 in_order = todo & sw_mask_le(lo, e->nxt);
+
+        e->nxt = sw_pick(in_order, hi, e->nxt);
+        todo &= ~in_order;
+    }
+    for (int i = 0; i < SW_OOO; i++) { /* touching a block */
+        __u32 a = e->ooo[i][0], b = e->ooo[i][1];
+        __u32 hit = todo & sw_mask_ne(a, b) & sw_mask_le(lo, b) & sw_mask_le(a, hi);
+
+        e->ooo[i][0] = sw_pick(hit & sw_mask_le(lo, a), lo, a);
+        e->ooo[i][1] = sw_pick(hit & sw_mask_le(b, hi), hi, b);
+        todo &= ~hit;
+    }
+    for (int i = 0; i < SW_OOO; i++) { /* a free block */
+        __u32 a = e->ooo[i][0], b = e->ooo[i][1];
+        __u32 hit = todo & ~sw_mask_ne(a, b);
+
+        e->ooo[i][0] = sw_pick(hit, lo, a);
+        e->ooo[i][1] = sw_pick(hit, hi, b);
+        todo &= ~hit;
+    }
+    last_hi = e->ooo[SW_OOO - 1][1];
+    e->ooo[SW_OOO - 1][1] = sw_pick(todo & sw_mask_le(last_hi, hi), hi, last_hi);
+    return sw_ooo_absorb(e);
+}
+
+static __always_inline int sw_zeek_clean(const struct sw_end *e)
+{
+    return e->zstate == SW_Z_ESTABLISHED || (e->zstate == SW_Z_CLOSED && e->zprev == SW_Z_ESTABLISHED);
+}
+
+/* `d` acknowledged the peer's data up to ack: every hole below it is a content gap of the peer. */
+SW_STEP int sw_zeek_acked(struct sw_flow *f, __u32 d, __u32 ack)
+{
+    struct sw_end *me, *peer;
+    __u32 pd;
+    int judge;
+
+    if (!f)
+        return 0;
+    sw_side_bound(d);
+    pd = d ^ 1;
+    me = &f->end[d];
+    peer = &f->end[pd];
+
+    if (peer->did & SW_E_FIN && sw_seq_diff(ack, peer->fin_seq) >= 0)
+        ack = peer->fin_seq - 1;
+    if (sw_seq_diff(ack, peer->nxt) <= 0)
+        return 0;
+    if (f->flags & SW_F_PARTIAL && ack - peer->isn <= 2)
+        return 0;
+    judge = sw_zeek_clean(me) && sw_zeek_clean(peer) && !(f->flags & SW_F_FRAGMENTED);
+    for (int hole = 0; hole <= SW_OOO; hole++) {
+        __u32 next = ack;
+
+        for (int i = 0; i < SW_OOO; i++) {
+            __u32 lo = peer->ooo[i][0];
+
+            next = sw_pick(sw_mask_ne(lo, peer->ooo[i][1]) & sw_mask_le(lo, next), lo, next);
+        }
+        if (judge)
+            sw_hist_scaled(f, pd, &peer->gaps, 'G');
+        peer->nxt = next;
+        sw_ooo_absorb(peer);
+        if (sw_seq_diff(ack, peer->nxt) <= 0)
+            break;
+    }
+    return 0;
+}
+
+/* The sender's highest sequence number, and the retransmission letter. */
+static __always_inline void sw_zeek_last_seq(struct sw_flow *f, enum sw_side d, const struct sw_seg *s, __u32 past)
+{
+    struct sw_end *me = &f->end[d];
+    __s32 delta = sw_seq_diff(past, me->seq_hi);
+
+    if (s->flags & (SW_TCP_SYN | SW_TCP_RST) && (delta > SW_Z_JUMP || delta < -SW_Z_JUMP))
+        return;
+    if (s->flags & SW_TCP_FIN && me->seq_hi == me->isn + 1)
+        me->seq_hi = past;
+    else if (me->zstate == SW_Z_RESET)
+        return;
+    else if (delta > 0)
+        me->seq_hi = past;
+    else if (s->len)
+        sw_hist_scaled(f, d, &me->rexmit, 'T');
+}
+
+/* First segment of a side. Returns true if the roles were flipped (SYN-ACK seen before its SYN). */
+static __always_inline int sw_zeek_inactive(struct sw_flow *f, enum sw_side d, const struct sw_seg *s)
+{
+    struct sw_end *me = &f->end[d], *peer = &f->end[d == SW_ORIG ? SW_RESP : SW_ORIG];
+    int flip = 0;
+
+    if (s->flags & SW_TCP_SYN) {
+        if (d == SW_ORIG) {
+            sw_zeek_set(me, s->flags & SW_TCP_ACK ? SW_Z_SYN_ACK_SENT : SW_Z_SYN_SENT);
+        } else {
+            if (!(s->flags & SW_TCP_ACK) && peer->zstate == SW_Z_SYN_ACK_SENT && s->seq == me->isn) {
+                flip = 1;
+                f->flags &= ~SW_F_PARTIAL;
+                sw_zeek_set(peer, SW_Z_ESTABLISHED);
+            }
+            if (peer->zstate == SW_Z_SYN_SENT)
+                sw_zeek_set(peer, SW_Z_ESTABLISHED);
+            sw_zeek_set(me, SW_Z_ESTABLISHED);
+        }
+    }
+    if (s->flags & SW_TCP_FIN)
+        sw_zeek_set(me, SW_Z_CLOSED);
+    if (s->flags & SW_TCP_RST)
+        sw_zeek_set(me, SW_Z_RESET);
+    if (me->zstate == SW_Z_INACTIVE) {
+        if (d == SW_RESP && !s->len && peer->zstate == SW_Z_SYN_SENT)
+            return flip; /* a responder that acknowledges before its SYN: split handshake */
+        if (s->flags & SW_TCP_ACK && peer->zstate == SW_Z_ESTABLISHED) {
+            sw_zeek_set(me, SW_Z_ESTABLISHED);
+            f->flags &= ~SW_F_PARTIAL;
+        } else {
+            sw_zeek_set(me, SW_Z_PARTIAL);
+        }
+    }
+    return flip;
+}
+
+SW_STEP int sw_zeek_state(struct sw_flow *f, __u32 d, const struct sw_seg *s)
+{
+    struct sw_end *me, *peer;
+
+    if (!f || !s)
+        return 0;
+    sw_side_bound(d);
+    me = &f->end[d];
+    peer = &f->end[d ^ 1];
+
+    switch (me->zstate) {
+    case SW_Z_INACTIVE: return sw_zeek_inactive(f, d, s);
+    case SW_Z_SYN_SENT:
+    case SW_Z_SYN_ACK_SENT:
+        if (s->flags & SW_TCP_FIN)
+            sw_zeek_set(me, SW_Z_CLOSED);
+        if (s->flags & SW_TCP_RST)
+            sw_zeek_set(me, SW_Z_RESET);
+        break;
+    case SW_Z_PARTIAL:
+    case SW_Z_ESTABLISHED:
+        if ((s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN && me->zstate == SW_Z_PARTIAL &&
+            peer->zstate == SW_Z_INACTIVE)
+            sw_zeek_set(me, SW_Z_SYN_SENT);
+        if (s->flags & SW_TCP_FIN && !(s->flags & SW_TCP_RST)) {
+            sw_zeek_set(me, SW_Z_CLOSED);
+            if (peer->zstate == SW_Z_RESET && peer->zprev == SW_Z_CLOSED)
+                sw_zeek_set(peer, SW_Z_CLOSED); /* FIN then RST was a normal end after all */
+        }
+        if (s->flags & SW_TCP_RST)
+            sw_zeek_set(me, SW_Z_RESET);
+        break;
+    case SW_Z_CLOSED:
+        if (s->flags & SW_TCP_RST && peer->zstate != SW_Z_CLOSED)
+            sw_zeek_set(me, SW_Z_RESET);
+        break;
+    default: break;
+    }
+    return 0;
+}
+
+/*
+ * One segment, in Zeek's order of steps; the segment's payload is taken last. Returns true if the
+ * endpoints must be swapped. The caller has counted packets and bytes.
+ */
+SW_STEP int sw_zeek_step(struct sw_flow *f, __u32 d, const struct sw_seg *s)
+{
+    struct sw_end *me, *peer;
+    int syn, ack_ok = 0, underflow, flip;
+    __u32 past, seen;
+
+    if (!f || !s)
+        return 0;
+    sw_side_bound(d);
+    me = &f->end[d];
+    peer = &f->end[d ^ 1];
+    past = s->seq + sw_seg_space(s);
+    seen = d == SW_ORIG ? SW_F_FIRST_ORIG : SW_F_FIRST_RESP;
+    syn = s->flags & SW_TCP_SYN;
+
+    if (!(f->flags & seen)) {
+        if (d == SW_ORIG ? (!syn || s->flags & SW_TCP_ACK) : (!syn && !(f->flags & SW_F_PARTIAL)))
+            f->flags |= SW_F_PARTIAL;
+        else if (d == SW_ORIG)
+            f->flags &= ~SW_F_PARTIAL;
+    }
+    f->flags |= seen;
+    sw_zeek_init_end(me, s, past);
+    underflow = sw_seq_diff(s->seq, me->isn) < 0 && me->seq_hi - me->isn < 0x40000000;
+    sw_zeek_letters(f, d, s);
+    if (!s->win && !(s->flags & SW_TCP_RST) && peer->zstate != SW_Z_CLOSED && me->zstate != SW_Z_RESET)
+        sw_hist_scaled(f, d, &me->zero_win, 'W');
+    if (syn)
+        sw_zeek_scale(me, peer, s);
+    if (s->flags & SW_TCP_ACK) {
+        if (peer->zstate == SW_Z_INACTIVE) {
+            peer->isn = s->ack - 1;
+            peer->seq_hi = s->ack - 1;
+            peer->nxt = s->ack;
+            peer->did |= SW_E_INIT;
+            if (!(me->did & SW_E_SEEN) || sw_seq_diff(s->ack, me->ack) > 0)
+                me->ack = s->ack;
+        } else if (sw_seq_diff(s->ack, peer->isn) >= 0 || peer->seq_hi - peer->isn >= 0x40000000) {
+            ack_ok = 1;
+            if (!(s->flags & SW_TCP_RST) && (sw_seq_diff(s->ack, me->ack) > 0 || !me->ack) &&
+                !(s->ack == 0 && sw_seq_diff(s->ack, me->ack) > SW_Z_JUMP))
+                me->ack = s->ack;
+        }
+    }
+    sw_zeek_last_seq(f, d, s, past);
+    if (s->flags & SW_TCP_FIN && !(me->did & SW_E_FIN) && !syn && !(s->flags & SW_TCP_RST))
+        me->fin_seq = past;
+    flip = sw_zeek_state(f, d, s);
+    if (ack_ok)
+        sw_zeek_acked(f, d, s->ack);
+    if (s->len && s->cap >= s->len && !(s->flags & SW_TCP_RST) && !underflow)
+        sw_ooo_add(me, syn ? s->seq + 1 : s->seq, (syn ? s->seq + 1 : s->seq) + s->len);
+    return flip;
+}
+
+/* Bytes of an endpoint as its sequence numbers tell, SYN and FIN not counted. */
+static inline __u32 sw_zeek_size(const struct sw_end *me, const struct sw_end *peer)
+{
+    __u32 hi = me->seq_hi;
+    __u32 n;
+
+    if (!(me->did & SW_E_INIT))
+        return 0;
+    if (peer->did & SW_E_SEEN && peer->ack && sw_seq_diff(peer->ack, hi) > 0)
+        hi = peer->ack;
+    n = hi - me->isn;
+    if (n)
+        n--;
+    if (n && me->did & SW_E_FIN)
+        n--;
+    return n;
+}
+
+/* A SYN, then the originator's RST, and nothing else of the originator's but data between. */
+static inline int sw_zeek_syn_rst(const struct sw_flow *f)
+{
+    int i = 0;
+
+    if (i < f->hist_len && f->hist[i] == '^')
+        i++;
+    if (i >= f->hist_len || f->hist[i] != 'S')
+        return 0;
+    for (i++; i < f->hist_len && i < SW_HIST_MAX; i++) {
+        char c = f->hist[i];
+
+        if (c == 'R')
+            return 1;
+        if (c == 'H' || c == 'A' || c == 'F' || c == 'G' || c == 'I' || c == 'Q')
+            return 0;
+    }
+    return 0;
+}
+
+/* Zeek's conn_state of a flow at this moment. */
+static inline enum sw_conn_state sw_zeek_conn_state(const struct sw_flow *f)
+{
+    const struct sw_end *o = &f->end[SW_ORIG], *r = &f->end[SW_RESP];
+    int o_idle = o->zstate == SW_Z_INACTIVE || o->zstate == SW_Z_PARTIAL;
+    int r_idle = r->zstate == SW_Z_INACTIVE || r->zstate == SW_Z_PARTIAL;
+
+    if (r->zstate == SW_Z_RESET) {
+        if (o->zstate == SW_Z_SYN_SENT || o->zstate == SW_Z_SYN_ACK_SENT ||
+            (o->zstate == SW_Z_RESET && !sw_zeek_size(o, r) && !sw_zeek_size(r, o)))
+            return SW_CS_REJ;
+        return o_idle ? SW_CS_RSTRH : SW_CS_RSTR;
+    }
+    if (o->zstate == SW_Z_RESET) {
+        if (r_idle)
+            return sw_zeek_syn_rst(f) ? SW_CS_RSTOS0 : SW_CS_OTH;
+        return SW_CS_RSTO;
+    }
+    if (o->zstate == SW_Z_CLOSED && r->zstate == SW_Z_CLOSED)
+        return SW_CS_SF;
+    if (o->zstate == SW_Z_CLOSED)
+        return r_idle ? SW_CS_SH : SW_CS_S2;
+    if (r->zstate == SW_Z_CLOSED)
+        return o_idle ? SW_CS_SHR : SW_CS_S3;
+    if (o->zstate == SW_Z_SYN_SENT && r->zstate == SW_Z_INACTIVE)
+        return SW_CS_S0;
+    if (o->zstate == SW_Z_ESTABLISHED && r->zstate == SW_Z_ESTABLISHED)
+        return SW_CS_S1;
+    return SW_CS_OTH;
+}
+
+#endif

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The whole contract between the BPF programs and user space: keys, flows, events, configuration,
+ * counters and reasons. Nothing else is shared. Sizes are asserted, there is no implicit padding,
+ * and every list is one X-macro that feeds the enum, the map size and the JSON name.
+ *
+ * Numbers are host byte order, except addresses and ports, which stay as they are on the wire
+ * (__be16 and byte arrays). Times are nanoseconds of CLOCK_MONOTONIC (live) or of the capture (replay).
+ */
+#ifndef SYNWARD_H
+#define SYNWARD_H
+
+#include <linux/types.h>
+
+#define SW_CONTRACT_VERSION 1 /* of struct sw_event: readers check it and the length first */
+#define SW_HIST_MAX 40        /* letters of history kept; a longer one sets SW_F_HIST_FULL */
+#define SW_OOO 3              /* out-of-order blocks remembered for each endpoint */
+#define SW_WSCALE_NONE 0xff
+
+#define SW_ENUM_ITEM(prefix, id, name) prefix##id,
+
+/* RFC 9293 section 3.3.2. LISTEN also stands for an endpoint that has not sent anything yet. */
+#define SW_STATES(X)                                                                                                   \
+    X(SW_ST_, CLOSED, "CLOSED")                                                                                        \
+    X(SW_ST_, LISTEN, "LISTEN")                                                                                        \
+    X(SW_ST_, SYN_SENT, "SYN_SENT")                                                                                    \
+    X(SW_ST_, SYN_RECEIVED, "SYN_RECEIVED")                                                                            \
+    X(SW_ST_, ESTABLISHED, "ESTABLISHED")                                                                              \
+    X(SW_ST_, FIN_WAIT_1, "FIN_WAIT_1")                                                                                \
+    X(SW_ST_, FIN_WAIT_2, "FIN_WAIT_2")                                                                                \
+    X(SW_ST_, CLOSE_WAIT, "CLOSE_WAIT")                                                                                \
+    X(SW_ST_, CLOSING, "CLOSING")                                                                                      \
+    X(SW_ST_, LAST_ACK, "LAST_ACK")                                                                                    \
+    X(SW_ST_, TIME_WAIT, "TIME_WAIT")
+enum sw_state { SW_STATES(SW_ENUM_ITEM) SW_ST_MAX };
+
+/* Zeek's endpoint states, from which its conn_state follows. */
+enum sw_zstate {
+    SW_Z_INACTIVE,
+    SW_Z_SYN_SENT,
+    SW_Z_SYN_ACK_SENT,
+    SW_Z_PARTIAL,
+    SW_Z_ESTABLISHED,
+    SW_Z_CLOSED,
+    SW_Z_RESET
+};
+
+/* Zeek's conn_state. */
+#define SW_CONN_STATES(X)                                                                                              \
+    X(SW_CS_, OTH, "OTH")                                                                                              \
+    X(SW_CS_, S0, "S0")                                                                                                \
+    X(SW_CS_, S1, "S1")                                                                                                \
+    X(SW_CS_, S2, "S2")                                                                                                \
+    X(SW_CS_, S3, "S3")                                                                                                \
+    X(SW_CS_, SF, "SF")                                                                                                \
+    X(SW_CS_, SH, "SH")                                                                                                \
+    X(SW_CS_, SHR, "SHR")                                                                                              \
+    X(SW_CS_, REJ, "REJ")                                                                                              \
+    X(SW_CS_, RSTO, "RSTO")                                                                                            \
+    X(SW_CS_, RSTR, "RSTR")                                                                                            \
+    X(SW_CS_, RSTOS0, "RSTOS0")                                                                                        \
+    X(SW_CS_, RSTRH, "RSTRH")
+enum sw_conn_state { SW_CONN_STATES(SW_ENUM_ITEM) SW_CS_MAX };
+
+/* Kinds of events that the kernel side makes. user space adds stats and loss. */
+#define SW_EVENTS(X)                                                                                                   \
+    X(SW_EV_, OPENING, "opening")                                                                                      \
+    X(SW_EV_, ESTABLISHED, "established")                                                                              \
+    X(SW_EV_, HALF_CLOSED, "half_closed")                                                                              \
+    X(SW_EV_, CLOSED, "closed")                                                                                        \
+    X(SW_EV_, RESET, "reset")                                                                                          \
+    X(SW_EV_, REFUSED, "refused")                                                                                      \
+    X(SW_EV_, TIMEOUT, "timeout")                                                                                      \
+    X(SW_EV_, REUSED, "reused")                                                                                        \
+    X(SW_EV_, MIDSTREAM, "midstream")                                                                                  \
+    X(SW_EV_, ANOMALY, "anomaly")                                                                                      \
+    X(SW_EV_, UPDATE, "update")                                                                                        \
+    X(SW_EV_, CONN, "conn")
+enum sw_event_kind { SW_EVENTS(SW_ENUM_ITEM) SW_EV_MAX };
+
+/* Why a connection is over ("none" while it is not). */
+#define SW_REASONS(X)                                                                                                  \
+    X(SW_WHY_, NONE, "none")                                                                                           \
+    X(SW_WHY_, FIN, "fin")                                                                                             \
+    X(SW_WHY_, RESET, "reset")                                                                                         \
+    X(SW_WHY_, REFUSED, "refused")                                                                                     \
+    X(SW_WHY_, ABORTED, "aborted")                                                                                     \
+    X(SW_WHY_, UNANSWERED, "unanswered")                                                                               \
+    X(SW_WHY_, TIMEOUT, "timeout")                                                                                     \
+    X(SW_WHY_, REUSED, "reused")                                                                                       \
+    X(SW_WHY_, END_OF_INPUT, "end_of_input")
+enum sw_reason { SW_REASONS(SW_ENUM_ITEM) SW_WHY_MAX };
+
+/* What an anomaly event is about. */
+#define SW_ANOMALIES(X)                                                                                                \
+    X(SW_AN_, NONE, "none")                                                                                            \
+    X(SW_AN_, SYN_FIN, "syn_fin")                                                                                      \
+    X(SW_AN_, SYN_RST, "syn_rst")                                                                                      \
+    X(SW_AN_, FIN_RST, "fin_rst")                                                                                      \
+    X(SW_AN_, NULL_SCAN, "null_scan")                                                                                  \
+    X(SW_AN_, XMAS_SCAN, "xmas_scan")                                                                                  \
+    X(SW_AN_, SYNACK_BAD_ACK, "synack_bad_ack")                                                                        \
+    X(SW_AN_, ACK_BAD, "ack_bad")                                                                                      \
+    X(SW_AN_, SYN_IN_CONNECTION, "syn_in_connection")                                                                  \
+    X(SW_AN_, SYNACK_NEW_ISN, "synack_new_isn")                                                                        \
+    X(SW_AN_, RST_INEXACT, "rst_inexact")                                                                              \
+    X(SW_AN_, RST_OUT_OF_WINDOW, "rst_out_of_window")                                                                  \
+    X(SW_AN_, RST_BAD_ACK, "rst_bad_ack")                                                                              \
+    X(SW_AN_, SIMULTANEOUS_OPEN, "simultaneous_open")                                                                  \
+    X(SW_AN_, SPLIT_HANDSHAKE, "split_handshake")                                                                      \
+    X(SW_AN_, WINDOW_RECISION, "window_recision")                                                                      \
+    X(SW_AN_, DATA_AFTER_FIN, "data_after_fin")                                                                        \
+    X(SW_AN_, DATA_AFTER_RESET, "data_after_reset")                                                                    \
+    X(SW_AN_, SEQ_OUT_OF_WINDOW, "seq_out_of_window")                                                                  \
+    X(SW_AN_, BAD_CHECKSUM, "bad_checksum")                                                                            \
+    X(SW_AN_, BAD_OPTION, "bad_option")
+enum sw_anomaly { SW_ANOMALIES(SW_ENUM_ITEM) SW_AN_MAX };
+
+/* How the originator was decided. */
+#define SW_DIRECTIONS(X)                                                                                               \
+    X(SW_BY_, SYN, "syn")                                                                                              \
+    X(SW_BY_, SYNACK, "synack")                                                                                        \
+    X(SW_BY_, MIDSTREAM, "midstream")                                                                                  \
+    X(SW_BY_, FLIPPED, "flipped")
+enum sw_direction_by { SW_DIRECTIONS(SW_ENUM_ITEM) SW_BY_MAX };
+
+#define SW_HOOKS(X)                                                                                                    \
+    X(SW_HOOK_, XDP_INGRESS, "xdp_ingress")                                                                            \
+    X(SW_HOOK_, TC_EGRESS, "tc_egress")                                                                                \
+    X(SW_HOOK_, SWEEP, "sweep")                                                                                        \
+    X(SW_HOOK_, REPLAY, "replay")
+enum sw_hook { SW_HOOKS(SW_ENUM_ITEM) SW_HOOK_MAX };
+
+/*
+ * Counters: per-CPU array `counters`, one slot each. lost_* come in the order of enum sw_event_kind
+ * (slot SW_C_LOST_OPENING + kind), so a loop over kinds finds them.
+ */
+#define SW_COUNTERS(X)                                                                                                 \
+    X(SW_C_, PACKETS, "packets")                 /* frames seen, all hooks */                                          \
+    X(SW_C_, TCP, "tcp")                         /* TCP segments that were followed */                                 \
+    X(SW_C_, NOT_IP, "not_ip")                   /* ARP and all other link payloads */                                 \
+    X(SW_C_, NOT_TCP, "not_tcp")                 /* IP, another protocol */                                            \
+    X(SW_C_, FRAG_FIRST, "frag_first")           /* first fragment, followed by its header */                          \
+    X(SW_C_, FRAG_LATER, "frag_later")           /* later fragment, no ports: only counted */                          \
+    X(SW_C_, TRUNCATED, "truncated")             /* headers cut short */                                               \
+    X(SW_C_, BAD_HEADER, "bad_header")           /* impossible lengths or versions */                                  \
+    X(SW_C_, EXT_LIMIT, "ext_limit")             /* more tags, tunnels or extension headers than we walk */            \
+    X(SW_C_, BAD_CHECKSUM, "bad_checksum")       /* TCP checksum wrong: counted, not followed */                       \
+    X(SW_C_, BAD_OPTION, "bad_option")           /* TCP option list malformed */                                       \
+    X(SW_C_, FAST_PATH, "fast_path")             /* in-order segments handled without the lock */                      \
+    X(SW_C_, FORWARDED_TWICE, "forwarded_twice") /* egress copy of a packet tracked on ingress */                      \
+    X(SW_C_, FLOWS_FULL, "flows_full")           /* promotion failed, flow stays with the embryos */                   \
+    X(SW_C_, EMBRYOS_FULL, "embryos_full")       /* insertion failed: segment not tracked */                           \
+    X(SW_C_, EMBRYO_CREATED, "embryo_created")                                                                         \
+    X(SW_C_, EMBRYO_ENDED, "embryo_ended")         /* embryos that were told and removed */                            \
+    X(SW_C_, EMBRYO_PROMOTED, "embryo_promoted")   /* embryos that became flows */                                     \
+    X(SW_C_, FLOW_ENDED, "flow_ended")             /* flows that were told and removed */                              \
+    X(SW_C_, OPENING_DEFERRED, "opening_deferred") /* opening that did not fit: told later, or counted lost */         \
+    X(SW_C_, OPENING_RESOLVED, "opening_resolved") /* of these: told late, or counted in lost_opening */               \
+    X(SW_C_, HISTORY_FULL, "history_full")                                                                             \
+    X(SW_C_, LOCK_TIMEOUT, "lock_timeout") /* a flow's lock was not had in time: went on without */                    \
+    X(SW_C_, INTERNAL, "internal")         /* a lookup that cannot fail did: failed open */                            \
+    X(SW_C_, LOST_OPENING, "lost_opening")                                                                             \
+    X(SW_C_, LOST_ESTABLISHED, "lost_established")                                                                     \
+    X(SW_C_, LOST_HALF_CLOSED, "lost_half_closed")                                                                     \
+    X(SW_C_, LOST_CLOSED, "lost_closed")                                                                               \
+    X(SW_C_, LOST_RESET, "lost_reset")                                                                                 \
+    X(SW_C_, LOST_REFUSED, "lost_refused")                                                                             \
+    X(SW_C_, LOST_TIMEOUT, "lost_timeout")                                                                             \
+    X(SW_C_, LOST_REUSED, "lost_reused")                                                                               \
+    X(SW_C_, LOST_MIDSTREAM, "lost_midstream")                                                                         \
+    X(SW_C_, LOST_ANOMALY, "lost_anomaly")                                                                             \
+    X(SW_C_, LOST_UPDATE, "lost_update")                                                                               \
+    X(SW_C_, LOST_CONN, "lost_conn")                                                                                   \
+    X(SW_C_, TOLD_OPENING, "told_opening")                                                                             \
+    X(SW_C_, TOLD_ESTABLISHED, "told_established")                                                                     \
+    X(SW_C_, TOLD_HALF_CLOSED, "told_half_closed")                                                                     \
+    X(SW_C_, TOLD_CLOSED, "told_closed")                                                                               \
+    X(SW_C_, TOLD_RESET, "told_reset")                                                                                 \
+    X(SW_C_, TOLD_REFUSED, "told_refused")                                                                             \
+    X(SW_C_, TOLD_TIMEOUT, "told_timeout")                                                                             \
+    X(SW_C_, TOLD_REUSED, "told_reused")                                                                               \
+    X(SW_C_, TOLD_MIDSTREAM, "told_midstream")                                                                         \
+    X(SW_C_, TOLD_ANOMALY, "told_anomaly")                                                                             \
+    X(SW_C_, TOLD_UPDATE, "told_update")                                                                               \
+    X(SW_C_, TOLD_CONN, "told_conn")
+enum sw_counter { SW_COUNTERS(SW_ENUM_ITEM) SW_C_MAX };
+
+enum sw_side { SW_ORIG, SW_RESP };
+
+/* Both endpoints in canonical order (memcmp of address, then port as a big-endian number). */
+struct sw_key {
+    __u8 a_ip[16]; /* IPv4 is v4-mapped, ::ffff:a.b.c.d */
+    __u8 b_ip[16];
+    __be16 a_port;
+    __be16 b_port;
+};
+
+/* TCP options seen in an endpoint's SYN, as bits of sw_end.opts */
+enum {
+    SW_OPT_MSS = 1 << 0,
+    SW_OPT_WSCALE = 1 << 1,
+    SW_OPT_SACK = 1 << 2,
+    SW_OPT_TS = 1 << 3,
+    SW_OPT_TFO = 1 << 4,        /* Fast Open option, RFC 7413 */
+    SW_OPT_MPTCP = 1 << 5,      /* option kind 30, RFC 8684 */
+    SW_OPT_TFO_COOKIE = 1 << 6, /* the Fast Open option carried a cookie */
+};
+
+/* ECN in an endpoint's SYN or SYN-ACK: the three bits AE CWR ECE (RFC 3168, RFC 9768) */
+enum { SW_ECN_ECE = 1, SW_ECN_CWR = 2, SW_ECN_AE = 4 };
+
+/* what an endpoint has done, as far as segments prove it; its RFC 9293 state follows from these */
+enum {
+    SW_E_SYN = 1 << 0,       /* sent a SYN: isn is real */
+    SW_E_SYN_ACKED = 1 << 1, /* the peer acknowledged it */
+    SW_E_FIN = 1 << 2,       /* sent a FIN: fin_seq is valid */
+    SW_E_FIN_ACKED = 1 << 3, /* the peer acknowledged it */
+    SW_E_PASSIVE = 1 << 4,   /* its FIN came after it had acknowledged the peer's */
+    SW_E_RST = 1 << 5,       /* sent an acceptable RST */
+    SW_E_SEEN = 1 << 6,      /* sent anything */
+    SW_E_INIT = 1 << 7,      /* sequence numbers are initialised */
+};
+
+enum {
+    SW_M_SYNACK = 1 << 0, /* sent a SYN with ACK */
+    SW_M_WINDOW = 1 << 1, /* sent a window that its shift applies to */
+};
+
+/*
+ * One endpoint. On the fast path only the endpoint's own direction writes here, so plain stores do;
+ * everything else is written under the flow's lock.
+ */
+struct sw_end {
+    __u64 pkts;     /* as on the wire: GSO segments are counted one by one where the hook knows them */
+    __u64 ip_bytes; /* IP total lengths, as Zeek's *_ip_bytes */
+    __u32 isn;      /* of the SYN; midstream: one before the first byte */
+    __u32 seq_hi;   /* one past the highest sequence number sent */
+    __u32 nxt;      /* edge of what was seen without a hole */
+    __u32 ack;      /* highest acknowledgement this endpoint sent */
+    __u32 win;      /* last advertised window, scaled */
+    __u32 win_seq;
+    __u32 win_ack;
+    __u32 fin_seq;        /* one past the FIN */
+    __u32 ooo[SW_OOO][2]; /* [start,end) seen beyond nxt; start==end: free */
+    __u32 hist_syn;       /* sequence numbers of the last S/H, F and R letter */
+    __u32 hist_fin;
+    __u32 hist_rst;
+    __u32 rexmit;   /* retransmitted data segments (t) */
+    __u32 gaps;     /* content gaps (g) */
+    __u32 zero_win; /* zero windows (w) */
+    __u32 bad_csum; /* bad checksums (c) */
+    __u16 mss;      /* of the SYN, 0: none */
+    __u8 wscale;    /* of the SYN, SW_WSCALE_NONE: none */
+    __u8 opts;      /* SW_OPT_* */
+    __u8 ecn;       /* SW_ECN_* of the SYN or SYN-ACK */
+    __u8 did;       /* SW_E_* */
+    __u8 state;     /* enum sw_state */
+    __u8 zstate;    /* enum sw_zstate */
+    __u8 zprev;     /* the zstate before */
+    __u8 zscale;    /* the shift Zeek applies to win */
+    __u8 more;      /* SW_M_* */
+    __u8 pad;
+    __u32 syn_len; /* payload bytes in the SYN (Fast Open, SYN data) */
+    __u32 pad2;
+    __u64 payload; /* payload bytes in all segments, retransmissions included */
+};
+
+/* flow flags */
+enum {
+    SW_F_ESTABLISHED = 1 << 0, /* handshake proven complete, or midstream with both sides seen */
+    SW_F_OVER = 1 << 1,        /* nothing but late segments can follow; lingers for its conn line */
+    SW_F_MIDSTREAM = 1 << 2,
+    SW_F_PARTIAL = 1 << 3, /* Zeek's is_partial */
+    SW_F_HIST_FULL = 1 << 4,
+    SW_F_OPENING_TOLD = 1 << 5,
+    SW_F_FRAGMENTED = 1 << 6,  /* a fragment was seen: gaps are not judged */
+    SW_F_PENDING_SYN = 1 << 7, /* an in-window SYN on a live flow waits for its answer */
+    SW_F_HALF_CLOSED_TOLD = 1 << 8,
+    SW_F_INFERRED = 1 << 9, /* part of the story came from acknowledgements only (one-sided view) */
+    SW_F_FLIPPED = 1 << 10,
+    SW_F_FIRST_ORIG = 1 << 11, /* Zeek's first_packet_seen */
+    SW_F_FIRST_RESP = 1 << 12,
+    SW_F_SIMULTANEOUS = 1 << 13,
+    SW_F_SPLIT = 1 << 14,
+    SW_F_COOKIE = 1 << 15,   /* born through a SYN cookie (via: cookie) */
+    SW_F_IN_FLOWS = 1 << 16, /* lives in map flows (else: embryos) */
+    SW_F_REUSED = 1 << 17,   /* took over the four-tuple of an earlier connection */
+    SW_F_OVER_TOLD = 1 << 18,
+    SW_F_SYN_DATA = 1 << 19,
+    SW_F_NO_EGRESS = 1 << 20,    /* first seen where no egress hook is attached */
+    SW_F_OPENING_OWED = 1 << 21, /* its opening record did not fit */
+};
+
+struct sw_flow {
+    __u64 start_ns;       /* first segment */
+    __u64 last_ns;        /* last segment */
+    __u64 syn_ns;         /* first SYN of the originator, 0: not seen */
+    __u64 synack_ns;      /* first acceptable SYN-ACK, 0: not seen */
+    __u64 est_ns;         /* completion of the handshake, 0: not seen */
+    __u64 over_ns;        /* when it was over, 0: it is not */
+    __u64 told_ns;        /* last update event */
+    struct sw_end end[2]; /* SW_ORIG, SW_RESP */
+    __u32 flags;          /* SW_F_* */
+    __u32 ifindex;        /* where the first segment was seen */
+    __u32 pend_isn;       /* the in-window SYN that waits */
+    __u32 pend_side;      /* enum sw_side of its sender */
+    __u16 vlan[2];        /* TCIs' VLAN ids of the first segment, outer first, 0: none */
+    __u16 hist_seen;      /* one bit a letter: low byte originator, high byte responder */
+    __u16 syn_rexmit;
+    __u16 synack_rexmit;
+    __u8 orig_is_b;    /* the originator is the key's b endpoint */
+    __u8 hook;         /* enum sw_hook of the first segment */
+    __u8 direction_by; /* enum sw_direction_by */
+    __u8 reason;       /* enum sw_reason */
+    __u8 closed_by;    /* 0 nobody, 1 originator, 2 responder, 3 both at once: who sent the first FIN or the RST */
+    __u8 hist_len;
+    __u8 rst_state; /* state of the RST's receiver when it came */
+    __u8 pad;
+    char hist[SW_HIST_MAX]; /* not terminated */
+    __u8 pad2[6];
+};
+
+/* One record of the ring buffers `events` and `events_open`. */
+struct sw_event {
+    __u16 version; /* SW_CONTRACT_VERSION */
+    __u16 size;    /* sizeof(struct sw_event) */
+    __u8 kind;     /* enum sw_event_kind */
+    __u8 hook;     /* enum sw_hook where it happened */
+    __u8 anomaly;  /* enum sw_anomaly */
+    __u8 by;       /* enum sw_side of the segment that caused it */
+    __u32 ifindex; /* where it happened */
+    struct sw_key key;
+    __u64 ts;
+    struct sw_flow flow;
+};
+
+/* Written once before loading, in .rodata as `cfg`. Times in nanoseconds. */
+struct sw_config {
+    __u64 linger;
+    __u64 t_syn_sent;
+    __u64 t_syn_received;
+    __u64 t_established;
+    __u64 t_fin_wait;
+    __u64 t_close_wait;
+    __u64 t_last_ack;
+    __u64 t_midstream;
+    __u64 update_interval;    /* 0: no update events */
+    __u32 event_mask;         /* bit 1 << kind: make it; the others cost nothing */
+    __u8 replay;              /* the clock is .bss replay_now, the hook is SW_HOOK_REPLAY */
+    __u8 decap;               /* follow PPPoE, MPLS, GRE, VXLAN, Geneve to the inner packet */
+    __u8 checksum;            /* verify TCP checksums on ingress */
+    __u8 one_sided;           /* an ingress without egress hook (or a capture): infer the unseen side */
+    __u8 likely_server_ports; /* 1: flip a midstream first segment whose source is in `server_ports` */
+    __u8 pad[7];
+};
+
+/* Result of one run of sw_sweep, in .bss as `sweep`. */
+struct sw_sweep {
+    __u64 now;         /* in: the time to sweep at, 0: the kernel's clock */
+    __u64 flush;       /* in: 0 normal; 1 also end what is over and lingering; 2 end everything (end_of_input) */
+    __u64 embryos;     /* out: present after the sweep */
+    __u64 flows;       /* out */
+    __u64 established; /* out: flows that are not over */
+    __u64 deferred;    /* out: embryos whose opening line is still owed */
+    __u64 held_back;   /* out: expired but kept because the ring is short of room; sweep again */
+};
+
+#ifdef __cplusplus
+#define SW_ASSERT static_assert
+#else
+#define SW_ASSERT _Static_assert
+#endif
+SW_ASSERT(sizeof(struct sw_key) == 36, "sw_key has no padding");
+SW_ASSERT(sizeof(struct sw_end) == 128, "sw_end is two cache lines");
+SW_ASSERT(sizeof(struct sw_flow) == 392, "sw_flow has no padding");
+SW_ASSERT(sizeof(struct sw_event) == 12 + 36 + 8 + sizeof(struct sw_flow), "sw_event has no padding");
+SW_ASSERT(SW_C_LOST_OPENING + SW_EV_MAX == SW_C_TOLD_OPENING, "lost_* follow the kinds");
+SW_ASSERT(SW_C_TOLD_OPENING + SW_EV_MAX == SW_C_MAX, "told_* follow the kinds");
+
+#endif

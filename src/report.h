@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * From an event to a line: NDJSON (docs/schema) or text for people. The reporter owns the line
+ * numbering: `seq` counts up by one a line, and jumps by what was lost just before the `loss` line,
+ * so that the gaps in seq add up to the reported losses exactly.
+ *
+ * Nothing here blocks: lines gather in a buffer (sw_report_pending bytes); sw_report_flush writes as
+ * much as the descriptor takes without blocking.
+ */
+#ifndef SW_REPORT_H
+#define SW_REPORT_H
+
+#include "synward.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum sw_format { SW_FORMAT_JSON, SW_FORMAT_TEXT };
+
+/* Bits of the event mask beyond enum sw_event_kind: lines that user space makes */
+enum { SW_LINE_LOSS = SW_EV_MAX, SW_LINE_STATS, SW_LINE_MAX };
+
+struct sw_report_opts {
+    int fd; /* where lines go */
+    enum sw_format format;
+    bool color;            /* text only */
+    __u32 event_mask;      /* 1 << kind, 1 << SW_LINE_* */
+    __u16 cid_seed;        /* Community ID seed */
+    const char *host;      /* any bytes: escaped */
+    __s64 clock_offset_ns; /* event time + offset = nanoseconds since 1970 */
+    bool replay;           /* iface is the capture's name */
+    const char *iface;     /* replay: name to show; live: NULL, by ifindex */
+};
+
+struct sw_report; /* opaque */
+
+/* One hook as status and stats show it. */
+struct sw_report_iface {
+    __u32 ifindex;
+    char name[64]; /* any bytes: escaped */
+};
+
+/* Everything a stats line says; counters are sums over CPUs, indexed by enum sw_counter. */
+struct sw_report_stats {
+    __u64 counters[SW_C_MAX];
+    __u64 flows, flows_max;
+    __u64 embryos, embryos_max;
+    __u64 established;
+    __u64 lost_total;      /* events lost since start, all kinds */
+    __u64 embryos_evicted; /* embryos that the LRU took: their conn lines are lost (kind conn) */
+    bool final;            /* the last line of a run */
+};
+
+int sw_report_new(const struct sw_report_opts *opts, struct sw_report **ret_report); /* 0 or -errno */
+void sw_report_free(struct sw_report *r);                                            /* NULL is fine */
+
+/* The name to print for an ifindex; called at start and when an interface is renamed. */
+int sw_report_set_iface(struct sw_report *r, __u32 ifindex, const char *name);
+void sw_report_set_clock(struct sw_report *r, __s64 clock_offset_ns);
+
+/* Adds one line for the event if its kind is wanted. -EINVAL: version or size is not ours; -ENOMEM. */
+int sw_report_event(struct sw_report *r, const struct sw_event *ev);
+/* Adds a loss line for what was lost since the last one, lost[kind]; seq jumps by their sum first.
+ * now_ns is in event time. No line (and no jump) if all are 0. */
+int sw_report_loss(struct sw_report *r, const __u64 lost[SW_EV_MAX], __u64 now_ns);
+int sw_report_stats(struct sw_report *r, const struct sw_report_stats *stats, __u64 now_ns);
+
+size_t sw_report_pending(const struct sw_report *r); /* bytes not yet written */
+__u64 sw_report_lines(const struct sw_report *r);    /* lines made so far */
+/* Writes what goes without blocking (poll, then pieces of at most PIPE_BUF). 0 when all is out,
+ * -EAGAIN when the reader is slow, -EPIPE when it is gone, -errno otherwise (ENOSPC, EIO). */
+int sw_report_flush(struct sw_report *r);
+
+/* Pure pieces, used by `flows` too. buf sizes: ip 46, uid 24, cid 32. */
+void sw_format_ip(const __u8 ip[16], char *buf);
+void sw_format_uid(const struct sw_key *key, __u64 start_ns, char *buf);
+int sw_format_community_id(const struct sw_key *key, bool orig_is_b, __u16 seed, char *buf);
+/* Zeek's conn_state from the flow (same function as bpf/zeek.h). */
+
+#endif
