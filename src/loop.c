@@ -6,35 +6,28 @@
 #include "exit.h"
 #include "links.h"
 #include "log.h"
-#include "synward.skel.h"
+#include "rings.h"
 
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define BATCH 4096              /* records taken from `events` in one go; a quarter of it from `events_open` */
 #define PENDING_HIGH (8u << 20) /* bytes of lines that wait for the reader: over it no ring is read */
 #define PENDING_LOW (4u << 20)  /* over it `events_open` is not read: real connections first */
 #define NAP_MS 50               /* the rings wake us for a batch; fewer records wait so long at most */
 #define STUCK_NS (30 * SW_SECOND)
 
-struct batch {
-    struct sw_event *events;
-    size_t len, max;
-};
-
 struct loop {
     struct sw_loop *in;
     struct sw_account account;
-    struct ring_buffer *ring[2]; /* events, events_open */
-    struct batch batch[2];
+    struct sw_rings rings;
     int epoll;
     int links;
-    bool ring_watched[2];
+    bool ring_watched[SW_RINGS];
     __u32 stdout_events;
     bool stdout_watched;
     bool stop;
@@ -52,16 +45,6 @@ static void fail(struct loop *l, int exit_code, int err, const char *what)
     l->stop = true;
 }
 
-/* A negative result ends the batch; this record counts as read all the same. */
-static int take_record(void *ctx, void *data, size_t size)
-{
-    struct batch *b = ctx;
-
-    if (size >= sizeof(struct sw_event))
-        memcpy(&b->events[b->len++], data, sizeof(struct sw_event));
-    return b->len == b->max ? -ECANCELED : 0;
-}
-
 static void tell(struct loop *l, const struct sw_event *ev)
 {
     int err = sw_report_event(l->in->report, ev);
@@ -72,14 +55,10 @@ static void tell(struct loop *l, const struct sw_event *ev)
         fail(l, SW_EXIT_INTERNAL, err, "a record is not of this version");
 }
 
-static bool take_batch(struct loop *l, int which, size_t pending_max)
+static bool take(struct loop *l, int which, size_t pending_max)
 {
-    struct batch *b = &l->batch[which];
-
-    b->len = 0;
-    if (sw_report_pending(l->in->report) < pending_max)
-        ring_buffer__consume(l->ring[which]);
-    return b->len == b->max;
+    l->rings.batch[which].len = 0;
+    return sw_report_pending(l->in->report) < pending_max && sw_rings_take(&l->rings, which);
 }
 
 /*
@@ -88,12 +67,13 @@ static bool take_batch(struct loop *l, int which, size_t pending_max)
  */
 static void drain(struct loop *l)
 {
+    const struct sw_batch *first = &l->rings.batch[SW_RING_MAIN], *second = &l->rings.batch[SW_RING_OPEN];
     const struct sw_event *a, *b, *a_end, *b_end;
 
-    l->more = take_batch(l, 0, PENDING_HIGH);
-    l->more |= take_batch(l, 1, PENDING_LOW);
-    a = l->batch[0].events, a_end = a + l->batch[0].len;
-    b = l->batch[1].events, b_end = b + l->batch[1].len;
+    l->more = take(l, SW_RING_MAIN, PENDING_HIGH);
+    l->more |= take(l, SW_RING_OPEN, PENDING_LOW);
+    a = first->events, a_end = a + first->len;
+    b = second->events, b_end = b + second->len;
     while (a < a_end || b < b_end)
         tell(l, b == b_end || (a < a_end && a->ts < b->ts) ? a++ : b++);
 }
@@ -122,7 +102,7 @@ static void watch_stdout(struct loop *l, __u32 events)
 
 static void watch_ring(struct loop *l, int which, bool on)
 {
-    int fd = ring_buffer__epoll_fd(l->ring[which]);
+    int fd = ring_buffer__epoll_fd(l->rings.ring[which]);
     struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
 
     if (l->ring_watched[which] == on)
@@ -240,8 +220,8 @@ static void follow(struct loop *l)
         drain(l);
         watch_stdout(l, flush_lines(l) == -EAGAIN ? EPOLLOUT : 0);
         pending = sw_report_pending(l->in->report);
-        watch_ring(l, 0, pending < PENDING_HIGH);
-        watch_ring(l, 1, pending < PENDING_LOW);
+        watch_ring(l, SW_RING_MAIN, pending < PENDING_HIGH);
+        watch_ring(l, SW_RING_OPEN, pending < PENDING_LOW);
         now = sw_clock_now();
         if (now >= l->next_tick)
             tick(l, now);
@@ -286,7 +266,7 @@ static void finish(struct loop *l)
             if (!write_out(l))
                 goto gave_up;
             drain(l);
-        } while (l->batch[0].len || l->batch[1].len);
+        } while (l->rings.batch[SW_RING_MAIN].len || l->rings.batch[SW_RING_OPEN].len);
     } while (!err && l->account.sweep.held_back);
     if (!err)
         err = sw_account_update(&l->account, 0, true);
@@ -297,8 +277,11 @@ static void finish(struct loop *l)
     if (write_out(l))
         return;
 gave_up:
-    if (!l->exit_code && sw_report_pending(l->in->report) && flush_lines(l) == -EAGAIN)
-        fail(l, SW_EXIT_OUTPUT, -EAGAIN, "the reader of standard output does not read, lines were thrown away");
+    if (l->exit_code || flush_lines(l) != -EAGAIN)
+        return;
+    sw_fail(l->failure, SW_EXIT_OUTPUT, -EAGAIN, "the reader of standard output does not read: %zu bytes thrown away",
+            sw_report_pending(l->in->report));
+    l->exit_code = SW_EXIT_OUTPUT;
 }
 
 static int add_fd(struct loop *l, int fd, __u32 events)
@@ -310,20 +293,10 @@ static int add_fd(struct loop *l, int fd, __u32 events)
 
 static int open_loop(struct loop *l)
 {
-    struct bpf_map *maps[2] = {l->in->obj->maps.events, l->in->obj->maps.events_open};
-    int err;
+    int err = sw_rings_open(&l->rings, l->in->obj);
 
-    for (int i = 0; i < 2; i++) {
-        struct batch *b = &l->batch[i];
-
-        b->max = i ? BATCH / 4 : BATCH;
-        b->events = calloc(b->max, sizeof(*b->events));
-        if (!b->events)
-            return -ENOMEM;
-        l->ring[i] = ring_buffer__new(bpf_map__fd(maps[i]), take_record, b, NULL);
-        if (!l->ring[i])
-            return -errno;
-    }
+    if (err)
+        return err;
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (l->epoll < 0)
         return -errno;
@@ -337,10 +310,7 @@ static int open_loop(struct loop *l)
 
 static void close_loop(struct loop *l)
 {
-    for (int i = 0; i < 2; i++) {
-        ring_buffer__free(l->ring[i]);
-        free(l->batch[i].events);
-    }
+    sw_rings_close(&l->rings);
     if (l->epoll >= 0)
         close(l->epoll);
     if (l->links >= 0)

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The two event rings, read in batches of bounded size. */
+#ifndef SW_RINGS_H
+#define SW_RINGS_H
+
+#include "object.h"
+
+enum { SW_RING_MAIN, SW_RING_OPEN, SW_RINGS }; /* events, events_open */
+
+struct sw_batch {
+    struct sw_event *events;
+    size_t len, max;
+};
+
+struct sw_rings {
+    struct ring_buffer *ring[SW_RINGS];
+    struct sw_batch batch[SW_RINGS];
+};
+
+int sw_rings_open(struct sw_rings *r, struct synward_bpf *obj);
+void sw_rings_close(struct sw_rings *r); /* also half-open */
+
+/* Fills batch[which] anew; true if it is full, so that more may wait. */
+bool sw_rings_take(struct sw_rings *r, int which);
+
+#endif
