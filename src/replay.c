@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * synward replay: a capture, frame by frame, through the same program as a live interface, by
+ * BPF_PROG_TEST_RUN. The clock is the capture's and never runs backwards: a frame that is dated
+ * before its predecessor counts as simultaneous with it.
+ */
+#include "account.h"
+#include "cmd.h"
+#include "exit.h"
+#include "log.h"
+#include "options.h"
+#include "pcap.h"
+
+#include "synward.skel.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#define SECOND 1000000000ULL
+/* Event time is capture time plus this: in a flow a time of 0 means "not seen", and captures may start in 1970. */
+#define EPOCH SECOND
+#define GAP_STEPS 1000        /* a silence of any length costs at most about this many sweeps */
+#define FRAME_MAX (72 << 10)  /* what a test run takes with frags: a page and 17 more */
+#define FRAME_LINEAR 3000     /* and without, before Linux 5.18 */
+#define RING_BYTES (4u << 20) /* drained after each frame; a sweep that finds it full goes on after that */
+#define PENDING_MAX (128u << 10)
+
+struct replay {
+    struct sw_common_opts opts;
+    const char *path;
+    const char *name; /* of the capture, without its folders */
+    struct sw_pcap *pcap;
+    struct synward_bpf *obj;
+    struct ring_buffer *rings[2]; /* events first: what it holds happened before what events_open holds */
+    struct sw_report *report;
+    struct sw_account account;
+    struct bpf_test_run_opts run;
+    __u64 now; /* event time */
+    __u64 next_sweep;
+    __u64 next_stats;
+    __u64 frames;
+    __u64 runts;     /* frames without a whole Ethernet header: no test run takes them */
+    __u32 frame_max; /* longer frames are handed over cut, as a snap length would */
+    __u64 drained;
+    int out_err; /* first failure of the output */
+};
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int signo)
+{
+    (void)signo;
+    stopped = 1;
+}
+
+/* Writes all pending lines, waiting for the reader. */
+static void write_out(struct replay *c)
+{
+    while (!c->out_err) {
+        int err = sw_report_flush(c->report);
+        if (err != -EAGAIN) {
+            c->out_err = err;
+            return;
+        }
+        struct pollfd fd = {.fd = STDOUT_FILENO, .events = POLLOUT};
+        poll(&fd, 1, 1000);
+    }
+}
+
+static void on_idle(void *arg)
+{
+    struct replay *c = arg;
+
+    if (c->report)
+        write_out(c);
+}
+
+static int on_event(void *arg, void *data, size_t size)
+{
+    struct replay *c = arg;
+    const struct sw_event *ev = data;
+
+    if (size < sizeof(*ev))
+        return -EINVAL;
+    int err = sw_report_event(c->report, ev);
+    if (err == -ENOMEM)
+        c->account.dropped[ev->kind]++;
+    else if (err)
+        return err;
+    c->drained++;
+    if (sw_report_pending(c->report) > PENDING_MAX)
+        write_out(c);
+    return c->out_err;
+}
+
+static int drain(struct replay *c)
+{
+    for (int i = 0; i < 2; i++) {
+        int n = ring_buffer__consume(c->rings[i]);
+        if (n < 0)
+            return n;
+    }
+    return 0;
+}
+
+/* Sweeps at event time until nothing is held back for want of room in a ring, and tells what was lost. */
+static int sweep(struct replay *c, __u64 flush, bool final)
+{
+    __u64 before;
+
+    c->obj->bss->replay_now = c->now;
+    do {
+        before = c->drained;
+        int err = sw_account_update(&c->account, flush, final);
+        if (!err)
+            err = drain(c);
+        if (err)
+            return err;
+    } while (c->account.sweep.held_back && c->drained > before);
+    c->account.counters[SW_C_PACKETS] += c->runts;
+    c->account.counters[SW_C_TRUNCATED] += c->runts;
+    return sw_account_loss(&c->account, c->report, c->now);
+}
+
+/* Moves the clock on to ts, with a sweep for each second on the way. */
+static int advance(struct replay *c, __u64 ts)
+{
+    if (!c->frames) {
+        c->now = ts;
+        c->next_sweep = ts + SECOND;
+        c->next_stats = ts + c->opts.interval_ns;
+    }
+    if (ts <= c->now)
+        return 0;
+    __u64 step = (ts - c->now) / GAP_STEPS > SECOND ? (ts - c->now) / GAP_STEPS : SECOND;
+    while (c->next_sweep <= ts) {
+        c->now = c->next_sweep;
+        int err = sweep(c, 0, false);
+        if (!err && c->opts.interval_ns && c->now >= c->next_stats) {
+            err = sw_account_stats(&c->account, c->report, c->now, false);
+            c->next_stats = c->now + c->opts.interval_ns;
+        }
+        if (err)
+            return err;
+        bool empty = !c->account.sweep.flows && !c->account.sweep.embryos && !c->opts.interval_ns;
+        c->next_sweep = empty ? ts + SECOND : c->next_sweep + step;
+    }
+    c->now = ts;
+    return 0;
+}
+
+static int feed(struct replay *c, const struct sw_frame *frame)
+{
+    int fd = bpf_program__fd(c->obj->progs.sw_ingress);
+
+    if (frame->len < ETH_HLEN) {
+        c->runts++;
+        return 0;
+    }
+    c->obj->bss->replay_now = c->now;
+    c->run.data_in = frame->data;
+    c->run.data_size_in = frame->len < c->frame_max ? frame->len : c->frame_max;
+    c->run.data_size_out = 0; /* the last run left its frame's here, and would be taken for a limit */
+    int err = bpf_prog_test_run_opts(fd, &c->run);
+    if (err && c->run.data_size_in > FRAME_LINEAR) {
+        c->frame_max = c->run.data_size_in = FRAME_LINEAR;
+        c->run.data_size_out = 0;
+        err = bpf_prog_test_run_opts(fd, &c->run);
+    }
+    return err ? err : drain(c);
+}
+
+static int setup(struct replay *c)
+{
+    struct utsname uts;
+
+    c->frame_max = FRAME_MAX;
+    c->account = (struct sw_account){
+        .obj = c->obj,
+        .event_mask = c->opts.event_mask,
+        .max_flows = c->opts.object.max_flows,
+        .max_embryos = c->opts.object.max_embryos,
+    };
+    c->run = (struct bpf_test_run_opts){.sz = sizeof(c->run), .repeat = 1};
+    struct sw_report_opts report = {
+        .fd = STDOUT_FILENO,
+        .format = c->opts.format,
+        .color = c->opts.color,
+        .event_mask = c->opts.event_mask,
+        .cid_seed = c->opts.cid_seed,
+        .host = uname(&uts) ? "" : uts.nodename,
+        .clock_offset_ns = -(__s64)EPOCH,
+        .replay = true,
+        .iface = c->name,
+    };
+    int err = sw_report_new(&report, &c->report);
+    if (err)
+        return err;
+    const struct bpf_map *maps[] = {c->obj->maps.events, c->obj->maps.events_open};
+    for (int i = 0; i < 2; i++) {
+        c->rings[i] = ring_buffer__new(bpf_map__fd(maps[i]), on_event, c, NULL);
+        if (!c->rings[i])
+            return -errno;
+    }
+    return 0;
+}
+
+/* Feeds the whole capture. *ret_read is what the reader said last: 0 the end, -EIO damaged. */
+static int feed_all(struct replay *c, int *ret_read)
+{
+    struct sw_frame frame;
+    int err = 0;
+
+    while (!stopped && !err && (*ret_read = sw_pcap_next(c->pcap, &frame)) == 1) {
+        err = advance(c, frame.ts + EPOCH);
+        if (!err)
+            err = feed(c, &frame);
+        c->frames++;
+    }
+    return err;
+}
+
+/* Whatever is still open gets its conn line; nothing that was tracked is lost to a bad end of the input. */
+static int finish(struct replay *c)
+{
+    int err = sweep(c, 2, true);
+    if (!err)
+        err = sw_account_stats(&c->account, c->report, c->now, true);
+    if (!err)
+        write_out(c);
+    return err ? err : c->out_err;
+}
+
+static const struct argp_option options[] = {
+    {"no-checksum", 'C', 0, 0, "do not verify TCP checksums, as Zeek's -C: the same as --checksum=off", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct replay *c = state->input;
+
+    switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = &c->opts; return 0;
+    case 'C': c->opts.object.cfg.checksum = 0; return 0;
+    case ARGP_KEY_ARG:
+        if (c->path)
+            sw_usage_die("one capture at a time: '%s' is one too many", arg);
+        c->path = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (!c->path)
+            sw_usage_die("which capture? FILE, or - for standard input");
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_child children[] = {{&sw_common_argp, 0, NULL, 0}, {0}};
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "FILE",
+    .doc = "Runs the capture FILE (pcap or pcapng, - is standard input) through the tracker, with the capture's own "
+           "clock.\v--decap and --checksum are on by default, --interval is 0 (of capture time, when given), --ring "
+           "is 4M. Connections that are open when the capture ends get their conn line with reason end_of_input.",
+    .children = children,
+};
+
+static int open_all(struct replay *c)
+{
+    const char *reason = NULL;
+    char why[512];
+
+    const char *slash = strrchr(c->path, '/');
+    c->name = !strcmp(c->path, "-") ? "stdin" : slash ? slash + 1 : c->path;
+    if (!strcmp(c->path, "-") && isatty(STDIN_FILENO)) {
+        sw_err("replay: standard input is a terminal, not a capture");
+        return SW_EXIT_INPUT;
+    }
+    if (sw_pcap_open(c->path, on_idle, c, &c->pcap, why, sizeof(why))) {
+        sw_err("replay: %s: %s", c->path, why);
+        return SW_EXIT_INPUT;
+    }
+    int err = sw_object_load(&c->opts.object, &c->obj, &reason);
+    if (err) {
+        sw_err("replay: cannot load the BPF programs: %s", reason ? reason : strerror(-err));
+        return sw_object_exit_code(err);
+    }
+    err = setup(c);
+    if (err) {
+        sw_err("replay: cannot start: %s", strerror(-err));
+        return err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL;
+    }
+    return SW_EXIT_OK;
+}
+
+static int replay(struct replay *c)
+{
+    int read = 0;
+
+    int err = feed_all(c, &read);
+    if (!c->out_err && !err)
+        err = finish(c);
+    if (c->out_err == -EPIPE)
+        return SW_EXIT_OK;
+    if (c->out_err) {
+        sw_err("replay: standard output: %s", strerror(-c->out_err));
+        return SW_EXIT_OUTPUT;
+    }
+    if (err) {
+        sw_err("replay: frame %llu: %s", (unsigned long long)c->frames, strerror(-err));
+        return SW_EXIT_INTERNAL;
+    }
+    if (read < 0 && !stopped) {
+        sw_err("replay: %s: damaged after frame %llu: %s", c->path, (unsigned long long)c->frames,
+               sw_pcap_why(c->pcap));
+        return SW_EXIT_INPUT;
+    }
+    return SW_EXIT_OK;
+}
+
+int cmd_replay(int argc, char **argv)
+{
+    struct replay *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return SW_EXIT_MEMORY;
+    sw_common_defaults(&c->opts, true);
+    c->opts.interval_ns = 0;
+    c->opts.object.ring_bytes = c->opts.object.ring_open_bytes = RING_BYTES;
+    sw_parse(&argp, "replay", argc, argv, c);
+    sw_log_init(c->opts.verbose);
+
+    /* The first signal ends the input, the second one the program, should the reader of ours be stuck. */
+    struct sigaction sa = {.sa_handler = stop, .sa_flags = SA_RESETHAND};
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    signal(SIGPIPE, SIG_IGN);
+
+    int code = open_all(c);
+    if (code == SW_EXIT_OK)
+        code = replay(c);
+    sw_report_free(c->report);
+    ring_buffer__free(c->rings[0]);
+    ring_buffer__free(c->rings[1]);
+    sw_object_free(c->obj);
+    sw_pcap_close(c->pcap);
+    free(c);
+    return code;
+}
