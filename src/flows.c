@@ -5,6 +5,7 @@
 #include "exit.h"
 #include "instance.h"
 #include "json.h"
+#include "live.h"
 #include "log.h"
 #include "names.h"
 #include "options.h"
@@ -12,14 +13,10 @@
 #include "zeek.h"
 
 #include <arpa/inet.h>
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#define BATCH 512
 
 struct flows {
     bool json;
@@ -156,50 +153,12 @@ static void print_row(struct flows *f, const struct sw_key *key, const struct sw
            iface_name(f->inst, flow->ifindex), flow->hist_len, flow->hist);
 }
 
-/* The map changes under the walk: a connection that begins or ends meanwhile may be missed. */
-static int print_map(struct flows *f, __u32 id)
+static void print_one(const struct sw_key *key, const struct sw_flow *flow, void *ctx)
 {
-    __u32 in, out, count, room = BATCH;
-    struct sw_flow *values = NULL;
-    struct sw_key *keys = NULL;
-    bool first = true;
-    int err = 0, fd;
+    struct flows *f = ctx;
 
-    fd = bpf_map_get_fd_by_id(id);
-    if (fd < 0)
-        return -errno;
-    do {
-        void *grown;
-
-        if ((grown = realloc(keys, room * sizeof(*keys))))
-            keys = grown;
-        if (grown && (grown = realloc(values, room * sizeof(*values))))
-            values = grown;
-        if (!grown) {
-            err = -ENOMEM;
-            break;
-        }
-        count = room;
-        err = bpf_map_lookup_batch(fd, first ? NULL : &in, &out, keys, values, &count, NULL) ? -errno : 0;
-        if (err == -ENOSPC && room < 1u << 20) { /* a bucket holds more than that */
-            room *= 2;
-            err = 0;
-            continue;
-        }
-        if (err && err != -ENOENT)
-            break;
-        for (__u32 i = 0; i < count; i++) {
-            if (values[i].flags & SW_F_OVER && !f->all)
-                continue;
-            (f->json ? print_json : print_row)(f, &keys[i], &values[i]);
-        }
-        in = out;
-        first = false;
-    } while (!err);
-    free(keys);
-    free(values);
-    close(fd);
-    return err == -ENOENT ? 0 : err;
+    if (f->all || !(flow->flags & SW_F_OVER))
+        (f->json ? print_json : print_row)(f, key, flow);
 }
 
 static int show(const struct sw_instance *inst, bool alive, void *ctx)
@@ -215,8 +174,8 @@ static int show(const struct sw_instance *inst, bool alive, void *ctx)
     }
     f->instances++;
     f->inst = inst;
-    err = print_map(f, inst->map_flows);
-    return err ? err : print_map(f, inst->map_embryos);
+    err = sw_live_walk(inst->map_flows, print_one, f);
+    return err ? err : sw_live_walk(inst->map_embryos, print_one, f);
 }
 
 int cmd_flows(int argc, char **argv)

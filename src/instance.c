@@ -66,11 +66,9 @@ __u64 sw_instance_netns(void)
     X(map_flows)                                                                                                       \
     X(map_embryos)                                                                                                     \
     X(map_counters)                                                                                                    \
-    X(map_bss)                                                                                                         \
     X(prog_ingress)                                                                                                    \
     X(prog_egress)                                                                                                     \
     X(prog_sweep)                                                                                                      \
-    X(sweep_offset)                                                                                                    \
     X(contract)
 
 int sw_instance_write(struct sw_instance *inst)

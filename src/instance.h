@@ -28,9 +28,9 @@ struct sw_instance_iface {
 
 struct sw_instance {
     pid_t pid;
-    __u64 netns;                                         /* inode of its network namespace */
-    __s64 started;                                       /* seconds since 1970 */
-    __u32 map_flows, map_embryos, map_counters, map_bss; /* ids */
+    __u64 netns;                                /* inode of its network namespace */
+    __s64 started;                              /* seconds since 1970 */
+    __u32 map_flows, map_embryos, map_counters; /* ids */
     __u32 prog_ingress, prog_egress, prog_sweep;
     __u32 sweep_offset; /* of struct sw_sweep in map_bss */
     __u32 contract;     /* SW_CONTRACT_VERSION */

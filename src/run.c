@@ -212,11 +212,9 @@ static int write_instance(struct run *run)
     inst->map_flows = map_id(obj->maps.flows);
     inst->map_embryos = map_id(obj->maps.embryos);
     inst->map_counters = map_id(obj->maps.counters);
-    inst->map_bss = map_id(obj->maps.bss);
     inst->prog_ingress = sw_hooks_ingress_id(&run->hooks);
     inst->prog_egress = prog_id(obj->progs.sw_egress);
     inst->prog_sweep = prog_id(obj->progs.sw_sweep);
-    inst->sweep_offset = (char *)&obj->bss->sweep - (char *)obj->bss;
     inst->len = run->hooks.len;
     for (size_t i = 0; i < inst->len; i++)
         inst->ifaces[i] = run->hooks.ifaces[i].id;

@@ -1,23 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* synward status: what runs where, how full the maps are, counters, events lost. */
-#include "clock.h"
 #include "cmd.h"
 #include "exit.h"
 #include "instance.h"
 #include "json.h"
+#include "live.h"
 #include "log.h"
 #include "names.h"
 #include "options.h"
 #include "privilege.h"
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 struct status {
     bool json;
@@ -25,9 +21,13 @@ struct status {
     int instances;
 };
 
+struct fill {
+    __u64 all, live;
+};
+
 struct figures {
     __u64 counters[SW_C_MAX];
-    struct sw_sweep sweep;
+    struct fill flows, embryos;
     __u64 flows_max, embryos_max;
     __u64 evicted, lost, told;
 };
@@ -53,95 +53,38 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp argp = {.options = options, .parser = parse, .doc = "Shows what runs where."};
 
-static int open_map(__u32 id, struct bpf_map_info *ret_info)
+static void count_one(const struct sw_key *key, const struct sw_flow *flow, void *ctx)
 {
-    __u32 len = sizeof(*ret_info);
-    int fd = bpf_map_get_fd_by_id(id);
+    struct fill *fill = ctx;
 
-    memset(ret_info, 0, sizeof(*ret_info));
-    if (fd < 0)
-        return -errno;
-    if (!bpf_obj_get_info_by_fd(fd, ret_info, &len))
-        return fd;
-    close(fd);
-    return -errno;
+    (void)key;
+    fill->all++;
+    fill->live += !(flow->flags & SW_F_OVER);
 }
 
-static int read_counters(__u32 id, __u64 counters[SW_C_MAX])
-{
-    int cpus = libbpf_num_possible_cpus(), fd, err = 0;
-    struct bpf_map_info info;
-    __u64 *values;
-
-    fd = open_map(id, &info);
-    if (fd < 0)
-        return fd;
-    values = cpus > 0 ? calloc(cpus, sizeof(*values)) : NULL;
-    if (!values)
-        err = -ENOMEM;
-    for (__u32 i = 0; i < SW_C_MAX && !err; i++) {
-        if (bpf_map_lookup_elem(fd, &i, values))
-            err = -errno;
-        for (int cpu = 0; cpu < cpus && !err; cpu++)
-            counters[i] += values[cpu];
-    }
-    free(values);
-    close(fd);
-    return err;
-}
-
-static int read_sweep(const struct sw_instance *inst, struct sw_sweep *ret_sweep)
-{
-    struct bpf_map_info info;
-    __u32 zero = 0;
-    int fd, err = 0;
-    char *value;
-
-    fd = open_map(inst->map_bss, &info);
-    if (fd < 0)
-        return fd;
-    value = calloc(1, info.value_size + 8);
-    if (!value)
-        err = -ENOMEM;
-    else if (inst->sweep_offset + sizeof(*ret_sweep) > info.value_size)
-        err = -EPROTO;
-    else if (bpf_map_lookup_elem(fd, &zero, value))
-        err = -errno;
-    else
-        memcpy(ret_sweep, value + inst->sweep_offset, sizeof(*ret_sweep));
-    free(value);
-    close(fd);
-    return err;
-}
-
-static __u64 max_of(__u32 id)
-{
-    struct bpf_map_info info;
-    int fd = open_map(id, &info);
-
-    if (fd < 0)
-        return 0;
-    close(fd);
-    return info.max_entries;
-}
-
-/* Fill and evictions are those of the last sweep, a second ago at most. */
+/* The counters are read before and after the maps, so that packets in between cannot look like evictions. */
 static int read_figures(const struct sw_instance *inst, struct figures *f)
 {
-    __u64 gone;
+    __u64 before[SW_C_MAX], gone;
     int err;
 
     memset(f, 0, sizeof(*f));
-    err = read_sweep(inst, &f->sweep);
+    err = sw_live_counters(inst->map_counters, before);
     if (!err)
-        err = read_counters(inst->map_counters, f->counters);
+        err = sw_live_walk(inst->map_embryos, count_one, &f->embryos);
+    if (!err)
+        err = sw_live_walk(inst->map_flows, count_one, &f->flows);
+    if (!err)
+        err = sw_live_counters(inst->map_counters, f->counters);
+    if (!err)
+        err = sw_live_max(inst->map_flows, &f->flows_max);
+    if (!err)
+        err = sw_live_max(inst->map_embryos, &f->embryos_max);
     if (err)
         return err;
-    f->flows_max = max_of(inst->map_flows);
-    f->embryos_max = max_of(inst->map_embryos);
-    gone = f->counters[SW_C_EMBRYO_ENDED] + f->counters[SW_C_EMBRYO_PROMOTED] + f->sweep.embryos;
-    if (f->counters[SW_C_EMBRYO_CREATED] > gone)
-        f->evicted = f->counters[SW_C_EMBRYO_CREATED] - gone;
+    gone = f->counters[SW_C_EMBRYO_ENDED] + f->counters[SW_C_EMBRYO_PROMOTED] + f->embryos.all;
+    if (before[SW_C_EMBRYO_CREATED] > gone)
+        f->evicted = before[SW_C_EMBRYO_CREATED] - gone;
     for (int kind = 0; kind < SW_EV_MAX; kind++) {
         f->lost += f->counters[SW_C_LOST_OPENING + kind];
         f->told += f->counters[SW_C_TOLD_OPENING + kind];
@@ -164,8 +107,7 @@ static void print_json(const struct sw_instance *inst, const struct figures *f)
     }
     printf("],\"flows\":%llu,\"flows_max\":%llu,\"embryos\":%llu,\"embryos_max\":%llu,\"established\":%llu,"
            "\"embryos_evicted\":%llu,\"events_told\":%llu,\"events_lost\":%llu",
-           f->sweep.flows, f->flows_max, f->sweep.embryos, f->embryos_max, f->sweep.established, f->evicted, f->told,
-           f->lost);
+           f->flows.all, f->flows_max, f->embryos.all, f->embryos_max, f->flows.live, f->evicted, f->told, f->lost);
     for (int i = 0; i < SW_C_MAX; i++)
         printf(",\"%s\":%llu", sw_name_counter(i)->text, f->counters[i]);
     printf("}\n");
@@ -180,8 +122,8 @@ static void print_text(const struct sw_instance *inst, const struct figures *f)
     for (size_t i = 0; i < inst->len; i++)
         printf("  %-15s ingress XDP %s%s, egress %s\n", inst->ifaces[i].name, inst->ifaces[i].mode,
                inst->ifaces[i].shared ? " (shared)" : "", sw_egress_name(inst->ifaces[i].egress));
-    printf("  flows   %10llu of %llu, %llu of them not over\n", f->sweep.flows, f->flows_max, f->sweep.established);
-    printf("  embryos %10llu of %llu, %llu evicted\n", f->sweep.embryos, f->embryos_max, f->evicted);
+    printf("  flows   %10llu of %llu, %llu of them not over\n", f->flows.all, f->flows_max, f->flows.live);
+    printf("  embryos %10llu of %llu, %llu evicted\n", f->embryos.all, f->embryos_max, f->evicted);
     printf("  events  %10llu told, %llu lost\n", f->told, f->lost);
     for (int i = 0; i < SW_C_MAX; i++)
         if (f->counters[i])

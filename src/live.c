@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "live.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BATCH 512
+#define BATCH_MAX (1u << 20)
+
+struct room {
+    struct sw_key *keys;
+    struct sw_flow *flows;
+    __u32 size;
+};
+
+static int make_room(struct room *r, __u32 size)
+{
+    free(r->keys);
+    free(r->flows);
+    r->keys = calloc(size, sizeof(*r->keys));
+    r->flows = calloc(size, sizeof(*r->flows));
+    r->size = size;
+    return r->keys && r->flows ? 0 : -ENOMEM;
+}
+
+int sw_live_walk(__u32 map_id, sw_live_fn fn, void *ctx)
+{
+    struct room r = {0};
+    bool first = true;
+    __u32 in, out, count;
+    int fd, err;
+
+    fd = bpf_map_get_fd_by_id(map_id);
+    if (fd < 0)
+        return -errno;
+    err = make_room(&r, BATCH);
+    while (!err) {
+        count = r.size;
+        err = bpf_map_lookup_batch(fd, first ? NULL : &in, &out, r.keys, r.flows, &count, NULL) ? -errno : 0;
+        if (err == -ENOSPC && r.size < BATCH_MAX) { /* a bucket holds more than that */
+            err = make_room(&r, r.size * 2);
+            continue;
+        }
+        if (err && err != -ENOENT) /* which says that this batch is the last */
+            break;
+        for (__u32 i = 0; i < count; i++)
+            fn(&r.keys[i], &r.flows[i], ctx);
+        in = out;
+        first = false;
+    }
+    free(r.keys);
+    free(r.flows);
+    close(fd);
+    return err == -ENOENT ? 0 : err;
+}
+
+static int open_map(__u32 id, struct bpf_map_info *ret_info)
+{
+    __u32 len = sizeof(*ret_info);
+    int err, fd = bpf_map_get_fd_by_id(id);
+
+    memset(ret_info, 0, sizeof(*ret_info));
+    if (fd < 0)
+        return -errno;
+    if (!bpf_obj_get_info_by_fd(fd, ret_info, &len))
+        return fd;
+    err = -errno;
+    close(fd);
+    return err;
+}
+
+int sw_live_max(__u32 map_id, __u64 *ret_max)
+{
+    struct bpf_map_info info;
+    int fd = open_map(map_id, &info);
+
+    if (fd < 0)
+        return fd;
+    close(fd);
+    *ret_max = info.max_entries;
+    return 0;
+}
+
+int sw_live_counters(__u32 map_id, __u64 ret_counters[SW_C_MAX])
+{
+    int cpus = libbpf_num_possible_cpus(), fd, err = 0;
+    struct bpf_map_info info;
+    __u64 *values;
+
+    fd = open_map(map_id, &info);
+    if (fd < 0)
+        return fd;
+    memset(ret_counters, 0, SW_C_MAX * sizeof(*ret_counters));
+    values = cpus > 0 ? calloc(cpus, sizeof(*values)) : NULL;
+    if (!values)
+        err = -ENOMEM;
+    for (__u32 i = 0; i < SW_C_MAX && !err; i++) {
+        if (bpf_map_lookup_elem(fd, &i, values))
+            err = -errno;
+        for (int cpu = 0; cpu < cpus && !err; cpu++)
+            ret_counters[i] += values[cpu];
+    }
+    free(values);
+    close(fd);
+    return err;
+}

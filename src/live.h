@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Reading the maps of a running instance, by id. */
+#ifndef SW_LIVE_H
+#define SW_LIVE_H
+
+#include "synward.h"
+
+/* Calls fn for each connection in the map. The map changes under the walk: a connection that begins or ends
+ * meanwhile may be missed. 0 or -errno. */
+typedef void (*sw_live_fn)(const struct sw_key *key, const struct sw_flow *flow, void *ctx);
+int sw_live_walk(__u32 map_id, sw_live_fn fn, void *ctx);
+
+int sw_live_counters(__u32 map_id, __u64 ret_counters[SW_C_MAX]); /* sums over CPUs */
+int sw_live_max(__u32 map_id, __u64 *ret_max);
+
+#endif
