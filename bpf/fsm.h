@@ -108,14 +108,14 @@ static __always_inline enum sw_verdict sw_fsm_renew(struct sw_flow *f, enum sw_s
 
 /* RFC 9293 section 3.10.7 and RFC 5961 section 3: is this RST one that its receiver obeys? */
 static __always_inline int sw_rst_acceptable(const struct sw_flow *f, enum sw_side d, const struct sw_seg *s,
-                                             struct sw_out *o)
+                                             struct sw_out *o, __u32 sent)
 {
     const struct sw_end *me = &f->end[d], *peer = &f->end[d == SW_ORIG ? SW_RESP : SW_ORIG];
     __u32 lo, hi;
 
     if (!(f->flags & (SW_F_ESTABLISHED | SW_F_MIDSTREAM))) {
         if (me->did & SW_E_SYN) { /* its own SYN was seen: the RST must follow it */
-            if (sw_seq_within(s->seq, me->isn, me->seq_hi))
+            if (sw_seq_within(s->seq, me->isn, sent))
                 return 1;
             sw_anomaly_add(o, SW_AN_RST_OUT_OF_WINDOW);
             return 0;
@@ -129,7 +129,7 @@ static __always_inline int sw_rst_acceptable(const struct sw_flow *f, enum sw_si
     if (!(peer->did & SW_E_SEEN) || !peer->ack)
         return 1; /* nothing of the receiver was seen to judge by */
     lo = peer->ack;
-    hi = sw_seq_diff(me->seq_hi, lo) > 0 ? me->seq_hi : lo;
+    hi = sw_seq_diff(sent, lo) > 0 ? sent : lo;
     if (sw_seq_within(s->seq, lo, hi))
         return 1; /* between what the receiver acknowledged and what it may have received since */
     if (sw_seq_diff(s->seq, lo) >= 0 && (__u32)(s->seq - lo) < (peer->win ? peer->win : 65535u))
@@ -139,7 +139,8 @@ static __always_inline int sw_rst_acceptable(const struct sw_flow *f, enum sw_si
     return 0;
 }
 
-SW_STEP int sw_fsm_rst(struct sw_flow *f, __u32 d, const struct sw_seg *s, struct sw_out *o)
+/* sent: one past what the RST's sender had sent before it, so that no RST can vouch for itself */
+SW_STEP int sw_fsm_rst(struct sw_flow *f, __u32 d, const struct sw_seg *s, struct sw_out *o, __u32 sent)
 {
     struct sw_end *me, *peer;
 
@@ -150,8 +151,10 @@ SW_STEP int sw_fsm_rst(struct sw_flow *f, __u32 d, const struct sw_seg *s, struc
     peer = &f->end[d ^ 1];
     if (f->flags & SW_F_OVER)
         return 0; /* TIME_WAIT and after: a late segment */
-    if (!sw_rst_acceptable(f, d, s, o))
+    if (!sw_rst_acceptable(f, d, s, o, sent)) {
+        me->seq_hi = sent;
         return 0;
+    }
     me->did |= SW_E_RST;
     f->rst_state = peer->state;
     if (!f->closed_by)
@@ -215,8 +218,7 @@ SW_STEP int sw_fsm_take_syn(struct sw_flow *f, __u32 d, const struct sw_seg *s, 
             f->flags |= SW_F_SPLIT;
             sw_anomaly_add(o, SW_AN_SPLIT_HANDSHAKE);
         } else {
-            f->flags |= SW_F_SIMULTANEOUS;
-            sw_anomaly_add(o, SW_AN_SIMULTANEOUS_OPEN);
+            f->flags |= SW_F_SIMULTANEOUS; /* or a split handshake: the answer to the SYN-ACK tells */
         }
     } else {
         o->events |= 1u << SW_EV_OPENING;
@@ -415,6 +417,14 @@ SW_STEP int sw_fsm_progress(struct sw_flow *f, const struct sw_seg *s, struct sw
             f->flags |= SW_F_ESTABLISHED;
             f->est_ns = s->now;
             o->events |= 1u << SW_EV_ESTABLISHED;
+            if (f->flags & SW_F_SIMULTANEOUS) {
+                if (a->more & b->more & SW_M_SYNACK) {
+                    sw_anomaly_add(o, SW_AN_SIMULTANEOUS_OPEN);
+                } else {
+                    f->flags ^= SW_F_SIMULTANEOUS | SW_F_SPLIT;
+                    sw_anomaly_add(o, SW_AN_SPLIT_HANDSHAKE);
+                }
+            }
         }
     }
     a->state = sw_end_state(f, a, b);
@@ -454,7 +464,7 @@ SW_STEP int sw_flow_flip(struct sw_flow *f)
     return 0;
 }
 
-SW_STEP int sw_fsm_control(struct sw_flow *f, __u32 d, const struct sw_seg *s, struct sw_out *o)
+SW_STEP int sw_fsm_control(struct sw_flow *f, __u32 d, const struct sw_seg *s, struct sw_out *o, __u32 sent)
 {
     int synack_ok = 1;
 
@@ -462,7 +472,7 @@ SW_STEP int sw_fsm_control(struct sw_flow *f, __u32 d, const struct sw_seg *s, s
         return 0;
     sw_side_bound(d);
     if (s->flags & SW_TCP_RST) {
-        sw_fsm_rst(f, d, s, o);
+        sw_fsm_rst(f, d, s, o, sent);
         return 0;
     }
     if (s->flags & SW_TCP_SYN) {
@@ -485,8 +495,8 @@ SW_STEP int sw_fsm_control(struct sw_flow *f, __u32 d, const struct sw_seg *s, s
 SW_STEP int sw_fsm_step(struct sw_flow *f, const struct sw_seg *s, struct sw_out *o)
 {
     struct sw_end *me;
-    int first, flip;
-    __u32 d;
+    int first, flip, known;
+    __u32 d, sent;
 
     if (!f || !s || !o)
         return SW_GO_ON;
@@ -518,6 +528,8 @@ SW_STEP int sw_fsm_step(struct sw_flow *f, const struct sw_seg *s, struct sw_out
     if (f->flags & SW_F_PENDING_SYN && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN) {
         sw_hist_once(f, d, SW_H_SYN, 'S');
     } else {
+        known = me->did & SW_E_INIT;
+        sent = me->seq_hi;
         flip = sw_zeek_step(f, d, s);
         if (flip) {
             sw_flow_flip(f);
@@ -526,7 +538,7 @@ SW_STEP int sw_fsm_step(struct sw_flow *f, const struct sw_seg *s, struct sw_out
             me = &f->end[d];
         }
         sw_fsm_window(f, d, s, o);
-        sw_fsm_control(f, d, s, o);
+        sw_fsm_control(f, d, s, o, known ? sent : me->seq_hi);
     }
     me->did |= SW_E_SEEN;
     if (first && f->flags & SW_F_MIDSTREAM)
@@ -551,8 +563,7 @@ static __always_inline int sw_fsm_fast(struct sw_flow *f, const struct sw_seg *s
     if ((s->flags & ~(SW_TCP_PSH | SW_TCP_ECE | SW_TCP_CWR | SW_TCP_AE)) != SW_TCP_ACK || s->bad_csum || s->frag ||
         s->cap != s->len || !s->win)
         return 0;
-    if ((f->flags & (SW_F_ESTABLISHED | SW_F_OVER | SW_F_PENDING_SYN | SW_F_MIDSTREAM | SW_F_PARTIAL)) !=
-        SW_F_ESTABLISHED)
+    if ((f->flags & (SW_F_ESTABLISHED | SW_F_OVER | SW_F_PENDING_SYN)) != SW_F_ESTABLISHED)
         return 0;
     if ((me->did | peer->did) & (SW_E_FIN | SW_E_RST) || !(me->did & SW_E_SEEN) || !(me->more & SW_M_WINDOW))
         return 0;

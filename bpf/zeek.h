@@ -269,8 +269,11 @@ static __always_inline void sw_zeek_last_seq(struct sw_flow *f, enum sw_side d, 
         return;
     else if (delta > 0)
         me->seq_hi = past;
-    else if (s->len)
-        sw_hist_scaled(f, d, &me->rexmit, 'T');
+    else if (s->len) {
+        if (!(s->flags & SW_TCP_SYN) || me->did & SW_E_SEEN)
+            me->rexmit++;
+        sw_hist_scaled(f, d, &me->z_rexmit, 'T');
+    }
 }
 
 /* First segment of a side. Returns true if the roles were flipped (SYN-ACK seen before its SYN). */

@@ -261,9 +261,9 @@ struct sw_end {
     __u8 zscale;    /* the shift Zeek applies to win */
     __u8 more;      /* SW_M_* */
     __u8 pad;
-    __u32 syn_len; /* payload bytes in the SYN (Fast Open, SYN data) */
-    __u32 pad2;
-    __u64 payload; /* payload bytes in all segments, retransmissions included */
+    __u32 syn_len;  /* payload bytes in the SYN (Fast Open, SYN data) */
+    __u32 z_rexmit; /* as Zeek counts them: data in the first SYN is one */
+    __u64 payload;  /* payload bytes in all segments, retransmissions included */
 };
 
 /* flow flags */
