@@ -34,12 +34,6 @@ struct sw_report_opts {
 
 struct sw_report; /* opaque */
 
-/* One hook as status and stats show it. */
-struct sw_report_iface {
-    __u32 ifindex;
-    char name[64]; /* any bytes: escaped */
-};
-
 /* Everything a stats line says; counters are sums over CPUs, indexed by enum sw_counter. */
 struct sw_report_stats {
     __u64 counters[SW_C_MAX];
@@ -61,20 +55,23 @@ void sw_report_set_clock(struct sw_report *r, __s64 clock_offset_ns);
 /* Adds one line for the event if its kind is wanted. -EINVAL: version or size is not ours; -ENOMEM. */
 int sw_report_event(struct sw_report *r, const struct sw_event *ev);
 /* Adds a loss line for what was lost since the last one, lost[kind]; seq jumps by their sum first.
- * now_ns is in event time. No line (and no jump) if all are 0. */
+ * now_ns is in event time. No line (and no jump) if all are 0. Kinds outside the event mask do not count:
+ * they would have made no line. Events that failed with -ENOMEM are added by the reporter itself. With loss
+ * lines masked out seq still jumps. */
 int sw_report_loss(struct sw_report *r, const __u64 lost[SW_EV_MAX], __u64 now_ns);
 int sw_report_stats(struct sw_report *r, const struct sw_report_stats *stats, __u64 now_ns);
 
 size_t sw_report_pending(const struct sw_report *r); /* bytes not yet written */
 __u64 sw_report_lines(const struct sw_report *r);    /* lines made so far */
-/* Writes what goes without blocking (poll, then pieces of at most PIPE_BUF). 0 when all is out,
- * -EAGAIN when the reader is slow, -EPIPE when it is gone, -errno otherwise (ENOSPC, EIO). */
+/* Writes what goes without blocking: a pipe or terminal through a non-blocking descriptor of our own, opened
+ * anew so that nobody else who holds it is affected; else poll, then pieces of at most PIPE_BUF. 0 when all is
+ * out, -EAGAIN when the reader is slow, -EPIPE when it is gone (the caller ignores SIGPIPE), -errno otherwise
+ * (ENOSPC, EIO). */
 int sw_report_flush(struct sw_report *r);
 
 /* Pure pieces, used by `flows` too. buf sizes: ip 46, uid 24, cid 32. */
 void sw_format_ip(const __u8 ip[16], char *buf);
 void sw_format_uid(const struct sw_key *key, __u64 start_ns, char *buf);
-int sw_format_community_id(const struct sw_key *key, bool orig_is_b, __u16 seed, char *buf);
-/* Zeek's conn_state from the flow (same function as bpf/zeek.h). */
+void sw_format_community_id(const struct sw_key *key, __u16 seed, char *buf);
 
 #endif

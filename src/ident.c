@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "ident.h"
+#include "json.h"
+#include "report.h"
+
+#include <endian.h>
+#include <string.h>
+#include <sys/types.h>
+#include <sha1.h>
+
+static const __u8 v4_mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+static char *put_hex16(char *p, unsigned int v)
+{
+    static const char hex[] = "0123456789abcdef";
+
+    if (v >= 0x1000)
+        *p++ = hex[v >> 12];
+    if (v >= 0x100)
+        *p++ = hex[v >> 8 & 15];
+    if (v >= 0x10)
+        *p++ = hex[v >> 4 & 15];
+    *p++ = hex[v & 15];
+    return p;
+}
+
+/* RFC 5952: lower case, no leading zeros, the first of the longest runs of two or more zero groups is "::". */
+static char *put_ip6(char *p, const __u8 ip[16])
+{
+    unsigned int group[8];
+    int best = -1, best_len = 1;
+
+    for (int i = 0; i < 8; i++)
+        group[i] = ip[2 * i] << 8 | ip[2 * i + 1];
+    for (int i = 0; i < 8; i++) {
+        int n = 0;
+
+        while (i + n < 8 && !group[i + n])
+            n++;
+        if (n > best_len) {
+            best = i;
+            best_len = n;
+        }
+        i += n;
+    }
+    for (int i = 0; i < 8; i++) {
+        if (i == best) {
+            *p++ = ':';
+            *p++ = ':';
+            i += best_len - 1;
+            continue;
+        }
+        if (i && i != best + best_len)
+            *p++ = ':';
+        else if (i && best < 0)
+            *p++ = ':';
+        p = put_hex16(p, group[i]);
+    }
+    return p;
+}
+
+char *sw_put_ip(char *p, const __u8 ip[16])
+{
+    if (memcmp(ip, v4_mapped, sizeof(v4_mapped)))
+        return put_ip6(p, ip);
+    for (int i = 12; i < 16; i++) {
+        p = sw_put_u8(p, ip[i]);
+        *p++ = '.';
+    }
+    return p - 1;
+}
+
+void sw_format_ip(const __u8 ip[16], char *buf)
+{
+    *sw_put_ip(buf, ip) = 0;
+}
+
+#define SW_ROTL(x, n) ((x) << (n) | (x) >> (64 - (n)))
+
+static inline void sip_rounds(__u64 v[4], int n)
+{
+    while (n--) {
+        v[0] += v[1];
+        v[1] = SW_ROTL(v[1], 13) ^ v[0];
+        v[0] = SW_ROTL(v[0], 32);
+        v[2] += v[3];
+        v[3] = SW_ROTL(v[3], 16) ^ v[2];
+        v[0] += v[3];
+        v[3] = SW_ROTL(v[3], 21) ^ v[0];
+        v[2] += v[1];
+        v[1] = SW_ROTL(v[1], 17) ^ v[2];
+        v[2] = SW_ROTL(v[2], 32);
+    }
+}
+
+void sw_siphash128(const __u64 key[2], const void *data, size_t len, __u64 ret_hash[2])
+{
+    __u64 v[4] = {key[0] ^ 0x736f6d6570736575ULL, key[1] ^ 0x646f72616e646f6dULL ^ 0xee, key[0] ^ 0x6c7967656e657261ULL,
+                  key[1] ^ 0x7465646279746573ULL};
+    const __u8 *in = data;
+    __u64 last = (__u64)len << 56, m;
+    size_t left = len;
+
+    for (; left >= 8; left -= 8, in += 8) {
+        memcpy(&m, in, 8);
+        m = le64toh(m);
+        v[3] ^= m;
+        sip_rounds(v, 2);
+        v[0] ^= m;
+    }
+    for (size_t i = 0; i < left; i++)
+        last |= (__u64)in[i] << (8 * i);
+    v[3] ^= last;
+    sip_rounds(v, 2);
+    v[0] ^= last;
+    v[2] ^= 0xee;
+    sip_rounds(v, 4);
+    ret_hash[0] = v[0] ^ v[1] ^ v[2] ^ v[3];
+    v[1] ^= 0xdd;
+    sip_rounds(v, 4);
+    ret_hash[1] = v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+static void put_base62(char *p, __u64 v, int digits)
+{
+    static const char base62[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+    while (digits--) {
+        p[digits] = base62[v % 62];
+        v /= 62;
+    }
+}
+
+char *sw_put_uid(char *p, const struct sw_key *key, __u64 start_ns)
+{
+    /* Fixed, so that each instance on a host names a connection alike; the uid is a name, not a secret. */
+    static const __u64 fixed[2] = {0x73796e7761726421ULL, 0x756964206f6e6521ULL};
+    __u8 in[sizeof(*key) + sizeof(start_ns)];
+    __u64 hash[2], start = htole64(start_ns);
+
+    memcpy(in, key, sizeof(*key));
+    memcpy(in + sizeof(*key), &start, sizeof(start));
+    sw_siphash128(fixed, in, sizeof(in), hash);
+    *p = 'C';
+    put_base62(p + 1, hash[0], 9);
+    put_base62(p + 10, hash[1], 8);
+    return p + SW_UID_LEN;
+}
+
+void sw_format_uid(const struct sw_key *key, __u64 start_ns, char *buf)
+{
+    *sw_put_uid(buf, key, start_ns) = 0;
+}
+
+static char *put_base64_sha1(char *p, const __u8 in[SHA1_DIGEST_LENGTH])
+{
+    static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    int i;
+
+    for (i = 0; i + 3 <= SHA1_DIGEST_LENGTH; i += 3) {
+        unsigned int v = in[i] << 16 | in[i + 1] << 8 | in[i + 2];
+
+        *p++ = base64[v >> 18];
+        *p++ = base64[v >> 12 & 63];
+        *p++ = base64[v >> 6 & 63];
+        *p++ = base64[v & 63];
+    }
+    /* 20 = 6 * 3 + 2 */
+    *p++ = base64[in[i] >> 2];
+    *p++ = base64[(in[i] & 3) << 4 | in[i + 1] >> 4];
+    *p++ = base64[(in[i + 1] & 15) << 2];
+    *p++ = '=';
+    return p;
+}
+
+/*
+ * Community ID v1: SHA-1 over seed, lower endpoint's address, higher one's, protocol, a zero, both
+ * ports. The order of endpoints is the key's own, so who opened the connection does not matter.
+ */
+char *sw_put_community_id(char *p, const struct sw_key *key, __u16 seed)
+{
+    __u8 in[2 + 16 + 16 + 2 + 4], digest[SHA1_DIGEST_LENGTH];
+    size_t skip = memcmp(key->a_ip, v4_mapped, 12) || memcmp(key->b_ip, v4_mapped, 12) ? 0 : 12;
+    size_t n = 0;
+    SHA1_CTX ctx;
+
+    in[n++] = seed >> 8;
+    in[n++] = seed & 0xff;
+    memcpy(in + n, key->a_ip + skip, 16 - skip);
+    n += 16 - skip;
+    memcpy(in + n, key->b_ip + skip, 16 - skip);
+    n += 16 - skip;
+    in[n++] = 6;
+    in[n++] = 0;
+    memcpy(in + n, &key->a_port, 2);
+    memcpy(in + n + 2, &key->b_port, 2);
+    n += 4;
+    SHA1Init(&ctx);
+    SHA1Update(&ctx, in, n);
+    SHA1Final(digest, &ctx);
+    *p++ = '1';
+    *p++ = ':';
+    return put_base64_sha1(p, digest);
+}
+
+void sw_format_community_id(const struct sw_key *key, __u16 seed, char *buf)
+{
+    *sw_put_community_id(buf, key, seed) = 0;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What identifies a connection in a line: addresses as text, `uid`, Community ID. The put_ functions
+ * append without a terminating zero and return the new end.
+ */
+#ifndef SW_IDENT_H
+#define SW_IDENT_H
+
+#include "synward.h"
+
+#include <stddef.h>
+
+#define SW_UID_LEN 18 /* "C" and 17 digits of base 62, about 101 bits */
+#define SW_CID_LEN 30 /* "1:" and 28 of base 64 */
+#define SW_IP_LEN 39
+
+char *sw_put_ip(char *p, const __u8 ip[16]);
+char *sw_put_uid(char *p, const struct sw_key *key, __u64 start_ns);
+char *sw_put_community_id(char *p, const struct sw_key *key, __u16 seed);
+
+/* SipHash-2-4 with 128 bits of result, words little-endian as in the reference implementation. */
+void sw_siphash128(const __u64 key[2], const void *data, size_t len, __u64 ret_hash[2]);
+
+#endif

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Lines for people: time, connection, what happened, between whom, the state of each side, then the
+ * numbers that this kind of event is about. Columns grow with what was seen, so they stay aligned.
+ */
+#include "json.h"
+#include "names.h"
+#include "zeek.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#define SW_TEXT_UID 7 /* characters of the uid shown: enough to tell a connection's lines apart */
+
+static const char dim[] = "\033[2m", bold[] = "\033[1m", plain[] = "\033[0m";
+
+static const char *const event_color[SW_EV_MAX] = {
+    [SW_EV_OPENING] = "\033[36m",   [SW_EV_ESTABLISHED] = "\033[32m", [SW_EV_HALF_CLOSED] = "\033[33m",
+    [SW_EV_CLOSED] = "\033[34m",    [SW_EV_RESET] = "\033[31m",       [SW_EV_REFUSED] = "\033[31m",
+    [SW_EV_TIMEOUT] = "\033[35m",   [SW_EV_REUSED] = "\033[36m",      [SW_EV_MIDSTREAM] = "\033[36m",
+    [SW_EV_ANOMALY] = "\033[1;33m", [SW_EV_UPDATE] = "\033[2m",       [SW_EV_CONN] = "\033[1m",
+};
+
+__attribute__((format(printf, 2, 3))) static char *put(char *p, const char *fmt, ...)
+{
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = vsnprintf(p, 512, fmt, ap);
+    va_end(ap);
+    return p + (n < 512 ? n : 511);
+}
+
+static char *put_color(const struct sw_lines *l, char *p, const char *color)
+{
+    return l->color ? put(p, "%s", color) : p;
+}
+
+static char *put_duration(char *p, __u64 ns)
+{
+    if (ns < 1000)
+        return put(p, "%llu ns", ns);
+    if (ns < 1000000)
+        return put(p, "%.3g us", ns / 1e3);
+    if (ns < 1000000000)
+        return put(p, "%.3g ms", ns / 1e6);
+    if (ns < 100ULL * 1000000000)
+        return put(p, "%.3g s", ns / 1e9);
+    return put(p, "%llum%02llus", ns / 60000000000ULL, ns / 1000000000 % 60);
+}
+
+static char *put_bytes(char *p, __u64 n)
+{
+    static const char unit[] = "kMGTPE";
+    double v = n;
+    int i = -1;
+
+    if (n < 10000)
+        return put(p, "%llu", n);
+    while (v >= 999.5 && i < 5) {
+        v /= 1000;
+        i++;
+    }
+    return put(p, "%.3g %c", v, unit[i]);
+}
+
+/* Local time; a capture is rarely of today, so there the date comes first. */
+static char *put_clock(const struct sw_lines *l, char *p, __u64 ts)
+{
+    __s64 ns = (__s64)(ts + (__u64)l->clock_offset);
+    time_t sec = ns / 1000000000 - (ns % 1000000000 < 0);
+    struct tm tm;
+
+    if (!localtime_r(&sec, &tm))
+        memset(&tm, 0, sizeof(tm));
+    p = put_color(l, p, dim);
+    if (l->replay)
+        p = put(p, "%04d-%02d-%02d ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
+    p = put(p, "%02d:%02d:%02d.%06lld", tm.tm_hour, tm.tm_min, tm.tm_sec,
+            (ns % 1000000000 + 1000000000) % 1000000000 / 1000);
+    return put_color(l, p, plain);
+}
+
+static char *put_endpoint(char *p, const __u8 ip[16], __be16 port)
+{
+    char text[SW_IP_LEN + 1];
+
+    sw_format_ip(ip, text);
+    return put(p, strchr(text, ':') ? "[%s]:%u" : "%s:%u", text, ntohs(port));
+}
+
+static char *put_pair(struct sw_lines *l, char *p, const struct sw_event *ev)
+{
+    bool b = ev->flow.orig_is_b;
+    char text[128], *q = text;
+    int width;
+
+    q = put_endpoint(q, b ? ev->key.b_ip : ev->key.a_ip, b ? ev->key.b_port : ev->key.a_port);
+    q = put(q, " -> ");
+    q = put_endpoint(q, b ? ev->key.a_ip : ev->key.b_ip, b ? ev->key.a_port : ev->key.b_port);
+    width = q - text;
+    if (width > l->width)
+        l->width = width;
+    return put(p, "%-*s", l->width, text);
+}
+
+static char *put_side(char *p, const struct sw_flow *f, enum sw_side side)
+{
+    const struct sw_end *e = &f->end[side];
+
+    if (!(e->did & SW_E_SYN))
+        return p;
+    p = put(p, " %s", side == SW_ORIG ? "orig" : "resp");
+    if (e->opts & SW_OPT_MSS)
+        p = put(p, " mss %u", e->mss);
+    if (e->opts & SW_OPT_WSCALE)
+        p = put(p, " wscale %u", e->wscale);
+    if (e->opts & SW_OPT_SACK)
+        p = put(p, " sack");
+    if (e->opts & SW_OPT_TS)
+        p = put(p, " ts");
+    if (e->ecn)
+        p = put(p, " %s", sw_name_ecn(e->ecn)->text);
+    if (e->opts & SW_OPT_TFO)
+        p = put(p, e->opts & SW_OPT_TFO_COOKIE ? " tfo-cookie" : " tfo");
+    if (e->opts & SW_OPT_MPTCP)
+        p = put(p, " mptcp");
+    if (e->syn_len)
+        p = put(p, " %u bytes in SYN", e->syn_len);
+    return p;
+}
+
+static char *put_handshake(char *p, const struct sw_flow *f)
+{
+    __u64 ns;
+
+    if (sw_span(f->syn_ns, f->est_ns, &ns)) {
+        p = put(p, " handshake ");
+        p = put_duration(p, ns);
+        if (sw_span(f->syn_ns, f->synack_ns, &ns)) {
+            p = put(p, " (server ");
+            p = put_duration(p, ns);
+            if (sw_span(f->synack_ns, f->est_ns, &ns)) {
+                p = put(p, ", client ");
+                p = put_duration(p, ns);
+            }
+            p = put(p, ")");
+        }
+    }
+    if (f->syn_rexmit)
+        p = put(p, " SYN again x%u", f->syn_rexmit);
+    if (f->synack_rexmit)
+        p = put(p, " SYN-ACK again x%u", f->synack_rexmit);
+    if (f->flags & SW_F_SIMULTANEOUS)
+        p = put(p, " simultaneous open");
+    if (f->flags & SW_F_SPLIT)
+        p = put(p, " split handshake");
+    return f->flags & SW_F_COOKIE ? put(p, " via cookie") : p;
+}
+
+static char *put_volume(char *p, const struct sw_flow *f)
+{
+    const struct sw_end *o = &f->end[SW_ORIG], *r = &f->end[SW_RESP];
+
+    p = put(p, " pkts %llu/%llu bytes ", o->pkts, r->pkts);
+    p = put_bytes(p, o->payload);
+    p = put(p, "/");
+    p = put_bytes(p, r->payload);
+    p = put(p, " in ");
+    p = put_duration(p, f->last_ns > f->start_ns ? f->last_ns - f->start_ns : 0);
+    if (o->rexmit || r->rexmit)
+        p = put(p, " rexmit %u/%u", o->rexmit, r->rexmit);
+    if (o->gaps || r->gaps)
+        p = put(p, " gaps %u/%u", o->gaps, r->gaps);
+    if (o->zero_win || r->zero_win)
+        p = put(p, " zero windows %u/%u", o->zero_win, r->zero_win);
+    if (o->bad_csum || r->bad_csum)
+        p = put(p, " bad checksums %u/%u", o->bad_csum, r->bad_csum);
+    return f->flags & SW_F_INFERRED ? put(p, " (one side inferred)") : p;
+}
+
+static char *put_story(char *p, const struct sw_flow *f)
+{
+    int len = f->hist_len < SW_HIST_MAX ? f->hist_len : SW_HIST_MAX;
+
+    p = put(p, " %-6s %s", sw_name_conn_state(sw_zeek_conn_state(f))->text, sw_name_reason(f->reason)->text);
+    if (f->closed_by)
+        p = put(p, " by %s", sw_name_closed_by(f->closed_by)->text);
+    p = put(p, " %.*s%s", len, f->hist, f->flags & SW_F_HIST_FULL ? "…" : "");
+    return put_volume(p, f);
+}
+
+static char *put_details(char *p, const struct sw_event *ev)
+{
+    const struct sw_flow *f = &ev->flow;
+    const char *by = sw_name_closed_by(ev->by == SW_ORIG ? 1 : 2)->text;
+
+    switch (ev->kind) {
+    case SW_EV_OPENING:
+    case SW_EV_REUSED: return put_side(p, f, SW_ORIG);
+    case SW_EV_ESTABLISHED: return put_side(put_side(put_handshake(p, f), f, SW_ORIG), f, SW_RESP);
+    case SW_EV_HALF_CLOSED: return put_volume(put(p, " FIN by %s", sw_name_closed_by(f->closed_by)->text), f);
+    case SW_EV_CLOSED: return put_volume(put(p, " first FIN by %s", sw_name_closed_by(f->closed_by)->text), f);
+    case SW_EV_RESET:
+        p = put(p, " %s: RST by %s in %s", sw_name_reason(f->reason)->text, by, sw_name_state(f->rst_state)->text);
+        return put_volume(p, f);
+    case SW_EV_REFUSED:
+        p = put(p, " RST by %s after ", by);
+        return put_duration(p, f->last_ns > f->start_ns ? f->last_ns - f->start_ns : 0);
+    case SW_EV_TIMEOUT:
+        p = put(p, " %s", sw_name_reason(f->reason)->text);
+        if (f->syn_rexmit)
+            p = put(p, ", SYN again x%u", f->syn_rexmit);
+        return put_volume(p, f);
+    case SW_EV_MIDSTREAM: return put(p, " picked up after it began");
+    case SW_EV_ANOMALY: return put(p, " %s by %s", sw_name_anomaly(ev->anomaly)->text, by);
+    default: return put_story(p, f);
+    }
+}
+
+char *sw_text_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, char *p)
+{
+    const struct sw_iface_text *iface = sw_lines_iface(l, ev);
+    const struct sw_ids *ids = sw_lines_ids(l, &ev->key, ev->flow.start_ns);
+    const struct sw_flow *f = &ev->flow;
+    char states[64];
+
+    (void)seq;
+    p = put_clock(l, p, ev->ts);
+    if (!l->replay) {
+        *p++ = ' ';
+        memcpy(p, iface->text, iface->len);
+        p += iface->len;
+    }
+    p = put_color(l, put(p, " "), dim);
+    p = put(p, "%.*s ", SW_TEXT_UID, ids->uid);
+    p = put_color(l, put_color(l, p, plain), event_color[ev->kind]);
+    p = put(p, "%-11s", sw_name_event(ev->kind)->text);
+    p = put_color(l, p, plain);
+    p = put_pair(l, put(p, " "), ev);
+    snprintf(states, sizeof(states), "%s / %s", sw_name_state(f->end[SW_ORIG].state)->text,
+             sw_name_state(f->end[SW_RESP].state)->text);
+    p = put(p, "  %-25s", states);
+    p = put_details(p, ev);
+    *p++ = '\n';
+    return p;
+}
+
+char *sw_text_loss(struct sw_lines *l, __u64 seq, const __u64 lost[SW_EV_MAX], __u64 now_ns, char *p)
+{
+    __u64 total = 0;
+
+    (void)seq;
+    for (int i = 0; i < SW_EV_MAX; i++)
+        total += lost[i];
+    p = put_color(l, put(put_clock(l, p, now_ns), " "), "\033[1;31m");
+    p = put(p, "LOSS %llu events could not be told:", total);
+    for (int i = 0; i < SW_EV_MAX; i++)
+        if (lost[i])
+            p = put(p, " %s %llu", sw_name_event(i)->text, lost[i]);
+    p = put_color(l, p, plain);
+    *p++ = '\n';
+    return p;
+}
+
+char *sw_text_stats(struct sw_lines *l, __u64 seq, const struct sw_report_stats *s, __u64 now_ns, char *p)
+{
+    const __u64 *c = s->counters;
+
+    (void)seq;
+    p = put_color(l, put(put_clock(l, p, now_ns), " "), s->final ? bold : dim);
+    p = put(p, "%s %llu packets, %llu TCP; flows %llu of %llu (%llu live), embryos %llu of %llu",
+            s->final ? "end:" : "stats:", c[SW_C_PACKETS], c[SW_C_TCP], s->flows, s->flows_max, s->established,
+            s->embryos, s->embryos_max);
+    p = put(p, "; told %llu connections; lost %llu events", c[SW_C_TOLD_CONN], s->lost_total);
+    p = put_color(l, p, plain);
+    *p++ = '\n';
+    return p;
+}

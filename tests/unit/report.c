@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The reporter: numbering whose gaps are the losses, room, writing that never waits; and text lines. */
+#include "lines.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+static void test_rename(void **state)
+{
+    struct sw_event ev = sample(SW_EV_OPENING);
+    struct out o;
+
+    (void)state;
+    out_open(&o, live);
+    for (int i = 1; i < 40; i++)
+        assert_int_equal(sw_report_set_iface(o.r, i, i == 3 ? "before" : "other"), 0);
+    add(&o, &ev);
+    assert_int_equal(sw_report_set_iface(o.r, 3, "a-much-longer-name-than-before"), 0);
+    add(&o, &ev);
+    ev.ifindex = 0; /* the sweep's events: the flow's own interface */
+    ev.flow.ifindex = 3;
+    add(&o, &ev);
+    take(&o);
+    has(o.text, "\"iface\":\"before\"");
+    has(line_n(o.text, 1), "\"iface\":\"a-much-longer-name-than-before\"");
+    has(line_n(o.text, 2), "\"iface\":\"a-much-longer-name-than-before\"");
+    out_close(&o);
+}
+
+/* A reader needs nothing but the lines to know what is missing. */
+static void test_gaps_are_the_losses(void **state)
+{
+    struct sw_report_stats stats = {0};
+    struct sw_event ev = sample(SW_EV_CONN);
+    __u64 expected = 0, gaps = 0, said = 0, last = 0;
+    unsigned int seed = 7;
+    struct out o;
+
+    (void)state;
+    out_open(&o, live);
+    for (int i = 0; i < 500; i++) {
+        __u64 lost[SW_EV_MAX] = {0};
+
+        for (int k = rand_r(&seed) % 4; k; k--)
+            add(&o, &ev);
+        if (rand_r(&seed) % 2) {
+            lost[rand_r(&seed) % SW_EV_MAX] += rand_r(&seed) % 1000;
+            lost[rand_r(&seed) % SW_EV_MAX] += rand_r(&seed) % 3;
+        }
+        for (int k = 0; k < SW_EV_MAX; k++)
+            expected += lost[k];
+        assert_int_equal(sw_report_loss(o.r, lost, 1), 0);
+        if (i % 10 == 0)
+            assert_int_equal(sw_report_stats(o.r, &stats, 1), 0);
+    }
+    for (const char *line = take(&o); *line; line = line_n(line, 1)) {
+        __u64 seq = number(line, "\"seq\":"), kinds = 0;
+
+        gaps += seq - last - 1;
+        if (!strncmp(strstr(line, "\"event\":\""), "\"event\":\"loss\"", 14)) {
+            said += number(line, "\"lost\":");
+            for (int k = 0; k < SW_EV_MAX; k++) {
+                char key[40];
+
+                snprintf(key, sizeof(key), "\"lost_%s\":", sw_name_event(k)->text);
+                kinds += number(line, key);
+            }
+            assert_int_equal(kinds, number(line, "\"lost\":"));
+            assert_int_equal(seq - last - 1, kinds); /* the jump is right before its line */
+        } else {
+            assert_int_equal(seq, last + 1);
+        }
+        last = seq;
+    }
+    assert_true(expected > 0);
+    assert_int_equal(gaps, expected);
+    assert_int_equal(said, expected);
+    out_close(&o);
+}
+
+static void test_loss_without_line(void **state)
+{
+    struct sw_report_opts opts = live;
+    __u64 lost[SW_EV_MAX] = {[SW_EV_CONN] = 3, [SW_EV_OPENING] = 100};
+    struct sw_event ev = sample(SW_EV_CONN), other = sample(SW_EV_OPENING);
+    struct out o;
+
+    (void)state;
+    opts.event_mask = 1u << SW_EV_CONN;
+    out_open(&o, opts);
+    add(&o, &ev);
+    add(&o, &other); /* not wanted: no line, no number */
+    assert_int_equal(sw_report_loss(o.r, lost, 1), 0);
+    add(&o, &ev);
+    assert_int_equal(sw_report_lines(o.r), 2);
+    take(&o);
+    assert_int_equal(number(o.text, "\"seq\":"), 1);
+    /* three were wanted and lost; openings were not wanted */
+    assert_int_equal(number(line_n(o.text, 1), "\"seq\":"), 5);
+    out_close(&o);
+}
+
+static void test_foreign_record(void **state)
+{
+    struct sw_event ev = sample(SW_EV_CONN);
+    struct out o;
+
+    (void)state;
+    out_open(&o, live);
+    ev.version++;
+    assert_int_equal(sw_report_event(o.r, &ev), -EINVAL);
+    ev.version--;
+    ev.size--;
+    assert_int_equal(sw_report_event(o.r, &ev), -EINVAL);
+    ev.size++;
+    ev.kind = SW_EV_MAX;
+    assert_int_equal(sw_report_event(o.r, &ev), -EINVAL);
+    assert_int_equal(sw_report_pending(o.r), 0);
+    out_close(&o);
+}
+
+/* All numbers at their largest, and names too: the room for a line is enough (and ASan would tell). */
+static void test_longest_lines(void **state)
+{
+    struct sw_report_opts opts = live;
+    struct sw_report_stats stats;
+    struct sw_event ev = sample(SW_EV_ANOMALY);
+    __u64 lost[SW_EV_MAX];
+    static struct sw_lines lines;
+    struct out o;
+    size_t room, longest = 0;
+
+    (void)state;
+    memset(&ev.flow, 0xff, sizeof(ev.flow));
+    memset(&ev.key, 0xfe, sizeof(ev.key));
+    memset(&stats, 0xff, sizeof(stats));
+    memset(lost, 0xff, sizeof(lost));
+    stats.final = false;
+    ev.flow.hist_len = 255; /* a record that is not ours must not make us read beyond it */
+    memset(ev.flow.hist, 'S', SW_HIST_MAX);
+    ev.flow.syn_ns = ev.flow.synack_ns = 1;
+    ev.flow.start_ns = 0;
+    for (int format = SW_FORMAT_JSON; format <= SW_FORMAT_TEXT; format++) {
+        opts.format = format;
+        opts.color = true;
+        out_open(&o, opts);
+        assert_int_equal(sw_lines_init(&lines, &opts), 0);
+        room = sw_lines_room(&lines);
+        sw_lines_fini(&lines);
+        for (int kind = 0; kind < SW_EV_MAX; kind++) {
+            ev.kind = kind;
+            ev.anomaly = SW_AN_SYN_IN_CONNECTION;
+            add(&o, &ev);
+        }
+        assert_int_equal(sw_report_stats(o.r, &stats, ~0ULL), 0);
+        assert_int_equal(sw_report_loss(o.r, lost, ~0ULL), 0);
+        for (const char *line = take(&o); *line; line = line_n(line, 1))
+            if (strcspn(line, "\n") > longest)
+                longest = strcspn(line, "\n");
+        out_close(&o);
+    }
+    print_message("longest line %zu, room %zu\n", longest, room);
+    assert_true(longest + 64 < room); /* names are copied in pieces of 23 bytes */
+}
+
+/* A reader that takes little at a time gets every byte, in order, and nobody waits for it. */
+static void test_slow_reader(void **state)
+{
+    enum { EVENTS = 300 };
+    struct sw_report_opts opts = live;
+    struct sw_event ev = sample(SW_EV_CONN);
+    struct sw_report *r;
+    char *got = calloc(1, EVENTS * 2048);
+    size_t n = 0, total, busy = 0;
+    int fds[2], err;
+
+    (void)state;
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    assert_true(fcntl(fds[1], F_SETPIPE_SZ, 4096) >= 4096);
+    opts.fd = fds[1];
+    assert_int_equal(sw_report_new(&opts, &r), 0);
+    for (int i = 0; i < EVENTS; i++)
+        assert_int_equal(sw_report_event(r, &ev), 0);
+    total = sw_report_pending(r);
+    while ((err = sw_report_flush(r)) == -EAGAIN) {
+        ssize_t k = read(fds[0], got + n, 1777);
+
+        assert_true(k > 0);
+        n += k;
+        busy++;
+        if (busy == 20) { /* more lines while some wait */
+            total -= sw_report_pending(r);
+            for (int i = 0; i < 3; i++)
+                assert_int_equal(sw_report_event(r, &ev), 0);
+            total += sw_report_pending(r);
+        }
+    }
+    assert_int_equal(err, 0);
+    assert_true(busy > 10);
+    /* the other holders of this pipe do not see a non-blocking descriptor */
+    assert_int_equal(fcntl(fds[1], F_GETFL) & O_NONBLOCK, 0);
+    sw_report_free(r);
+    close(fds[1]);
+    for (ssize_t k; (k = read(fds[0], got + n, 65536)) > 0;)
+        n += k;
+    close(fds[0]);
+    assert_int_equal(n, total);
+    n = 0;
+    for (const char *line = got; *line; line = line_n(line, 1))
+        assert_int_equal(number(line, "\"seq\":"), ++n);
+    assert_int_equal(n, EVENTS + 3);
+    free(got);
+}
+
+static void flush_to(int fd, int want)
+{
+    struct sw_report_opts opts = live;
+    struct sw_event ev = sample(SW_EV_CONN);
+    struct sw_report *r;
+    size_t pending;
+
+    opts.fd = fd;
+    assert_int_equal(sw_report_new(&opts, &r), 0);
+    assert_int_equal(sw_report_event(r, &ev), 0);
+    pending = sw_report_pending(r);
+    assert_int_equal(sw_report_flush(r), want);
+    assert_int_equal(sw_report_pending(r), pending);
+    sw_report_free(r);
+}
+
+static void test_reader_gone(void **state)
+{
+    int fds[2], full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+    (void)state;
+    signal(SIGPIPE, SIG_IGN);
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    close(fds[0]);
+    flush_to(fds[1], -EPIPE);
+    close(fds[1]);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    close(fds[0]);
+    flush_to(fds[1], -EPIPE);
+    close(fds[1]);
+    assert_true(full >= 0);
+    flush_to(full, -ENOSPC);
+    close(full);
+}
+
+static void test_text(void **state)
+{
+    struct sw_report_opts opts = live;
+    struct sw_report_stats stats = {.lost_total = 42};
+    __u64 lost[SW_EV_MAX] = {[SW_EV_CONN] = 17};
+    struct sw_event ev;
+    struct out o;
+    int n;
+
+    (void)state;
+    opts.format = SW_FORMAT_TEXT;
+    out_open(&o, opts);
+    assert_int_equal(sw_report_set_iface(o.r, 3, "eth0"), 0);
+    n = add_every_name(&o);
+    ev = sample(SW_EV_ESTABLISHED);
+    add(&o, &ev);
+    ev = sample(SW_EV_CONN);
+    add(&o, &ev);
+    assert_int_equal(sw_report_loss(o.r, lost, 1), 0);
+    assert_int_equal(sw_report_stats(o.r, &stats, 1), 0);
+    take(&o);
+    assert_null(strchr(o.text, 27)); /* no colour was asked for */
+    for (int i = 0; i < n + 4; i++) {
+        const char *line = line_n(o.text, i);
+
+        assert_true(*line >= '0' && *line <= '9');
+        if (i < n)
+            has(line, " -> ");
+    }
+    assert_string_equal(line_n(o.text, n + 4), "");
+    has(line_n(o.text, n), "established");
+    has(line_n(o.text, n), "10.0.0.1:40000 -> 10.0.0.2:80");
+    has(line_n(o.text, n), "handshake 344 ns (server 300 ns, client 44 ns)");
+    has(line_n(o.text, n + 1), "SF");
+    has(line_n(o.text, n + 1), "ShADadFf pkts 5/6 bytes 240/241 in 5 ms");
+    has(line_n(o.text, n + 2), "LOSS 17 events could not be told: conn 17");
+    has(line_n(o.text, n + 3), "lost 42 events");
+    out_close(&o);
+    opts.color = true;
+    out_open(&o, opts);
+    add(&o, &ev);
+    assert_non_null(strchr(take(&o), 27));
+    out_close(&o);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rename),
+        cmocka_unit_test(test_gaps_are_the_losses),
+        cmocka_unit_test(test_loss_without_line),
+        cmocka_unit_test(test_foreign_record),
+        cmocka_unit_test(test_longest_lines),
+        cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_reader_gone),
+        cmocka_unit_test(test_text),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
