@@ -58,7 +58,7 @@ void talk_send(struct talk *t, int who, const struct pkt *p)
     bpfrun_set_now(t->run, bpfrun_now(t->run) + MS);
     t->pkts[who]++;
     t->ip_bytes[who] += pkt_ip_len(p);
-    if ((int)(end - t->nxt[who]) > 0)
+    if (!(p->flags & RST) && (int)(end - t->nxt[who]) > 0)
         t->nxt[who] = end;
 }
 

@@ -58,7 +58,7 @@ TEST(server_role)
     assert_int_equal(talk_event(t, HALF_CLOSED).hook, SW_HOOK_XDP_INGRESS);
     expect_events(t, "half_closed closed");
     expect_counts(t);
-    expect_history(t, "ShAdfF");
+    expect_history(t, "ShAdfFa");
 }
 
 TEST(client_role)

@@ -283,7 +283,7 @@ TEST(second_reset_tells_nothing)
     talk_say(t, A, RST, 0);
     talk_say(t, B, RST, 0);
     expect_events(t, "");
-    one_conn(SW_WHY_RESET, 1, SW_CS_RSTR);
+    one_conn(SW_WHY_RESET, 1, SW_CS_REJ); /* Zeek's word for two resets without a byte of data */
 }
 
 TEST(data_after_reset)

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../bpf/expiry.h"
+#include "../../bpf/fsm.h"
+
+/* where and by what something is told */
+struct cause {
+    __u64 ts;
+    __u32 ifindex;
+    __u8 hook;
+    struct sw_out out;
+};
+
+void model_init(struct model *m, const struct sw_config *cfg, bool fast)
+{
+    memset(m, 0, sizeof(*m));
+    m->cfg = *cfg;
+    m->fast = fast;
+}
+
+void model_clear(struct model *m)
+{
+    m->n_events[0] = m->n_events[1] = 0;
+}
+
+static void put(struct model *m, const struct sw_flow *f, const struct cause *c, __u8 kind, __u64 ts, int ring)
+{
+    struct sw_event *e;
+
+    if (!(m->cfg.event_mask >> kind & 1))
+        return;
+    if (m->n_events[ring] == MODEL_EVENTS)
+        abort();
+    e = &m->events[ring][m->n_events[ring]++];
+    memset(e, 0, sizeof(*e));
+    e->version = SW_CONTRACT_VERSION;
+    e->size = sizeof(*e);
+    e->kind = kind;
+    e->hook = c->hook;
+    e->anomaly = kind == SW_EV_ANOMALY ? c->out.anomaly : SW_AN_NONE;
+    e->by = c->out.by;
+    e->ifindex = c->ifindex;
+    e->key = m->key;
+    e->ts = ts;
+    e->flow = *f;
+}
+
+static int ring_of(const struct sw_flow *f)
+{
+    return f->flags & SW_F_ESTABLISHED ? 0 : 1;
+}
+
+static void tell(struct model *m, struct sw_flow *f, const struct cause *c)
+{
+    if (c->out.events >> SW_EV_OPENING & 1) {
+        put(m, f, c, SW_EV_OPENING, f->syn_ns ? f->syn_ns : f->start_ns, 1);
+        if (m->cfg.event_mask >> SW_EV_OPENING & 1)
+            f->flags |= SW_F_OPENING_TOLD;
+    }
+    for (int kind = SW_EV_OPENING + 1; kind < SW_EV_UPDATE; kind++)
+        if (c->out.events >> kind & 1)
+            put(m, f, c, kind, c->ts, ring_of(f));
+}
+
+static void end(struct model *m, const struct cause *c)
+{
+    put(m, &m->flow, c, SW_EV_CONN, c->ts, ring_of(&m->flow));
+    m->ended[m->where == BPFRUN_FLOWS]++;
+    m->where = BPFRUN_NOWHERE;
+}
+
+static void begin(struct model *m, const struct sw_seg *s, struct sw_flow *f, struct cause *c)
+{
+    sw_fsm_step(f, s, &c->out);
+    tell(m, f, c);
+    m->flow = *f;
+    m->where = BPFRUN_EMBRYOS;
+    m->born++;
+}
+
+/* The pending SYN becomes the new flow's first segment; it was counted with the old flow. */
+static void pending(struct sw_flow *f, const struct sw_flow *old)
+{
+    struct sw_end *e = &f->end[SW_ORIG];
+
+    f->orig_is_b = old->pend_side == SW_ORIG ? old->orig_is_b : !old->orig_is_b;
+    f->direction_by = SW_BY_SYN;
+    f->flags |= SW_F_INFERRED | SW_F_FIRST_ORIG;
+    f->hist_seen = SW_H_SYN;
+    f->hist[0] = 'S';
+    f->hist_len = 1;
+    e->did = SW_E_SYN | SW_E_SEEN | SW_E_INIT;
+    e->zstate = SW_Z_SYN_SENT;
+    e->state = SW_ST_SYN_SENT;
+    e->isn = old->pend_isn;
+    e->seq_hi = e->nxt = old->pend_isn + 1;
+}
+
+static void renew(struct model *m, const struct sw_seg *s, struct cause *c, bool is_pending)
+{
+    struct sw_flow old = m->flow, f = {0};
+
+    if (!(m->flow.flags & SW_F_OVER)) {
+        m->flow.flags |= SW_F_OVER;
+        m->flow.reason = SW_WHY_REUSED;
+        m->flow.over_ns = s->now;
+    }
+    c->out.anomaly = SW_AN_NONE;
+    end(m, c);
+    sw_flow_init(&f, s);
+    f.flags |= SW_F_REUSED;
+    if (is_pending)
+        pending(&f, &old);
+    c->out.events = 1u << SW_EV_REUSED;
+    begin(m, s, &f, c);
+}
+
+void model_segment(struct model *m, const struct sw_seg *s)
+{
+    struct cause c = {.ts = s->now, .ifindex = s->ifindex, .hook = s->hook};
+    struct sw_flow *f = &m->flow;
+    int verdict;
+
+    if (m->where == BPFRUN_NOWHERE) {
+        struct sw_flow born = {0};
+
+        sw_flow_init(&born, s);
+        begin(m, s, &born, &c);
+        return;
+    }
+    if (m->fast && m->where == BPFRUN_FLOWS && sw_fsm_fast(f, s)) {
+        m->fast_taken++;
+        return;
+    }
+    verdict = sw_fsm_step(f, s, &c.out);
+    if (verdict != SW_GO_ON) {
+        renew(m, s, &c, verdict == SW_NEW_PENDING);
+        return;
+    }
+    if (m->where == BPFRUN_EMBRYOS && f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_OVER)) {
+        f->flags |= SW_F_IN_FLOWS;
+        m->where = BPFRUN_FLOWS;
+        m->promoted++;
+    }
+    tell(m, f, &c);
+    if (f->flags & SW_F_OVER && c.out.events && !m->cfg.linger)
+        end(m, &c);
+}
+
+void model_sweep(struct model *m, __u64 now, __u64 flush)
+{
+    struct sw_flow *f = &m->flow;
+    struct cause c = {.ts = now, .ifindex = f->ifindex, .hook = SW_HOOK_REPLAY};
+    enum sw_reason why;
+
+    if (m->where == BPFRUN_NOWHERE)
+        return;
+    why = sw_expiry(f, &m->cfg, now, flush);
+    if (why == SW_WHY_NONE)
+        return;
+    if (!(f->flags & SW_F_OVER)) {
+        f->flags |= SW_F_OVER;
+        f->over_ns = now;
+        f->reason = why;
+        if (why != SW_WHY_END_OF_INPUT)
+            put(m, f, &c, SW_EV_TIMEOUT, now, ring_of(f));
+    }
+    end(m, &c);
+}

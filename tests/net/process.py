@@ -1,0 +1,334 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The process: signals, kill -9, failed starts, wrong uses. Each has one clear line and its own exit code
+(src/exit.h), and nothing stays attached."""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+import netns as n
+
+OK, USAGE, PRIVILEGE, INTERFACE, ATTACH, RUNNING, INPUT, OUTPUT, MEMORY, NOT_RUNNING = 0, 2, 3, 4, 6, 7, 8, 9, 10, 11
+V4 = ("10.66.0.2", 7777)
+
+
+def nothing_left(ns, *devs):
+    for d in devs:
+        n.equal(f"attached to {d}", n.hooks_on(ns, d), [])
+
+
+def progs_of(sw):
+    """Ids of the programs of a running instance, from its instance file."""
+    ids = re.findall(r"prog\w*[\"=: ]+(\d+)", sw.instance())
+    assert ids, f"no program ids in {sw.instance()!r}"
+    return ids
+
+
+def gone(ids):
+    for _ in range(40):
+        left = [i for i in ids if n.sh("bpftool", "prog", "show", "id", i, check=False).returncode == 0]
+        if not left:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"programs still loaded: {left}")
+
+
+def traffic(a, b, count=3):
+    """Real connections through the interface; raises if they do not pass."""
+    listener = n.listen(b, *V4)
+    for _ in range(count):
+        c, s = n.open_pair(a, listener)
+        c.sendall(b"through")
+        n.read_n(s, 7)
+        c.close()
+        s.close()
+    listener.close()
+
+
+def wrong(args, code, ns=None, pattern=None, env=None, prefix=(), **kw):
+    """One use that must fail: its exit code and exactly one line on stderr."""
+    cmd = list(prefix) + [n.SYNWARD] + [str(x) for x in args]
+    if ns:
+        cmd = ["nsenter", f"--net=/run/netns/{ns}"] + cmd
+    r = subprocess.run(cmd, capture_output=True, timeout=30, check=False, stdin=subprocess.DEVNULL, env=env, **kw)
+    err = r.stderr.decode(errors="replace")
+    n.equal(f"exit code of {args} ({err.strip()})", r.returncode, code)
+    n.equal(f"lines on stderr of {args} ({err.strip()})", len(err.splitlines()), 1)
+    if not err.startswith("synward"):
+        raise AssertionError(f"a line that does not say who speaks: {err!r}")
+    if pattern and not re.search(pattern, err):
+        raise AssertionError(f"the line does not say {pattern!r}: {err!r}")
+    return r
+
+
+def ends_by(sig):
+    a, b = n.pair()
+    sw = n.Synward(b, "srv0")
+    ids = progs_of(sw)
+    assert n.xdp_on(b, "srv0")
+    traffic(a, b)
+    n.equal("exit code", sw.stop(sig), OK)
+    nothing_left(b, "srv0")
+    gone(ids)
+    assert not pathlib.Path(f"/run/synward/{sw.p.pid}.instance").exists(), "the instance file stayed"
+    lines = sw.lines()
+    n.fields(lines[-1], event="stats", final=True, lost_total=0)
+    n.equal("events lost", n.check_seq(lines), 0)
+    n.equal("conn lines, lingering ones too", len([x for x in lines if x["event"] == "conn"]), 3)
+    n.equal("stderr", sw.err(), "")
+    traffic(a, b)
+
+
+def sigint():
+    """SIGINT: detached, drained, final stats, exit 0"""
+    ends_by(signal.SIGINT)
+
+
+def sigterm():
+    """SIGTERM: the same"""
+    ends_by(signal.SIGTERM)
+
+
+def duration():
+    """--duration ends by itself, exit 0"""
+    a, b = n.pair()
+    start = time.monotonic()
+    sw = n.Synward(b, "srv0", args=("--duration", "2"))
+    traffic(a, b)
+    n.equal("exit code", sw.p.wait(timeout=20), OK)
+    took = time.monotonic() - start
+    if not 1.5 < took < 15:
+        raise AssertionError(f"took {took:.1f} s")
+    nothing_left(b, "srv0")
+    n.equal("conn lines", len([x for x in sw.lines() if x["event"] == "conn"]), 3)
+
+
+def flush():
+    """at exit, an open connection gets its conn with --flush and only then"""
+    for args, want in (((), 0), (("--flush",), 1)):
+        a, b = n.pair()
+        sw = n.Synward(b, "srv0", args=args)
+        listener = n.listen(b, *V4)
+        c, s = n.open_pair(a, listener)
+        time.sleep(0.3)
+        n.equal("exit code", sw.stop(), OK)
+        conns = [x for x in sw.lines() if x["event"] == "conn"]
+        n.equal("conn lines", len(conns), want)
+        for x in conns:
+            n.fields(x, reason="end_of_input", orig_state="ESTABLISHED", resp_state="ESTABLISHED", conn_state="S1")
+        c.close()
+        s.close()
+        n.cleanup()
+
+
+def kill9():
+    """kill -9: traffic goes on, and the next start takes over with one line about it"""
+    a, b = n.pair()
+    first = n.Synward(b, "srv0")
+    traffic(a, b)
+    first.p.kill()
+    first.p.wait()
+    traffic(a, b)
+    second = n.Synward(b, "srv0", wait=False)
+    time.sleep(2)  # its XDP program is there at once: the dead one left it
+    if second.p.poll() is not None:
+        raise AssertionError(f"the next start failed, exit {second.p.returncode}: {second.err()}")
+    traffic(a, b, 5)
+    time.sleep(0.2)
+    n.equal("exit code", second.stop(), OK)
+    lines = second.lines()
+    n.equal("conn lines of the second", len([x for x in lines if x["event"] == "conn"]), 5)
+    if lines[-1]["forwarded_twice"] or any(x["syn_rexmit"] for x in lines if x["event"] == "conn"):
+        raise AssertionError("segments were counted twice: the first one's hooks are still there")
+    nothing_left(b, "srv0")
+    assert not list(pathlib.Path("/run/synward").glob(f"{first.p.pid}.*")), "the dead one's file stayed"
+
+
+def second_instance():
+    """a second synward on the interface: its own exit code, and the first goes on"""
+    a, b = n.pair()
+    sw = n.Synward(b, "srv0")
+    wrong(["run", "-i", "srv0"], RUNNING, ns=b, pattern="srv0")
+    traffic(a, b, 2)
+    time.sleep(0.2)
+    n.equal("exit code", sw.stop(), OK)
+    n.equal("conn lines", len([x for x in sw.lines() if x["event"] == "conn"]), 2)
+    nothing_left(b, "srv0")
+
+
+def failed_start_undoes():
+    """a start that fails at the second interface leaves nothing on the first"""
+    a, b = n.pair()
+    wrong(["run", "-i", "srv0", "-i", "nosuch0"], INTERFACE, ns=b, pattern="nosuch0")
+    nothing_left(b, "srv0")
+    n.veth(a, "cli1", b, "srv1")
+    blocker = n.Synward(b, "srv1")
+    wrong(["run", "-i", "srv0", "-i", "srv1"], RUNNING, ns=b)
+    nothing_left(b, "srv0")
+    n.equal("exit code", blocker.stop(), OK)
+
+
+def foreign_xdp():
+    """an XDP program of somebody else: one line, nothing changed"""
+    _, b = n.pair()
+    src = os.path.join(n.tmp.name, "other.c")
+    obj = os.path.join(n.tmp.name, "other.o")
+    pathlib.Path(src).write_text('__attribute__((section("xdp"), used)) int other(void *c) { return 2; }\n'
+                                 'char l[] __attribute__((section("license"), used)) = "GPL";\n')
+    n.sh("clang", "-O2", "-target", "bpf", "-c", src, "-o", obj)
+    n.sh("ip", "link", "set", "dev", "srv0", "xdpdrv", "obj", obj, "sec", "xdp", ns=b)
+    before = n.sh("ip", "-j", "link", "show", "srv0", ns=b).stdout
+    prog = json.loads(before)[0]["xdp"]["prog"]["id"]
+    r = subprocess.run(["nsenter", f"--net=/run/netns/{b}", n.SYNWARD, "run", "-i", "srv0", "--duration", "1"],
+                       capture_output=True, timeout=30, check=False)
+    after = json.loads(n.sh("ip", "-j", "link", "show", "srv0", ns=b).stdout)[0]["xdp"]["prog"]["id"]
+    n.equal("the other's program", after, prog)
+    if r.returncode == OK:
+        raise n.Skip("the dispatcher shares the interface here")
+    n.equal("exit code", r.returncode, ATTACH)
+    n.equal("lines on stderr", len(r.stderr.splitlines()), 1)
+
+
+def wrong_uses():
+    """wrong uses: each its exit code and exactly one line"""
+    _, b = n.pair()
+    wrong(["run", "-i", "nosuch0"], INTERFACE, ns=b, pattern="nosuch0")
+    wrong(["run"], USAGE)
+    wrong([], USAGE)
+    wrong(["frobnicate"], USAGE, pattern="frobnicate")
+    wrong(["run", "-i", "srv0", "--frobnicate"], USAGE, ns=b, pattern="frobnicate")
+    wrong(["run", "-i", "srv0", "--duration", "soon"], USAGE, ns=b, pattern="soon")
+    wrong(["run", "-i", "srv0", "--events", "opening,nonsense"], USAGE, ns=b, pattern="nonsense")
+    wrong(["run", "-i", "srv0", "--format", "xml"], USAGE, ns=b, pattern="xml")
+    wrong(["run", "-i", "srv0", "--ring", "1000"], USAGE, ns=b)
+    wrong(["run", "-i", "srv0", "--flows", "0"], USAGE, ns=b)
+    wrong(["run", "-i", "srv0", "--timeout-fin-wait", "-1"], USAGE, ns=b)
+    wrong(["run", "-i", "srv0", "more"], USAGE, ns=b, pattern="more")
+    wrong(["replay"], USAGE)
+    wrong(["replay", "/nonexistent.pcap"], INPUT, pattern="nonexistent")
+    nothing_left(b, "srv0")
+
+
+def bad_captures():
+    """captures that are none, or cut short: exit 8 and one line"""
+    junk = os.path.join(n.tmp.name, "junk.pcap")
+    pathlib.Path(junk).write_bytes(b"this is no capture at all, whatever its name says")
+    wrong(["replay", junk], INPUT, pattern="junk.pcap")
+    pathlib.Path(junk).write_bytes(b"")
+    wrong(["replay", junk], INPUT)
+    header = b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00" + b"\0" * 8 + b"\xff\xff\0\0" + b"\x01\0\0\0"
+    pathlib.Path(junk).write_bytes(header + b"\0" * 8 + b"\x64\0\0\0\x64\0\0\0" + b"short")
+    wrong(["replay", junk], INPUT)
+    pathlib.Path(junk).write_bytes(header[:20] + b"\x93\x27\0\0")  # a link type that nobody has
+    wrong(["replay", junk], INPUT)
+
+
+def not_root():
+    """without privilege: exit 3, one line, before anything else"""
+    _, b = n.pair()
+    wrong(["run", "-i", "srv0"], PRIVILEGE, ns=b, prefix=("setpriv", "--reuid", "65534", "--clear-groups"))
+    wrong(["run", "-i", "srv0"], PRIVILEGE, ns=b, prefix=("setpriv", "--bounding-set", "-all", "--inh-caps", "-all"))
+    nothing_left(b, "srv0")
+
+
+def too_large():
+    """maps that no memory holds: exit 10 and the size in the line"""
+    _, b = n.pair()
+    wrong(["run", "-i", "srv0", "--flows", "1073741824"], MEMORY, ns=b, pattern=r"\d")
+    nothing_left(b, "srv0")
+
+
+def nobody_to_ask():
+    """flows and status with no synward running here: exit 11"""
+    if any(pathlib.Path("/run/synward").glob("*.instance")):
+        raise n.Skip("another synward runs on this machine")
+    wrong(["flows"], NOT_RUNNING)
+    wrong(["status"], NOT_RUNNING)
+
+
+def closed_pipe():
+    """a reader that goes away: a clean end, exit 0, nothing attached"""
+    a, b = n.pair()
+    r, w = os.pipe()
+    sw = n.Synward(b, "srv0", stdout=w)
+    os.close(w)
+    os.close(r)
+    traffic(a, b)
+    n.equal("exit code", sw.p.wait(timeout=15), OK)
+    n.equal("stderr", sw.err(), "")
+    nothing_left(b, "srv0")
+
+
+def full_disk():
+    """/dev/full: exit 9, one line, nothing attached"""
+    a, b = n.pair()
+    with open("/dev/full", "wb") as full:
+        sw = n.Synward(b, "srv0", stdout=full)
+    traffic(a, b)
+    n.equal("exit code", sw.p.wait(timeout=15), OUTPUT)
+    n.equal("lines on stderr", len(sw.err().splitlines()), 1)
+    nothing_left(b, "srv0")
+
+
+def interface_goes():
+    """the interface is deleted: one line, exit 4"""
+    a, b = n.pair()
+    sw = n.Synward(b, "srv0")
+    traffic(a, b, 1)
+    n.sh("ip", "link", "del", "srv0", ns=b)
+    n.equal("exit code", sw.p.wait(timeout=15), INTERFACE)
+    if "srv0" not in sw.err():
+        raise AssertionError(f"stderr does not name it: {sw.err()!r}")
+    lines = sw.lines()
+    n.equal("conn lines", len([x for x in lines if x["event"] == "conn"]), 1)
+
+
+def interface_renamed():
+    """the interface is renamed: lines carry the new name"""
+    a, b = n.pair()
+    sw = n.Synward(b, "srv0")
+    traffic(a, b, 1)
+    n.sh("ip", "link", "set", "srv0", "name", "new0", ns=b)
+    n.sh("ip", "link", "set", "new0", "up", ns=b)
+    time.sleep(0.5)
+    n.warm(a, "10.66.0.2")
+    traffic(a, b, 1)
+    time.sleep(0.3)
+    n.equal("exit code", sw.stop(), OK)
+    names = [x["iface"] for x in sw.lines() if x["event"] == "opening" and x["resp_port"] == 7777]
+    n.equal("names", names, ["srv0", "new0"])
+    nothing_left(b, "new0")
+
+
+def live_table():
+    """flows and status tell the living instance"""
+    a, b = n.pair()
+    sw = n.Synward(b, "srv0")
+    listener = n.listen(b, *V4)
+    c, s = n.open_pair(a, listener)
+    c.sendall(b"hello")
+    n.read_n(s, 5)
+    pid = ["--pid", str(sw.p.pid)]
+    rows = [json.loads(x) for x in n.sh(n.SYNWARD, "flows", "--json", *pid, ns=b).stdout.splitlines()]
+    row = n.one([x for x in rows if x.get("orig_port") == c.getsockname()[1]], "row")
+    n.fields({"event": "row", **row}, orig_ip="10.66.0.1", resp_port=7777, orig_state="ESTABLISHED",
+             resp_state="ESTABLISHED")
+    table = n.sh(n.SYNWARD, "flows", *pid, ns=b).stdout
+    if "10.66.0.1" not in table or "ESTABLISHED" not in table:
+        raise AssertionError(f"the table does not show it: {table!r}")
+    status = json.loads(n.sh(n.SYNWARD, "status", "--json", *pid, ns=b).stdout.splitlines()[0])
+    if "srv0" not in json.dumps(status):
+        raise AssertionError(f"status does not name the interface: {status}")
+    if "srv0" not in n.sh(n.SYNWARD, "status", *pid, ns=b).stdout:
+        raise AssertionError("status for people does not name the interface")
+    n.equal("exit code", sw.stop(), OK)
+
+
+if __name__ == "__main__":
+    n.main(sigint, sigterm, duration, flush, kill9, second_instance, failed_start_undoes, foreign_xdp, wrong_uses,
+           bad_captures, not_root, too_large, nobody_to_ask, closed_pipe, full_disk, interface_goes, interface_renamed,
+           live_table)

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Random stories, legal and not, go through the BPF program and through the pure state machine on the
+ * host, segment by segment: the same records, the same flow, byte for byte. Beside that, what must
+ * hold whatever comes, and the fast path against the machine without it.
+ *
+ *   SW_SEED=N        another seed (decimal or 0x…)
+ *   SW_SEQUENCES=N   stories for each configuration (2000)
+ */
+#include "fixture.h"
+#include "model.h"
+#include "story.h"
+
+#include <stdlib.h>
+
+#include "../../bpf/parse.h"
+#include "../../bpf/tcpopt.h"
+#include "../../bpf/zeek.h"
+
+enum { SEGMENTS = 30, KEPT = STORY_MAX * 2, FRAME = 2048 };
+
+/* One segment as the oracle remembers it, to judge `established` without the state machine. */
+struct heard {
+    __u32 seq, ack;
+    __u16 flags;
+    __u8 src_is_b;
+    bool good;
+};
+
+struct play {
+    struct model host, slow; /* the second one never takes the fast path */
+    struct story story;
+    struct pkt side[2];
+    struct sw_flow before; /* the flow before this segment */
+    bool was;
+    struct heard heard[KEPT];
+    size_t n_heard, at;
+    size_t conns; /* conn records of this story */
+    __u64 seed, number;
+    struct sw_config cfg;
+};
+
+static struct play play;
+static const __u16 server_ports[] = {80, 443, 8080};
+static __u64 total_segments, total_fast, total_conns, total_established;
+
+static __u64 from_env(const char *name, __u64 otherwise)
+{
+    const char *text = getenv(name);
+
+    return text && *text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+static void print_story(const struct play *p)
+{
+    print_error("seed 0x%llx, story %llu, after segment %zu of %zu:\n", p->seed, p->number, p->at, p->story.n);
+    for (size_t i = 0; i < p->story.n && i <= p->at; i++) {
+        const struct story_seg *s = &p->story.seg[i];
+
+        print_error("  %2zu %c %s%s%s%s%s%s seq %u ack %u len %u win %u gap %llu ms%s%s%s%s%s opts %u gso %u\n", i,
+                    "AB"[s->from], s -> flags &SYN ? "S" : ".", s->flags &ACK ? "A" : ".", s->flags &FIN ? "F" : ".",
+                    s->flags &RST ? "R" : ".", s->flags &PSH ? "P" : ".", s->flags &URG ? "U" : ".",
+                    s->seq - p->story.isn[s->from], s->ack - p->story.isn[!s->from], s->len, s->win,
+                    s->gap_ns / 1000000, s->bad_checksum ? " badsum" : "", s->fragment ? " frag" : "",
+                    s->cut ? " cut" : "", s->sweep ? " sweep" : "", s->flags & 0x1c0 ? " ecn" : "", s->opts, s->gso);
+    }
+}
+
+#define holds(p, what, ...)                                                                                            \
+    do {                                                                                                               \
+        if (!(what)) {                                                                                                 \
+            print_story(p);                                                                                            \
+            print_error(__VA_ARGS__);                                                                                  \
+            print_error("\n");                                                                                         \
+            fail_msg("does not hold: %s", #what);                                                                      \
+        }                                                                                                              \
+    } while (0)
+
+static void words_of(const struct sw_event *ev, size_t n, char *buf, size_t size)
+{
+    size_t used = 0;
+
+    buf[0] = 0;
+    for (size_t i = 0; i < n && used + 40 < size; i++) {
+        bpfrun_event_word(&ev[i], buf + used, size - used);
+        used += strlen(buf + used);
+        used += snprintf(buf + used, size - used, "/%u ", ev[i].by);
+    }
+}
+
+/* Where two objects differ, in words of 32 bits. */
+static void same_bytes(struct play *p, const void *want, const void *have, size_t size, const char *what)
+{
+    const unsigned char *a = want, *b = have;
+
+    if (!memcmp(a, b, size))
+        return;
+    print_story(p);
+    for (size_t i = 0; i < size; i++)
+        if (a[i] != b[i])
+            print_error("%s: byte %zu: host %02x, program %02x\n", what, i, a[i], b[i]);
+    print_error("in a flow: start 0 last 8 syn 16 synack 24 est 32 over 40 told 48 end[0] 56 end[1] 184 flags 312\n"
+                "in an end: isn 16 seq_hi 20 nxt 24 ack 28 win 32 fin_seq 44 ooo 48 mss 100 did 105 state 106\n");
+    fail_msg("%s differs", what);
+}
+
+static void check_records(struct play *p)
+{
+    struct sw_event want[2 * MODEL_EVENTS];
+    const struct sw_event *have;
+    size_t n = p->host.n_events[0], m = p->host.n_events[1], got = bpfrun_events(run, &have);
+    char a[600], b[600];
+
+    memcpy(want, p->host.events[0], n * sizeof(*want));
+    memcpy(want + n, p->host.events[1], m * sizeof(*want));
+    n += m;
+    words_of(want, n, a, sizeof(a));
+    words_of(have, got, b, sizeof(b));
+    holds(p, n == got && !strcmp(a, b), "host:    %s\nprogram: %s", a, b);
+    for (size_t i = 0; i < n; i++)
+        same_bytes(p, &want[i], &have[i], sizeof(*want), "record");
+}
+
+static void check_slow(struct play *p)
+{
+    for (int ring = 0; ring < 2; ring++) {
+        holds(p, p->host.n_events[ring] == p->slow.n_events[ring], "the fast path tells more or less");
+        same_bytes(p, p->slow.events[ring], p->host.events[ring], p->slow.n_events[ring] * sizeof(struct sw_event),
+                   "record with fast path");
+    }
+    holds(p, p->host.where == p->slow.where, "the fast path moves a flow");
+    if (p->host.where)
+        same_bytes(p, &p->slow.flow, &p->host.flow, sizeof(struct sw_flow), "flow with fast path");
+}
+
+/* Was a SYN with this number sent by that side, and then acknowledged by the other? By what went over the wire alone.
+ */
+static bool proven(const struct play *p, __u8 sender_is_b, __u32 isn, bool inferred)
+{
+    bool sent = inferred;
+
+    for (size_t i = 0; i < p->n_heard; i++) {
+        const struct heard *h = &p->heard[i];
+
+        if (h->good && h->src_is_b == sender_is_b && h->flags & SYN && h->seq == isn)
+            sent = true;
+        if (sent && h->good && h->src_is_b != sender_is_b && h->flags & ACK && h->ack - isn - 1 < 100000)
+            return true;
+    }
+    return false;
+}
+
+static void check_told(struct play *p)
+{
+    const struct sw_event *ev;
+    size_t n = bpfrun_events(run, &ev);
+
+    for (size_t i = 0; i < n; i++) {
+        const struct sw_flow *f = &ev[i].flow;
+        const struct sw_end *o = &f->end[SW_ORIG], *r = &f->end[SW_RESP];
+        bool one_sided = p->cfg.one_sided && (!(o->did & SW_E_SEEN) || !(r->did & SW_E_SEEN));
+
+        if (ev[i].kind == SW_EV_CONN) {
+            p->conns++;
+            holds(p, f->flags & SW_F_OVER && f->reason != SW_WHY_NONE, "a conn record of a flow that is not over");
+            holds(p, o->pkts + r->pkts > 0, "a conn record without packets");
+        }
+        if (ev[i].kind != SW_EV_ESTABLISHED)
+            continue;
+        total_established++;
+        holds(p, !(f->flags & SW_F_MIDSTREAM), "established is told of a midstream flow");
+        holds(p, proven(p, f->orig_is_b, o->isn, f->flags & SW_F_INFERRED) || one_sided,
+              "established, but the originator's SYN was not acknowledged");
+        holds(p, proven(p, !f->orig_is_b, r->isn, false) || one_sided,
+              "established, but the responder's SYN was not acknowledged");
+    }
+}
+
+static void check_side(struct play *p, const struct sw_flow *f, int side)
+{
+    const struct sw_end *e = &f->end[side], *peer = &f->end[!side];
+
+    holds(p, e->state < SW_ST_MAX, "state %u", e->state);
+    holds(p, e->state == SW_ST_LISTEN || e->did & SW_E_SEEN || peer->did & SW_E_SEEN, "left LISTEN without a segment");
+    holds(p, e->did & SW_E_SEEN || !e->pkts || e->bad_csum == e->pkts, "packets of an unseen side");
+    if (f->flags & (SW_F_MIDSTREAM | SW_F_INFERRED))
+        return;
+    holds(p, e->state == SW_ST_LISTEN || e->did & (SW_E_SYN | SW_E_FIN) || peer->did & SW_E_FIN || f->flags & SW_F_OVER,
+          "in %s without a SYN", bpfrun_state_name(e->state));
+    holds(p, !(e->did & SW_E_SYN_ACKED) || e->did & SW_E_SYN, "a SYN acknowledged that was not sent");
+    holds(p, !(e->did & SW_E_FIN_ACKED) || e->did & SW_E_FIN, "a FIN acknowledged that was not sent");
+}
+
+/* What must hold of a flow and of its change by one segment. */
+static void check_flow(struct play *p, const struct sw_flow *f)
+{
+    const struct sw_flow *b = &p->before;
+    bool flipped = b->orig_is_b != f->orig_is_b;
+
+    for (int side = 0; side < 2; side++) {
+        check_side(p, f, side);
+        for (int i = 0; i < SW_OOO; i++) {
+            const __u32 *block = f->end[side].ooo[i];
+
+            holds(p, block[0] == block[1] || (__s32)(block[1] - block[0]) > 0, "a block the wrong way round");
+        }
+    }
+    holds(p, f->hist_len <= SW_HIST_MAX, "history of %u", f->hist_len);
+    holds(p, !f->hist_len || strchr("ShHADFRQICTWGCshadfrqictwgc^", f->hist[0]), "letter %d", f->hist[0]);
+    if (!p->was || b->start_ns != f->start_ns)
+        return;
+    for (int side = 0; side < 2; side++) {
+        const struct sw_end *now = &f->end[side], *then = &b->end[flipped ? !side : side];
+
+        holds(p,
+              now->pkts >= then->pkts && now->ip_bytes >= then->ip_bytes && now->payload >= then->payload &&
+                  now->rexmit >= then->rexmit && now->gaps >= then->gaps && now->zero_win >= then->zero_win &&
+                  now->bad_csum >= then->bad_csum,
+              "a counter of side %d went back", side);
+        holds(p, (now->did & then->did) == then->did, "side %d: did %02x became %02x", side, then->did, now->did);
+    }
+    holds(p, f->syn_rexmit >= b->syn_rexmit && f->synack_rexmit >= b->synack_rexmit, "a counter went back");
+    holds(p, f->hist_len >= b->hist_len && !memcmp(f->hist, b->hist, b->hist_len), "history %.*s became %.*s",
+          b->hist_len, b->hist, f->hist_len, f->hist);
+    holds(p, f->last_ns >= b->last_ns, "the clock of a flow went back");
+    holds(p, !(b->flags & SW_F_ESTABLISHED) || f->flags & SW_F_ESTABLISHED, "no longer established");
+    holds(p, !(b->flags & SW_F_OVER) || (f->flags & SW_F_OVER && f->reason == b->reason), "no longer over");
+}
+
+static void check(struct play *p)
+{
+    struct sw_flow f;
+    enum bpfrun_where where = bpfrun_lookup(run, &p->host.key, &f);
+
+    check_records(p);
+    check_slow(p);
+    holds(p, where == p->host.where, "host in map %d, program in map %d", p->host.where, where);
+    if (where) {
+        same_bytes(p, &p->host.flow, &f, sizeof(f), "flow");
+        check_flow(p, &f);
+        p->before = f;
+    }
+    p->was = where;
+    check_told(p);
+    bpfrun_clear_events(run);
+    model_clear(&p->host);
+    model_clear(&p->slow);
+}
+
+static struct pkt as_packet(const struct play *p, const struct story_seg *s)
+{
+    struct pkt q = p->side[s->from];
+
+    q.seq = s->seq;
+    q.ack = s->ack;
+    q.flags = s->flags;
+    q.win = s->win;
+    q.payload = s->len;
+    q.bad_checksum = s->bad_checksum;
+    if (s->opts == 3)
+        pkt_opt(&q, 2, "\x05", 1);
+    else if (s->opts)
+        pkt_opt_usual(&q, 1460, s->opts == 2 ? 15 : 7);
+    if (s->fragment) {
+        q.fragment = true;
+        q.more_frags = true;
+    }
+    if (s->cut)
+        q.cut_to = 14 + pkt_ip_len(&q) - (s->len + 1) / 2;
+    return q;
+}
+
+static bool is_server_port(__be16 port)
+{
+    for (size_t i = 0; i < sizeof(server_ports) / sizeof(*server_ports); i++)
+        if (ntohs(port) == server_ports[i])
+            return true;
+    return false;
+}
+
+/* What the program would make of the frame, by the pure parser. */
+static void as_segment(struct play *p, const __u8 *frame, size_t len, const struct story_seg *in, bool egress,
+                       struct sw_seg *s)
+{
+    struct sw_place at = {0};
+    struct sw_tcpopt opt = {0};
+    struct sw_key key;
+    __be16 sp, dp;
+
+    *s = (struct sw_seg){.pkts = 1, .ifindex = 1, .wscale = SW_WSCALE_NONE, .hook = SW_HOOK_REPLAY};
+    s->now = bpfrun_now(run);
+    s->one_sided = p->cfg.one_sided;
+    assert_int_equal(sw_parse((void *)frame, (void *)(frame + len), len, NULL, &key, s, &at), SW_FOUND_TCP);
+    assert_memory_equal(&key, &p->host.key, sizeof(key));
+    if (egress) {
+        s->cap = s->len;
+        s->pkts = in->gso ? in->gso : 1;
+        s->ip_bytes += (s->pkts - 1) * (s->ip_bytes - s->len);
+    } else {
+        s->bad_csum = in->bad_checksum && !in->fragment && !in->cut;
+    }
+    if (s->flags & SW_TCP_SYN && at.opt_len) {
+        opt.len = at.opt_len;
+        memcpy(opt.bytes, frame + at.tcp + 20, at.opt_len);
+        sw_tcpopt_parse(&opt);
+        s->mss = opt.mss;
+        s->wscale = opt.wscale;
+        s->opts = opt.opts;
+        s->bad_opt = opt.bad;
+    }
+    if (!p->cfg.likely_server_ports || (s->flags & (SYN | ACK)) == SYN)
+        return;
+    sp = s->src_is_b ? key.b_port : key.a_port;
+    dp = s->src_is_b ? key.a_port : key.b_port;
+    s->flip = s->flags & SYN ? 1 : is_server_port(sp) && (!is_server_port(dp) || ntohs(sp) < ntohs(dp));
+    s->flip_by = s->flags & SYN ? SW_BY_SYNACK : SW_BY_FLIPPED;
+}
+
+static void feed(struct play *p, const struct story_seg *in, bool egress)
+{
+    static __u8 frame[FRAME];
+    struct bpfrun_skb skb = {.gso_segs = in->gso, .gso_size = in->gso ? in->len / in->gso + 1 : 0};
+    struct pkt q = as_packet(p, in);
+    size_t len = pkt_build(&q, frame, sizeof(frame));
+    struct sw_seg s;
+    int verdict = 12345;
+
+    assert_true(len > 0);
+    as_segment(p, frame, len, in, egress, &s);
+    p->heard[p->n_heard++] =
+        (struct heard){.seq = in->seq, .ack = in->ack, .flags = in->flags, .src_is_b = s.src_is_b, .good = !s.bad_csum};
+    model_segment(&p->host, &s);
+    model_segment(&p->slow, &s);
+    if (egress)
+        assert_int_equal(bpfrun_egress(run, frame, len, in->gso ? &skb : NULL, &verdict), 0);
+    else
+        assert_int_equal(bpfrun_ingress(run, frame, len, &verdict), 0);
+    assert_int_equal(verdict, egress ? BPFRUN_TCX_NEXT : BPFRUN_XDP_PASS);
+}
+
+static void sweep(struct play *p, __u64 flush)
+{
+    struct sw_sweep result;
+
+    model_sweep(&p->host, bpfrun_now(run), flush);
+    model_sweep(&p->slow, bpfrun_now(run), flush);
+    assert_int_equal(bpfrun_sweep(run, flush, &result), 0);
+    assert_int_equal(result.held_back, 0);
+    assert_int_equal(result.embryos, p->host.where == BPFRUN_EMBRYOS);
+    assert_int_equal(result.flows, p->host.where == BPFRUN_FLOWS);
+}
+
+/* Endpoints: IPv4 or IPv6, either one first in the key, equal addresses, a likely server port on one side, both or
+ * none. */
+static void endpoints(struct play *p, __u64 *rng)
+{
+    static const __u16 ports[] = {80, 443, 8080, 1, 40000, 65535};
+    struct pkt *a = &p->side[0];
+
+    memset(a, 0, sizeof(*a));
+    a->v6 = story_rand(rng, 3) == 0;
+    if (a->v6) {
+        memcpy(a->src, "\x20\x01\x0d\xb8", 4);
+        memcpy(a->dst, a->src, 4);
+        a->src[15] = story_rand(rng, 256);
+        a->dst[15] = story_rand(rng, 256);
+    } else {
+        pkt_v4(a->src, 0x0a000000 + story_rand(rng, 0x10000));
+        pkt_v4(a->dst, 0x0a000000 + story_rand(rng, 0x10000));
+    }
+    if (story_rand(rng, 20) == 0)
+        memcpy(a->dst, a->src, 16);
+    a->sport = ports[story_rand(rng, 6)];
+    a->dport = ports[story_rand(rng, 6)];
+    if (story_rand(rng, 4) == 0) {
+        a->vlans = 1;
+        a->vlan[0] = 1 + story_rand(rng, 4094);
+    }
+    p->side[1] = pkt_swap(a);
+    p->host.key = p->slow.key = pkt_key(a, NULL);
+}
+
+static void play_one(struct play *p)
+{
+    __u64 seed = p->seed * 1000003 + p->number, rng = ~seed;
+    __u64 born = p->host.born;
+    bool two_hooks, deaf;
+    int deaf_to;
+
+    story_make(&p->story, seed, SEGMENTS);
+    endpoints(p, &rng);
+    two_hooks = story_rand(&rng, 2);
+    deaf = story_rand(&rng, p->cfg.one_sided ? 2 : 8) == 0; /* one direction goes another way */
+    deaf_to = story_rand(&rng, 2);
+    p->was = false;
+    p->n_heard = p->conns = 0;
+    for (p->at = 0; p->at < p->story.n; p->at++) {
+        const struct story_seg *s = &p->story.seg[p->at];
+        bool egress = two_hooks && s->from;
+
+        bpfrun_set_now(run, bpfrun_now(run) + s->gap_ns);
+        if (s->sweep) {
+            sweep(p, 0);
+            check(p);
+        }
+        if (deaf && s->from == deaf_to)
+            continue;
+        feed(p, s, egress);
+        total_segments++;
+        check(p);
+    }
+    p->at = p->story.n;
+    bpfrun_set_now(run, bpfrun_now(run) + 1000000);
+    sweep(p, 1);
+    check(p);
+    sweep(p, 2);
+    check(p);
+    holds(p, p->host.where == BPFRUN_NOWHERE, "a flow is left after the flush");
+    holds(p, p->conns == p->host.born - born, "%zu conn records for %llu flows", p->conns, p->host.born - born);
+    total_conns += p->conns;
+}
+
+static void play_all(const struct sw_object_opts *opts, const char *name)
+{
+    __u64 stories = from_env("SW_SEQUENCES", 2000);
+    struct play *p = &play;
+
+    memset(p, 0, sizeof(*p));
+    p->seed = from_env("SW_SEED", 0x5eed);
+    p->cfg = opts->cfg;
+    total_segments = total_fast = total_conns = total_established = 0;
+    model_init(&p->host, &opts->cfg, true);
+    model_init(&p->slow, &opts->cfg, false);
+    assert_int_equal(fixture_load(opts), 0);
+    for (p->number = 0; p->number < stories; p->number++)
+        play_one(p);
+    assert_int_equal(bpfrun_counter(run, SW_C_EMBRYO_CREATED), p->host.born);
+    assert_int_equal(bpfrun_counter(run, SW_C_EMBRYO_PROMOTED), p->host.promoted);
+    assert_int_equal(bpfrun_counter(run, SW_C_EMBRYO_ENDED), p->host.ended[0]);
+    assert_int_equal(bpfrun_counter(run, SW_C_FLOW_ENDED), p->host.ended[1]);
+    assert_int_equal(bpfrun_counter(run, SW_C_FAST_PATH), p->host.fast_taken);
+    assert_int_equal(bpfrun_counter(run, SW_C_TOLD_CONN), p->host.born);
+    assert_int_equal(bpfrun_counter(run, SW_C_TCP), total_segments);
+    /* a generator that says nothing would prove nothing */
+    assert_true(total_conns >= stories && total_established * 4 > stories && p->host.fast_taken * 2 > stories);
+    print_message("%s: seed 0x%llx, %llu stories, %llu segments, %llu by the fast path, %llu established, %llu conns\n",
+                  name, p->seed, stories, total_segments, p->host.fast_taken, total_established, total_conns);
+    bpfrun_free(run);
+    run = NULL;
+}
+
+static void options(struct sw_object_opts *opts)
+{
+    bpfrun_opts(opts);
+    opts->max_flows = opts->max_embryos = 1024;
+    opts->server_ports = server_ports;
+    opts->server_ports_len = sizeof(server_ports) / sizeof(*server_ports);
+}
+
+TEST(both_directions)
+{
+    struct sw_object_opts opts;
+
+    options(&opts);
+    play_all(&opts, "both directions");
+}
+
+TEST(one_sided_with_likely_server_ports)
+{
+    struct sw_object_opts opts;
+
+    options(&opts);
+    opts.cfg.one_sided = 1;
+    opts.cfg.likely_server_ports = 1;
+    play_all(&opts, "one-sided");
+}
+
+TEST(without_linger)
+{
+    struct sw_object_opts opts;
+
+    options(&opts);
+    opts.cfg.linger = 0;
+    opts.cfg.likely_server_ports = 1;
+    play_all(&opts, "no linger");
+}
+
+static int group_end(void **state)
+{
+    return fixture_group_end(state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(both_directions),
+        cmocka_unit_test(one_sided_with_likely_server_ports),
+        cmocka_unit_test(without_linger),
+    };
+
+    return cmocka_run_group_tests(cases, NULL, group_end);
+}
