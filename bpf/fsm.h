@@ -198,11 +198,14 @@ SW_STEP int sw_fsm_take_syn(struct sw_flow *f, __u32 d, const struct sw_seg *s, 
     peer = &f->end[d ^ 1];
     if (f->flags & (SW_F_OVER | SW_F_PENDING_SYN))
         return 0;
+    if (me->more & SW_M_INFERRED) { /* overtaken by its SYN-ACK: options, but no time to measure from */
+        me->more &= ~SW_M_INFERRED;
+        sw_syn_options(me, s);
+        return 0;
+    }
     if (me->did & SW_E_SYN) {
         if (f->syn_rexmit < 0xffff)
             f->syn_rexmit++;
-        if (f->flags & SW_F_ESTABLISHED)
-            return 0;
         return 0;
     }
     me->did |= SW_E_SYN;
@@ -240,6 +243,7 @@ SW_STEP int sw_fsm_synack(struct sw_flow *f, __u32 d, const struct sw_seg *s, st
         return 0;
     if (!(peer->did & SW_E_SYN)) { /* the SYN was not seen: the SYN-ACK proves it */
         peer->did |= SW_E_SYN;
+        peer->more |= SW_M_INFERRED;
         if (!(peer->did & SW_E_INIT))
             sw_end_start(peer, s->ack - 1, s->ack);
         if (sw_seq_diff(s->ack, peer->seq_hi) > 0)
@@ -296,6 +300,7 @@ SW_STEP int sw_fsm_ack(struct sw_flow *f, __u32 d, const struct sw_seg *s, struc
     if (me->did & SW_E_SYN && !(me->did & SW_E_SYN_ACKED) && s->seq == me->isn + 1 + me->syn_len) {
         me->did |= SW_E_SYN_ACKED;
         peer->did |= SW_E_SYN | SW_E_SYN_ACKED;
+        peer->more |= SW_M_INFERRED;
         f->flags |= SW_F_INFERRED;
     }
     if (me->did & SW_E_FIN && s->seq == me->fin_seq && !(s->flags & SW_TCP_FIN) && !s->len) {

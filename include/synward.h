@@ -223,8 +223,9 @@ enum {
 };
 
 enum {
-    SW_M_SYNACK = 1 << 0, /* sent a SYN with ACK */
-    SW_M_WINDOW = 1 << 1, /* sent a window that its shift applies to */
+    SW_M_SYNACK = 1 << 0,   /* sent a SYN with ACK */
+    SW_M_WINDOW = 1 << 1,   /* sent a window that its shift applies to */
+    SW_M_INFERRED = 1 << 2, /* its SYN was not seen, but proved by the peer: no options are known */
 };
 
 /*

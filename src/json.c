@@ -166,7 +166,7 @@ static inline __attribute__((always_inline)) char *put_syn(char *p, const struct
 {
     const struct sw_end *e = &f->end[side];
 
-    if (!(e->did & SW_E_SYN)) {
+    if (!(e->did & SW_E_SYN) || e->more & SW_M_INFERRED) {
         p = SIDE(p, side, ",", "isn\":null,");
         p = SIDE(p, side, "", "mss\":null,");
         p = SIDE(p, side, "", "wscale\":null,");

@@ -111,7 +111,7 @@ static char *put_side(char *p, const struct sw_flow *f, enum sw_side side)
 {
     const struct sw_end *e = &f->end[side];
 
-    if (!(e->did & SW_E_SYN))
+    if (!(e->did & SW_E_SYN) || e->more & SW_M_INFERRED)
         return p;
     p = put(p, " %s", side == SW_ORIG ? "orig" : "resp");
     if (e->opts & SW_OPT_MSS)
