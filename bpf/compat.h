@@ -15,12 +15,25 @@
 #define sw_htons bpf_htons
 #else
 #include <arpa/inet.h>
+#include <linux/types.h>
 #define sw_ntohs ntohs
 #define sw_ntohl ntohl
 #define sw_htons htons
 #ifndef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #endif
+#endif
+
+/*
+ * Fields of headers lie where the frame puts them, often at odd places. The BPF machine loads them all
+ * the same; on the host the type must say so.
+ */
+#ifdef __bpf__
+typedef __be16 sw_wire16;
+typedef __be32 sw_wire32;
+#else
+typedef __be16 sw_wire16 __attribute__((aligned(1)));
+typedef __be32 sw_wire32 __attribute__((aligned(1)));
 #endif
 
 /*

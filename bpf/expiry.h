@@ -21,6 +21,19 @@ static __always_inline __u64 sw_expiry_limit(const struct sw_flow *f, const stru
     return a->did & b->did & SW_E_SYN ? c->t_syn_received : c->t_syn_sent;
 }
 
+/* When it ends if no segment comes, or is due an update. */
+static __always_inline __u64 sw_expiry_at(const struct sw_flow *f, const struct sw_config *c)
+{
+    __u64 at;
+
+    if (f->flags & SW_F_OVER)
+        return f->over_ns + c->linger;
+    at = f->last_ns + sw_expiry_limit(f, c);
+    if (c->update_interval && f->flags & SW_F_ESTABLISHED && f->told_ns + c->update_interval < at)
+        at = f->told_ns + c->update_interval;
+    return at;
+}
+
 /*
  * SW_WHY_NONE: it stays. Otherwise it ends now, for this reason; a flow that is over keeps its own.
  * flush: 0 by time, 1 also what lingers, 2 everything.

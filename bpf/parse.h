@@ -38,29 +38,29 @@ struct sw_place {
 
 struct sw_eth {
     __u8 dst[6], src[6];
-    __be16 type;
+    sw_wire16 type;
 };
 struct sw_vlan {
-    __be16 tci, type;
+    sw_wire16 tci, type;
 };
 struct sw_ip4 {
     __u8 ver_ihl, tos;
-    __be16 len, id, frag;
+    sw_wire16 len, id, frag;
     __u8 ttl, proto;
-    __be16 check;
-    __be32 src, dst;
+    sw_wire16 check;
+    sw_wire32 src, dst;
 };
 struct sw_ip6 {
-    __be32 ver_flow;
-    __be16 len;
+    sw_wire32 ver_flow;
+    sw_wire16 len;
     __u8 next, hops;
-    __u32 src[4], dst[4];
+    sw_wire32 src[4], dst[4];
 };
 struct sw_tcp {
-    __be16 sport, dport;
-    __be32 seq, ack;
-    __be16 bits; /* data offset, reserved, flags */
-    __be16 win, check, urg;
+    sw_wire16 sport, dport;
+    sw_wire32 seq, ack;
+    sw_wire16 bits; /* data offset, reserved, flags */
+    sw_wire16 win, check, urg;
 };
 
 enum {
@@ -120,15 +120,15 @@ static __always_inline void sw_key4(struct sw_key *k, struct sw_seg *s, __be32 s
 
     s->src_is_b = b_first;
     a[0] = a[1] = b[0] = b[1] = 0;
-    a[2] = b[2] = sw_htons(0xffff) << 16;
+    a[2] = b[2] = sw_ntohl(0xffff);
     a[3] = b_first ? dst : src;
     b[3] = b_first ? src : dst;
     k->a_port = b_first ? dp : sp;
     k->b_port = b_first ? sp : dp;
 }
 
-static __always_inline void sw_key6(struct sw_key *k, struct sw_seg *s, const __u32 *src, const __u32 *dst, __be16 sp,
-                                    __be16 dp)
+static __always_inline void sw_key6(struct sw_key *k, struct sw_seg *s, const sw_wire32 *src, const sw_wire32 *dst,
+                                    __be16 sp, __be16 dp)
 {
     __u32 *a = (__u32 *)k->a_ip, *b = (__u32 *)k->b_ip;
     int cmp = 0;

@@ -13,6 +13,7 @@ struct sw_sweep_ctx {
     __u64 live;
     __u64 held;
     __u64 deferred;
+    __u64 next;
 };
 
 /* Is there room for the records of one ended flow? What has none waits for the next sweep. */
@@ -35,6 +36,7 @@ static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, struc
     struct sw_where w = {.ifindex = f->ifindex, .hook = cfg.replay ? SW_HOOK_REPLAY : SW_HOOK_SWEEP};
     struct sw_config limits = cfg;
     struct sw_key k = *key;
+    __u64 at;
     __u32 why;
 
     (void)map;
@@ -50,6 +52,9 @@ static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, struc
             f->told_ns = c->now;
             sw_emit(SW_EV_UPDATE, &k, f, &w, c->now);
         }
+        at = sw_expiry_at(f, &limits);
+        if (at < c->next)
+            c->next = at;
         return 0;
     }
     if (!sw_sweep_room(f)) {
@@ -58,6 +63,8 @@ static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, struc
             c->deferred++;
         return 0;
     }
+    if (!sw_claim_end(f))
+        return 0;
     if (!(f->flags & SW_F_OVER)) {
         f->flags |= SW_F_OVER;
         f->over_ns = c->now;
@@ -76,6 +83,7 @@ static __always_inline int sw_sweep_all(void)
 
     c.now = sweep.now ? sweep.now : sw_now();
     c.flush = sweep.flush;
+    c.next = ~0ULL;
     bpf_for_each_map_elem(&embryos, sw_sweep_one, &c, 0);
     sweep.embryos = c.seen;
     c.seen = 0;
@@ -85,6 +93,7 @@ static __always_inline int sw_sweep_all(void)
     sweep.established = c.live;
     sweep.held_back = c.held;
     sweep.deferred = c.deferred;
+    sweep.next = c.next;
     return 0;
 }
 

@@ -56,7 +56,13 @@ SW_STEP int sw_tell(struct sw_key *key, struct sw_flow *f, struct sw_where *w, _
     return 0;
 }
 
-/* Ends a flow: its conn line, its counters, its place in the map. */
+/* Only one may end a flow: the sweep and a new SYN on the same four-tuple can meet on two CPUs. */
+static __always_inline int sw_claim_end(struct sw_flow *f)
+{
+    return !__sync_val_compare_and_swap(&f->ended, 0, 1);
+}
+
+/* Ends a claimed flow: its conn line, its counters, its place in the map. */
 SW_STEP int sw_end_flow(struct sw_key *key, struct sw_flow *f, struct sw_where *w, __u64 now)
 {
     if (!key || !f || !w)
@@ -130,6 +136,8 @@ static __always_inline void sw_renew(struct sw_key *key, struct sw_flow *f, stru
     __u32 isn = f->pend_isn;
     __u8 orig_is_b = f->pend_side == SW_ORIG ? f->orig_is_b : !f->orig_is_b;
 
+    if (!sw_claim_end(f))
+        goto begin; /* the sweep has just told it */
     if (!(f->flags & SW_F_OVER)) {
         f->reason = SW_WHY_REUSED;
         f->flags |= SW_F_OVER;
@@ -137,7 +145,10 @@ static __always_inline void sw_renew(struct sw_key *key, struct sw_flow *f, stru
     }
     w->out.anomaly = SW_AN_NONE;
     sw_end_flow(key, f, w, s->now);
+begin:
     __builtin_memset(&sc->flow, 0, sizeof(sc->flow));
+    if (pending)
+        s->flip = 0; /* its SYN was seen: nothing to guess */
     sw_flow_init(&sc->flow, s);
     sc->flow.flags |= SW_F_REUSED;
     if (pending)
@@ -196,7 +207,7 @@ SW_STEP int sw_track(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc
         return 0;
     }
     sw_tell(key, f, w, s->now);
-    if (f->flags & SW_F_OVER && w->out.events && !cfg.linger)
+    if (f->flags & SW_F_OVER && w->out.events && !cfg.linger && sw_claim_end(f))
         sw_end_flow(key, f, w, s->now);
     return 0;
 }

@@ -319,7 +319,8 @@ struct sw_flow {
     __u8 rst_state; /* state of the RST's receiver when it came */
     __u8 pad;
     char hist[SW_HIST_MAX]; /* not terminated */
-    __u8 pad2[6];
+    __u8 pad2[2];
+    __u32 ended; /* claimed by whoever ends the flow, so that its conn line is told once */
 };
 
 /* One record of the ring buffers `events` and `events_open`. */
@@ -364,6 +365,7 @@ struct sw_sweep {
     __u64 flows;       /* out */
     __u64 established; /* out: flows that are not over */
     __u64 deferred;    /* out: embryos whose opening line is still owed */
+    __u64 next;        /* out: when the first of those present expires if nothing comes; all ones: none is present */
     __u64 held_back;   /* out: expired but kept because the ring is short of room; sweep again */
 };
 
