@@ -137,6 +137,10 @@ def kill9():
     time.sleep(2)  # its XDP program is there at once: the dead one left it
     if second.p.poll() is not None:
         raise AssertionError(f"the next start failed, exit {second.p.returncode}: {second.err()}")
+    said = second.err().splitlines()
+    n.equal("lines on stderr", len(said), 1)
+    if "srv0" not in said[0]:
+        raise AssertionError(f"the line does not name the interface: {said[0]!r}")
     traffic(a, b, 5)
     time.sleep(0.2)
     n.equal("exit code", second.stop(), OK)

@@ -296,6 +296,21 @@ TEST(data_after_reset)
     one_conn(SW_WHY_RESET, 1, SW_CS_RSTO);
 }
 
+/* No connection that we know: one line at the end, nothing established or refused by it. */
+TEST(reset_out_of_nowhere)
+{
+    struct sw_event ev;
+
+    talk_say(t, A, RST, 0);
+    talk_sweep(t, 2);
+    ev = talk_conn(t);
+    assert_int_equal(sw_zeek_conn_state(&ev.flow), SW_CS_OTH);
+    assert_int_equal(ev.flow.hist_len, 1);
+    assert_int_equal(ev.flow.hist[0], 'R');
+    assert_int_equal(ev.flow.end[A].pkts, 1);
+    expect_where(t, NOWHERE);
+}
+
 /* A window scale moves the window's edge: 60000 << 7. */
 TEST(inexact_in_a_scaled_window)
 {
@@ -337,6 +352,7 @@ int main(void)
         CASE(reset_in_time_wait),
         CASE(second_reset_tells_nothing),
         CASE(data_after_reset),
+        CASE(reset_out_of_nowhere),
         CASE(inexact_in_a_scaled_window),
     };
 
