@@ -296,6 +296,7 @@ def interface_renamed():
     a, b = n.pair()
     sw = n.Synward(b, "srv0")
     traffic(a, b, 1)
+    sw.wait_for(lambda x: x["event"] == "closed")
     n.sh("ip", "link", "set", "srv0", "name", "new0", ns=b)
     n.sh("ip", "link", "set", "new0", "up", ns=b)
     time.sleep(0.5)
