@@ -141,8 +141,10 @@ static __always_inline void sw_flow_init(struct sw_flow *f, const struct sw_seg 
         return;
     }
     f->direction_by = s->flags & SW_TCP_SYN && s->flags & SW_TCP_ACK ? SW_BY_SYNACK : SW_BY_MIDSTREAM;
-    if (!(s->flags & SW_TCP_SYN))
+    if (!(s->flags & SW_TCP_SYN)) {
         f->flags |= SW_F_MIDSTREAM;
+        f->end[SW_ORIG].state = f->end[SW_RESP].state = SW_ST_ESTABLISHED;
+    }
     if (s->flip) {
         f->orig_is_b = !s->src_is_b;
         f->flags |= SW_F_FLIPPED;

@@ -74,17 +74,20 @@ static __always_inline void sw_over(struct sw_flow *f, __u64 now, enum sw_reason
 static __always_inline enum sw_verdict sw_fsm_syn(struct sw_flow *f, enum sw_side d, const struct sw_seg *s,
                                                   struct sw_out *o)
 {
-    struct sw_end *me = &f->end[d];
+    struct sw_end *me = &f->end[d], *peer = &f->end[d == SW_ORIG ? SW_RESP : SW_ORIG];
 
-    if (me->did & SW_E_SYN && s->seq == me->isn)
+    if (me->did & SW_E_SYN && s->seq == me->isn && !(f->flags & SW_F_OVER))
         return SW_GO_ON; /* a retransmission, or an old duplicate */
-    if (f->flags & SW_F_OVER)
-        return SW_NEW_FLOW;
-    if (f->flags & SW_F_ESTABLISHED) {
+    if (f->flags & SW_F_OVER && (f->reason != SW_WHY_FIN || !(me->did & SW_E_SYN) || s->seq != me->isn))
+        return SW_NEW_FLOW; /* after a RST also with the same ISN: some stacks try again so */
+    if (f->flags & SW_F_NO_EGRESS && !(peer->did & SW_E_SEEN) && me->did & SW_E_FIN)
+        return SW_NEW_FLOW; /* one-sided: the end of the old one could not be seen */
+    if (f->flags & (SW_F_ESTABLISHED | SW_F_OVER)) {
         f->flags |= SW_F_PENDING_SYN;
         f->pend_isn = s->seq;
         f->pend_side = d;
-        sw_anomaly_add(o, SW_AN_SYN_IN_CONNECTION);
+        if (!(f->flags & SW_F_OVER))
+            sw_anomaly_add(o, SW_AN_SYN_IN_CONNECTION);
         return SW_GO_ON;
     }
     if (me->did & SW_E_SYN || f->flags & SW_F_MIDSTREAM)
@@ -103,6 +106,10 @@ static __always_inline enum sw_verdict sw_fsm_renew(struct sw_flow *f, enum sw_s
     if (kind == (SW_TCP_SYN | SW_TCP_ACK) && f->flags & SW_F_PENDING_SYN && f->pend_side != d &&
         s->ack == f->pend_isn + 1)
         return SW_NEW_PENDING;
+    /* one-sided: the answer is not seen, but whoever goes on from its SYN got one */
+    if (kind == SW_TCP_ACK && f->flags & SW_F_PENDING_SYN && f->pend_side == d && f->flags & SW_F_NO_EGRESS &&
+        !(f->end[d == SW_ORIG ? SW_RESP : SW_ORIG].did & SW_E_SEEN) && s->seq == f->pend_isn + 1)
+        return SW_NEW_PENDING;
     return SW_GO_ON;
 }
 
@@ -115,7 +122,7 @@ static __always_inline int sw_rst_acceptable(const struct sw_flow *f, enum sw_si
 
     if (!(f->flags & (SW_F_ESTABLISHED | SW_F_MIDSTREAM))) {
         if (me->did & SW_E_SYN) { /* its own SYN was seen: the RST must follow it */
-            if (sw_seq_within(s->seq, me->isn, sent))
+            if (sw_seq_within(s->seq, me->isn + 1, sent))
                 return 1;
             sw_anomaly_add(o, SW_AN_RST_OUT_OF_WINDOW);
             return 0;
@@ -249,7 +256,8 @@ SW_STEP int sw_fsm_synack(struct sw_flow *f, __u32 d, const struct sw_seg *s, st
         if (sw_seq_diff(s->ack, peer->seq_hi) > 0)
             peer->seq_hi = s->ack;
         f->flags |= SW_F_INFERRED;
-        o->events |= 1u << SW_EV_OPENING;
+        if (!(me->did & SW_E_SYN)) /* else its own SYN has opened */
+            o->events |= 1u << SW_EV_OPENING;
     } else if (!sw_seq_within(s->ack, peer->isn + 1, peer->seq_hi)) {
         sw_anomaly_add(o, SW_AN_SYNACK_BAD_ACK);
         return 0;
@@ -260,7 +268,7 @@ SW_STEP int sw_fsm_synack(struct sw_flow *f, __u32 d, const struct sw_seg *s, st
         if (s->seq != me->isn) {
             sw_anomaly_add(o, SW_AN_SYNACK_NEW_ISN);
             if (!(f->flags & SW_F_ESTABLISHED)) {
-                sw_end_start(me, s->seq, s->seq + sw_seg_space(s));
+                sw_end_restart(me, s->seq, s->seq + sw_seg_space(s));
                 sw_syn_options(me, s);
             }
         }
@@ -374,7 +382,7 @@ SW_STEP int sw_fsm_oddities(struct sw_flow *f, __u32 d, const struct sw_seg *s, 
 /* The advertised window; taking back what was granted is an anomaly (RFC 9293 section 3.8.6.2.1). */
 SW_STEP int sw_fsm_window(struct sw_flow *f, __u32 d, const struct sw_seg *s, struct sw_out *o)
 {
-    struct sw_end *me;
+    struct sw_end *me, *peer;
     __s32 advance;
     __u32 win;
     __u8 shift;
@@ -383,14 +391,16 @@ SW_STEP int sw_fsm_window(struct sw_flow *f, __u32 d, const struct sw_seg *s, st
         return 0;
     sw_side_bound(d);
     me = &f->end[d];
+    peer = &f->end[d ^ 1];
     shift = s->flags & SW_TCP_SYN ? 0 : me->zscale & 15;
     win = (__u32)s->win << shift;
     if (s->flags & (SW_TCP_FIN | SW_TCP_RST) || !(s->flags & SW_TCP_ACK) || f->flags & SW_F_OVER)
         return 0;
-    if (sw_seq_diff(s->seq, me->win_seq) < 0 || sw_seq_diff(s->ack, me->win_ack) < 0) {
-        if (me->win)
-            return 0;
-    }
+    if (peer->did & SW_E_SEEN && !sw_seq_within(s->ack, peer->isn + 1, peer->seq_hi))
+        return 0; /* acknowledges what was never sent: its window means nothing either */
+    if (me->win && !(s->flags & SW_TCP_SYN) &&
+        (sw_seq_diff(s->seq, me->win_seq) < 0 || sw_seq_diff(s->ack, me->win_ack) < 0))
+        return 0; /* older than what is known */
     advance = sw_seq_diff(s->ack + win, me->win_ack + me->win);
     if (me->win && advance < 0 && -advance >= 1 << shift && !(s->flags & SW_TCP_SYN) && !(me->did & SW_E_FIN) &&
         f->flags & SW_F_ESTABLISHED && me->more & SW_M_WINDOW)
@@ -563,7 +573,7 @@ static __always_inline int sw_fsm_fast(struct sw_flow *f, const struct sw_seg *s
     enum sw_side d = sw_flow_side(f, s);
     struct sw_end *me = &f->end[d], *peer = &f->end[d == SW_ORIG ? SW_RESP : SW_ORIG];
     __u16 seen = s->len ? SW_H_DATA : SW_H_ACK;
-    __u32 win = (__u32)s->win << (me->zscale & 15);
+    __u32 win = (__u32)s->win << (me->zscale & 15), room;
 
     if ((s->flags & ~(SW_TCP_PSH | SW_TCP_ECE | SW_TCP_CWR | SW_TCP_AE)) != SW_TCP_ACK || s->bad_csum || s->frag ||
         s->cap != s->len || !s->win)
@@ -574,8 +584,12 @@ static __always_inline int sw_fsm_fast(struct sw_flow *f, const struct sw_seg *s
         return 0;
     if (!(f->hist_seen & (d == SW_RESP ? seen << 8 : seen)))
         return 0;
-    if (s->seq != me->seq_hi || s->seq != me->nxt || sw_seq_diff(s->ack, me->ack) < 0 ||
-        sw_seq_diff(s->ack, SW_READ_ONCE(peer->nxt)) > 0)
+    if ((me->zstate != SW_Z_ESTABLISHED && me->zstate != SW_Z_PARTIAL) ||
+        (peer->zstate != SW_Z_ESTABLISHED && peer->zstate != SW_Z_PARTIAL))
+        return 0;
+    room = SW_READ_ONCE(peer->nxt) - me->ack; /* an older ACK of anything may have put me->ack beyond nxt */
+    if (s->seq != me->seq_hi || s->seq != me->nxt || (__s32)room < 0 || s->ack - me->ack > room ||
+        me->win_ack != me->ack)
         return 0;
     if (sw_seq_diff(s->ack + win, me->win_ack + me->win) < 0)
         return 0;

@@ -50,6 +50,9 @@ SW_STEP int sw_tell(struct sw_key *key, struct sw_flow *f, struct sw_where *w, _
         sw_emit_opening(key, f, w, 0);
     if (told & 1u << SW_EV_ESTABLISHED)
         sw_emit_opening(key, f, w, 1);
+    if (told & 1u << SW_EV_MIDSTREAM) /* a RST may be the first that is seen: begin with the beginning */
+        sw_emit(SW_EV_MIDSTREAM, key, f, w, now);
+    told &= ~(1u << SW_EV_MIDSTREAM);
     for (__u32 kind = SW_EV_ESTABLISHED; kind <= SW_EV_ANOMALY; kind++)
         if (told & 1u << kind)
             sw_emit(kind, key, f, w, now);
@@ -121,6 +124,9 @@ static __always_inline void sw_begin_pending(struct sw_flow *f, __u32 isn, __u8 
 {
     f->orig_is_b = orig_is_b;
     f->direction_by = SW_BY_SYN;
+    f->flags &= ~(SW_F_FLIPPED | SW_F_MIDSTREAM);
+    f->hist_len = 0;
+    f->end[SW_RESP].state = SW_ST_LISTEN;
     f->end[SW_ORIG].did |= SW_E_SYN | SW_E_SEEN;
     f->end[SW_ORIG].zstate = SW_Z_SYN_SENT;
     f->end[SW_ORIG].state = SW_ST_SYN_SENT;

@@ -61,8 +61,16 @@ static __always_inline void sw_end_start(struct sw_end *e, __u32 isn, __u32 seq_
     e->did |= SW_E_INIT;
 }
 
+/* Another SYN starts it anew: what acknowledged the first proves nothing of this one. */
+static __always_inline void sw_end_restart(struct sw_end *e, __u32 isn, __u32 seq_hi)
+{
+    e->did &= ~SW_E_SYN_ACKED;
+    sw_end_start(e, isn, seq_hi);
+}
+
 /* Sequence numbers of the sender, from its first segment or from a SYN that starts it anew. */
-static __always_inline void sw_zeek_init_end(struct sw_end *me, const struct sw_seg *s, __u32 past)
+static __always_inline void sw_zeek_init_end(const struct sw_flow *f, struct sw_end *me, const struct sw_seg *s,
+                                             __u32 past)
 {
     int syn = s->flags & SW_TCP_SYN;
 
@@ -76,13 +84,16 @@ static __always_inline void sw_zeek_init_end(struct sw_end *me, const struct sw_
     case SW_Z_SYN_SENT:
     case SW_Z_SYN_ACK_SENT:
         if (syn && s->seq != me->isn)
-            sw_end_start(me, s->seq, past);
+            sw_end_restart(me, s->seq, past);
         break;
     case SW_Z_RESET:
         if (syn && me->zprev == SW_Z_INACTIVE)
-            sw_end_start(me, s->seq, past);
+            sw_end_restart(me, s->seq, past);
         break;
-    default: /* a SYN inside a connection is fsm.h's to judge: it may be spoofed (RFC 5961) */ break;
+    default: /* its first SYN, after segments that only let its ISN be guessed (split handshake) */
+        if (syn && s->seq != me->isn && !(me->did & SW_E_SYN) && !(f->flags & (SW_F_ESTABLISHED | SW_F_OVER)))
+            sw_end_restart(me, s->seq, past);
+        break; /* a SYN inside a connection is fsm.h's to judge: it may be spoofed (RFC 5961) */
     }
 }
 
@@ -139,9 +150,11 @@ static __always_inline void sw_zeek_scale(struct sw_end *me, struct sw_end *peer
     }
     me->zscale = s->wscale > 14 ? 14 : s->wscale;
     me->win_seq = s->seq;
-    me->win_ack = s->ack;
-    peer->win_seq = s->ack;
     peer->win_ack = s->seq;
+    if (s->flags & SW_TCP_ACK) {
+        me->win_ack = s->ack;
+        peer->win_seq = s->ack;
+    }
 }
 
 /*
@@ -265,11 +278,11 @@ static __always_inline void sw_zeek_last_seq(struct sw_flow *f, enum sw_side d, 
         return;
     if (s->flags & SW_TCP_FIN && me->seq_hi == me->isn + 1)
         me->seq_hi = past;
-    else if (me->zstate == SW_Z_RESET)
-        return;
+    else if (me->zstate == SW_Z_RESET && me->did & SW_E_RST)
+        return; /* nothing it sends after a RST that counted is to be trusted */
     else if (delta > 0)
         me->seq_hi = past;
-    else if (s->len) {
+    else if (s->len && me->zstate != SW_Z_RESET) {
         if (!(s->flags & SW_TCP_SYN) || me->did & SW_E_SEEN)
             me->rexmit++;
         sw_hist_scaled(f, d, &me->z_rexmit, 'T');
@@ -380,12 +393,12 @@ SW_STEP int sw_zeek_step(struct sw_flow *f, __u32 d, const struct sw_seg *s)
             f->flags &= ~SW_F_PARTIAL;
     }
     f->flags |= seen;
-    sw_zeek_init_end(me, s, past);
+    sw_zeek_init_end(f, me, s, past);
     underflow = sw_seq_diff(s->seq, me->isn) < 0 && me->seq_hi - me->isn < 0x40000000;
     sw_zeek_letters(f, d, s);
     if (!s->win && !(s->flags & SW_TCP_RST) && peer->zstate != SW_Z_CLOSED && me->zstate != SW_Z_RESET)
         sw_hist_scaled(f, d, &me->zero_win, 'W');
-    if (syn)
+    if (syn && !(f->flags & (SW_F_ESTABLISHED | SW_F_OVER)))
         sw_zeek_scale(me, peer, s);
     if (s->flags & SW_TCP_ACK) {
         if (peer->zstate == SW_Z_INACTIVE) {
@@ -393,12 +406,12 @@ SW_STEP int sw_zeek_step(struct sw_flow *f, __u32 d, const struct sw_seg *s)
             peer->seq_hi = s->ack - 1;
             peer->nxt = s->ack;
             peer->did |= SW_E_INIT;
-            if (!(me->did & SW_E_SEEN) || sw_seq_diff(s->ack, me->ack) > 0)
-                me->ack = s->ack;
+            me->ack = s->ack;
         } else if (sw_seq_diff(s->ack, peer->isn) >= 0 || peer->seq_hi - peer->isn >= 0x40000000) {
             ack_ok = 1;
+            /* what was never sent cannot be acknowledged (RFC 9293 section 3.10.7.4), but may be guessed at */
             if (!(s->flags & SW_TCP_RST) && (sw_seq_diff(s->ack, me->ack) > 0 || !me->ack) &&
-                !(s->ack == 0 && sw_seq_diff(s->ack, me->ack) > SW_Z_JUMP))
+                sw_seq_within(s->ack, peer->isn + 1, peer->seq_hi))
                 me->ack = s->ack;
         }
     }
