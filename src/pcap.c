@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define NSEC 1000000000ULL
@@ -212,6 +213,15 @@ void sw_pcap_close(struct sw_pcap *p)
         fclose(p->file);
     free(p->frame);
     free(p);
+}
+
+__u64 sw_pcap_frames_max(const struct sw_pcap *p)
+{
+    struct stat st;
+
+    if (fstat(p->fd, &st) || !S_ISREG(st.st_mode))
+        return ~0ULL;
+    return (__u64)st.st_size / (16 + 40); /* record header, IPv4 and TCP */
 }
 
 const char *sw_pcap_why(const struct sw_pcap *p)

@@ -29,6 +29,9 @@ int sw_pcap_open(const char *path, sw_pcap_idle_fn idle, void *idle_arg, struct 
                  size_t size);
 void sw_pcap_close(struct sw_pcap *p); /* NULL is fine */
 
+/* No more frames of TCP can be in it, by its size; all ones if that is unknown (a pipe). */
+__u64 sw_pcap_frames_max(const struct sw_pcap *p);
+
 /* 1: *ret_frame is the next frame; 0: the capture is over; -EIO: it is damaged here (sw_pcap_why). */
 int sw_pcap_next(struct sw_pcap *p, struct sw_frame *ret_frame);
 const char *sw_pcap_why(const struct sw_pcap *p);

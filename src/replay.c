@@ -9,6 +9,7 @@
 #include "exit.h"
 #include "log.h"
 #include "options.h"
+#include "pace.h"
 #include "pcap.h"
 
 #include "synward.skel.h"
@@ -27,10 +28,10 @@
 #define SECOND 1000000000ULL
 /* Event time is capture time plus this: in a flow a time of 0 means "not seen", and captures may start in 1970. */
 #define EPOCH SECOND
-#define GAP_STEPS 1000        /* a silence of any length costs at most about this many sweeps */
 #define FRAME_MAX (72 << 10)  /* what a test run takes with frags: a page and 17 more */
 #define FRAME_LINEAR 3000     /* and without, before Linux 5.18 */
 #define RING_BYTES (4u << 20) /* drained after each frame; a sweep that finds it full goes on after that */
+#define LRU_SLACK 4096        /* the LRU keeps free entries for each CPU, and evicts before it is full */
 #define PENDING_MAX (128u << 10)
 
 struct replay {
@@ -44,7 +45,7 @@ struct replay {
     struct sw_account account;
     struct bpf_test_run_opts run;
     __u64 now; /* event time */
-    __u64 next_sweep;
+    struct sw_pace pace;
     __u64 next_stats;
     __u64 frames;
     __u64 runts;     /* frames without a whole Ethernet header: no test run takes them */
@@ -130,28 +131,27 @@ static int sweep(struct replay *c, __u64 flush, bool final)
     return sw_account_loss(&c->account, c->report, c->now);
 }
 
-/* Moves the clock on to ts, with a sweep for each second on the way. */
+/* Moves the clock on to ts, with the sweeps that are due on the way. */
 static int advance(struct replay *c, __u64 ts)
 {
     if (!c->frames) {
         c->now = ts;
-        c->next_sweep = ts + SECOND;
-        c->next_stats = ts + c->opts.interval_ns;
+        sw_pace_start(&c->pace, &c->opts.object.cfg, ts);
+        c->next_stats = c->opts.interval_ns ? ts + c->opts.interval_ns : ~0ULL;
     }
     if (ts <= c->now)
         return 0;
-    __u64 step = (ts - c->now) / GAP_STEPS > SECOND ? (ts - c->now) / GAP_STEPS : SECOND;
-    while (c->next_sweep <= ts) {
-        c->now = c->next_sweep;
+    sw_pace_frame(&c->pace, c->now, ts);
+    for (__u64 at; (at = sw_pace_next(&c->pace, c->account.sweep.next, c->next_stats)) <= ts;) {
+        c->now = at;
         int err = sweep(c, 0, false);
-        if (!err && c->opts.interval_ns && c->now >= c->next_stats) {
+        sw_pace_swept(&c->pace, at);
+        if (!err && c->now >= c->next_stats) {
             err = sw_account_stats(&c->account, c->report, c->now, false);
             c->next_stats = c->now + c->opts.interval_ns;
         }
         if (err)
             return err;
-        bool empty = !c->account.sweep.flows && !c->account.sweep.embryos && !c->opts.interval_ns;
-        c->next_sweep = empty ? ts + SECOND : c->next_sweep + step;
     }
     c->now = ts;
     return 0;
@@ -188,6 +188,7 @@ static int setup(struct replay *c)
         .event_mask = c->opts.event_mask,
         .max_flows = c->opts.object.max_flows,
         .max_embryos = c->opts.object.max_embryos,
+        .sweep.next = ~0ULL,
     };
     c->run = (struct bpf_test_run_opts){.sz = sizeof(c->run), .repeat = 1};
     struct sw_report_opts report = {
@@ -275,6 +276,18 @@ static const struct argp argp = {
     .children = children,
 };
 
+/* A sweep walks the whole maps, so they are no larger than the capture can fill. */
+static void fit_maps(struct replay *c)
+{
+    struct sw_object_opts *o = &c->opts.object;
+    __u64 n = sw_pcap_frames_max(c->pcap);
+
+    if (n < o->max_flows)
+        o->max_flows = n + 1;
+    if (n < o->max_embryos && 2 * n + LRU_SLACK < o->max_embryos)
+        o->max_embryos = 2 * n + LRU_SLACK;
+}
+
 static int open_all(struct replay *c)
 {
     const char *reason = NULL;
@@ -290,6 +303,7 @@ static int open_all(struct replay *c)
         sw_err("replay: %s: %s", c->path, why);
         return SW_EXIT_INPUT;
     }
+    fit_maps(c);
     int err = sw_object_load(&c->opts.object, &c->obj, &reason);
     if (err) {
         sw_err("replay: cannot load the BPF programs: %s", reason ? reason : strerror(-err));

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "pace.h"
+
+#include <stddef.h>
+
+#define SECOND 1000000000ULL
+#define GAP_STEPS 1000 /* a silence of any length costs at most about this many sweeps */
+
+static __u64 lesser(__u64 a, __u64 b)
+{
+    return a < b ? a : b;
+}
+
+void sw_pace_start(struct sw_pace *p, const struct sw_config *cfg, __u64 now)
+{
+    const __u64 limits[] = {cfg->linger,       cfg->t_syn_sent, cfg->t_syn_received, cfg->t_established,
+                            cfg->t_close_wait, cfg->t_fin_wait, cfg->t_last_ack,     cfg->t_midstream};
+
+    *p = (struct sw_pace){.began = now, .swept = now, .fresh = now, .step = SECOND};
+    p->least = cfg->update_interval ? cfg->update_interval : ~0ULL;
+    for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++)
+        p->least = lesser(p->least, limits[i]);
+}
+
+void sw_pace_frame(struct sw_pace *p, __u64 last, __u64 ts)
+{
+    if (!p->fresh)
+        p->fresh = last;
+    p->step = (ts - last) / GAP_STEPS > SECOND ? (ts - last) / GAP_STEPS : SECOND;
+}
+
+void sw_pace_swept(struct sw_pace *p, __u64 at)
+{
+    p->swept = at;
+    p->fresh = 0;
+}
+
+/* What was there at the last sweep is due as it said; what frames have changed since has all of `least` before it. */
+__u64 sw_pace_next(const struct sw_pace *p, __u64 due, __u64 stats)
+{
+    due = lesser(due, stats);
+    if (p->fresh)
+        due = lesser(due, p->fresh + p->least);
+    if (due == ~0ULL)
+        return due;
+    if (due < p->swept + p->step)
+        due = p->swept + p->step;
+    return p->began + (due - p->began + SECOND - 1) / SECOND * SECOND;
+}

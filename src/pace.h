@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * When a replay sweeps. Expiry goes by whole seconds since the first frame, but a sweep walks the
+ * maps, so the seconds at which nothing can expire are left out. Pure; times in event time.
+ */
+#ifndef SW_PACE_H
+#define SW_PACE_H
+
+#include "synward.h"
+
+struct sw_pace {
+    __u64 began; /* at the first frame */
+    __u64 swept; /* at the last sweep */
+    __u64 fresh; /* at the first frame since then, 0: none came */
+    __u64 least; /* no flow expires sooner after its last segment */
+    __u64 step;  /* between two sweeps at least */
+};
+
+void sw_pace_start(struct sw_pace *p, const struct sw_config *cfg, __u64 now);
+/* The last frame came at `last` and the next one comes at `ts`. */
+void sw_pace_frame(struct sw_pace *p, __u64 last, __u64 ts);
+/* The next time to sweep. due: sw_sweep.next of the last sweep; stats: the next stats line; all ones: never. */
+__u64 sw_pace_next(const struct sw_pace *p, __u64 due, __u64 stats);
+void sw_pace_swept(struct sw_pace *p, __u64 at);
+
+#endif
