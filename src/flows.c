@@ -172,7 +172,9 @@ static int show(const struct sw_instance *inst, bool alive, void *ctx)
         sw_warn("the synward with pid %d is of another version: not shown", inst->pid);
         return 0;
     }
-    f->instances++;
+    if (!f->instances++ && !f->json)
+        printf("%-24s %-24s %-25s %8s %12s %12s  %-8s %s\n", "ORIGINATOR", "RESPONDER", "STATES", "AGE", "PACKETS",
+               "BYTES", "IFACE", "HISTORY");
     f->inst = inst;
     err = sw_live_walk(inst->map_flows, print_one, f);
     return err ? err : sw_live_walk(inst->map_embryos, print_one, f);
@@ -195,9 +197,6 @@ int cmd_flows(int argc, char **argv)
     f->now = sw_clock_now();
     f->clock_offset = sw_clock_offset();
     err = sw_lines_init(&f->lines, &none);
-    if (!err && !f->json)
-        printf("%-24s %-24s %-25s %8s %12s %12s  %-8s %s\n", "ORIGINATOR", "RESPONDER", "STATES", "AGE", "PACKETS",
-               "BYTES", "IFACE", "HISTORY");
     if (!err)
         err = sw_instance_walk(true, show, f);
     if (err) {

@@ -75,7 +75,7 @@ static void drain(struct loop *l)
     a = first->events, a_end = a + first->len;
     b = second->events, b_end = b + second->len;
     while (a < a_end || b < b_end)
-        tell(l, b == b_end || (a < a_end && a->ts < b->ts) ? a++ : b++);
+        tell(l, b == b_end || (a < a_end && a->ts <= b->ts) ? a++ : b++);
 }
 
 /* 0: all lines are out. */

@@ -3,8 +3,14 @@
 #include "exit.h"
 #include "log.h"
 
+#include <fcntl.h>
+#include <stdbool.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+#include <unistd.h>
 
 static const struct {
     const char *name;
@@ -32,11 +38,32 @@ static int help(void)
     return fflush(stdout) ? SW_EXIT_OUTPUT : SW_EXIT_OK;
 }
 
+/*
+ * A descriptor 0, 1 or 2 that the caller closed would be given to the next thing opened, and lines
+ * written to it. Standard output must be there; the others may be nowhere.
+ */
+static int check_descriptors(void)
+{
+    bool have_stdout = fcntl(STDOUT_FILENO, F_GETFD) >= 0;
+
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+            return SW_EXIT_INTERNAL;
+    if (have_stdout)
+        return SW_EXIT_OK;
+    sw_err("standard output is closed");
+    return SW_EXIT_OUTPUT;
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
+    int code;
 
     sw_log_init(0);
+    code = check_descriptors();
+    if (code)
+        return code;
     if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
         printf("synward %s\n", SW_VERSION);
         return fflush(stdout) ? SW_EXIT_OUTPUT : SW_EXIT_OK;
