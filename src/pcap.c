@@ -35,6 +35,7 @@ struct sw_pcap {
     __u8 *frame;  /* rewritten frames */
     size_t frame_size;
     char why[PCAP_ERRBUF_SIZE];
+    char buffer[1 << 17];
 };
 
 static __u16 get16(const __u8 *p)
@@ -137,8 +138,8 @@ static ssize_t cookie_read(void *cookie, char *buf, size_t size)
 {
     struct sw_pcap *p = cookie;
 
-    if (p->idle)
-        p->idle(p->idle_arg);
+    if (p->idle && p->idle(p->idle_arg, p->fd))
+        return 0;
     return read(p->fd, buf, size);
 }
 
@@ -160,7 +161,7 @@ static int open_file(struct sw_pcap *p, const char *path)
             close(p->fd);
         return -ENOMEM;
     }
-    setvbuf(p->file, NULL, _IOFBF, 1 << 18);
+    setvbuf(p->file, p->buffer, _IOFBF, sizeof(p->buffer));
     return 0;
 }
 

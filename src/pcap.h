@@ -18,8 +18,9 @@ struct sw_frame {
     __u64 ts;         /* nanoseconds since 1970 */
 };
 
-/* Called before each read that may block, so that a reader of ours sees what is known until here. */
-typedef void (*sw_pcap_idle_fn)(void *arg);
+/* Called before each read of fd, which may block: the moment to write what is known until here, and to wait.
+ * Not 0: the input ends here. */
+typedef int (*sw_pcap_idle_fn)(void *arg, int fd);
 
 /*
  * Opens a capture (pcap or pcapng, "-" is standard input). 0 or -errno: -ENOENT, -EACCES … from

@@ -22,6 +22,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -51,18 +52,23 @@ struct replay {
     __u64 runts;     /* frames without a whole Ethernet header: no test run takes them */
     __u32 frame_max; /* longer frames are handed over cut, as a snap length would */
     __u64 drained;
+    int signal_fd; /* SIGINT, SIGTERM */
+    bool stopped;
     int out_err; /* first failure of the output */
 };
 
-static volatile sig_atomic_t stopped;
-
-static void stop(int signo)
+/* Waits for fd. Returns true if a signal came first. */
+static bool interrupted(struct replay *c, int fd, short events)
 {
-    (void)signo;
-    stopped = 1;
+    struct pollfd fds[] = {{.fd = c->signal_fd, .events = POLLIN}, {.fd = fd, .events = events}};
+    struct signalfd_siginfo info;
+
+    if (poll(fds, 2, -1) < 0 || !fds[0].revents)
+        return false;
+    return read(c->signal_fd, &info, sizeof(info)) > 0;
 }
 
-/* Writes all pending lines, waiting for the reader. */
+/* Writes all pending lines, waiting for the reader; a signal ends the wait. */
 static void write_out(struct replay *c)
 {
     while (!c->out_err) {
@@ -71,17 +77,21 @@ static void write_out(struct replay *c)
             c->out_err = err;
             return;
         }
-        struct pollfd fd = {.fd = STDOUT_FILENO, .events = POLLOUT};
-        poll(&fd, 1, 1000);
+        if (interrupted(c, STDOUT_FILENO, POLLOUT))
+            c->out_err = -EINTR;
     }
 }
 
-static void on_idle(void *arg)
+/* The first signal ends the input, not the story: open connections still get their lines. */
+static int on_idle(void *arg, int fd)
 {
     struct replay *c = arg;
 
     if (c->report)
         write_out(c);
+    if (!c->out_err && !c->stopped)
+        c->stopped = interrupted(c, fd, POLLIN);
+    return c->out_err || c->stopped;
 }
 
 static int on_event(void *arg, void *data, size_t size)
@@ -220,7 +230,7 @@ static int feed_all(struct replay *c, int *ret_read)
     struct sw_frame frame;
     int err = 0;
 
-    while (!stopped && !err && (*ret_read = sw_pcap_next(c->pcap, &frame)) == 1) {
+    while (!c->stopped && !err && (*ret_read = sw_pcap_next(c->pcap, &frame)) == 1) {
         err = advance(c, frame.ts + EPOCH);
         if (!err)
             err = feed(c, &frame);
@@ -324,7 +334,7 @@ static int replay(struct replay *c)
     int err = feed_all(c, &read);
     if (!c->out_err && !err)
         err = finish(c);
-    if (c->out_err == -EPIPE)
+    if (c->out_err == -EPIPE || c->out_err == -EINTR)
         return SW_EXIT_OK;
     if (c->out_err) {
         sw_err("replay: standard output: %s", strerror(-c->out_err));
@@ -334,7 +344,7 @@ static int replay(struct replay *c)
         sw_err("replay: frame %llu: %s", (unsigned long long)c->frames, strerror(-err));
         return SW_EXIT_INTERNAL;
     }
-    if (read < 0 && !stopped) {
+    if (read < 0 && !c->stopped) {
         sw_err("replay: %s: damaged after frame %llu: %s", c->path, (unsigned long long)c->frames,
                sw_pcap_why(c->pcap));
         return SW_EXIT_INPUT;
@@ -354,10 +364,12 @@ int cmd_replay(int argc, char **argv)
     sw_parse(&argp, "replay", argc, argv, c);
     sw_log_init(c->opts.verbose);
 
-    /* The first signal ends the input, the second one the program, should the reader of ours be stuck. */
-    struct sigaction sa = {.sa_handler = stop, .sa_flags = SA_RESETHAND};
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGTERM, &sa, NULL);
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    c->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     signal(SIGPIPE, SIG_IGN);
 
     int code = open_all(c);
@@ -368,6 +380,7 @@ int cmd_replay(int argc, char **argv)
     ring_buffer__free(c->rings[1]);
     sw_object_free(c->obj);
     sw_pcap_close(c->pcap);
+    close(c->signal_fd);
     free(c);
     return code;
 }
