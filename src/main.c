@@ -5,11 +5,8 @@
 
 #include <fcntl.h>
 #include <stdbool.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 #include <unistd.h>
 
 static const struct {
