@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* One segment that its receiver ignores must not falsify the rest of the story; and retries after the end. */
+#include "fixture.h"
+#include "../../bpf/zeek.h"
+
+static void say_at(int who, __u16 flags, __s32 seq_off, __s32 ack_off)
+{
+    struct pkt p = talk_pkt(t, who, flags, 0);
+
+    p.seq += seq_off;
+    p.ack += ack_off;
+    talk_send(t, who, &p);
+}
+
+static void opened_with_data(void)
+{
+    talk_open(t);
+    talk_say(t, A, PSH | ACK, 10);
+    talk_say(t, B, ACK, 0);
+    expect_events(t, "opening established");
+}
+
+static void goes_on_and_closes(void)
+{
+    talk_say(t, A, PSH | ACK, 10);
+    talk_say(t, B, ACK, 0);
+    talk_say(t, A, FIN | ACK, 0);
+    talk_say(t, B, FIN | ACK, 0);
+    talk_say(t, A, ACK, 0);
+    expect_states(t, TIME_WAIT, CLOSED);
+    expect_events(t, "closed");
+    talk_wait(t, 6 * SEC);
+    assert_int_equal(talk_conn(t).flow.reason, SW_WHY_FIN);
+    assert_int_equal(talk_conn(t).flow.closed_by, 1);
+    expect_events(t, "conn");
+}
+
+TEST(close_after_an_inexact_rst)
+{
+    opened_with_data();
+    say_at(A, RST, 500, 0);
+    expect_events(t, "anomaly:rst_inexact");
+    goes_on_and_closes();
+}
+
+TEST(close_after_a_blind_rst)
+{
+    opened_with_data();
+    say_at(A, RST, 900000000, 0);
+    expect_events(t, "anomaly:rst_out_of_window");
+    goes_on_and_closes();
+}
+
+TEST(close_after_an_ack_of_nothing)
+{
+    opened_with_data();
+    say_at(B, ACK, 0, 800000);
+    goes_on_and_closes();
+}
+
+TEST(reset_after_an_ack_of_nothing)
+{
+    opened_with_data();
+    say_at(B, ACK, 0, 800000);
+    talk_say(t, A, RST, 0);
+    expect_states(t, CLOSED, CLOSED);
+    expect_events(t, "reset");
+}
+
+/* RFC 9293 section 3.5.1, figure 9: the server still holds an older connection, whose challenge ACK comes first. */
+TEST(close_after_an_older_connections_ack)
+{
+    struct pkt p;
+
+    talk_say(t, A, SYN, 0);
+    say_at(B, ACK, 777777, 500000);
+    p = talk_pkt(t, A, RST, 0);
+    p.seq += 500000;
+    talk_send(t, A, &p);
+    p = talk_pkt(t, A, SYN, 0);
+    p.seq = t->isn[A];
+    talk_send(t, A, &p);
+    talk_say(t, B, SYN | ACK, 0);
+    talk_say(t, A, ACK, 0);
+    expect_events(t, "opening anomaly:ack_bad anomaly:rst_out_of_window established");
+    goes_on_and_closes();
+}
+
+/* The receiver is in SYN_RECEIVED and expects ISN+1. */
+TEST(rst_at_the_isn_in_syn_received)
+{
+    talk_say(t, A, SYN, 0);
+    talk_say(t, B, SYN | ACK, 0);
+    say_at(A, RST, -1, 0);
+    expect_states(t, SYN_SENT, SYN_RECEIVED);
+    talk_say(t, A, ACK, 0);
+    expect_states(t, ESTABLISHED, ESTABLISHED);
+    expect_events(t, "opening anomaly:rst_out_of_window established");
+}
+
+/* Some clients try the same SYN again after a refusal: a connection of its own. */
+TEST(retry_after_a_refusal)
+{
+    struct pkt p;
+
+    talk_say(t, A, SYN, 0);
+    talk_say(t, B, RST | ACK, 0);
+    expect_events(t, "opening refused");
+    p = talk_pkt(t, A, SYN, 0);
+    p.seq = t->isn[A];
+    talk_send(t, A, &p);
+    assert_int_equal(talk_conn(t).flow.reason, SW_WHY_REFUSED);
+    talk_say(t, B, SYN | ACK, 0);
+    talk_say(t, A, ACK, 0);
+    expect_states(t, ESTABLISHED, ESTABLISHED);
+    expect_events(t, "conn opening reused established");
+    expect_history(t, "ShA");
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        CASE(close_after_an_inexact_rst),
+        CASE(close_after_a_blind_rst),
+        CASE(close_after_an_ack_of_nothing),
+        CASE(reset_after_an_ack_of_nothing),
+        CASE(close_after_an_older_connections_ack),
+        CASE(rst_at_the_isn_in_syn_received),
+        CASE(retry_after_a_refusal),
+    };
+
+    return RUN(cases);
+}
