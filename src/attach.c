@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "attach.h"
 
+#include "log.h"
+
 #include "exit.h"
 #include "synward.skel.h"
 #include "tc.h"
@@ -8,6 +10,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/if_link.h>
 #include <net/if_arp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -223,6 +226,20 @@ fail:
     return err;
 }
 
+/*
+ * libxdp finds the program by its id, which needs CAP_SYS_ADMIN. Without it the kernel is asked to take
+ * off our program and no other.
+ */
+static int detach_ingress(struct sw_hooks *hooks, const struct sw_hook_iface *iface)
+{
+    DECLARE_LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = xdp_program__fd(hooks->ingress));
+
+    if (!xdp_program__detach(hooks->ingress, iface->id.ifindex, iface->xdp_mode, 0))
+        return 0;
+    return bpf_xdp_detach(iface->id.ifindex, iface->xdp_mode == XDP_MODE_SKB ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE,
+                          &opts);
+}
+
 static void detach_iface(struct sw_hooks *hooks, struct sw_hook_iface *iface)
 {
     if (iface->egress_link >= 0)
@@ -234,10 +251,15 @@ static void detach_iface(struct sw_hooks *hooks, struct sw_hook_iface *iface)
     if (!iface->xdp_attached)
         return;
     iface->xdp_attached = false;
-    if (!iface->gone)
-        xdp_program__detach(hooks->ingress, iface->id.ifindex, iface->xdp_mode, 0);
-    else if (iface->id.shared)
+    if (!iface->gone) {
+        int err = detach_ingress(hooks, iface);
+
+        if (err)
+            sw_warn("'%s': the XDP program is still attached: %s ('ip link set dev %s xdp off' removes it)",
+                    iface->id.name, strerror(-err), iface->id.name);
+    } else if (iface->id.shared) {
         libxdp_clean_references(iface->id.ifindex);
+    }
 }
 
 void sw_hooks_detach(struct sw_hooks *hooks)
