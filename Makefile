@@ -35,7 +35,7 @@ TESTLIB := $(SAN_TESTLIB:$(B)/san/lib/%.o=$(B)/lib/%.o)
 
 UNITS := $(patsubst tests/unit/%.c,$(B)/tests/unit_%,$(wildcard tests/unit/*.c))
 PROGS := $(patsubst tests/prog/%.c,$(B)/tests/prog_%,$(wildcard tests/prog/*.c))
-BENCHES := $(patsubst tests/bench/%.c,$(B)/tests/bench_%,$(wildcard tests/bench/*.c))
+BENCHES := $(patsubst tests/bench/%.c,$(B)/tests/bench_%,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
 # programs that the namespace tests run, each one file: traffic makers and the like
 TOOLS := $(patsubst tests/lib/tool_%.c,$(B)/tests/tool_%,$(wildcard tests/lib/tool_*.c))
 
@@ -85,8 +85,14 @@ $(B)/tests/unit_%: tests/unit/%.c $(SAN_PIECES) | $(B)/.tools
 $(B)/tests/prog_%: tests/prog/%.c $(SAN_PIECES) $(SAN_TESTLIB) | $(B)/.tools
 	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(SANITIZE) $< $(SAN_TESTLIB) $(SAN_PIECES) -o $@ -lcmocka $(LIBS)
 
+$(B)/tests/drive.skel.h: tests/bench/drive.bpf.c tests/bench/drive.h | $(B)/.tools
+	$(CLANG) $(BPF_CFLAGS) -target bpf -mcpu=$(BPF_CPU) $(WARN) $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH)) \
+	  -c $< -o $(B)/tests/drive.bpf.o
+	@$(BPFTOOL) gen skeleton $(B)/tests/drive.bpf.o name drive_bpf > $@.tmp && mv $@.tmp $@
+
+$(B)/tests/bench_path: $(B)/tests/drive.skel.h
 $(B)/tests/bench_%: tests/bench/%.c $(PIECES) $(TESTLIB) | $(B)/.tools
-	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(CFLAGS) $< $(TESTLIB) $(PIECES) -o $@ -lcmocka $(LIBS) -lpthread
+	$(CC) $(SW_CPPFLAGS) -Itests/lib -I$(B)/tests $(SW_CFLAGS) $(CFLAGS) $< $(TESTLIB) $(PIECES) -o $@ -lcmocka $(LIBS) -lpthread
 
 $(B)/tests/tool_%: tests/lib/tool_%.c $(B)/synward.skel.h | $(B)/.tools
 	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(CFLAGS) $< -o $@ -lbpf -lpthread
