@@ -587,6 +587,8 @@ static __always_inline int sw_fsm_fast(struct sw_flow *f, const struct sw_seg *s
     if ((me->zstate != SW_Z_ESTABLISHED && me->zstate != SW_Z_PARTIAL) ||
         (peer->zstate != SW_Z_ESTABLISHED && peer->zstate != SW_Z_PARTIAL))
         return 0;
+    if (peer->seq_hi != SW_READ_ONCE(peer->nxt))
+        return 0;                             /* a hole at the peer's end, or one that was acknowledged */
     room = SW_READ_ONCE(peer->nxt) - me->ack; /* an older ACK of anything may have put me->ack beyond nxt */
     if (s->seq != me->seq_hi || s->seq != me->nxt || (__s32)room < 0 || s->ack - me->ack > room ||
         me->win_ack != me->ack)

@@ -191,7 +191,7 @@ SW_STEP int sw_ooo_absorb(struct sw_end *e)
  */
 SW_STEP int sw_ooo_add(struct sw_end *e, __u32 lo, __u32 hi)
 {
-    __u32 todo, last_hi;
+    __u32 todo, last_lo, last_hi;
 
     if (!e)
         return 0;
@@ -219,7 +219,9 @@ SW_STEP int sw_ooo_add(struct sw_end *e, __u32 lo, __u32 hi)
         e->ooo[i][1] = sw_pick(hit, hi, b);
         todo &= ~hit;
     }
+    last_lo = e->ooo[SW_OOO - 1][0];
     last_hi = e->ooo[SW_OOO - 1][1];
+    e->ooo[SW_OOO - 1][0] = sw_pick(todo & sw_mask_le(lo, last_lo), lo, last_lo);
     e->ooo[SW_OOO - 1][1] = sw_pick(todo & sw_mask_le(last_hi, hi), hi, last_hi);
     return sw_ooo_absorb(e);
 }

@@ -61,13 +61,16 @@ static void tell(struct model *m, struct sw_flow *f, const struct cause *c)
         if (m->cfg.event_mask >> SW_EV_OPENING & 1)
             f->flags |= SW_F_OPENING_TOLD;
     }
+    if (c->out.events >> SW_EV_MIDSTREAM & 1) /* before what the same segment ends */
+        put(m, f, c, SW_EV_MIDSTREAM, c->ts, ring_of(f));
     for (int kind = SW_EV_OPENING + 1; kind < SW_EV_UPDATE; kind++)
-        if (c->out.events >> kind & 1)
+        if (kind != SW_EV_MIDSTREAM && c->out.events >> kind & 1)
             put(m, f, c, kind, c->ts, ring_of(f));
 }
 
 static void end(struct model *m, const struct cause *c)
 {
+    m->flow.ended = 1;
     put(m, &m->flow, c, SW_EV_CONN, c->ts, ring_of(&m->flow));
     m->ended[m->where == BPFRUN_FLOWS]++;
     m->where = BPFRUN_NOWHERE;
@@ -76,9 +79,14 @@ static void end(struct model *m, const struct cause *c)
 static void begin(struct model *m, const struct sw_seg *s, struct sw_flow *f, struct cause *c)
 {
     sw_fsm_step(f, s, &c->out);
+    m->where = BPFRUN_EMBRYOS;
+    if (f->flags & SW_F_ESTABLISHED) { /* one-sided: the ACK that answers a pending SYN's unseen answer */
+        f->flags |= SW_F_IN_FLOWS;
+        m->where = BPFRUN_FLOWS;
+        m->promoted++;
+    }
     tell(m, f, c);
     m->flow = *f;
-    m->where = BPFRUN_EMBRYOS;
     m->born++;
 }
 
@@ -89,7 +97,8 @@ static void pending(struct sw_flow *f, const struct sw_flow *old)
 
     f->orig_is_b = old->pend_side == SW_ORIG ? old->orig_is_b : !old->orig_is_b;
     f->direction_by = SW_BY_SYN;
-    f->flags |= SW_F_INFERRED | SW_F_FIRST_ORIG;
+    f->flags = (f->flags & ~SW_F_MIDSTREAM) | SW_F_INFERRED | SW_F_FIRST_ORIG;
+    f->end[SW_RESP].state = SW_ST_LISTEN;
     f->hist_seen = SW_H_SYN;
     f->hist[0] = 'S';
     f->hist_len = 1;
@@ -103,6 +112,7 @@ static void pending(struct sw_flow *f, const struct sw_flow *old)
 static void renew(struct model *m, const struct sw_seg *s, struct cause *c, bool is_pending)
 {
     struct sw_flow old = m->flow, f = {0};
+    struct sw_seg first = *s;
 
     if (!(m->flow.flags & SW_F_OVER)) {
         m->flow.flags |= SW_F_OVER;
@@ -111,7 +121,8 @@ static void renew(struct model *m, const struct sw_seg *s, struct cause *c, bool
     }
     c->out.anomaly = SW_AN_NONE;
     end(m, c);
-    sw_flow_init(&f, s);
+    first.flip &= !is_pending; /* a SYN that was seen needs no guess */
+    sw_flow_init(&f, &first);
     f.flags |= SW_F_REUSED;
     if (is_pending)
         pending(&f, &old);
@@ -162,6 +173,7 @@ void model_sweep(struct model *m, __u64 now, __u64 flush)
     why = sw_expiry(f, &m->cfg, now, flush);
     if (why == SW_WHY_NONE)
         return;
+    f->ended = 1;
     if (!(f->flags & SW_F_OVER)) {
         f->flags |= SW_F_OVER;
         f->over_ns = now;
