@@ -48,6 +48,13 @@ typedef __be32 sw_wire32 __attribute__((aligned(1)));
 #define SW_STEP static inline __attribute__((unused))
 #endif
 
+/* Unrolled, these loops keep so much at hand that it spills: the stack of all frames together is 512 bytes. */
+#ifdef __bpf__
+#define SW_ROLLED _Pragma("clang loop unroll(disable)")
+#else
+#define SW_ROLLED
+#endif
+
 /* The verifier must see that an endpoint's index is 0 or 1. */
 #define sw_side_bound(d)                                                                                               \
     do {                                                                                                               \

@@ -103,6 +103,8 @@ static __always_inline enum sw_verdict sw_fsm_renew(struct sw_flow *f, enum sw_s
 
     if (kind == SW_TCP_SYN)
         return sw_fsm_syn(f, d, s, o);
+    if (f->flags & SW_F_PENDING_SYN && f->pend_side == d && kind == SW_TCP_ACK && s->seq == f->end[d].seq_hi)
+        f->flags &= ~SW_F_PENDING_SYN; /* its sender goes on with the old connection: the SYN was not its own */
     if (kind == (SW_TCP_SYN | SW_TCP_ACK) && f->flags & SW_F_PENDING_SYN && f->pend_side != d &&
         s->ack == f->pend_isn + 1)
         return SW_NEW_PENDING;
@@ -203,8 +205,8 @@ SW_STEP int sw_fsm_take_syn(struct sw_flow *f, __u32 d, const struct sw_seg *s, 
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];
-    if (f->flags & (SW_F_OVER | SW_F_PENDING_SYN))
-        return 0;
+    if (f->flags & (SW_F_OVER | SW_F_PENDING_SYN | SW_F_MIDSTREAM))
+        return 0;                   /* midstream only a SYN with FIN comes here: it opens nothing */
     if (me->more & SW_M_INFERRED) { /* overtaken by its SYN-ACK: options, but no time to measure from */
         me->more &= ~SW_M_INFERRED;
         sw_syn_options(me, s);
@@ -396,8 +398,10 @@ SW_STEP int sw_fsm_window(struct sw_flow *f, __u32 d, const struct sw_seg *s, st
     win = (__u32)s->win << shift;
     if (s->flags & (SW_TCP_FIN | SW_TCP_RST) || !(s->flags & SW_TCP_ACK) || f->flags & SW_F_OVER)
         return 0;
-    if (peer->did & SW_E_SEEN && !sw_seq_within(s->ack, peer->isn + 1, peer->seq_hi))
+    if (peer->did & SW_E_SEEN && !sw_end_sent(peer, s->ack - 1))
         return 0; /* acknowledges what was never sent: its window means nothing either */
+    if (s->seq != me->seq_hi && !sw_end_sent(me, s->seq))
+        return 0; /* from nowhere near */
     if (me->win && !(s->flags & SW_TCP_SYN) &&
         (sw_seq_diff(s->seq, me->win_seq) < 0 || sw_seq_diff(s->ack, me->win_ack) < 0))
         return 0; /* older than what is known */
@@ -570,11 +574,18 @@ SW_STEP int sw_fsm_step(struct sw_flow *f, const struct sw_seg *s, struct sw_out
  */
 static __always_inline int sw_fsm_fast(struct sw_flow *f, const struct sw_seg *s)
 {
-    enum sw_side d = sw_flow_side(f, s);
-    struct sw_end *me = &f->end[d], *peer = &f->end[d == SW_ORIG ? SW_RESP : SW_ORIG];
-    __u16 seen = s->len ? SW_H_DATA : SW_H_ACK;
-    __u32 win = (__u32)s->win << (me->zscale & 15), room;
+    struct sw_end *me, *peer;
+    __u32 d, win;
+    __u16 seen;
 
+    if (!f || !s)
+        return 0;
+    d = sw_flow_side(f, s);
+    sw_side_bound(d);
+    me = &f->end[d];
+    peer = &f->end[d ^ 1];
+    seen = s->len ? SW_H_DATA : SW_H_ACK;
+    win = (__u32)s->win << (me->zscale & 15);
     if ((s->flags & ~(SW_TCP_PSH | SW_TCP_ECE | SW_TCP_CWR | SW_TCP_AE)) != SW_TCP_ACK || s->bad_csum || s->frag ||
         s->cap != s->len || !s->win)
         return 0;
@@ -588,10 +599,9 @@ static __always_inline int sw_fsm_fast(struct sw_flow *f, const struct sw_seg *s
         (peer->zstate != SW_Z_ESTABLISHED && peer->zstate != SW_Z_PARTIAL))
         return 0;
     if (peer->seq_hi != SW_READ_ONCE(peer->nxt))
-        return 0;                             /* a hole at the peer's end, or one that was acknowledged */
-    room = SW_READ_ONCE(peer->nxt) - me->ack; /* an older ACK of anything may have put me->ack beyond nxt */
-    if (s->seq != me->seq_hi || s->seq != me->nxt || (__s32)room < 0 || s->ack - me->ack > room ||
-        me->win_ack != me->ack)
+        return 0; /* a hole at the peer's end, or one that was acknowledged */
+    if (s->seq != me->seq_hi || s->seq != me->nxt || sw_seq_diff(s->ack, me->ack) < 0 ||
+        !sw_end_sent(peer, s->ack - 1) || me->win_ack != me->ack)
         return 0;
     if (sw_seq_diff(s->ack + win, me->win_ack + me->win) < 0)
         return 0;
@@ -604,7 +614,8 @@ static __always_inline int sw_fsm_fast(struct sw_flow *f, const struct sw_seg *s
     me->win_ack = s->ack;
     me->seq_hi = s->seq + s->len;
     SW_WRITE_ONCE(me->nxt, s->seq + s->len);
-    SW_WRITE_ONCE(f->last_ns, s->now);
+    if (s->now > f->last_ns) /* s->now may be of a coarser clock than the last control segment's */
+        SW_WRITE_ONCE(f->last_ns, s->now);
     return 1;
 }
 

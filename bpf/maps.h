@@ -87,10 +87,49 @@ struct sw_where {
     __u8 pad[6];
 };
 
+/* One segment of a handshake, as far as the state machine needs it. */
+struct sw_half {
+    __u64 ns;
+    __u32 seq;
+    __u16 flags;
+    __u16 win;
+    __u16 mss;
+    __u16 ip_bytes;
+    __u16 len;
+    __u8 wscale;
+    __u8 opts;
+};
+
+struct sw_handshake {
+    struct sw_half syn;
+    struct sw_half synack; /* ns 0: not seen */
+    __u32 synack_ack;
+    __u32 ifindex;
+    __u16 vlan[2];
+    __u8 src_is_b; /* of the SYN */
+    __u8 hook;
+    __u8 syn_again;
+    __u8 synack_again;
+    __u8 told; /* the opening line was */
+    __u8 pad[7];
+};
+
+SW_ASSERT(sizeof(struct sw_handshake) == SW_HANDSHAKE_BYTES, "user space sizes the map by it");
+
+/* Notes of handshakes that are not complete, by sw_note_id. Many more than embryos. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 524288);
+    __type(key, __u64);
+    __type(value, struct sw_handshake);
+} handshakes SEC(".maps");
+
 /* What does not fit on the 512-byte stack. Used with bottom halves off, one packet at a time a CPU. */
 struct sw_scratch {
     struct sw_flow flow;
     struct sw_where where;
+    struct sw_handshake note;
+    struct sw_seg then;
     struct sw_tcpopt opt;
     struct sw_inner inner;
     __u8 chunk[SW_CSUM_CHUNK];
@@ -115,6 +154,12 @@ static __always_inline void sw_count(enum sw_counter c)
 static __always_inline __u64 sw_now(void)
 {
     return cfg.replay ? *(volatile __u64 *)&replay_now : bpf_ktime_get_ns();
+}
+
+/* At most a tick (1 to 10 ms) behind sw_now, for a fraction of its price: when a flow was last seen. */
+static __always_inline __u64 sw_now_coarse(void)
+{
+    return cfg.replay ? *(volatile __u64 *)&replay_now : bpf_ktime_get_coarse_ns();
 }
 
 #endif

@@ -107,6 +107,8 @@ static __always_inline void sw_track_segment(struct sw_key *k, struct sw_seg *s,
     struct sw_scratch *sc;
     __u32 zero = 0;
 
+    if (sw_track_fast(k, s))
+        return;
     sc = bpf_map_lookup_elem(&scratch, &zero);
     if (!sc)
         return;

@@ -7,6 +7,7 @@
 #define SW_TRACK_H
 
 #include "emit.h"
+#include "handshake.h"
 
 static __always_inline __u32 sw_lock_slot(const struct sw_key *k)
 {
@@ -76,6 +77,7 @@ SW_STEP int sw_end_flow(struct sw_key *key, struct sw_flow *f, struct sw_where *
         if (!bpf_map_delete_elem(&flows, key))
             sw_count(SW_C_FLOW_ENDED);
     } else if (!bpf_map_delete_elem(&embryos, key)) {
+        sw_note_drop(key); /* told: nothing may bring it back */
         sw_count(SW_C_EMBRYO_ENDED);
     }
     return 0;
@@ -93,29 +95,45 @@ static __always_inline int sw_promote(struct sw_key *key, struct sw_flow *f)
     return 1;
 }
 
-/* The flow's first segment, judged in scratch and then put among the embryos. */
+/*
+ * The flow's first segment, judged in scratch and then put among the embryos; or the first that is
+ * seen again of a flow rebuilt there. Another CPU may have been faster: then its flow takes the segment.
+ */
 SW_STEP int sw_begin(struct sw_key *key, struct sw_seg *s, struct sw_where *w, struct sw_scratch *sc, struct sw_lock *l)
 {
-    struct sw_flow *f;
+    struct sw_flow *f, *kept;
+    __u32 before;
+    int err;
 
     if (!key || !s || !w || !sc || !l)
         return 0;
     f = &sc->flow;
+    before = w->out.events;
     sw_step_locked(f, s, &w->out, l);
     if (f->flags & SW_F_ESTABLISHED && sw_promote(key, f)) {
         sw_count(SW_C_EMBRYO_CREATED);
         sw_count(SW_C_EMBRYO_PROMOTED);
-        sw_tell(key, f, w, s->now);
+        sw_note_drop(key);
+        kept = bpf_map_lookup_elem(&flows, key);
+        sw_tell(key, kept ? kept : f, w, s->now);
         return 0;
     }
-    /* told first: the flags it sets belong into the map's copy */
-    sw_tell(key, f, w, s->now);
-    if (bpf_map_update_elem(&embryos, key, f, BPF_ANY)) {
+    err = bpf_map_update_elem(&embryos, key, f, f->flags & SW_F_REUSED ? BPF_ANY : BPF_NOEXIST);
+    kept = bpf_map_lookup_elem(&embryos, key);
+    if (err && kept) {
+        w->out.events = before;
+        sw_step_locked(kept, s, &w->out, l);
+    } else if (err || !kept) {
         sw_count(SW_C_EMBRYOS_FULL);
+        sw_tell(key, f, w, s->now);
         sw_emit_forfeit(f);
         return 0;
+    } else {
+        sw_count(SW_C_EMBRYO_CREATED);
     }
-    sw_count(SW_C_EMBRYO_CREATED);
+    sw_tell(key, kept, w, s->now);
+    if ((s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST | SW_TCP_FIN)) == SW_TCP_SYN && !err)
+        sw_note_syn(key, s, !!(kept->flags & SW_F_OPENING_TOLD), sc);
     return 0;
 }
 
@@ -163,6 +181,26 @@ begin:
     sw_begin(key, s, w, sc, l);
 }
 
+/*
+ * The fast path, before anything else is touched. What it does not take is looked up once more by sw_track:
+ * handing the flow over would cost stack, of which the deepest chain of calls has just enough.
+ */
+static __always_inline int sw_track_fast(struct sw_key *key, struct sw_seg *s)
+{
+    struct sw_flow *f;
+
+    if ((s->flags & (SW_TCP_SYN | SW_TCP_FIN | SW_TCP_RST | SW_TCP_ACK)) != SW_TCP_ACK)
+        return 0;
+    f = bpf_map_lookup_elem(&flows, key);
+    if (!f)
+        return 0;
+    s->now = sw_now_coarse();
+    if (!sw_fsm_fast(f, s))
+        return 0;
+    sw_count(SW_C_FAST_PATH);
+    return 1;
+}
+
 SW_STEP int sw_track(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc)
 {
     struct sw_where *w;
@@ -178,10 +216,6 @@ SW_STEP int sw_track(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc
     w->ifindex = s->ifindex;
     w->hook = s->hook;
     f = bpf_map_lookup_elem(&flows, key);
-    if (f && sw_fsm_fast(f, s)) {
-        sw_count(SW_C_FAST_PATH);
-        return 0;
-    }
     if (!f)
         f = bpf_map_lookup_elem(&embryos, key);
     slot = sw_lock_slot(key);
@@ -191,11 +225,15 @@ SW_STEP int sw_track(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc
         return 0; /* fail open */
     }
     if (!f) {
-        __builtin_memset(&sc->flow, 0, sizeof(sc->flow));
-        sw_flow_init(&sc->flow, s);
+        if (!sw_revive(key, s, sc)) {
+            __builtin_memset(&sc->flow, 0, sizeof(sc->flow));
+            sw_flow_init(&sc->flow, s);
+        }
         sw_begin(key, s, w, sc, l);
         return 0;
     }
+    if (s->flags & SW_TCP_SYN && !(f->flags & SW_F_ESTABLISHED))
+        sw_note_more(key, s);
     verdict = sw_step_locked(f, s, &w->out, l);
     if (verdict != SW_GO_ON) {
         sw_renew(key, f, s, w, sc, l, verdict == SW_NEW_PENDING);
@@ -209,6 +247,7 @@ SW_STEP int sw_track(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc
         if (!sw_promote(key, f))
             return 0;
         bpf_map_delete_elem(&embryos, key);
+        sw_note_drop(key);
         sw_count(SW_C_EMBRYO_PROMOTED);
         return 0;
     }

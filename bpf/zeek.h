@@ -68,6 +68,15 @@ static __always_inline void sw_end_restart(struct sw_end *e, __u32 isn, __u32 se
     sw_end_start(e, isn, seq_hi);
 }
 
+/*
+ * Is x a sequence number that the endpoint has used? Up to 2^31 back from its highest; in its first gigabyte
+ * not before its ISN either. (From the ISN alone a long connection could not be judged.)
+ */
+static __always_inline int sw_end_sent(const struct sw_end *e, __u32 x)
+{
+    return sw_seq_diff(x, e->seq_hi) < 0 && (sw_seq_diff(x, e->isn) >= 0 || e->seq_hi - e->isn >= 0x40000000);
+}
+
 /* Sequence numbers of the sender, from its first segment or from a SYN that starts it anew. */
 static __always_inline void sw_zeek_init_end(const struct sw_flow *f, struct sw_end *me, const struct sw_seg *s,
                                              __u32 past)
@@ -170,6 +179,7 @@ SW_STEP int sw_ooo_absorb(struct sw_end *e)
     if (!e)
         return 0;
     nxt = e->nxt;
+    SW_ROLLED
     for (int round = 0; round < SW_OOO; round++) {
         for (int i = 0; i < SW_OOO; i++) {
             __u32 lo = e->ooo[i][0], hi = e->ooo[i][1];
@@ -226,6 +236,35 @@ SW_STEP int sw_ooo_add(struct sw_end *e, __u32 lo, __u32 hi)
     return sw_ooo_absorb(e);
 }
 
+/* Where the next block below `to` begins, or `to`. */
+SW_STEP int sw_ooo_next(const struct sw_end *e, __u32 to)
+{
+    if (!e)
+        return (int)to;
+    for (int i = 0; i < SW_OOO; i++) {
+        __u32 lo = e->ooo[i][0];
+
+        to = sw_pick(sw_mask_ne(lo, e->ooo[i][1]) & sw_mask_le(lo, to), lo, to);
+    }
+    return (int)to;
+}
+
+/* Over a hole: nxt goes to the first block, but not beyond ack. A step of its own for the BPF stack's sake. */
+SW_STEP int sw_ooo_skip(struct sw_end *e, __u32 ack)
+{
+    __u32 next = ack;
+
+    if (!e)
+        return 0;
+    for (int i = 0; i < SW_OOO; i++) {
+        __u32 lo = e->ooo[i][0];
+
+        next = sw_pick(sw_mask_ne(lo, e->ooo[i][1]) & sw_mask_le(lo, next), lo, next);
+    }
+    e->nxt = next;
+    return sw_ooo_absorb(e);
+}
+
 static __always_inline int sw_zeek_clean(const struct sw_end *e)
 {
     return e->zstate == SW_Z_ESTABLISHED || (e->zstate == SW_Z_CLOSED && e->zprev == SW_Z_ESTABLISHED);
@@ -252,18 +291,11 @@ SW_STEP int sw_zeek_acked(struct sw_flow *f, __u32 d, __u32 ack)
     if (f->flags & SW_F_PARTIAL && ack - peer->isn <= 2)
         return 0;
     judge = sw_zeek_clean(me) && sw_zeek_clean(peer) && !(f->flags & SW_F_FRAGMENTED);
+    SW_ROLLED
     for (int hole = 0; hole <= SW_OOO; hole++) {
-        __u32 next = ack;
-
-        for (int i = 0; i < SW_OOO; i++) {
-            __u32 lo = peer->ooo[i][0];
-
-            next = sw_pick(sw_mask_ne(lo, peer->ooo[i][1]) & sw_mask_le(lo, next), lo, next);
-        }
         if (judge)
             sw_hist_scaled(f, pd, &peer->gaps, 'G');
-        peer->nxt = next;
-        sw_ooo_absorb(peer);
+        sw_ooo_skip(peer, ack);
         if (sw_seq_diff(ack, peer->nxt) <= 0)
             break;
     }
@@ -413,7 +445,7 @@ SW_STEP int sw_zeek_step(struct sw_flow *f, __u32 d, const struct sw_seg *s)
             ack_ok = 1;
             /* what was never sent cannot be acknowledged (RFC 9293 section 3.10.7.4), but may be guessed at */
             if (!(s->flags & SW_TCP_RST) && (sw_seq_diff(s->ack, me->ack) > 0 || !me->ack) &&
-                sw_seq_within(s->ack, peer->isn + 1, peer->seq_hi))
+                sw_end_sent(peer, s->ack - 1))
                 me->ack = s->ack;
         }
     }

@@ -154,6 +154,7 @@ enum sw_hook { SW_HOOKS(SW_ENUM_ITEM) SW_HOOK_MAX };
     X(SW_C_, EMBRYO_CREATED, "embryo_created")                                                                         \
     X(SW_C_, EMBRYO_ENDED, "embryo_ended")         /* embryos that were told and removed */                            \
     X(SW_C_, EMBRYO_PROMOTED, "embryo_promoted")   /* embryos that became flows */                                     \
+    X(SW_C_, EMBRYO_REVIVED, "embryo_revived")     /* evicted, then rebuilt from its note: created twice */            \
     X(SW_C_, FLOW_ENDED, "flow_ended")             /* flows that were told and removed */                              \
     X(SW_C_, OPENING_DEFERRED, "opening_deferred") /* opening that did not fit: told later, or counted lost */         \
     X(SW_C_, OPENING_RESOLVED, "opening_resolved") /* of these: told late, or counted in lost_opening */               \
@@ -266,6 +267,8 @@ struct sw_end {
     __u32 z_rexmit; /* as Zeek counts them: data in the first SYN is one */
     __u64 payload;  /* payload bytes in all segments, retransmissions included */
 };
+
+#define SW_HANDSHAKE_BYTES 72 /* sizeof(struct sw_handshake), the value of map `handshakes` */
 
 /* flow flags */
 enum {

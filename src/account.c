@@ -26,7 +26,9 @@ int sw_account_update(struct sw_account *a, __u64 flush, bool final)
         return err;
     if (final)
         memcpy(before, a->counters, sizeof(before));
-    gone = a->counters[SW_C_EMBRYO_ENDED] + a->counters[SW_C_EMBRYO_PROMOTED] + a->sweep.embryos;
+    /* one that was evicted and rebuilt was created twice, and is not lost */
+    gone = a->counters[SW_C_EMBRYO_ENDED] + a->counters[SW_C_EMBRYO_PROMOTED] + a->counters[SW_C_EMBRYO_REVIVED] +
+           a->sweep.embryos;
     gone = less(before[SW_C_EMBRYO_CREATED], gone);
     if (gone > a->evicted)
         a->evicted = gone;

@@ -40,6 +40,7 @@ void sw_object_defaults(struct sw_object_opts *opts)
     };
     opts->max_flows = 1u << 17;
     opts->max_embryos = 1u << 16;
+    opts->max_handshakes = 1u << 19;
     opts->ring_bytes = 64u << 20;
     opts->ring_open_bytes = 16u << 20;
 }
@@ -77,6 +78,7 @@ static int configure(struct synward_bpf *obj, const struct sw_object_opts *opts)
     } sizes[] = {
         {obj->maps.flows, opts->max_flows},
         {obj->maps.embryos, opts->max_embryos},
+        {obj->maps.handshakes, opts->max_handshakes},
         {obj->maps.events, opts->ring_bytes},
         {obj->maps.events_open, opts->ring_open_bytes},
     };
@@ -100,12 +102,13 @@ static int try_maps(const struct sw_object_opts *opts)
     } maps[] = {
         {BPF_MAP_TYPE_HASH, sizeof(struct sw_key), sizeof(struct sw_flow), opts->max_flows},
         {BPF_MAP_TYPE_LRU_HASH, sizeof(struct sw_key), sizeof(struct sw_flow), opts->max_embryos},
+        {BPF_MAP_TYPE_LRU_HASH, sizeof(__u64), SW_HANDSHAKE_BYTES, opts->max_handshakes},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_bytes},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_open_bytes},
     };
-    int fds[4], n = 0, err = 0;
+    int fds[5], n = 0, err = 0;
 
-    for (; n < 4 && !err; n++) {
+    for (; n < 5 && !err; n++) {
         fds[n] = bpf_map_create(maps[n].type, NULL, maps[n].key, maps[n].value, maps[n].entries, NULL);
         err = fds[n] < 0 ? -errno : 0;
     }
@@ -162,7 +165,8 @@ unsigned long long sw_object_bytes(const struct sw_object_opts *opts)
 {
     const unsigned long long element = sizeof(struct sw_key) + sizeof(struct sw_flow) + 64;
 
-    return (opts->max_flows + (unsigned long long)opts->max_embryos) * element + opts->ring_bytes +
+    return (opts->max_flows + (unsigned long long)opts->max_embryos) * element +
+           (unsigned long long)opts->max_handshakes * (sizeof(__u64) + SW_HANDSHAKE_BYTES + 64) + opts->ring_bytes +
            opts->ring_open_bytes;
 }
 

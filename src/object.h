@@ -2,7 +2,7 @@
 /*
  * The BPF object: open, configure, load. `run` attaches it, `replay` feeds it through
  * BPF_PROG_TEST_RUN. Programs: sw_ingress (xdp.frags), sw_egress (tc), sw_sweep (syscall).
- * Maps: flows, embryos, locks, counters, events, events_open, watched, server_ports.
+ * Maps: flows, embryos, handshakes, locks, counters, events, events_open, watched, server_ports.
  */
 #ifndef SW_OBJECT_H
 #define SW_OBJECT_H
@@ -18,6 +18,7 @@ struct sw_object_opts {
     struct sw_config cfg;
     __u32 max_flows; /* entries */
     __u32 max_embryos;
+    __u32 max_handshakes;    /* notes of handshakes, for what a flood pushes out of the embryos */
     __u32 ring_bytes;          /* of `events`, a power of two and a multiple of the page */
     __u32 ring_open_bytes;     /* of `events_open` */
     const __u16 *server_ports; /* likely server ports for midstream flips; NULL: default list */

@@ -22,6 +22,7 @@ enum {
     OPT_UPDATE,
     OPT_FLOWS,
     OPT_EMBRYOS,
+    OPT_HANDSHAKES,
     OPT_RING,
     OPT_RING_OPEN,
     OPT_DECAP,
@@ -52,7 +53,9 @@ static const struct argp_option options[] = {
     {"likely-server-ports", OPT_SERVER_PORTS, "LIST", 0,
      "ports whose owner is taken for the server of a connection met midstream, at most 1024; 'none'", 2},
     {"flows", OPT_FLOWS, "N", 0, "most connections followed at once (131072)", 3},
-    {"embryos", OPT_EMBRYOS, "N", 0, "most handshakes followed at once; a flood evicts the oldest (65536)", 3},
+    {"embryos", OPT_EMBRYOS, "N", 0, "most handshakes followed at once; a flood evicts about the oldest (65536)", 3},
+    {"handshakes", OPT_HANDSHAKES, "N", 0,
+     "notes from which an evicted handshake is rebuilt: SYNs a second times the round trip (524288)", 3},
     {"ring", OPT_RING, "BYTES", 0, "event ring, a power of two (64M)", 3},
     {"ring-open", OPT_RING_OPEN, "BYTES", 0, "event ring of handshakes that never completed, a power of two (16M)", 3},
     {"timeout-syn-sent", OPT_T_SYN_SENT, "S", 0, "no answer to the SYN: unanswered after S idle seconds (120)", 4},
@@ -220,6 +223,7 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
     case OPT_UPDATE: cfg->update_interval = sw_arg_seconds("--update", arg, 0, 1e8); break;
     case OPT_FLOWS: opts->object.max_flows = sw_arg_number("--flows", arg, 1, 1u << 30); break;
     case OPT_EMBRYOS: opts->object.max_embryos = sw_arg_number("--embryos", arg, 1, 1u << 30); break;
+    case OPT_HANDSHAKES: opts->object.max_handshakes = sw_arg_number("--handshakes", arg, 1, 1u << 30); break;
     case OPT_RING: opts->object.ring_bytes = parse_ring("--ring", arg); break;
     case OPT_RING_OPEN: opts->object.ring_open_bytes = parse_ring("--ring-open", arg); break;
     case OPT_DECAP: cfg->decap = sw_arg_bool("--decap", arg); break;

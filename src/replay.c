@@ -296,6 +296,8 @@ static void fit_maps(struct replay *c)
         o->max_flows = n + 1;
     if (n < o->max_embryos && 2 * n + LRU_SLACK < o->max_embryos)
         o->max_embryos = 2 * n + LRU_SLACK;
+    if (n < o->max_handshakes && 2 * n + LRU_SLACK < o->max_handshakes)
+        o->max_handshakes = 2 * n + LRU_SLACK;
 }
 
 static int open_all(struct replay *c)

@@ -158,7 +158,7 @@ static int load(struct run *run)
         return 0;
     if (sw_object_exit_code(err) == SW_EXIT_MEMORY)
         return sw_fail(&run->failure, SW_EXIT_MEMORY, err,
-                       "no memory for maps of about %llu MB (--flows, --embryos, --ring, --ring-open): %s",
+                       "no memory for maps of about %llu MB (--flows, --embryos, --handshakes, --ring, --ring-open): %s",
                        sw_object_bytes(object) >> 20, strerror(-err));
     return sw_fail(&run->failure, sw_object_exit_code(err), err, "%s: %s", why, strerror(-err));
 }
