@@ -122,6 +122,15 @@ static void check_records(struct play *p)
         same_bytes(p, &want[i], &have[i], sizeof(*want), "record");
 }
 
+static void print_flow(const char *what, const struct sw_flow *f)
+{
+    print_error("%s: flags %x, originator is b %u, history %.*s\n", what, f->flags, f->orig_is_b, f->hist_len, f->hist);
+    for (int i = 0; i < 2; i++)
+        print_error("  isn %u seq_hi %u nxt %u ack %u win %u win_ack %u did %02x zstate %u\n", f->end[i].isn,
+                    f->end[i].seq_hi, f->end[i].nxt, f->end[i].ack, f->end[i].win, f->end[i].win_ack, f->end[i].did,
+                    f->end[i].zstate);
+}
+
 static void check_slow(struct play *p)
 {
     for (int ring = 0; ring < 2; ring++) {
@@ -130,6 +139,11 @@ static void check_slow(struct play *p)
                    "record with fast path");
     }
     holds(p, p->host.where == p->slow.where, "the fast path moves a flow");
+    if (p->host.where && memcmp(&p->slow.flow, &p->host.flow, sizeof(struct sw_flow))) {
+        print_flow("before", &p->before);
+        print_flow("slow", &p->slow.flow);
+        print_flow("fast", &p->host.flow);
+    }
     if (p->host.where)
         same_bytes(p, &p->slow.flow, &p->host.flow, sizeof(struct sw_flow), "flow with fast path");
 }
@@ -151,7 +165,7 @@ static bool proven(const struct play *p, __u8 sender_is_b, __u32 isn)
             continue;
         if (h->src_is_b == sender_is_b) {
             sent |= h->flags & SYN && h->seq == isn;
-            if (past < 0x80000000 && past > furthest)
+            if (past < 0xfff00000 && past > furthest) /* not before its SYN */
                 furthest = past;
         }
         if (sent && (h->src_is_b != sender_is_b || p->mirror) && h->flags & ACK && h->ack - isn - 1 < furthest)

@@ -1,0 +1,597 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The parser and the walk through tunnels, over buffers of exactly the frame's size: every result, every length
+ * cut short, keys in canonical order, noise; and the pseudo-header of the checksum.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "../../bpf/csum.h"
+#include "pkt.c" /* unit tests link no test library */
+
+#define TEST(name) static void name(void **state __attribute__((unused)))
+
+struct result {
+    enum sw_found found;
+    struct sw_key key;
+    struct sw_seg seg;
+    struct sw_place at;
+};
+
+/* The frame in an allocation of its own size, so that ASan sees any byte read beyond it. */
+static struct result parse(const void *frame, size_t len, size_t frame_len, bool decap)
+{
+    struct result r = {0};
+    struct sw_inner inner = {0};
+    __u8 *copy = malloc(len ? len : 1);
+
+    assert_non_null(copy);
+    memcpy(copy, frame, len);
+    if (decap)
+        sw_decap(copy, copy + len, &inner);
+    r.found = sw_parse(copy, copy + len, frame_len, decap ? &inner : NULL, &r.key, &r.seg, &r.at);
+    free(copy);
+    return r;
+}
+
+static struct pkt v4(void)
+{
+    struct pkt p = {.sport = 40000, .dport = 80, .seq = 0xfffffff0, .ack = 7, .flags = TH_ACK_ | TH_PSH_, .win = 500};
+
+    pkt_v4(p.src, 0x0a000001);
+    pkt_v4(p.dst, 0x0a000002);
+    p.payload = 100;
+    return p;
+}
+
+static struct pkt v6(void)
+{
+    struct pkt p = v4();
+
+    p.v6 = true;
+    memset(p.src, 0, 16);
+    memset(p.dst, 0, 16);
+    memcpy(p.src, "\x20\x01\x0d\xb8", 4);
+    memcpy(p.dst, "\x20\x01\x0d\xb8", 4);
+    p.src[15] = 1;
+    p.dst[15] = 2;
+    return p;
+}
+
+static __u8 frame[PKT_MAX_FRAME];
+
+static void expect_whole(const struct pkt *p, bool decap)
+{
+    size_t len = pkt_build(p, frame, sizeof(frame));
+    struct result r = parse(frame, len, len, decap);
+    bool src_is_b;
+    struct sw_key key = pkt_key(p, &src_is_b);
+
+    assert_int_equal(r.found, SW_FOUND_TCP);
+    assert_memory_equal(&r.key, &key, sizeof(key));
+    assert_int_equal(r.seg.src_is_b, src_is_b);
+    assert_int_equal(r.seg.seq, p->seq);
+    assert_int_equal(r.seg.ack, p->ack);
+    assert_int_equal(r.seg.flags, p->flags);
+    assert_int_equal(r.seg.win, p->win);
+    assert_int_equal(r.seg.len, p->payload);
+    assert_int_equal(r.seg.cap, p->payload);
+    assert_int_equal(r.seg.ip_bytes, pkt_ip_len(p));
+    assert_int_equal(r.seg.frag, p->fragment && p->more_frags);
+    assert_int_equal(r.at.v6, p->v6);
+    assert_int_equal(r.at.opt_len, (p->opts_len + 3) & ~3u);
+    assert_int_equal(r.at.tcp_len, 20 + r.at.opt_len + p->payload);
+    assert_int_equal(r.seg.vlan[0], p->vlans ? p->vlan[0] : 0);
+    assert_int_equal(r.seg.vlan[1], p->vlans > 1 ? p->vlan[1] : 0);
+}
+
+/* Up to the end of the fixed TCP header it is truncated, from there on it is a segment with less payload there. */
+static void every_length(const struct pkt *p, bool decap)
+{
+    size_t len = pkt_build(p, frame, sizeof(frame)), need;
+
+    expect_whole(p, decap);
+    need = len - p->payload - ((p->opts_len + 3) & ~3u);
+    for (size_t n = 0; n <= len; n++) {
+        struct result r = parse(frame, n, n, decap);
+
+        if (r.found != (n < need ? SW_FOUND_TRUNCATED : SW_FOUND_TCP) && !(decap && n < need))
+            fail_msg("%zu of %zu bytes (TCP header ends at %zu): result %d", n, len, need, r.found);
+        if (n < need) {
+            assert_int_not_equal(r.found, SW_FOUND_TCP);
+            continue;
+        }
+        assert_int_equal(r.seg.len, p->payload);
+        assert_true(r.seg.cap <= n - need);
+        assert_int_equal(r.seg.cap, n > len - p->payload ? n - (len - p->payload) : 0);
+        /* the rest of the frame is elsewhere: XDP fragments, non-linear skb */
+        assert_int_equal(parse(frame, n, len, decap).seg.cap, p->payload);
+    }
+}
+
+static struct pkt variant(int i)
+{
+    struct pkt p = i & 1 ? v6() : v4();
+
+    p.no_padding = true;
+    switch (i / 2) {
+    case 1: pkt_opt_usual(&p, 1460, 7); break;
+    case 2:
+        p.vlans = 1;
+        p.vlan[0] = 5;
+        break;
+    case 3:
+        p.vlans = 2;
+        p.vlan[0] = 100;
+        p.vlan[1] = 4094;
+        break;
+    case 4:
+        p.fragment = true;
+        p.more_frags = true;
+        break;
+    case 5:
+        if (p.v6) {
+            pkt_ext(&p, SW_IP_HOPOPT, 8);
+            pkt_ext(&p, SW_IP_DSTOPTS, 16);
+            pkt_ext(&p, SW_IP_AH, 24);
+        } else {
+            p.ip_opts_len = 40;
+            memset(p.ip_opts, 1, 40);
+        }
+        break;
+    case 6: p.flags = 0x1ff; break;
+    case 7: p.payload = 0; break;
+    }
+    return p;
+}
+
+TEST(every_length_of_every_kind)
+{
+    for (int i = 0; i < 16; i++) {
+        struct pkt p = variant(i);
+
+        every_length(&p, false);
+        every_length(&p, true);
+    }
+}
+
+static void expect_found(const struct pkt *p, enum sw_found want)
+{
+    size_t len = pkt_build(p, frame, sizeof(frame));
+
+    for (int decap = 0; decap < 2; decap++) {
+        struct result r = parse(frame, len, len, decap);
+
+        if (decap && want == SW_FOUND_EXT_LIMIT && p->vlans > SW_VLANS)
+            want = SW_FOUND_TCP; /* the walk takes more tags */
+        if (r.found != want)
+            fail_msg("decap %d: result %d, not %d", decap, r.found, want);
+    }
+}
+
+#define ODD(base, want, ...)                                                                                           \
+    do {                                                                                                               \
+        struct pkt p = base();                                                                                         \
+        __VA_ARGS__;                                                                                                   \
+        expect_found(&p, want);                                                                                        \
+    } while (0)
+
+TEST(every_result)
+{
+    ODD(v4, SW_FOUND_TCP, );
+    ODD(v4, SW_FOUND_NOT_IP, p.force_eth = 0x0806);
+    ODD(v4, SW_FOUND_NOT_IP, p.force_eth = 0x05dc); /* 802.3 length */
+    ODD(v4, SW_FOUND_NOT_TCP, p.proto = 17);
+    ODD(v6, SW_FOUND_NOT_TCP, p.proto = 17);
+    ODD(v6, SW_FOUND_NOT_TCP, p.proto = 58);
+    ODD(v4, SW_FOUND_BAD_HEADER, p.force_version = 5);
+    ODD(v6, SW_FOUND_BAD_HEADER, p.force_version = 4);
+    ODD(v4, SW_FOUND_BAD_HEADER, p.force_ihl = 4);
+    ODD(v4, SW_FOUND_BAD_HEADER, p.force_ip_len = 19);
+    ODD(v4, SW_FOUND_BAD_HEADER, p.force_ip_len = 39); /* less than the TCP header */
+    ODD(v6, SW_FOUND_BAD_HEADER, p.force_ip_len = 19);
+    ODD(v4, SW_FOUND_BAD_HEADER, p.force_doff = 4);
+    ODD(v6, SW_FOUND_BAD_HEADER, p.force_doff = 4);
+    ODD(v4, SW_FOUND_BAD_HEADER, p.force_doff = 15; p.payload = 10);
+    ODD(v4, SW_FOUND_FRAG_LATER, p.fragment = true; p.frag_off = 8);
+    ODD(v4, SW_FOUND_FRAG_LATER, p.fragment = true; p.frag_off = 65528; p.more_frags = true);
+    ODD(v6, SW_FOUND_FRAG_LATER, p.fragment = true; p.frag_off = 8);
+    ODD(v4, SW_FOUND_NOT_TCP, p.fragment = true; p.frag_off = 8; p.proto = 17);
+    ODD(v4, SW_FOUND_EXT_LIMIT, p.vlans = 3; p.vlan[0] = p.vlan[1] = p.vlan[2] = 1);
+    for (int n = 1; n <= SW_EXTS + 1; n++)
+        ODD(v6, n < SW_EXTS ? SW_FOUND_TCP : SW_FOUND_EXT_LIMIT,
+            for (int i = 0; i < n; i++) pkt_ext(&p, SW_IP_DSTOPTS, 8));
+}
+
+/* Total length 0: a GSO packet or BIG TCP; the frame's own length tells. */
+TEST(no_length_in_the_header)
+{
+    for (int six = 0; six < 2; six++) {
+        struct pkt p = six ? v6() : v4();
+        size_t len = pkt_build(&p, frame, sizeof(frame));
+        struct result r;
+
+        memset(frame + (six ? 18 : 16), 0, 2);
+        r = parse(frame, len, len, false);
+        assert_int_equal(r.found, SW_FOUND_TCP);
+        assert_int_equal(r.seg.len, 100);
+        assert_int_equal(r.seg.ip_bytes, len - 14);
+        r = parse(frame, len, len + 60000, false); /* the linear part alone is here */
+        assert_int_equal(r.seg.len, 60100);
+    }
+}
+
+TEST(keys_are_canonical)
+{
+    static const __u16 ports[] = {1, 80, 255, 256, 40000, 65535};
+    __u32 rng = 7;
+
+    for (int i = 0; i < 20000; i++) {
+        struct pkt p = i & 1 ? v6() : v4(), q;
+        size_t len;
+        struct result there, back;
+
+        rng = rng * 1664525 + 1013904223;
+        p.no_padding = true;
+        p.payload = 0;
+        p.sport = ports[rng % 6];
+        p.dport = ports[rng / 8 % 6];
+        if (rng >> 30) { /* a quarter keeps equal addresses */
+            p.src[12 + (rng >> 8) % 4] ^= rng >> 16;
+            p.dst[12 + (rng >> 10) % 4] ^= rng >> 20;
+        } else {
+            memcpy(p.dst, p.src, 16);
+        }
+        expect_whole(&p, false);
+        len = pkt_build(&p, frame, sizeof(frame));
+        there = parse(frame, len, len, false);
+        q = pkt_swap(&p);
+        expect_whole(&q, false);
+        len = pkt_build(&q, frame, sizeof(frame));
+        back = parse(frame, len, len, false);
+        assert_memory_equal(&there.key, &back.key, sizeof(there.key));
+        if (memcmp(p.src, p.dst, 16) || p.sport != p.dport)
+            assert_int_not_equal(there.seg.src_is_b, back.seg.src_is_b);
+    }
+}
+
+/* ---- tunnels: layers are put before an inner packet, the innermost first ---- */
+
+enum { OUTER_MAX = 512 };
+
+struct onion {
+    __u8 buf[OUTER_MAX + PKT_MAX_FRAME];
+    size_t at; /* where it begins */
+    size_t end;
+    __u16 type;  /* EtherType of what it begins with */
+    __u16 vlans; /* tags so far */
+    int layers;
+};
+
+static void wrap(struct onion *o, const void *header, size_t len, __u16 type)
+{
+    assert_true(o->at >= len);
+    o->at -= len;
+    memcpy(o->buf + o->at, header, len);
+    o->type = type;
+    o->layers++;
+}
+
+static void onion(struct onion *o, const struct pkt *p)
+{
+    size_t len = pkt_build(p, frame, sizeof(frame));
+
+    assert_int_equal(p->vlans, 0);
+    o->at = OUTER_MAX;
+    o->end = OUTER_MAX + len - 14;
+    memcpy(o->buf + o->at, frame + 14, len - 14);
+    o->type = p->v6 ? SW_ETH_IP6 : SW_ETH_IP4;
+    o->vlans = 0;
+    o->layers = 1;
+}
+
+static void eth(struct onion *o)
+{
+    __u8 h[14] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, o->type >> 8, o->type & 0xff};
+
+    wrap(o, h, 14, 0);
+}
+
+static void vlan(struct onion *o, __u16 tci, __u16 tpid)
+{
+    __u8 h[4] = {tci >> 8, tci & 0xff, o->type >> 8, o->type & 0xff};
+
+    wrap(o, h, 4, tpid);
+    o->vlans++;
+}
+
+static void ip4(struct onion *o, __u8 proto, __u32 ihl)
+{
+    size_t total = o->end - o->at + ihl * 4;
+    __u8 h[60] = {0x40 | ihl, 0, total >> 8, total & 0xff, 0, 0, 0x40, 0, 64, proto, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2};
+
+    wrap(o, h, ihl * 4, SW_ETH_IP4);
+}
+
+static void ip6(struct onion *o, __u8 proto)
+{
+    size_t total = o->end - o->at;
+    __u8 h[40] = {0x60, 0, 0, 0, total >> 8, total & 0xff, proto, 64, 0x20, 1};
+
+    wrap(o, h, 40, SW_ETH_IP6);
+}
+
+static void pppoe(struct onion *o)
+{
+    __u8 h[8] = {0x11, 0, 0, 1, 0, 0, 0, o->type == SW_ETH_IP6 ? 0x57 : 0x21};
+
+    wrap(o, h, 8, SW_ETH_PPPOE);
+}
+
+static void mpls(struct onion *o, bool bottom)
+{
+    __u8 h[4] = {0, 1, bottom, 64};
+
+    wrap(o, h, 4, SW_ETH_MPLS);
+}
+
+static void gre(struct onion *o, __u8 flags)
+{
+    __u16 type = o->type ? o->type : SW_ETH_TEB;
+    __u8 h[16] = {flags, 0, type >> 8, type & 0xff};
+
+    wrap(o, h, 4 + !!(flags & 0x80) * 4 + !!(flags & 0x20) * 4 + !!(flags & 0x10) * 4, 0);
+}
+
+static void vxlan(struct onion *o)
+{
+    __u8 h[16] = {0x30, 0x39, 0x12, 0xb5, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 1, 0};
+
+    assert_int_equal(o->type, 0);
+    wrap(o, h, 16, 0);
+}
+
+static void geneve(struct onion *o, __u8 words)
+{
+    __u16 type = o->type ? o->type : SW_ETH_TEB;
+    __u8 h[8 + 8 + 252] = {0x30, 0x39, 0x17, 0xc1, 0, 0, 0, 0, words, 0, type >> 8, type & 0xff};
+
+    wrap(o, h, 16 + words * 4, 0);
+    o->layers++; /* UDP and Geneve are two */
+}
+
+/* The inner connection is found, at its place; cut short anywhere, nothing is read beyond, and no segment is invented.
+ */
+static void expect_inner(struct onion *o, const struct pkt *p)
+{
+    struct sw_key key = pkt_key(p, NULL);
+    size_t len, need = OUTER_MAX + (p->v6 ? 40 : 20) + 20;
+    struct result r;
+
+    eth(o);
+    len = o->end - o->at;
+    r = parse(o->buf + o->at, len, len, true);
+    assert_int_equal(r.found, SW_FOUND_TCP);
+    assert_memory_equal(&r.key, &key, sizeof(key));
+    assert_int_equal(r.at.ip, OUTER_MAX - o->at);
+    assert_int_equal(r.seg.seq, p->seq);
+    assert_int_equal(r.seg.len, p->payload);
+    assert_int_equal(r.seg.ip_bytes, pkt_ip_len(p));
+    for (size_t n = 0; n < len; n++) {
+        r = parse(o->buf + o->at, n, n, true);
+        assert_true((r.found == SW_FOUND_TCP) == (n >= need - o->at));
+    }
+    parse(o->buf + o->at, len, len, false);
+}
+
+#define INNER(...)                                                                                                     \
+    for (int six = 0; six < 2; six++) {                                                                                \
+        struct pkt p = six ? v6() : v4();                                                                              \
+        p.no_padding = true;                                                                                           \
+        onion(&o, &p);                                                                                                 \
+        __VA_ARGS__;                                                                                                   \
+        expect_inner(&o, &p);                                                                                          \
+    }
+
+TEST(each_tunnel)
+{
+    static struct onion o;
+
+    INNER();
+    INNER(vlan(&o, 7, SW_ETH_VLAN); vlan(&o, 8, SW_ETH_QINQ));
+    INNER(vlan(&o, 7, SW_ETH_VLAN); vlan(&o, 8, SW_ETH_VLAN); vlan(&o, 9, SW_ETH_QINQ_OLD));
+    INNER(pppoe(&o));
+    INNER(pppoe(&o); vlan(&o, 7, SW_ETH_VLAN));
+    INNER(mpls(&o, true));
+    INNER(mpls(&o, true); mpls(&o, false); mpls(&o, false));
+    INNER(eth(&o); wrap(&o, "\0\0\0\0", 4, 0); mpls(&o, true)); /* pseudowire with control word */
+    for (int flags = 0; flags < 16; flags++) {
+        __u8 bits = (flags & 1 ? 0x80 : 0) | (flags & 2 ? 0x20 : 0) | (flags & 4 ? 0x10 : 0);
+
+        INNER(gre(&o, bits); ip4(&o, SW_IP_GRE, 5));
+        INNER(eth(&o); gre(&o, bits); ip6(&o, SW_IP_GRE));
+    }
+    INNER(eth(&o); vxlan(&o); ip4(&o, SW_IP_UDP, 5));
+    INNER(vlan(&o, 3, SW_ETH_VLAN); eth(&o); vxlan(&o); ip6(&o, SW_IP_UDP); vlan(&o, 4, SW_ETH_VLAN));
+    for (int words = 0; words < 64; words += 9) {
+        INNER(eth(&o); geneve(&o, words); ip4(&o, SW_IP_UDP, 5));
+        INNER(geneve(&o, words); ip6(&o, SW_IP_UDP));
+    }
+    INNER(ip4(&o, six ? SW_IP_IP6 : SW_IP_IP4, 5));
+    INNER(ip4(&o, six ? SW_IP_IP6 : SW_IP_IP4, 15)); /* outer options */
+    INNER(ip6(&o, six ? SW_IP_IP6 : SW_IP_IP4));
+}
+
+/* VLAN ids of the outside come first, two of them are kept. */
+TEST(vlans_of_a_tunnel)
+{
+    static struct onion o;
+    struct pkt p = v4();
+    struct result r;
+
+    onion(&o, &p);
+    vlan(&o, 3, SW_ETH_VLAN);
+    eth(&o);
+    vxlan(&o);
+    ip4(&o, SW_IP_UDP, 5);
+    vlan(&o, 0xe002, SW_ETH_VLAN); /* priority bits do not count */
+    vlan(&o, 1, SW_ETH_QINQ);
+    eth(&o);
+    r = parse(o.buf + o.at, o.end - o.at, o.end - o.at, true);
+    assert_int_equal(r.found, SW_FOUND_TCP);
+    assert_int_equal(r.seg.vlan[0], 1);
+    assert_int_equal(r.seg.vlan[1], 2);
+}
+
+/* One layer more than the walk takes is told, never followed half. */
+TEST(too_many_layers)
+{
+    static struct onion o;
+
+    for (int n = 1; n <= SW_LAYERS + 3; n++) {
+        struct pkt p = v4();
+        struct result r;
+
+        onion(&o, &p);
+        for (int i = 0; i < n; i++)
+            vlan(&o, 1, SW_ETH_VLAN);
+        eth(&o);
+        r = parse(o.buf + o.at, o.end - o.at, o.end - o.at, true);
+        assert_int_equal(r.found, n < SW_LAYERS ? SW_FOUND_TCP : SW_FOUND_EXT_LIMIT);
+    }
+}
+
+/* A tunnel of something else leaves the outer packet, whatever it is. */
+TEST(not_a_tunnel)
+{
+    static struct onion o;
+    struct pkt p = v4();
+    struct result r;
+
+    onion(&o, &p);
+    wrap(&o, "\x30\x81\x88\x0b\0\0\0\0", 8, 0); /* GRE version 1: PPTP */
+    ip4(&o, SW_IP_GRE, 5);
+    eth(&o);
+    assert_int_equal(parse(o.buf + o.at, o.end - o.at, o.end - o.at, true).found, SW_FOUND_NOT_TCP);
+    onion(&o, &p);
+    wrap(&o, "\x00\x35\x00\x35\0\0\0\0", 8, 0); /* UDP, another port */
+    ip4(&o, SW_IP_UDP, 5);
+    eth(&o);
+    assert_int_equal(parse(o.buf + o.at, o.end - o.at, o.end - o.at, true).found, SW_FOUND_NOT_TCP);
+    onion(&o, &p);
+    wrap(&o, "\x11\x00\x00\x01\x00\x00\xc0\x21", 8, SW_ETH_PPPOE); /* LCP */
+    eth(&o);
+    r = parse(o.buf + o.at, o.end - o.at, o.end - o.at, true);
+    assert_int_equal(r.found, SW_FOUND_NOT_IP);
+}
+
+/* Noise, and frames with a few bytes changed: nothing but the seven results, nothing read beyond. */
+TEST(noise)
+{
+    static struct onion o;
+    __u32 rng = 99, found[SW_FOUND_EXT_LIMIT + 1] = {0};
+
+    for (int round = 0; round < 60000; round++) {
+        struct pkt p = variant(round % 16);
+        __u8 *at = o.buf + OUTER_MAX;
+        size_t len = pkt_build(&p, at, PKT_MAX_FRAME);
+        struct result r;
+
+        if (round % 3 == 0 && !p.vlans) { /* a tunnel of some kind */
+            onion(&o, &p);
+            eth(&o);
+            if (round % 2)
+                vxlan(&o);
+            else
+                geneve(&o, round % 64);
+            ip4(&o, SW_IP_UDP, 5 + round % 11);
+            eth(&o);
+            at = o.buf + o.at;
+            len = o.end - o.at;
+        }
+        for (int i = 0; i < 1 + round % 4; i++) {
+            rng = rng * 1664525 + 1013904223;
+            at[(rng >> 8) % (len < 120 ? len : 120)] = rng >> 24;
+        }
+        rng = rng * 1664525 + 1013904223;
+        len = (rng >> 8) % (len + 1);
+        r = parse(at, len, len, round & 1);
+        assert_in_range(r.found, 0, SW_FOUND_EXT_LIMIT);
+        found[r.found]++;
+        if (r.found == SW_FOUND_TCP) {
+            assert_true(r.at.tcp + 20 <= len && r.seg.cap <= r.seg.len && r.at.opt_len <= 40);
+            assert_int_equal(r.at.tcp_len, 20 + r.at.opt_len + r.seg.len);
+        }
+    }
+    for (int i = 0; i < SW_FOUND_EXT_LIMIT; i++)
+        assert_true(found[i] > 20);
+}
+
+/* ---- checksum ---- */
+
+TEST(checksum_of_what_was_built)
+{
+    for (int i = 0; i < 16; i++) {
+        for (int bad = 0; bad < 2; bad++) {
+            struct pkt p = variant(i);
+            struct result r;
+            __u32 sum;
+            __u16 naive;
+            size_t len;
+
+            p.payload = 100 + i; /* odd lengths too */
+            p.bad_checksum = bad;
+            len = pkt_build(&p, frame, sizeof(frame));
+            r = parse(frame, len, len, false);
+            assert_int_equal(r.found, SW_FOUND_TCP);
+            naive = ~fold(pseudo_sum(&p, r.at.tcp_len)); /* fold complements */
+            sum = sw_csum_pseudo(&r.key, r.at.tcp_len, r.at.v6);
+            assert_int_equal(sw_csum_fold(sum), htons(naive));
+            sum = sw_csum_fold(sum);
+            for (__u32 b = 0; b < r.at.tcp_len; b += 2) {
+                __u16 word = 0;
+
+                memcpy(&word, frame + r.at.tcp + b, b + 1 < r.at.tcp_len ? 2 : 1);
+                sum += word;
+            }
+            assert_int_equal(sw_csum_fold(sum) == 0xffff, !bad);
+        }
+    }
+}
+
+/* BIG TCP: the length does not fit in 16 bits, both halves count. */
+TEST(checksum_of_a_long_segment)
+{
+    struct sw_key key = {0};
+
+    assert_int_equal(sw_csum_fold(sw_csum_pseudo(&key, 0x00012345, 1)), htons(6 + 1 + 0x2345));
+    memset(&key, 0xff, sizeof(key)); /* the largest sum does not overflow 32 bits */
+    assert_int_equal(sw_csum_fold(sw_csum_pseudo(&key, 0, 1)), htons(6));
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(every_length_of_every_kind),
+        cmocka_unit_test(every_result),
+        cmocka_unit_test(no_length_in_the_header),
+        cmocka_unit_test(keys_are_canonical),
+        cmocka_unit_test(each_tunnel),
+        cmocka_unit_test(vlans_of_a_tunnel),
+        cmocka_unit_test(too_many_layers),
+        cmocka_unit_test(not_a_tunnel),
+        cmocka_unit_test(noise),
+        cmocka_unit_test(checksum_of_what_was_built),
+        cmocka_unit_test(checksum_of_a_long_segment),
+    };
+
+    return cmocka_run_group_tests(cases, NULL, NULL);
+}
