@@ -198,7 +198,7 @@ int cmd_flows(int argc, char **argv)
     f->clock_offset = sw_clock_offset();
     err = sw_lines_init(&f->lines, &none);
     if (!err)
-        err = sw_instance_walk(true, show, f);
+        err = sw_instance_walk(show, f);
     if (err) {
         sw_err("flows: %s", strerror(-err));
         code = SW_EXIT_INTERNAL;

@@ -178,7 +178,7 @@ static int read_instance(int dir, const char *name, struct sw_instance *inst, bo
     return 0;
 }
 
-int sw_instance_walk(bool remove_dead, sw_instance_fn fn, void *ctx)
+int sw_instance_walk(sw_instance_fn fn, void *ctx)
 {
     struct dirent *entry;
     int result = 0;
@@ -187,7 +187,7 @@ int sw_instance_walk(bool remove_dead, sw_instance_fn fn, void *ctx)
     dir = opendir(DIR_PATH);
     if (!dir)
         return errno == ENOENT ? 0 : -errno;
-    while (!result && (entry = readdir(dir))) {
+    while (result >= 0 && result != SW_WALK_STOP && (entry = readdir(dir))) {
         const char *dot = strchr(entry->d_name, '.');
         struct sw_instance inst;
         bool alive = false;
@@ -195,9 +195,9 @@ int sw_instance_walk(bool remove_dead, sw_instance_fn fn, void *ctx)
         if (!dot || strcmp(dot, ".instance") || read_instance(dirfd(dir), entry->d_name, &inst, &alive))
             continue;
         result = fn(&inst, alive, ctx);
-        if (!result && !alive && remove_dead)
+        if (result == SW_WALK_REMOVE && !alive)
             unlinkat(dirfd(dir), entry->d_name, 0);
     }
     closedir(dir);
-    return result;
+    return result < 0 || result == SW_WALK_STOP ? result : 0;
 }

@@ -49,10 +49,12 @@ __u64 sw_instance_netns(void); /* inode of our own, 0: unknown */
 int sw_instance_write(struct sw_instance *inst);
 void sw_instance_remove(struct sw_instance *inst);
 
-/* Calls fn for every instance file: alive says whether its process lives. remove_dead unlinks dead ones
- * after fn saw them. fn's first non-zero result ends the walk and is returned; -errno on failure. */
+enum { SW_WALK_ON, SW_WALK_STOP, SW_WALK_REMOVE };
+/* Calls fn for every instance file: alive says whether its process lives. fn says how to go on: SW_WALK_REMOVE
+ * unlinks the file of a dead one, SW_WALK_STOP or a
+ * negative value end the walk and are returned. Otherwise 0, or -errno on failure. */
 typedef int (*sw_instance_fn)(const struct sw_instance *inst, bool alive, void *ctx);
-int sw_instance_walk(bool remove_dead, sw_instance_fn fn, void *ctx);
+int sw_instance_walk(sw_instance_fn fn, void *ctx);
 
 const char *sw_egress_name(enum sw_egress_kind kind);
 

@@ -101,28 +101,34 @@ struct look {
 static int look_at(const struct sw_instance *inst, bool alive, void *ctx)
 {
     struct look *look = ctx;
+    char name[IF_NAMESIZE];
+    bool all = true; /* what the dead one left is ours to clean, or gone: its file has served */
 
     if (inst->netns != look->netns)
-        return 0;
+        return SW_WALK_ON;
     for (size_t i = 0; i < inst->len; i++) {
+        bool ours = false;
+
         for (size_t k = 0; k < look->hooks->len; k++) {
             if (inst->ifaces[i].ifindex != look->hooks->ifaces[k].id.ifindex)
                 continue;
             if (alive) {
                 look->runs = inst->pid;
                 look->where = look->hooks->ifaces[k].id.name;
-                return 1;
+                return SW_WALK_STOP;
             }
+            ours = true;
             look->made_clsact[k] |= inst->ifaces[i].made_clsact;
         }
+        all &= ours || !if_indextoname(inst->ifaces[i].ifindex, name);
     }
-    return 0;
+    return all ? SW_WALK_REMOVE : SW_WALK_ON;
 }
 
 static int clear_the_way(struct run *run)
 {
     struct look look = {.hooks = &run->hooks, .netns = sw_instance_netns()};
-    int err = sw_instance_walk(true, look_at, &look);
+    int err = sw_instance_walk(look_at, &look);
 
     if (err > 0)
         return sw_fail(&run->failure, SW_EXIT_RUNNING, -EALREADY, "synward already runs on '%s' (pid %d)", look.where,
@@ -157,9 +163,10 @@ static int load(struct run *run)
     if (!err)
         return 0;
     if (sw_object_exit_code(err) == SW_EXIT_MEMORY)
-        return sw_fail(&run->failure, SW_EXIT_MEMORY, err,
-                       "no memory for maps of about %llu MB (--flows, --embryos, --handshakes, --ring, --ring-open): %s",
-                       sw_object_bytes(object) >> 20, strerror(-err));
+        return sw_fail(
+            &run->failure, SW_EXIT_MEMORY, err,
+            "no memory for maps of about %llu MB (--flows, --embryos, --handshakes, --ring, --ring-open): %s",
+            sw_object_bytes(object) >> 20, strerror(-err));
     return sw_fail(&run->failure, sw_object_exit_code(err), err, "%s: %s", why, strerror(-err));
 }
 

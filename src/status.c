@@ -160,7 +160,7 @@ int cmd_status(int argc, char **argv)
         sw_err("status needs root, or CAP_SYS_ADMIN");
         return SW_EXIT_PRIVILEGE;
     }
-    err = sw_instance_walk(true, show, &s);
+    err = sw_instance_walk(show, &s);
     if (err) {
         sw_err("status: %s", strerror(-err));
         return SW_EXIT_INTERNAL;
