@@ -231,18 +231,24 @@ enum {
 
 /*
  * One endpoint. On the fast path only the endpoint's own direction writes here, so plain stores do;
- * everything else is written under the flow's lock.
+ * everything else is written under the flow's lock. What the fast path touches comes first: with many
+ * flows each cache line counts.
  */
 struct sw_end {
     __u64 pkts;     /* as on the wire: GSO segments are counted one by one where the hook knows them */
     __u64 ip_bytes; /* IP total lengths, as Zeek's *_ip_bytes */
-    __u32 isn;      /* of the SYN; midstream: one before the first byte */
+    __u64 payload;  /* payload bytes in all segments, retransmissions included */
     __u32 seq_hi;   /* one past the highest sequence number sent */
     __u32 nxt;      /* edge of what was seen without a hole */
     __u32 ack;      /* highest acknowledgement this endpoint sent */
     __u32 win;      /* last advertised window, scaled */
     __u32 win_seq;
     __u32 win_ack;
+    __u8 did;             /* SW_E_* */
+    __u8 more;            /* SW_M_* */
+    __u8 zscale;          /* the shift Zeek applies to win */
+    __u8 zstate;          /* enum sw_zstate */
+    __u32 isn;            /* of the SYN; midstream: one before the first byte */
     __u32 fin_seq;        /* one past the FIN */
     __u32 ooo[SW_OOO][2]; /* [start,end) seen beyond nxt; start==end: free */
     __u32 hist_syn;       /* sequence numbers of the last S/H, F and R letter */
@@ -256,16 +262,11 @@ struct sw_end {
     __u8 wscale;    /* of the SYN, SW_WSCALE_NONE: none */
     __u8 opts;      /* SW_OPT_* */
     __u8 ecn;       /* SW_ECN_* of the SYN or SYN-ACK */
-    __u8 did;       /* SW_E_* */
     __u8 state;     /* enum sw_state */
-    __u8 zstate;    /* enum sw_zstate */
     __u8 zprev;     /* the zstate before */
-    __u8 zscale;    /* the shift Zeek applies to win */
-    __u8 more;      /* SW_M_* */
     __u8 pad;
     __u32 syn_len;  /* payload bytes in the SYN (Fast Open, SYN data) */
     __u32 z_rexmit; /* as Zeek counts them: data in the first SYN is one */
-    __u64 payload;  /* payload bytes in all segments, retransmissions included */
 };
 
 #define SW_HANDSHAKE_BYTES 72 /* sizeof(struct sw_handshake), the value of map `handshakes` */
@@ -296,30 +297,31 @@ enum {
     SW_F_OPENING_OWED = 1 << 21, /* its opening record did not fit */
 };
 
+/* Here too what the fast path touches comes first, next to the endpoints. */
 struct sw_flow {
+    __u64 last_ns;   /* last segment; of data up to a tick behind */
+    __u32 flags;     /* SW_F_* */
+    __u16 hist_seen; /* one bit a letter: low byte originator, high byte responder */
+    __u8 orig_is_b;  /* the originator is the key's b endpoint */
+    __u8 hist_len;
+    struct sw_end end[2]; /* SW_ORIG, SW_RESP */
     __u64 start_ns;       /* first segment */
-    __u64 last_ns;        /* last segment */
     __u64 syn_ns;         /* first SYN of the originator, 0: not seen */
     __u64 synack_ns;      /* first acceptable SYN-ACK, 0: not seen */
     __u64 est_ns;         /* completion of the handshake, 0: not seen */
     __u64 over_ns;        /* when it was over, 0: it is not */
     __u64 told_ns;        /* last update event */
-    struct sw_end end[2]; /* SW_ORIG, SW_RESP */
-    __u32 flags;          /* SW_F_* */
     __u32 ifindex;        /* where the first segment was seen */
     __u32 pend_isn;       /* the in-window SYN that waits */
     __u32 pend_side;      /* enum sw_side of its sender */
     __u16 vlan[2];        /* TCIs' VLAN ids of the first segment, outer first, 0: none */
-    __u16 hist_seen;      /* one bit a letter: low byte originator, high byte responder */
     __u16 syn_rexmit;
     __u16 synack_rexmit;
-    __u8 orig_is_b;    /* the originator is the key's b endpoint */
     __u8 hook;         /* enum sw_hook of the first segment */
     __u8 direction_by; /* enum sw_direction_by */
     __u8 reason;       /* enum sw_reason */
     __u8 closed_by;    /* 0 nobody, 1 originator, 2 responder, 3 both at once: who sent the first FIN or the RST */
-    __u8 hist_len;
-    __u8 rst_state; /* state of the RST's receiver when it came */
+    __u8 rst_state;    /* state of the RST's receiver when it came */
     __u8 pad;
     char hist[SW_HIST_MAX]; /* not terminated */
     __u8 pad2[2];

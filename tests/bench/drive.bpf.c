@@ -72,7 +72,7 @@ static __always_inline void rewrite(void *data, void *end)
         at = 0;
         drive.conn++;
     }
-    conn = drive.conn & drive.mask;
+    conn = drive.conn * drive.stir & drive.mask;
     round = drive.mask == ~0u ? 0 : drive.conn >> drive.shift;
     s = &drive.step[at & (DRIVE_STEPS - 1)];
     drive.at = at + 1;

@@ -24,7 +24,7 @@ struct drive {
     __u32 still; /* the frame is left as it is */
     __u32 at;    /* next step */
     __u32 conn;  /* connections begun */
-    __u32 pad;
+    __u32 stir;  /* odd: connections are taken in steps of it, not in the order of their birth */
 };
 
 #endif

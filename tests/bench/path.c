@@ -137,6 +137,7 @@ static void drive_set(struct bench *b, const struct drive_step *script, __u32 st
     d->shift = flows ? (__u32)__builtin_ctz(flows) : 0;
     d->six = six;
     d->still = !script;
+    d->stir = 1;
 }
 
 static int aim(struct bench *b, bool egress, bool empty)
@@ -264,6 +265,8 @@ static int scenario_run(struct bench *b, const struct scenario *s)
         return err;
     if (!s->flood)
         drive_set(b, s->script, s->steps, s->flows, s->six);
+    if (s->flows > 1) /* neighbours in memory one after another would flatter the cache */
+        b->dr->bss->drive.stir = 0x9e3779b1;
     err = sw_object_counters(b->sw, b->before);
     for (int i = 0; i < b->rounds && !err; i++) {
         err = scenario_round(b, s, &empty[i], &ours);
