@@ -334,8 +334,8 @@ SW_STEP int sw_fsm_fin(struct sw_flow *f, __u32 d, const struct sw_seg *s, struc
     peer = &f->end[d ^ 1];
     if (me->did & SW_E_FIN || f->flags & SW_F_OVER)
         return 0; /* retransmitted */
-    if (peer->did & SW_E_SEEN && peer->ack && sw_seq_diff(past, peer->ack) <= 0 && f->flags & SW_F_ESTABLISHED)
-        return 0; /* an old duplicate: everything there is acknowledged */
+    if (peer->did & SW_E_SEEN && peer->ack && sw_seq_diff(past, peer->ack) < 0 && f->flags & SW_F_ESTABLISHED)
+        return 0; /* an old duplicate: more than this is acknowledged, and nothing follows a FIN */
     if (peer->win && sw_seq_diff(s->seq, peer->ack + peer->win) > 0 && f->flags & SW_F_ESTABLISHED &&
         !(f->flags & SW_F_MIDSTREAM)) {
         sw_anomaly_add(o, SW_AN_SEQ_OUT_OF_WINDOW);
@@ -343,6 +343,8 @@ SW_STEP int sw_fsm_fin(struct sw_flow *f, __u32 d, const struct sw_seg *s, struc
     }
     me->did |= SW_E_FIN;
     me->fin_seq = past;
+    if (peer->did & SW_E_SEEN && peer->ack == past && f->flags & SW_F_ESTABLISHED)
+        me->did |= SW_E_FIN_ACKED; /* its acknowledgement was seen first: the two directions are not in step */
     if (peer->did & SW_E_FIN && peer->did & SW_E_FIN_ACKED)
         me->did |= SW_E_PASSIVE;
     else if (peer->did & SW_E_FIN)

@@ -81,26 +81,23 @@ static __always_inline int sw_end_sent(const struct sw_end *e, __u32 x)
 static __always_inline void sw_zeek_init_end(const struct sw_flow *f, struct sw_end *me, const struct sw_seg *s,
                                              __u32 past)
 {
-    int syn = s->flags & SW_TCP_SYN;
+    int again = s->flags & SW_TCP_SYN && s->seq != me->isn;
 
     switch (me->zstate) {
     case SW_Z_INACTIVE:
-        if (syn)
+        if (s->flags & SW_TCP_SYN)
             sw_end_start(me, s->seq, past);
         else
             sw_end_start(me, s->seq - 1, s->seq);
         break;
     case SW_Z_SYN_SENT:
     case SW_Z_SYN_ACK_SENT:
-        if (syn && s->seq != me->isn)
+        if (again)
             sw_end_restart(me, s->seq, past);
         break;
-    case SW_Z_RESET:
-        if (syn && me->zprev == SW_Z_INACTIVE)
-            sw_end_restart(me, s->seq, past);
-        break;
-    default: /* its first SYN, after segments that only let its ISN be guessed (split handshake) */
-        if (syn && s->seq != me->isn && !(me->did & SW_E_SYN) && !(f->flags & (SW_F_ESTABLISHED | SW_F_OVER)))
+    default: /* its first SYN, after segments that only let its ISN be guessed (split handshake, stray RST) */
+        if (again && ((me->zstate == SW_Z_RESET && me->zprev == SW_Z_INACTIVE) ||
+                      (!(me->did & SW_E_SYN) && !(f->flags & (SW_F_ESTABLISHED | SW_F_OVER)))))
             sw_end_restart(me, s->seq, past);
         break; /* a SYN inside a connection is fsm.h's to judge: it may be spoofed (RFC 5961) */
     }

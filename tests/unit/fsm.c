@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The state machine alone: RFC 9293's paths through the states, closes in every order, RSTs in every state, all with
+ * ISNs around 0, 2^31 and 2^32.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "../../bpf/fsm.h"
+
+#define TEST(name) static void name(void **state __attribute__((unused)))
+#define NAME_ITEM(prefix, id, name) [prefix##id] = (name),
+#define KIND(id) (1u << SW_EV_##id)
+
+enum { A = SW_ORIG, B = SW_RESP, SYN = SW_TCP_SYN, ACK = SW_TCP_ACK, FIN = SW_TCP_FIN, RST = SW_TCP_RST };
+
+static const char *const states[] = {SW_STATES(NAME_ITEM)};
+static const uint32_t isns[] = {0, 1, 1000, 0x7ffffffe, 0x7fffffff, 0x80000000, 0xfffffff0, 0xfffffffe, 0xffffffff};
+enum { ISNS = sizeof(isns) / sizeof(*isns) };
+
+struct talk {
+    struct sw_flow f;
+    uint32_t isn[2];
+    uint64_t now;
+    uint32_t told; /* kinds, all segments together */
+    int verdict;
+    struct sw_out last;
+};
+
+/* Numbers are relative to the ISNs. */
+static void say(struct talk *t, int from, uint16_t flags, uint32_t seq, uint32_t ack, uint32_t len)
+{
+    struct sw_seg s = {.now = ++t->now,
+                       .seq = t->isn[from] + seq,
+                       .ack = flags & ACK ? t->isn[!from] + ack : 0,
+                       .flags = flags,
+                       .len = len,
+                       .cap = len,
+                       .win = 60000,
+                       .pkts = 1,
+                       .ip_bytes = 40 + len,
+                       .src_is_b = from == B,
+                       .wscale = SW_WSCALE_NONE};
+
+    if (t->now == 1)
+        sw_flow_init(&t->f, &s);
+    memset(&t->last, 0, sizeof(t->last));
+    t->verdict = sw_fsm_step(&t->f, &s, &t->last);
+    t->told |= t->last.events;
+}
+
+static void start(struct talk *t, uint32_t a, uint32_t b)
+{
+    memset(t, 0, sizeof(*t));
+    t->isn[A] = a;
+    t->isn[B] = b;
+}
+
+static void established(struct talk *t, uint32_t a, uint32_t b)
+{
+    start(t, a, b);
+    say(t, A, SYN, 0, 0, 0);
+    say(t, B, SYN | ACK, 0, 1, 0);
+    say(t, A, ACK, 1, 1, 0);
+    assert_true(t->f.flags & SW_F_ESTABLISHED);
+    t->told = 0;
+}
+
+static void in(const struct talk *t, unsigned a, unsigned b)
+{
+    if (t->f.end[A].state != a || t->f.end[B].state != b)
+        fail_msg("isn %x %x, segment %llu: %s %s, not %s %s", t->isn[A], t->isn[B], (unsigned long long)t->now,
+                 states[t->f.end[A].state], states[t->f.end[B].state], states[a], states[b]);
+}
+
+#define IN(a, b) in(&t, SW_ST_##a, SW_ST_##b)
+#define EACH_ISN                                                                                                       \
+    for (int i = 0; i < ISNS; i++)                                                                                     \
+        for (int j = 0; j < ISNS; j++)
+
+TEST(three_way_handshake)
+{
+    EACH_ISN
+    {
+        struct talk t;
+
+        start(&t, isns[i], isns[j]);
+        say(&t, A, SYN, 0, 0, 0);
+        IN(SYN_SENT, LISTEN);
+        assert_int_equal(t.told, KIND(OPENING));
+        say(&t, B, SYN | ACK, 0, 1, 0);
+        IN(SYN_SENT, SYN_RECEIVED);
+        say(&t, A, ACK, 1, 1, 0);
+        IN(ESTABLISHED, ESTABLISHED);
+        assert_int_equal(t.told, KIND(OPENING) | KIND(ESTABLISHED));
+        assert_int_equal(t.f.syn_ns, 1);
+        assert_int_equal(t.f.synack_ns, 2);
+        assert_int_equal(t.f.est_ns, 3);
+    }
+}
+
+/* RFC 9293 figure 8. */
+TEST(simultaneous_open)
+{
+    EACH_ISN
+    {
+        struct talk t;
+
+        start(&t, isns[i], isns[j]);
+        say(&t, A, SYN, 0, 0, 0);
+        say(&t, B, SYN, 0, 0, 0);
+        IN(SYN_RECEIVED, SYN_RECEIVED);
+        say(&t, A, SYN | ACK, 0, 1, 0);
+        assert_false(t.f.flags & SW_F_ESTABLISHED);
+        say(&t, B, SYN | ACK, 0, 1, 0);
+        IN(ESTABLISHED, ESTABLISHED);
+        assert_int_equal(t.told & (KIND(OPENING) | KIND(ESTABLISHED)), KIND(OPENING) | KIND(ESTABLISHED));
+    }
+}
+
+/* What does not acknowledge the SYN itself completes nothing. */
+TEST(wrong_acknowledgements)
+{
+    EACH_ISN
+    {
+        static const uint32_t wrong[] = {0, 2, 3, 0x7fffffff, 0x80000001, 0xffffffff};
+
+        for (size_t k = 0; k < sizeof(wrong) / sizeof(*wrong); k++) {
+            struct talk t;
+
+            start(&t, isns[i], isns[j]);
+            say(&t, A, SYN, 0, 0, 0);
+            say(&t, B, SYN | ACK, 0, wrong[k], 0);
+            assert_int_equal(t.last.anomaly, SW_AN_SYNACK_BAD_ACK);
+            say(&t, A, ACK, 1, 1, 0);
+            assert_false(t.f.flags & SW_F_ESTABLISHED);
+
+            start(&t, isns[i], isns[j]);
+            say(&t, A, SYN, 0, 0, 0);
+            say(&t, B, SYN | ACK, 0, 1, 0);
+            say(&t, A, ACK, 1, wrong[k], 0);
+            assert_int_equal(t.last.anomaly, SW_AN_ACK_BAD);
+            assert_false(t.f.flags & SW_F_ESTABLISHED);
+            say(&t, A, ACK, 1, 1, 0);
+            IN(ESTABLISHED, ESTABLISHED);
+        }
+    }
+}
+
+TEST(close_in_four_segments)
+{
+    EACH_ISN
+    {
+        for (int first = 0; first < 2; first++) {
+            int second = !first;
+            struct talk t;
+
+            established(&t, isns[i], isns[j]);
+            say(&t, first, FIN | ACK, 1, 1, 0);
+            first == A ? IN(FIN_WAIT_1, ESTABLISHED) : IN(ESTABLISHED, FIN_WAIT_1);
+            say(&t, second, ACK, 1, 2, 0);
+            first == A ? IN(FIN_WAIT_2, CLOSE_WAIT) : IN(CLOSE_WAIT, FIN_WAIT_2);
+            assert_int_equal(t.told, KIND(HALF_CLOSED));
+            say(&t, second, ACK, 1, 2, 500); /* data still flows that way */
+            say(&t, first, ACK, 2, 501, 0);
+            first == A ? IN(FIN_WAIT_2, CLOSE_WAIT) : IN(CLOSE_WAIT, FIN_WAIT_2);
+            say(&t, second, FIN | ACK, 501, 2, 0);
+            first == A ? IN(FIN_WAIT_2, LAST_ACK) : IN(LAST_ACK, FIN_WAIT_2);
+            say(&t, first, ACK, 2, 502, 0);
+            first == A ? IN(TIME_WAIT, CLOSED) : IN(CLOSED, TIME_WAIT);
+            assert_int_equal(t.told, KIND(HALF_CLOSED) | KIND(CLOSED));
+            assert_int_equal(t.f.reason, SW_WHY_FIN);
+            assert_int_equal(t.f.closed_by, 1 + first);
+        }
+    }
+}
+
+TEST(close_in_three_segments)
+{
+    EACH_ISN
+    {
+        struct talk t;
+
+        established(&t, isns[i], isns[j]);
+        say(&t, A, FIN | ACK, 1, 1, 10);
+        say(&t, B, FIN | ACK, 1, 12, 0);
+        IN(FIN_WAIT_2, LAST_ACK);
+        say(&t, A, ACK, 12, 2, 0);
+        IN(TIME_WAIT, CLOSED);
+        assert_int_equal(t.told, KIND(CLOSED));
+    }
+}
+
+/* RFC 9293 figure 13: both FINs cross. */
+TEST(simultaneous_close)
+{
+    EACH_ISN
+    {
+        struct talk t;
+
+        established(&t, isns[i], isns[j]);
+        say(&t, A, FIN | ACK, 1, 1, 0);
+        say(&t, B, FIN | ACK, 1, 1, 0);
+        IN(FIN_WAIT_1, FIN_WAIT_1);
+        say(&t, A, ACK, 2, 2, 0);
+        IN(CLOSING, FIN_WAIT_2); /* A has B's FIN, B's own is acknowledged */
+        say(&t, B, ACK, 2, 2, 0);
+        IN(TIME_WAIT, TIME_WAIT);
+        assert_int_equal(t.f.closed_by, 3);
+        assert_int_equal(t.told & KIND(CLOSED), KIND(CLOSED));
+    }
+}
+
+/*
+ * The segments of a close as a network may deliver them: any order. Whatever comes when, once all have come and each
+ * side has said its last acknowledgement again, the connection is over by FIN, told once.
+ */
+TEST(close_in_every_order)
+{
+    static const struct {
+        int from;
+        uint16_t flags;
+        uint32_t seq, ack, len;
+    } seg[] = {{A, ACK, 1, 1, 100},  {A, FIN | ACK, 101, 1, 0},  {B, ACK, 1, 102, 0},
+               {B, ACK, 1, 102, 50}, {B, FIN | ACK, 51, 102, 0}, {A, ACK, 102, 52, 0}};
+    int orders = 0;
+
+    for (int code = 0; code < 720; code++) {
+        int left[6] = {0, 1, 2, 3, 4, 5}, rest = code;
+
+        for (int i = 0; i < ISNS; i++) {
+            struct talk t;
+            int order[6], closed = 0;
+
+            memcpy(left, (int[]){0, 1, 2, 3, 4, 5}, sizeof(left));
+            rest = code;
+            for (int n = 0; n < 6; n++) {
+                int at = rest % (6 - n);
+
+                rest /= 6 - n;
+                order[n] = left[at];
+                memmove(left + at, left + at + 1, (5 - n - at) * sizeof(*left));
+            }
+            established(&t, isns[i], isns[ISNS - 1 - i]);
+            for (int n = 0; n < 6; n++) {
+                int k = order[n];
+
+                say(&t, seg[k].from, seg[k].flags, seg[k].seq, seg[k].ack, seg[k].len);
+                assert_int_equal(t.verdict, SW_GO_ON);
+                closed += !!(t.last.events & KIND(CLOSED));
+            }
+            /* what was lost on the way is sent again, as TCPs do */
+            for (int k = 0; k < 6; k++) {
+                say(&t, seg[k].from, seg[k].flags, seg[k].seq, seg[k].ack, seg[k].len);
+                closed += !!(t.last.events & KIND(CLOSED));
+            }
+            if (closed != 1 || t.f.reason != SW_WHY_FIN || !(t.f.flags & SW_F_OVER))
+                fail_msg("order %d%d%d%d%d%d isn %x: closed %d times, states %s %s", order[0], order[1], order[2],
+                         order[3], order[4], order[5], isns[i], closed, states[t.f.end[A].state],
+                         states[t.f.end[B].state]);
+            assert_int_equal(t.f.end[A].pkts, 2 + 3 + 3);
+            assert_int_equal(t.f.end[B].pkts, 1 + 3 + 3);
+            orders++;
+        }
+    }
+    assert_int_equal(orders, 720 * ISNS);
+}
+
+/* Who says RST in which state, and what it is then: refused, aborted, reset. */
+TEST(reset_in_every_state)
+{
+    EACH_ISN
+    {
+        for (int from = 0; from < 2; from++) {
+            for (int stage = 0; stage < 7; stage++) {
+                unsigned why = SW_WHY_RESET, kind = KIND(RESET), before;
+                uint32_t seq[2] = {1, 0}; /* next of each side */
+                struct talk t;
+
+                start(&t, isns[i], isns[j]);
+                say(&t, A, SYN, 0, 0, 0);
+                if (stage >= 1) {
+                    say(&t, B, SYN | ACK, 0, 1, 0);
+                    seq[B] = 1;
+                }
+                if (stage >= 2)
+                    say(&t, A, ACK, 1, 1, 0);
+                if (stage >= 3) {
+                    say(&t, A, FIN | ACK, 1, 1, 0);
+                    seq[A] = 2;
+                }
+                if (stage >= 4)
+                    say(&t, B, ACK, 1, 2, 0);
+                if (stage >= 5) {
+                    say(&t, B, FIN | ACK, 1, 2, 0);
+                    seq[B] = 2;
+                }
+                if (stage >= 6)
+                    say(&t, A, ACK, 2, 2, 0);
+                if (stage < 2 && from == A)
+                    why = SW_WHY_ABORTED;
+                if (stage == 0 && from == B) {
+                    why = SW_WHY_REFUSED;
+                    kind = KIND(REFUSED);
+                }
+                before = t.f.end[!from].state;
+                t.told = 0;
+                say(&t, from, stage == 0 && from == B ? RST | ACK : RST, seq[from], 1, 0);
+                if (stage == 6) { /* after the last ACK it is late, and changes nothing */
+                    assert_int_equal(t.told, 0);
+                    assert_int_equal(t.f.reason, SW_WHY_FIN);
+                    IN(TIME_WAIT, CLOSED);
+                    continue;
+                }
+                if (t.told != kind || t.f.reason != why)
+                    fail_msg("stage %d by %d isn %x %x: kinds %x reason %u, not %x %u", stage, from, isns[i], isns[j],
+                             t.told, t.f.reason, kind, why);
+                IN(CLOSED, CLOSED);
+                assert_int_equal(t.f.rst_state, before);
+                assert_int_equal(t.f.closed_by, stage >= 3 ? 1 : 1 + from);
+            }
+        }
+    }
+}
+
+/* RFC 5961 section 3: in the window but not exact asks for a challenge, out of it is nothing. */
+TEST(inexact_resets)
+{
+    EACH_ISN
+    {
+        struct talk t;
+
+        if (isns[j] + 1 == 0)
+            continue; /* an acknowledgement of 0 stands for none: the next one heals it */
+        established(&t, isns[i], isns[j]);
+        say(&t, B, RST, 101, 0, 0);
+        assert_int_equal(t.last.anomaly, SW_AN_RST_INEXACT);
+        say(&t, B, RST, 0x40000000, 0, 0);
+        assert_int_equal(t.last.anomaly, SW_AN_RST_OUT_OF_WINDOW);
+        say(&t, B, RST, 0xfffffff0, 0, 0);
+        assert_int_equal(t.last.anomaly, SW_AN_RST_OUT_OF_WINDOW);
+        IN(ESTABLISHED, ESTABLISHED);
+        assert_int_equal(t.told, KIND(ANOMALY));
+        say(&t, A, ACK, 1, 1, 0); /* the challenge ACK, and its answer */
+        say(&t, B, RST, 1, 0, 0);
+        IN(CLOSED, CLOSED);
+        assert_int_equal(t.last.events, KIND(RESET));
+    }
+}
+
+/* A SYN on a live connection waits: a challenge ACK keeps the old one, a SYN-ACK begins the new. */
+TEST(syn_in_connection)
+{
+    EACH_ISN
+    {
+        struct talk t;
+
+        established(&t, isns[i], isns[j]);
+        say(&t, A, SYN, 5000, 0, 0);
+        assert_int_equal(t.verdict, SW_GO_ON);
+        assert_int_equal(t.last.anomaly, SW_AN_SYN_IN_CONNECTION);
+        IN(ESTABLISHED, ESTABLISHED);
+        say(&t, B, ACK, 1, 1, 0);
+        assert_int_equal(t.verdict, SW_GO_ON);
+        say(&t, A, ACK, 1, 1, 100);
+        assert_int_equal(t.verdict, SW_GO_ON);
+        IN(ESTABLISHED, ESTABLISHED);
+
+        established(&t, isns[i], isns[j]);
+        say(&t, A, SYN, 5000, 0, 0);
+        say(&t, B, SYN | ACK, 90000, 5001, 0);
+        assert_int_equal(t.verdict, SW_NEW_PENDING);
+        say(&t, B, SYN | ACK, 90000, 5002, 0); /* an answer to something else is none */
+        assert_int_equal(t.verdict, SW_GO_ON);
+    }
+}
+
+TEST(syn_after_the_end_is_another_connection)
+{
+    EACH_ISN
+    {
+        struct talk t;
+        struct sw_flow before;
+
+        established(&t, isns[i], isns[j]);
+        say(&t, A, FIN | ACK, 1, 1, 0);
+        say(&t, B, FIN | ACK, 1, 2, 0);
+        say(&t, A, ACK, 2, 2, 0);
+        before = t.f;
+        say(&t, A, SYN, 5000, 0, 0);
+        assert_int_equal(t.verdict, SW_NEW_FLOW);
+        assert_memory_equal(&before, &t.f, sizeof(before)); /* nothing was changed */
+        say(&t, A, SYN, 0, 0, 0);                           /* the old SYN once more is not */
+        assert_int_equal(t.verdict, SW_GO_ON);
+    }
+}
+
+/* Data past 2^32, in and out of order: counters, edge and gaps as if there were no wrap. */
+TEST(a_gigabyte_and_more)
+{
+    for (int i = 0; i < ISNS; i++) {
+        const uint32_t step = 0x01000000; /* 16 MiB at once: sequence space is what counts */
+        struct talk t;
+
+        established(&t, isns[i], isns[ISNS - 1 - i]);
+        for (uint32_t n = 0; n < 600; n++) { /* 9.4 GiB: twice around and more */
+            uint32_t at = 1 + n * step;
+
+            say(&t, A, ACK, at, 1, step);
+            assert_int_equal(t.last.events, 0);
+            say(&t, B, ACK, 1, at + step, 0);
+            assert_int_equal(t.last.events, 0);
+            assert_int_equal(t.f.end[A].nxt, t.isn[A] + at + step);
+            assert_int_equal(t.f.end[A].seq_hi, t.isn[A] + at + step);
+            if (t.f.end[B].ack != t.isn[A] + at + step)
+                fail_msg("isn %x after %u steps: ack %x, not %x", isns[i], n, t.f.end[B].ack - t.isn[A], at + step);
+        }
+        assert_int_equal(t.f.end[A].rexmit, 0);
+        assert_int_equal(t.f.end[A].gaps, 0);
+        assert_int_equal(t.f.end[A].payload, 600ull * step);
+        say(&t, A, FIN | ACK, 1 + 600 * step, 1, 0);
+        say(&t, B, FIN | ACK, 1, 2 + 600 * step, 0);
+        say(&t, A, ACK, 2 + 600 * step, 2, 0);
+        IN(TIME_WAIT, CLOSED);
+    }
+}
+
+/* The fast path takes what is in order on an established flow, and leaves all else alone. */
+TEST(fast_path_takes_only_the_plain)
+{
+    struct talk t;
+    struct sw_seg s;
+    struct sw_flow before;
+
+    for (int odd = 0; odd < 12; odd++) {
+        established(&t, 0xfffffff0, 0x7fffffff);
+        say(&t, A, ACK, 1, 1, 100);
+        say(&t, B, ACK, 1, 101, 100);
+        say(&t, A, ACK, 101, 101, 0);
+        s = (struct sw_seg){.now = 99,
+                            .seq = t.isn[A] + 101,
+                            .ack = t.isn[B] + 101,
+                            .flags = ACK,
+                            .len = 10,
+                            .cap = 10,
+                            .win = 60000,
+                            .pkts = 1,
+                            .ip_bytes = 50};
+        switch (odd) {
+        case 0: break; /* plain */
+        case 1: s.seq++; break;
+        case 2: s.seq--; break;
+        case 3: s.ack++; break;
+        case 4: s.ack--; break;
+        case 5: s.win = 0; break;
+        case 6: s.flags |= FIN; break;
+        case 7: s.flags |= SW_TCP_URG; break;
+        case 8: s.bad_csum = 1; break;
+        case 9: s.frag = 1; break;
+        case 10: s.cap = 5; break;
+        case 11: t.f.flags |= SW_F_OVER; break;
+        }
+        before = t.f;
+        assert_int_equal(sw_fsm_fast(&t.f, &s), odd == 0);
+        if (odd)
+            assert_memory_equal(&before, &t.f, sizeof(before));
+        else
+            assert_int_equal(t.f.end[A].nxt, t.isn[A] + 111);
+    }
+}
+
+/* Sequence comparisons, by what they mean. */
+TEST(sequence_space)
+{
+    for (int i = 0; i < ISNS; i++) {
+        uint32_t x = isns[i];
+
+        assert_true(sw_seq_diff(x + 1, x) > 0 && sw_seq_diff(x, x + 1) < 0 && sw_seq_diff(x, x) == 0);
+        assert_int_equal(sw_mask_le(x, x), 0xffffffff);
+        assert_int_equal(sw_mask_le(x, x + 1), 0xffffffff);
+        assert_int_equal(sw_mask_le(x, x + 0x7fffffff), 0xffffffff);
+        assert_int_equal(sw_mask_le(x + 1, x), 0);
+        assert_int_equal(sw_mask_le(x + 0x7fffffff, x), 0);
+        assert_int_equal(sw_mask_ne(x, x), 0);
+        assert_int_equal(sw_mask_ne(x, x + 1), 0xffffffff);
+        assert_int_equal(sw_mask_ne(x, x ^ 0x80000000), 0xffffffff);
+        assert_true(sw_seq_within(x, x, x) && sw_seq_within(x + 5, x, x + 5));
+        assert_false(sw_seq_within(x - 1, x, x + 5) || sw_seq_within(x + 6, x, x + 5));
+        assert_int_equal(sw_pick(0xffffffff, x, 7), x);
+        assert_int_equal(sw_pick(0, x, 7), 7);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(three_way_handshake),
+        cmocka_unit_test(simultaneous_open),
+        cmocka_unit_test(wrong_acknowledgements),
+        cmocka_unit_test(close_in_four_segments),
+        cmocka_unit_test(close_in_three_segments),
+        cmocka_unit_test(simultaneous_close),
+        cmocka_unit_test(close_in_every_order),
+        cmocka_unit_test(reset_in_every_state),
+        cmocka_unit_test(inexact_resets),
+        cmocka_unit_test(syn_in_connection),
+        cmocka_unit_test(syn_after_the_end_is_another_connection),
+        cmocka_unit_test(a_gigabyte_and_more),
+        cmocka_unit_test(fast_path_takes_only_the_plain),
+        cmocka_unit_test(sequence_space),
+    };
+
+    return cmocka_run_group_tests(cases, NULL, NULL);
+}
