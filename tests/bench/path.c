@@ -209,7 +209,7 @@ static int scenario_prepare(struct bench *b, const struct scenario *s)
     }
     if (!err && s->flood) {
         drive_set(b, s->script, s->steps, 0, s->six);
-        err = play(b, s->egress, 4 * b->opts.max_embryos, &ns);
+        err = play(b, s->egress, 12 * b->opts.max_embryos, &ns); /* the notes of handshakes are full too */
     }
     return err;
 }
