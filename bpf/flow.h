@@ -77,10 +77,10 @@ static __always_inline __u32 sw_pick(__u32 m, __u32 a, __u32 b)
     return (a & m) | (b & ~m);
 }
 
-/* lo <= x <= hi in sequence space */
+/* lo <= x <= hi in sequence space; nothing is within what ends before it begins */
 static __always_inline int sw_seq_within(__u32 x, __u32 lo, __u32 hi)
 {
-    return sw_seq_diff(x, lo) >= 0 && sw_seq_diff(x, hi) <= 0;
+    return sw_seq_diff(x, lo) >= 0 && sw_seq_diff(x, hi) <= 0 && sw_seq_diff(hi, lo) >= 0;
 }
 
 /* sequence space a segment takes (RFC 9293 section 3.4) */

@@ -408,7 +408,7 @@ SW_STEP int sw_fsm_window(struct sw_flow *f, __u32 d, const struct sw_seg *s, st
         (sw_seq_diff(s->seq, me->win_seq) < 0 || sw_seq_diff(s->ack, me->win_ack) < 0))
         return 0; /* older than what is known */
     advance = sw_seq_diff(s->ack + win, me->win_ack + me->win);
-    if (me->win && advance < 0 && -advance >= 1 << shift && !(s->flags & SW_TCP_SYN) && !(me->did & SW_E_FIN) &&
+    if (me->win && advance <= -(1 << shift) && !(s->flags & SW_TCP_SYN) && !(me->did & SW_E_FIN) &&
         f->flags & SW_F_ESTABLISHED && me->more & SW_M_WINDOW)
         sw_anomaly_add(o, SW_AN_WINDOW_RECISION);
     if (!(s->flags & SW_TCP_SYN))
@@ -605,7 +605,7 @@ static __always_inline int sw_fsm_fast(struct sw_flow *f, const struct sw_seg *s
     if (s->seq != me->seq_hi || s->seq != me->nxt || sw_seq_diff(s->ack, me->ack) < 0 ||
         !sw_end_sent(peer, s->ack - 1) || me->win_ack != me->ack)
         return 0;
-    if (sw_seq_diff(s->ack + win, me->win_ack + me->win) < 0)
+    if (sw_seq_diff(s->ack + win, me->win_ack + me->win) < 0 || sw_seq_diff(s->seq, me->win_seq) < 0)
         return 0;
     me->pkts += s->pkts;
     me->ip_bytes += s->ip_bytes;

@@ -266,7 +266,7 @@ static void hurt(struct story *st, size_t i)
     case 10: s->fragment = true; break;
     case 11: s->from = !s->from; break;
     case 12:
-        s->gap_ns = pick(st, 2) ? 6 * SEC_NS : (__u64)pick(st, 400) * SEC_NS;
+        s->gap_ns = pick(st, 2) ? 6 * SEC_NS : (1 + pick(st, 400)) * SEC_NS;
         s->sweep = chance(st, 70);
         break;
     default: s->cut = s->len > 0; break;

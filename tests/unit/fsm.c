@@ -491,6 +491,7 @@ TEST(sequence_space)
         assert_int_equal(sw_mask_ne(x, x ^ 0x80000000), 0xffffffff);
         assert_true(sw_seq_within(x, x, x) && sw_seq_within(x + 5, x, x + 5));
         assert_false(sw_seq_within(x - 1, x, x + 5) || sw_seq_within(x + 6, x, x + 5));
+        assert_false(sw_seq_within(x + 0x7fffffff, x, x - 1));
         assert_int_equal(sw_pick(0xffffffff, x, 7), x);
         assert_int_equal(sw_pick(0, x, 7), 7);
     }
