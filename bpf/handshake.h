@@ -37,8 +37,12 @@ static __always_inline void sw_note_half(struct sw_half *h, const struct sw_seg 
     h->opts = s->opts;
 }
 
+/* sw_handshake.told: of the opening line. Neither if no one asked for it. */
+enum { SW_NOTE_TOLD = 1, SW_NOTE_OWED = 2 };
+
 /* A SYN begins a note. Not on a full ring or a clock: only on what the segment says. */
-static __always_inline void sw_note_syn(const struct sw_key *k, const struct sw_seg *s, int told, struct sw_scratch *sc)
+static __always_inline void sw_note_syn(const struct sw_key *k, const struct sw_seg *s, __u32 flags,
+                                        struct sw_scratch *sc)
 {
     struct sw_handshake *n = &sc->note;
     __u64 id = sw_note_id(k);
@@ -50,32 +54,39 @@ static __always_inline void sw_note_syn(const struct sw_key *k, const struct sw_
     n->vlan[1] = s->vlan[1];
     n->src_is_b = s->src_is_b;
     n->hook = s->hook;
-    n->told = told;
+    n->told = (flags & SW_F_OPENING_TOLD ? SW_NOTE_TOLD : 0) | (flags & SW_F_OPENING_OWED ? SW_NOTE_OWED : 0);
     bpf_map_update_elem(&handshakes, &id, n, BPF_ANY);
 }
 
 /* The SYN-ACK, or one of the two again. */
+static __always_inline void sw_note_take(struct sw_handshake *n, const struct sw_seg *s)
+{
+    __u64 first = n->synack.ns;
+
+    if (s->flags & SW_TCP_ACK) {
+        if (s->src_is_b == n->src_is_b || sw_seq_diff(s->ack, n->syn.seq) <= 0 ||
+            sw_seq_diff(s->ack, n->syn.seq + 1 + n->syn.len) > 0)
+            return;
+        if (first && n->synack_again < 255)
+            n->synack_again++;
+        if (first && n->synack.seq == s->seq)
+            return;
+        sw_note_half(&n->synack, s); /* another ISN: the ACK will be of that one */
+        n->synack_ack = s->ack;
+        if (first)
+            n->synack.ns = first;
+    } else if (s->src_is_b == n->src_is_b && s->seq == n->syn.seq && n->syn_again < 255) {
+        n->syn_again++;
+    }
+}
+
 static __always_inline void sw_note_more(const struct sw_key *k, const struct sw_seg *s)
 {
     __u64 id = sw_note_id(k);
     struct sw_handshake *n = bpf_map_lookup_elem(&handshakes, &id);
 
-    if (!n)
-        return;
-    if (s->flags & SW_TCP_ACK) {
-        if (s->src_is_b == n->src_is_b || sw_seq_diff(s->ack, n->syn.seq) <= 0 ||
-            sw_seq_diff(s->ack, n->syn.seq + 1 + n->syn.len) > 0)
-            return;
-        if (n->synack.ns && n->synack.seq == s->seq) {
-            if (n->synack_again < 255)
-                n->synack_again++;
-            return;
-        }
-        sw_note_half(&n->synack, s);
-        n->synack_ack = s->ack;
-    } else if (s->src_is_b == n->src_is_b && s->seq == n->syn.seq && n->syn_again < 255) {
-        n->syn_again++;
-    }
+    if (n && !s->bad_csum)
+        sw_note_take(n, s);
 }
 
 static __always_inline void sw_note_drop(const struct sw_key *k)
@@ -110,12 +121,22 @@ static __always_inline void sw_note_to_seg(struct sw_seg *s, const struct sw_hal
 static __always_inline int sw_note_fits(const struct sw_handshake *n, const struct sw_seg *s)
 {
     __u32 past_syn = n->syn.seq + 1;
+    __u16 kind = s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_FIN | SW_TCP_ACK);
 
-    if (s->src_is_b == n->src_is_b) /* from the originator, right after its SYN, for the SYN-ACK that was seen */
-        return n->synack.ns && s->flags & SW_TCP_ACK && sw_seq_within(s->seq, past_syn, past_syn + n->syn.len) &&
+    if (s->src_is_b == n->src_is_b) {
+        if (kind & SW_TCP_SYN) /* again */
+            return kind == SW_TCP_SYN && s->seq == n->syn.seq;
+        if (kind & SW_TCP_RST) /* gives up, or never sent a SYN: such a RST has no ACK (RFC 9293 section 3.10.7.1) */
+            return sw_seq_within(s->seq, past_syn, past_syn + n->syn.len);
+        if (!n->synack.ns) /* one-sided: whoever goes on from its SYN was answered */
+            return cfg.one_sided && kind & SW_TCP_ACK && s->seq == past_syn + n->syn.len;
+        return kind & SW_TCP_ACK && sw_seq_within(s->seq, past_syn, past_syn + n->syn.len) &&
                s->ack == n->synack.seq + 1;
-    /* from the responder: SYN-ACK, or RST, that acknowledges the SYN */
-    return s->flags & SW_TCP_ACK && s->flags & (SW_TCP_SYN | SW_TCP_RST) &&
+    }
+    /* from the responder: SYN-ACK, or RST, that acknowledges the SYN; or a RST right after its SYN-ACK */
+    if (kind == SW_TCP_RST)
+        return n->synack.ns && s->seq == n->synack.seq + 1;
+    return kind & SW_TCP_ACK && kind & (SW_TCP_SYN | SW_TCP_RST) &&
            sw_seq_within(s->ack, past_syn, past_syn + n->syn.len);
 }
 
@@ -127,6 +148,11 @@ static __always_inline void sw_note_repeats(struct sw_flow *f, const struct sw_h
     a->pkts += n->syn_again;
     a->ip_bytes += (__u32)n->syn_again * n->syn.ip_bytes;
     f->syn_rexmit += n->syn_again;
+    if (n->syn.len) { /* data in it is data again */
+        a->payload += (__u32)n->syn_again * n->syn.len;
+        a->rexmit += n->syn_again;
+        a->z_rexmit += n->syn_again;
+    }
     b->pkts += n->synack_again;
     b->ip_bytes += (__u32)n->synack_again * n->synack.ip_bytes;
     f->synack_rexmit += n->synack_again;
@@ -134,11 +160,11 @@ static __always_inline void sw_note_repeats(struct sw_flow *f, const struct sw_h
 
 /*
  * Rebuilds in scratch the flow that the flood pushed out. True if there was a note and the segment
- * goes on from it. Its embryo was counted as created and will be as evicted; it is counted once more.
+ * goes on from it; a SYN or SYN-ACK goes into the note too, for the flood may push it out once more.
  */
 SW_STEP int sw_revive(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc)
 {
-    struct sw_handshake *n;
+    struct sw_handshake *n, *note;
     struct sw_out unused;
     struct sw_seg *then;
     struct sw_flow *f;
@@ -146,12 +172,18 @@ SW_STEP int sw_revive(struct sw_key *key, struct sw_seg *s, struct sw_scratch *s
 
     if (!key || !s || !sc)
         return 0;
-    if ((s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN || !(s->flags & SW_TCP_ACK))
+    if (s->bad_csum || !(s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST)))
         return 0;
     id = sw_note_id(key);
-    n = bpf_map_lookup_elem(&handshakes, &id);
-    if (!n || !sw_note_fits(n, s))
+    note = bpf_map_lookup_elem(&handshakes, &id);
+    if (!note)
         return 0;
+    n = &sc->note; /* the other may become a stranger's meanwhile */
+    __builtin_memcpy(n, note, sizeof(*n));
+    if (!sw_note_fits(n, s))
+        return 0;
+    if (s->flags & SW_TCP_SYN)
+        sw_note_take(note, s);
     f = &sc->flow;
     then = &sc->then;
     __builtin_memset(f, 0, sizeof(*f));
@@ -165,8 +197,10 @@ SW_STEP int sw_revive(struct sw_key *key, struct sw_seg *s, struct sw_scratch *s
         sw_fsm_step(f, then, &unused);
     }
     sw_note_repeats(f, n);
-    f->flags |= n->told ? SW_F_OPENING_TOLD : SW_F_OPENING_OWED;
-    sw_count(SW_C_EMBRYO_REVIVED);
+    if (n->told & SW_NOTE_TOLD)
+        f->flags |= SW_F_OPENING_TOLD;
+    if (n->told & SW_NOTE_OWED)
+        f->flags |= SW_F_OPENING_OWED;
     return 1;
 }
 

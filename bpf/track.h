@@ -98,6 +98,7 @@ static __always_inline int sw_promote(struct sw_key *key, struct sw_flow *f)
 /*
  * The flow's first segment, judged in scratch and then put among the embryos; or the first that is
  * seen again of a flow rebuilt there. Another CPU may have been faster: then its flow takes the segment.
+ * True if an embryo was counted as created.
  */
 SW_STEP int sw_begin(struct sw_key *key, struct sw_seg *s, struct sw_where *w, struct sw_scratch *sc, struct sw_lock *l)
 {
@@ -110,13 +111,14 @@ SW_STEP int sw_begin(struct sw_key *key, struct sw_seg *s, struct sw_where *w, s
     f = &sc->flow;
     before = w->out.events;
     sw_step_locked(f, s, &w->out, l);
+    if (f->flags & (SW_F_ESTABLISHED | SW_F_OVER) && f->syn_ns)
+        sw_note_drop(key); /* what is told now may not be told again */
     if (f->flags & SW_F_ESTABLISHED && sw_promote(key, f)) {
         sw_count(SW_C_EMBRYO_CREATED);
         sw_count(SW_C_EMBRYO_PROMOTED);
-        sw_note_drop(key);
         kept = bpf_map_lookup_elem(&flows, key);
         sw_tell(key, kept ? kept : f, w, s->now);
-        return 0;
+        return 1;
     }
     err = bpf_map_update_elem(&embryos, key, f, f->flags & SW_F_REUSED ? BPF_ANY : BPF_NOEXIST);
     kept = bpf_map_lookup_elem(&embryos, key);
@@ -132,9 +134,10 @@ SW_STEP int sw_begin(struct sw_key *key, struct sw_seg *s, struct sw_where *w, s
         sw_count(SW_C_EMBRYO_CREATED);
     }
     sw_tell(key, kept, w, s->now);
-    if ((s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST | SW_TCP_FIN)) == SW_TCP_SYN && !err)
-        sw_note_syn(key, s, !!(kept->flags & SW_F_OPENING_TOLD), sc);
-    return 0;
+    if ((s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST | SW_TCP_FIN)) == SW_TCP_SYN && !err && !s->bad_csum &&
+        !kept->syn_rexmit) /* else it is in the note from which this was rebuilt */
+        sw_note_syn(key, s, kept->flags, sc);
+    return !err;
 }
 
 /* Restart on a live four-tuple: a pending SYN whose answer is at hand begins the flow, unseen details left out. */
@@ -225,11 +228,14 @@ SW_STEP int sw_track(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc
         return 0; /* fail open */
     }
     if (!f) {
-        if (!sw_revive(key, s, sc)) {
+        int revived = sw_revive(key, s, sc);
+
+        if (!revived) {
             __builtin_memset(&sc->flow, 0, sizeof(sc->flow));
             sw_flow_init(&sc->flow, s);
         }
-        sw_begin(key, s, w, sc, l);
+        if (sw_begin(key, s, w, sc, l) && revived)
+            sw_count(SW_C_EMBRYO_REVIVED); /* its first embryo was counted, too, and is not lost */
         return 0;
     }
     if (s->flags & SW_TCP_SYN && !(f->flags & SW_F_ESTABLISHED))
@@ -239,6 +245,8 @@ SW_STEP int sw_track(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc
         sw_renew(key, f, s, w, sc, l, verdict == SW_NEW_PENDING);
         return 0;
     }
+    if (w->out.events && f->flags & (SW_F_ESTABLISHED | SW_F_OVER) && !(f->flags & SW_F_IN_FLOWS))
+        sw_note_drop(key);
     if (f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_IN_FLOWS) &&
         (w->out.events & 1u << SW_EV_ESTABLISHED || f->flags & SW_F_MIDSTREAM) && !(f->flags & SW_F_OVER)) {
         /* told between: the flags it sets belong into both, and the embryo's memory is free once deleted */
@@ -247,7 +255,6 @@ SW_STEP int sw_track(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc
         if (!sw_promote(key, f))
             return 0;
         bpf_map_delete_elem(&embryos, key);
-        sw_note_drop(key);
         sw_count(SW_C_EMBRYO_PROMOTED);
         return 0;
     }

@@ -43,6 +43,7 @@ void bpfrun_opts(struct sw_object_opts *opts)
     opts->cfg.checksum = 1;
     opts->cfg.decap = 0;
     opts->cfg.likely_server_ports = 0;
+    opts->max_handshakes = 1u << 14;
 }
 
 static int on_event(void *ctx, void *data, size_t size)
@@ -105,11 +106,13 @@ void bpfrun_free(struct bpfrun *run)
 static int map_empty(struct bpf_map *map)
 {
     __u8 key[64], next[64];
-    int fd = bpf_map__fd(map);
+    int fd = bpf_map__fd(map), more;
     size_t left = (size_t)bpf_map__max_entries(map) + 1;
 
-    while (left-- && !bpf_map_get_next_key(fd, NULL, next)) {
+    more = !bpf_map_get_next_key(fd, NULL, next);
+    while (left-- && more) {
         memcpy(key, next, bpf_map__key_size(map));
+        more = !bpf_map_get_next_key(fd, key, next); /* before the deletion: from there, not from the start */
         if (bpf_map_delete_elem(fd, key) && errno != ENOENT)
             return -errno;
     }
@@ -136,6 +139,8 @@ int bpfrun_reset(struct bpfrun *run)
     err = map_empty(run->obj->maps.flows);
     if (!err)
         err = map_empty(run->obj->maps.embryos);
+    if (!err)
+        err = map_empty(run->obj->maps.handshakes);
     if (!err)
         err = map_empty(run->obj->maps.watched);
     if (!err)
@@ -239,19 +244,28 @@ enum bpfrun_where bpfrun_lookup(struct bpfrun *run, const struct sw_key *key, st
     return BPFRUN_NOWHERE;
 }
 
-size_t bpfrun_count(struct bpfrun *run, enum bpfrun_where where)
+static size_t map_count(struct bpf_map *map)
 {
-    struct bpf_map *map = where == BPFRUN_FLOWS ? run->obj->maps.flows : run->obj->maps.embryos;
-    struct sw_key key, next;
+    __u8 key[64], next[64];
     size_t n = 0, limit = (size_t)bpf_map__max_entries(map) + 1;
     const void *from = NULL;
 
-    while (n < limit && !bpf_map_get_next_key(bpf_map__fd(map), from, &next)) {
-        key = next;
-        from = &key;
+    while (n < limit && !bpf_map_get_next_key(bpf_map__fd(map), from, next)) {
+        memcpy(key, next, bpf_map__key_size(map));
+        from = key;
         n++;
     }
     return n;
+}
+
+size_t bpfrun_count(struct bpfrun *run, enum bpfrun_where where)
+{
+    return map_count(where == BPFRUN_FLOWS ? run->obj->maps.flows : run->obj->maps.embryos);
+}
+
+size_t bpfrun_notes(struct bpfrun *run)
+{
+    return map_count(run->obj->maps.handshakes);
 }
 
 __u64 bpfrun_counter(struct bpfrun *run, enum sw_counter which)

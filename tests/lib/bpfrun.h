@@ -50,6 +50,7 @@ void bpfrun_drain(struct bpfrun *run, bool on);
 enum bpfrun_where { BPFRUN_NOWHERE, BPFRUN_EMBRYOS, BPFRUN_FLOWS };
 enum bpfrun_where bpfrun_lookup(struct bpfrun *run, const struct sw_key *key, struct sw_flow *ret_flow);
 size_t bpfrun_count(struct bpfrun *run, enum bpfrun_where where);
+size_t bpfrun_notes(struct bpfrun *run);                         /* of handshakes that are not complete */
 __u64 bpfrun_counter(struct bpfrun *run, enum sw_counter which); /* since the last reset */
 int bpfrun_watch(struct bpfrun *run, __u32 ifindex);
 
