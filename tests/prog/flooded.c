@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A handshake whose embryo a flood pushed out is told as if there had been none. */
+#include "floods.h"
+
+static void story_ack(void)
+{
+    say_syn();
+    say_synack();
+    lull();
+    talk_say(t, A, ACK, 0);
+}
+TEST(ack)
+{
+    told_alike_in_all_variants(story_ack, "opening established", 1);
+    expect_counter(t, EMBRYO_CREATED, FLOOD + 2);
+    assert_int_equal(logs[1].where, BPFRUN_FLOWS);
+    assert_int_equal(logs[1].flow.direction_by, SW_BY_SYN);
+    assert_int_equal(logs[1].flow.est_ns - logs[1].flow.syn_ns, (FLOOD + 2) * MS);
+    assert_int_equal(logs[1].flow.end[A].mss, 1460);
+    assert_int_equal(logs[1].flow.end[B].mss, 1360);
+    assert_int_equal(logs[1].flow.end[B].wscale, 9);
+}
+
+static void story_whole(void)
+{
+    story_ack();
+    talk_on_and_close();
+}
+TEST(ack_and_the_rest)
+{
+    told_alike_in_all_variants(story_whole, "opening established half_closed closed", 1);
+    assert_int_equal(logs[1].ev[logs[1].n - 1].kind, SW_EV_CONN);
+    assert_int_equal(logs[1].ev[logs[1].n - 1].flow.reason, SW_WHY_FIN);
+}
+
+/* The ACK is lost, and data with an ACK is the next that is seen. */
+static void story_data(void)
+{
+    say_syn();
+    say_synack();
+    lull();
+    talk_on_and_close();
+}
+TEST(data_instead_of_the_ack)
+{
+    told_alike(story_data, "opening established half_closed closed", 1);
+}
+
+static void story_fin(void)
+{
+    say_syn();
+    say_synack();
+    lull();
+    talk_close(t);
+}
+TEST(fin_instead_of_the_ack)
+{
+    told_alike(story_fin, "opening established half_closed closed", 1);
+}
+
+static void story_synack(void)
+{
+    say_syn();
+    lull();
+    say_synack();
+    talk_say(t, A, ACK, 0);
+}
+TEST(synack)
+{
+    told_alike_in_all_variants(story_synack, "opening established", 1);
+}
+
+/* The flood goes on: rebuilt, and evicted again. */
+static void story_synack_and_ack(void)
+{
+    say_syn();
+    lull();
+    say_synack();
+    lull();
+    talk_on_and_close();
+}
+TEST(evicted_twice)
+{
+    told_alike(story_synack_and_ack, "opening established half_closed closed", 2);
+}
+
+static void story_repeats(void)
+{
+    say_syn();
+    say_syn();
+    say_syn();
+    say_synack();
+    say_synack();
+    say_synack();
+    say_synack();
+    lull();
+    talk_on_and_close();
+}
+TEST(retransmissions_before)
+{
+    told_alike_in_all_variants(story_repeats, "opening established half_closed closed", 1);
+    assert_int_equal(logs[1].flow.syn_rexmit, 2);
+    assert_int_equal(logs[1].flow.synack_rexmit, 3);
+}
+
+static void story_repeats_after(void)
+{
+    say_syn();
+    say_synack();
+    lull();
+    say_synack();
+    say_synack();
+    lull();
+    say_synack();
+    talk_say(t, A, ACK, 0);
+}
+TEST(retransmitted_synacks_after)
+{
+    told_alike(story_repeats_after, "opening established", 2);
+    assert_int_equal(logs[1].flow.synack_rexmit, 3);
+}
+
+/* A server whose backlog the flood has filled drops SYNs: the client's next one comes a second later. */
+static void story_syns_after(void)
+{
+    say_syn();
+    lull();
+    say_syn();
+    say_syn();
+    lull();
+    say_syn();
+    say_synack();
+    lull();
+    talk_say(t, A, ACK, 0);
+}
+TEST(retransmitted_syns_after)
+{
+    told_alike(story_syns_after, "opening established", 3);
+    assert_int_equal(logs[1].flow.syn_rexmit, 3);
+}
+
+/* The server forgot and answers the retransmitted SYN anew (RFC 4987: its cache was evicted too). */
+static void story_new_isn(void)
+{
+    say_syn();
+    say_synack();
+    say_syn();
+    t->isn[B] = t->nxt[B] = 7000000;
+    say_synack();
+    lull();
+    talk_say(t, A, ACK, 0);
+}
+TEST(synack_with_a_new_isn)
+{
+    struct sw_flow *got = &logs[1].flow, *want = &logs[0].flow;
+    struct talk fresh = *t;
+
+    for (int which = 0; which < 2; which++) {
+        *t = fresh;
+        play(story_new_isn, which);
+        assert_string_equal(words(), "opening anomaly:synack_new_isn established");
+        end_all();
+    }
+    /* the one difference: a note has room for one SYN-ACK, so the history has one letter for it */
+    assert_memory_equal(want->hist, "ShhA", 4);
+    assert_memory_equal(got->hist, "ShA", 4);
+    memcpy(got->hist, want->hist, sizeof(got->hist));
+    got->hist_len = want->hist_len;
+    got->end[B].hist_syn = want->end[B].hist_syn;
+    same_flow("the flow", got, want);
+}
+
+static void story_refused(void)
+{
+    say_syn();
+    lull();
+    talk_say(t, B, RST | ACK, 0);
+}
+TEST(refused)
+{
+    told_alike_in_all_variants(story_refused, "opening refused", 1);
+    assert_int_equal(logs[1].flow.reason, SW_WHY_REFUSED);
+}
+
+static void story_reset_no_ack(void)
+{
+    say_syn();
+    say_synack();
+    lull();
+    talk_say(t, B, RST, 0);
+}
+TEST(reset_without_ack_by_the_responder)
+{
+    told_alike(story_reset_no_ack, "opening reset", 1);
+}
+
+static void story_reset(void)
+{
+    say_syn();
+    say_synack();
+    lull();
+    talk_say(t, B, RST | ACK, 0);
+}
+TEST(reset_by_the_responder)
+{
+    told_alike(story_reset, "opening reset", 1);
+}
+
+/* RFC 9293 section 3.10.7.3: a host that sent no SYN answers the SYN-ACK with a RST that has no ACK. */
+static void story_aborted(void)
+{
+    say_syn();
+    say_synack();
+    lull();
+    talk_say(t, A, RST, 0);
+}
+TEST(reset_by_the_originator)
+{
+    told_alike(story_aborted, "opening reset", 1);
+    assert_int_equal(logs[1].flow.reason, SW_WHY_ABORTED);
+}
+
+static void story_aborted_ack(void)
+{
+    say_syn();
+    say_synack();
+    lull();
+    talk_say(t, A, RST | ACK, 0);
+}
+TEST(reset_with_ack_by_the_originator)
+{
+    told_alike(story_aborted_ack, "opening reset", 1);
+}
+
+/* Fast Open: data in the SYN, acknowledged or not. */
+static void story_syn_data(void)
+{
+    struct pkt p = talk_pkt(t, A, SYN, 100);
+
+    talk_send(t, A, &p);
+    talk_send(t, A, &p);
+    say_synack();
+    lull();
+    talk_on_and_close();
+}
+TEST(data_in_the_syn)
+{
+    told_alike(story_syn_data, "opening established half_closed closed", 1);
+}
+
+static void story_syn_data_refused(void)
+{
+    struct pkt p = talk_pkt(t, A, SYN, 100);
+
+    talk_send(t, A, &p);
+    t->nxt[A] = t->isn[A] + 1;
+    say_synack();
+    lull();
+    talk_on_and_close();
+}
+TEST(data_in_the_syn_not_taken)
+{
+    told_alike(story_syn_data_refused, "opening established half_closed closed", 1);
+}
+
+/* An opening that nobody wanted is not owed. */
+TEST(no_opening_asked_for)
+{
+    told_alike(story_refused, "", 1);
+    told_alike(story_whole, "", 1);
+}
+
+/* Only the originator's side is seen. */
+static void story_one_sided(void)
+{
+    say_syn();
+    lull();
+    t->nxt[B] = t->isn[B] + 1;
+    talk_say(t, A, ACK, 0);
+    talk_say(t, A, PSH | ACK, 100);
+}
+TEST(one_sided)
+{
+    told_alike(story_one_sided, "opening established", 1);
+}
+
+GROUP(group_usual, G_USUAL)
+GROUP(group_few_events, G_FEW_EVENTS)
+GROUP(group_one_sided, G_ONE_SIDED)
+
+int main(void)
+{
+    const struct CMUnitTest usual[] = {
+        CASE(ack),
+        CASE(ack_and_the_rest),
+        CASE(data_instead_of_the_ack),
+        CASE(fin_instead_of_the_ack),
+        CASE(synack),
+        CASE(evicted_twice),
+        CASE(retransmissions_before),
+        CASE(retransmitted_synacks_after),
+        CASE(retransmitted_syns_after),
+        CASE(synack_with_a_new_isn),
+        CASE(refused),
+        CASE(reset_without_ack_by_the_responder),
+        CASE(reset_by_the_responder),
+        CASE(reset_by_the_originator),
+        CASE(reset_with_ack_by_the_originator),
+        CASE(data_in_the_syn),
+        CASE(data_in_the_syn_not_taken),
+    };
+    const struct CMUnitTest few_events[] = {CASE(no_opening_asked_for)}, one_side[] = {CASE(one_sided)};
+    int failed = cmocka_run_group_tests(usual, group_usual, fixture_group_end);
+
+    failed += cmocka_run_group_tests(few_events, group_few_events, fixture_group_end);
+    return failed + cmocka_run_group_tests(one_side, group_one_sided, fixture_group_end);
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Notes of handshakes: who gets none, who leaves none, and what is told once in a flood. */
+#include "floods.h"
+
+/* What was told of it is not told again: the conn line is lost, and counted as such. */
+TEST(over_before_the_eviction)
+{
+    begin_flooded();
+    say_syn();
+    talk_say(t, B, RST | ACK, 0);
+    lull();
+    assert_string_equal(words(), "opening refused");
+    talk_say(t, B, RST | ACK, 0);
+    keep_own_events();
+    expect_counter(t, EMBRYO_REVIVED, 0);
+    assert_string_equal(words(), "opening refused midstream reset");
+    end_all();
+    assert_int_equal(evicted(), 2 + strangers - bpfrun_counter(run, SW_C_TOLD_CONN));
+}
+
+static void syn_and_synack_then_flood(void)
+{
+    begin_flooded();
+    say_syn();
+    say_synack();
+    lull();
+}
+
+static void expect_stranger(int who, __u16 flags, __s32 seq_off, __s32 ack_off)
+{
+    struct pkt p = talk_pkt(t, who, flags, 0);
+    size_t notes = bpfrun_notes(run);
+    struct sw_flow flow;
+
+    p.seq += seq_off;
+    p.ack += ack_off;
+    talk_send(t, who, &p);
+    flow = talk_flow(t);
+    assert_true(flow.flags & SW_F_MIDSTREAM || flow.direction_by == SW_BY_SYNACK);
+    assert_int_equal(flow.syn_ns, 0);
+    expect_counter(t, EMBRYO_REVIVED, 0);
+    assert_int_equal(bpfrun_notes(run), notes);
+}
+
+/* Each in a flood of its own, because a first one that does not fit begins a flow. */
+static void wrong_then_right(int who, __u16 flags, __s32 seq_off, __s32 ack_off, __u16 right)
+{
+    assert_int_equal(bpfrun_reset(run), 0);
+    talk_init(t, run, false);
+    syn_and_synack_then_flood();
+    expect_stranger(who, flags, seq_off, ack_off);
+    t->nxt[A] = t->isn[A] + 1;
+    t->nxt[B] = t->isn[B] + 1;
+    lull();
+    now_log->n = 0;
+    talk_say(t, A, right, 0);
+    keep_own_events();
+    assert_string_equal(words(), "established");
+    expect_counter(t, EMBRYO_REVIVED, 1);
+    assert_true(talk_flow(t).syn_ns != 0);
+}
+
+/* A guess that does not fit is picked up midstream and leaves the note for who knows the numbers. */
+TEST(wrong_numbers)
+{
+    wrong_then_right(A, ACK, 1, 0, ACK);
+    wrong_then_right(A, ACK, -1, 0, ACK);
+    wrong_then_right(A, ACK, 0, 1, ACK);
+    wrong_then_right(A, ACK, 0, -1, ACK);
+    wrong_then_right(A, PSH | ACK, 0x40000000, 0, PSH | ACK);
+    wrong_then_right(A, RST, 1, 0, ACK);
+    wrong_then_right(B, RST | ACK, 0, 1, ACK);
+    wrong_then_right(B, RST | ACK, 0, -1, ACK);
+    wrong_then_right(B, RST, 1, 0, ACK);
+    wrong_then_right(B, ACK, 0, 0, ACK);
+    wrong_then_right(B, SYN | ACK, 0, 1, ACK);
+}
+
+/* Right numbers, other tuple. */
+TEST(a_strangers_note)
+{
+    struct talk own;
+
+    syn_and_synack_then_flood();
+    own = *t;
+    for (int i = 0; i < 5; i++) {
+        *t = own;
+        switch (i) {
+        case 0: t->side[A].sport++; break;
+        case 1: t->side[A].dport++; break;
+        case 2: t->side[A].src[15]++; break;
+        case 3: t->side[A].dst[15]++; break;
+        case 4: t->side[A] = pkt_swap(&t->side[A]); break; /* the other direction of the same tuple */
+        }
+        t->side[B] = pkt_swap(&t->side[A]);
+        t->key = pkt_key(&t->side[A], NULL);
+        expect_stranger(A, ACK, 0, 0);
+    }
+    *t = own;
+    lull();
+    talk_say(t, A, ACK, 0);
+    expect_counter(t, EMBRYO_REVIVED, 1);
+    expect_states(t, ESTABLISHED, ESTABLISHED);
+}
+
+/* A handshake that is over, however it ended, needs no note. */
+TEST(no_note_is_left)
+{
+    talk_open(t);
+    assert_int_equal(bpfrun_notes(run), 0);
+    talk_close(t);
+    talk_wait(t, 6 * SEC);
+    talk_open(t);
+    assert_int_equal(bpfrun_notes(run), 0);
+    talk_say(t, A, RST, 0);
+    talk_wait(t, 6 * SEC);
+    talk_say(t, A, SYN, 0);
+    assert_int_equal(bpfrun_notes(run), 1);
+    talk_say(t, B, RST | ACK, 0);
+    talk_wait(t, 6 * SEC);
+    assert_int_equal(bpfrun_notes(run), 0);
+    talk_say(t, A, SYN, 0);
+    talk_wait(t, 25 * SEC); /* unanswered */
+    assert_int_equal(bpfrun_count(run, BPFRUN_EMBRYOS), 0);
+    assert_int_equal(bpfrun_notes(run), 0);
+    now_log = &logs[0];
+    end_all();
+}
+
+/* The opening that a full ring did not take is owed: told once, when the connection proves real. */
+TEST(owed_opening)
+{
+    unsigned openings = 0;
+
+    begin_flooded();
+    bpfrun_drain(run, false);
+    flood(100);
+    assert_true(bpfrun_counter(run, SW_C_OPENING_DEFERRED) > 0);
+    say_syn();
+    say_synack();
+    lull();
+    talk_say(t, A, ACK, 0);
+    expect_counter(t, EMBRYO_REVIVED, 1);
+    expect_counter(t, OPENING_RESOLVED, 1);
+    bpfrun_drain(run, true);
+    keep_own_events();
+    assert_string_equal(words(), "opening established");
+    assert_true(logs[1].ev[0].ts == logs[1].ev[1].flow.syn_ns);
+    talk_on_and_close();
+    end_all();
+    for (size_t i = 0; i < logs[1].n; i++)
+        openings += logs[1].ev[i].kind == SW_EV_OPENING;
+    assert_int_equal(openings, 1);
+    assert_true(bpfrun_counter(run, SW_C_OPENING_RESOLVED) <= bpfrun_counter(run, SW_C_OPENING_DEFERRED));
+}
+
+/* Established, but `flows` is full: an evicted one is not told established twice. */
+TEST(established_among_embryos)
+{
+    struct talk own = *t;
+
+    begin_flooded();
+    t->side[A].sport = t->side[B].dport = 1;
+    t->key = pkt_key(&t->side[A], NULL);
+    talk_open(t);
+    keep_own_events();
+    now_log->n = 0;
+    *t = own;
+    talk_open(t);
+    expect_counter(t, FLOWS_FULL, 1);
+    lull();
+    assert_string_equal(words(), "opening established");
+    talk_say(t, A, PSH | ACK, 10);
+    keep_own_events();
+    assert_string_equal(words(), "opening established midstream");
+    expect_counter(t, EMBRYO_REVIVED, 0);
+}
+
+/* What has a bad checksum was not received: it makes no note and changes none. */
+TEST(bad_checksums)
+{
+    struct pkt p = talk_pkt(t, A, SYN, 0);
+
+    p.bad_checksum = true;
+    talk_send(t, A, &p);
+    assert_int_equal(bpfrun_notes(run), 0);
+    assert_int_equal(bpfrun_reset(run), 0);
+    talk_init(t, run, false);
+    begin_flooded();
+    say_syn();
+    say_synack();
+    p = talk_pkt(t, B, SYN | ACK, 0);
+    p.seq = 9000000;
+    p.bad_checksum = true;
+    bpfrun_clear_events(run);
+    talk_send(t, B, &p);
+    t->nxt[B] = t->isn[B] + 1;
+    lull();
+    p = talk_pkt(t, A, ACK, 0);
+    p.bad_checksum = true;
+    talk_send(t, A, &p);
+    expect_counter(t, EMBRYO_REVIVED, 0);
+    lull();
+    talk_say(t, A, ACK, 0);
+    expect_counter(t, EMBRYO_REVIVED, 1);
+    assert_int_equal(talk_flow(t).end[B].isn, t->isn[B]);
+    expect_where(t, FLOWS);
+}
+
+/* With room for few notes the other handshakes are what they were without: picked up midstream; nothing breaks. */
+TEST(notes_pushed_out_too)
+{
+    enum { N = 40 };
+    static struct talk many[N];
+    unsigned midstream = 0;
+
+    begin_flooded();
+    for (int i = 0; i < N; i++) {
+        talk_init(t, run, i & 1);
+        t->side[A].sport = t->side[B].dport = 41000 + i;
+        t->key = pkt_key(&t->side[A], NULL);
+        say_syn();
+        say_synack();
+        many[i] = *t;
+    }
+    lull();
+    assert_true(bpfrun_notes(run) <= FEW_NOTES);
+    for (int i = 0; i < N; i++) {
+        now_log->n = 0;
+        talk_say(&many[i], A, ACK, 0);
+        talk_say(&many[i], B, ACK, 0);
+        *t = many[i];
+        keep_own_events();
+        expect_states(t, ESTABLISHED, ESTABLISHED);
+        if (!strcmp(words(), "midstream"))
+            midstream++;
+        else
+            assert_string_equal(words(), "established");
+        talk_close(t);
+        expect_states(t, TIME_WAIT, CLOSED);
+    }
+    assert_true(midstream >= N - FEW_NOTES);
+    expect_counter(t, EMBRYO_REVIVED, N - midstream);
+    end_all();
+    assert_int_equal(evicted(), N + midstream + strangers - bpfrun_counter(run, SW_C_TOLD_CONN));
+    expect_counter(t, INTERNAL, 0);
+    expect_counter(t, EMBRYOS_FULL, 0);
+}
+
+GROUP(group_usual, G_USUAL)
+GROUP(group_small_ring, G_SMALL_RING)
+GROUP(group_full, G_FULL)
+GROUP(group_few_notes, G_FEW_NOTES)
+
+int main(void)
+{
+    const struct CMUnitTest usual[] = {
+        CASE(over_before_the_eviction), CASE(wrong_numbers), CASE(a_strangers_note),
+        CASE(no_note_is_left),          CASE(bad_checksums),
+    };
+    const struct CMUnitTest small_ring[] = {CASE(owed_opening)}, full[] = {CASE(established_among_embryos)};
+    const struct CMUnitTest few_notes[] = {CASE(notes_pushed_out_too)};
+    int failed = cmocka_run_group_tests(usual, group_usual, fixture_group_end);
+
+    failed += cmocka_run_group_tests(small_ring, group_small_ring, fixture_group_end);
+    failed += cmocka_run_group_tests(full, group_full, fixture_group_end);
+    return failed + cmocka_run_group_tests(few_notes, group_few_notes, fixture_group_end);
+}
