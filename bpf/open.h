@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* How a connection begins: SYN, SYN-ACK, their acknowledgements, and a SYN where one is already. Pure. */
+#ifndef SW_OPEN_H
+#define SW_OPEN_H
+
+#include "verdict.h"
+
+/*
+ * Does a SYN on this flow begin another connection? On a live one it may be spoofed, so it waits for
+ * the answer (RFC 5961 section 4): a challenge ACK keeps the old connection, a SYN-ACK that
+ * acknowledges it proves the new one.
+ */
+static __always_inline enum sw_verdict sw_fsm_syn(struct sw_flow *f, enum sw_side d, const struct sw_seg *s,
+                                                  struct sw_out *o)
+{
+    struct sw_end *me = &f->end[d], *peer = &f->end[d == SW_ORIG ? SW_RESP : SW_ORIG];
+
+    if (me->did & SW_E_SYN && s->seq == me->isn && !(f->flags & SW_F_OVER))
+        return SW_GO_ON; /* a retransmission, or an old duplicate */
+    if (f->flags & SW_F_OVER && (f->reason != SW_WHY_FIN || !(me->did & SW_E_SYN) || s->seq != me->isn))
+        return SW_NEW_FLOW; /* after a RST also with the same ISN: some stacks try again so */
+    if (f->flags & SW_F_NO_EGRESS && !(peer->did & SW_E_SEEN) && me->did & SW_E_FIN)
+        return SW_NEW_FLOW; /* one-sided: the end of the old one could not be seen */
+    if (f->flags & (SW_F_ESTABLISHED | SW_F_OVER)) {
+        f->flags |= SW_F_PENDING_SYN;
+        f->pend_isn = s->seq;
+        f->pend_side = d;
+        if (!(f->flags & SW_F_OVER))
+            sw_anomaly_add(o, SW_AN_SYN_IN_CONNECTION);
+        return SW_GO_ON;
+    }
+    if (me->did & SW_E_SYN || f->flags & SW_F_MIDSTREAM)
+        return SW_NEW_FLOW;
+    return SW_GO_ON; /* the other side's SYN: simultaneous open or split handshake */
+}
+
+/* A segment that could begin another connection on this four-tuple. */
+static __always_inline enum sw_verdict sw_fsm_renew(struct sw_flow *f, enum sw_side d, const struct sw_seg *s,
+                                                    struct sw_out *o)
+{
+    __u16 kind = s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST | SW_TCP_FIN);
+
+    if (kind == SW_TCP_SYN)
+        return sw_fsm_syn(f, d, s, o);
+    if (f->flags & SW_F_PENDING_SYN && f->pend_side == d && kind == SW_TCP_ACK && s->seq == f->end[d].seq_hi)
+        f->flags &= ~SW_F_PENDING_SYN; /* its sender goes on with the old connection: the SYN was not its own */
+    if (kind == (SW_TCP_SYN | SW_TCP_ACK) && f->flags & SW_F_PENDING_SYN && f->pend_side != d &&
+        s->ack == f->pend_isn + 1)
+        return SW_NEW_PENDING;
+    /* one-sided: the answer is not seen, but whoever goes on from its SYN got one */
+    if (kind == SW_TCP_ACK && f->flags & SW_F_PENDING_SYN && f->pend_side == d && f->flags & SW_F_NO_EGRESS &&
+        !(f->end[d == SW_ORIG ? SW_RESP : SW_ORIG].did & SW_E_SEEN) && s->seq == f->pend_isn + 1)
+        return SW_NEW_PENDING;
+    return SW_GO_ON;
+}
+
+static __always_inline void sw_syn_options(struct sw_end *me, const struct sw_seg *s)
+{
+    me->mss = s->mss;
+    me->wscale = s->wscale;
+    me->opts = s->opts;
+    me->ecn = (s->flags & SW_TCP_ECE ? SW_ECN_ECE : 0) | (s->flags & SW_TCP_CWR ? SW_ECN_CWR : 0) |
+              (s->flags & SW_TCP_AE ? SW_ECN_AE : 0);
+    me->syn_len = s->len;
+}
+
+/* A SYN without ACK, not a new connection (sw_fsm_syn has judged). */
+SW_STEP int sw_fsm_take_syn(struct sw_flow *f, __u32 d, const struct sw_seg *s, struct sw_out *o)
+{
+    struct sw_end *me, *peer;
+
+    if (!f || !s || !o)
+        return 0;
+    sw_side_bound(d);
+    me = &f->end[d];
+    peer = &f->end[d ^ 1];
+    if (f->flags & (SW_F_OVER | SW_F_PENDING_SYN | SW_F_MIDSTREAM))
+        return 0;                   /* midstream only a SYN with FIN comes here: it opens nothing */
+    if (me->more & SW_M_INFERRED) { /* overtaken by its SYN-ACK: options, but no time to measure from */
+        me->more &= ~SW_M_INFERRED;
+        sw_syn_options(me, s);
+        return 0;
+    }
+    if (me->did & SW_E_SYN) {
+        if (f->syn_rexmit < 0xffff)
+            f->syn_rexmit++;
+        return 0;
+    }
+    me->did |= SW_E_SYN;
+    sw_syn_options(me, s);
+    if (s->len)
+        f->flags |= SW_F_SYN_DATA;
+    if (!f->syn_ns)
+        f->syn_ns = s->now;
+    if (peer->did & SW_E_SYN) {
+        if (f->flags & SW_F_FLIPPED || peer->more & SW_M_SYNACK)
+            return 0; /* the SYN that its SYN-ACK overtook */
+        if (me->did & SW_E_SEEN) {
+            f->flags |= SW_F_SPLIT;
+            sw_anomaly_add(o, SW_AN_SPLIT_HANDSHAKE);
+        } else {
+            f->flags |= SW_F_SIMULTANEOUS; /* or a split handshake: the answer to the SYN-ACK tells */
+        }
+    } else {
+        o->events |= 1u << SW_EV_OPENING;
+    }
+    return 0;
+}
+
+/* A SYN-ACK. Returns false if its acknowledgement proves nothing. */
+SW_STEP int sw_fsm_synack(struct sw_flow *f, __u32 d, const struct sw_seg *s, struct sw_out *o)
+{
+    struct sw_end *me, *peer;
+
+    if (!f || !s || !o)
+        return 0;
+    sw_side_bound(d);
+    me = &f->end[d];
+    peer = &f->end[d ^ 1];
+    if (f->flags & (SW_F_OVER | SW_F_MIDSTREAM))
+        return 0;
+    if (!(peer->did & SW_E_SYN)) { /* the SYN was not seen: the SYN-ACK proves it */
+        peer->did |= SW_E_SYN;
+        peer->more |= SW_M_INFERRED;
+        if (!(peer->did & SW_E_INIT))
+            sw_end_start(peer, s->ack - 1, s->ack);
+        if (sw_seq_diff(s->ack, peer->seq_hi) > 0)
+            peer->seq_hi = s->ack;
+        f->flags |= SW_F_INFERRED;
+        if (!(me->did & SW_E_SYN)) /* else its own SYN has opened */
+            o->events |= 1u << SW_EV_OPENING;
+    } else if (!sw_seq_within(s->ack, peer->isn + 1, peer->seq_hi)) {
+        sw_anomaly_add(o, SW_AN_SYNACK_BAD_ACK);
+        return 0;
+    }
+    if (me->more & SW_M_SYNACK) {
+        if (f->synack_rexmit < 0xffff)
+            f->synack_rexmit++;
+        if (s->seq != me->isn) {
+            sw_anomaly_add(o, SW_AN_SYNACK_NEW_ISN);
+            if (!(f->flags & SW_F_ESTABLISHED)) {
+                sw_end_restart(me, s->seq, s->seq + sw_seg_space(s));
+                sw_syn_options(me, s);
+            }
+        }
+        return s->seq == me->isn;
+    }
+    me->more |= SW_M_SYNACK;
+    if (!(me->did & SW_E_SYN)) {
+        me->did |= SW_E_SYN;
+        sw_syn_options(me, s);
+    }
+    if (!f->synack_ns)
+        f->synack_ns = s->now;
+    return 1;
+}
+
+/* What an acknowledgement proves of the peer. */
+SW_STEP int sw_fsm_ack(struct sw_flow *f, __u32 d, const struct sw_seg *s, struct sw_out *o)
+{
+    struct sw_end *me, *peer;
+
+    if (!f || !s || !o)
+        return 0;
+    sw_side_bound(d);
+    me = &f->end[d];
+    peer = &f->end[d ^ 1];
+    if (peer->did & SW_E_SYN && !(peer->did & SW_E_SYN_ACKED)) {
+        if (sw_seq_within(s->ack, peer->isn + 1, peer->seq_hi))
+            peer->did |= SW_E_SYN_ACKED;
+        else if (!(f->flags & (SW_F_ESTABLISHED | SW_F_OVER)))
+            sw_anomaly_add(o, SW_AN_ACK_BAD);
+    }
+    if (peer->did & SW_E_FIN && !(peer->did & SW_E_FIN_ACKED) && sw_seq_within(s->ack, peer->fin_seq, peer->seq_hi))
+        peer->did |= SW_E_FIN_ACKED;
+    if (!(f->flags & SW_F_NO_EGRESS) || peer->did & SW_E_SEEN)
+        return 0;
+    /* One-sided view: whoever goes on after its SYN was answered; whoever acknowledges after its FIN was, too. */
+    if (me->did & SW_E_SYN && !(me->did & SW_E_SYN_ACKED) && s->seq == me->isn + 1 + me->syn_len) {
+        me->did |= SW_E_SYN_ACKED;
+        peer->did |= SW_E_SYN | SW_E_SYN_ACKED;
+        peer->more |= SW_M_INFERRED;
+        f->flags |= SW_F_INFERRED;
+    }
+    if (me->did & SW_E_FIN && s->seq == me->fin_seq && !(s->flags & SW_TCP_FIN) && !s->len) {
+        me->did |= SW_E_FIN_ACKED;
+        peer->did |= SW_E_FIN | SW_E_FIN_ACKED | SW_E_PASSIVE;
+        peer->fin_seq = s->ack;
+        f->flags |= SW_F_INFERRED;
+    }
+    return 0;
+}
+
+#endif
