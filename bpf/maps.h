@@ -110,7 +110,7 @@ struct sw_handshake {
     __u8 hook;
     __u8 syn_again;
     __u8 synack_again;
-    __u8 told; /* the opening line was */
+    __u8 told; /* SW_NOTE_* of handshake.h */
     __u8 pad[7];
 };
 
