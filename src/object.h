@@ -18,7 +18,7 @@ struct sw_object_opts {
     struct sw_config cfg;
     __u32 max_flows; /* entries */
     __u32 max_embryos;
-    __u32 max_handshakes;    /* notes of handshakes, for what a flood pushes out of the embryos */
+    __u32 max_handshakes;      /* notes of handshakes, for what a flood pushes out of the embryos */
     __u32 ring_bytes;          /* of `events`, a power of two and a multiple of the page */
     __u32 ring_open_bytes;     /* of `events_open` */
     const __u16 *server_ports; /* likely server ports for midstream flips; NULL: default list */
