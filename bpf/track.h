@@ -9,6 +9,8 @@
 #include "emit.h"
 #include "handshake.h"
 
+#define SW_EEXIST 17 /* errno.h is not for BPF */
+
 static __always_inline __u32 sw_lock_slot(const struct sw_key *k)
 {
     const __u32 *w = (const __u32 *)k;
@@ -86,13 +88,16 @@ SW_STEP int sw_end_flow(struct sw_key *key, struct sw_flow *f, struct sw_where *
 /* Established: from the embryos to where nothing evicts. A full map leaves it with the embryos. */
 static __always_inline int sw_promote(struct sw_key *key, struct sw_flow *f)
 {
+    long err;
+
     f->flags |= SW_F_IN_FLOWS;
-    if (bpf_map_update_elem(&flows, key, f, BPF_NOEXIST)) {
-        f->flags &= ~SW_F_IN_FLOWS;
+    err = bpf_map_update_elem(&flows, key, f, BPF_NOEXIST);
+    if (!err)
+        return 1;
+    f->flags &= ~SW_F_IN_FLOWS;
+    if (err != -SW_EEXIST)
         sw_count(SW_C_FLOWS_FULL);
-        return 0;
-    }
-    return 1;
+    return 0;
 }
 
 /*
@@ -119,6 +124,13 @@ SW_STEP int sw_begin(struct sw_key *key, struct sw_seg *s, struct sw_where *w, s
         kept = bpf_map_lookup_elem(&flows, key);
         sw_tell(key, kept ? kept : f, w, s->now);
         return 1;
+    }
+    kept = f->flags & SW_F_ESTABLISHED ? bpf_map_lookup_elem(&flows, key) : 0;
+    if (kept) { /* two CPUs rebuilt it at once, and the other was faster */
+        w->out.events = before;
+        sw_step_locked(kept, s, &w->out, l);
+        sw_tell(key, kept, w, s->now);
+        return 0;
     }
     err = bpf_map_update_elem(&embryos, key, f, f->flags & SW_F_REUSED ? BPF_ANY : BPF_NOEXIST);
     kept = bpf_map_lookup_elem(&embryos, key);
