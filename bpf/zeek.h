@@ -58,6 +58,8 @@ static __always_inline void sw_end_start(struct sw_end *e, __u32 isn, __u32 seq_
     e->isn = isn;
     e->seq_hi = seq_hi;
     e->nxt = isn + 1;
+    for (int i = 0; i < SW_OOO; i++) /* blocks of other sequence numbers mean nothing now */
+        e->ooo[i][0] = e->ooo[i][1] = 0;
     e->did |= SW_E_INIT;
 }
 
