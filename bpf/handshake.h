@@ -165,7 +165,7 @@ static __always_inline void sw_note_repeats(struct sw_flow *f, const struct sw_h
 SW_STEP int sw_revive(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc)
 {
     struct sw_handshake *n, *note;
-    struct sw_out unused;
+    struct sw_out unused = {0};
     struct sw_seg *then;
     struct sw_flow *f;
     __u64 id;
