@@ -11,9 +11,14 @@ import time
 
 logging.getLogger("scapy.runtime").setLevel(logging.ERROR)
 # pylint: disable=wrong-import-position
-from scapy.layers.inet import IP, TCP, fragment  # noqa: E402
+from scapy.layers.inet import IP, TCP, UDP, fragment  # noqa: E402
 from scapy.layers.inet6 import (IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN)  # noqa: E402
-from scapy.layers.l2 import Dot1AD, Dot1Q, Ether  # noqa: E402
+from scapy.layers.l2 import Dot1AD, Dot1Q, Ether, GRE  # noqa: E402
+from scapy.layers.ppp import PPPoE  # noqa: E402
+from scapy.packet import Raw as Bytes  # noqa: E402
+from scapy.layers.vxlan import VXLAN  # noqa: E402
+from scapy.contrib.geneve import GENEVE  # noqa: E402
+from scapy.contrib.mpls import MPLS  # noqa: E402
 
 import netns as n  # noqa: E402
 
@@ -251,6 +256,34 @@ def one_sided():
     n.fields(conn, inferred=True, resp_pkts=0, orig_pkts=5, orig_bytes=50, reason="fin")
 
 
+OUTER = IP(src="10.66.0.201", dst="10.66.0.202")
+TUNNELS = {
+    "vxlan": {"over": lambda ip: OUTER / UDP(sport=40000, dport=4789) / VXLAN(vni=7) / ETH[A] / ip},
+    "geneve": {"over": lambda ip: OUTER / UDP(sport=40000, dport=6081) / GENEVE(vni=7, proto=0x6558) / ETH[A] / ip},
+    "gre": {"over": lambda ip: OUTER / GRE() / ip},
+    "ip in ip": {"over": lambda ip: OUTER / ip},
+    "mpls": {"under": lambda e: e / MPLS(label=17, s=0) / MPLS(label=18, s=1)},
+    "pppoe": {"under": lambda e: e / PPPoE(sessionid=1) / Bytes(b"\x00\x21")},
+}
+
+
+def tunnel(name):
+    def case():
+        whole(args=("--decap",), **TUNNELS[name])
+
+    case.__doc__ = f"--decap on a live interface: the connection inside {name}, by both hooks"
+    return case
+
+
+def no_decap():
+    """without --decap a tunnel is not looked into"""
+    r = Raw(**TUNNELS["vxlan"])
+    r.open()
+    lines = r.told()
+    n.equal("lines of the inner connection", len(n.of(lines, r.who)), 0)
+
+
 if __name__ == "__main__":
     n.main(plain, vlan, qinq, extension_headers, fragments, handshake_times,
-           simultaneous_open, simultaneous_close, blind_reset, blind_syn, scans, bad_checksum, one_sided)
+           simultaneous_open, simultaneous_close, blind_reset, blind_syn, scans, bad_checksum, one_sided, no_decap,
+           *[tunnel(name) for name in TUNNELS])
