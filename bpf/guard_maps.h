@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The guard's maps. Sizes here are defaults; user space sets those that options change before loading. */
+#ifndef SW_GUARD_MAPS_H
+#define SW_GUARD_MAPS_H
+
+#include "maps.h"
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct sw_guard);
+} guard SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, SW_SERVICES);
+    __type(key, __u32);
+    __type(value, struct sw_service);
+} services SEC(".maps");
+
+/* port (host order) -> its first service, 0: none */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 65536);
+    __type(key, __u32);
+    __type(value, __u32);
+} service_ports SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, SW_SERVICES);
+    __type(key, __u32);
+    __type(value, struct sw_tally);
+} service_counters SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, SW_SERVICES);
+    __type(key, __u32);
+    __type(value, struct sw_past);
+} service_past SEC(".maps");
+
+struct sw_ip {
+    __u32 word[4];
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, SW_LOCAL_IPS);
+    __type(key, __u32);
+    __type(value, struct sw_ip);
+} local_ips SEC(".maps");
+
+/* Four-tuples that may have a socket, as bits: two generations, one after the other */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 2 * SW_KNOWN_WORDS);
+    __type(key, __u32);
+    __type(value, __u64);
+} known SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 2);
+    __type(key, __u32);
+    __type(value, struct sw_keys);
+} keys SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 1 << 20);
+    __type(key, struct sw_cidr);
+    __type(value, __u32);
+} allow SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 1 << 20);
+    __type(key, struct sw_cidr);
+    __type(value, __u32);
+} block SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 65536);
+    __type(key, struct sw_ip);
+    __type(value, struct sw_bucket);
+} limit_source SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 65536);
+    __type(key, struct sw_ip);
+    __type(value, struct sw_bucket);
+} limit_prefix SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 1 << 20);
+} guard_events SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 4 << 20);
+} captures SEC(".maps");
+
+/* How often a reason was told on this CPU, so that a flood does not fill the ring. */
+struct sw_said {
+    __u64 ns;    /* of the last drop record */
+    __u64 count; /* drops since */
+    __u64 frames_ns;
+    __u64 frames; /* sampled in the present second */
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, SW_DROP_MAX);
+    __type(key, __u32);
+    __type(value, struct sw_said);
+} said SEC(".maps");
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Which service a packet is for, and tables that are asked for every SYN: so they are arrays, found by
+ * hashes that user space computes alike. Nobody gains by colliding in them but a slower answer.
+ */
+#ifndef SW_SERVICE_H
+#define SW_SERVICE_H
+
+#include "compat.h"
+#include "../include/synward.h"
+
+/* First slot of an address (four words as on the wire, v4-mapped) in `local_ips`; SW_LOCAL_PROBES follow, wrapping.
+ * An all-zero slot is free, but others may follow it. */
+static __always_inline __u32 sw_local_hash(const __u32 ip[4])
+{
+    __u32 h = ip[0] * 0x9e3779b1u ^ ip[1] * 0x85ebca6bu ^ ip[2] * 0xc2b2ae35u ^ ip[3] * 0x27d4eb2fu;
+
+    return (h ^ h >> 15) & (SW_LOCAL_IPS - 1);
+}
+
+/* Bit of a four-tuple in a generation of `known`: remote end first. Word: bit / 64. */
+static __always_inline __u32 sw_known_bit(const __u32 remote[4], const __u32 local[4], __be16 rport, __be16 lport)
+{
+    __u64 a = ((remote[0] ^ remote[2]) | (__u64)(remote[1] ^ remote[3]) << 32) * 0x9e3779b97f4a7c15ull;
+    __u64 b = ((local[0] ^ local[2]) | (__u64)(local[1] ^ local[3]) << 32) * 0xc2b2ae3d27d4eb4full;
+    __u64 c = (rport | (__u64)lport << 16) * 0xff51afd7ed558ccdull;
+    __u64 h = a ^ b >> 7 ^ c;
+
+    h ^= h >> 29;
+    h *= 0xbf58476d1ce4e5b9ull;
+    return (__u32)(h >> 40) & (SW_KNOWN_BITS - 1);
+}
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The guard's options of `run`, as one argp child parser (sw_guard_argp) with its struct sw_guard_opts as child
+ * input. Files that are named here are read by sw_lists_* and sw_keys_*, before anything is attached.
+ */
+#ifndef SW_GUARDOPTS_H
+#define SW_GUARDOPTS_H
+
+#include "lists.h"
+#include "synward.h"
+
+#include <argp.h>
+#include <stdbool.h>
+
+#define SW_PROTECT_MAX 512
+
+/* What --protect names: [ADDR:]PORT; IPv6 addresses in brackets. All zero ip with any = both families: any address. */
+struct sw_protect {
+    __u8 ip[16]; /* v4-mapped */
+    __u16 port;
+    __u8 any; /* SW_ANY_* */
+};
+
+struct sw_guard_opts {
+    bool given;              /* --guard was given: the programs carry the guard even if it is off */
+    enum sw_guard_mode mode; /* of every service */
+    struct sw_protect protect[SW_PROTECT_MAX];
+    size_t protect_len; /* 0: every listening socket */
+    __u64 half_open, syn_rate;
+    __u64 hold_ns, grace_ns;
+    __u64 limit_source, limit_prefix, reply_budget; /* 0: none */
+    enum sw_backend backend;                        /* SW_BK_NONE: auto */
+    const char *key_file;                           /* NULL: random keys, changed every hour */
+    int wscale;                                     /* -1: as the kernel would */
+    __u32 mss;                                      /* 0: as the interface's MTU gives */
+    const char *capture_file;                       /* NULL: none */
+    __u64 capture_bytes;                            /* most that the file may grow to */
+    struct sw_list_opts lists[SW_LISTS];            /* --allow, --allow-file, --block, --block-file */
+};
+
+extern const struct argp sw_guard_argp;
+void sw_guard_defaults(struct sw_guard_opts *opts);
+
+/* [ADDR:]PORT. 0, or -EINVAL. Used by `synward guard ... SERVICE` too. */
+int sw_protect_parse(const char *text, struct sw_protect *ret);
+
+#endif

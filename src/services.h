@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What is protected: the table of services (maps `services`, `service_ports`), this host's addresses (map
+ * `local_ips`) and the four-tuples that have a socket (map `known`), all kept up to date from sock_diag and rtnetlink.
+ * The maps are mmapped, so that the kernel side sees each change at once and nothing is copied back over its fields.
+ */
+#ifndef SW_SERVICES_H
+#define SW_SERVICES_H
+
+#include "guardopts.h"
+#include "synward.h"
+
+struct synward_bpf;
+struct sw_services; /* opaque */
+
+/* What this host's sysctls say; read again at every refresh. -1: unknown. */
+struct sw_tcp_sysctls {
+    int syncookies, timestamps, sack, window_scaling, ecn;
+    __u32 rmem[3], rmem_max;
+    int ttl, hop_limit;
+};
+void sw_tcp_sysctls_read(struct sw_tcp_sysctls *ret);
+/* The window scale and window that the kernel's own SYN-ACK would have (tcp_select_initial_window). */
+__u8 sw_tcp_wscale(const struct sw_tcp_sysctls *s);
+__u16 sw_tcp_window(const struct sw_tcp_sysctls *s, __u32 mss);
+
+/*
+ * ifindexes: the interfaces that are watched (their MTU bounds the MSS). reqsk: the kernel has that backend and
+ * sw_accept is loaded. Fills everything for the first time. 0 or -errno.
+ */
+int sw_services_new(struct synward_bpf *obj, const struct sw_guard_opts *opts, const __u32 *ifindexes,
+                    size_t ifindexes_len, bool reqsk, struct sw_services **ret);
+void sw_services_free(struct sw_services *s); /* NULL is fine */
+
+/* Listeners, addresses, MTUs, sysctls anew (once a second). New listeners get the mode of opts; a listener that went
+ * away frees its slot, or is SW_SV_GONE if named. */
+int sw_services_refresh(struct sw_services *s);
+
+/* The other generation of `known`, filled with the sockets that are there, then takes over (once a minute). */
+int sw_services_refill_known(struct sw_services *s);
+
+struct sw_service *sw_services_at(struct sw_services *s, __u32 index); /* the mmapped slot, port 0: free */
+struct sw_guard *sw_services_guard(struct sw_services *s);             /* the mmapped configuration */
+
+/* Warnings for people, one a call, until NULL: too many listeners or addresses, what a sysctl takes away. */
+const char *sw_services_warning(struct sw_services *s);
+
+#endif
