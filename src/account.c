@@ -41,10 +41,10 @@ int sw_account_update(struct sw_account *a, __u64 flush, bool final)
 
 static __u64 lost_of_kind(const struct sw_account *a, int kind)
 {
-    __u64 lost = a->counters[SW_C_LOST_OPENING + kind] + a->dropped[kind];
+    __u64 lost = a->counters[SW_C_LOST_OPENING + kind];
 
     if (!(a->event_mask & 1u << kind))
-        return a->dropped[kind];
+        return 0;
     if (kind == SW_EV_CONN)
         lost += a->evicted;
     if (kind == SW_EV_OPENING)

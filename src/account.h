@@ -10,7 +10,6 @@ struct sw_account {
     struct synward_bpf *obj;
     __u32 event_mask; /* kinds that were wanted: only those can be lost */
     __u64 max_flows, max_embryos;
-    __u64 dropped[SW_EV_MAX]; /* lost in user space: no memory for the line */
     __u64 said[SW_EV_MAX];    /* told in loss lines so far */
     __u64 evicted;            /* embryos that the LRU took; never goes back */
     __u64 owed;               /* openings that went with them */
