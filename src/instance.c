@@ -69,6 +69,13 @@ __u64 sw_instance_netns(void)
     X(prog_ingress)                                                                                                    \
     X(prog_egress)                                                                                                     \
     X(prog_sweep)                                                                                                      \
+    X(map_guard)                                                                                                       \
+    X(map_services)                                                                                                    \
+    X(map_service_ports)                                                                                               \
+    X(map_service_counters)                                                                                            \
+    X(map_allow)                                                                                                       \
+    X(map_block)                                                                                                       \
+    X(prog_judge)                                                                                                      \
     X(contract)
 
 int sw_instance_write(struct sw_instance *inst)

@@ -32,6 +32,8 @@ struct sw_instance {
     __s64 started;                              /* seconds since 1970 */
     __u32 map_flows, map_embryos, map_counters; /* ids */
     __u32 prog_ingress, prog_egress, prog_sweep;
+    __u32 map_guard, map_services, map_service_ports, map_service_counters, map_allow, map_block; /* 0: no guard */
+    __u32 prog_judge;
     __u32 sweep_offset; /* of struct sw_sweep in map_bss */
     __u32 contract;     /* SW_CONTRACT_VERSION */
     size_t len;
