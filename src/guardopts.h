@@ -14,7 +14,8 @@
 
 #define SW_PROTECT_MAX 512
 
-/* What --protect names: [ADDR:]PORT; IPv6 addresses in brackets. All zero ip with any = both families: any address. */
+/* What --protect names: PORT, ADDR:PORT or [ADDR6]:PORT. No address, or *: all zero ip, any = both families;
+ * 0.0.0.0: SW_ANY_4; [::]: SW_ANY_6. */
 struct sw_protect {
     __u8 ip[16]; /* v4-mapped */
     __u16 port;
@@ -41,7 +42,7 @@ struct sw_guard_opts {
 extern const struct argp sw_guard_argp;
 void sw_guard_defaults(struct sw_guard_opts *opts);
 
-/* [ADDR:]PORT. 0, or -EINVAL. Used by `synward guard ... SERVICE` too. */
+/* 0, or -EINVAL. Used by `synward guard ... SERVICE` too. */
 int sw_protect_parse(const char *text, struct sw_protect *ret);
 
 #endif

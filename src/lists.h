@@ -3,13 +3,16 @@
  * Allow and block lists: CIDRs in LPM tries (maps `allow` and `block`, key struct sw_cidr, value a __u32 of
  * SW_LIST_* bits that say who put it there). A list is read whole before anything of it is applied, and applied as a
  * difference, so that no entry is missing for a moment.
+ *
+ * IPv4 lives in ::ffff:0:0/96 of the same trie, so an IPv6 prefix that holds that range (::/0) would match every IPv4
+ * address, too. As long as there is such a prefix, an entry with value 0, a hole, stands at ::ffff:0:0/96 unless
+ * 0.0.0.0/0 is listed: the longest match of an IPv4 address is then the hole, and means "not listed".
  */
 #ifndef SW_LISTS_H
 #define SW_LISTS_H
 
 #include "synward.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 enum sw_list { SW_LIST_ALLOW, SW_LIST_BLOCK, SW_LISTS };
@@ -28,23 +31,46 @@ struct sw_cidrs {
     size_t len, room;
 };
 
+struct sw_list_entry {
+    struct sw_cidr cidr;
+    __u32 from; /* SW_LIST_* bits, never 0 */
+};
+
 /* "10.0.0.0/8", "2001:db8::/32", "10.1.2.3". 0; -EINVAL: not a CIDR; -EDOM: bits set beyond the prefix. */
 int sw_cidr_parse(const char *text, struct sw_cidr *ret);
+#define SW_CIDR_LEN 50 /* room that sw_cidr_format needs */
 void sw_cidr_format(const struct sw_cidr *cidr, char *buf, size_t size);
+/* Why sw_cidr_parse failed with err, in one line without a newline; control characters are shown as '?'. */
+void sw_cidr_explain(const char *text, int err, char *buf, size_t size);
+/* IPv4 first, then by address, then by prefix length. */
+int sw_cidr_compare(const void *a, const void *b);
 
 /*
- * One CIDR a line; blank lines and what follows # are skipped. On failure -errno, and error says
+ * One CIDR a line; blank lines and what follows # are skipped. On failure -errno, *ret is empty, and error says
  * "FILE:LINE: what" in one line. The same CIDR twice is once; overlaps are fine (longest prefix wins, and
  * allow wins over block). Nothing is applied.
  */
 int sw_cidrs_read(const char *path, struct sw_cidrs *ret, char *error, size_t error_size);
-void sw_cidrs_free(struct sw_cidrs *cidrs); /* a zeroed one is fine */
+/* The same of --allow CIDR, --block CIDR; the option parser has checked them already. */
+int sw_cidrs_from_opts(const struct sw_list_opts *opts, struct sw_cidrs *ret);
+int sw_cidrs_add(struct sw_cidrs *cidrs, const struct sw_cidr *cidr); /* 0 or -ENOMEM */
+void sw_cidrs_sort(struct sw_cidrs *cidrs);                           /* and leaves out repetitions */
+void sw_cidrs_free(struct sw_cidrs *cidrs);                           /* a zeroed one is fine */
 
 /*
- * Makes the entries of `source` (an SW_LIST_* bit) in the trie map_fd be exactly `want`, leaving other sources'
- * entries alone; *ret_len is the trie's number of entries afterwards. `have` is what this source put there before
- * (NULL: nothing). -E2BIG: the trie is full, nothing was changed for good.
+ * Changes of the trie map_fd. `len` is sw_guard.allow_len or block_len in the mmapped guard (NULL: nowhere): the number
+ * of entries afterwards, stored when the trie is as it should be. Daemon and commands may call these at once: changes
+ * take turns (a lock on /run/synward; -EBUSY after two seconds). -E2BIG: the trie is full. On any failure what was
+ * done is undone. The lists of cidrs must be sorted.
  */
-int sw_list_apply(int map_fd, __u32 source, const struct sw_cidrs *have, const struct sw_cidrs *want, __u32 *len);
+
+/* Makes the entries of `source` (an SW_LIST_* bit) exactly `want`, leaving other sources' entries alone. */
+int sw_list_apply(int map_fd, __u32 source, const struct sw_cidrs *want, __u32 *len);
+/* Adds `source` to each of them. */
+int sw_list_add(int map_fd, __u32 source, const struct sw_cidrs *add, __u32 *len);
+/* Removes each of them, whatever its source. Those that were not there: ret_missing, which starts zeroed. */
+int sw_list_del(int map_fd, const struct sw_cidrs *del, struct sw_cidrs *ret_missing, __u32 *len);
+/* Everything in the trie, sorted. The caller frees *ret. */
+int sw_list_dump(int map_fd, struct sw_list_entry **ret, size_t *ret_len);
 
 #endif
