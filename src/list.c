@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* synward list: the allow and block lists of a running instance. */
+#include "cmd.h"
+#include "exit.h"
+#include "instance.h"
+#include "lists.h"
+#include "log.h"
+#include "options.h"
+#include "privilege.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum action { LIST_NONE, LIST_ADD, LIST_DEL, LIST_SHOW };
+
+static const char *const list_names[SW_LISTS] = {[SW_LIST_ALLOW] = "allow", [SW_LIST_BLOCK] = "block"};
+
+struct list {
+    bool json;
+    int pid;
+    enum action action;
+    enum sw_list which;
+    struct sw_cidrs cidrs;
+    int instances, guarded;  /* found */
+    struct sw_instance inst; /* the one that is asked */
+};
+
+static const struct argp_option options[] = {
+    {"json", 'j', 0, 0, "show: a JSON object a line", 0},
+    {"pid", 'p', "PID", 0, "of the synward with this process id; needed if several run with the guard", 0},
+    {0},
+};
+
+static void parse_action(struct list *l, const char *arg)
+{
+    if (!strcmp(arg, "add"))
+        l->action = LIST_ADD;
+    else if (!strcmp(arg, "del"))
+        l->action = LIST_DEL;
+    else if (!strcmp(arg, "show"))
+        l->action = LIST_SHOW;
+    else
+        sw_usage_die("'%s' is none of add, del, show", arg);
+}
+
+static void parse_which(struct list *l, const char *arg)
+{
+    for (int i = 0; i < SW_LISTS; i++) {
+        if (strcmp(arg, list_names[i]))
+            continue;
+        l->which = i;
+        return;
+    }
+    sw_usage_die("'%s' is neither allow nor block", arg);
+}
+
+static int parse_cidr(struct list *l, const char *arg)
+{
+    struct sw_cidr cidr;
+    char why[160];
+    int err;
+
+    if (l->action == LIST_SHOW)
+        sw_usage_die("show takes no CIDR");
+    err = sw_cidr_parse(arg, &cidr);
+    if (err) {
+        sw_cidr_explain(arg, err, why, sizeof(why));
+        sw_usage_die("%s", why);
+    }
+    return -sw_cidrs_add(&l->cidrs, &cidr);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct list *l = state->input;
+
+    switch (key) {
+    case 'j': l->json = true; break;
+    case 'p': l->pid = sw_arg_number("--pid", arg, 1, 1u << 30); break;
+    case ARGP_KEY_ARG:
+        if (state->arg_num > 1)
+            return parse_cidr(l, arg);
+        (state->arg_num ? parse_which : parse_action)(l, arg);
+        break;
+    case ARGP_KEY_END:
+        if (state->arg_num < 2)
+            sw_usage_die("add, del or show, then allow or block");
+        if (l->action != LIST_SHOW && !l->cidrs.len)
+            sw_usage_die("no CIDR");
+        if (l->action != LIST_SHOW && l->json)
+            sw_usage_die("--json goes with show");
+        break;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "add|del allow|block CIDR...\nshow allow|block",
+    .doc = "Changes or shows the lists of a running synward, at once. An entry that del removes comes back at "
+           "SIGHUP if a file names it; one that add put there stays until synward stops.",
+};
+
+static int find(const struct sw_instance *inst, bool alive, void *ctx)
+{
+    struct list *l = ctx;
+
+    if (!alive || (l->pid && inst->pid != l->pid))
+        return 0;
+    if (inst->contract != SW_CONTRACT_VERSION) {
+        sw_warn("the synward with pid %d is of another version: not asked", inst->pid);
+        return 0;
+    }
+    l->instances++;
+    if (!inst->map_guard)
+        return 0;
+    l->guarded++;
+    l->inst = *inst;
+    return 0;
+}
+
+static int find_instance(struct list *l)
+{
+    int err = sw_instance_walk(find, l);
+
+    if (err) {
+        sw_err("list: %s", strerror(-err));
+        return SW_EXIT_INTERNAL;
+    }
+    if (l->guarded == 1)
+        return SW_EXIT_OK;
+    if (l->guarded) {
+        sw_err("list: %d synwards run with the guard: choose one with --pid", l->guarded);
+        return SW_EXIT_USAGE;
+    }
+    if (l->instances)
+        sw_err("list: no synward runs with the guard ('synward run --guard ...')");
+    else
+        sw_err(l->pid ? "no synward with pid %d is running" : "no synward is running", l->pid);
+    return SW_EXIT_NOT_RUNNING;
+}
+
+static void print_entry(const struct list *l, const struct sw_list_entry *entry)
+{
+    static const struct {
+        __u32 bit;
+        const char *name;
+    } sources[] = {{SW_LIST_OPTION, "option"}, {SW_LIST_FILE, "file"}, {SW_LIST_COMMAND, "command"}};
+    const char *quote = l->json ? "\"" : "", *comma = "";
+    char cidr[SW_CIDR_LEN];
+
+    sw_cidr_format(&entry->cidr, cidr, sizeof(cidr));
+    if (l->json)
+        printf("{\"list\":\"%s\",\"cidr\":\"%s\",\"from\":[", list_names[l->which], cidr);
+    else
+        printf("%-18s ", cidr);
+    for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+        if (!(entry->from & sources[i].bit))
+            continue;
+        printf("%s%s%s%s", comma, quote, sources[i].name, quote);
+        comma = ",";
+    }
+    printf(l->json ? "]}\n" : "\n");
+}
+
+static int show(const struct list *l, int fd)
+{
+    struct sw_list_entry *entries;
+    size_t len;
+    int err = sw_list_dump(fd, &entries, &len);
+
+    for (size_t i = 0; i < len; i++)
+        print_entry(l, &entries[i]);
+    free(entries);
+    return err;
+}
+
+static int change(const struct list *l, int fd, struct sw_guard *guard, struct sw_cidrs *ret_missing)
+{
+    __u32 *len = l->which == SW_LIST_ALLOW ? &guard->allow_len : &guard->block_len;
+
+    if (l->action == LIST_DEL)
+        return sw_list_del(fd, &l->cidrs, ret_missing, len);
+    return sw_list_add(fd, SW_LIST_COMMAND, &l->cidrs, len);
+}
+
+static int act(const struct list *l, struct sw_cidrs *ret_missing)
+{
+    int guard_fd = bpf_map_get_fd_by_id(l->inst.map_guard), fd = -1, err;
+    size_t page = sysconf(_SC_PAGESIZE);
+    void *guard = MAP_FAILED;
+
+    if (guard_fd >= 0)
+        fd = bpf_map_get_fd_by_id(l->which == SW_LIST_ALLOW ? l->inst.map_allow : l->inst.map_block);
+    if (fd >= 0)
+        guard = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, guard_fd, 0);
+    if (guard == MAP_FAILED)
+        err = -errno;
+    else
+        err = l->action == LIST_SHOW ? show(l, fd) : change(l, fd, guard, ret_missing);
+    if (guard != MAP_FAILED)
+        munmap(guard, page);
+    if (fd >= 0)
+        close(fd);
+    if (guard_fd >= 0)
+        close(guard_fd);
+    return err;
+}
+
+static int say_failure(const struct list *l, int err)
+{
+    switch (err) {
+    case -ENOENT: /* a map's id: gone since we looked */
+        sw_err("the synward with pid %d has just stopped", l->inst.pid);
+        return SW_EXIT_NOT_RUNNING;
+    case -E2BIG:
+    case -ENOMEM:
+        sw_err("list: %s: nothing was changed", err == -E2BIG ? "it is full" : strerror(-err));
+        return SW_EXIT_MEMORY;
+    case -EBUSY: sw_err("list: another synward is changing it and does not finish"); return SW_EXIT_INTERNAL;
+    default: sw_err("list: %s", strerror(-err)); return SW_EXIT_INTERNAL;
+    }
+}
+
+static int run(struct list *l)
+{
+    struct sw_cidrs missing = {0};
+    char cidr[SW_CIDR_LEN];
+    int code = find_instance(l), err;
+
+    if (code)
+        return code;
+    err = act(l, &missing);
+    if (err)
+        code = say_failure(l, err);
+    for (size_t i = 0; i < missing.len && !err; i++) {
+        sw_cidr_format(&missing.cidr[i], cidr, sizeof(cidr));
+        sw_err("%s is not on the %s list", cidr, list_names[l->which]);
+        code = SW_EXIT_INTERNAL;
+    }
+    if (!code && fflush(stdout) && errno != EPIPE) {
+        sw_err("standard output: %s", strerror(errno));
+        code = SW_EXIT_OUTPUT;
+    }
+    sw_cidrs_free(&missing);
+    return code;
+}
+
+int cmd_list(int argc, char **argv)
+{
+    struct list l = {0};
+    int code;
+
+    sw_parse(&argp, "list", argc, argv, &l);
+    if (!sw_can_inspect()) {
+        sw_err("list needs root, or CAP_SYS_ADMIN");
+        return SW_EXIT_PRIVILEGE;
+    }
+    sw_cidrs_sort(&l.cidrs);
+    code = run(&l);
+    sw_cidrs_free(&l.cidrs);
+    return code;
+}

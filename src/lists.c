@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Changes of a list's trie. A lookup in an LPM trie finds the longest match, not the entry itself, so a change reads
+ * the whole trie first, works out old and new value of each entry, and carries out the difference.
+ */
+#include "lists.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DIR_PATH "/run/synward"
+#define BATCH 4096u
+#define ABSENT (~0u)
+#define LOCK_TRIES 200 /* every 10 ms */
+#define MEMORY_TRIES 50
+#define NOT_SUPPORTED 524 /* the kernel's ENOTSUPP, which no header has */
+
+/* One entry, its value before and after; ABSENT: not in the trie. */
+struct change {
+    struct sw_cidr cidr;
+    __u32 old, now;
+};
+
+struct changes {
+    struct change *change;
+    size_t len;
+    size_t entries; /* in the trie afterwards, without the hole */
+};
+
+/* What becomes of the entries that are there and of those that are named. */
+enum how { HOW_SET, HOW_ADD, HOW_DEL };
+
+static const struct sw_cidr v4_all = {.prefixlen = 96, .ip = {[10] = 0xff, [11] = 0xff}};
+
+static bool holds_v4(const struct sw_cidr *cidr)
+{
+    __u32 bytes = cidr->prefixlen / 8, bits = cidr->prefixlen % 8;
+
+    if (cidr->prefixlen >= v4_all.prefixlen || memcmp(cidr->ip, v4_all.ip, bytes))
+        return false;
+    return !bits || !((cidr->ip[bytes] ^ v4_all.ip[bytes]) & ~(0xff >> bits));
+}
+
+static int lock(void)
+{
+    int err = -EBUSY, fd;
+
+    if (mkdir(DIR_PATH, 0755) && errno != EEXIST)
+        return -errno;
+    fd = open(DIR_PATH, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (!flock(fd, LOCK_EX | LOCK_NB))
+            return fd;
+        if (errno != EWOULDBLOCK && errno != EINTR) {
+            err = -errno;
+            break;
+        }
+        usleep(10000);
+    }
+    close(fd);
+    return err;
+}
+
+/* --- the trie as it is --- */
+
+/* Room that grows; both arrays have the same number of elements. */
+struct dump {
+    struct sw_cidr *keys;
+    __u32 *values;
+    size_t len, room;
+};
+
+static int make_room(struct dump *d, size_t more)
+{
+    size_t room = d->room ? d->room : BATCH;
+    void *p;
+
+    while (room < d->len + more)
+        room *= 2;
+    if (room == d->room)
+        return 0;
+    p = reallocarray(d->keys, room, sizeof(*d->keys));
+    if (!p)
+        return -ENOMEM;
+    d->keys = p;
+    p = reallocarray(d->values, room, sizeof(*d->values));
+    if (!p)
+        return -ENOMEM;
+    d->values = p;
+    d->room = room;
+    return 0;
+}
+
+/* Kernels before 5.13 have no batches for this kind of map. */
+static int dump_one_by_one(int fd, struct dump *d)
+{
+    struct sw_cidr key, *last = NULL;
+    int err;
+
+    d->len = 0;
+    while (!bpf_map_get_next_key(fd, last, &key)) {
+        err = make_room(d, 1);
+        if (err)
+            return err;
+        d->keys[d->len] = key;
+        if (bpf_map_lookup_elem(fd, &key, &d->values[d->len]))
+            return -errno;
+        last = &d->keys[d->len++];
+        if (d->len > 2 * SW_LIST_ENTRIES_MAX)
+            return -ELOOP;
+    }
+    return errno == ENOENT ? 0 : -errno;
+}
+
+static int dump_batches(int fd, struct dump *d)
+{
+    struct sw_cidr in, out;
+    bool first = true;
+    __u32 count;
+    int err = 0;
+
+    while (!err) {
+        err = make_room(d, BATCH);
+        if (err)
+            return err;
+        count = BATCH;
+        err = bpf_map_lookup_batch(fd, first ? NULL : &in, &out, d->keys + d->len, d->values + d->len, &count, NULL)
+                  ? -errno
+                  : 0;
+        if (err && err != -ENOENT) /* which says that this batch is the last */
+            return err;
+        d->len += count;
+        in = out;
+        first = false;
+        if (d->len > 2 * SW_LIST_ENTRIES_MAX)
+            return -ELOOP;
+    }
+    return 0;
+}
+
+/* Sorted, with the hole. */
+static int read_trie(int fd, struct sw_list_entry **ret, size_t *ret_len)
+{
+    struct sw_list_entry *entries = NULL;
+    struct dump d = {0};
+    int err;
+
+    err = dump_batches(fd, &d);
+    if (err == -NOT_SUPPORTED || err == -EINVAL || err == -EOPNOTSUPP)
+        err = dump_one_by_one(fd, &d);
+    if (!err) {
+        entries = calloc(d.len + 1, sizeof(*entries));
+        err = entries ? 0 : -ENOMEM;
+    }
+    for (size_t i = 0; i < d.len && !err; i++)
+        entries[i] = (struct sw_list_entry){d.keys[i], d.values[i]};
+    if (!err)
+        qsort(entries, d.len, sizeof(*entries), sw_cidr_compare); /* an entry begins with its CIDR */
+    *ret = entries;
+    *ret_len = err ? 0 : d.len;
+    free(d.keys);
+    free(d.values);
+    return err;
+}
+
+int sw_list_dump(int map_fd, struct sw_list_entry **ret, size_t *ret_len)
+{
+    struct sw_list_entry *entries = NULL;
+    int err, lock_fd = lock();
+    size_t len = 0, kept = 0;
+
+    *ret = NULL;
+    *ret_len = 0;
+    if (lock_fd < 0)
+        return lock_fd;
+    err = read_trie(map_fd, &entries, &len);
+    close(lock_fd);
+    if (err)
+        return err;
+    for (size_t i = 0; i < len; i++)
+        if (entries[i].from)
+            entries[kept++] = entries[i];
+    *ret = entries;
+    *ret_len = kept;
+    return 0;
+}
+
+/* --- what is to be done --- */
+
+static __u32 value_after(enum how how, __u32 source, __u32 old, bool named)
+{
+    __u32 bits = old == ABSENT ? 0 : old;
+
+    if (how == HOW_DEL)
+        bits = named ? 0 : bits;
+    else if (named)
+        bits |= source;
+    else if (how == HOW_SET)
+        bits &= ~source;
+    return bits ? bits : ABSENT;
+}
+
+/* Merges two sorted lists; sorted, too, and the hole, if it stands or is named, comes first of all. */
+static int plan(enum how how, __u32 source, const struct sw_list_entry *have, size_t have_len,
+                const struct sw_cidrs *named, struct changes *ret)
+{
+    struct change *hole, *c;
+    size_t i = 0, j = 0;
+    bool wide = false;
+
+    memset(ret, 0, sizeof(*ret));
+    ret->change = calloc(have_len + named->len + 1, sizeof(*c));
+    if (!ret->change)
+        return -ENOMEM;
+    c = ret->change;
+    *c++ = (struct change){v4_all, ABSENT, ABSENT};
+    hole = ret->change;
+    while (i < have_len || j < named->len) {
+        int order = i == have_len ? 1 : j == named->len ? -1 : sw_cidr_compare(&have[i].cidr, &named->cidr[j]);
+        struct change one = {order <= 0 ? have[i].cidr : named->cidr[j], order <= 0 ? have[i].from : ABSENT, 0};
+
+        one.now = value_after(how, source, one.old, order >= 0);
+        ret->entries += one.now != ABSENT;
+        wide |= one.now != ABSENT && holds_v4(&one.cidr);
+        if (!sw_cidr_compare(&one.cidr, &v4_all))
+            *hole = one;
+        else if (one.old != one.now)
+            *c++ = one;
+        i += order <= 0;
+        j += order >= 0;
+    }
+    if (wide && hole->now == ABSENT)
+        hole->now = 0;
+    ret->len = c - ret->change;
+    return 0;
+}
+
+static int find_missing(const struct sw_list_entry *have, size_t have_len, const struct sw_cidrs *named,
+                        struct sw_cidrs *ret)
+{
+    const struct sw_list_entry *entry;
+    int err = 0;
+
+    for (size_t i = 0; i < named->len && !err; i++) {
+        entry = have_len ? bsearch(&named->cidr[i], have, have_len, sizeof(*have), sw_cidr_compare) : NULL;
+        if (!entry || !entry->from)
+            err = sw_cidrs_add(ret, &named->cidr[i]);
+    }
+    return err;
+}
+
+/* --- doing it --- */
+
+static int put_single(int fd, const struct sw_cidr *key, __u32 value)
+{
+    for (int i = 0;; i++) {
+        if (!bpf_map_update_elem(fd, key, &value, BPF_ANY))
+            return 0;
+        if (errno != ENOMEM || i == MEMORY_TRIES)
+            return errno == ENOSPC ? -E2BIG : -errno;
+        usleep(1000); /* the kernel fills its store of nodes by and by */
+    }
+}
+
+struct batch {
+    struct sw_cidr keys[BATCH];
+    __u32 values[BATCH];
+    __u32 len;
+};
+
+static int put_batch(int fd, struct batch *b)
+{
+    __u32 count = b->len;
+    int err = 0;
+
+    b->len = 0;
+    if (!count || !bpf_map_update_batch(fd, b->keys, b->values, &(__u32){count}, NULL))
+        return 0;
+    /* not for this kind of map, or stopped half-way, which may pass: each one is right twice, too */
+    for (__u32 i = 0; i < count && !err; i++)
+        err = put_single(fd, &b->keys[i], b->values[i]);
+    return err;
+}
+
+/* Entries that appear or change, the widest first. */
+static int put_all(int fd, const struct changes *c, bool undo)
+{
+    struct batch *b = calloc(1, sizeof(*b));
+    int err = b ? 0 : -ENOMEM;
+
+    for (size_t i = 0; i < c->len && !err; i++) {
+        __u32 to = undo ? c->change[i].old : c->change[i].now;
+
+        if (to == ABSENT || c->change[i].old == c->change[i].now)
+            continue;
+        b->keys[b->len] = c->change[i].cidr;
+        b->values[b->len++] = to;
+        if (b->len == BATCH)
+            err = put_batch(fd, b);
+    }
+    if (!err)
+        err = put_batch(fd, b);
+    free(b);
+    return err;
+}
+
+/* Entries that go: the hole last. */
+static int remove_all(int fd, const struct changes *c, bool undo)
+{
+    for (size_t i = c->len; i-- > 0;) {
+        __u32 to = undo ? c->change[i].old : c->change[i].now;
+
+        if (to != ABSENT || c->change[i].old == c->change[i].now)
+            continue;
+        if (bpf_map_delete_elem(fd, &c->change[i].cidr) && errno != ENOENT)
+            return -errno;
+    }
+    return 0;
+}
+
+static int carry_out(int fd, const struct changes *c)
+{
+    int err = put_all(fd, c, false);
+
+    if (!err)
+        err = remove_all(fd, c, false);
+    if (!err)
+        return 0;
+    remove_all(fd, c, true);
+    put_all(fd, c, true);
+    return err;
+}
+
+static int change_list(int fd, enum how how, __u32 source, const struct sw_cidrs *named, struct sw_cidrs *missing,
+                       __u32 *len)
+{
+    struct sw_list_entry *have = NULL;
+    struct changes changes = {0};
+    size_t have_len = 0;
+    int err, lock_fd = lock();
+
+    if (lock_fd < 0)
+        return lock_fd;
+    err = read_trie(fd, &have, &have_len);
+    if (!err)
+        err = plan(how, source, have, have_len, named, &changes);
+    if (!err && missing)
+        err = find_missing(have, have_len, named, missing);
+    if (!err)
+        err = carry_out(fd, &changes);
+    if (!err && len)
+        __atomic_store_n(len, (__u32)changes.entries, __ATOMIC_RELEASE);
+    close(lock_fd);
+    free(changes.change);
+    free(have);
+    return err;
+}
+
+int sw_list_apply(int map_fd, __u32 source, const struct sw_cidrs *want, __u32 *len)
+{
+    return change_list(map_fd, HOW_SET, source, want, NULL, len);
+}
+
+int sw_list_add(int map_fd, __u32 source, const struct sw_cidrs *add, __u32 *len)
+{
+    return change_list(map_fd, HOW_ADD, source, add, NULL, len);
+}
+
+int sw_list_del(int map_fd, const struct sw_cidrs *del, struct sw_cidrs *ret_missing, __u32 *len)
+{
+    return change_list(map_fd, HOW_DEL, 0, del, ret_missing, len);
+}
