@@ -6,28 +6,16 @@
  */
 #include "json.h"
 #include "names.h"
+#include "put.h"
 #include "zeek.h"
 
 #include <arpa/inet.h>
 
-#define LIT(p, s) (memcpy((p), (s), sizeof(s) - 1), (p) + sizeof(s) - 1)
+#define LIT SW_LIT
 /* the key of one side; both spellings have one length */
 #define SIDE(p, side, before, key)                                                                                     \
     (memcpy((p), (side) == SW_ORIG ? before "\"orig_" key : before "\"resp_" key, sizeof(before "\"orig_" key) - 1),   \
      (p) + sizeof(before "\"orig_" key) - 1)
-
-/* Copies the whole entry, which the line's room allows, and keeps its length. */
-static inline char *put_name(char *p, const struct sw_name *n)
-{
-    memcpy(p, n->text, sizeof(n->text));
-    return p + n->len;
-}
-
-static inline char *put_bool(char *p, bool v)
-{
-    memcpy(p, v ? "true\0" : "false", 5);
-    return p + 5 - v;
-}
 
 static inline char *put_span(char *p, __u64 from, __u64 to)
 {
@@ -36,19 +24,6 @@ static inline char *put_span(char *p, __u64 from, __u64 to)
     if (!sw_span(from, to, &ns))
         return LIT(p, "null");
     return sw_put_u64(p, ns);
-}
-
-static inline char *put_head(struct sw_lines *l, char *p, __u64 seq, __u64 ts, const struct sw_name *event)
-{
-    p = LIT(p, "{\"schema\":1,\"seq\":");
-    p = sw_put_u64(p, seq);
-    p = LIT(p, ",\"ts\":\"");
-    p = sw_put_time(l, p, (__s64)(ts + (__u64)l->clock_offset));
-    p = LIT(p, "\",\"event\":\"");
-    p = put_name(p, event);
-    p = LIT(p, "\",\"host\":\"");
-    memcpy(p, l->host, l->host_len);
-    return p + l->host_len;
 }
 
 static inline char *put_who(struct sw_lines *l, char *p, const struct sw_event *ev)
@@ -70,15 +45,15 @@ static inline char *put_who(struct sw_lines *l, char *p, const struct sw_event *
     return sw_put_u64(p, ntohs(b ? ev->key.a_port : ev->key.b_port));
 }
 
-static inline char *put_vlan(char *p, const struct sw_flow *f)
+char *sw_put_vlan(char *p, const __u16 vlan[2])
 {
-    if (!f->vlan[0] && !f->vlan[1])
+    if (!vlan[0] && !vlan[1])
         return p;
     p = LIT(p, ",\"vlan\":[");
-    p = sw_put_u64(p, f->vlan[0]);
-    if (f->vlan[1]) {
+    p = sw_put_u64(p, vlan[0]);
+    if (vlan[1]) {
         *p++ = ',';
-        p = sw_put_u64(p, f->vlan[1]);
+        p = sw_put_u64(p, vlan[1]);
     }
     *p++ = ']';
     return p;
@@ -92,9 +67,9 @@ static inline char *put_special(char *p, const struct sw_event *ev)
 
     if (ev->kind == SW_EV_ANOMALY) {
         p = LIT(p, "\",\"anomaly\":\"");
-        p = put_name(p, sw_name_anomaly(ev->anomaly));
+        p = sw_put_name(p, sw_name_anomaly(ev->anomaly));
         p = LIT(p, "\",\"by\":\"");
-        return put_name(p, sw_name_closed_by(ev->by == SW_ORIG ? 1 : 2));
+        return sw_put_name(p, sw_name_closed_by(ev->by == SW_ORIG ? 1 : 2));
     }
     if (ev->kind != SW_EV_RESET && ev->kind != SW_EV_REFUSED && ev->kind != SW_EV_CONN)
         return p;
@@ -103,11 +78,11 @@ static inline char *put_special(char *p, const struct sw_event *ev)
     else
         by = ev->by == SW_ORIG ? 1 : 2;
     p = LIT(p, "\",\"rst_by\":\"");
-    p = put_name(p, sw_name_closed_by(by));
+    p = sw_put_name(p, sw_name_closed_by(by));
     if (!by)
         return LIT(p, "\",\"rst_state\":\"none");
     p = LIT(p, "\",\"rst_state\":\"");
-    return put_name(p, sw_name_state(f->rst_state));
+    return sw_put_name(p, sw_name_state(f->rst_state));
 }
 
 static inline char *put_handshake(char *p, const struct sw_flow *f)
@@ -127,28 +102,28 @@ static inline char *put_story(char *p, const struct sw_event *ev)
     size_t hist_len = f->hist_len < SW_HIST_MAX ? f->hist_len : SW_HIST_MAX;
 
     p = LIT(p, ",\"direction_by\":\"");
-    p = put_name(p, sw_name_direction(f->direction_by));
+    p = sw_put_name(p, sw_name_direction(f->direction_by));
     p = put_special(p, ev);
     p = LIT(p, "\",\"orig_state\":\"");
-    p = put_name(p, sw_name_state(f->end[SW_ORIG].state));
+    p = sw_put_name(p, sw_name_state(f->end[SW_ORIG].state));
     p = LIT(p, "\",\"resp_state\":\"");
-    p = put_name(p, sw_name_state(f->end[SW_RESP].state));
+    p = sw_put_name(p, sw_name_state(f->end[SW_RESP].state));
     p = LIT(p, "\",\"conn_state\":\"");
-    p = put_name(p, sw_name_conn_state(sw_zeek_conn_state(f)));
+    p = sw_put_name(p, sw_name_conn_state(sw_zeek_conn_state(f)));
     p = LIT(p, "\",\"history\":\"");
     memcpy(p, f->hist, SW_HIST_MAX);
     p += hist_len;
     p = LIT(p, "\",\"history_full\":");
-    p = put_bool(p, f->flags & SW_F_HIST_FULL);
+    p = sw_put_bool(p, f->flags & SW_F_HIST_FULL);
     p = LIT(p, ",\"reason\":\"");
-    p = put_name(p, sw_name_reason(f->reason));
+    p = sw_put_name(p, sw_name_reason(f->reason));
     p = LIT(p, "\",\"closed_by\":\"");
-    p = put_name(p, sw_name_closed_by(f->closed_by));
+    p = sw_put_name(p, sw_name_closed_by(f->closed_by));
     p = f->flags & SW_F_COOKIE ? LIT(p, "\",\"via\":\"cookie") : LIT(p, "\",\"via\":\"stack");
     p = LIT(p, "\",\"handshake\":\"");
     p = put_handshake(p, f);
     p = LIT(p, "\",\"inferred\":");
-    p = put_bool(p, f->flags & SW_F_INFERRED);
+    p = sw_put_bool(p, f->flags & SW_F_INFERRED);
     p = LIT(p, ",\"syn_rexmit\":");
     p = sw_put_u64(p, f->syn_rexmit);
     p = LIT(p, ",\"synack_rexmit\":");
@@ -184,18 +159,18 @@ static inline __attribute__((always_inline)) char *put_syn(char *p, const struct
     p = SIDE(p, side, ",", "wscale\":");
     p = e->opts & SW_OPT_WSCALE && e->wscale != SW_WSCALE_NONE ? sw_put_u8(p, e->wscale) : LIT(p, "null");
     p = SIDE(p, side, ",", "sack\":");
-    p = put_bool(p, e->opts & SW_OPT_SACK);
+    p = sw_put_bool(p, e->opts & SW_OPT_SACK);
     p = SIDE(p, side, ",", "ts\":");
-    p = put_bool(p, e->opts & SW_OPT_TS);
+    p = sw_put_bool(p, e->opts & SW_OPT_TS);
     p = SIDE(p, side, ",", "ecn\":\"");
-    p = put_name(p, sw_name_ecn(e->ecn));
+    p = sw_put_name(p, sw_name_ecn(e->ecn));
     p = SIDE(p, side, "\",", "tfo\":\"");
     if (e->opts & SW_OPT_TFO)
         p = e->opts & SW_OPT_TFO_COOKIE ? LIT(p, "cookie") : LIT(p, "request");
     else
         p = LIT(p, "none");
     p = SIDE(p, side, "\",", "mptcp\":");
-    p = put_bool(p, e->opts & SW_OPT_MPTCP);
+    p = sw_put_bool(p, e->opts & SW_OPT_MPTCP);
     p = SIDE(p, side, ",", "syn_bytes\":");
     return sw_put_u64(p, e->syn_len);
 }
@@ -225,13 +200,13 @@ char *sw_json_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, ch
     const struct sw_iface_text *iface = sw_lines_iface(l, ev);
     const struct sw_flow *f = &ev->flow;
 
-    p = put_head(l, p, seq, ev->ts, sw_name_event(ev->kind));
+    p = sw_put_head(l, p, seq, ev->ts, sw_name_event(ev->kind));
     p = LIT(p, "\",\"iface\":\"");
     memcpy(p, iface->text, iface->len);
     p = LIT(p + iface->len, "\",\"hook\":\"");
-    p = put_name(p, sw_name_hook(ev->hook));
+    p = sw_put_name(p, sw_name_hook(ev->hook));
     p = put_who(l, p, ev);
-    p = put_vlan(p, f);
+    p = sw_put_vlan(p, f->vlan);
     p = put_story(p, ev);
     p = put_syn(p, f, SW_ORIG);
     p = put_syn(p, f, SW_RESP);
@@ -245,7 +220,7 @@ char *sw_json_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, ch
 }
 
 /* The lines about the whole instance belong to no interface, except that a capture is the only one. */
-static char *put_whole(const struct sw_lines *l, char *p)
+char *sw_put_whole(const struct sw_lines *l, char *p)
 {
     if (!l->replay)
         return LIT(p, "\",\"iface\":null,\"hook\":null");
@@ -254,29 +229,28 @@ static char *put_whole(const struct sw_lines *l, char *p)
     return LIT(p + l->capture.len, "\",\"hook\":\"replay\"");
 }
 
-static char *put_pair(char *p, const char *key, __u64 v)
+char *sw_put_pair(char *p, const char *prefix, const char *key, __u64 v)
 {
-    size_t len = strlen(key);
-
     *p++ = ',';
     *p++ = '"';
-    memcpy(p, key, len);
-    p = LIT(p + len, "\":");
+    p = stpcpy(stpcpy(p, prefix), key);
+    p = LIT(p, "\":");
     return sw_put_u64(p, v);
 }
 
-char *sw_json_loss(struct sw_lines *l, __u64 seq, const __u64 lost[SW_EV_MAX], __u64 now_ns, char *p)
+char *sw_json_loss(struct sw_lines *l, __u64 seq, const __u64 lost[SW_LOSSES], __u64 now_ns, char *p)
 {
     static const struct sw_name loss = {"loss", 4};
     __u64 total = 0;
 
-    for (int i = 0; i < SW_EV_MAX; i++)
+    for (int i = 0; i < SW_LOSSES; i++)
         total += lost[i];
-    p = put_head(l, p, seq, now_ns, &loss);
-    p = put_whole(l, p);
-    p = put_pair(p, "lost", total);
+    p = sw_put_head(l, p, seq, now_ns, &loss);
+    p = sw_put_whole(l, p);
+    p = sw_put_pair(p, "", "lost", total);
     for (int i = 0; i < SW_EV_MAX; i++)
-        p = put_pair(p, sw_name_counter(SW_C_LOST_OPENING + i)->text, lost[i]);
+        p = sw_put_pair(p, "", sw_name_counter(SW_C_LOST_OPENING + i)->text, lost[i]);
+    p = sw_put_pair(p, "", "lost_guard", lost[SW_LOSS_GUARD]);
     return LIT(p, "}\n");
 }
 
@@ -284,18 +258,21 @@ char *sw_json_stats(struct sw_lines *l, __u64 seq, const struct sw_report_stats 
 {
     static const struct sw_name stats = {"stats", 5};
 
-    p = put_head(l, p, seq, now_ns, &stats);
-    p = put_whole(l, p);
+    p = sw_put_head(l, p, seq, now_ns, &stats);
+    p = sw_put_whole(l, p);
     p = LIT(p, ",\"final\":");
-    p = put_bool(p, s->final);
-    p = put_pair(p, "flows", s->flows);
-    p = put_pair(p, "flows_max", s->flows_max);
-    p = put_pair(p, "embryos", s->embryos);
-    p = put_pair(p, "embryos_max", s->embryos_max);
-    p = put_pair(p, "established", s->established);
-    p = put_pair(p, "lost_total", s->lost_total);
-    p = put_pair(p, "embryos_evicted", s->embryos_evicted);
+    p = sw_put_bool(p, s->final);
+    p = sw_put_pair(p, "", "flows", s->flows);
+    p = sw_put_pair(p, "", "flows_max", s->flows_max);
+    p = sw_put_pair(p, "", "embryos", s->embryos);
+    p = sw_put_pair(p, "", "embryos_max", s->embryos_max);
+    p = sw_put_pair(p, "", "established", s->established);
+    p = sw_put_pair(p, "", "lost_total", s->lost_total);
+    p = sw_put_pair(p, "", "embryos_evicted", s->embryos_evicted);
+    p = sw_put_pair(p, "", "services", s->services);
+    p = sw_put_pair(p, "", "services_awake", s->services_awake);
     for (int i = 0; i < SW_C_MAX; i++)
-        p = put_pair(p, sw_name_counter(i)->text, s->counters[i]);
+        p = sw_put_pair(p, "", sw_name_counter(i)->text, s->counters[i]);
+    p = sw_put_tally(p, "guard_", &s->guard);
     return LIT(p, "}\n");
 }

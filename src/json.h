@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-#define SW_SCHEMA 1
+#define SW_SCHEMA 2
 #define SW_SECONDS 64 /* cached date texts, by second */
 #define SW_IDS 1024   /* cached identities: the lines of a short connection come close together */
 
@@ -59,15 +59,28 @@ void sw_lines_fini(struct sw_lines *l);
 int sw_lines_set_iface(struct sw_lines *l, __u32 ifindex, const char *name);
 size_t sw_lines_room(const struct sw_lines *l);
 const struct sw_iface_text *sw_lines_iface(struct sw_lines *l, const struct sw_event *ev);
+const struct sw_iface_text *sw_lines_iface_at(struct sw_lines *l, __u32 ifindex);
 const struct sw_ids *sw_lines_ids(struct sw_lines *l, const struct sw_key *key, __u64 start_ns);
 
 char *sw_json_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, char *p);
-char *sw_json_loss(struct sw_lines *l, __u64 seq, const __u64 lost[SW_EV_MAX], __u64 now_ns, char *p);
+char *sw_json_loss(struct sw_lines *l, __u64 seq, const __u64 lost[SW_LOSSES], __u64 now_ns, char *p);
 char *sw_json_stats(struct sw_lines *l, __u64 seq, const struct sw_report_stats *s, __u64 now_ns, char *p);
 
+char *sw_json_told(struct sw_lines *l, __u64 seq, const struct sw_told *t, char *p);
+char *sw_json_service(struct sw_lines *l, __u64 seq, const struct sw_report_service *s, __u64 now_ns, char *p);
+
 char *sw_text_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, char *p);
-char *sw_text_loss(struct sw_lines *l, __u64 seq, const __u64 lost[SW_EV_MAX], __u64 now_ns, char *p);
+char *sw_text_loss(struct sw_lines *l, __u64 seq, const __u64 lost[SW_LOSSES], __u64 now_ns, char *p);
 char *sw_text_stats(struct sw_lines *l, __u64 seq, const struct sw_report_stats *s, __u64 now_ns, char *p);
+char *sw_text_told(struct sw_lines *l, __u64 seq, const struct sw_told *t, char *p);
+char *sw_text_service(struct sw_lines *l, __u64 seq, const struct sw_report_service *s, __u64 now_ns, char *p);
+
+/* "service":… as in a service line, without the fields that all lines have and without `final`: at most SW_SERVICE_ROOM
+ * bytes. */
+#define SW_SERVICE_ROOM 2048
+char *sw_json_service_body(char *p, const struct sw_report_service *s, __u64 now_ns);
+/* "10.0.0.1:80", "[2001:db8::1]:80", "0.0.0.0:80", "[::]:80", "*:80"; not terminated */
+char *sw_put_service(char *p, const __u8 ip[16], __be16 port, __u8 any);
 
 /* Any bytes to the inside of a JSON string: at most 6 bytes for one. Invalid UTF-8 becomes U+FFFD, control
  * characters (C0, DEL, C1) become escapes, so the text is harmless on a terminal too. Returns the end. */

@@ -242,8 +242,12 @@ int sw_lines_set_iface(struct sw_lines *l, __u32 ifindex, const char *name)
 
 const struct sw_iface_text *sw_lines_iface(struct sw_lines *l, const struct sw_event *ev)
 {
-    __u32 ifindex = ev->ifindex ? ev->ifindex : ev->flow.ifindex; /* the sweep has no interface of its own */
+    /* the sweep has no interface of its own */
+    return sw_lines_iface_at(l, ev->ifindex ? ev->ifindex : ev->flow.ifindex);
+}
 
+const struct sw_iface_text *sw_lines_iface_at(struct sw_lines *l, __u32 ifindex)
+{
     if (l->replay)
         return &l->capture;
     if (l->last_iface < l->ifaces_len && l->ifaces[l->last_iface].ifindex == ifindex)
@@ -281,5 +285,5 @@ const struct sw_ids *sw_lines_ids(struct sw_lines *l, const struct sw_key *key, 
 
 size_t sw_lines_room(const struct sw_lines *l)
 {
-    return 4096 + l->host_len + l->iface_max;
+    return 8192 + l->host_len + l->iface_max;
 }

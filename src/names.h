@@ -22,5 +22,11 @@ const struct sw_name *sw_name_hook(unsigned int i);
 const struct sw_name *sw_name_counter(unsigned int i);
 const struct sw_name *sw_name_closed_by(unsigned int i); /* sw_flow.closed_by: none, orig, resp, both */
 const struct sw_name *sw_name_ecn(unsigned int i);       /* SW_ECN_* bits */
+const struct sw_name *sw_name_guard_mode(unsigned int i);
+const struct sw_name *sw_name_guard_state(unsigned int i);
+const struct sw_name *sw_name_guard_cause(unsigned int i);
+const struct sw_name *sw_name_backend(unsigned int i);
+const struct sw_name *sw_name_drop(unsigned int i);
+const struct sw_name *sw_name_tally(unsigned int i);
 
 #endif

@@ -34,7 +34,7 @@ struct sw_report {
     size_t head, tail, cap;
     __u64 seq; /* of the line before */
     __u64 made;
-    __u64 unmade[SW_EV_MAX]; /* events that found no memory, since the last loss line */
+    __u64 unmade[SW_LOSSES]; /* events that found no memory, since the last loss line */
     __u64 unmade_total;
 };
 
@@ -156,13 +156,21 @@ int sw_report_event(struct sw_report *r, const struct sw_event *ev)
     return 0;
 }
 
-int sw_report_loss(struct sw_report *r, const __u64 lost[SW_EV_MAX], __u64 now_ns)
+/* The guard's records are made in the kernel only if they are wanted, and counted together when they do not fit. */
+static bool loss_wanted(const struct sw_report *r, int kind)
 {
-    __u64 all[SW_EV_MAX], total = 0;
+    __u32 bits = kind == SW_LOSS_GUARD ? 1u << SW_LINE_GUARD | 1u << SW_LINE_DROP : 1u << kind;
+
+    return r->event_mask & bits;
+}
+
+int sw_report_loss(struct sw_report *r, const __u64 lost[SW_LOSSES], __u64 now_ns)
+{
+    __u64 all[SW_LOSSES], total = 0;
     char *p;
 
-    for (int i = 0; i < SW_EV_MAX; i++) {
-        all[i] = r->event_mask & 1u << i ? lost[i] + r->unmade[i] : 0;
+    for (int i = 0; i < SW_LOSSES; i++) {
+        all[i] = loss_wanted(r, i) ? lost[i] + r->unmade[i] : 0;
         total += all[i];
     }
     if (!total)
@@ -181,6 +189,41 @@ int sw_report_loss(struct sw_report *r, const __u64 lost[SW_EV_MAX], __u64 now_n
     r->seq += total;
     p = r->format == SW_FORMAT_TEXT ? sw_text_loss(&r->lines, r->seq + 1, all, now_ns, p)
                                     : sw_json_loss(&r->lines, r->seq + 1, all, now_ns, p);
+    line_done(r, p);
+    return 0;
+}
+
+int sw_report_told(struct sw_report *r, const struct sw_told *told)
+{
+    char *p;
+
+    if (told->version != SW_CONTRACT_VERSION || told->size != sizeof(*told) || told->kind >= SW_TOLD_MAX)
+        return -EINVAL;
+    if (!(r->event_mask & 1u << (told->kind == SW_TOLD_GUARD ? SW_LINE_GUARD : SW_LINE_DROP)))
+        return 0;
+    p = line_room(r);
+    if (!p) {
+        r->unmade[SW_LOSS_GUARD]++;
+        r->unmade_total++;
+        return -ENOMEM;
+    }
+    p = r->format == SW_FORMAT_TEXT ? sw_text_told(&r->lines, r->seq + 1, told, p)
+                                    : sw_json_told(&r->lines, r->seq + 1, told, p);
+    line_done(r, p);
+    return 0;
+}
+
+int sw_report_service(struct sw_report *r, const struct sw_report_service *s, __u64 now_ns)
+{
+    char *p;
+
+    if (!(r->event_mask & 1u << SW_LINE_SERVICE))
+        return 0;
+    p = line_room(r);
+    if (!p)
+        return -ENOMEM;
+    p = r->format == SW_FORMAT_TEXT ? sw_text_service(&r->lines, r->seq + 1, s, now_ns, p)
+                                    : sw_json_service(&r->lines, r->seq + 1, s, now_ns, p);
     line_done(r, p);
     return 0;
 }

@@ -20,6 +20,9 @@ enum sw_format { SW_FORMAT_JSON, SW_FORMAT_TEXT };
 /* Bits of the event mask beyond enum sw_event_kind: lines that user space makes, and the guard's */
 enum { SW_LINE_LOSS = SW_EV_MAX, SW_LINE_STATS, SW_LINE_GUARD, SW_LINE_DROP, SW_LINE_SERVICE, SW_LINE_MAX };
 
+/* What a loss line counts: the event kinds, then guard and drop records together (counter guard_lost) */
+enum { SW_LOSS_GUARD = SW_EV_MAX, SW_LOSSES };
+
 struct sw_report_opts {
     int fd; /* where lines go */
     enum sw_format format;
@@ -45,7 +48,6 @@ struct sw_report_stats {
     __u64 services;        /* protected, and of these not calm; 0 without the guard */
     __u64 services_awake;
     struct sw_tally guard; /* sum over all services and CPUs */
-    __u64 told_dropped;    /* guard and drop records that did not fit */
     bool final;            /* the last line of a run */
 };
 
@@ -60,15 +62,15 @@ void sw_report_set_clock(struct sw_report *r, __s64 clock_offset_ns);
 int sw_report_event(struct sw_report *r, const struct sw_event *ev);
 /* Adds a loss line for what was lost since the last one, lost[kind]; seq jumps by their sum first.
  * now_ns is in event time. No line (and no jump) if all are 0. Kinds outside the event mask do not count:
- * they would have made no line. Events that failed with -ENOMEM are added by the reporter itself. With loss
- * lines masked out seq still jumps. */
-int sw_report_loss(struct sw_report *r, const __u64 lost[SW_EV_MAX], __u64 now_ns);
+ * they would have made no line (SW_LOSS_GUARD counts if one of guard and drop is wanted). Events that failed with
+ * -ENOMEM are added by the reporter itself. With loss lines masked out seq still jumps. */
+int sw_report_loss(struct sw_report *r, const __u64 lost[SW_LOSSES], __u64 now_ns);
 int sw_report_stats(struct sw_report *r, const struct sw_report_stats *stats, __u64 now_ns);
 
-/* A guard or drop line. -EINVAL: version or size is not ours; -ENOMEM. */
+/* A guard or drop line, if its kind is wanted. -EINVAL: version, size or kind is not ours; -ENOMEM: as for events. */
 int sw_report_told(struct sw_report *r, const struct sw_told *told);
 
-/* One service's figures at a time: a `service` line. */
+/* One service's figures: a `service` line. */
 struct sw_report_service {
     struct sw_service service;
     struct sw_tally tally; /* summed over CPUs */
@@ -84,9 +86,12 @@ __u64 sw_report_lines(const struct sw_report *r);    /* lines made so far */
  * (ENOSPC, EIO). */
 int sw_report_flush(struct sw_report *r);
 
-/* Pure pieces, used by `flows` too. buf sizes: ip 46, uid 24, cid 32. */
+/* Pure pieces, used by other commands too. buf sizes: ip 46, uid 24, cid 32, service SW_SERVICE_TEXT. */
+#define SW_SERVICE_TEXT 48
 void sw_format_ip(const __u8 ip[16], char *buf);
 void sw_format_uid(const struct sw_key *key, __u64 start_ns, char *buf);
 void sw_format_community_id(const struct sw_key *key, __u16 seed, char *buf);
+/* "10.0.0.1:80", "[2001:db8::1]:80"; a wildcard is "0.0.0.0:80", "[::]:80", or "*:80" for both families */
+void sw_format_service(const __u8 ip[16], __be16 port, __u8 any, char *buf);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* synward status: what runs where, how full the maps are, counters, events lost. */
+#include "clock.h"
 #include "cmd.h"
 #include "exit.h"
 #include "instance.h"
@@ -9,9 +10,12 @@
 #include "names.h"
 #include "options.h"
 #include "privilege.h"
+#include "put.h"
+#include "tally.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -30,6 +34,9 @@ struct figures {
     struct fill flows, embryos;
     __u64 flows_max, embryos_max;
     __u64 evicted, lost, told;
+    struct sw_tallies *guard; /* NULL: no guard */
+    __u64 now, services, awake;
+    struct sw_tally sum;
 };
 
 static const struct argp_option options[] = {
@@ -62,6 +69,22 @@ static void count_one(const struct sw_key *key, const struct sw_flow *flow, void
     fill->live += !(flow->flags & SW_F_OVER);
 }
 
+static int read_guard(const struct sw_instance *inst, struct figures *f)
+{
+    int err;
+
+    if (!inst->map_guard)
+        return 0;
+    f->guard = malloc(sizeof(*f->guard));
+    if (!f->guard)
+        return -ENOMEM;
+    f->now = sw_clock_now();
+    err = sw_tallies_read_ids(inst->map_services, inst->map_service_counters, f->now, f->guard);
+    if (!err)
+        sw_tallies_sum(f->guard, &f->services, &f->awake, &f->sum);
+    return err;
+}
+
 /* The counters are read before and after the maps, so that packets in between cannot look like evictions. */
 static int read_figures(const struct sw_instance *inst, struct figures *f)
 {
@@ -80,6 +103,8 @@ static int read_figures(const struct sw_instance *inst, struct figures *f)
         err = sw_live_max(inst->map_flows, &f->flows_max);
     if (!err)
         err = sw_live_max(inst->map_embryos, &f->embryos_max);
+    if (!err)
+        err = read_guard(inst, f);
     if (err)
         return err;
     gone = f->counters[SW_C_EMBRYO_ENDED] + f->counters[SW_C_EMBRYO_PROMOTED] + f->embryos.all;
@@ -90,6 +115,25 @@ static int read_figures(const struct sw_instance *inst, struct figures *f)
         f->told += f->counters[SW_C_TOLD_OPENING + kind];
     }
     return 0;
+}
+
+static void print_services_json(const struct figures *f)
+{
+    char body[SW_SERVICE_ROOM];
+    const char *between = "";
+
+    *sw_put_tally(body, "guard_", &f->sum) = 0;
+    printf(",\"services_awake\":%llu%s,\"services\":[", f->awake, body);
+    for (int i = 1; i < SW_SERVICES && f->guard; i++) {
+        struct sw_report_service s = {.service = f->guard->services[i], .tally = f->guard->tally[i]};
+
+        if (!s.service.port)
+            continue;
+        *sw_json_service_body(body, &s, f->now) = 0;
+        printf("%s{%s}", between, body);
+        between = ",";
+    }
+    putchar(']');
 }
 
 static void print_json(const struct sw_instance *inst, const struct figures *f)
@@ -110,7 +154,38 @@ static void print_json(const struct sw_instance *inst, const struct figures *f)
            f->flows.all, f->flows_max, f->embryos.all, f->embryos_max, f->flows.live, f->evicted, f->told, f->lost);
     for (int i = 0; i < SW_C_MAX; i++)
         printf(",\"%s\":%llu", sw_name_counter(i)->text, f->counters[i]);
+    print_services_json(f);
     printf("}\n");
+}
+
+/* One row a service: who is not calm first, so that it is not lost in a long list. */
+static void print_guard(const struct figures *f)
+{
+    printf("  guard   %10llu services, %llu of them not calm; cookies %llu sent, %llu accepted; dropped %llu\n",
+           f->services, f->awake, f->sum.item[SW_T_COOKIES_SENT], f->sum.item[SW_T_COOKIES_ACCEPTED],
+           sw_tally_dropped(&f->sum));
+    if (f->services)
+        printf("    %-24s %-7s %-7s %-8s %9s %8s %10s %10s %10s %10s\n", "service", "mode", "state", "backend",
+               "half-open", "syn/s", "syns", "sent", "accepted", "dropped");
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 1; i < SW_SERVICES; i++) {
+            const struct sw_service *s = &f->guard->services[i];
+            const struct sw_tally *t = &f->guard->tally[i];
+            char name[SW_SERVICE_TEXT];
+
+            if (!s->port || (s->state == SW_GS_CALM) != pass)
+                continue;
+            sw_format_service(s->ip, s->port, s->any, name);
+            printf("    %-24s %-7s %-7s %-8s %9llu %8llu %10llu %10llu %10llu %10llu%s%s\n", name,
+                   sw_name_guard_mode(s->mode)->text, sw_name_guard_state(s->state)->text,
+                   sw_name_backend(s->backend)->text, s->half_open, s->syn_rate, t->item[SW_T_SYNS],
+                   t->item[SW_T_COOKIES_SENT], t->item[SW_T_COOKIES_ACCEPTED], sw_tally_dropped(t),
+                   s->flags & SW_SV_MPTCP ? " MPTCP" : "", s->flags & SW_SV_GONE ? " gone" : "");
+        }
+    }
+    for (int i = SW_DROP_NONE + 1; i < SW_DROP_MAX; i++)
+        if (f->sum.drop[i])
+            printf("    dropped, %-18s %llu\n", sw_name_drop(i)->text, f->sum.drop[i]);
 }
 
 static void print_text(const struct sw_instance *inst, const struct figures *f)
@@ -125,6 +200,8 @@ static void print_text(const struct sw_instance *inst, const struct figures *f)
     printf("  flows   %10llu of %llu, %llu of them not over\n", f->flows.all, f->flows_max, f->flows.live);
     printf("  embryos %10llu of %llu, %llu evicted\n", f->embryos.all, f->embryos_max, f->evicted);
     printf("  events  %10llu told, %llu lost\n", f->told, f->lost);
+    if (f->guard)
+        print_guard(f);
     for (int i = 0; i < SW_C_MAX; i++)
         if (f->counters[i])
             printf("    %-18s %llu\n", sw_name_counter(i)->text, f->counters[i]);
@@ -143,11 +220,12 @@ static int show(const struct sw_instance *inst, bool alive, void *ctx)
         return 0;
     }
     err = read_figures(inst, &f);
-    if (err)
-        return err;
-    s->instances++;
-    (s->json ? print_json : print_text)(inst, &f);
-    return 0;
+    if (!err) {
+        s->instances++;
+        (s->json ? print_json : print_text)(inst, &f);
+    }
+    free(f.guard);
+    return err;
 }
 
 int cmd_status(int argc, char **argv)

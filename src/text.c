@@ -5,6 +5,8 @@
  */
 #include "json.h"
 #include "names.h"
+#include "put.h"
+#include "tally.h"
 #include "zeek.h"
 
 #include <arpa/inet.h>
@@ -12,9 +14,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#define put sw_text_put
 #define SW_TEXT_UID 7 /* characters of the uid shown: enough to tell a connection's lines apart */
-
-static const char dim[] = "\033[2m", bold[] = "\033[1m", plain[] = "\033[0m";
 
 static const char *const event_color[SW_EV_MAX] = {
     [SW_EV_OPENING] = "\033[36m",   [SW_EV_ESTABLISHED] = "\033[32m", [SW_EV_HALF_CLOSED] = "\033[33m",
@@ -23,7 +24,7 @@ static const char *const event_color[SW_EV_MAX] = {
     [SW_EV_ANOMALY] = "\033[1;33m", [SW_EV_UPDATE] = "\033[2m",       [SW_EV_CONN] = "\033[1m",
 };
 
-__attribute__((format(printf, 2, 3))) static char *put(char *p, const char *fmt, ...)
+char *sw_text_put(char *p, const char *fmt, ...)
 {
     va_list ap;
     int n;
@@ -34,12 +35,12 @@ __attribute__((format(printf, 2, 3))) static char *put(char *p, const char *fmt,
     return p + (n < 512 ? n : 511);
 }
 
-static char *put_color(const struct sw_lines *l, char *p, const char *color)
+char *sw_text_color(const struct sw_lines *l, char *p, const char *color)
 {
     return l->color ? put(p, "%s", color) : p;
 }
 
-static char *put_duration(char *p, __u64 ns)
+char *sw_text_duration(char *p, __u64 ns)
 {
     if (ns < 1000)
         return put(p, "%llu ns", ns);
@@ -68,7 +69,7 @@ static char *put_bytes(char *p, __u64 n)
 }
 
 /* Local time; a capture is rarely of today, so there the date comes first. */
-static char *put_clock(const struct sw_lines *l, char *p, __u64 ts)
+char *sw_text_clock(const struct sw_lines *l, char *p, __u64 ts)
 {
     __s64 ns = (__s64)(ts + (__u64)l->clock_offset);
     time_t sec = ns / 1000000000 - (ns % 1000000000 < 0);
@@ -76,15 +77,15 @@ static char *put_clock(const struct sw_lines *l, char *p, __u64 ts)
 
     if (!localtime_r(&sec, &tm))
         memset(&tm, 0, sizeof(tm));
-    p = put_color(l, p, dim);
+    p = sw_text_color(l, p, SW_DIM);
     if (l->replay)
         p = put(p, "%04d-%02d-%02d ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
     p = put(p, "%02d:%02d:%02d.%06lld", tm.tm_hour, tm.tm_min, tm.tm_sec,
             (ns % 1000000000 + 1000000000) % 1000000000 / 1000);
-    return put_color(l, p, plain);
+    return sw_text_color(l, p, SW_PLAIN);
 }
 
-static char *put_endpoint(char *p, const __u8 ip[16], __be16 port)
+char *sw_text_endpoint(char *p, const __u8 ip[16], __be16 port)
 {
     char text[SW_IP_LEN + 1];
 
@@ -98,9 +99,9 @@ static char *put_pair(struct sw_lines *l, char *p, const struct sw_event *ev)
     char text[128], *q = text;
     int width;
 
-    q = put_endpoint(q, b ? ev->key.b_ip : ev->key.a_ip, b ? ev->key.b_port : ev->key.a_port);
+    q = sw_text_endpoint(q, b ? ev->key.b_ip : ev->key.a_ip, b ? ev->key.b_port : ev->key.a_port);
     q = put(q, " -> ");
-    q = put_endpoint(q, b ? ev->key.a_ip : ev->key.b_ip, b ? ev->key.a_port : ev->key.b_port);
+    q = sw_text_endpoint(q, b ? ev->key.a_ip : ev->key.b_ip, b ? ev->key.a_port : ev->key.b_port);
     width = q - text;
     if (width > l->width)
         l->width = width;
@@ -139,13 +140,13 @@ static char *put_handshake(char *p, const struct sw_flow *f)
 
     if (sw_span(f->syn_ns, f->est_ns, &ns)) {
         p = put(p, " handshake ");
-        p = put_duration(p, ns);
+        p = sw_text_duration(p, ns);
         if (sw_span(f->syn_ns, f->synack_ns, &ns)) {
             p = put(p, " (server ");
-            p = put_duration(p, ns);
+            p = sw_text_duration(p, ns);
             if (sw_span(f->synack_ns, f->est_ns, &ns)) {
                 p = put(p, ", client ");
-                p = put_duration(p, ns);
+                p = sw_text_duration(p, ns);
             }
             p = put(p, ")");
         }
@@ -170,7 +171,7 @@ static char *put_volume(char *p, const struct sw_flow *f)
     p = put(p, "/");
     p = put_bytes(p, r->payload);
     p = put(p, " in ");
-    p = put_duration(p, f->last_ns > f->start_ns ? f->last_ns - f->start_ns : 0);
+    p = sw_text_duration(p, f->last_ns > f->start_ns ? f->last_ns - f->start_ns : 0);
     if (o->rexmit || r->rexmit)
         p = put(p, " rexmit %u/%u", o->rexmit, r->rexmit);
     if (o->gaps || r->gaps)
@@ -209,7 +210,7 @@ static char *put_details(char *p, const struct sw_event *ev)
         return put_volume(p, f);
     case SW_EV_REFUSED:
         p = put(p, " RST by %s after ", by);
-        return put_duration(p, f->last_ns > f->start_ns ? f->last_ns - f->start_ns : 0);
+        return sw_text_duration(p, f->last_ns > f->start_ns ? f->last_ns - f->start_ns : 0);
     case SW_EV_TIMEOUT:
         p = put(p, " %s", sw_name_reason(f->reason)->text);
         if (f->syn_rexmit)
@@ -229,17 +230,17 @@ char *sw_text_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, ch
     char states[64];
 
     (void)seq;
-    p = put_clock(l, p, ev->ts);
+    p = sw_text_clock(l, p, ev->ts);
     if (!l->replay) {
         *p++ = ' ';
         memcpy(p, iface->text, iface->len);
         p += iface->len;
     }
-    p = put_color(l, put(p, " "), dim);
+    p = sw_text_color(l, put(p, " "), SW_DIM);
     p = put(p, "%.*s ", SW_TEXT_UID, ids->uid);
-    p = put_color(l, put_color(l, p, plain), event_color[ev->kind]);
+    p = sw_text_color(l, sw_text_color(l, p, SW_PLAIN), event_color[ev->kind]);
     p = put(p, "%-11s", sw_name_event(ev->kind)->text);
-    p = put_color(l, p, plain);
+    p = sw_text_color(l, p, SW_PLAIN);
     p = put_pair(l, put(p, " "), ev);
     snprintf(states, sizeof(states), "%s / %s", sw_name_state(f->end[SW_ORIG].state)->text,
              sw_name_state(f->end[SW_RESP].state)->text);
@@ -249,19 +250,21 @@ char *sw_text_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, ch
     return p;
 }
 
-char *sw_text_loss(struct sw_lines *l, __u64 seq, const __u64 lost[SW_EV_MAX], __u64 now_ns, char *p)
+char *sw_text_loss(struct sw_lines *l, __u64 seq, const __u64 lost[SW_LOSSES], __u64 now_ns, char *p)
 {
     __u64 total = 0;
 
     (void)seq;
-    for (int i = 0; i < SW_EV_MAX; i++)
+    for (int i = 0; i < SW_LOSSES; i++)
         total += lost[i];
-    p = put_color(l, put(put_clock(l, p, now_ns), " "), "\033[1;31m");
+    p = sw_text_color(l, put(sw_text_clock(l, p, now_ns), " "), "\033[1;31m");
     p = put(p, "LOSS %llu events could not be told:", total);
     for (int i = 0; i < SW_EV_MAX; i++)
         if (lost[i])
             p = put(p, " %s %llu", sw_name_event(i)->text, lost[i]);
-    p = put_color(l, p, plain);
+    if (lost[SW_LOSS_GUARD])
+        p = put(p, " guard and drop %llu", lost[SW_LOSS_GUARD]);
+    p = sw_text_color(l, p, SW_PLAIN);
     *p++ = '\n';
     return p;
 }
@@ -271,12 +274,16 @@ char *sw_text_stats(struct sw_lines *l, __u64 seq, const struct sw_report_stats 
     const __u64 *c = s->counters;
 
     (void)seq;
-    p = put_color(l, put(put_clock(l, p, now_ns), " "), s->final ? bold : dim);
+    p = sw_text_color(l, put(sw_text_clock(l, p, now_ns), " "), s->final ? SW_BOLD : SW_DIM);
     p = put(p, "%s %llu packets, %llu TCP; flows %llu of %llu (%llu live), embryos %llu of %llu",
             s->final ? "end:" : "stats:", c[SW_C_PACKETS], c[SW_C_TCP], s->flows, s->flows_max, s->established,
             s->embryos, s->embryos_max);
     p = put(p, "; told %llu connections; lost %llu events", c[SW_C_TOLD_CONN], s->lost_total);
-    p = put_color(l, p, plain);
+    if (s->services)
+        p = put(p, "; guard: %llu services, %llu awake, cookies %llu sent %llu accepted, dropped %llu", s->services,
+                s->services_awake, s->guard.item[SW_T_COOKIES_SENT], s->guard.item[SW_T_COOKIES_ACCEPTED],
+                sw_tally_dropped(&s->guard));
+    p = sw_text_color(l, p, SW_PLAIN);
     *p++ = '\n';
     return p;
 }

@@ -15,10 +15,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define ALL_LINES ((1u << SW_LINE_MAX) - 1)
@@ -169,6 +172,82 @@ static inline __u64 number(const char *line, const char *key)
     assert_non_null(at);
     assert_true(at < line + strcspn(line, "\n"));
     return strtoull(at + strlen(key), NULL, 10);
+}
+
+static inline void has_not(const char *line, const char *piece)
+{
+    size_t n = strcspn(line, "\n");
+    const char *at = strstr(line, piece);
+
+    if (at && at < line + n)
+        fail_msg("%s should not be in %.*s", piece, (int)n, line);
+}
+
+static inline void top_path(const char *name, char *ret_path, size_t room)
+{
+    char exe[PATH_MAX] = "";
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+    assert_true(n > 0);
+    snprintf(ret_path, room, "%s/../../%s", dirname(exe), name);
+    if (access(ret_path, R_OK))
+        snprintf(ret_path, room, "%s", name);
+}
+
+/* Exit status of tests/schema_check over text; 2 (cannot check) skips the test with its reason. */
+static inline int schema_check(const char *text, char *ret_said, size_t room)
+{
+    int in = memfd_create("in", 0), said = memfd_create("said", 0), status;
+    char path[PATH_MAX + 64];
+    ssize_t n;
+    pid_t pid;
+
+    top_path("tests/schema_check", path, sizeof(path));
+    assert_true(in >= 0 && said >= 0);
+    assert_int_equal(write(in, text, strlen(text)), strlen(text));
+    assert_int_equal(lseek(in, 0, SEEK_SET), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (!pid) {
+        dup2(in, 0);
+        dup2(said, 1);
+        execl(path, path, (char *)NULL);
+        _exit(127);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    n = pread(said, ret_said, room - 1, 0);
+    ret_said[n > 0 ? n : 0] = 0;
+    close(in);
+    close(said);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 2) {
+        print_message("skip: python3-jsonschema is not installed\n");
+        skip();
+    }
+    return WEXITSTATUS(status);
+}
+
+static inline void valid(const char *text, int lines)
+{
+    char said[4096], want[64];
+
+    snprintf(want, sizeof(want), "%d lines valid\n", lines);
+    assert_int_equal(schema_check(text, said, sizeof(said)), 0);
+    assert_string_equal(said, want);
+}
+
+/* text with its first `from` replaced */
+static inline char *changed(const char *text, const char *from, const char *to)
+{
+    const char *at = strstr(text, from);
+    char *out = calloc(1, strlen(text) + strlen(to) + 1);
+
+    if (!at)
+        fail_msg("%s is not in %s", from, text);
+    assert_non_null(out);
+    memcpy(out, text, at - text);
+    strcat(out, to);
+    return strcat(out, at + strlen(from));
 }
 
 #endif

@@ -40,15 +40,15 @@ static void test_gaps_are_the_losses(void **state)
     (void)state;
     out_open(&o, live);
     for (int i = 0; i < 500; i++) {
-        __u64 lost[SW_EV_MAX] = {0};
+        __u64 lost[SW_LOSSES] = {0};
 
         for (int k = rand_r(&seed) % 4; k; k--)
             add(&o, &ev);
         if (rand_r(&seed) % 2) {
-            lost[rand_r(&seed) % SW_EV_MAX] += rand_r(&seed) % 1000;
-            lost[rand_r(&seed) % SW_EV_MAX] += rand_r(&seed) % 3;
+            lost[rand_r(&seed) % SW_LOSSES] += rand_r(&seed) % 1000;
+            lost[rand_r(&seed) % SW_LOSSES] += rand_r(&seed) % 3;
         }
-        for (int k = 0; k < SW_EV_MAX; k++)
+        for (int k = 0; k < SW_LOSSES; k++)
             expected += lost[k];
         assert_int_equal(sw_report_loss(o.r, lost, 1), 0);
         if (i % 10 == 0)
@@ -60,10 +60,10 @@ static void test_gaps_are_the_losses(void **state)
         gaps += seq - last - 1;
         if (!strncmp(strstr(line, "\"event\":\""), "\"event\":\"loss\"", 14)) {
             said += number(line, "\"lost\":");
-            for (int k = 0; k < SW_EV_MAX; k++) {
+            for (int k = 0; k < SW_LOSSES; k++) {
                 char key[40];
 
-                snprintf(key, sizeof(key), "\"lost_%s\":", sw_name_event(k)->text);
+                snprintf(key, sizeof(key), "\"lost_%s\":", k == SW_LOSS_GUARD ? "guard" : sw_name_event(k)->text);
                 kinds += number(line, key);
             }
             assert_int_equal(kinds, number(line, "\"lost\":"));
@@ -82,7 +82,7 @@ static void test_gaps_are_the_losses(void **state)
 static void test_loss_without_line(void **state)
 {
     struct sw_report_opts opts = live;
-    __u64 lost[SW_EV_MAX] = {[SW_EV_CONN] = 3, [SW_EV_OPENING] = 100};
+    __u64 lost[SW_LOSSES] = {[SW_EV_CONN] = 3, [SW_EV_OPENING] = 100};
     struct sw_event ev = sample(SW_EV_CONN), other = sample(SW_EV_OPENING);
     struct out o;
 
@@ -126,7 +126,7 @@ static void test_longest_lines(void **state)
     struct sw_report_opts opts = live;
     struct sw_report_stats stats;
     struct sw_event ev = sample(SW_EV_ANOMALY);
-    __u64 lost[SW_EV_MAX];
+    __u64 lost[SW_LOSSES];
     static struct sw_lines lines;
     struct out o;
     size_t room, longest = 0;
@@ -252,7 +252,7 @@ static void test_text(void **state)
 {
     struct sw_report_opts opts = live;
     struct sw_report_stats stats = {.lost_total = 42};
-    __u64 lost[SW_EV_MAX] = {[SW_EV_CONN] = 17};
+    __u64 lost[SW_LOSSES] = {[SW_EV_CONN] = 17};
     struct sw_event ev;
     struct out o;
     int n;

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Pieces of lines, for the files that make lines. Each appends and returns the new end. */
+#ifndef SW_PUT_H
+#define SW_PUT_H
+
+#include "json.h"
+#include "names.h"
+
+#define SW_STR_OF(x) #x
+#define SW_STR(x) SW_STR_OF(x)
+
+/* JSON: keys are literals of known length. */
+#define SW_LIT(p, s) (memcpy((p), (s), sizeof(s) - 1), (p) + sizeof(s) - 1)
+
+/* Copies the whole entry, which the line's room allows, and keeps its length. */
+static inline char *sw_put_name(char *p, const struct sw_name *n)
+{
+    memcpy(p, n->text, sizeof(n->text));
+    return p + n->len;
+}
+
+static inline char *sw_put_bool(char *p, bool v)
+{
+    memcpy(p, v ? "true\0" : "false", 5);
+    return p + 5 - v;
+}
+
+/* The common fields up to `host`, whose closing quote is left to what follows. */
+static inline char *sw_put_head(struct sw_lines *l, char *p, __u64 seq, __u64 ts, const struct sw_name *event)
+{
+    p = SW_LIT(p, "{\"schema\":" SW_STR(SW_SCHEMA) ",\"seq\":");
+    p = sw_put_u64(p, seq);
+    p = SW_LIT(p, ",\"ts\":\"");
+    p = sw_put_time(l, p, (__s64)(ts + (__u64)l->clock_offset));
+    p = SW_LIT(p, "\",\"event\":\"");
+    p = sw_put_name(p, event);
+    p = SW_LIT(p, "\",\"host\":\"");
+    memcpy(p, l->host, l->host_len);
+    return p + l->host_len;
+}
+
+char *sw_put_whole(const struct sw_lines *l, char *p); /* iface and hook of a line about the instance */
+char *sw_put_vlan(char *p, const __u16 vlan[2]);       /* nothing without a tag */
+/* ,"PREFIXkey":v - for the lines that are rare */
+char *sw_put_pair(char *p, const char *prefix, const char *key, __u64 v);
+/* ,"PREFIXsyns":n, each item by name, then the sum of the drops, then each reason */
+char *sw_put_tally(char *p, const char *prefix, const struct sw_tally *t);
+
+/* Text: as printf, at most 511 characters. */
+__attribute__((format(printf, 2, 3))) char *sw_text_put(char *p, const char *fmt, ...);
+char *sw_text_color(const struct sw_lines *l, char *p, const char *color);
+char *sw_text_clock(const struct sw_lines *l, char *p, __u64 ts);
+char *sw_text_duration(char *p, __u64 ns);
+char *sw_text_endpoint(char *p, const __u8 ip[16], __be16 port);
+
+#define SW_DIM "\033[2m"
+#define SW_BOLD "\033[1m"
+#define SW_PLAIN "\033[0m"
+
+#endif
