@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The guard's lines: right values in both formats, valid by the schema, within their room, numbered. */
+#include "lines.h"
+
+#include "flow.h"
+
+static const __u8 v4[16] = {[10] = 0xff, 0xff, 10, 0, 0, 2};
+static const __u8 v6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
+/* the longest text that an address has */
+static const __u8 long_ip[16] = {0x20, 0x01, 0x1d, 0xb8, 0x11, 0x11, 0x22, 0x22,
+                                 0x33, 0x33, 0x44, 0x44, 0x55, 0x55, 0x66, 0x66};
+
+static struct sw_told told_guard(void)
+{
+    struct sw_told t = {.version = SW_CONTRACT_VERSION,
+                        .size = sizeof(t),
+                        .kind = SW_TOLD_GUARD,
+                        .hook = SW_HOOK_XDP_INGRESS,
+                        .mode = SW_GM_AUTO,
+                        .ifindex = 3,
+                        .service = 5,
+                        .ts = 1700000000123456789ULL,
+                        .svc_port = htons(80),
+                        .from = SW_GS_CALM,
+                        .to = SW_GS_ENGAGED,
+                        .cause = SW_GW_SYN_RATE,
+                        .backend = SW_BK_REQSK,
+                        .half_open = 901,
+                        .half_open_mark = 1024,
+                        .syn_rate = 51234,
+                        .syn_rate_mark = 4000,
+                        .done_rate = 17,
+                        .in_state_ns = 12000000000ULL};
+
+    memcpy(t.svc_ip, v4, 16);
+    return t;
+}
+
+static struct sw_told told_drop(void)
+{
+    struct sw_told t = told_guard();
+
+    t.kind = SW_TOLD_DROP;
+    t.reason = SW_DROP_COOKIE_BAD;
+    t.count = 4711;
+    memcpy(t.src_ip, v6, 16);
+    memcpy(t.dst_ip, v4, 16);
+    t.src_port = htons(40000);
+    t.dst_port = htons(80);
+    t.seq = 4294967295u;
+    t.ack = 7;
+    t.payload = 12;
+    t.flags = SW_TCP_ACK | SW_TCP_PSH;
+    return t;
+}
+
+static struct sw_report_service service(void)
+{
+    struct sw_report_service s = {.service = {.port = htons(443),
+                                              .mode = SW_GM_ALWAYS,
+                                              .state = SW_GS_GRACE,
+                                              .cause = SW_GW_QUIET,
+                                              .backend = SW_BK_LISTENER,
+                                              .flags = SW_SV_MPTCP,
+                                              .wscale = 7,
+                                              .since = 1000,
+                                              .half_open = 3,
+                                              .syn_rate = 40,
+                                              .done_rate = 39}};
+
+    memcpy(s.service.ip, v6, 16);
+    for (int i = 0; i < SW_T_MAX; i++)
+        s.tally.item[i] = 100 + i;
+    s.tally.drop[SW_DROP_NONE] = 1000000; /* nobody counts it */
+    for (int i = SW_DROP_NONE + 1; i < SW_DROP_MAX; i++)
+        s.tally.drop[i] = i;
+    return s;
+}
+
+static void tell(struct out *o, const struct sw_told *t)
+{
+    assert_int_equal(sw_report_told(o->r, t), 0);
+}
+
+static void test_guard_values(void **state)
+{
+    struct sw_told t = told_guard();
+    struct out o;
+
+    (void)state;
+    out_open(&o, live);
+    assert_int_equal(sw_report_set_iface(o.r, 3, "eth0"), 0);
+    tell(&o, &t);
+    t.any = SW_ANY_4 | SW_ANY_6;
+    t.ifindex = 0;
+    t.hook = SW_HOOK_SWEEP;
+    t.dry_run = 1;
+    tell(&o, &t);
+    take(&o);
+    has(o.text,
+        "{\"schema\":2,\"seq\":1,\"ts\":\"2023-11-14T22:13:20.123456789Z\",\"event\":\"guard\","
+        "\"host\":\"host.example\",\"iface\":\"eth0\",\"hook\":\"xdp_ingress\",\"service\":\"10.0.0.2:80\","
+        "\"service_ip\":\"10.0.0.2\",\"service_port\":80,\"mode\":\"auto\",\"from\":\"calm\",\"to\":\"engaged\","
+        "\"cause\":\"syn_rate\",\"backend\":\"reqsk\",\"dry_run\":false,\"half_open\":901,"
+        "\"half_open_mark\":1024,\"syn_rate\":51234,\"syn_rate_mark\":4000,\"done_rate\":17,"
+        "\"in_state_ns\":12000000000}");
+    has(line_n(o.text, 1), "\"seq\":2,");
+    has(line_n(o.text, 1), "\"iface\":null,\"hook\":\"sweep\",\"service\":\"*:80\",\"service_ip\":null,"
+                           "\"service_port\":80,");
+    has(line_n(o.text, 1), "\"dry_run\":true,");
+    valid(o.text, 2);
+    out_close(&o);
+}
+
+static void test_drop_values(void **state)
+{
+    struct sw_told t = told_drop();
+    struct out o;
+
+    (void)state;
+    out_open(&o, live);
+    assert_int_equal(sw_report_set_iface(o.r, 3, "eth0"), 0);
+    tell(&o, &t);
+    t.vlan[0] = 100;
+    t.vlan[1] = 200;
+    t.service = 0;
+    t.flags = 0;
+    t.dry_run = 1;
+    tell(&o, &t);
+    take(&o);
+    has(o.text, "\"event\":\"drop\",\"host\":\"host.example\",\"iface\":\"eth0\",\"hook\":\"xdp_ingress\","
+                "\"service\":\"10.0.0.2:80\",\"dry_run\":false,\"reason\":\"cookie_bad\",\"count\":4711,"
+                "\"src_ip\":\"2001:db8::1\",\"src_port\":40000,\"dst_ip\":\"10.0.0.2\",\"dst_port\":80,"
+                "\"tcp_flags\":\"PSH,ACK\",\"tcp_seq\":4294967295,\"tcp_ack\":7,\"payload\":12}");
+    has(line_n(o.text, 1), "\"service\":null,\"dry_run\":true,");
+    has(line_n(o.text, 1), "\"dst_port\":80,\"vlan\":[100,200],\"tcp_flags\":\"none\",");
+    valid(o.text, 2);
+    out_close(&o);
+}
+
+static void test_service_values(void **state)
+{
+    struct sw_report_service s = service();
+    struct out o;
+
+    (void)state;
+    out_open(&o, live);
+    assert_int_equal(sw_report_service(o.r, &s, 1700000000123456789ULL), 0);
+    s.final = true;
+    s.service.since = 0;
+    s.service.flags = SW_SV_NAMED | SW_SV_GONE;
+    assert_int_equal(sw_report_service(o.r, &s, 2000), 0);
+    take(&o);
+    has(o.text, "\"ts\":\"2023-11-14T22:13:20.123456789Z\",\"event\":\"service\",\"host\":\"host.example\","
+                "\"iface\":null,\"hook\":null,\"final\":false,\"service\":\"[2001:db8::1]:443\","
+                "\"service_ip\":\"2001:db8::1\",\"service_port\":443,\"mode\":\"always\",\"state\":\"grace\","
+                "\"cause\":\"quiet\",\"state_ns\":1700000000123455789,\"backend\":\"listener\",\"named\":false,"
+                "\"mptcp\":true,\"gone\":false,\"wscale\":7,\"half_open\":3,\"syn_rate\":40,\"done_rate\":39,"
+                "\"syns\":100,\"opened\":101,\"settled\":102,\"cookies_sent\":103,\"cookies_accepted\":104,"
+                "\"probes_sent\":105,\"passed_known\":106,\"passed_allowed\":107,\"passed_backend\":108,"
+                "\"passed_socket\":109,\"cookie_refused\":110,\"cookie_no_listener\":111,\"dropped\":136,"
+                "\"drop_blocked\":1,\"drop_rate_source\":2,\"drop_rate_prefix\":3,\"drop_budget\":4,"
+                "\"drop_bad_flags\":5,\"drop_fragment\":6,\"drop_ext_limit\":7,\"drop_bad_option\":8,"
+                "\"drop_synack\":9,\"drop_rst\":10,\"drop_fin\":11,\"drop_null\":12,\"drop_xmas\":13,"
+                "\"drop_no_ack\":14,\"drop_cookie_bad\":15,\"drop_cookie_expired\":16}");
+    has(line_n(o.text, 1), "\"final\":true,");
+    has(line_n(o.text, 1), "\"state_ns\":null,");
+    has(line_n(o.text, 1), "\"named\":true,\"mptcp\":false,\"gone\":true,");
+    valid(o.text, 2);
+    out_close(&o);
+}
+
+/* Each name of each list, each set of flags, each kind of wildcard: valid, and none is "unknown". */
+static void test_every_name(void **state)
+{
+    enum { LINES = 512 };
+    struct out o;
+
+    (void)state;
+    out_open(&o, live);
+    for (int i = 0; i < LINES; i++) {
+        struct sw_told t = i & 1 ? told_drop() : told_guard();
+        struct sw_report_service s = service();
+
+        t.hook = i / 2 % SW_HOOK_MAX;
+        t.mode = s.service.mode = i / 2 % SW_GM_MAX;
+        t.from = s.service.state = i / 2 % SW_GS_MAX;
+        t.to = i / 3 % SW_GS_MAX;
+        t.cause = s.service.cause = i / 2 % SW_GW_MAX;
+        t.backend = s.service.backend = i / 2 % SW_BK_MAX;
+        t.reason = 1 + i / 2 % (SW_DROP_MAX - 1);
+        t.any = s.service.any = i / 2 % 4;
+        t.flags = i & 1 ? i | SW_TCP_FIN : 0;
+        t.ifindex = i % 5;
+        t.vlan[0] = i % 3 ? 0 : 4095;
+        t.vlan[1] = i % 6 ? 0 : 7;
+        t.service = i % 7;
+        s.service.flags = i % 16;
+        tell(&o, &t);
+        assert_int_equal(sw_report_service(o.r, &s, i), 0);
+    }
+    assert_null(strstr(take(&o), "unknown"));
+    valid(o.text, 2 * LINES);
+    out_close(&o);
+    /* the flags in full, in their order, and each alone */
+    for (int bit = -1; bit < 9; bit++) {
+        static const char *const names[] = {"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE"};
+        struct sw_told t = told_drop();
+        char want[80];
+
+        t.flags = bit < 0 ? 0x1ff : 1 << bit;
+        snprintf(want, sizeof(want), "\"tcp_flags\":\"%s\"",
+                 bit < 0 ? "SYN,FIN,RST,PSH,ACK,URG,ECE,CWR,AE" : names[bit]);
+        out_open(&o, live);
+        tell(&o, &t);
+        has(take(&o), want);
+        out_close(&o);
+    }
+}
+
+static void test_service_names(void **state)
+{
+    static const struct {
+        const __u8 *ip;
+        __u8 any;
+        const char *text;
+    } rows[] = {
+        {v4, 0, "10.0.0.2:65535"},
+        {v6, 0, "[2001:db8::1]:65535"},
+        {long_ip, 0, "[2001:1db8:1111:2222:3333:4444:5555:6666]:65535"},
+        {v4, SW_ANY_4, "0.0.0.0:65535"},
+        {v4, SW_ANY_6, "[::]:65535"},
+        {v4, SW_ANY_4 | SW_ANY_6, "*:65535"},
+    };
+    char buf[SW_SERVICE_TEXT];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        sw_format_service(rows[i].ip, 0xffff, rows[i].any, buf);
+        assert_string_equal(buf, rows[i].text);
+    }
+    assert_int_equal(strlen(rows[2].text) + 1, SW_SERVICE_TEXT);
+}
+
+/* All numbers at their largest, with legal names: valid, and each kind within its room. With illegal ones: within it.
+ */
+static void test_extremes(void **state)
+{
+    struct sw_report_opts opts = live;
+    struct sw_report_service s, wild;
+    struct sw_told t[2], bad;
+    static struct sw_lines lines;
+    char *body = malloc(SW_SERVICE_ROOM), *end;
+    size_t room, longest = 0;
+    struct out o;
+
+    (void)state;
+    memset(&s, 0xff, sizeof(s));
+    memset(&wild, 0xff, sizeof(wild));
+    s.final = wild.final = true;
+    memcpy(s.service.ip, long_ip, 16);
+    s.service.any = 0;
+    s.service.mode = SW_GM_MONITOR;
+    s.service.state = SW_GS_ENGAGED;
+    s.service.cause = SW_GW_NO_LISTENER;
+    s.service.backend = SW_BK_LISTENER;
+    s.service.since = 1;
+    for (int i = 0; i < SW_DROP_MAX; i++) /* so that the sum is as long as its parts */
+        s.tally.drop[i] = wild.tally.drop[i] = ~0ULL / SW_DROP_MAX;
+    memset(&bad, 0xff, sizeof(bad));
+    bad.version = SW_CONTRACT_VERSION;
+    bad.size = sizeof(bad);
+    for (int kind = 0; kind < 2; kind++) {
+        t[kind] = bad;
+        t[kind].kind = kind;
+        t[kind].hook = SW_HOOK_XDP_INGRESS;
+        t[kind].mode = SW_GM_MONITOR;
+        memcpy(t[kind].svc_ip, long_ip, 16);
+        memcpy(t[kind].src_ip, long_ip, 16);
+        memcpy(t[kind].dst_ip, long_ip, 16);
+        t[kind].any = 0;
+        t[kind].reason = SW_DROP_COOKIE_EXPIRED;
+        t[kind].from = t[kind].to = SW_GS_ENGAGED;
+        t[kind].cause = SW_GW_NO_LISTENER;
+        t[kind].backend = SW_BK_LISTENER;
+        t[kind].vlan[0] = t[kind].vlan[1] = 4095;
+    }
+    end = sw_json_service_body(body, &s, ~0ULL);
+    assert_true(end + sizeof(struct sw_name) <= body + SW_SERVICE_ROOM);
+    print_message("longest service %zu, room %d\n", (size_t)(end - body), SW_SERVICE_ROOM);
+    free(body);
+    for (int format = SW_FORMAT_JSON; format <= SW_FORMAT_TEXT; format++) {
+        opts.format = format;
+        opts.color = true;
+        opts.clock_offset_ns = 1;
+        out_open(&o, opts);
+        assert_int_equal(sw_lines_init(&lines, &opts), 0);
+        room = sw_lines_room(&lines);
+        sw_lines_fini(&lines);
+        assert_int_equal(sw_report_service(o.r, &s, ~0ULL), 0);
+        tell(&o, &t[0]);
+        tell(&o, &t[1]);
+        if (format == SW_FORMAT_JSON)
+            valid(take(&o), 3);
+        assert_int_equal(sw_report_service(o.r, &wild, ~0ULL), 0);
+        for (int kind = 0; kind < 2; kind++) {
+            bad.kind = kind;
+            tell(&o, &bad);
+        }
+        for (const char *line = take(&o); *line; line = line_n(line, 1))
+            if (strcspn(line, "\n") > longest)
+                longest = strcspn(line, "\n");
+        out_close(&o);
+    }
+    print_message("longest line %zu, room %zu\n", longest, room);
+    assert_true(longest + 1024 < room); /* pieces of text are made in room of 512 */
+}
+
+/* The schema is closed for these kinds too. */
+static void test_schema_rejects(void **state)
+{
+    enum { GUARD, DROP, SERVICE };
+    static const struct {
+        int line;
+        const char *from, *to;
+    } rows[] = {
+        {GUARD, "{\"schema\":2", "{\"schema\":1"},
+        {GUARD, "{\"schema\":2", "{\"extra\":1,\"schema\":2"},
+        {GUARD, "{\"schema\":2", "{\"count\":1,\"schema\":2"},
+        {GUARD, "\"event\":\"guard\"", "\"event\":\"drop\""},
+        {GUARD, "\"from\":\"calm\"", "\"from\":\"unknown\""},
+        {GUARD, "\"backend\":\"reqsk\",", ""},
+        {GUARD, "\"half_open\":901", "\"half_open\":-1"},
+        {GUARD, "\"service_ip\":\"10.0.0.2\"", "\"service_ip\":null"},
+        {GUARD, "\"service\":\"10.0.0.2:80\"", "\"service\":\"*:80\""},
+        {GUARD, "\"service\":\"10.0.0.2:80\"", "\"service\":null"},
+        {DROP, "\"reason\":\"cookie_bad\"", "\"reason\":\"none\""},
+        {DROP, "\"count\":4711", "\"count\":0"},
+        {DROP, "\"tcp_flags\":\"PSH,ACK\"", "\"tcp_flags\":\"ACK,PSH\""},
+        {DROP, "\"tcp_flags\":\"PSH,ACK\"", "\"tcp_flags\":\",PSH\""},
+        {DROP, "\"tcp_flags\":\"PSH,ACK\"", "\"tcp_flags\":\"\""},
+        {DROP, "\"tcp_ack\":7", "\"tcp_ack\":4294967296"},
+        {DROP, "\"dry_run\":false", "\"dry_run\":0"},
+        {SERVICE, "\"syns\":100,", ""},
+        {SERVICE, "\"drop_fin\":11,", ""},
+        {SERVICE, "\"drop_fin\":11,", "\"drop_fin\":11,\"drop_none\":1,"},
+        {SERVICE, "\"hook\":null", "\"hook\":\"sweep\""},
+        {SERVICE, "\"service\":\"[2001:db8::1]:443\"", "\"service\":\"2001:db8::1:443\""},
+    };
+    struct sw_told guard = told_guard(), drop = told_drop();
+    struct sw_report_service s = service();
+    char said[4096];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct out o;
+        char *bad;
+        int got;
+
+        out_open(&o, live);
+        if (rows[i].line == SERVICE)
+            assert_int_equal(sw_report_service(o.r, &s, 1), 0);
+        else
+            tell(&o, rows[i].line == GUARD ? &guard : &drop);
+        bad = changed(take(&o), rows[i].from, rows[i].to);
+        got = schema_check(bad, said, sizeof(said));
+        if (got != 1)
+            fail_msg("row %zu, %s for %s: exit %d, %s", i, rows[i].to, rows[i].from, got, said);
+        free(bad);
+        out_close(&o);
+    }
+}
+
+/* every byte there is, as host and as interface */
+static void test_hostile_names(void **state)
+{
+    struct sw_report_opts opts = live;
+    struct sw_told guard = told_guard(), drop = told_drop();
+    struct sw_report_service s = service();
+    char name[256];
+    struct out o;
+
+    (void)state;
+    for (int i = 0; i < 255; i++)
+        name[i] = 255 - i;
+    name[255] = 0;
+    opts.host = name;
+    out_open(&o, opts);
+    assert_int_equal(sw_report_set_iface(o.r, 3, name), 0);
+    tell(&o, &guard);
+    tell(&o, &drop);
+    assert_int_equal(sw_report_service(o.r, &s, 1), 0);
+    valid(take(&o), 3);
+    has(o.text, "\\u007f~}|");
+    assert_int_equal(sw_report_set_iface(o.r, 3, "\"\n\x1b[31m"), 0);
+    tell(&o, &drop);
+    take(&o);
+    has(line_n(o.text, 3), "\"iface\":\"\\\"\\n\\u001b[31m\",");
+    out_close(&o);
+}
+
+static void test_foreign_and_unwanted(void **state)
+{
+    struct sw_report_opts opts = live;
+    struct sw_told guard = told_guard(), drop = told_drop();
+    struct sw_report_service s = service();
+    struct out o;
+
+    (void)state;
+    opts.event_mask = 1u << SW_LINE_DROP;
+    out_open(&o, opts);
+    tell(&o, &guard);
+    assert_int_equal(sw_report_service(o.r, &s, 1), 0);
+    assert_int_equal(sw_report_lines(o.r), 0);
+    tell(&o, &drop);
+    assert_int_equal(sw_report_lines(o.r), 1);
+    drop.version++;
+    assert_int_equal(sw_report_told(o.r, &drop), -EINVAL);
+    drop.version--;
+    drop.size--;
+    assert_int_equal(sw_report_told(o.r, &drop), -EINVAL);
+    drop.size++;
+    drop.kind = SW_TOLD_MAX;
+    assert_int_equal(sw_report_told(o.r, &drop), -EINVAL);
+    assert_int_equal(sw_report_lines(o.r), 1);
+    has(take(&o), "\"seq\":1,");
+    out_close(&o);
+}
+
+/* Guard records that did not fit make a gap and are in the loss line, unless neither kind is wanted. */
+static void test_loss(void **state)
+{
+    static const struct {
+        __u32 mask;
+        __u64 gap;
+    } rows[] = {
+        {ALL_LINES, 9},
+        {ALL_LINES & ~(1u << SW_LINE_GUARD), 9},
+        {ALL_LINES & ~(1u << SW_LINE_DROP), 9},
+        {ALL_LINES & ~(1u << SW_LINE_GUARD | 1u << SW_LINE_DROP), 0},
+    };
+    __u64 lost[SW_LOSSES] = {[SW_LOSS_GUARD] = 9};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct sw_report_opts opts = live;
+        struct sw_report_stats stats = {0};
+        struct out o;
+
+        opts.event_mask = rows[i].mask;
+        out_open(&o, opts);
+        assert_int_equal(sw_report_loss(o.r, lost, 1), 0);
+        assert_int_equal(sw_report_stats(o.r, &stats, 1), 0);
+        take(&o);
+        if (rows[i].gap) {
+            has(o.text, "\"seq\":10,");
+            has(o.text, "\"lost\":9,");
+            has(o.text, "\"lost_guard\":9}");
+            valid(o.text, 2);
+        } else {
+            has(o.text, "\"seq\":1,");
+            has(o.text, "\"event\":\"stats\"");
+        }
+        out_close(&o);
+    }
+}
+
+static void test_text(void **state)
+{
+    struct sw_report_opts opts = live;
+    struct sw_told guard = told_guard(), drop = told_drop();
+    struct sw_report_service s = service();
+    struct sw_report_stats stats = {.services = 4, .services_awake = 1};
+    __u64 lost[SW_LOSSES] = {[SW_EV_CONN] = 2, [SW_LOSS_GUARD] = 3};
+    struct out o;
+
+    (void)state;
+    opts.format = SW_FORMAT_TEXT;
+    out_open(&o, opts);
+    assert_int_equal(sw_report_set_iface(o.r, 3, "eth0"), 0);
+    tell(&o, &guard);
+    guard.ifindex = 0;
+    guard.dry_run = 1;
+    tell(&o, &guard);
+    tell(&o, &drop);
+    assert_int_equal(sw_report_service(o.r, &s, 3000001000), 0);
+    assert_int_equal(sw_report_loss(o.r, lost, 1), 0);
+    stats.guard = s.tally;
+    assert_int_equal(sw_report_stats(o.r, &stats, 1), 0);
+    take(&o);
+    assert_null(strchr(o.text, 27));
+    has(o.text, " eth0 guard 10.0.0.2:80 calm -> engaged by syn_rate after 12 s: half-open 901 (mark 1024), "
+                "SYNs 51234/s (mark 4000/s), completed 17/s; mode auto, cookies by reqsk");
+    has_not(o.text, "dry run");
+    has(line_n(o.text, 1), "cookies by reqsk (dry run)");
+    has_not(line_n(o.text, 1), "eth0");
+    has(line_n(o.text, 2),
+        " eth0 drop  [2001:db8::1]:40000 -> 10.0.0.2:80 cookie_bad x4711: PSH,ACK seq 4294967295 ack 7 "
+        "payload 12; service 10.0.0.2:80");
+    has(line_n(o.text, 3), "service [2001:db8::1]:443 always, grace for 3 s, cookies by listener, MPTCP: half-open 3, "
+                           "SYNs 100 (40/s), completed 39/s, cookies 103 sent 104 accepted, dropped 136: blocked 1 ");
+    has(line_n(o.text, 4), "LOSS 5 events could not be told: conn 2 guard and drop 3");
+    has(line_n(o.text, 5), "guard: 4 services, 1 awake, cookies 103 sent 104 accepted, dropped 136");
+    assert_string_equal(line_n(o.text, 6), "");
+    out_close(&o);
+    opts.color = true;
+    out_open(&o, opts);
+    tell(&o, &drop);
+    tell(&o, &guard);
+    take(&o);
+    has(o.text, "\033[31mdrop \033[0m");
+    has(line_n(o.text, 1), "\033[1;31mguard\033[0m");
+    out_close(&o);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_guard_values),
+        cmocka_unit_test(test_drop_values),
+        cmocka_unit_test(test_service_values),
+        cmocka_unit_test(test_every_name),
+        cmocka_unit_test(test_service_names),
+        cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_schema_rejects),
+        cmocka_unit_test(test_hostile_names),
+        cmocka_unit_test(test_foreign_and_unwanted),
+        cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_text),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
