@@ -24,10 +24,14 @@ struct sw_key_line {
  * that never quotes the key. */
 int sw_keys_read(const char *path, struct sw_key_line ret_lines[2], size_t *ret_len, char *error, size_t error_size);
 
-/* Builds the map's value. shared: epochs count real time, else monotonic. now_ns is what the guard's epochs count. */
+/*
+ * Builds the value of the map: of two keys the newer one makes cookies from the first epoch that begins at its @SECONDS
+ * or later, so that hosts which share the file change at once. now_ns is what the guard's epochs count: real time.
+ */
 void sw_keys_from_lines(const struct sw_key_line *lines, size_t len, __u64 now_ns, struct sw_keys *ret);
 int sw_keys_random(struct sw_keys *ret, __u64 now_ns); /* getrandom; both keys new */
-int sw_keys_renew(struct sw_keys *keys, __u64 now_ns); /* a new key from the next epoch but one */
+/* A new key from the next epoch but one; older cookies keep theirs. -EAGAIN: the last renewal is not two epochs old. */
+int sw_keys_renew(struct sw_keys *keys, __u64 now_ns);
 
 /* Into the slot that is not in use of map `keys`, then flips guard->key_slot. 0 or -errno. */
 int sw_keys_install(int keys_map_fd, struct sw_guard *guard, const struct sw_keys *keys);

@@ -20,13 +20,19 @@ struct sw_tcp_sysctls {
     int ttl, hop_limit;
 };
 void sw_tcp_sysctls_read(struct sw_tcp_sysctls *ret);
+/* Why cookies are impossible with these, one line that names the sysctl; NULL: they are possible. */
+const char *sw_tcp_sysctls_refusal(const struct sw_tcp_sysctls *s);
 /* The window scale and window that the kernel's own SYN-ACK would have (tcp_select_initial_window). */
 __u8 sw_tcp_wscale(const struct sw_tcp_sysctls *s);
 __u16 sw_tcp_window(const struct sw_tcp_sysctls *s, __u32 mss);
+/* The same for a listener with this receive buffer: SO_RCVBUF bounds both. 0: unknown. */
+__u8 sw_tcp_wscale_of(const struct sw_tcp_sysctls *s, __u32 rcvbuf);
+__u16 sw_tcp_window_of(const struct sw_tcp_sysctls *s, __u32 rcvbuf, __u32 mss);
 
 /*
  * ifindexes: the interfaces that are watched (their MTU bounds the MSS). reqsk: the kernel has that backend and
- * sw_accept is loaded. Fills everything for the first time. 0 or -errno.
+ * sw_accept is loaded. Fills everything for the first time, the marks, times and limits of opts included, but not the
+ * clock offset, lists and keys. 0 or -errno; -ENOTSUP: sw_tcp_sysctls_refusal says why.
  */
 int sw_services_new(struct synward_bpf *obj, const struct sw_guard_opts *opts, const __u32 *ifindexes,
                     size_t ifindexes_len, bool reqsk, struct sw_services **ret);

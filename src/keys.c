@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "keys.h"
+
+#include <bpf/bpf.h>
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SECOND 1000000000ull
+
+enum {
+    FILE_MOST = 4096,
+    DIGITS = 32,
+    FROM_DIGITS = 10, /* of seconds: until the year 2286 */
+    EPOCHS_AHEAD = 2, /* a new key counts from the next epoch but one: no clock is so far off */
+};
+
+/* Where we are in the file, for the error. */
+struct place {
+    const char *path;
+    unsigned int line; /* 0: none */
+    char *error;
+    size_t size;
+};
+
+static int refuse(const struct place *p, int err, const char *what)
+{
+    if (p->line)
+        snprintf(p->error, p->size, "%s:%u: %s", p->path, p->line, what);
+    else
+        snprintf(p->error, p->size, "%s: %s", p->path, what);
+    return err;
+}
+
+/* Opens the file and looks whose it is. fd or -errno. */
+static int open_checked(const struct place *p)
+{
+    /* a pipe must not block us */
+    int err, fd = open(p->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st)) {
+        err = -errno;
+        refuse(p, err, strerror(-err));
+    } else if (!S_ISREG(st.st_mode)) {
+        err = refuse(p, -EINVAL, "is not a regular file");
+    } else if (st.st_uid && st.st_uid != geteuid()) {
+        err = refuse(p, -EPERM, "belongs to another user");
+    } else if (st.st_mode & (S_IRWXG | S_IRWXO)) {
+        err = refuse(p, -EPERM,
+                     st.st_mode & (S_IRGRP | S_IROTH) ? "others can read it (chmod 600)"
+                                                      : "others can change it (chmod 600)");
+    } else {
+        return fd;
+    }
+    if (fd >= 0)
+        close(fd);
+    return err;
+}
+
+static ssize_t read_all(const struct place *p, char *buf, size_t size)
+{
+    int fd = open_checked(p), err = 0;
+    size_t len = 0;
+
+    if (fd < 0)
+        return fd;
+    while (len < size) {
+        ssize_t got = read(fd, buf + len, size - len);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            err = refuse(p, -errno, strerror(errno));
+        if (got <= 0)
+            break;
+        len += got;
+    }
+    close(fd);
+    if (err)
+        return err;
+    return len < size ? (ssize_t)len : refuse(p, -EFBIG, "is too large for a key file");
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+static int hex_value(char c)
+{
+    return isdigit((unsigned char)c) ? c - '0' : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
+}
+
+/* "@SECONDS", then blanks. */
+static int parse_from(const struct place *p, const char **at, const char *end, __s64 *ret)
+{
+    const char *c = *at + 1;
+    __s64 v = 0;
+    int n = 0;
+
+    for (; c < end && isdigit((unsigned char)*c); c++, n++)
+        if (n < FROM_DIGITS)
+            v = v * 10 + (*c - '0');
+    if (!n || n > FROM_DIGITS || c == end || !is_blank(*c))
+        return refuse(p, -EINVAL, "@ is followed by seconds since 1970 and a space");
+    while (c < end && is_blank(*c))
+        c++;
+    *at = c;
+    *ret = v;
+    return 0;
+}
+
+/* One line without comment, and without blanks at its ends. The key is 16 bytes, in the order of SipHash's paper. */
+static int parse_line(const struct place *p, const char *at, const char *end, struct sw_key_line *ret)
+{
+    int err;
+
+    memset(ret, 0, sizeof(*ret));
+    if (*at == '@') {
+        err = parse_from(p, &at, end, &ret->from);
+        if (err)
+            return err;
+    }
+    if (end - at != DIGITS)
+        return refuse(p, -EINVAL, "a key is 32 hexadecimal digits");
+    for (int i = 0; i < DIGITS; i++) {
+        int v = hex_value(at[i]);
+
+        if (v < 0)
+            return refuse(p, -EINVAL, "a key is 32 hexadecimal digits");
+        ret->key[i / 16] |= (__u64)v << (i % 16 / 2 * 8 + (i & 1 ? 0 : 4));
+    }
+    if (!(ret->key[0] | ret->key[1]))
+        return refuse(p, -EINVAL, "a key of zeros is none");
+    return 0;
+}
+
+static int parse(struct place *p, const char *buf, size_t len, struct sw_key_line lines[2], size_t *ret_len)
+{
+    const char *at = buf, *stop = buf + len;
+    int err;
+
+    for (; at < stop; at++) {
+        const char *newline = memchr(at, '\n', stop - at), *next = newline ? newline : stop, *end = next;
+        const char *comment = memchr(at, '#', end - at);
+
+        p->line++;
+        if (comment)
+            end = comment;
+        while (at < end && is_blank(*at))
+            at++;
+        while (end > at && is_blank(end[-1]))
+            end--;
+        if (at < end) {
+            if (*ret_len == 2)
+                return refuse(p, -EINVAL, "there are more than two keys");
+            err = parse_line(p, at, end, &lines[*ret_len]);
+            if (err)
+                return err;
+            ++*ret_len;
+        }
+        at = next;
+    }
+    p->line = 0;
+    return *ret_len ? 0 : refuse(p, -EINVAL, "there is no key in it");
+}
+
+int sw_keys_read(const char *path, struct sw_key_line ret_lines[2], size_t *ret_len, char *error, size_t error_size)
+{
+    struct place p = {.path = path, .error = error, .size = error_size};
+    char buf[FILE_MOST];
+    ssize_t len;
+    int err;
+
+    *ret_len = 0;
+    len = read_all(&p, buf, sizeof(buf));
+    err = len < 0 ? (int)len : parse(&p, buf, len, ret_lines, ret_len);
+    explicit_bzero(buf, sizeof(buf));
+    if (err) {
+        explicit_bzero(ret_lines, 2 * sizeof(*ret_lines));
+        *ret_len = 0;
+    } else if (*ret_len == 2 && ret_lines[1].from < ret_lines[0].from) {
+        struct sw_key_line first = ret_lines[1];
+
+        ret_lines[1] = ret_lines[0];
+        ret_lines[0] = first;
+        explicit_bzero(&first, sizeof(first));
+    }
+    return err;
+}
+
+/* The first epoch that begins at that second or later: every host that shares the file comes to the same. */
+static __u32 epoch_from(__s64 seconds)
+{
+    __u64 ns = (__u64)seconds * SECOND;
+
+    return (__u32)((ns >> SW_EPOCH_SHIFT) + !!(ns & ((1ull << SW_EPOCH_SHIFT) - 1)));
+}
+
+static __u32 epoch_at(__u64 now_ns)
+{
+    return (__u32)(now_ns >> SW_EPOCH_SHIFT);
+}
+
+void sw_keys_from_lines(const struct sw_key_line *lines, size_t len, __u64 now_ns, struct sw_keys *ret)
+{
+    const struct sw_key_line *newer = &lines[len - 1];
+
+    memset(ret, 0, sizeof(*ret));
+    memcpy(ret->key[0], lines[0].key, sizeof(ret->key[0]));
+    memcpy(ret->key[1], newer->key, sizeof(ret->key[1]));
+    ret->since = len > 1 ? epoch_from(newer->from) : epoch_at(now_ns);
+}
+
+static int fill_random(void *to, size_t len)
+{
+    size_t done = 0;
+
+    while (done < len) {
+        ssize_t got = getrandom((char *)to + done, len - done, 0);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got ? -errno : -EIO;
+        done += got;
+    }
+    return 0;
+}
+
+int sw_keys_random(struct sw_keys *ret, __u64 now_ns)
+{
+    memset(ret, 0, sizeof(*ret));
+    ret->since = epoch_at(now_ns);
+    return fill_random(ret->key, sizeof(ret->key));
+}
+
+int sw_keys_renew(struct sw_keys *keys, __u64 now_ns)
+{
+    __u32 epoch = epoch_at(now_ns);
+    __u64 fresh[2];
+    int err;
+
+    /* cookies of the older key are still about */
+    if ((__s32)(epoch - keys->since) < EPOCHS_AHEAD)
+        return -EAGAIN;
+    err = fill_random(fresh, sizeof(fresh));
+    if (err)
+        return err;
+    memcpy(keys->key[0], keys->key[1], sizeof(keys->key[0]));
+    memcpy(keys->key[1], fresh, sizeof(keys->key[1]));
+    explicit_bzero(fresh, sizeof(fresh));
+    keys->since = epoch + EPOCHS_AHEAD;
+    return 0;
+}
+
+int sw_keys_install(int keys_map_fd, struct sw_guard *guard, const struct sw_keys *keys)
+{
+    __u32 slot = !guard->key_slot;
+
+    if (bpf_map_update_elem(keys_map_fd, &slot, keys, BPF_ANY))
+        return -errno;
+    __atomic_store_n(&guard->key_slot, slot, __ATOMIC_RELEASE);
+    return 0;
+}
+
+void sw_keys_protect_process(void)
+{
+    const struct rlimit none = {0, 0};
+
+    prctl(PR_SET_DUMPABLE, 0);
+    setrlimit(RLIMIT_CORE, &none);
+}

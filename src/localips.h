@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* This host's addresses, by rtnetlink, and their table for the kernel side (map `local_ips`). */
+#ifndef SW_LOCALIPS_H
+#define SW_LOCALIPS_H
+
+#include "synward.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Every address of every interface once, v4-mapped, sorted, loopback addresses left out. *ret is freed by the caller.
+ * 0 or -errno. */
+int sw_local_ips_read(__u8 (**ret)[16], size_t *ret_len);
+bool sw_local_ips_has(const __u8 (*ips)[16], size_t len, const __u8 ip[16]);
+
+/*
+ * Makes the table (SW_LOCAL_IPS slots of four words) hold exactly these. What stays is not moved, except to make room
+ * for a neighbour, and is findable all the time. Returns how many did not fit.
+ */
+size_t sw_local_ips_apply(__u32 (*table)[4], const __u8 (*ips)[16], size_t len);
+
+/* The smallest MTU of these interfaces for IPv4 and for IPv6; 1500 if no interface can be asked. */
+void sw_local_mtu(const __u32 *ifindexes, size_t len, __u32 *ret_v4, __u32 *ret_v6);
+
+#endif

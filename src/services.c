@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "services.h"
+
+#include "localips.h"
+#include "service.h"
+#include "sockdiag.h"
+#include "svctable.h"
+#include "synward.skel.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    V4_HEADERS = 40,
+    V6_HEADERS = 60,
+    V4_MSS_LEAST = 88,   /* TCP_MIN_MSS of Linux */
+    V6_MSS_LEAST = 1220, /* RFC 8200 section 5: every link takes 1280 */
+    MSS_MOST = 65495,
+};
+
+/* What people are warned of, each once. */
+enum warning { W_COOKIES_OFF, W_SLOTS, W_CHAIN, W_ADDRESSES, W_NO_REQSK, W_MPTCP, W_LISTENER, W_SILENT, W_MAX };
+
+enum { REGIONS = 5 };
+
+struct sw_services {
+    const struct sw_guard_opts *opts;
+    __u32 *ifindexes;
+    size_t ifindexes_len;
+    bool reqsk;
+    struct {
+        void *at;
+        size_t bytes;
+    } region[REGIONS];
+    struct sw_guard *guard; /* mmapped, as the next three */
+    struct sw_table table;
+    __u32 (*local_ips)[4];
+    __u64 *known;
+    struct sw_tcp_sysctls sysctls;
+    struct sw_table_sum sum;
+    size_t addresses_left_out;
+    __u32 told; /* 1 << enum warning */
+    char text[320];
+};
+
+/* The elements of a map as memory that the kernel side shares. */
+static int share(struct sw_services *s, int n, const struct bpf_map *map, size_t need, void **ret)
+{
+    size_t page = sysconf(_SC_PAGESIZE);
+    size_t bytes = (size_t)bpf_map__max_entries(map) * ((bpf_map__value_size(map) + 7) & ~7u);
+    void *at;
+
+    if (bytes < need)
+        return -EINVAL;
+    bytes = (bytes + page - 1) & ~(page - 1);
+    at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+    if (at == MAP_FAILED)
+        return -errno;
+    s->region[n].at = *ret = at;
+    s->region[n].bytes = bytes;
+    return 0;
+}
+
+static int share_all(struct sw_services *s, struct synward_bpf *obj)
+{
+    void *guard, *slots, *ports, *local_ips, *known;
+    const struct {
+        const struct bpf_map *map;
+        size_t need;
+        void **at;
+    } maps[REGIONS] = {
+        {obj->maps.guard, sizeof(struct sw_guard), &guard},
+        {obj->maps.services, SW_SERVICES * sizeof(struct sw_service), &slots},
+        {obj->maps.service_ports, 65536 * sizeof(struct sw_port_slot), &ports},
+        {obj->maps.local_ips, SW_LOCAL_IPS * sizeof(*s->local_ips), &local_ips},
+        {obj->maps.known, 2 * SW_KNOWN_WORDS * sizeof(*s->known), &known},
+    };
+    int err;
+
+    for (int i = 0; i < REGIONS; i++) {
+        err = share(s, i, maps[i].map, maps[i].need, maps[i].at);
+        if (err)
+            return err;
+    }
+    s->guard = guard;
+    s->local_ips = local_ips;
+    s->known = known;
+    return sw_table_init(&s->table, slots, ports, bpf_map__fd(obj->maps.service_counters),
+                         bpf_map__fd(obj->maps.service_past));
+}
+
+static void set_guard(struct sw_guard *g, const struct sw_guard_opts *opts)
+{
+    g->half_open = opts->half_open;
+    g->syn_rate = opts->syn_rate;
+    g->hold = opts->hold_ns;
+    g->grace = opts->grace_ns;
+    g->limit_source = opts->limit_source;
+    g->limit_prefix = opts->limit_prefix;
+    g->reply_budget = opts->reply_budget;
+}
+
+/* What this host grants in its SYN-ACKs; other flags are somebody else's. */
+static void grant(struct sw_guard *g, const struct sw_tcp_sysctls *s)
+{
+    const __u32 ours = SW_G_SACK | SW_G_TS | SW_G_WSCALE | SW_G_ECN | SW_G_TS_PLAIN;
+    __u32 want = (s->sack ? SW_G_SACK : 0) | (s->timestamps ? SW_G_TS : 0) | (s->window_scaling ? SW_G_WSCALE : 0) |
+                 (s->ecn ? SW_G_ECN : 0) | (s->timestamps == 2 ? SW_G_TS_PLAIN : 0);
+    __u32 have = __atomic_load_n(&g->flags, __ATOMIC_RELAXED) & ours;
+
+    if (want & ~have)
+        __atomic_fetch_or(&g->flags, want & ~have, __ATOMIC_RELEASE);
+    if (have & ~want)
+        __atomic_fetch_and(&g->flags, ~(have & ~want), __ATOMIC_RELEASE);
+    g->ttl = s->ttl > 0 && s->ttl < 256 ? s->ttl : 64;
+    g->hop_limit = s->hop_limit > 0 && s->hop_limit < 256 ? s->hop_limit : 64;
+}
+
+static __u16 mss_of(__u32 mtu, __u32 headers, __u32 least, __u32 option)
+{
+    __u32 mss = mtu > headers ? mtu - headers : 0;
+
+    if (option && mss > option)
+        mss = option;
+    return mss < least ? least : mss > MSS_MOST ? MSS_MOST : mss;
+}
+
+static struct sw_table_common common_of(const struct sw_services *s)
+{
+    struct sw_table_common c = {
+        .sysctls = &s->sysctls,
+        .mode = s->opts->mode,
+        .backend = s->opts->backend != SW_BK_LISTENER && s->reqsk ? SW_BK_REQSK : SW_BK_LISTENER,
+        .wscale = s->opts->wscale,
+        .grace = s->guard->grace,
+    };
+    struct timespec now;
+    __u32 mtu4, mtu6;
+
+    if (sw_tcp_sysctls_refusal(&s->sysctls))
+        c.backend = SW_BK_NONE; /* the kernel would refuse what comes back: fail open, the listener answers itself */
+    sw_local_mtu(s->ifindexes, s->ifindexes_len, &mtu4, &mtu6);
+    c.mss[0] = mss_of(mtu4, V4_HEADERS, V4_MSS_LEAST, s->opts->mss);
+    c.mss[1] = mss_of(mtu6, V6_HEADERS, V6_MSS_LEAST, s->opts->mss);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    c.now = (__u64)now.tv_sec * 1000000000ull + now.tv_nsec;
+    return c;
+}
+
+static int read_wanted(const struct sw_services *s, const __u8 (*ips)[16], size_t ips_len, struct sw_wanted **ret,
+                       size_t *ret_len)
+{
+    struct sw_listener *listeners;
+    size_t len;
+    int err = sw_listeners_read(&listeners, &len);
+
+    if (err)
+        return err;
+    err = sw_wanted_make(listeners, len, s->opts, ips, ips_len, ret, ret_len);
+    free(listeners);
+    return err;
+}
+
+int sw_services_refresh(struct sw_services *s)
+{
+    struct sw_wanted *wanted = NULL;
+    struct sw_table_common common;
+    __u8(*ips)[16] = NULL;
+    size_t len, ips_len;
+    int err;
+
+    err = sw_local_ips_read(&ips, &ips_len);
+    if (err)
+        return err;
+    err = read_wanted(s, (const __u8(*)[16])ips, ips_len, &wanted, &len);
+    if (!err && sw_table_misses(&s->table, wanted, len)) {
+        /* the answer of many parts may have jumped over a listener while others came and went */
+        free(wanted);
+        wanted = NULL;
+        err = read_wanted(s, (const __u8(*)[16])ips, ips_len, &wanted, &len);
+    }
+    if (err)
+        goto out;
+    sw_tcp_sysctls_read(&s->sysctls);
+    grant(s->guard, &s->sysctls);
+    s->addresses_left_out = sw_local_ips_apply(s->local_ips, (const __u8(*)[16])ips, ips_len);
+    common = common_of(s);
+    err = sw_table_apply(&s->table, wanted, len, &common, &s->sum);
+out:
+    free(wanted);
+    free(ips);
+    return err;
+}
+
+struct filling {
+    const struct sw_port_slot *ports;
+    __u64 *words;
+};
+
+static void fill_one(const __u32 remote[4], const __u32 local[4], __be16 rport, __be16 lport, void *ctx)
+{
+    const struct filling *f = ctx;
+    __u32 bit;
+
+    if (!f->ports[ntohs(lport)].first)
+        return;
+    bit = sw_known_bit(remote, local, rport, lport);
+    __atomic_fetch_or(&f->words[bit / 64], 1ull << (bit & 63), __ATOMIC_RELAXED);
+}
+
+/* Cleared before the sockets are asked for: the kernel side sets the bits of those that come later. */
+int sw_services_refill_known(struct sw_services *s)
+{
+    __u32 gen = !s->guard->known_gen;
+    struct filling f = {.ports = s->table.port, .words = s->known + (size_t)gen * SW_KNOWN_WORDS};
+    int err;
+
+    for (__u32 i = 0; i < SW_KNOWN_WORDS; i++)
+        __atomic_store_n(&f.words[i], 0, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    err = sw_sockets_each(fill_one, &f);
+    if (!err)
+        __atomic_store_n(&s->guard->known_gen, gen, __ATOMIC_RELEASE);
+    return err;
+}
+
+int sw_services_new(struct synward_bpf *obj, const struct sw_guard_opts *opts, const __u32 *ifindexes,
+                    size_t ifindexes_len, bool reqsk, struct sw_services **ret)
+{
+    struct sw_services *s;
+    int err = -ENOMEM;
+
+    *ret = NULL;
+    s = calloc(1, sizeof(*s));
+    if (!s)
+        return -ENOMEM;
+    s->opts = opts;
+    s->reqsk = reqsk;
+    s->ifindexes = calloc(ifindexes_len ? ifindexes_len : 1, sizeof(*ifindexes));
+    if (!s->ifindexes)
+        goto fail;
+    if (ifindexes_len)
+        memcpy(s->ifindexes, ifindexes, ifindexes_len * sizeof(*ifindexes));
+    s->ifindexes_len = ifindexes_len;
+    sw_tcp_sysctls_read(&s->sysctls);
+    err = sw_tcp_sysctls_refusal(&s->sysctls) ? -ENOTSUP : share_all(s, obj);
+    if (err)
+        goto fail;
+    set_guard(s->guard, opts);
+    err = sw_services_refresh(s);
+    if (!err)
+        err = sw_services_refill_known(s);
+    if (err)
+        goto fail;
+    *ret = s;
+    return 0;
+fail:
+    sw_services_free(s);
+    return err;
+}
+
+void sw_services_free(struct sw_services *s)
+{
+    if (!s)
+        return;
+    for (int i = 0; i < REGIONS; i++)
+        if (s->region[i].at)
+            munmap(s->region[i].at, s->region[i].bytes);
+    sw_table_free(&s->table);
+    free(s->ifindexes);
+    free(s);
+}
+
+struct sw_service *sw_services_at(struct sw_services *s, __u32 index)
+{
+    return &s->table.slot[index < SW_SERVICES ? index : 0];
+}
+
+struct sw_guard *sw_services_guard(struct sw_services *s)
+{
+    return s->guard;
+}
+
+#define SAY(...) snprintf(s->text, sizeof(s->text), __VA_ARGS__)
+
+/* The kernel's own cookies, why these, and what is lost with them. */
+static void say_listener(struct sw_services *s)
+{
+    const struct sw_tcp_sysctls *c = &s->sysctls;
+    const char *lost = c->timestamps == 2
+                           ? "window scale and SACK survive only for clients that send timestamps"
+                           : "connections born through one lose window scale and SACK (net.ipv4.tcp_timestamps=2 keeps "
+                             "them for clients that send timestamps)";
+    const char *late = c->syncookies == 2 ? ""
+                                          : "; with net.ipv4.tcp_syncookies=1 they begin only once a listener's queue "
+                                            "is full, with 2 at once";
+
+    SAY("%zu of %zu services use the kernel's own cookies: %s%s", s->sum.listener, s->sum.live, lost, late);
+}
+
+static bool say(struct sw_services *s, enum warning w)
+{
+    const struct sw_table_sum *sum = &s->sum;
+
+    switch (w) {
+    case W_COOKIES_OFF:
+        if (!sw_tcp_sysctls_refusal(&s->sysctls)) {
+            s->told &= ~(1u << w); /* worth to be said again */
+            return false;
+        }
+        SAY("no SYN is answered: %s", sw_tcp_sysctls_refusal(&s->sysctls));
+        return true;
+    case W_SLOTS:
+        SAY("%zu listening sockets are not protected: there is room for %d; name those that matter with --protect",
+            sum->no_slot, SW_SERVICES - 1);
+        return sum->no_slot;
+    case W_CHAIN:
+        SAY("%zu listening sockets are not protected: port %u has more than %d addresses", sum->no_chain, sum->crowded,
+            SW_CHAIN);
+        return sum->no_chain;
+    case W_ADDRESSES:
+        SAY("%zu addresses of this host are not protected where a service listens on any address: there is room for %d",
+            s->addresses_left_out, SW_LOCAL_IPS / 2);
+        return s->addresses_left_out;
+    case W_NO_REQSK:
+        SAY("--cookie reqsk is not to be had here: the kernel's own cookies are used");
+        return s->opts->backend == SW_BK_REQSK && !s->reqsk;
+    case W_MPTCP:
+        SAY("%zu services listen on MPTCP sockets, which take the kernel's own cookies only", sum->mptcp);
+        return s->opts->backend == SW_BK_REQSK && s->reqsk && sum->mptcp;
+    case W_LISTENER: say_listener(s); return sum->listener;
+    case W_SILENT:
+        SAY("nobody listens on %zu of the services that --protect names: they are not guarded until somebody does",
+            sum->silent);
+        return sum->silent;
+    default: return false;
+    }
+}
+
+const char *sw_services_warning(struct sw_services *s)
+{
+    for (int w = 0; w < W_MAX; w++) {
+        bool told = s->told & 1u << w;
+
+        if (!say(s, w) || told)
+            continue;
+        s->told |= 1u << w;
+        return s->text;
+    }
+    return NULL;
+}

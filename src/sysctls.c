@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What this host's sysctls say of its TCP, and what its own SYN-ACKs look like because of them. */
+#include "services.h"
+
+#include <stdio.h>
+
+enum { TCP_MAX_WSCALE = 14, U16_TOP = 65535 };
+
+/* Reads up to n numbers; returns how many there were. */
+static int read_numbers(const char *path, long long *ret, int n)
+{
+    FILE *f = fopen(path, "re");
+    int got = 0;
+
+    if (!f)
+        return 0;
+    while (got < n && fscanf(f, "%lld", &ret[got]) == 1)
+        got++;
+    fclose(f);
+    return got;
+}
+
+static int read_int(const char *path)
+{
+    long long v;
+
+    return read_numbers(path, &v, 1) == 1 && v >= 0 && v <= 0x7fffffff ? (int)v : -1;
+}
+
+void sw_tcp_sysctls_read(struct sw_tcp_sysctls *ret)
+{
+    long long v[3];
+
+    *ret = (struct sw_tcp_sysctls){
+        .syncookies = read_int("/proc/sys/net/ipv4/tcp_syncookies"),
+        .timestamps = read_int("/proc/sys/net/ipv4/tcp_timestamps"),
+        .sack = read_int("/proc/sys/net/ipv4/tcp_sack"),
+        .window_scaling = read_int("/proc/sys/net/ipv4/tcp_window_scaling"),
+        .ecn = read_int("/proc/sys/net/ipv4/tcp_ecn"),
+        .rmem = {4096, 131072, 6291456}, /* the kernel's defaults */
+        .ttl = read_int("/proc/sys/net/ipv4/ip_default_ttl"),
+        .hop_limit = read_int("/proc/sys/net/ipv6/conf/default/hop_limit"),
+    };
+    if (read_numbers("/proc/sys/net/ipv4/tcp_rmem", v, 3) == 3)
+        for (int i = 0; i < 3; i++)
+            ret->rmem[i] = (__u32)v[i];
+    /* absent in another network namespace than the first on older kernels */
+    if (read_numbers("/proc/sys/net/core/rmem_max", v, 1) == 1)
+        ret->rmem_max = (__u32)v[0];
+}
+
+const char *sw_tcp_sysctls_refusal(const struct sw_tcp_sysctls *s)
+{
+    return s->syncookies ? NULL
+                         : "net.ipv4.tcp_syncookies is 0, so the kernel takes no cookie: set it to 1 (or 2) first";
+}
+
+/* A listener with a receive buffer of its own never has a window over half of it (tcp_adv_win_scale's default). */
+static __u32 space_of(__u32 rcvbuf)
+{
+    return rcvbuf / 2;
+}
+
+__u8 sw_tcp_wscale_of(const struct sw_tcp_sysctls *s, __u32 rcvbuf)
+{
+    __u32 space = s->rmem[2], shift = 0;
+
+    if (space < s->rmem_max)
+        space = s->rmem_max;
+    if (space < space_of(s->rmem[1]))
+        space = space_of(s->rmem[1]);
+    if (rcvbuf && rcvbuf != s->rmem[1])
+        space = space_of(rcvbuf);
+    while (shift < TCP_MAX_WSCALE && space >> (shift + 16))
+        shift++;
+    return shift;
+}
+
+__u16 sw_tcp_window_of(const struct sw_tcp_sysctls *s, __u32 rcvbuf, __u32 mss)
+{
+    __u32 space = space_of(rcvbuf ? rcvbuf : s->rmem[1]);
+
+    if (mss && space > mss)
+        space -= space % mss;
+    return space > U16_TOP ? U16_TOP : space;
+}
+
+__u8 sw_tcp_wscale(const struct sw_tcp_sysctls *s)
+{
+    return sw_tcp_wscale_of(s, 0);
+}
+
+__u16 sw_tcp_window(const struct sw_tcp_sysctls *s, __u32 mss)
+{
+    return sw_tcp_window_of(s, 0, mss);
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "wanted.h"
+
+#include "localips.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct wanted {
+    struct sw_wanted *at;
+    size_t len, room;
+};
+
+bool sw_wanted_same(const __u8 ip[16], __u8 any, const __u8 other_ip[16], __u8 other_any)
+{
+    return !any == !other_any && !(any & SW_ANY_6) == !(other_any & SW_ANY_6) && !memcmp(ip, other_ip, 16);
+}
+
+static __u8 family_of(const __u8 ip[16])
+{
+    static const __u8 v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+    return memcmp(ip, v4_prefix, 12) ? SW_ANY_6 : SW_ANY_4;
+}
+
+static int add(struct wanted *all, const struct sw_wanted *w)
+{
+    if (all->len == all->room) {
+        size_t room = all->room ? all->room * 2 : 64;
+        struct sw_wanted *more = realloc(all->at, room * sizeof(*more));
+
+        if (!more)
+            return -ENOMEM;
+        all->at = more;
+        all->room = room;
+    }
+    all->at[all->len++] = *w;
+    return 0;
+}
+
+static struct sw_wanted from_listener(const struct sw_listener *l, __u8 flags)
+{
+    struct sw_wanted w = {.port = l->port, .any = l->any, .rcvbuf = l->rcvbuf};
+
+    memcpy(w.ip, l->ip, 16);
+    w.flags = flags | (l->mptcp ? SW_SV_MPTCP : 0);
+    return w;
+}
+
+/* A port, or a port of one family: all that listens there, cut to the families named. */
+static int add_port(struct wanted *all, const struct sw_listener *listeners, size_t len, const struct sw_protect *p)
+{
+    const struct sw_wanted none = {.port = p->port, .any = p->any, .flags = SW_SV_NAMED | SW_SV_GONE};
+    bool found = false;
+    int err = 0;
+
+    for (size_t i = 0; i < len && !err; i++) {
+        struct sw_wanted w = from_listener(&listeners[i], SW_SV_NAMED);
+
+        if (w.port != p->port)
+            continue;
+        if (w.any)
+            w.any &= p->any;
+        if (!w.any && !(family_of(w.ip) & p->any && !listeners[i].any))
+            continue;
+        found = true;
+        err = add(all, &w);
+    }
+    return found || err ? err : add(all, &none);
+}
+
+/* An address: what listens on it, or else a wildcard's part. The part of an address that is not this host's is not
+ * ours to answer for. */
+static int add_address(struct wanted *all, const struct sw_listener *listeners, size_t len, const struct sw_protect *p,
+                       bool local)
+{
+    struct sw_wanted w = {.port = p->port, .flags = SW_SV_NAMED | SW_SV_GONE};
+
+    for (size_t i = 0; i < len; i++) {
+        const struct sw_listener *l = &listeners[i];
+
+        if (l->port != p->port)
+            continue;
+        if (l->any ? local && l->any & family_of(p->ip) && w.flags & SW_SV_GONE : !memcmp(l->ip, p->ip, 16)) {
+            w = from_listener(l, SW_SV_NAMED);
+            if (!l->any)
+                break;
+        }
+    }
+    memcpy(w.ip, p->ip, 16);
+    w.any = 0;
+    return add(all, &w);
+}
+
+static int compare(const void *a, const void *b)
+{
+    const struct sw_wanted *x = a, *y = b;
+
+    if (!x->any != !y->any)
+        return x->any ? -1 : 1;
+    if (x->port != y->port)
+        return x->port < y->port ? -1 : 1;
+    if (!(x->any & SW_ANY_6) != !(y->any & SW_ANY_6))
+        return x->any & SW_ANY_6 ? 1 : -1;
+    return memcmp(x->ip, y->ip, 16);
+}
+
+/* Named twice, as 80 and 10.0.0.1:80: once. A listener counts more than its absence. */
+static void merge(struct wanted *all)
+{
+    size_t n = 0;
+
+    if (!all->len)
+        return;
+    qsort(all->at, all->len, sizeof(*all->at), compare);
+    for (size_t i = 1; i < all->len; i++) {
+        struct sw_wanted *have = &all->at[n], *w = &all->at[i];
+
+        if (compare(have, w)) {
+            all->at[++n] = *w;
+            continue;
+        }
+        if (have->flags & SW_SV_GONE && !(w->flags & SW_SV_GONE))
+            *have = *w;
+        else if ((have->flags & SW_SV_GONE) == (w->flags & SW_SV_GONE))
+            have->any |= w->any;
+    }
+    all->len = n + 1;
+}
+
+/* Two wildcards of a port never both cover IPv4: the one of IPv4 alone does, and a listener before a mere name. */
+static void part_families(struct wanted *all)
+{
+    for (size_t i = 1; i < all->len; i++) {
+        struct sw_wanted *v4 = &all->at[i - 1], *v6 = &all->at[i];
+
+        if (v4->any == SW_ANY_4 && v6->any == (SW_ANY_4 | SW_ANY_6) && v4->port == v6->port)
+            v6->any = SW_ANY_6;
+    }
+}
+
+int sw_wanted_make(const struct sw_listener *listeners, size_t len, const struct sw_guard_opts *opts,
+                   const __u8 (*ips)[16], size_t ips_len, struct sw_wanted **ret, size_t *ret_len)
+{
+    struct wanted all = {0};
+    int err = 0;
+
+    *ret = NULL;
+    *ret_len = 0;
+    for (size_t i = 0; i < len && !opts->protect_len && !err; i++) {
+        struct sw_wanted w = from_listener(&listeners[i], 0);
+
+        err = add(&all, &w);
+    }
+    for (size_t i = 0; i < opts->protect_len && !err; i++) {
+        const struct sw_protect *p = &opts->protect[i];
+
+        err = p->any ? add_port(&all, listeners, len, p)
+                     : add_address(&all, listeners, len, p, sw_local_ips_has(ips, ips_len, p->ip));
+    }
+    if (err) {
+        free(all.at);
+        return err;
+    }
+    merge(&all);
+    part_families(&all);
+    *ret = all.at;
+    *ret_len = all.len;
+    return 0;
+}
