@@ -84,7 +84,9 @@ struct sw_where {
     __u32 kind;     /* enum sw_event_kind */
     __u8 hook;      /* enum sw_hook */
     __u8 main_ring; /* to `events`, else to `events_open` */
-    __u8 pad[6];
+    __u8 opened;    /* for the guard's books: 1 + the responder is the key's b endpoint */
+    __u8 settled;   /* the same */
+    __u8 pad[4];
 };
 
 /* One segment of a handshake, as far as the state machine needs it. */
@@ -132,6 +134,7 @@ struct sw_scratch {
     struct sw_seg then;
     struct sw_tcpopt opt;
     struct sw_inner inner;
+    __u32 born; /* flow was built from a cookie, for the segment at hand */
     __u8 chunk[SW_CSUM_CHUNK];
 };
 struct {

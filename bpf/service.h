@@ -13,9 +13,10 @@
  * An all-zero slot is free, but others may follow it. */
 static __always_inline __u32 sw_local_hash(const __u32 ip[4])
 {
-    __u32 h = ip[0] * 0x9e3779b1u ^ ip[1] * 0x85ebca6bu ^ ip[2] * 0xc2b2ae35u ^ ip[3] * 0x27d4eb2fu;
+    __u64 a = (ip[0] | (__u64)ip[1] << 32) * 0x9e3779b97f4a7c15ull;
+    __u64 b = (ip[2] | (__u64)ip[3] << 32) * 0xc2b2ae3d27d4eb4full;
 
-    return (h ^ h >> 15) & (SW_LOCAL_IPS - 1);
+    return (a ^ b) >> 54; /* SW_LOCAL_IPS is 2^10; the last byte of an address is the highest here */
 }
 
 /* Bit of a four-tuple in a generation of `known`: remote end first. Word: bit / 64. */
@@ -30,5 +31,113 @@ static __always_inline __u32 sw_known_bit(const __u32 remote[4], const __u32 loc
     h *= 0xbf58476d1ce4e5b9ull;
     return (__u32)(h >> 40) & (SW_KNOWN_BITS - 1);
 }
+
+#ifdef __bpf__
+#include "guard_maps.h"
+
+static __always_inline struct sw_guard *sw_guard_conf(void)
+{
+    __u32 zero = 0;
+
+    return bpf_map_lookup_elem(&guard, &zero);
+}
+
+static __always_inline int sw_ip_is_4(const struct sw_ip *ip)
+{
+    return !ip->word[0] && !ip->word[1] && ip->word[2] == bpf_htonl(0xffff);
+}
+
+/* The sender's address of a key, or the other one. */
+static __always_inline void sw_key_ip(const struct sw_key *k, __u32 is_b, struct sw_ip *ret)
+{
+    const __u32 *w = (const __u32 *)(is_b ? k->b_ip : k->a_ip);
+
+    for (int i = 0; i < 4; i++)
+        ret->word[i] = w[i];
+}
+
+static __always_inline int sw_ip_is_local(const struct sw_ip *ip)
+{
+    __u32 slot = sw_local_hash(ip->word);
+
+    for (int i = 0; i < SW_LOCAL_PROBES; i++) {
+        struct sw_ip *have = bpf_map_lookup_elem(&local_ips, &slot);
+
+        if (have && have->word[3] == ip->word[3] && have->word[0] == ip->word[0] && have->word[1] == ip->word[1] &&
+            have->word[2] == ip->word[2])
+            return 1;
+        slot = (slot + 1) & (SW_LOCAL_IPS - 1);
+    }
+    return 0;
+}
+
+/* The service at one end of a key: its index, 0 for none. */
+SW_STEP int sw_service_of(struct sw_key *key, __u32 is_b)
+{
+    __u32 port, *first, at;
+    struct sw_ip ip;
+
+    if (!key)
+        return 0;
+    port = bpf_ntohs(is_b ? key->b_port : key->a_port);
+    first = bpf_map_lookup_elem(&service_ports, &port);
+    if (!first || !*first)
+        return 0;
+    at = *first;
+    sw_key_ip(key, is_b, &ip);
+    for (int i = 0; i < SW_CHAIN && at; i++) {
+        struct sw_service *sv = bpf_map_lookup_elem(&services, &at);
+        const __u32 *w;
+
+        if (!sv)
+            return 0;
+        w = (const __u32 *)sv->ip;
+        if (sv->any) { /* a wildcard is the last of its chain */
+            if (sv->any & (sw_ip_is_4(&ip) ? SW_ANY_4 : SW_ANY_6) && sw_ip_is_local(&ip))
+                return at;
+        } else if (w[3] == ip.word[3] && w[0] == ip.word[0] && w[1] == ip.word[1] && w[2] == ip.word[2]) {
+            return at;
+        }
+        at = sv->next;
+    }
+    return 0;
+}
+
+static __always_inline __u64 *sw_known_word(__u32 bit, __u32 gen)
+{
+    __u32 word = (gen & 1) * SW_KNOWN_WORDS + bit / 64;
+
+    return bpf_map_lookup_elem(&known, &word);
+}
+
+static __always_inline __u32 sw_known_of(const struct sw_key *k, __u32 src_is_b)
+{
+    const __u32 *a = (const __u32 *)k->a_ip, *b = (const __u32 *)k->b_ip;
+
+    return src_is_b ? sw_known_bit(b, a, k->b_port, k->a_port) : sw_known_bit(a, b, k->a_port, k->b_port);
+}
+
+static __always_inline int sw_known_is(const struct sw_key *k, __u32 src_is_b, __u32 gen)
+{
+    __u32 bit = sw_known_of(k, src_is_b);
+    __u64 *w = sw_known_word(bit, gen);
+
+    return w && *w >> (bit & 63) & 1;
+}
+
+/* In both generations, for the other one may just be filled. */
+static __always_inline void sw_known_set(const struct sw_key *k, __u32 src_is_b)
+{
+    __u32 bit = sw_known_of(k, src_is_b);
+    __u64 one = 1ull << (bit & 63);
+
+    for (__u32 gen = 0; gen < 2; gen++) {
+        __u64 *w = sw_known_word(bit, gen);
+
+        if (w && !(*w & one))
+            __sync_fetch_and_or(w, one);
+    }
+}
+#endif
 
 #endif

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The programs: a table of contents. Whatever happens, the packet passes (fail open). */
 #include "compat.h"
+#include "accept.h"
+#include "born.h"
 #include "csum.h"
-#include "guard_maps.h"
+#include "guard.h"
 #include "parse.h"
 #include "sweep.h"
 #include "tcpopt.h"
@@ -102,14 +104,13 @@ static __always_inline void sw_judge_direction(const struct sw_key *k, struct sw
     s->flip = sw_is_server_port(sp) && (!sw_is_server_port(dp) || sw_ntohs(sp) < sw_ntohs(dp));
 }
 
+/* What the fast path did not take. */
 static __always_inline void sw_track_segment(struct sw_key *k, struct sw_seg *s, const struct sw_place *at, void *data,
                                              void *end)
 {
     struct sw_scratch *sc;
     __u32 zero = 0;
 
-    if (sw_track_fast(k, s))
-        return;
     sc = bpf_map_lookup_elem(&scratch, &zero);
     if (!sc)
         return;
@@ -119,6 +120,120 @@ static __always_inline void sw_track_segment(struct sw_key *k, struct sw_seg *s,
     s->one_sided = cfg.one_sided;
     s->now = sw_now();
     sw_track(k, s, sc);
+    if (!cfg.guard)
+        return;
+    if (sc->where.opened)
+        sw_guard_book(k, sc->where.opened - 1, 1);
+    if (sc->where.settled)
+        sw_guard_book(k, sc->where.settled - 1, 0);
+}
+
+/* A SYN came: counts it, and judges the service if it is time. */
+static __always_inline void sw_guard_arrival(struct sw_judged *j)
+{
+    struct sw_tally *t = sw_tally_of(j->service);
+    __u32 index = j->service;
+    struct sw_service *sv = bpf_map_lookup_elem(&services, &index);
+
+    if (!t)
+        return;
+    t->item[SW_T_SYNS]++;
+    if (!sv)
+        return;
+    j->now = sw_now_coarse();
+    if (j->now >= sv->due)
+        sw_judge_service(index, j->now);
+}
+
+/* A SYN-ACK with a cookie, by the service's backend. */
+static __always_inline int sw_answer(struct xdp_md *ctx, struct sw_key *k, struct sw_seg *s, struct sw_judged *j)
+{
+    struct sw_tally *t = sw_tally_of(j->service);
+    __u32 index = j->service;
+    struct sw_service *sv = bpf_map_lookup_elem(&services, &index);
+    int does = SW_DO_PASS;
+
+    if (!t)
+        return SW_DO_PASS;
+    if (!sv)
+        return SW_DO_PASS;
+    if (sv->backend == SW_BK_REQSK)
+        does = sw_answer_reqsk(ctx, k, s, j);
+    else if (sv->backend == SW_BK_LISTENER)
+        does = sw_answer_listener(ctx, k, s, j);
+    if (does == SW_DO_REPLY)
+        t->item[SW_T_COOKIES_SENT]++;
+    if (does == SW_DO_PASS) {
+        t->item[SW_T_PASSED_BACKEND]++;
+        sw_known_set(k, s->src_is_b);
+    }
+    return does;
+}
+
+/* Everything that the guard has to say of a packet: SW_DO_*. */
+static __always_inline int sw_guard_ingress(struct xdp_md *ctx, struct sw_key *k, struct sw_seg *s,
+                                            const struct sw_place *at, struct sw_guarding *here)
+{
+    struct sw_guard *g = sw_guard_conf();
+    struct sw_judged *j = &here->judged;
+    int is_syn = (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN, does;
+
+    if (!g || s->bad_csum || (!is_syn && !g->awake))
+        return SW_DO_PASS;
+    if (cfg.decap && (at->ip > 22 || (at->ip == 22 && !s->vlan[1])))
+        return SW_DO_PASS; /* tunnelled: not for a socket of this host */
+    j->service = sw_service_of(k, !s->src_is_b);
+    if (!j->service)
+        return SW_DO_PASS;
+    j->ip_off = at->ip;
+    j->tcp_off = at->tcp;
+    j->opt_len = at->opt_len;
+    j->v6 = at->v6;
+    j->reason = SW_DROP_NONE;
+    j->dry_run = 0;
+    if (is_syn)
+        sw_guard_arrival(j);
+    does = sw_guard_packet(ctx, k, s, j, &here->accepted);
+    if (does == SW_DO_ANSWER)
+        does = sw_answer(ctx, k, s, j);
+    if (does == SW_DO_DROP)
+        return sw_drop(ctx, k, s, j) ? SW_DO_DROP : SW_DO_PASS;
+    return does == SW_DO_REPLY && j->dry_run ? SW_DO_PASS : does;
+}
+
+/* The block list comes before the fast path: it is for established connections, too. True: drop. */
+SW_STEP int sw_guard_block(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s)
+{
+    struct sw_judged j = {.reason = SW_DROP_BLOCKED};
+    struct sw_service *sv;
+    struct sw_ip src;
+    __u32 index;
+
+    if (!key || !s)
+        return 0;
+    index = sw_service_of(key, !s->src_is_b);
+    sv = index ? bpf_map_lookup_elem(&services, &index) : 0;
+    if (!sv || sv->mode == SW_GM_OFF)
+        return 0;
+    sw_key_ip(key, s->src_is_b, &src);
+    if (!sw_blocked(&src))
+        return 0;
+    j.now = sw_now_coarse();
+    j.service = index;
+    j.dry_run = sv->mode == SW_GM_MONITOR;
+    return sw_drop(ctx, key, s, &j);
+}
+
+/* Not a TCP header that could be read: passes, unless it could hide a SYN from an engaged guard. */
+SW_STEP int sw_guard_unread(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, __u32 reason)
+{
+    struct sw_judged j = {.reason = reason};
+    struct sw_guard *g = sw_guard_conf();
+
+    if (!key || !s || !g || !reason || !g->engaged)
+        return 0;
+    j.now = sw_now_coarse();
+    return sw_drop(ctx, key, s, &j);
 }
 
 SEC("xdp.frags")
@@ -140,14 +255,20 @@ int sw_ingress(struct xdp_md *ctx)
         sw_decap_xdp(ctx, inner);
     found = sw_parse(data, end, frame_len, inner, &k, &s, &at);
     sw_count_found(found);
-    if (found != SW_FOUND_TCP)
+    s.ifindex = ctx->ingress_ifindex;
+    s.hook = cfg.replay ? SW_HOOK_REPLAY : SW_HOOK_XDP_INGRESS;
+    if (found != SW_FOUND_TCP) {
+        if (cfg.guard && sw_guard_odd(found, &s, &at)) {
+            __builtin_memset(&k, 0, sizeof(k));
+            if (sw_guard_unread(ctx, &k, &s, sw_guard_odd(found, &s, &at)))
+                return XDP_DROP;
+        }
         return XDP_PASS;
+    }
     if (s.frag)
         sw_count(SW_C_FRAG_FIRST);
     if (!cfg.replay)
         s.cap = s.len;
-    s.ifindex = ctx->ingress_ifindex;
-    s.hook = cfg.replay ? SW_HOOK_REPLAY : SW_HOOK_XDP_INGRESS;
     if (cfg.checksum && !s.frag) {
         struct sw_scratch *sc;
         struct sw_tcp *t = data + (at.tcp & 0xfff);
@@ -158,6 +279,33 @@ int sw_ingress(struct xdp_md *ctx)
             !sw_csum_ok(ctx, sc, &k, &at, t->check)) {
             s.bad_csum = 1;
             sw_count(SW_C_BAD_CHECKSUM);
+        }
+    }
+    if (cfg.guard) {
+        struct sw_guard *g = sw_guard_conf();
+
+        if (g && g->block_len && sw_guard_block(ctx, &k, &s))
+            return XDP_DROP;
+    }
+    if (sw_track_fast(&k, &s))
+        return XDP_PASS;
+    if (cfg.guard) {
+        struct sw_guarding *here = sw_guarding_here();
+        int does = here ? sw_guard_ingress(ctx, &k, &s, &at, here) : SW_DO_PASS;
+
+        data = (void *)(long)ctx->data; /* calls that could have changed the frame made the old ones invalid */
+        end = (void *)(long)ctx->data_end;
+        switch (does) {
+        case SW_DO_REPLY: return XDP_TX;
+        case SW_DO_DROP: return XDP_DROP;
+        case SW_DO_ACCEPT:
+            s.one_sided = cfg.one_sided;
+            s.now = sw_now();
+            if (here)
+                sw_born(&k, &s, &here->accepted, &here->judged);
+            sw_track_segment(&k, &s, &at, data, end);
+            sw_mark(ctx);
+            return XDP_PASS;
         }
     }
     sw_track_segment(&k, &s, &at, data, end);
@@ -213,7 +361,8 @@ int sw_egress(struct __sk_buff *skb)
         s.pkts = skb->gso_segs;
         s.ip_bytes += (s.pkts - 1) * (s.ip_bytes - s.len);
     }
-    sw_track_segment(&k, &s, &at, data, end);
+    if (!sw_track_fast(&k, &s))
+        sw_track_segment(&k, &s, &at, data, end);
     return TC_ACT_UNSPEC;
 }
 
@@ -229,13 +378,34 @@ SEC("syscall")
 int sw_judge(void *ctx)
 {
     (void)ctx;
-    return 0;
+    return sw_judge_all();
 }
 
 /* tc ingress: a cookie that sw_ingress found good becomes a request socket of the listener. */
 SEC("tc")
 int sw_accept(struct __sk_buff *skb)
 {
-    (void)skb;
+    struct sw_seg s = {.pkts = 1, .wscale = SW_WSCALE_NONE};
+    struct sw_judged j = {0};
+    struct sw_place at = {0};
+    void *data, *end;
+    struct sw_key k;
+
+    if (!sw_marked(skb))
+        return TC_ACT_UNSPEC;
+    bpf_skb_pull_data(skb, skb->len < 256 ? skb->len : 256);
+    data = (void *)(long)skb->data;
+    end = (void *)(long)skb->data_end;
+    if (sw_parse(data, end, skb->len, 0, &k, &s, &at) != SW_FOUND_TCP ||
+        (s.flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) != SW_TCP_ACK)
+        return TC_ACT_UNSPEC;
+    j.service = sw_service_of(&k, !s.src_is_b);
+    if (!j.service)
+        return TC_ACT_UNSPEC;
+    j.ip_off = at.ip;
+    j.tcp_off = at.tcp;
+    j.opt_len = at.opt_len;
+    j.v6 = at.v6;
+    sw_accept_cookie(skb, &k, &s, &j);
     return TC_ACT_UNSPEC;
 }

@@ -19,6 +19,8 @@ struct sw_tcpopt {
     __u8 opts;
     __u8 bad; /* a length that cannot be: the list is not read further */
     __u8 pad[3];
+    __u32 tsval; /* with SW_OPT_TS */
+    __u32 tsecr;
 };
 
 enum {
@@ -36,6 +38,12 @@ enum {
 static __always_inline __u8 sw_tcpopt_at(const struct sw_tcpopt *o, __u32 i)
 {
     return o->bytes[i & (SW_TCPOPT_BUF - 1)];
+}
+
+static __always_inline __u32 sw_tcpopt_at32(const struct sw_tcpopt *o, __u32 i)
+{
+    return (__u32)sw_tcpopt_at(o, i) << 24 | (__u32)sw_tcpopt_at(o, i + 1) << 16 | (__u32)sw_tcpopt_at(o, i + 2) << 8 |
+           sw_tcpopt_at(o, i + 3);
 }
 
 /* One option at `at`; returns its length, 0 to stop. */
@@ -66,6 +74,8 @@ SW_STEP int sw_tcpopt_one(struct sw_tcpopt *o, __u32 at)
         o->opts |= SW_OPT_SACK;
     } else if (kind == SW_TCPOPT_TS && len == 10) {
         o->opts |= SW_OPT_TS;
+        o->tsval = sw_tcpopt_at32(o, at + 2);
+        o->tsecr = sw_tcpopt_at32(o, at + 6);
     } else if (kind == SW_TCPOPT_MPTCP) {
         o->opts |= SW_OPT_MPTCP;
     } else if (kind == SW_TCPOPT_TFO && (len == 2 || (len >= 6 && len <= 18))) {

@@ -41,6 +41,14 @@ static __always_inline int sw_step_locked(struct sw_flow *f, struct sw_seg *s, s
     return verdict;
 }
 
+static __always_inline int sw_settles(const struct sw_flow *f, __u32 told)
+{
+    if (!cfg.guard || f->flags & SW_F_COOKIE || f->direction_by != SW_BY_SYN)
+        return 0;
+    return told & 1u << SW_EV_ESTABLISHED ||
+           (told & (1u << SW_EV_REFUSED | 1u << SW_EV_RESET) && !(f->flags & SW_F_ESTABLISHED));
+}
+
 /* Everything that one segment has to tell, in the order of the kinds. */
 SW_STEP int sw_tell(struct sw_key *key, struct sw_flow *f, struct sw_where *w, __u64 now)
 {
@@ -49,6 +57,8 @@ SW_STEP int sw_tell(struct sw_key *key, struct sw_flow *f, struct sw_where *w, _
     if (!key || !f || !w)
         return 0;
     told = w->out.events;
+    if (sw_settles(f, told))
+        w->settled = 1 + !f->orig_is_b;
     if (told & 1u << SW_EV_OPENING)
         sw_emit_opening(key, f, w, 0);
     if (told & 1u << SW_EV_ESTABLISHED)
@@ -147,8 +157,11 @@ SW_STEP int sw_begin(struct sw_key *key, struct sw_seg *s, struct sw_where *w, s
     }
     sw_tell(key, kept, w, s->now);
     if ((s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST | SW_TCP_FIN)) == SW_TCP_SYN && !err && !s->bad_csum &&
-        !kept->syn_rexmit) /* else it is in the note from which this was rebuilt */
+        !kept->syn_rexmit) { /* else it is in the note from which this was rebuilt */
         sw_note_syn(key, s, kept->flags, sc);
+        if (cfg.guard && s->hook != SW_HOOK_TC_EGRESS)
+            w->opened = 1 + !s->src_is_b;
+    }
     return !err;
 }
 
@@ -207,7 +220,7 @@ static __always_inline int sw_track_fast(struct sw_key *key, struct sw_seg *s)
     if ((s->flags & (SW_TCP_SYN | SW_TCP_FIN | SW_TCP_RST | SW_TCP_ACK)) != SW_TCP_ACK)
         return 0;
     f = bpf_map_lookup_elem(&flows, key);
-    if (!f)
+    if (!f || (cfg.guard && f->flags & SW_F_UNPROVEN))
         return 0;
     s->now = sw_now_coarse();
     if (!sw_fsm_fast(f, s))
@@ -240,9 +253,10 @@ SW_STEP int sw_track(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc
         return 0; /* fail open */
     }
     if (!f) {
-        int revived = sw_revive(key, s, sc);
+        int born = sc->born, revived = born ? 0 : sw_revive(key, s, sc);
 
-        if (!revived) {
+        sc->born = 0;
+        if (!revived && !born) {
             __builtin_memset(&sc->flow, 0, sizeof(sc->flow));
             sw_flow_init(&sc->flow, s);
         }
@@ -250,6 +264,8 @@ SW_STEP int sw_track(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc
             sw_count(SW_C_EMBRYO_REVIVED); /* its first embryo was counted, too, and is not lost */
         return 0;
     }
+    if (s->hook == SW_HOOK_TC_EGRESS && f->flags & SW_F_UNPROVEN)
+        f->flags &= ~SW_F_UNPROVEN; /* its socket speaks */
     if (s->flags & SW_TCP_SYN && !(f->flags & SW_F_ESTABLISHED))
         sw_note_more(key, s);
     verdict = sw_step_locked(f, s, &w->out, l);

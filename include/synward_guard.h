@@ -109,18 +109,19 @@ enum {
 struct sw_service {
     __u8 ip[16]; /* v4-mapped; all zero: any */
     __be16 port;
-    __u16 next;   /* next service of the same port, 0: none */
-    __u8 any;     /* SW_ANY_* */
-    __u8 mode;    /* enum sw_guard_mode */
-    __u8 backend; /* enum sw_backend */
-    __u8 flags;   /* SW_SV_* */
-    __u8 wscale;  /* of its SYN-ACKs: as configured, then as seen in the kernel's own */
-    __u8 state;   /* enum sw_guard_state; from here on the kernel side's */
-    __u8 cause;   /* enum sw_guard_cause of the last change */
-    __u8 over;    /* judgements in a row that were over the SYN rate */
-    __u16 mss[2]; /* of its SYN-ACKs: IPv4, IPv6; never over what the interface takes */
-    __u16 win;    /* of its SYN-ACKs */
-    __u16 pad;
+    __u16 next;     /* next service of the same port, 0: none */
+    __u8 any;       /* SW_ANY_* */
+    __u8 mode;      /* enum sw_guard_mode */
+    __u8 backend;   /* enum sw_backend */
+    __u8 flags;     /* SW_SV_* */
+    __u8 wscale;    /* of its SYN-ACKs: as configured, then as seen in the kernel's own */
+    __u8 state;     /* enum sw_guard_state; from here on the kernel side's */
+    __u8 cause;     /* enum sw_guard_cause of the last change */
+    __u8 over;      /* judgements in a row that were over the SYN rate */
+    __u16 mss[2];   /* of its SYN-ACKs: IPv4, IPv6; never over what the interface takes */
+    __u16 win;      /* of its SYN-ACKs */
+    __u8 enforcing; /* counted in sw_guard.engaged */
+    __u8 pad;
     __u32 deciding;  /* taken by the CPU that judges */
     __u64 since;     /* last change of state */
     __u64 due;       /* next judgement */
@@ -169,9 +170,10 @@ struct sw_guard {
     __u32 key_slot;  /* of map `keys` */
     __u32 known_gen; /* 0 or 1: the generation of map `known` that is read; both are written */
     __u32 awake;     /* services that are not calm, at least */
+    __u32 engaged;   /* services that are engaged and not only monitored, at least */
     __u8 ttl;
     __u8 hop_limit;
-    __u8 pad[6];
+    __u8 pad[2];
     __u64 budget_ns; /* kernel side: when the budget was last filled up */
     __s64 budget;    /* replies left */
 };

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * From a cookie that is good to a socket (kernel 6.9): sw_ingress marks the packet in its metadata, and at
+ * tc ingress, where there is a socket buffer, the listener gets its request socket with all that the cookie
+ * remembers. Everything is proved again here; only the mark is taken from there.
+ */
+#ifndef SW_ACCEPT_H
+#define SW_ACCEPT_H
+
+#include "guard.h"
+
+#define SW_META_MAGIC 0x53594e57 /* "SYNW" */
+
+struct sw_meta {
+    __u32 magic;
+    __u32 zero;
+};
+
+struct sock { /* only its name counts: libbpf compares it with the kernel's */
+};
+struct bpf_tcp_req_attrs {
+    __u32 rcv_tsval;
+    __u32 rcv_tsecr;
+    __u16 mss;
+    __u8 rcv_wscale;
+    __u8 snd_wscale;
+    __u8 ecn_ok;
+    __u8 wscale_ok;
+    __u8 sack_ok;
+    __u8 tstamp_ok;
+    __u8 usec_ts_ok;
+    __u8 reserved[3];
+};
+
+extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff *skb, struct sock *sk, struct bpf_tcp_req_attrs *attrs,
+                                   int attrs__sz) __ksym __weak;
+
+/* Marks the packet for sw_accept; where a driver has no room, sw_accept looks at every packet instead. */
+static __always_inline void sw_mark(struct xdp_md *ctx)
+{
+    struct sw_guard *g;
+    struct sw_meta *m;
+
+    if (!bpf_xdp_adjust_meta(ctx, -(int)sizeof(*m))) {
+        m = (void *)(long)ctx->data_meta;
+        if (!SW_HAS(m, sizeof(*m), (void *)(long)ctx->data))
+            return;
+        m->magic = SW_META_MAGIC;
+        m->zero = 0;
+        return;
+    }
+    g = sw_guard_conf();
+    if (g && !(g->flags & SW_G_NO_META))
+        __sync_fetch_and_or(&g->flags, SW_G_NO_META);
+}
+
+static __always_inline int sw_marked(struct __sk_buff *skb)
+{
+    struct sw_meta *m = (void *)(long)skb->data_meta;
+    struct sw_guard *g;
+
+    if (SW_HAS(m, sizeof(*m), (void *)(long)skb->data) && m->magic == SW_META_MAGIC)
+        return 1;
+    g = sw_guard_conf();
+    return g && g->flags & SW_G_NO_META && g->awake;
+}
+
+/* Gives the packet to the listener. 0, or why not. */
+SW_STEP int sw_assign(struct __sk_buff *skb, struct sw_key *key, struct sw_seg *s, struct sw_judged *j,
+                      struct bpf_tcp_req_attrs *attrs)
+{
+    struct bpf_sock_tuple t;
+    struct tcp_sock *tp;
+    struct bpf_sock *sk;
+    int err = -1;
+
+    if (!key || !s || !j || !attrs)
+        return 0;
+    if (j->v6) {
+        sw_tuple(&t, key, s->src_is_b, 1);
+        sk = bpf_skc_lookup_tcp(skb, &t, sizeof(t.ipv6), BPF_F_CURRENT_NETNS, 0);
+    } else {
+        sw_tuple(&t, key, s->src_is_b, 0);
+        sk = bpf_skc_lookup_tcp(skb, &t, sizeof(t.ipv4), BPF_F_CURRENT_NETNS, 0);
+    }
+    if (!sk)
+        return SW_T_COOKIE_NO_LISTENER;
+    if (sk->state != SW_TCP_LISTEN_STATE) { /* a socket has it already: this came again */
+        bpf_sk_release(sk);
+        return 0;
+    }
+    tp = bpf_skc_to_tcp_sock(sk);
+    if (tp)
+        err = bpf_sk_assign_tcp_reqsk(skb, (struct sock *)tp, attrs, sizeof(*attrs));
+    bpf_sk_release(sk);
+    return err ? SW_T_COOKIE_REFUSED : 0;
+}
+
+static __always_inline void sw_accept_cookie(struct __sk_buff *skb, struct sw_key *key, struct sw_seg *s,
+                                             struct sw_judged *j)
+{
+    struct bpf_tcp_req_attrs attrs = {0};
+    struct sw_cookie_opts c = {0};
+    struct sw_service *sv;
+    struct sw_tally *t;
+    struct sw_guarding *at;
+    __u32 index;
+    int why;
+
+    index = j->service;
+    sv = bpf_map_lookup_elem(&services, &index);
+    if (!sv)
+        return;
+    t = sw_tally_of(index);
+    if (!t)
+        return;
+    at = sw_guarding_here();
+    if (!at)
+        return;
+    sw_opts_skb(skb, j, &at->opts);
+    if (sw_cookie_ok(key, s, j, s->seq - 1, &c) != SW_COOKIE_OK)
+        return;
+    attrs.mss = c.mss;
+    attrs.sack_ok = c.sack;
+    attrs.ecn_ok = c.ecn;
+    attrs.tstamp_ok = c.ts;
+    if (c.ts) {
+        attrs.rcv_tsval = at->opts.tsval;
+        attrs.rcv_tsecr = at->opts.tsecr;
+    }
+    if (c.wscale != SW_WSCALE_NONE) {
+        attrs.wscale_ok = 1;
+        attrs.snd_wscale = c.wscale;
+        attrs.rcv_wscale = sv->wscale;
+    }
+    why = sw_assign(skb, key, s, j, &attrs);
+    if (why == SW_T_COOKIE_REFUSED)
+        t->item[SW_T_COOKIE_REFUSED]++;
+    else if (why)
+        t->item[SW_T_COOKIE_NO_LISTENER]++;
+}
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Is a service under a SYN flood? calm -> engaged -> grace -> calm, judged every 100 ms by the CPU that
+ * gets the first SYN after that (or by sw_judge, when no SYN comes), from per-CPU counters.
+ */
+#ifndef SW_JUDGE_H
+#define SW_JUDGE_H
+
+#include "told.h"
+
+#define SW_CPUS_MAX 256      /* counters of further CPUs are not summed */
+#define SW_HALF_OPEN_BACK 63 /* seconds that a listener keeps a half-open handshake (5 SYN-ACK retries) */
+#define SW_COOKIE_BACK 3     /* engaged: seconds in which a cookie that was sent should have come back */
+#define SW_RATE_TICKS 10     /* a second */
+#define SW_OVER_TWICE 2      /* the rate must be over the mark in so many judgements: one burst is not a flood */
+
+SW_STEP int sw_sum_cpus(__u32 service, struct sw_sum *sum)
+{
+    if (!sum)
+        return 0;
+    __builtin_memset(sum, 0, sizeof(*sum));
+    for (__u32 cpu = 0; cpu < SW_CPUS_MAX; cpu++) {
+        struct sw_tally *t = bpf_map_lookup_percpu_elem(&service_counters, &service, cpu);
+
+        if (!t)
+            break;
+        sum->syns += (__u32)t->item[SW_T_SYNS];
+        sum->opened += (__u32)t->item[SW_T_OPENED];
+        sum->settled += (__u32)t->item[SW_T_SETTLED];
+        sum->sent += (__u32)t->item[SW_T_COOKIES_SENT];
+        sum->accepted += (__u32)t->item[SW_T_COOKIES_ACCEPTED];
+    }
+    return 0;
+}
+
+static __always_inline void sw_sum_copy(struct sw_sum *to, const struct sw_sum *from)
+{
+    to->syns = from->syns;
+    to->opened = from->opened;
+    to->settled = from->settled;
+    to->sent = from->sent;
+    to->accepted = from->accepted;
+}
+
+/* Puts the totals into the rings. Ticks and seconds that nobody judged saw no SYN: they are as the last. */
+SW_STEP int sw_past_add(struct sw_past *p, struct sw_sum *sum, __u64 last, __u64 tick)
+{
+    __u64 sec = tick / 10, last_sec = last / 10, n;
+    struct sw_sum prev;
+
+    if (!p || !sum)
+        return 0;
+    if (!last) { /* the first time: all that was before does not count */
+        sw_sum_copy(&prev, sum);
+        last = 0;
+        last_sec = 0;
+    } else {
+        sw_sum_copy(&prev, &p->tick[last & (SW_TICKS - 1)]);
+    }
+    n = tick - last < SW_TICKS ? tick - last : SW_TICKS;
+    SW_ROLLED
+    for (__u32 i = 0; i < SW_TICKS; i++) {
+        if (i >= n)
+            break;
+        sw_sum_copy(&p->tick[(tick - i) & (SW_TICKS - 1)], &prev);
+    }
+    sw_sum_copy(&p->tick[tick & (SW_TICKS - 1)], sum);
+    n = sec - last_sec < SW_SECONDS_BACK ? sec - last_sec : SW_SECONDS_BACK;
+    SW_ROLLED
+    for (__u32 i = 0; i < SW_SECONDS_BACK; i++) {
+        if (i >= n)
+            break;
+        sw_sum_copy(&p->second[(sec - i) & (SW_SECONDS_BACK - 1)], &prev);
+    }
+    return 0;
+}
+
+static __always_inline __u64 sw_sum_more(__u32 a, __u32 b)
+{
+    __s32 d = (__s32)(a - b);
+
+    return d > 0 ? d : 0;
+}
+
+/* The figures that the decision is made on, into the service where everybody can see them. */
+static __always_inline void sw_judge_figures(struct sw_service *sv, struct sw_past *p, const struct sw_sum *sum,
+                                             __u64 tick)
+{
+    const struct sw_sum *ago = &p->tick[(tick - SW_RATE_TICKS) & (SW_TICKS - 1)], *then;
+    __u64 sec = tick / 10;
+
+    sv->syn_rate = sum->syns - ago->syns;
+    sv->done_rate = (sum->settled - ago->settled) + (sum->accepted - ago->accepted);
+    if (sv->state == SW_GS_ENGAGED && sv->mode != SW_GM_MONITOR) {
+        then = &p->second[(sec - SW_COOKIE_BACK) & (SW_SECONDS_BACK - 1)];
+        sv->half_open = sw_sum_more(sum->sent - then->sent, sum->accepted - then->accepted);
+    } else if (sv->state == SW_GS_ENGAGED) { /* dry run: the listener answers, so it is the same, of what it opened */
+        then = &p->second[(sec - SW_COOKIE_BACK) & (SW_SECONDS_BACK - 1)];
+        sv->half_open = sw_sum_more(sum->opened - then->opened, sum->settled - then->settled);
+    } else {
+        then = &p->second[(sec - SW_HALF_OPEN_BACK) & (SW_SECONDS_BACK - 1)];
+        sv->half_open = sw_sum_more(sum->opened - then->opened, sum->settled - then->settled);
+    }
+}
+
+/* Under a flood, at marks divided by `part`? */
+static __always_inline __u32 sw_judge_rate(const struct sw_service *sv, const struct sw_guard *g, __u32 part)
+{
+    return sv->syn_rate >= g->syn_rate / part && sv->done_rate * 2 < sv->syn_rate;
+}
+
+/* The next state; *ret_cause says why if it is another. */
+static __always_inline __u32 sw_judge_next(struct sw_service *sv, const struct sw_guard *g, __u64 now, __u32 *ret_cause)
+{
+    __u32 state = sv->state;
+
+    if (sv->mode == SW_GM_OFF || sv->flags & SW_SV_GONE) {
+        *ret_cause = sv->mode == SW_GM_OFF ? SW_GW_MODE : SW_GW_NO_LISTENER;
+        if (state == SW_GS_ENGAGED)
+            return SW_GS_GRACE;
+    } else if (sv->mode == SW_GM_ALWAYS) {
+        *ret_cause = SW_GW_MODE;
+        return SW_GS_ENGAGED;
+    } else if (state != SW_GS_ENGAGED) {
+        if (sv->half_open >= g->half_open) {
+            *ret_cause = SW_GW_HALF_OPEN;
+            return SW_GS_ENGAGED;
+        }
+        sv->over = sw_judge_rate(sv, g, 1) ? sv->over + 1 : 0;
+        if (sv->over >= SW_OVER_TWICE) {
+            *ret_cause = SW_GW_SYN_RATE;
+            return SW_GS_ENGAGED;
+        }
+    } else {
+        if (sv->half_open >= (g->half_open + 1) / 2 || sw_judge_rate(sv, g, 2))
+            sv->busy = now;
+        *ret_cause = SW_GW_QUIET;
+        return now - sv->busy >= g->hold ? SW_GS_GRACE : SW_GS_ENGAGED;
+    }
+    if (state == SW_GS_GRACE && now - sv->since >= g->grace) {
+        *ret_cause = SW_GW_GRACE_OVER;
+        return SW_GS_CALM;
+    }
+    return state;
+}
+
+static __always_inline void sw_tell_guard(struct sw_service *sv, __u32 index, const struct sw_guard *g, __u32 to,
+                                          __u32 cause, __u64 now)
+{
+    struct sw_told *t = bpf_ringbuf_reserve(&guard_events, sizeof(*t), 0);
+
+    if (!t) {
+        sw_count(SW_C_GUARD_LOST);
+        return;
+    }
+    __builtin_memset(t, 0, sizeof(*t));
+    sw_told_service(t, sv, index);
+    t->kind = SW_TOLD_GUARD;
+    t->hook = SW_HOOK_SWEEP;
+    t->ts = now;
+    t->from = sv->state;
+    t->to = (__u8)to;
+    t->cause = (__u8)cause;
+    t->half_open = sv->half_open;
+    t->half_open_mark = g->half_open;
+    t->syn_rate = sv->syn_rate;
+    t->syn_rate_mark = g->syn_rate;
+    t->done_rate = sv->done_rate;
+    t->in_state_ns = sv->since ? now - sv->since : 0;
+    bpf_ringbuf_submit(t, 0);
+}
+
+/* Judges a service if it is time. */
+SW_STEP int sw_judge_service(__u32 index, __u64 now)
+{
+    struct sw_service *sv = bpf_map_lookup_elem(&services, &index);
+    struct sw_past *p = bpf_map_lookup_elem(&service_past, &index);
+    struct sw_guard *g = sw_guard_conf();
+    __u32 next, cause = SW_GW_NONE;
+    struct sw_sum sum;
+    __u64 tick;
+
+    if (!sv || !p || !g || now < sv->due)
+        return 0;
+    if (__sync_val_compare_and_swap(&sv->deciding, 0, 1))
+        return 0;
+    sv->due = now + SW_DECIDE_NS;
+    tick = now / SW_DECIDE_NS;
+    sw_sum_cpus(index, &sum);
+    if (tick > sv->tick) {
+        sw_past_add(p, &sum, sv->tick, tick);
+        sv->tick = tick;
+    }
+    sw_judge_figures(sv, p, &sum, sv->tick);
+    next = sw_judge_next(sv, g, now, &cause);
+    if (next != sv->state) {
+        sw_tell_guard(sv, index, g, next, cause, now);
+        if (sv->state == SW_GS_CALM)
+            __sync_fetch_and_add(&g->awake, 1);
+        if (next == SW_GS_CALM)
+            __sync_fetch_and_add(&g->awake, -1);
+        if (next == SW_GS_GRACE) /* what a listener was left with before does not count again */
+            sw_past_add(p, &sum, 0, sv->tick);
+        sv->cause = (__u8)cause;
+        sv->since = now;
+        sv->busy = now;
+        sv->over = 0;
+        SW_WRITE_ONCE(sv->state, (__u8)next);
+    }
+    next = sv->state == SW_GS_ENGAGED && sv->mode != SW_GM_OFF && sv->mode != SW_GM_MONITOR;
+    if (next != sv->enforcing) {
+        sv->enforcing = (__u8)next;
+        __sync_fetch_and_add(&g->engaged, next ? 1 : -1);
+    }
+    __sync_lock_test_and_set(&sv->deciding, 0);
+    return 0;
+}
+
+struct sw_judge_ctx {
+    __u64 now;
+};
+
+static long sw_judge_one(void *map, __u32 *index, struct sw_service *sv, struct sw_judge_ctx *c)
+{
+    (void)map;
+    if (sv->port)
+        sw_judge_service(*index, c->now);
+    return 0;
+}
+
+static __always_inline int sw_judge_all(void)
+{
+    struct sw_judge_ctx c = {.now = sw_now()};
+
+    bpf_for_each_map_elem(&services, sw_judge_one, &c, 0);
+    return 0;
+}
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Lists, rate limits of SYNs and the budget of replies. */
+#ifndef SW_LIMIT_H
+#define SW_LIMIT_H
+
+#include "service.h"
+
+#define SW_SECOND 1000000000ull
+
+static __always_inline int sw_listed(void *trie, const struct sw_ip *ip)
+{
+    struct sw_cidr key = {.prefixlen = 128};
+
+    for (int i = 0; i < 4; i++)
+        ((__u32 *)key.ip)[i] = ip->word[i];
+    return !!bpf_map_lookup_elem(trie, &key);
+}
+
+SW_STEP int sw_allowed(struct sw_ip *ip)
+{
+    struct sw_guard *g = sw_guard_conf();
+
+    return ip && g && g->allow_len && sw_listed(&allow, ip);
+}
+
+SW_STEP int sw_blocked(struct sw_ip *ip)
+{
+    struct sw_guard *g = sw_guard_conf();
+
+    if (!ip || !g || !g->block_len || !sw_listed(&block, ip))
+        return 0;
+    return !(g->allow_len && sw_listed(&allow, ip));
+}
+
+/* The /24 or /64. */
+static __always_inline void sw_ip_prefix(struct sw_ip *ip)
+{
+    if (sw_ip_is_4(ip))
+        ip->word[3] &= bpf_htonl(0xffffff00);
+    else
+        ip->word[2] = ip->word[3] = 0;
+}
+
+/*
+ * Virtual scheduling (GCRA) with room for one second's worth. Two CPUs may take the same token: a plain write, the
+ * limit is then exceeded by one SYN.
+ */
+static __always_inline int sw_bucket_take(void *map, const struct sw_ip *ip, __u64 rate, __u64 now)
+{
+    struct sw_bucket *b = bpf_map_lookup_elem(map, ip), fresh;
+    __u64 step = SW_SECOND / (rate ? rate : 1), tat;
+
+    if (!b) {
+        fresh.tat = now + step;
+        bpf_map_update_elem(map, ip, &fresh, BPF_ANY);
+        return 1;
+    }
+    tat = b->tat > now ? b->tat : now;
+    if (tat + step > now + SW_SECOND + step / 2 && tat > now)
+        return 0;
+    b->tat = tat + step;
+    return 1;
+}
+
+static __always_inline void sw_bucket_give(void *map, const struct sw_ip *ip, __u64 rate)
+{
+    struct sw_bucket *b = bpf_map_lookup_elem(map, ip);
+
+    if (b)
+        b->tat -= SW_SECOND / (rate ? rate : 1);
+}
+
+/* Charges a SYN. SW_DROP_NONE, or which limit it is over. */
+SW_STEP int sw_limit_take(struct sw_ip *ip, __u64 now)
+{
+    struct sw_guard *g = sw_guard_conf();
+    struct sw_ip prefix;
+
+    if (!ip || !g)
+        return SW_DROP_NONE;
+    if (g->limit_source && !sw_bucket_take(&limit_source, ip, g->limit_source, now))
+        return SW_DROP_RATE_SOURCE;
+    if (!g->limit_prefix)
+        return SW_DROP_NONE;
+    prefix = *ip;
+    sw_ip_prefix(&prefix);
+    if (sw_bucket_take(&limit_prefix, &prefix, g->limit_prefix, now))
+        return SW_DROP_NONE;
+    if (g->limit_source)
+        sw_bucket_give(&limit_source, ip, g->limit_source);
+    return SW_DROP_RATE_PREFIX;
+}
+
+/* The handshake completed: its SYN was not one of a flood. */
+SW_STEP int sw_limit_give(struct sw_ip *ip)
+{
+    struct sw_guard *g = sw_guard_conf();
+    struct sw_ip prefix;
+
+    if (!ip || !g)
+        return 0;
+    if (g->limit_source)
+        sw_bucket_give(&limit_source, ip, g->limit_source);
+    if (g->limit_prefix) {
+        prefix = *ip;
+        sw_ip_prefix(&prefix);
+        sw_bucket_give(&limit_prefix, &prefix, g->limit_prefix);
+    }
+    return 0;
+}
+
+#define SW_BUDGET_SHARE 10 /* a tenth of a second's replies at most at once */
+
+/* One reply more? Whoever finds the budget old fills it up, alone. */
+static __always_inline int sw_budget_take(struct sw_guard *g, __u64 now)
+{
+    __u64 rate = g->reply_budget, since = g->budget_ns, gone = now - since;
+    __s64 room = rate / SW_BUDGET_SHARE + 1, left;
+
+    if (!rate)
+        return 1;
+    if (now > since && (gone >= SW_SECOND / 100 || !since)) {
+        if (__sync_val_compare_and_swap(&g->budget_ns, since, now) == since) {
+            left = g->budget > 0 ? g->budget : 0;
+            if (gone > SW_SECOND)
+                gone = SW_SECOND;
+            left += gone / 1000 * rate / 1000000;
+            g->budget = left < room ? left : room;
+        }
+    }
+    return __sync_fetch_and_add(&g->budget, -1) > 0;
+}
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Replies in the frame that they answer: Ethernet header and VLAN tags stay but for the swapped addresses,
+ * then a plain IP header, TCP with up to five words of options, no payload. Whatever followed is cut off.
+ */
+#ifndef SW_SYNACK_H
+#define SW_SYNACK_H
+
+#include "cookie.h"
+#include "told.h"
+
+#define SW_MIN_FRAME 60
+#define SW_REPLY_WORDS 5 /* MSS, SACK permitted and timestamps (3), window scale */
+
+struct sw_reply {
+    __u32 ip_off; /* of the IP header in the frame */
+    __u32 seq, ack;
+    __u16 flags; /* SW_TCP_* */
+    __u16 win;
+    __be32 word[SW_REPLY_WORDS];
+    __u32 words;
+    __be16 sport, dport; /* of the packet that is answered */
+    __u8 hops;           /* TTL or hop limit */
+    __u8 pad[3];
+    __u32 src[4], dst[4]; /* of the packet that is answered; IPv4 in word 3 */
+};
+
+static __always_inline __u16 sw_fold64(__u64 sum)
+{
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (__u16)sum;
+}
+
+static __always_inline void sw_swap_macs(void *data)
+{
+    __u16 *m = data;
+
+    for (int i = 0; i < 3; i++) {
+        __u16 x = m[i];
+
+        m[i] = m[i + 3];
+        m[i + 3] = x;
+    }
+}
+
+/* Writes TCP header and options at t; pseudo is the sum of the pseudo-header's addresses. False: no room. */
+static __always_inline int sw_reply_tcp(struct sw_reply *r, struct sw_tcp *t, void *end, __u64 sum)
+{
+    __u32 words = r->words;
+    __be32 *o = (__be32 *)(t + 1);
+    __be32 ports, line;
+
+    if (!SW_HAS(t, sizeof(*t), end))
+        return 0;
+    t->sport = r->dport;
+    t->dport = r->sport;
+    t->seq = bpf_htonl(r->seq);
+    t->ack = bpf_htonl(r->ack);
+    t->bits = bpf_htons((__u16)((5 + words) << 12 | r->flags));
+    t->win = bpf_htons(r->win);
+    t->check = 0;
+    t->urg = 0;
+    ports = *(__be32 *)t;
+    line = ((__be32 *)t)[3];
+    sum += (__u64)ports + t->seq + t->ack + line + bpf_htonl((__u32)SW_IP_TCP << 16 | (20 + words * 4));
+    for (__u32 i = 0; i < SW_REPLY_WORDS; i++) {
+        if (i >= words)
+            break;
+        if (!SW_HAS(o + i, 4, end))
+            return 0;
+        o[i] = r->word[i];
+        sum += r->word[i];
+    }
+    t->check = (__u16)~sw_fold64(sum);
+    return 1;
+}
+
+/* Cuts the frame to len, or to the least that Ethernet carries, with zeros behind the packet. */
+static __always_inline void sw_reply_trim(struct xdp_md *ctx, void *data, void *end, __u32 len)
+{
+    __u32 have = (__u32)bpf_xdp_get_buff_len(ctx), want = len < SW_MIN_FRAME ? SW_MIN_FRAME : len;
+
+    if (len < SW_MIN_FRAME) {
+        __u8 *p = (__u8 *)data + len;
+
+        for (int i = 0; i < 3; i++) { /* 54 or 58 bytes: at most 6 to fill */
+            if (!SW_HAS(p + 2 * i, 2, end) || len + 2 * i >= SW_MIN_FRAME)
+                break;
+            *(__u16 *)(p + 2 * i) = 0;
+        }
+    }
+    if (have > want)
+        bpf_xdp_adjust_tail(ctx, (int)want - (int)have);
+}
+
+SW_STEP int sw_reply4(struct xdp_md *ctx, struct sw_reply *r)
+{
+    void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+    __u32 off, len;
+    struct sw_ip4 *ip;
+    __u64 sum;
+
+    if (!r)
+        return 0;
+    off = r->ip_off;
+    sw_opaque(off);
+    if (off < 14 || off > 22)
+        return 0;
+    ip = data + off;
+    if (!SW_HAS(data, 14, end) || !SW_HAS(ip, sizeof(*ip), end))
+        return 0;
+    if (!sw_reply_tcp(r, (struct sw_tcp *)(ip + 1), end, (__u64)r->src[3] + r->dst[3]))
+        return 0;
+    len = 40 + r->words * 4;
+    *(__be32 *)ip = bpf_htonl(0x45000000u | len);
+    ((__be32 *)ip)[1] = bpf_htonl(0x4000); /* id 0, don't fragment */
+    ip->ttl = r->hops;
+    ip->proto = SW_IP_TCP;
+    ip->check = 0;
+    ip->src = r->dst[3];
+    ip->dst = r->src[3];
+    sum = (__u64)r->src[3] + r->dst[3] + bpf_htonl(0x45000000u | len) + bpf_htonl(0x4000) + ((__be32 *)ip)[2];
+    ip->check = (__u16)~sw_fold64(sum);
+    sw_swap_macs(data);
+    sw_reply_trim(ctx, data, end, off + len);
+    return 1;
+}
+
+SW_STEP int sw_reply6(struct xdp_md *ctx, struct sw_reply *r)
+{
+    void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+    __u32 off, len;
+    struct sw_ip6 *ip;
+    __u64 sum = 0;
+
+    if (!r)
+        return 0;
+    off = r->ip_off;
+    sw_opaque(off);
+    if (off < 14 || off > 22)
+        return 0;
+    ip = data + off;
+    if (!SW_HAS(data, 14, end) || !SW_HAS(ip, sizeof(*ip), end))
+        return 0;
+    for (int i = 0; i < 4; i++)
+        sum += (__u64)r->src[i] + r->dst[i];
+    if (!sw_reply_tcp(r, (struct sw_tcp *)(ip + 1), end, sum))
+        return 0;
+    len = 20 + r->words * 4;
+    ip->ver_flow = bpf_htonl(6u << 28);
+    ip->len = bpf_htons((__u16)len);
+    ip->next = SW_IP_TCP;
+    ip->hops = r->hops;
+    for (int i = 0; i < 4; i++) {
+        ip->src[i] = r->dst[i];
+        ip->dst[i] = r->src[i];
+    }
+    sw_swap_macs(data);
+    sw_reply_trim(ctx, data, end, off + 40 + len);
+    return 1;
+}
+
+/* Addresses, ports and place of the answer. */
+static __always_inline void sw_reply_to(struct sw_reply *r, const struct sw_key *k, const struct sw_seg *s,
+                                        const struct sw_judged *j, const struct sw_guard *g)
+{
+    const __u32 *a = (const __u32 *)k->a_ip, *b = (const __u32 *)k->b_ip;
+
+    for (int i = 0; i < 4; i++) {
+        r->src[i] = s->src_is_b ? b[i] : a[i];
+        r->dst[i] = s->src_is_b ? a[i] : b[i];
+    }
+    r->sport = s->src_is_b ? k->b_port : k->a_port;
+    r->dport = s->src_is_b ? k->a_port : k->b_port;
+    r->ip_off = j->ip_off;
+    r->hops = j->v6 ? g->hop_limit : g->ttl;
+    r->words = 0;
+}
+
+static __always_inline void sw_cookie_for(struct sw_cookie_for *f, const struct sw_key *k, const struct sw_seg *s,
+                                          __u32 v6, __u32 isn)
+{
+    const __u32 *a = (const __u32 *)k->a_ip, *b = (const __u32 *)k->b_ip;
+
+    for (int i = 0; i < 4; i++) {
+        f->src[i] = s->src_is_b ? b[i] : a[i];
+        f->dst[i] = s->src_is_b ? a[i] : b[i];
+    }
+    if (!v6) {
+        f->src[0] = f->src[3];
+        f->dst[0] = f->dst[3];
+    }
+    f->sport = s->src_is_b ? k->b_port : k->a_port;
+    f->dport = s->src_is_b ? k->a_port : k->b_port;
+    f->isn = isn;
+    f->v6 = v6;
+}
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the guard tells: changes of state, and drops: all counted, a few told, fewer captured. */
+#ifndef SW_TOLD_H
+#define SW_TOLD_H
+
+#include "emit.h"
+#include "service.h"
+
+#define SW_TELL_EVERY 100000000ull /* ns between drop records for one reason on one CPU */
+#define SW_FRAMES_A_SECOND 100     /* captured, the same */
+
+static __always_inline struct sw_tally *sw_tally_of(__u32 service)
+{
+    return bpf_map_lookup_elem(&service_counters, &service);
+}
+
+/* What is known of a packet that the guard judges; on the stack of the entry program. */
+struct sw_judged {
+    __u64 now;
+    __u32 service;
+    __u32 reason;  /* enum sw_drop */
+    __u32 dry_run; /* the service is monitored */
+    __u32 ip_off;  /* places in the frame */
+    __u32 tcp_off;
+    __u32 opt_len;
+    __u32 v6;
+};
+
+static __always_inline void sw_told_service(struct sw_told *t, const struct sw_service *sv, __u32 index)
+{
+    t->version = SW_CONTRACT_VERSION;
+    t->size = sizeof(*t);
+    t->service = index;
+    t->mode = sv->mode;
+    t->dry_run = sv->mode == SW_GM_MONITOR;
+    t->any = sv->any;
+    t->svc_port = sv->port;
+    t->backend = sv->backend;
+    __builtin_memcpy(t->svc_ip, sv->ip, 16);
+}
+
+static __always_inline void sw_tell_drop(struct sw_key *k, struct sw_seg *s, const struct sw_judged *j, __u64 count)
+{
+    struct sw_told *t = bpf_ringbuf_reserve(&guard_events, sizeof(*t), 0);
+    __u32 index = j->service;
+    struct sw_service *sv = bpf_map_lookup_elem(&services, &index);
+
+    if (!t) {
+        sw_count(SW_C_GUARD_LOST);
+        return;
+    }
+    __builtin_memset(t, 0, sizeof(*t));
+    if (sv)
+        sw_told_service(t, sv, j->service);
+    t->version = SW_CONTRACT_VERSION;
+    t->size = sizeof(*t);
+    t->kind = SW_TOLD_DROP;
+    t->dry_run = j->dry_run;
+    t->hook = s->hook;
+    t->ifindex = s->ifindex;
+    t->ts = sw_now();
+    t->reason = j->reason;
+    t->count = count;
+    __builtin_memcpy(t->src_ip, s->src_is_b ? k->b_ip : k->a_ip, 16);
+    __builtin_memcpy(t->dst_ip, s->src_is_b ? k->a_ip : k->b_ip, 16);
+    t->src_port = s->src_is_b ? k->b_port : k->a_port;
+    t->dst_port = s->src_is_b ? k->a_port : k->b_port;
+    t->seq = s->seq;
+    t->ack = s->ack;
+    t->payload = s->len;
+    t->flags = s->flags;
+    t->vlan[0] = s->vlan[0];
+    t->vlan[1] = s->vlan[1];
+    bpf_ringbuf_submit(t, 0);
+}
+
+static __always_inline void sw_capture_frame(struct xdp_md *ctx, const struct sw_judged *j, __u32 ifindex)
+{
+    __u32 len = (__u32)bpf_xdp_get_buff_len(ctx), cap = len;
+    struct sw_capture *c = bpf_ringbuf_reserve(&captures, sizeof(*c), 0);
+
+    if (!c) {
+        sw_count(SW_C_CAPTURE_LOST);
+        return;
+    }
+    c->ts = sw_now();
+    c->ifindex = ifindex;
+    c->len = len;
+    c->reason = (__u8)j->reason;
+    c->dry_run = (__u8)j->dry_run;
+    c->service = (__u16)j->service;
+    if (cap > SW_CAPTURE_BYTES)
+        cap = SW_CAPTURE_BYTES;
+    sw_opaque(cap);
+    if (cap < 1 || cap > SW_CAPTURE_BYTES || bpf_xdp_load_bytes(ctx, 0, c->frame, cap)) {
+        bpf_ringbuf_discard(c, 0);
+        return;
+    }
+    c->cap = cap;
+    bpf_ringbuf_submit(c, 0);
+}
+
+/* Counts a drop, and tells it if its turn has come. True: drop it; false: the service is only monitored. */
+SW_STEP int sw_drop(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_judged *j)
+{
+    struct sw_guard *g = sw_guard_conf();
+    struct sw_tally *t;
+    struct sw_said *said_;
+    __u32 reason;
+
+    if (!key || !s || !j || !g)
+        return 0;
+    reason = j->reason;
+    sw_opaque(reason);
+    if (reason >= SW_DROP_MAX)
+        return 0;
+    t = sw_tally_of(j->service);
+    if (t)
+        t->drop[reason]++;
+    said_ = bpf_map_lookup_elem(&said, &reason);
+    if (!said_)
+        return !j->dry_run;
+    said_->count++;
+    if (j->now - said_->ns >= SW_TELL_EVERY || !said_->ns) {
+        sw_tell_drop(key, s, j, said_->count);
+        said_->ns = j->now;
+        said_->count = 0;
+    }
+    if (g->flags & SW_G_CAPTURE) {
+        if (j->now - said_->frames_ns >= 1000000000ull) {
+            said_->frames_ns = j->now;
+            said_->frames = 0;
+        }
+        if (said_->frames++ < SW_FRAMES_A_SECOND)
+            sw_capture_frame(ctx, j, s->ifindex);
+    }
+    return !j->dry_run;
+}
+
+#endif
