@@ -102,16 +102,19 @@ static int clean_xdp(struct sw_hook_iface *iface, bool *ret_found)
 
 int sw_hooks_clean(struct sw_hook_iface *iface, bool made_clsact, bool *ret_found)
 {
-    int err;
+    int accept, egress, err;
 
     *ret_found = false;
     err = clean_xdp(iface, ret_found);
     if (err)
         return err;
-    err = sw_clsact_detach(iface->id.ifindex, made_clsact);
-    if (!err)
+    accept = sw_clsact_detach(iface->id.ifindex, SW_TC_INGRESS, made_clsact);
+    egress = sw_clsact_detach(iface->id.ifindex, SW_TC_EGRESS, made_clsact);
+    if (!accept || !egress)
         *ret_found = true;
-    return err == -ENOENT ? 0 : err;
+    if (accept && accept != -ENOENT)
+        return accept;
+    return egress == -ENOENT ? 0 : egress;
 }
 
 static bool is_taken(int err)
@@ -119,16 +122,22 @@ static bool is_taken(int err)
     return err == -EBUSY || err == -EEXIST;
 }
 
+static struct xdp_program *ingress_of(const struct sw_hooks *hooks, const struct sw_hook_iface *iface)
+{
+    return hooks->guard && iface->loopback ? hooks->ingress_plain.prog : hooks->ingress.prog;
+}
+
 static int attach_ingress(struct sw_hooks *hooks, struct sw_hook_iface *iface, enum sw_mode mode)
 {
+    struct xdp_program *prog = ingress_of(hooks, iface);
     int err = -EOPNOTSUPP;
 
     iface->xdp_mode = mode == SW_MODE_GENERIC ? XDP_MODE_SKB : XDP_MODE_NATIVE;
-    err = xdp_program__attach(hooks->ingress, iface->id.ifindex, iface->xdp_mode, 0);
+    err = xdp_program__attach(prog, iface->id.ifindex, iface->xdp_mode, 0);
     if (err && mode == SW_MODE_AUTO && !is_taken(err)) {
         iface->native_error = err;
         iface->xdp_mode = XDP_MODE_SKB;
-        err = xdp_program__attach(hooks->ingress, iface->id.ifindex, XDP_MODE_SKB, 0);
+        err = xdp_program__attach(prog, iface->id.ifindex, XDP_MODE_SKB, 0);
     }
     if (err)
         return err;
@@ -137,23 +146,46 @@ static int attach_ingress(struct sw_hooks *hooks, struct sw_hook_iface *iface, e
     return 0;
 }
 
+static int clsact(struct sw_hook_iface *iface, int prog, enum sw_tc_side side)
+{
+    bool made;
+    int err = sw_clsact_attach(prog, iface->id.ifindex, side, &made);
+
+    iface->id.made_clsact |= made;
+    return err;
+}
+
 /* Without the egress hook the host's own half is inferred, so a failure here is no reason to stop. */
 static void attach_egress(struct sw_hooks *hooks, struct sw_hook_iface *iface)
 {
     int prog = bpf_program__fd(hooks->obj->progs.sw_egress);
-    int fd;
+    int fd = -EOPNOTSUPP;
 
     if (iface->loopback || hooks->ingress_only)
         return;
-    fd = sw_tcx_attach(prog, iface->id.ifindex);
+    if (!hooks->guard)
+        fd = sw_tcx_attach(prog, iface->id.ifindex);
     if (fd >= 0) {
         iface->egress_link = fd;
         iface->id.egress = SW_EGRESS_TCX;
         return;
     }
-    iface->egress_error = sw_clsact_attach(prog, iface->id.ifindex, &iface->id.made_clsact);
+    iface->egress_error = clsact(iface, prog, SW_TC_EGRESS);
     if (!iface->egress_error)
         iface->id.egress = SW_EGRESS_CLSACT;
+}
+
+/* Only if sw_accept was loaded; without it there would be nobody to take the cookies of backend reqsk. */
+static int attach_accept(struct sw_hooks *hooks, struct sw_hook_iface *iface)
+{
+    const struct bpf_program *prog = hooks->obj->progs.sw_accept;
+    int err;
+
+    if (iface->loopback || !hooks->guard || !bpf_program__autoload(prog))
+        return 0;
+    err = clsact(iface, bpf_program__fd(prog), SW_TC_INGRESS);
+    iface->accept_attached = !err;
+    return err;
 }
 
 static bool behind_dispatcher(__u32 ifindex)
@@ -172,57 +204,80 @@ static bool behind_dispatcher(__u32 ifindex)
  * libxdp loads a program as an extension where it can use its dispatcher, so it gets a copy of the object
  * that is not loaded yet and shares all maps with the first.
  */
-static int prepare_ingress(struct sw_hooks *hooks)
+static int make_ingress(struct sw_hooks *hooks, bool guard, struct sw_ingress *ret)
 {
     DECLARE_LIBBPF_OPTS(xdp_program_opts, opts, .prog_name = INGRESS_NAME);
-    int err = sw_object_ingress_copy(hooks->obj, &hooks->ingress_copy);
+    int err = sw_object_ingress_copy(hooks->obj, guard, &ret->copy);
 
     if (err)
         return err;
-    opts.obj = hooks->ingress_copy->obj;
-    hooks->ingress = xdp_program__create(&opts);
-    err = libxdp_get_error(hooks->ingress);
+    opts.obj = ret->copy->obj;
+    ret->prog = xdp_program__create(&opts);
+    err = libxdp_get_error(ret->prog);
     if (err)
-        hooks->ingress = NULL;
+        ret->prog = NULL;
     return err;
 }
 
-int sw_hooks_attach(struct sw_hooks *hooks, struct synward_bpf *obj, enum sw_mode mode, struct sw_failure *ret_failure)
+static int prepare_ingress(struct sw_hooks *hooks)
+{
+    int err = make_ingress(hooks, true, &hooks->ingress);
+
+    for (size_t i = 0; i < hooks->len && !err; i++)
+        if (hooks->guard && hooks->ifaces[i].loopback)
+            return make_ingress(hooks, false, &hooks->ingress_plain);
+    return err;
+}
+
+static void free_ingress(struct sw_ingress *ingress)
+{
+    if (ingress->prog)
+        xdp_program__close(ingress->prog);
+    ingress->prog = NULL;
+    sw_object_free(ingress->copy);
+    ingress->copy = NULL;
+}
+
+static int attach_iface(struct sw_hooks *hooks, struct sw_hook_iface *iface, enum sw_mode mode,
+                        struct sw_failure *ret_failure)
 {
     const __u32 with_ingress = 1;
     int err;
 
+    if (bpf_map_update_elem(bpf_map__fd(hooks->obj->maps.watched), &iface->id.ifindex, &with_ingress, BPF_ANY))
+        return sw_fail(ret_failure, SW_EXIT_INTERNAL, -errno, "map watched: %s", strerror(errno));
+    err = attach_accept(hooks, iface);
+    if (err)
+        return sw_fail(ret_failure, SW_EXIT_ATTACH, err, "'%s' refuses the guard's tc ingress hook: %s", iface->id.name,
+                       strerror(-err));
+    if (hooks->guard)
+        attach_egress(hooks, iface);
+    err = attach_ingress(hooks, iface, mode);
+    if (is_taken(err))
+        return sw_fail(ret_failure, SW_EXIT_ATTACH, err,
+                       "'%s' already carries an XDP program that cannot be shared ('ip link show dev %s' tells which)",
+                       iface->id.name, iface->id.name);
+    if (err)
+        return sw_fail(ret_failure, SW_EXIT_ATTACH, err, "'%s' refuses %sXDP: %s", iface->id.name,
+                       mode == SW_MODE_NATIVE ? "native " : "", strerror(-err));
+    if (!hooks->guard) /* never before ingress: the story would begin with the answer */
+        attach_egress(hooks, iface);
+    iface->id.shared = behind_dispatcher(iface->id.ifindex);
+    return 0;
+}
+
+int sw_hooks_attach(struct sw_hooks *hooks, struct synward_bpf *obj, enum sw_mode mode, struct sw_failure *ret_failure)
+{
+    int err;
+
     hooks->obj = obj;
     err = prepare_ingress(hooks);
-    if (err) {
+    if (err)
         sw_fail(ret_failure, SW_EXIT_INTERNAL, err, "libxdp cannot take the program: %s", strerror(-err));
-        goto fail;
-    }
-    for (size_t i = 0; i < hooks->len; i++) {
-        struct sw_hook_iface *iface = &hooks->ifaces[i];
-
-        if (bpf_map_update_elem(bpf_map__fd(obj->maps.watched), &iface->id.ifindex, &with_ingress, BPF_ANY)) {
-            err = sw_fail(ret_failure, SW_EXIT_INTERNAL, -errno, "map watched: %s", strerror(errno));
-            goto fail;
-        }
-        err = attach_ingress(hooks, iface, mode);
-        if (is_taken(err)) {
-            sw_fail(ret_failure, SW_EXIT_ATTACH, err,
-                    "'%s' already carries an XDP program that cannot be shared ('ip link show dev %s' tells which)",
-                    iface->id.name, iface->id.name);
-            goto fail;
-        }
-        if (err) {
-            sw_fail(ret_failure, SW_EXIT_ATTACH, err, "'%s' refuses %sXDP: %s", iface->id.name,
-                    mode == SW_MODE_NATIVE ? "native " : "", strerror(-err));
-            goto fail;
-        }
-        attach_egress(hooks, iface);
-        iface->id.shared = behind_dispatcher(iface->id.ifindex);
-    }
-    return 0;
-fail:
-    sw_hooks_detach(hooks);
+    for (size_t i = 0; i < hooks->len && !err; i++)
+        err = attach_iface(hooks, &hooks->ifaces[i], mode, ret_failure);
+    if (err)
+        sw_hooks_detach(hooks);
     return err;
 }
 
@@ -232,22 +287,17 @@ fail:
  */
 static int detach_ingress(struct sw_hooks *hooks, const struct sw_hook_iface *iface)
 {
-    DECLARE_LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = xdp_program__fd(hooks->ingress));
+    struct xdp_program *prog = ingress_of(hooks, iface);
+    DECLARE_LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = xdp_program__fd(prog));
 
-    if (!xdp_program__detach(hooks->ingress, iface->id.ifindex, iface->xdp_mode, 0))
+    if (!xdp_program__detach(prog, iface->id.ifindex, iface->xdp_mode, 0))
         return 0;
     return bpf_xdp_detach(iface->id.ifindex, iface->xdp_mode == XDP_MODE_SKB ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE,
                           &opts);
 }
 
-static void detach_iface(struct sw_hooks *hooks, struct sw_hook_iface *iface)
+static void detach_xdp(struct sw_hooks *hooks, struct sw_hook_iface *iface)
 {
-    if (iface->egress_link >= 0)
-        close(iface->egress_link);
-    iface->egress_link = -1;
-    if (iface->id.egress == SW_EGRESS_CLSACT && !iface->gone)
-        sw_clsact_detach(iface->id.ifindex, iface->id.made_clsact);
-    iface->id.egress = SW_EGRESS_NONE;
     if (!iface->xdp_attached)
         return;
     iface->xdp_attached = false;
@@ -262,18 +312,36 @@ static void detach_iface(struct sw_hooks *hooks, struct sw_hook_iface *iface)
     }
 }
 
+static void detach_egress(struct sw_hook_iface *iface)
+{
+    if (iface->egress_link >= 0)
+        close(iface->egress_link);
+    iface->egress_link = -1;
+    if (iface->id.egress == SW_EGRESS_CLSACT && !iface->gone)
+        sw_clsact_detach(iface->id.ifindex, SW_TC_EGRESS, iface->id.made_clsact);
+    iface->id.egress = SW_EGRESS_NONE;
+}
+
+static void detach_accept(struct sw_hook_iface *iface)
+{
+    if (iface->accept_attached && !iface->gone)
+        sw_clsact_detach(iface->id.ifindex, SW_TC_INGRESS, iface->id.made_clsact);
+    iface->accept_attached = false;
+}
+
 void sw_hooks_detach(struct sw_hooks *hooks)
 {
-    for (size_t i = 0; i < hooks->len; i++)
-        detach_iface(hooks, &hooks->ifaces[i]);
-    if (hooks->ingress)
-        xdp_program__close(hooks->ingress);
-    hooks->ingress = NULL;
-    sw_object_free(hooks->ingress_copy);
-    hooks->ingress_copy = NULL;
+    for (size_t i = 0; i < hooks->len; i++) {
+        detach_egress(&hooks->ifaces[i]);
+        detach_xdp(hooks, &hooks->ifaces[i]);
+    }
+    for (size_t i = 0; i < hooks->len; i++) /* a cookie may come back by any interface */
+        detach_accept(&hooks->ifaces[i]);
+    free_ingress(&hooks->ingress);
+    free_ingress(&hooks->ingress_plain);
 }
 
 __u32 sw_hooks_ingress_id(const struct sw_hooks *hooks)
 {
-    return hooks->ingress ? xdp_program__id(hooks->ingress) : 0;
+    return hooks->ingress.prog ? xdp_program__id(hooks->ingress.prog) : 0;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Hooks: sw_ingress by libxdp (dispatcher where the kernel can, else alone), sw_egress by tcx, else clsact.
+ * With the guard sw_egress and sw_accept are clsact filters: these stay when we are killed, as XDP does, where a tcx
+ * link would go and leave half of it behind.
  * Whatever is attached here is detached by sw_hooks_detach, also after a failure in the middle.
  */
 #ifndef SW_ATTACH_H
@@ -16,14 +18,15 @@ enum sw_mode { SW_MODE_AUTO, SW_MODE_NATIVE, SW_MODE_GENERIC };
 /* What went wrong, for the command to say: an enum sw_exit and one line. */
 struct sw_failure {
     int exit_code;
-    char line[256];
+    char line[512];
 };
 
 struct sw_hook_iface {
     struct sw_instance_iface id;
-    bool loopback; /* ingress only: it sees each packet twice otherwise */
+    bool loopback; /* ingress only: it sees each packet twice otherwise; never guarded */
     bool gone;     /* deleted, or moved to another namespace */
     bool xdp_attached;
+    bool accept_attached;
     enum xdp_attach_mode xdp_mode;
     int egress_link;  /* tcx: fd, else -1 */
     int native_error; /* why generic: -errno, 0 when native or asked for */
@@ -32,9 +35,12 @@ struct sw_hook_iface {
 
 struct sw_hooks {
     bool ingress_only; /* no egress hook wanted */
+    bool guard;
     struct synward_bpf *obj;
-    struct synward_bpf *ingress_copy;
-    struct xdp_program *ingress;
+    struct sw_ingress {
+        struct synward_bpf *copy;
+        struct xdp_program *prog;
+    } ingress, ingress_plain; /* plain: only follows; for loopback when others are guarded */
     size_t len;
     struct sw_hook_iface ifaces[SW_IFACES_MAX];
 };
@@ -46,10 +52,11 @@ int sw_hooks_add(struct sw_hooks *hooks, const char *name, struct sw_failure *re
  * ret_found says whether there was anything. */
 int sw_hooks_clean(struct sw_hook_iface *iface, bool made_clsact, bool *ret_found);
 
-/* Attaches to all interfaces; on failure everything is undone. */
+/* Attaches to all interfaces, XDP last, so that nothing is answered before it can be accepted; on failure everything
+ * is undone. */
 int sw_hooks_attach(struct sw_hooks *hooks, struct synward_bpf *obj, enum sw_mode mode, struct sw_failure *ret_failure);
 
-/* Detaches everything and frees. Safe on a zeroed or half-attached struct, and twice. */
+/* Detaches everything, sw_accept last, and frees. Safe on a zeroed or half-attached struct, and twice. */
 void sw_hooks_detach(struct sw_hooks *hooks);
 
 __u32 sw_hooks_ingress_id(const struct sw_hooks *hooks);

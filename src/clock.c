@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "clock.h"
 
+#include <errno.h>
+#include <stdint.h>
+#include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #define SAMPLES 5
 #define MOVED_NS 1000000
@@ -46,4 +50,33 @@ bool sw_clock_moved(__s64 *offset)
         return false;
     *offset = now;
     return true;
+}
+
+/* The timer itself never expires. */
+static int arm(int fd)
+{
+    const struct itimerspec far = {.it_value.tv_sec = INT32_MAX};
+
+    return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &far, NULL) ? -errno : 0;
+}
+
+int sw_clock_watch(void)
+{
+    int err, fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    err = arm(fd);
+    if (!err)
+        return fd;
+    close(fd);
+    return err;
+}
+
+void sw_clock_rewatch(int fd)
+{
+    uint64_t expired;
+
+    if (read(fd, &expired, sizeof(expired)) < 0) /* ECANCELED is the news itself */
+        arm(fd);
 }

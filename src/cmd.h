@@ -7,6 +7,8 @@ int cmd_run(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_flows(int argc, char **argv);
 int cmd_status(int argc, char **argv);
+int cmd_guard(int argc, char **argv);
+int cmd_list(int argc, char **argv);
 int cmd_probe(int argc, char **argv);
 
 #endif

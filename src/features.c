@@ -4,6 +4,7 @@
 #include "tc.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/if_link.h>
@@ -23,6 +24,9 @@
 #define HELPER_FOR_EACH_MAP_ELEM 164
 #define HELPER_KTIME_GET_COARSE_NS 160
 #define HELPER_LOOP 181
+#define HELPER_SKC_LOOKUP_TCP 99
+#define HELPER_TCP_CHECK_SYNCOOKIE 100
+#define HELPER_TCP_GEN_SYNCOOKIE 110
 
 /* return 2: XDP_PASS; any tc or syscall program may say so too */
 static int load(enum bpf_prog_type type, __u32 flags)
@@ -121,14 +125,14 @@ static int try_xdp(int ifindex, __u32 mode)
     return err;
 }
 
-static int try_clsact(int ifindex)
+static int try_clsact(int ifindex, enum sw_tc_side side)
 {
     int err, fd = load(BPF_PROG_TYPE_SCHED_CLS, 0);
     bool made;
 
     if (fd < 0)
         return fd;
-    err = sw_clsact_attach(fd, ifindex, &made);
+    err = sw_clsact_attach(fd, ifindex, side, &made);
     close(fd);
     return err;
 }
@@ -153,7 +157,7 @@ static void try_hooks(struct sw_features *f)
     int veth;
 
     if (unshare(CLONE_NEWNET)) {
-        for (int i = SW_FEATURE_xdp_generic; i <= SW_FEATURE_clsact; i++)
+        for (int i = SW_FEATURE_xdp_generic; i <= SW_FEATURE_clsact_ingress; i++)
             note(f, i, -errno);
         return;
     }
@@ -161,7 +165,8 @@ static void try_hooks(struct sw_features *f)
     note(f, SW_FEATURE_xdp_generic, try_xdp(loopback, XDP_FLAGS_SKB_MODE));
     note(f, SW_FEATURE_xdp_native, veth < 0 ? veth : try_xdp(veth, XDP_FLAGS_DRV_MODE));
     note(f, SW_FEATURE_tcx, try_tcx(loopback));
-    note(f, SW_FEATURE_clsact, try_clsact(loopback));
+    note(f, SW_FEATURE_clsact, try_clsact(loopback, SW_TC_EGRESS));
+    note(f, SW_FEATURE_clsact_ingress, try_clsact(loopback, SW_TC_INGRESS));
 }
 
 /* libxdp's dispatcher needs to replace a function of a running program: one empty program on another. */
@@ -188,6 +193,36 @@ static int try_dispatcher(void)
     return err;
 }
 
+/* A kfunc is there if the kernel's own type information names it. */
+static int find_kfunc(const char *name)
+{
+    struct btf *btf = btf__load_vmlinux_btf();
+    int id;
+
+    if (!btf)
+        return -errno;
+    id = btf__find_by_name_kind(btf, name, BTF_KIND_FUNC);
+    btf__free(btf);
+    return id < 0 ? -EOPNOTSUPP : 0;
+}
+
+bool sw_kernel_has_reqsk(void)
+{
+    return !find_kfunc("bpf_sk_assign_tcp_reqsk");
+}
+
+/* The kernel's cookie is made and checked in XDP, for a listener that is looked up there. */
+static void try_kernel_cookie(struct sw_features *f)
+{
+    const int helpers[] = {HELPER_SKC_LOOKUP_TCP, HELPER_TCP_CHECK_SYNCOOKIE, HELPER_TCP_GEN_SYNCOOKIE};
+
+    for (size_t i = 0; i < sizeof(helpers) / sizeof(helpers[0]); i++) {
+        note_helper(f, SW_FEATURE_cookie_listener, BPF_PROG_TYPE_XDP, helpers[i]);
+        if (!f->have[SW_FEATURE_cookie_listener])
+            return;
+    }
+}
+
 void sw_probe_kernel(struct sw_features *ret_features)
 {
     struct sw_features *f;
@@ -205,6 +240,8 @@ void sw_probe_kernel(struct sw_features *ret_features)
     note_helper(f, SW_FEATURE_map_iteration, BPF_PROG_TYPE_XDP, HELPER_FOR_EACH_MAP_ELEM);
     note_helper(f, SW_FEATURE_coarse_clock, BPF_PROG_TYPE_XDP, HELPER_KTIME_GET_COARSE_NS);
     note_helper(f, SW_FEATURE_bpf_loop, BPF_PROG_TYPE_XDP, HELPER_LOOP);
+    note(f, SW_FEATURE_cookie_reqsk, find_kfunc("bpf_sk_assign_tcp_reqsk"));
+    try_kernel_cookie(f);
     child = fork();
     if (!child) {
         try_hooks(f);

@@ -4,13 +4,14 @@
 #include "account.h"
 #include "clock.h"
 #include "exit.h"
+#include "fate.h"
 #include "links.h"
 #include "log.h"
 #include "rings.h"
 
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <stdio.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -27,11 +28,13 @@ struct loop {
     struct sw_rings rings;
     int epoll;
     int links;
+    int clock;
     bool ring_watched[SW_RINGS];
     __u32 stdout_events;
     bool stdout_watched;
     bool stop;
-    bool more; /* a batch was full: do not sleep */
+    bool stopping; /* the guard issues no more cookies; stop follows */
+    bool more;     /* a batch was full: do not sleep */
     int exit_code;
     struct sw_failure *failure;
     __u64 next_tick, next_stats, deadline;
@@ -59,6 +62,17 @@ static bool take(struct loop *l, int which, size_t pending_max)
     return sw_report_pending(l->in->report) < pending_max && sw_rings_take(&l->rings, which);
 }
 
+static void drain_guard(struct loop *l)
+{
+    bool more;
+
+    if (!l->in->guarding || sw_report_pending(l->in->report) >= PENDING_HIGH)
+        return;
+    if (sw_guarding_drain(l->in->guarding, l->in->report, &more))
+        fail(l, SW_EXIT_INTERNAL, -EINVAL, "a guard record is not of this version");
+    l->more |= more;
+}
+
 /*
  * `events` is read first and both are told in the order of time: what `events_open` then holds is at least as
  * young, so the opening of a connection comes before the rest of its story.
@@ -74,6 +88,7 @@ static void drain(struct loop *l)
     b = second->events, b_end = b + second->len;
     while (a < a_end || b < b_end)
         tell(l, b == b_end || (a < a_end && a->ts <= b->ts) ? a++ : b++);
+    drain_guard(l);
 }
 
 /* 0: all lines are out. */
@@ -109,51 +124,47 @@ static void watch_ring(struct loop *l, int which, bool on)
     l->ring_watched[which] = on;
 }
 
+static void no_link_left(struct loop *l)
+{
+    if (l->stop)
+        return;
+    sw_fail(l->failure, SW_EXIT_INTERFACE, -ENODEV, "no interface is left to follow");
+    l->exit_code = SW_EXIT_INTERFACE;
+    l->stop = true;
+}
+
 static void on_link(__u32 ifindex, bool gone, const char *name, bool up, void *ctx)
 {
     struct loop *l = ctx;
-    struct sw_hooks *hooks = l->in->hooks;
-    bool any = false;
 
-    for (size_t i = 0; i < hooks->len; i++) {
-        struct sw_hook_iface *iface = &hooks->ifaces[i];
-        struct sw_instance_iface *shown = &l->in->inst->ifaces[i];
-
-        if (iface->id.ifindex == ifindex && !iface->gone && gone) {
-            iface->gone = true;
-            sw_warn("interface '%s' is gone", iface->id.name);
-            snprintf(shown->mode, sizeof(shown->mode), "gone");
-            shown->egress = SW_EGRESS_NONE;
-            sw_instance_write(l->in->inst);
-        } else if (iface->id.ifindex == ifindex && !iface->gone && name && strcmp(name, iface->id.name)) {
-            sw_info("interface '%s' is now called '%s'", iface->id.name, name);
-            snprintf(iface->id.name, sizeof(iface->id.name), "%s", name);
-            snprintf(shown->name, sizeof(shown->name), "%s", name);
-            sw_report_set_iface(l->in->report, ifindex, name);
-            sw_instance_write(l->in->inst);
-        } else if (iface->id.ifindex == ifindex && !gone && sw_log_verbose) {
-            sw_info("interface '%s' is %s", iface->id.name, up ? "up" : "down");
-        }
-        any |= !iface->gone;
-    }
-    if (!any && !l->stop) {
-        sw_fail(l->failure, SW_EXIT_INTERFACE, -ENODEV, "no interface is left to follow");
-        l->exit_code = SW_EXIT_INTERFACE;
-        l->stop = true;
-    }
+    if (!sw_fate_link(l->in, ifindex, gone, name, up))
+        no_link_left(l);
 }
 
-/* Messages were dropped: ask for each interface by its index. */
 static void check_links(struct loop *l)
 {
-    char name[IF_NAMESIZE];
+    if (!sw_fate_check(l->in))
+        no_link_left(l);
+}
 
-    for (size_t i = 0; i < l->in->hooks->len; i++) {
-        __u32 ifindex = l->in->hooks->ifaces[i].id.ifindex;
-        bool there = if_indextoname(ifindex, name);
-
-        on_link(ifindex, !there, there ? name : NULL, true, l);
+/* Cookies on their way may still come back for a second, if nobody says a second time that we shall stop. */
+static void begin_stop(struct loop *l, __u64 now)
+{
+    if (l->stopping || !l->in->guarding || !sw_guarding_stop(l->in->guarding)) {
+        l->stop = true;
+        return;
     }
+    l->stopping = true;
+    l->deadline = now + SW_SECOND;
+}
+
+static void look_at_clock(struct loop *l)
+{
+    if (!sw_clock_moved(&l->in->clock_offset))
+        return;
+    sw_report_set_clock(l->in->report, l->in->clock_offset);
+    if (l->in->guarding)
+        sw_guarding_clock(l->in->guarding, l->in->clock_offset);
 }
 
 static void tick(struct loop *l, __u64 now)
@@ -163,8 +174,7 @@ static void tick(struct loop *l, __u64 now)
     if (err)
         return fail(l, SW_EXIT_INTERNAL, err, "sweep");
     l->next_tick = l->account.sweep.held_back ? now + SW_SECOND / 10 : now + SW_SECOND;
-    if (sw_clock_moved(&l->in->clock_offset))
-        sw_report_set_clock(l->in->report, l->in->clock_offset);
+    look_at_clock(l);
     if (sw_report_pending(l->in->report) > PENDING_HIGH)
         return; /* a slow reader gets its loss line when it reads again */
     sw_account_loss(&l->account, l->in->report, now);
@@ -179,8 +189,15 @@ static void handle(struct loop *l, const struct epoll_event *ev)
     struct signalfd_siginfo info;
 
     if (ev->data.fd == l->in->signal_fd) {
-        if (read(l->in->signal_fd, &info, sizeof(info)) == sizeof(info))
-            l->stop = true;
+        if (read(l->in->signal_fd, &info, sizeof(info)) != sizeof(info))
+            return;
+        if (info.ssi_signo == SIGHUP && l->in->guarding)
+            sw_guarding_reload(l->in->guarding);
+        else
+            begin_stop(l, sw_clock_now());
+    } else if (ev->data.fd == l->clock) {
+        sw_clock_rewatch(l->clock);
+        look_at_clock(l);
     } else if (ev->data.fd == l->links) {
         if (sw_links_read(l->links, on_link, l))
             check_links(l);
@@ -223,8 +240,10 @@ static void follow(struct loop *l)
         now = sw_clock_now();
         if (now >= l->next_tick)
             tick(l, now);
+        if (l->in->guarding)
+            sw_guarding_tick(l->in->guarding, now);
         if (l->deadline && now >= l->deadline)
-            l->stop = true;
+            begin_stop(l, now);
         if (!l->stop)
             wait_and_handle(l, nap(l, now));
     }
@@ -258,13 +277,14 @@ static void finish(struct loop *l)
     __u64 flush = l->in->flush ? 2 : 1;
     int err;
 
+    l->stopping = true;
     do {
         err = sw_account_update(&l->account, flush, true);
         do {
             if (!write_out(l))
                 goto gave_up;
             drain(l);
-        } while (l->rings.batch[SW_RING_MAIN].len || l->rings.batch[SW_RING_OPEN].len);
+        } while (l->more || l->rings.batch[SW_RING_MAIN].len || l->rings.batch[SW_RING_OPEN].len);
     } while (!err && l->account.sweep.held_back);
     if (!err)
         err = sw_account_update(&l->account, 0, true);
@@ -301,9 +321,14 @@ static int open_loop(struct loop *l)
     l->links = sw_links_open();
     if (l->links < 0)
         return l->links;
+    l->clock = sw_clock_watch();
+    if (l->clock < 0)
+        return l->clock;
     l->stdout_watched = !add_fd(l, STDOUT_FILENO, 0);
     err = add_fd(l, l->in->signal_fd, EPOLLIN);
-    return err ? err : add_fd(l, l->links, EPOLLIN);
+    if (!err)
+        err = add_fd(l, l->links, EPOLLIN);
+    return err ? err : add_fd(l, l->clock, EPOLLIN);
 }
 
 static void close_loop(struct loop *l)
@@ -313,6 +338,8 @@ static void close_loop(struct loop *l)
         close(l->epoll);
     if (l->links >= 0)
         close(l->links);
+    if (l->clock >= 0)
+        close(l->clock);
 }
 
 int sw_loop_run(struct sw_loop *loop, struct sw_failure *ret_failure)
@@ -326,6 +353,7 @@ int sw_loop_run(struct sw_loop *loop, struct sw_failure *ret_failure)
                     .max_embryos = loop->opts->object.max_embryos},
         .epoll = -1,
         .links = -1,
+        .clock = -1,
         .failure = ret_failure,
         .next_tick = now + SW_SECOND,
         .next_stats = now + loop->opts->interval_ns,

@@ -7,6 +7,7 @@
 #define SW_LOOP_H
 
 #include "attach.h"
+#include "guarding.h"
 #include "instance.h"
 #include "options.h"
 
@@ -16,13 +17,15 @@ struct sw_loop {
     struct sw_hooks *hooks;
     struct sw_instance *inst;
     struct sw_report *report;
+    struct sw_guarding *guarding; /* NULL: no guard */
     __s64 clock_offset;
     __u64 duration_ns; /* 0: until a signal */
     bool flush;        /* at the end, connections still open get their conn line too */
     int signal_fd;     /* SIGINT, SIGTERM, SIGHUP, blocked before */
 };
 
-/* Runs until a signal, the end of the duration or a failure; detaches; tells the rest. An enum sw_exit. */
+/* Runs until a signal, the end of the duration or a failure; detaches; tells the rest. With the guard SIGHUP reads
+ * its files again instead. An enum sw_exit. */
 int sw_loop_run(struct sw_loop *loop, struct sw_failure *ret_failure);
 
 #endif

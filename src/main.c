@@ -18,6 +18,8 @@ static const struct {
     {"replay", cmd_replay, "the same program over a capture file"},
     {"flows", cmd_flows, "the live table of a running synward"},
     {"status", cmd_status, "what runs where, counters, events lost"},
+    {"guard", cmd_guard, "the guard of a running synward: its services, and their modes"},
+    {"list", cmd_list, "the guard's allow and block lists while it runs"},
     {"probe", cmd_probe, "what this kernel and network card can do"},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -25,7 +27,8 @@ static const struct {
 static int help(void)
 {
     printf("Usage: synward COMMAND [OPTION...]\n"
-           "Follows every TCP connection on an interface, from its first SYN to its last ACK.\n\n");
+           "Follows every TCP connection on an interface, from its first SYN to its last ACK, and guards this host's\n"
+           "listening sockets against SYN floods.\n\n");
     for (size_t i = 0; i < COMMANDS; i++)
         printf("  %-8s %s\n", commands[i].name, commands[i].what);
     printf("\n'synward COMMAND --help' tells a command's options.\n\n"

@@ -2,6 +2,8 @@
 #include "object.h"
 
 #include "exit.h"
+#include "lists.h"
+#include "probe.h"
 #include "synward.skel.h"
 
 #include <bpf/bpf.h>
@@ -10,9 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #define SECOND 1000000000ull
+#define GUARD_RING (1u << 20)
 
 /* Well-known TCP services: who owns one of these is taken for the server. --likely-server-ports replaces them. */
 static const __u16 default_server_ports[] = {
@@ -43,6 +47,9 @@ void sw_object_defaults(struct sw_object_opts *opts)
     opts->max_handshakes = 1u << 19;
     opts->ring_bytes = 64u << 20;
     opts->ring_open_bytes = 16u << 20;
+    opts->limit_source_max = opts->limit_prefix_max = 1u << 16;
+    opts->captures_bytes = 4u << 20;
+    opts->accept = true;
 }
 
 /* Kernels before 5.11 charge maps to RLIMIT_MEMLOCK; on later ones this does nothing. */
@@ -70,6 +77,39 @@ static int fill_server_ports(struct synward_bpf *obj, const struct sw_object_opt
     return 0;
 }
 
+/* The guard's maps keep their sizes only if there is a guard. */
+static int configure_guard(struct synward_bpf *obj, const struct sw_object_opts *opts)
+{
+    const bool guard = opts->cfg.guard;
+    const __u32 page = sysconf(_SC_PAGESIZE);
+    const struct {
+        struct bpf_map *map;
+        __u32 with, without;
+    } sizes[] = {
+        {obj->maps.services, SW_SERVICES, 1},
+        {obj->maps.service_ports, 65536, 1},
+        {obj->maps.service_counters, SW_SERVICES, 1},
+        {obj->maps.service_past, SW_SERVICES, 1},
+        {obj->maps.local_ips, SW_LOCAL_IPS, 1},
+        {obj->maps.known, 2 * SW_KNOWN_WORDS, 1},
+        {obj->maps.allow, SW_LIST_ENTRIES_MAX, 1},
+        {obj->maps.block, SW_LIST_ENTRIES_MAX, 1},
+        {obj->maps.limit_source, opts->limit_source_max, 1},
+        {obj->maps.limit_prefix, opts->limit_prefix_max, 1},
+        {obj->maps.guard_events, GUARD_RING, page},
+        {obj->maps.captures, opts->captures_bytes, page},
+    };
+    int err = 0;
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]) && !err; i++)
+        err = bpf_map__set_max_entries(sizes[i].map, guard ? sizes[i].with : sizes[i].without);
+    if (!err)
+        err = bpf_program__set_autoload(obj->progs.sw_judge, guard);
+    if (!err)
+        err = bpf_program__set_autoload(obj->progs.sw_accept, guard && opts->accept && sw_kernel_has_reqsk());
+    return err;
+}
+
 static int configure(struct synward_bpf *obj, const struct sw_object_opts *opts)
 {
     const struct {
@@ -90,7 +130,7 @@ static int configure(struct synward_bpf *obj, const struct sw_object_opts *opts)
         if (err)
             return err;
     }
-    return 0;
+    return configure_guard(obj, opts);
 }
 
 /* Loading says E2BIG or ENOMEM of maps and of programs alike: are maps of these sizes to be had? */
@@ -105,10 +145,11 @@ static int try_maps(const struct sw_object_opts *opts)
         {BPF_MAP_TYPE_LRU_HASH, sizeof(__u64), SW_HANDSHAKE_BYTES, opts->max_handshakes},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_bytes},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_open_bytes},
+        {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->captures_bytes},
     };
-    int fds[5], n = 0, err = 0;
+    int fds[6], n = 0, err = 0;
 
-    for (; n < 5 && !err; n++) {
+    for (; n < 5 + opts->cfg.guard && !err; n++) {
         fds[n] = bpf_map_create(maps[n].type, NULL, maps[n].key, maps[n].value, maps[n].entries, NULL);
         err = fds[n] < 0 ? -errno : 0;
     }
@@ -164,10 +205,18 @@ fail:
 unsigned long long sw_object_bytes(const struct sw_object_opts *opts)
 {
     const unsigned long long element = sizeof(struct sw_key) + sizeof(struct sw_flow) + 64;
+    const unsigned long long bucket = sizeof(struct sw_bucket) + 16 + 64;
+    unsigned long long bytes;
 
-    return (opts->max_flows + (unsigned long long)opts->max_embryos) * element +
-           (unsigned long long)opts->max_handshakes * (sizeof(__u64) + SW_HANDSHAKE_BYTES + 64) + opts->ring_bytes +
-           opts->ring_open_bytes;
+    bytes = (opts->max_flows + (unsigned long long)opts->max_embryos) * element +
+            (unsigned long long)opts->max_handshakes * (sizeof(__u64) + SW_HANDSHAKE_BYTES + 64) + opts->ring_bytes +
+            opts->ring_open_bytes;
+    if (!opts->cfg.guard)
+        return bytes;
+    return bytes + (opts->limit_source_max + (unsigned long long)opts->limit_prefix_max) * bucket +
+           opts->captures_bytes + GUARD_RING + 65536ull * 8 + 2 * SW_KNOWN_WORDS * sizeof(__u64) +
+           SW_SERVICES * (sizeof(struct sw_service) + sizeof(struct sw_past) +
+                          (unsigned long long)get_nprocs_conf() * sizeof(struct sw_tally));
 }
 
 int sw_object_exit_code(int err)
@@ -180,7 +229,7 @@ int sw_object_exit_code(int err)
     }
 }
 
-int sw_object_ingress_copy(struct synward_bpf *obj, struct synward_bpf **ret_copy)
+int sw_object_ingress_copy(struct synward_bpf *obj, bool guard, struct synward_bpf **ret_copy)
 {
     struct bpf_map *from, *to;
     struct bpf_program *prog;
@@ -194,7 +243,12 @@ int sw_object_ingress_copy(struct synward_bpf *obj, struct synward_bpf **ret_cop
     from = bpf_object__next_map(obj->obj, NULL);
     to = bpf_object__next_map(copy->obj, NULL);
     for (; from && to && !err; from = bpf_object__next_map(obj->obj, from), to = bpf_object__next_map(copy->obj, to))
-        err = bpf_map__reuse_fd(to, bpf_map__fd(from));
+        if (guard || to != copy->maps.rodata)
+            err = bpf_map__reuse_fd(to, bpf_map__fd(from));
+    if (!guard) { /* another configuration, so constants of its own */
+        copy->rodata->cfg = obj->rodata->cfg;
+        copy->rodata->cfg.guard = 0;
+    }
     bpf_object__for_each_program(prog, copy->obj) bpf_program__set_autoload(prog, prog == copy->progs.sw_ingress);
     if (err)
         sw_object_free(copy);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The BPF object: open, configure, load. `run` attaches it, `replay` feeds it through
- * BPF_PROG_TEST_RUN. Programs: sw_ingress (xdp.frags), sw_egress (tc), sw_sweep (syscall).
- * Maps: flows, embryos, handshakes, locks, counters, events, events_open, watched, server_ports.
+ * BPF_PROG_TEST_RUN. Programs: sw_ingress (xdp.frags), sw_egress (tc), sw_sweep (syscall); with cfg.guard
+ * sw_judge (syscall) and sw_accept (tc) too.
+ * Maps: flows, embryos, handshakes, locks, counters, events, events_open, watched, server_ports; the guard's are
+ * in bpf/guard_maps.h, and as small as can be without cfg.guard.
  */
 #ifndef SW_OBJECT_H
 #define SW_OBJECT_H
@@ -23,6 +25,11 @@ struct sw_object_opts {
     __u32 ring_open_bytes;     /* of `events_open` */
     const __u16 *server_ports; /* likely server ports for midstream flips; NULL: default list */
     size_t server_ports_len;
+    /* with cfg.guard only */
+    __u32 limit_source_max; /* addresses with a bucket; 1: no limit is wanted */
+    __u32 limit_prefix_max;
+    __u32 captures_bytes; /* of ring `captures`, a power of two; a page: none is wanted */
+    bool accept;          /* load sw_accept if the kernel has what it needs (sw_kernel_has_reqsk) */
 };
 
 /* Sane defaults, with the timeouts' sources in docs/design. */
@@ -34,8 +41,8 @@ int sw_object_load(const struct sw_object_opts *opts, struct synward_bpf **ret_o
 void sw_object_free(struct synward_bpf *obj);
 
 /* A second, not yet loaded object with sw_ingress alone, on the first one's maps: libxdp loads it in the way
- * that the interface needs. Free it before obj. */
-int sw_object_ingress_copy(struct synward_bpf *obj, struct synward_bpf **ret_copy);
+ * that the interface needs. guard false: it only follows. Free it before obj. */
+int sw_object_ingress_copy(struct synward_bpf *obj, bool guard, struct synward_bpf **ret_copy);
 
 /* About what the maps of these sizes take in the kernel. */
 unsigned long long sw_object_bytes(const struct sw_object_opts *opts);

@@ -234,7 +234,7 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
     case OPT_SERVER_PORTS: parse_ports(opts, arg); break;
     case 'v': opts->verbose++; break;
     case ARGP_KEY_SUCCESS:
-        cfg->event_mask = opts->event_mask & ((1u << SW_EV_MAX) - 1);
+        cfg->event_mask = opts->event_mask & (((1u << SW_EV_MAX) - 1) | 1u << SW_LINE_GUARD | 1u << SW_LINE_DROP);
         opts->color = opts->format == SW_FORMAT_TEXT && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
         break;
     default:

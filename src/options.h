@@ -16,7 +16,7 @@
 #define SW_SERVER_PORTS_MAX 1024
 
 struct sw_common_opts {
-    struct sw_object_opts object; /* cfg included; object.cfg.event_mask holds the kernel's kinds only */
+    struct sw_object_opts object; /* cfg included; object.cfg.event_mask holds what the kernel makes only */
     enum sw_format format;
     bool color;       /* text on a terminal */
     __u32 event_mask; /* lines wanted: 1 << kind and 1 << SW_LINE_* */

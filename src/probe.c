@@ -6,6 +6,7 @@
 #include "exit.h"
 #include "json.h"
 #include "log.h"
+#include "names.h"
 #include "options.h"
 #include "privilege.h"
 
@@ -110,6 +111,49 @@ static int nic_notes(const struct probe *p, const char *notes[8])
     return n;
 }
 
+/* What --cookie auto would take for a listener that is not MPTCP. */
+static enum sw_backend would_guard(const struct probe *p)
+{
+    if (!can_run(p) || p->syncookies <= 0)
+        return SW_BK_NONE;
+    if (p->features.have[SW_FEATURE_cookie_reqsk] && p->features.have[SW_FEATURE_clsact_ingress])
+        return SW_BK_REQSK;
+    return p->features.have[SW_FEATURE_cookie_listener] ? SW_BK_LISTENER : SW_BK_NONE;
+}
+
+/* Why that backend, what it costs, and which sysctl would change it; each is one sentence. */
+static int guard_notes(const struct probe *p, const char *notes[8])
+{
+    enum sw_backend backend = would_guard(p);
+    int n = 0;
+
+    if (p->syncookies < 0)
+        notes[n++] = "this kernel has no SYN cookies (CONFIG_SYN_COOKIES): --guard is refused";
+    else if (!p->syncookies)
+        notes[n++] = "with net.ipv4.tcp_syncookies=0 the kernel takes no connection that came by a cookie: --guard is "
+                     "refused (sysctl -w net.ipv4.tcp_syncookies=1)";
+    if (backend == SW_BK_REQSK) {
+        notes[n++] = "reqsk: a cookie carries MSS, window scale, SACK and ECN; of clients without timestamps MSS and "
+                     "window scale are rounded down";
+        notes[n++] = "MPTCP listeners (Go opens them by default) get backend listener";
+    }
+    if (backend == SW_BK_LISTENER && !p->features.have[SW_FEATURE_cookie_reqsk])
+        notes[n++] = "listener, because the kernel has no bpf_sk_assign_tcp_reqsk (6.9)";
+    else if (backend == SW_BK_LISTENER)
+        notes[n++] = "listener, because no program can be attached to tc ingress by clsact";
+    if (backend == SW_BK_LISTENER && p->timestamps != 2)
+        notes[n++] =
+            "listener: a cookie carries the MSS alone; net.ipv4.tcp_timestamps=2 restores window scale and SACK "
+            "of clients with timestamps";
+    if (backend == SW_BK_LISTENER && p->syncookies == 1)
+        notes[n++] =
+            "listener: with net.ipv4.tcp_syncookies=1 there are cookies only once the listener's queue is full, "
+            "with 2 at once";
+    if (backend != SW_BK_NONE && !p->timestamps)
+        notes[n++] = "net.ipv4.tcp_timestamps is 0: no client is granted timestamps, so no cookie has their room";
+    return n;
+}
+
 static const char *on_off(int value)
 {
     return value < 0 ? "unknown" : value ? "on" : "off";
@@ -147,6 +191,9 @@ static void print_text(const struct probe *p)
                p->features.have[SW_FEATURE_dispatcher] ? " (shared)" : "", would_egress(p));
     else
         printf("synward cannot run here\n");
+    printf("the guard would use: %s\n", sw_name_backend(would_guard(p))->text);
+    for (int i = 0, n = guard_notes(p, notes); i < n; i++)
+        printf("  note: %s\n", notes[i]);
 }
 
 static void print_nic_json(const struct probe *p)
@@ -175,6 +222,8 @@ static void print_nic_json(const struct probe *p)
 
 static void print_json(const struct probe *p)
 {
+    const char *notes[8];
+
     printf("{\"kernel\":\"%s\",\"machine\":\"%s\",\"features\":{", p->uts.release, p->uts.machine);
     for (int i = 0; i < SW_FEATURE_MAX; i++)
         printf("%s\"%s\":%s", i ? "," : "", texts[i].name, p->features.have[i] ? "true" : "false");
@@ -186,8 +235,11 @@ static void print_json(const struct probe *p)
     printf("},\"tcp_syncookies\":%d,\"tcp_timestamps\":%d", p->syncookies, p->timestamps);
     if (p->iface)
         print_nic_json(p);
-    printf(",\"can_run\":%s,\"ingress\":\"%s\",\"egress\":\"%s\"}\n", can_run(p) ? "true" : "false", would_ingress(p),
-           would_egress(p));
+    printf(",\"can_run\":%s,\"ingress\":\"%s\",\"egress\":\"%s\",\"guard\":\"%s\",\"guard_notes\":[",
+           can_run(p) ? "true" : "false", would_ingress(p), would_egress(p), sw_name_backend(would_guard(p))->text);
+    for (int i = 0, n = guard_notes(p, notes); i < n; i++)
+        printf("%s\"%s\"", i ? "," : "", notes[i]);
+    printf("]}\n");
 }
 
 int cmd_probe(int argc, char **argv)

@@ -21,9 +21,15 @@
     X(xdp_frags, "frames over a page", "native XDP caps the MTU at about 3500")                                        \
     X(dispatcher, "several XDP programs on one interface (libxdp)", "an interface with an XDP program is refused")     \
     X(tcx, "egress hook", "clsact is used for egress")                                                                 \
-    X(clsact, "egress hook on kernels before 6.6", "without tcx too: what the host sends is inferred")                 \
+    X(clsact, "egress hook on kernels before 6.6 and with the guard",                                                  \
+      "without tcx too: what the host sends is inferred")                                                              \
+    X(clsact_ingress, "guard: hands a connection over to its listener", "the guard's backend reqsk cannot be used")    \
     X(coarse_clock, "cheaper time stamps", "the exact clock is read for each packet")                                  \
-    X(bpf_loop, "bounded loops checked once", "unrolled loops, longer verification")
+    X(bpf_loop, "bounded loops checked once", "unrolled loops, longer verification")                                   \
+    X(cookie_reqsk, "guard, backend reqsk: cookies that carry every option (kernel 6.9)",                              \
+      "a cookie keeps the MSS alone, unless net.ipv4.tcp_timestamps is 2")                                             \
+    X(cookie_listener, "guard, backend listener: the kernel's own cookies (kernel 5.3)",                               \
+      "MPTCP listeners cannot be guarded")
 enum sw_feature {
 #define SW_FEATURE_ITEM(name, use, loss) SW_FEATURE_##name,
     SW_FEATURES(SW_FEATURE_ITEM) SW_FEATURE_MAX
@@ -47,7 +53,9 @@ struct sw_nic {
 };
 
 void sw_probe_kernel(struct sw_features *ret_features);
+bool sw_kernel_has_reqsk(void); /* cookie_reqsk alone, quickly */
 int sw_probe_nic(const char *name, struct sw_nic *ret_nic);
-int sw_probe_sysctl(const char *path); /* a number, or -1 */
+bool sw_nic_strips_vlans(const char *name); /* it has VLANs above it, and takes their tags off before native XDP */
+int sw_probe_sysctl(const char *path);      /* a number, or -1 */
 
 #endif

@@ -4,7 +4,10 @@
 #include "clock.h"
 #include "cmd.h"
 #include "exit.h"
+#include "guarding.h"
+#include "guardopts.h"
 #include "instance.h"
+#include "keys.h"
 #include "log.h"
 #include "loop.h"
 #include "options.h"
@@ -35,6 +38,7 @@ static const struct argp_option options[] = {
 
 struct run {
     struct sw_common_opts common;
+    struct sw_guard_opts guard;
     const char *names[SW_IFACES_MAX];
     size_t names_len;
     enum sw_mode mode;
@@ -51,7 +55,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct run *run = state->input;
 
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &run->common; break;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &run->common;
+        state->child_inputs[1] = &run->guard;
+        break;
     case 'i':
         if (run->names_len == SW_IFACES_MAX)
             sw_usage_die("more than %d interfaces", SW_IFACES_MAX);
@@ -80,13 +87,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
-static const struct argp_child children[] = {{&sw_common_argp, 0, "What is told and how:", 1}, {0}};
+static const struct argp_child children[] = {
+    {&sw_common_argp, 0, "What is told and how:", 1}, {&sw_guard_argp, 0, "The guard against SYN floods:", 2}, {0}};
 static const struct argp argp = {
     .options = options,
     .parser = parse,
     .children = children,
     .args_doc = "-i IF [-i IF...]",
-    .doc = "Follows every TCP connection on the interfaces and tells its life, a line an event, on standard output.",
+    .doc =
+        "Follows every TCP connection on the interfaces and tells its life, a line an event, on standard output. With "
+        "--guard it answers SYN floods against this host with cookies.",
 };
 
 /* Is another synward on one of our interfaces? Did a dead one leave something there? */
@@ -157,8 +167,11 @@ static int load(struct run *run)
 
     object->cfg.one_sided = run->ingress_only;
     for (size_t i = 0; i < run->hooks.len && !run->ingress_only; i++)
-        if (!run->hooks.ifaces[i].loopback && sw_egress_try(run->hooks.ifaces[i].id.ifindex))
+        if (!run->hooks.ifaces[i].loopback &&
+            sw_tc_try(run->hooks.ifaces[i].id.ifindex, SW_TC_EGRESS, run->hooks.guard))
             object->cfg.one_sided = 1;
+    if (run->loop.guarding)
+        sw_guarding_object(run->loop.guarding, &run->hooks, object);
     err = sw_object_load(object, &run->loop.obj, &why);
     if (!err)
         return 0;
@@ -222,6 +235,15 @@ static int write_instance(struct run *run)
     inst->prog_ingress = sw_hooks_ingress_id(&run->hooks);
     inst->prog_egress = prog_id(obj->progs.sw_egress);
     inst->prog_sweep = prog_id(obj->progs.sw_sweep);
+    if (run->loop.guarding) {
+        inst->map_guard = map_id(obj->maps.guard);
+        inst->map_services = map_id(obj->maps.services);
+        inst->map_service_ports = map_id(obj->maps.service_ports);
+        inst->map_service_counters = map_id(obj->maps.service_counters);
+        inst->map_allow = map_id(obj->maps.allow);
+        inst->map_block = map_id(obj->maps.block);
+        inst->prog_judge = prog_id(obj->progs.sw_judge);
+    }
     inst->len = run->hooks.len;
     for (size_t i = 0; i < inst->len; i++)
         inst->ifaces[i] = run->hooks.ifaces[i].id;
@@ -247,7 +269,7 @@ static int catch_signals(struct run *run)
     return 0;
 }
 
-static void say_how(const struct run *run)
+static void say_how(struct run *run)
 {
     for (size_t i = 0; i < run->hooks.len; i++) {
         const struct sw_hook_iface *iface = &run->hooks.ifaces[i];
@@ -259,6 +281,25 @@ static void say_how(const struct run *run)
             sw_info("'%s' takes no egress hook (%s): what this host sends is inferred", iface->id.name,
                     strerror(-iface->egress_error));
     }
+    if (run->loop.guarding)
+        sw_guarding_say(run->loop.guarding, &run->hooks);
+}
+
+/* What can be found wrong before anything is touched. */
+static int prepare_guard(struct run *run)
+{
+    if (!run->guard.given)
+        return 0;
+    sw_keys_protect_process();
+    run->hooks.guard = true;
+    return sw_guarding_new(&run->guard, &run->loop.guarding, &run->failure);
+}
+
+static int fill_guard(struct run *run)
+{
+    if (!run->loop.guarding)
+        return 0;
+    return sw_guarding_fill(run->loop.guarding, run->loop.obj, &run->hooks, run->loop.clock_offset, &run->failure);
 }
 
 static int start(struct run *run)
@@ -267,6 +308,8 @@ static int start(struct run *run)
 
     for (size_t i = 0; i < run->names_len && !err; i++)
         err = sw_hooks_add(&run->hooks, run->names[i], &run->failure);
+    if (!err)
+        err = prepare_guard(run);
     if (err)
         return err;
     run->start_lock = sw_instance_begin();
@@ -280,6 +323,8 @@ static int start(struct run *run)
         err = load(run);
     if (!err)
         err = make_report(run);
+    if (!err)
+        err = fill_guard(run);
     if (!err) /* before attaching: should we be killed in between, the next start knows */
         err = write_instance(run);
     if (!err)
@@ -299,6 +344,7 @@ int cmd_run(int argc, char **argv)
     if (!run)
         return SW_EXIT_MEMORY;
     sw_common_defaults(&run->common, false);
+    sw_guard_defaults(&run->guard);
     run->inst = (struct sw_instance){.pid = getpid(),
                                      .netns = sw_instance_netns(),
                                      .started = time(NULL),
@@ -326,6 +372,7 @@ int cmd_run(int argc, char **argv)
     sw_hooks_detach(&run->hooks);
     sw_instance_end(run->start_lock);
     sw_instance_remove(&run->inst);
+    sw_guarding_free(run->loop.guarding);
     sw_report_free(run->loop.report);
     sw_object_free(run->loop.obj);
     if (run->loop.signal_fd >= 0)

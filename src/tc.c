@@ -13,7 +13,15 @@
 #define SW_BPF_TCX_EGRESS 47 /* BPF_TCX_EGRESS: younger than the headers this is built with */
 #define FILTER_HANDLE 0x5357
 #define FILTER_PRIORITY 0x5357
-#define PROGRAM_NAME "sw_egress"
+
+/* The program on each side: what is found under our handle is ours if it has this name. */
+static const struct {
+    const char *program;
+    enum bpf_tc_attach_point point;
+} sides[] = {
+    [SW_TC_INGRESS] = {"sw_accept", BPF_TC_INGRESS},
+    [SW_TC_EGRESS] = {"sw_egress", BPF_TC_EGRESS},
+};
 
 int sw_tcx_attach(int prog_fd, __u32 ifindex)
 {
@@ -22,9 +30,9 @@ int sw_tcx_attach(int prog_fd, __u32 ifindex)
     return fd < 0 ? -errno : fd;
 }
 
-int sw_clsact_attach(int prog_fd, __u32 ifindex, bool *ret_made)
+int sw_clsact_attach(int prog_fd, __u32 ifindex, enum sw_tc_side side, bool *ret_made)
 {
-    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
+    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = sides[side].point);
     LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY, .prog_fd = prog_fd);
     int err;
 
@@ -42,25 +50,26 @@ int sw_clsact_attach(int prog_fd, __u32 ifindex, bool *ret_made)
     return err;
 }
 
-int sw_egress_try(__u32 ifindex)
+int sw_tc_try(__u32 ifindex, enum sw_tc_side side, bool clsact)
 {
     const struct bpf_insn nothing[] = {
         {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = -1 /* TC_ACT_UNSPEC */},
         {.code = BPF_JMP | BPF_EXIT},
     };
-    int link, err, prog = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, PROGRAM_NAME, "GPL", nothing, 2, NULL);
+    int err, link = -1, prog = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, sides[side].program, "GPL", nothing, 2, NULL);
     bool made;
 
     if (prog < 0)
         return -errno;
-    link = sw_tcx_attach(prog, ifindex);
+    if (!clsact)
+        link = sw_tcx_attach(prog, ifindex);
     if (link >= 0) {
         close(link);
         err = 0;
     } else {
-        err = sw_clsact_attach(prog, ifindex, &made);
+        err = sw_clsact_attach(prog, ifindex, side, &made);
         if (!err)
-            err = sw_clsact_detach(ifindex, made);
+            err = sw_clsact_detach(ifindex, side, made);
     }
     close(prog);
     return err;
@@ -108,7 +117,7 @@ out:
 }
 
 /* Is the program behind the filter ours? Someone else may have taken the same handle. */
-static bool is_ours(__u32 prog_id)
+static bool is_ours(__u32 prog_id, enum sw_tc_side side)
 {
     struct bpf_prog_info info = {0};
     __u32 len = sizeof(info);
@@ -117,20 +126,20 @@ static bool is_ours(__u32 prog_id)
 
     if (fd < 0)
         return false;
-    ours = !bpf_obj_get_info_by_fd(fd, &info, &len) && !strcmp(info.name, PROGRAM_NAME);
+    ours = !bpf_obj_get_info_by_fd(fd, &info, &len) && !strcmp(info.name, sides[side].program);
     close(fd);
     return ours;
 }
 
-int sw_clsact_detach(__u32 ifindex, bool remove_qdisc)
+int sw_clsact_detach(__u32 ifindex, enum sw_tc_side side, bool remove_qdisc)
 {
-    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
+    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = sides[side].point);
     LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
     int err = bpf_tc_query(&hook, &opts);
 
     if (err)
         return -ENOENT;
-    if (!is_ours(opts.prog_id))
+    if (!is_ours(opts.prog_id, side))
         return -ENOENT;
     opts.prog_fd = opts.prog_id = opts.flags = 0;
     err = bpf_tc_detach(&hook, &opts);

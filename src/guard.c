@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* synward guard: see and change the guard of a running instance, through its mmapped maps. */
+#include "clock.h"
+#include "cmd.h"
+#include "exit.h"
+#include "guardopts.h"
+#include "instance.h"
+#include "json.h"
+#include "log.h"
+#include "names.h"
+#include "options.h"
+#include "privilege.h"
+#include "tally.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct guard {
+    bool json;
+    int pid;
+    bool change; /* else: status */
+    enum sw_guard_mode mode;
+    const char *service; /* as typed, NULL: all */
+    struct sw_protect wanted;
+    int instances, guarded, orphans; /* found: alive; of these with the guard; dead, but still attached */
+    struct sw_instance inst;         /* the one that is asked */
+    struct sw_service *services;     /* mmapped */
+    const struct sw_guard *config;   /* mmapped */
+    __u32 matched;
+};
+
+static const struct argp_option options[] = {
+    {"json", 'j', 0, 0, "status: a JSON object for each service", 0},
+    {"pid", 'p', "PID", 0, "of the synward with this process id; needed if several run with the guard", 0},
+    {0},
+};
+
+static void parse_action(struct guard *g, const char *arg)
+{
+    if (!strcmp(arg, "status"))
+        return;
+    g->change = true;
+    for (g->mode = 0; g->mode < SW_GM_MAX; g->mode++)
+        if (!strcmp(arg, sw_name_guard_mode(g->mode)->text))
+            return;
+    sw_usage_die("'%s' is none of status, off, monitor, auto, always", arg);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct guard *g = state->input;
+
+    switch (key) {
+    case 'j': g->json = true; break;
+    case 'p': g->pid = sw_arg_number("--pid", arg, 1, 1u << 30); break;
+    case ARGP_KEY_ARG:
+        if (state->arg_num > 1)
+            sw_usage_die("unexpected argument '%s'", arg);
+        if (!state->arg_num) {
+            parse_action(g, arg);
+            break;
+        }
+        g->service = arg;
+        if (sw_protect_parse(arg, &g->wanted))
+            sw_usage_die("'%s' is not a service: [ADDR:]PORT", arg);
+        break;
+    case ARGP_KEY_END:
+        if (g->change && g->json)
+            sw_usage_die("--json goes with status");
+        break;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "[status] [SERVICE]\noff|monitor|auto|always [SERVICE]",
+    .doc = "Shows the protected services of a running synward, or changes the mode of all of them or of SERVICE: "
+           "ADDR:PORT "
+           "as status shows it, or PORT, which is every service of that port. The change counts at once and loses no "
+           "packet. A listener that is found later gets the mode that synward was started with.",
+};
+
+/* The maps live as long as the programs are attached, also after a kill. */
+static bool still_attached(const struct sw_instance *inst)
+{
+    int fd = bpf_prog_get_fd_by_id(inst->prog_ingress);
+    struct bpf_map_info info = {0};
+    __u32 len = sizeof(info);
+    bool there = fd >= 0;
+
+    if (fd >= 0)
+        close(fd);
+    fd = there ? bpf_map_get_fd_by_id(inst->map_services) : -1;
+    if (fd < 0)
+        return false;
+    there = !bpf_obj_get_info_by_fd(fd, &info, &len) && !strcmp(info.name, "services") &&
+            info.value_size == sizeof(struct sw_service);
+    close(fd);
+    return there;
+}
+
+static int find(const struct sw_instance *inst, bool alive, void *ctx)
+{
+    struct guard *g = ctx;
+
+    if (g->pid && inst->pid != g->pid)
+        return 0;
+    if (inst->contract != SW_CONTRACT_VERSION) {
+        if (alive)
+            sw_warn("the synward with pid %d is of another version: not asked", inst->pid);
+        return 0;
+    }
+    g->instances += alive;
+    if (!inst->map_guard || (!alive && !still_attached(inst)))
+        return 0;
+    if (alive || !g->guarded) /* the living come first */
+        g->inst = *inst;
+    g->guarded += alive;
+    g->orphans += !alive;
+    return 0;
+}
+
+static int find_instance(struct guard *g)
+{
+    int err = sw_instance_walk(find, g);
+
+    if (err) {
+        sw_err("guard: %s", strerror(-err));
+        return SW_EXIT_INTERNAL;
+    }
+    if (g->guarded > 1 || (!g->guarded && g->orphans > 1)) {
+        sw_err("guard: %d synwards have the guard: choose one with --pid", g->guarded ? g->guarded : g->orphans);
+        return SW_EXIT_USAGE;
+    }
+    if (g->guarded)
+        return SW_EXIT_OK;
+    if (g->orphans) {
+        sw_warn("the synward with pid %d is dead: its guard goes on by itself until the next one starts", g->inst.pid);
+        return SW_EXIT_OK;
+    }
+    if (g->instances)
+        sw_err("guard: no synward runs with the guard ('synward run --guard ...')");
+    else
+        sw_err(g->pid ? "no synward with pid %d is running" : "no synward is running", g->pid);
+    return SW_EXIT_NOT_RUNNING;
+}
+
+/* The elements lie one after the other: the sizes are multiples of 8. */
+static int map_array(__u32 id, size_t bytes, int prot, void **ret)
+{
+    int fd = bpf_map_get_fd_by_id(id), err = 0;
+
+    if (fd < 0)
+        return -errno;
+    *ret = mmap(NULL, bytes, prot, MAP_SHARED, fd, 0);
+    if (*ret == MAP_FAILED)
+        err = -errno;
+    close(fd);
+    return err;
+}
+
+static int open_maps(struct guard *g)
+{
+    void *services, *config;
+    int err =
+        map_array(g->inst.map_services, SW_SERVICES * sizeof(struct sw_service), PROT_READ | PROT_WRITE, &services);
+
+    if (err)
+        return err;
+    g->services = services;
+    err = map_array(g->inst.map_guard, sizeof(struct sw_guard), PROT_READ, &config);
+    if (!err)
+        g->config = config;
+    return err;
+}
+
+static bool matches(const struct guard *g, const struct sw_service *s)
+{
+    if (!s->port)
+        return false;
+    if (!g->service)
+        return true;
+    if (ntohs(s->port) != g->wanted.port)
+        return false;
+    if (!strchr(g->service, ':')) /* the port alone */
+        return true;
+    return s->any == g->wanted.any && !memcmp(s->ip, g->wanted.ip, sizeof(s->ip));
+}
+
+static void change(struct guard *g)
+{
+    for (__u32 i = 1; i < SW_SERVICES; i++) {
+        if (!matches(g, &g->services[i]))
+            continue;
+        __atomic_store_n(&g->services[i].mode, (__u8)g->mode, __ATOMIC_RELAXED);
+        g->matched++;
+    }
+    if (g->matched || !g->service)
+        sw_info("mode %s: %u %s", sw_name_guard_mode(g->mode)->text, g->matched,
+                g->matched == 1 ? "service" : "services");
+}
+
+static void print_row(const struct sw_service *s, const struct sw_tally *t, __u64 now)
+{
+    char name[SW_SERVICE_TEXT], since[24] = "-";
+    __u64 seconds = (now - s->since) / SW_SECOND;
+
+    if (s->since && now >= s->since)
+        snprintf(since, sizeof(since), "%llu:%02llu:%02llu", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    sw_format_service(s->ip, s->port, s->any, name);
+    printf("%-24s %-7s %-7s %9s %-8s %10llu %10llu %10llu %10llu%s%s\n", name, sw_name_guard_mode(s->mode)->text,
+           sw_name_guard_state(s->state)->text, since, sw_name_backend(s->backend)->text, t->item[SW_T_SYNS],
+           t->item[SW_T_COOKIES_SENT], t->item[SW_T_COOKIES_ACCEPTED], sw_tally_dropped(t),
+           s->flags & SW_SV_MPTCP ? " MPTCP" : "", s->flags & SW_SV_GONE ? " gone" : "");
+}
+
+static void print_head(const struct guard *g)
+{
+    const struct sw_guard *c = g->config;
+
+    printf("synward pid %d: engages over %llu half-open or %llu SYNs/s; hold %llu s, grace %llu s; %u allowed, "
+           "%u blocked\n",
+           g->inst.pid, c->half_open, c->syn_rate, c->hold / SW_SECOND, c->grace / SW_SECOND, c->allow_len,
+           c->block_len);
+    printf("%-24s %-7s %-7s %9s %-8s %10s %10s %10s %10s\n", "service", "mode", "state", "since", "backend", "syns",
+           "sent", "accepted", "dropped");
+}
+
+static int status(struct guard *g)
+{
+    struct sw_tallies *t = malloc(sizeof(*t));
+    __u64 now = sw_clock_now();
+    char body[SW_SERVICE_ROOM];
+    int err;
+
+    if (!t)
+        return -ENOMEM;
+    err = sw_tallies_read_ids(g->inst.map_services, g->inst.map_service_counters, now, t);
+    if (!err && !g->json)
+        print_head(g);
+    for (__u32 i = 1; i < SW_SERVICES && !err; i++) {
+        struct sw_report_service s = {.service = t->services[i], .tally = t->tally[i]};
+
+        if (!matches(g, &s.service))
+            continue;
+        g->matched++;
+        *sw_json_service_body(body, &s, now) = 0;
+        if (g->json)
+            printf("{%s}\n", body);
+        else
+            print_row(&s.service, &s.tally, now);
+    }
+    free(t);
+    return err;
+}
+
+static int act(struct guard *g)
+{
+    int err = open_maps(g);
+
+    if (!err && g->change)
+        change(g);
+    else if (!err)
+        err = status(g);
+    if (g->services)
+        munmap(g->services, SW_SERVICES * sizeof(struct sw_service));
+    if (g->config)
+        munmap((void *)g->config, sizeof(struct sw_guard));
+    if (err == -ENOENT) { /* a map's id: gone since we looked */
+        sw_err("the synward with pid %d has just stopped", g->inst.pid);
+        return SW_EXIT_NOT_RUNNING;
+    }
+    if (err) {
+        sw_err("guard: %s", strerror(-err));
+        return SW_EXIT_INTERNAL;
+    }
+    if (g->service && !g->matched) {
+        sw_err("guard: there is no service '%s' ('synward guard status' shows them)", g->service);
+        return SW_EXIT_USAGE;
+    }
+    return SW_EXIT_OK;
+}
+
+int cmd_guard(int argc, char **argv)
+{
+    struct guard g = {0};
+    int code;
+
+    sw_parse(&argp, "guard", argc, argv, &g);
+    if (!sw_can_inspect()) {
+        sw_err("guard needs root, or CAP_SYS_ADMIN");
+        return SW_EXIT_PRIVILEGE;
+    }
+    code = find_instance(&g);
+    if (!code)
+        code = act(&g);
+    if (!code && fflush(stdout) && errno != EPIPE) {
+        sw_err("standard output: %s", strerror(errno));
+        code = SW_EXIT_OUTPUT;
+    }
+    return code;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the guard says: records of ring `guard_events` to lines, frames of ring `captures` to a pcapng file. */
+#ifndef SW_GUARDFEED_H
+#define SW_GUARDFEED_H
+
+#include "attach.h"
+#include "guardopts.h"
+#include "pcapng.h"
+#include "report.h"
+
+struct ring_buffer;
+
+struct sw_guard_feed {
+    struct ring_buffer *told, *captures;
+    struct sw_guard *guard; /* mmapped */
+    struct sw_pcapng *capture;
+    const char *path; /* of the capture */
+    struct sw_report *report;
+    int err;
+    int records; /* in this go */
+    bool write_failed;
+};
+
+/* guard is the mmapped configuration; frames are sampled from now on if opts name a file. */
+int sw_guard_feed_open(struct sw_guard_feed *feed, struct synward_bpf *obj, struct sw_guard *guard,
+                       const struct sw_guard_opts *opts, const struct sw_hooks *hooks, __s64 clock_offset,
+                       struct sw_failure *ret_failure);
+void sw_guard_feed_close(struct sw_guard_feed *feed); /* also half-open */
+
+/* more: so many records that others may wait. -EINVAL: one is not of this version. */
+int sw_guard_feed_drain(struct sw_guard_feed *feed, struct sw_report *report, bool *ret_more);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "guardfiles.h"
+
+#include "synward.skel.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+
+const char *const sw_list_names[SW_LISTS] = {[SW_LIST_ALLOW] = "allow", [SW_LIST_BLOCK] = "block"};
+
+void sw_guard_files_free(struct sw_guard_files *files)
+{
+    for (int i = 0; i < SW_LISTS; i++)
+        sw_cidrs_free(&files->list[i]);
+    explicit_bzero(files, sizeof(*files));
+}
+
+int sw_guard_files_read(const struct sw_guard_opts *opts, struct sw_guard_files *ret, char *error, size_t error_size)
+{
+    int err = 0;
+
+    memset(ret, 0, sizeof(*ret));
+    for (int i = 0; i < SW_LISTS && !err; i++)
+        if (opts->lists[i].file)
+            err = sw_cidrs_read(opts->lists[i].file, &ret->list[i], error, error_size);
+    if (!err && opts->key_file)
+        err = sw_keys_read(opts->key_file, ret->key, &ret->key_len, error, error_size);
+    if (err)
+        sw_guard_files_free(ret);
+    return err;
+}
+
+int sw_guard_apply_list(struct synward_bpf *obj, struct sw_guard *guard, enum sw_list list, __u32 source,
+                        const struct sw_cidrs *want)
+{
+    if (list == SW_LIST_ALLOW)
+        return sw_list_apply(bpf_map__fd(obj->maps.allow), source, want, &guard->allow_len);
+    return sw_list_apply(bpf_map__fd(obj->maps.block), source, want, &guard->block_len);
+}
+
+int sw_guard_install_keys(struct synward_bpf *obj, struct sw_guard *guard, const struct sw_guard_files *files,
+                          __u64 now_ns)
+{
+    struct sw_keys keys = {0};
+    int err = 0;
+
+    if (files->key_len)
+        sw_keys_from_lines(files->key, files->key_len, now_ns, &keys);
+    else
+        err = sw_keys_random(&keys, now_ns);
+    if (!err)
+        err = sw_keys_install(bpf_map__fd(obj->maps.keys), guard, &keys);
+    explicit_bzero(&keys, sizeof(keys));
+    return err;
+}
+
+/* The kernel's copy is the only one that is kept. */
+int sw_guard_renew_key(struct synward_bpf *obj, struct sw_guard *guard, __u64 now_ns)
+{
+    int err = 0, fd = bpf_map__fd(obj->maps.keys);
+    __u32 slot = guard->key_slot;
+    struct sw_keys keys = {0};
+
+    if (bpf_map_lookup_elem(fd, &slot, &keys))
+        err = -errno;
+    if (!err)
+        err = sw_keys_renew(&keys, now_ns);
+    if (!err)
+        err = sw_keys_install(fd, guard, &keys);
+    explicit_bzero(&keys, sizeof(keys));
+    return err;
+}

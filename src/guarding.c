@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "guarding.h"
+
+#include "clock.h"
+#include "exit.h"
+#include "guardfeed.h"
+#include "guardfiles.h"
+#include "log.h"
+#include "names.h"
+#include "probe.h"
+#include "services.h"
+#include "synward.skel.h"
+#include "tc.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define JUDGE_AWAKE_NS SW_DECIDE_NS
+#define JUDGE_CALM_NS SW_SECOND /* changes of mode are told even if nothing comes */
+#define REFRESH_NS SW_SECOND
+#define KNOWN_NS (60 * SW_SECOND)
+#define KEY_NS (3600 * SW_SECOND)
+#define STEP_NS ((__s64)SW_SECOND) /* the clock did not drift, it was set */
+
+struct sw_guarding {
+    const struct sw_guard_opts *opts;
+    struct synward_bpf *obj;
+    struct sw_services *services;
+    struct sw_guard *guard;      /* mmapped */
+    struct sw_guard_files files; /* until they are filled in */
+    struct sw_guard_feed feed;
+    __s64 clock_offset;
+    __u64 next_judge, next_refresh, next_known, next_key;
+    bool refresh_failed, known_failed, judge_failed, key_failed;
+};
+
+int sw_guarding_new(const struct sw_guard_opts *opts, struct sw_guarding **ret, struct sw_failure *f)
+{
+    struct sw_tcp_sysctls sysctls;
+    struct sw_guarding *g;
+    const char *refusal;
+    char error[400];
+    int err;
+
+    *ret = NULL;
+    sw_tcp_sysctls_read(&sysctls);
+    refusal = sysctls.syncookies < 0 ? "this kernel has no SYN cookies (CONFIG_SYN_COOKIES)"
+                                     : sw_tcp_sysctls_refusal(&sysctls);
+    if (refusal)
+        return sw_fail(f, SW_EXIT_KERNEL, -ENOTSUP, "--guard: %s", refusal);
+    g = calloc(1, sizeof(*g));
+    if (!g)
+        return sw_fail(f, SW_EXIT_MEMORY, -ENOMEM, "guard: %s", strerror(ENOMEM));
+    g->opts = opts;
+    err = sw_guard_files_read(opts, &g->files, error, sizeof(error));
+    if (err) {
+        sw_guarding_free(g);
+        return sw_fail(f, err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INPUT, err, "%s", error);
+    }
+    *ret = g;
+    return 0;
+}
+
+void sw_guarding_free(struct sw_guarding *g)
+{
+    if (!g)
+        return;
+    sw_guard_feed_close(&g->feed);
+    sw_services_free(g->services);
+    sw_guard_files_free(&g->files);
+    free(g);
+}
+
+void sw_guarding_object(const struct sw_guarding *g, const struct sw_hooks *hooks, struct sw_object_opts *object)
+{
+    const struct sw_guard_opts *opts = g->opts;
+
+    object->cfg.guard = 1;
+    if (!opts->limit_source)
+        object->limit_source_max = 1;
+    if (!opts->limit_prefix)
+        object->limit_prefix_max = 1;
+    if (!opts->capture_file)
+        object->captures_bytes = sysconf(_SC_PAGESIZE);
+    object->accept = opts->backend != SW_BK_LISTENER;
+    for (size_t i = 0; i < hooks->len && object->accept; i++)
+        if (!hooks->ifaces[i].loopback)
+            object->accept = !sw_tc_try(hooks->ifaces[i].id.ifindex, SW_TC_INGRESS, true);
+}
+
+/* What an epoch counts from: with a shared key it must be the same on all hosts. */
+static __u64 epoch_offset(const struct sw_guarding *g)
+{
+    return g->opts->key_file ? (__u64)g->clock_offset : 0;
+}
+
+static __u64 epoch_now(const struct sw_guarding *g)
+{
+    return sw_clock_now() + epoch_offset(g);
+}
+
+static int fill_lists(struct sw_guarding *g, struct sw_failure *f)
+{
+    for (int i = 0; i < SW_LISTS; i++) {
+        struct sw_cidrs given = {0};
+        int err = sw_cidrs_from_opts(&g->opts->lists[i], &given);
+
+        if (!err)
+            err = sw_guard_apply_list(g->obj, g->guard, i, SW_LIST_OPTION, &given);
+        if (!err)
+            err = sw_guard_apply_list(g->obj, g->guard, i, SW_LIST_FILE, &g->files.list[i]);
+        sw_cidrs_free(&given);
+        if (err)
+            return sw_fail(f, err == -ENOMEM || err == -E2BIG ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL, err, "%s list: %s",
+                           sw_list_names[i], strerror(-err));
+    }
+    return 0;
+}
+
+int sw_guarding_fill(struct sw_guarding *g, struct synward_bpf *obj, const struct sw_hooks *hooks, __s64 clock_offset,
+                     struct sw_failure *f)
+{
+    bool reqsk = bpf_program__autoload(obj->progs.sw_accept);
+    __u32 ifindexes[SW_IFACES_MAX];
+    __u64 now = sw_clock_now();
+    size_t len = 0;
+    int err;
+
+    g->obj = obj;
+    g->clock_offset = clock_offset;
+    g->next_judge = now;
+    g->next_refresh = now + REFRESH_NS;
+    g->next_known = now + KNOWN_NS;
+    g->next_key = now + KEY_NS;
+    if (g->opts->backend == SW_BK_REQSK && !reqsk)
+        return sw_fail(f, SW_EXIT_KERNEL, -ENOTSUP,
+                       "--cookie reqsk: this kernel has no bpf_sk_assign_tcp_reqsk (6.9) or no clsact hook "
+                       "('synward probe' tells); --cookie listener does without");
+    for (size_t i = 0; i < hooks->len; i++)
+        if (!hooks->ifaces[i].loopback)
+            ifindexes[len++] = hooks->ifaces[i].id.ifindex;
+    err = sw_services_new(obj, g->opts, ifindexes, len, reqsk, &g->services);
+    if (err)
+        return sw_fail(f, err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL, err, "listening sockets: %s",
+                       strerror(-err));
+    g->guard = sw_services_guard(g->services);
+    g->guard->clock_offset = epoch_offset(g);
+    err = sw_guard_install_keys(obj, g->guard, &g->files, epoch_now(g));
+    if (err)
+        return sw_fail(f, SW_EXIT_INTERNAL, err, "cookie keys: %s", strerror(-err));
+    err = fill_lists(g, f);
+    sw_guard_files_free(&g->files);
+    return err ? err : sw_guard_feed_open(&g->feed, obj, g->guard, g->opts, hooks, clock_offset, f);
+}
+
+static void say_warnings(struct sw_guarding *g)
+{
+    const char *warning;
+
+    while ((warning = sw_services_warning(g->services)))
+        sw_warn("%s", warning);
+}
+
+void sw_guarding_say(struct sw_guarding *g, const struct sw_hooks *hooks)
+{
+    unsigned int backend[SW_BK_MAX] = {0};
+
+    for (__u32 i = 1; i < SW_SERVICES; i++) {
+        const struct sw_service *s = sw_services_at(g->services, i);
+
+        if (s->port && s->backend < SW_BK_MAX)
+            backend[s->backend]++;
+    }
+    sw_info("guard %s: services whose cookies are made by reqsk %u, by listener %u",
+            sw_name_guard_mode(g->opts->mode)->text, backend[SW_BK_REQSK], backend[SW_BK_LISTENER]);
+    say_warnings(g);
+    for (size_t i = 0; i < hooks->len; i++) {
+        const struct sw_hook_iface *iface = &hooks->ifaces[i];
+
+        if (iface->loopback)
+            sw_warn("'%s' is the loopback: followed, and not guarded", iface->id.name);
+        else if (iface->xdp_mode == XDP_MODE_NATIVE && sw_nic_strips_vlans(iface->id.name))
+            sw_warn("'%s' takes VLAN tags off before XDP: SYNs of its VLANs are answered without a tag, so their "
+                    "services are cut off while engaged ('ethtool -K %s rxvlan off')",
+                    iface->id.name, iface->id.name);
+    }
+}
+
+static bool awake(struct sw_guarding *g)
+{
+    if (__atomic_load_n(&g->guard->awake, __ATOMIC_RELAXED))
+        return true;
+    for (__u32 i = 1; i < SW_SERVICES; i++) {
+        const struct sw_service *s = sw_services_at(g->services, i);
+
+        if (s->port && s->state != SW_GS_CALM)
+            return true;
+    }
+    return false;
+}
+
+static int judge(struct sw_guarding *g)
+{
+    LIBBPF_OPTS(bpf_test_run_opts, run);
+
+    return bpf_prog_test_run_opts(bpf_program__fd(g->obj->progs.sw_judge), &run);
+}
+
+/* Says a failure once, until it went well again. */
+static void check(int err, bool *failed, const char *what)
+{
+    if (err && !*failed)
+        sw_warn("%s: %s: goes on with what it has", what, strerror(-err));
+    *failed = err;
+}
+
+void sw_guarding_tick(struct sw_guarding *g, __u64 now)
+{
+    if (now >= g->next_refresh) {
+        check(sw_services_refresh(g->services), &g->refresh_failed, "listening sockets");
+        say_warnings(g);
+        g->next_refresh = now + REFRESH_NS;
+    }
+    if (now >= g->next_known) {
+        check(sw_services_refill_known(g->services), &g->known_failed, "open sockets");
+        g->next_known = now + KNOWN_NS;
+    }
+    if (now >= g->next_key && !g->opts->key_file) {
+        int err = sw_guard_renew_key(g->obj, g->guard, epoch_now(g));
+
+        check(err, &g->key_failed, "cookie keys");
+        g->next_key = now + (err ? KNOWN_NS : KEY_NS);
+    }
+    if (now >= g->next_judge) {
+        check(judge(g), &g->judge_failed, "judging services");
+        g->next_judge = now + (awake(g) ? JUDGE_AWAKE_NS : JUDGE_CALM_NS);
+    }
+}
+
+int sw_guarding_drain(struct sw_guarding *g, struct sw_report *report, bool *ret_more)
+{
+    return sw_guard_feed_drain(&g->feed, report, ret_more);
+}
+
+void sw_guarding_clock(struct sw_guarding *g, __s64 clock_offset)
+{
+    __s64 moved = clock_offset - g->clock_offset;
+
+    g->clock_offset = clock_offset;
+    if (g->feed.capture)
+        sw_pcapng_set_clock(g->feed.capture, clock_offset);
+    if (!g->opts->key_file)
+        return;
+    __atomic_store_n(&g->guard->clock_offset, (__u64)clock_offset, __ATOMIC_RELAXED);
+    if (moved >= STEP_NS || moved <= -STEP_NS)
+        sw_warn("the wall clock was set by %+.1f s: cookies on their way may be taken for expired", moved / 1e9);
+}
+
+void sw_guarding_renamed(struct sw_guarding *g, __u32 ifindex, const char *name)
+{
+    if (g->feed.capture)
+        sw_pcapng_set_iface(g->feed.capture, ifindex, name);
+}
+
+void sw_guarding_reload(struct sw_guarding *g)
+{
+    struct sw_guard_files files;
+    char error[400];
+    int err = sw_guard_files_read(g->opts, &files, error, sizeof(error));
+
+    if (err) {
+        sw_warn("%s: lists and keys stay as they are", error);
+        return;
+    }
+    for (int i = 0; i < SW_LISTS; i++) {
+        err = g->opts->lists[i].file ? sw_guard_apply_list(g->obj, g->guard, i, SW_LIST_FILE, &files.list[i]) : 0;
+        if (err)
+            sw_warn("%s: the %s list stays as it is: %s", g->opts->lists[i].file, sw_list_names[i], strerror(-err));
+    }
+    err = g->opts->key_file ? sw_guard_install_keys(g->obj, g->guard, &files, epoch_now(g)) : 0;
+    if (err)
+        sw_warn("%s: the keys stay as they are: %s", g->opts->key_file, strerror(-err));
+    else
+        sw_info("files read again: %u entries in the allow list, %u in the block list, %zu keys", g->guard->allow_len,
+                g->guard->block_len, files.key_len);
+    sw_guard_files_free(&files);
+}
+
+bool sw_guarding_stop(struct sw_guarding *g)
+{
+    bool engaged = false;
+
+    for (__u32 i = 1; i < SW_SERVICES; i++) {
+        const struct sw_service *s = sw_services_at(g->services, i);
+
+        engaged |= s->port && s->state == SW_GS_ENGAGED && s->mode != SW_GM_MONITOR;
+    }
+    __atomic_fetch_or(&g->guard->flags, SW_G_STOPPING, __ATOMIC_SEQ_CST);
+    return engaged;
+}
