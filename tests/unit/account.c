@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The books over a loaded object: what the guard lost is said once, and its services are told with the stats. */
+#include "lines.h"
+
+#include "account.h"
+#include "synward.skel.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+static struct sw_account account;
+
+static void load(int guard)
+{
+    struct sw_object_opts opts;
+    const char *why = "";
+    int err;
+
+    if (geteuid()) {
+        print_message("skip: the object needs root\n");
+        skip();
+    }
+    sw_object_defaults(&opts);
+    opts.max_flows = opts.max_embryos = opts.max_handshakes = 64;
+    opts.cfg.guard = guard;
+    account = (struct sw_account){.event_mask = (1u << SW_EV_MAX) - 1};
+    err = sw_object_load(&opts, &account.obj, &why);
+    if (err)
+        fail_msg("load: %s, %s", strerror(-err), why);
+}
+
+/* Counted by the last CPU: the sum is over all. */
+static void set_counter(enum sw_counter counter, __u64 value)
+{
+    int cpus = libbpf_num_possible_cpus();
+    __u64 *values = calloc(cpus, sizeof(*values));
+    __u32 slot = counter;
+
+    assert_non_null(values);
+    values[cpus - 1] = value;
+    assert_int_equal(bpf_map_update_elem(bpf_map__fd(account.obj->maps.counters), &slot, values, 0), 0);
+    free(values);
+}
+
+static void set_service(__u32 slot, int port, enum sw_guard_state state, __u64 syns, __u64 drops)
+{
+    int cpus = libbpf_num_possible_cpus();
+    struct sw_tally *values = calloc(cpus, sizeof(*values));
+    struct sw_service s = {.ip = {[10] = 0xff, 0xff, 10, 0, 0, 2}, .port = htons(port), .state = state};
+
+    assert_non_null(values);
+    values[0].item[SW_T_SYNS] = syns;
+    values[cpus - 1].drop[SW_DROP_RST] = drops;
+    assert_int_equal(bpf_map_update_elem(bpf_map__fd(account.obj->maps.services), &slot, &s, 0), 0);
+    assert_int_equal(bpf_map_update_elem(bpf_map__fd(account.obj->maps.service_counters), &slot, values, 0), 0);
+    free(values);
+}
+
+static void test_services_with_stats(void **state)
+{
+    struct out o;
+
+    (void)state;
+    load(1);
+    out_open(&o, live);
+    set_service(0, 0, SW_GS_CALM, 0, 1000); /* of no service */
+    set_service(1, 80, SW_GS_ENGAGED, 10, 3);
+    set_service(2, 81, SW_GS_CALM, 0, 0);  /* nothing came: no line */
+    set_service(3, 0, SW_GS_CALM, 500, 0); /* a slot that is free */
+    set_service(SW_SERVICES - 1, 443, SW_GS_GRACE, 0, 4);
+    assert_int_equal(sw_account_update(&account, 0, false), 0);
+    assert_int_equal(sw_account_stats(&account, o.r, 1, false), 0);
+    assert_int_equal(sw_account_stats(&account, o.r, 2, true), 0);
+    valid(take(&o), 6);
+    has(o.text, "\"final\":false,\"service\":\"10.0.0.2:80\",");
+    has(o.text, "\"syns\":10,");
+    has(o.text, "\"dropped\":3,");
+    has(line_n(o.text, 1), "\"service\":\"10.0.0.2:443\",");
+    has(line_n(o.text, 2), "\"event\":\"stats\"");
+    has(line_n(o.text, 2), "\"services\":3,\"services_awake\":2,");
+    has(line_n(o.text, 2), "\"guard_syns\":510,");
+    has(line_n(o.text, 2), "\"guard_dropped\":1007,");
+    has(line_n(o.text, 2), "\"guard_drop_rst\":1007,");
+    has(line_n(o.text, 3), "\"final\":true,\"service\":\"10.0.0.2:80\",");
+    has(line_n(o.text, 5), "\"event\":\"stats\"");
+    has(line_n(o.text, 5), "\"final\":true,");
+    out_close(&o);
+    sw_object_free(account.obj);
+}
+
+static void test_without_guard(void **state)
+{
+    struct out o;
+
+    (void)state;
+    load(0);
+    out_open(&o, live);
+    assert_int_equal(sw_account_update(&account, 0, false), 0);
+    assert_int_equal(sw_account_stats(&account, o.r, 1, true), 0);
+    valid(take(&o), 1);
+    has(o.text, "\"services\":0,\"services_awake\":0,");
+    has(o.text, "\"guard_dropped\":0,");
+    out_close(&o);
+    sw_object_free(account.obj);
+}
+
+/* Said when it happens, once; what is lost of a kind that is not wanted is nothing. */
+static void test_loss_is_said_once(void **state)
+{
+    struct out o;
+
+    (void)state;
+    load(1);
+    account.event_mask = ~(1u << SW_EV_OPENING);
+    out_open(&o, live);
+    set_counter(SW_C_GUARD_LOST, 5);
+    set_counter(SW_C_LOST_CONN, 2);
+    set_counter(SW_C_LOST_OPENING, 100);
+    for (int i = 0; i < 3; i++) {
+        if (i == 2)
+            set_counter(SW_C_GUARD_LOST, 6);
+        assert_int_equal(sw_account_update(&account, 0, false), 0);
+        assert_int_equal(sw_account_loss(&account, o.r, 1), 0);
+    }
+    assert_int_equal(sw_account_stats(&account, o.r, 1, true), 0);
+    valid(take(&o), 3);
+    has(o.text, "\"seq\":8,");
+    has(o.text, "\"lost\":7,\"lost_opening\":0,");
+    has(o.text, "\"lost_conn\":2,\"lost_guard\":5}");
+    has(line_n(o.text, 1), "\"seq\":10,");
+    has(line_n(o.text, 1), "\"lost_conn\":0,\"lost_guard\":1}");
+    has(line_n(o.text, 2), "\"seq\":11,");
+    has(line_n(o.text, 2), "\"lost_total\":8,");
+    has(line_n(o.text, 2), "\"guard_lost\":6,");
+    out_close(&o);
+    sw_object_free(account.obj);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_services_with_stats),
+        cmocka_unit_test(test_without_guard),
+        cmocka_unit_test(test_loss_is_said_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
