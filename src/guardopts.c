@@ -72,7 +72,6 @@ void sw_guard_defaults(struct sw_guard_opts *opts)
     opts->grace_ns = 140 * SW_SECOND;
     opts->backend = SW_BK_NONE;
     opts->wscale = -1;
-    opts->capture_bytes = CAPTURE_DEFAULT;
 }
 
 /* 1 to 65535 in decimal, nothing around it; 0: it is not. */
@@ -282,15 +281,25 @@ static const char *option_name(int key)
     return NULL;
 }
 
-/* state->hook, this parser's own: the name of the first option that needs --guard. */
+/* first: the name of the first option that needs --guard, NULL: there was none. */
+static void check(struct sw_guard_opts *opts, const char *first)
+{
+    if (first && !opts->given)
+        sw_usage_die("--%s needs --guard (off, monitor, auto or always)", first);
+    if (opts->capture_bytes && !opts->capture_file)
+        sw_usage_die("--capture-size goes with --capture");
+    if (!opts->capture_bytes)
+        opts->capture_bytes = CAPTURE_DEFAULT;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct sw_guard_opts *opts = state->input;
     const char *name = option_name(key);
 
-    if (key == ARGP_KEY_END && state->hook && !opts->given)
-        sw_usage_die("--%s needs --guard (off, monitor, auto or always)", (const char *)state->hook);
-    if (!name || !opts)
+    if (opts && key == ARGP_KEY_END)
+        check(opts, state->hook); /* which is this parser's own */
+    if (!opts || !name)
         return ARGP_ERR_UNKNOWN;
     if (!state->hook && key != OPT_GUARD)
         state->hook = (void *)name;
