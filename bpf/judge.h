@@ -147,8 +147,11 @@ static __always_inline __u32 sw_judge_next(struct sw_service *sv, const struct s
 static __always_inline void sw_tell_guard(struct sw_service *sv, __u32 index, const struct sw_guard *g, __u32 to,
                                           __u32 cause, __u64 now)
 {
-    struct sw_told *t = bpf_ringbuf_reserve(&guard_events, sizeof(*t), 0);
+    struct sw_told *t;
 
+    if (!SW_TELLS(SW_TOLD_GUARD))
+        return;
+    t = bpf_ringbuf_reserve(&guard_events, sizeof(*t), 0);
     if (!t) {
         sw_count(SW_C_GUARD_LOST);
         return;

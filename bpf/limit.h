@@ -7,13 +7,16 @@
 
 #define SW_SECOND 1000000000ull
 
+/* A value of 0 is a hole: IPv4's place in a list that holds an IPv6 prefix around it. */
 static __always_inline int sw_listed(void *trie, const struct sw_ip *ip)
 {
     struct sw_cidr key = {.prefixlen = 128};
+    __u32 *who;
 
     for (int i = 0; i < 4; i++)
         ((__u32 *)key.ip)[i] = ip->word[i];
-    return !!bpf_map_lookup_elem(trie, &key);
+    who = bpf_map_lookup_elem(trie, &key);
+    return who && *who;
 }
 
 SW_STEP int sw_allowed(struct sw_ip *ip)

@@ -14,6 +14,10 @@ static __always_inline struct sw_tally *sw_tally_of(__u32 service)
     return bpf_map_lookup_elem(&service_counters, &service);
 }
 
+/* Is this kind of record wanted? The bits after those of the connections' kinds, as user space numbers its lines:
+ * loss and stats come before. */
+#define SW_TELLS(kind) (cfg.event_mask & 1u << (SW_EV_MAX + 2 + (kind)))
+
 /* What is known of a packet that the guard judges; on the stack of the entry program. */
 struct sw_judged {
     __u64 now;
@@ -39,16 +43,15 @@ static __always_inline void sw_told_service(struct sw_told *t, const struct sw_s
     __builtin_memcpy(t->svc_ip, sv->ip, 16);
 }
 
-static __always_inline void sw_tell_drop(struct sw_key *k, struct sw_seg *s, const struct sw_judged *j, __u64 count)
+/* False: it did not fit; the next one will count for both. */
+static __always_inline int sw_tell_drop(struct sw_key *k, struct sw_seg *s, const struct sw_judged *j, __u64 count)
 {
     struct sw_told *t = bpf_ringbuf_reserve(&guard_events, sizeof(*t), 0);
     __u32 index = j->service;
     struct sw_service *sv = bpf_map_lookup_elem(&services, &index);
 
-    if (!t) {
-        sw_count(SW_C_GUARD_LOST);
-        return;
-    }
+    if (!t)
+        return 0;
     __builtin_memset(t, 0, sizeof(*t));
     if (sv)
         sw_told_service(t, sv, j->service);
@@ -72,6 +75,7 @@ static __always_inline void sw_tell_drop(struct sw_key *k, struct sw_seg *s, con
     t->vlan[0] = s->vlan[0];
     t->vlan[1] = s->vlan[1];
     bpf_ringbuf_submit(t, 0);
+    return 1;
 }
 
 static __always_inline void sw_capture_frame(struct xdp_md *ctx, const struct sw_judged *j, __u32 ifindex)
@@ -121,10 +125,10 @@ SW_STEP int sw_drop(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, st
     if (!said_)
         return !j->dry_run;
     said_->count++;
-    if (j->now - said_->ns >= SW_TELL_EVERY || !said_->ns) {
-        sw_tell_drop(key, s, j, said_->count);
+    if (SW_TELLS(SW_TOLD_DROP) && (j->now - said_->ns >= SW_TELL_EVERY || !said_->ns)) {
         said_->ns = j->now;
-        said_->count = 0;
+        if (sw_tell_drop(key, s, j, said_->count))
+            said_->count = 0;
     }
     if (g->flags & SW_G_CAPTURE) {
         if (j->now - said_->frames_ns >= 1000000000ull) {
