@@ -3,8 +3,8 @@
 #include "clock.h"
 #include "cmd.h"
 #include "exit.h"
+#include "guarded.h"
 #include "guardopts.h"
-#include "instance.h"
 #include "json.h"
 #include "log.h"
 #include "names.h"
@@ -28,10 +28,9 @@ struct guard {
     enum sw_guard_mode mode;
     const char *service; /* as typed, NULL: all */
     struct sw_protect wanted;
-    int instances, guarded, orphans; /* found: alive; of these with the guard; dead, but still attached */
-    struct sw_instance inst;         /* the one that is asked */
-    struct sw_service *services;     /* mmapped */
-    const struct sw_guard *config;   /* mmapped */
+    struct sw_instance inst;       /* the one that is asked */
+    struct sw_service *services;   /* mmapped */
+    const struct sw_guard *config; /* mmapped */
     __u32 matched;
 };
 
@@ -88,71 +87,6 @@ static const struct argp argp = {
            "as status shows it, or PORT, which is every service of that port. The change counts at once and loses no "
            "packet. A listener that is found later gets the mode that synward was started with.",
 };
-
-/* The maps live as long as the programs are attached, also after a kill. */
-static bool still_attached(const struct sw_instance *inst)
-{
-    int fd = bpf_prog_get_fd_by_id(inst->prog_ingress);
-    struct bpf_map_info info = {0};
-    __u32 len = sizeof(info);
-    bool there = fd >= 0;
-
-    if (fd >= 0)
-        close(fd);
-    fd = there ? bpf_map_get_fd_by_id(inst->map_services) : -1;
-    if (fd < 0)
-        return false;
-    there = !bpf_obj_get_info_by_fd(fd, &info, &len) && !strcmp(info.name, "services") &&
-            info.value_size == sizeof(struct sw_service);
-    close(fd);
-    return there;
-}
-
-static int find(const struct sw_instance *inst, bool alive, void *ctx)
-{
-    struct guard *g = ctx;
-
-    if (g->pid && inst->pid != g->pid)
-        return 0;
-    if (inst->contract != SW_CONTRACT_VERSION) {
-        if (alive)
-            sw_warn("the synward with pid %d is of another version: not asked", inst->pid);
-        return 0;
-    }
-    g->instances += alive;
-    if (!inst->map_guard || (!alive && !still_attached(inst)))
-        return 0;
-    if (alive || !g->guarded) /* the living come first */
-        g->inst = *inst;
-    g->guarded += alive;
-    g->orphans += !alive;
-    return 0;
-}
-
-static int find_instance(struct guard *g)
-{
-    int err = sw_instance_walk(find, g);
-
-    if (err) {
-        sw_err("guard: %s", strerror(-err));
-        return SW_EXIT_INTERNAL;
-    }
-    if (g->guarded > 1 || (!g->guarded && g->orphans > 1)) {
-        sw_err("guard: %d synwards have the guard: choose one with --pid", g->guarded ? g->guarded : g->orphans);
-        return SW_EXIT_USAGE;
-    }
-    if (g->guarded)
-        return SW_EXIT_OK;
-    if (g->orphans) {
-        sw_warn("the synward with pid %d is dead: its guard goes on by itself until the next one starts", g->inst.pid);
-        return SW_EXIT_OK;
-    }
-    if (g->instances)
-        sw_err("guard: no synward runs with the guard ('synward run --guard ...')");
-    else
-        sw_err(g->pid ? "no synward with pid %d is running" : "no synward is running", g->pid);
-    return SW_EXIT_NOT_RUNNING;
-}
 
 /* The elements lie one after the other: the sizes are multiples of 8. */
 static int map_array(__u32 id, size_t bytes, int prot, void **ret)
@@ -300,7 +234,7 @@ int cmd_guard(int argc, char **argv)
         sw_err("guard needs root, or CAP_SYS_ADMIN");
         return SW_EXIT_PRIVILEGE;
     }
-    code = find_instance(&g);
+    code = sw_guarded_find("guard", g.pid, &g.inst);
     if (!code)
         code = act(&g);
     if (!code && fflush(stdout) && errno != EPIPE) {

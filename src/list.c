@@ -2,8 +2,8 @@
 /* synward list: the allow and block lists of a running instance. */
 #include "cmd.h"
 #include "exit.h"
-#include "instance.h"
-#include "lists.h"
+#include "guarded.h"
+#include "guardfiles.h"
 #include "log.h"
 #include "options.h"
 #include "privilege.h"
@@ -17,8 +17,6 @@
 #include <unistd.h>
 
 enum action { LIST_NONE, LIST_ADD, LIST_DEL, LIST_SHOW };
-
-static const char *const list_names[SW_LISTS] = {[SW_LIST_ALLOW] = "allow", [SW_LIST_BLOCK] = "block"};
 
 struct list {
     bool json;
@@ -51,7 +49,7 @@ static void parse_action(struct list *l, const char *arg)
 static void parse_which(struct list *l, const char *arg)
 {
     for (int i = 0; i < SW_LISTS; i++) {
-        if (strcmp(arg, list_names[i]))
+        if (strcmp(arg, sw_list_names[i]))
             continue;
         l->which = i;
         return;
@@ -108,45 +106,6 @@ static const struct argp argp = {
            "SIGHUP if a file names it; one that add put there stays until synward stops.",
 };
 
-static int find(const struct sw_instance *inst, bool alive, void *ctx)
-{
-    struct list *l = ctx;
-
-    if (!alive || (l->pid && inst->pid != l->pid))
-        return 0;
-    if (inst->contract != SW_CONTRACT_VERSION) {
-        sw_warn("the synward with pid %d is of another version: not asked", inst->pid);
-        return 0;
-    }
-    l->instances++;
-    if (!inst->map_guard)
-        return 0;
-    l->guarded++;
-    l->inst = *inst;
-    return 0;
-}
-
-static int find_instance(struct list *l)
-{
-    int err = sw_instance_walk(find, l);
-
-    if (err) {
-        sw_err("list: %s", strerror(-err));
-        return SW_EXIT_INTERNAL;
-    }
-    if (l->guarded == 1)
-        return SW_EXIT_OK;
-    if (l->guarded) {
-        sw_err("list: %d synwards run with the guard: choose one with --pid", l->guarded);
-        return SW_EXIT_USAGE;
-    }
-    if (l->instances)
-        sw_err("list: no synward runs with the guard ('synward run --guard ...')");
-    else
-        sw_err(l->pid ? "no synward with pid %d is running" : "no synward is running", l->pid);
-    return SW_EXIT_NOT_RUNNING;
-}
-
 static void print_entry(const struct list *l, const struct sw_list_entry *entry)
 {
     static const struct {
@@ -158,7 +117,7 @@ static void print_entry(const struct list *l, const struct sw_list_entry *entry)
 
     sw_cidr_format(&entry->cidr, cidr, sizeof(cidr));
     if (l->json)
-        printf("{\"list\":\"%s\",\"cidr\":\"%s\",\"from\":[", list_names[l->which], cidr);
+        printf("{\"list\":\"%s\",\"cidr\":\"%s\",\"from\":[", sw_list_names[l->which], cidr);
     else
         printf("%-18s ", cidr);
     for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
@@ -233,7 +192,7 @@ static int run(struct list *l)
 {
     struct sw_cidrs missing = {0};
     char cidr[SW_CIDR_LEN];
-    int code = find_instance(l), err;
+    int code = sw_guarded_find("list", l->pid, &l->inst), err;
 
     if (code)
         return code;
@@ -242,7 +201,7 @@ static int run(struct list *l)
         code = say_failure(l, err);
     for (size_t i = 0; i < missing.len && !err; i++) {
         sw_cidr_format(&missing.cidr[i], cidr, sizeof(cidr));
-        sw_err("%s is not on the %s list", cidr, list_names[l->which]);
+        sw_err("%s is not on the %s list", cidr, sw_list_names[l->which]);
         code = SW_EXIT_INTERNAL;
     }
     if (!code && fflush(stdout) && errno != EPIPE) {
