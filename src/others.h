@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Other synwards on the interfaces that we want. */
+#ifndef SW_OTHERS_H
+#define SW_OTHERS_H
+
+#include "attach.h"
+
+/* A living one is a failure; what a dead one left is removed. 0 or -errno. */
+int sw_clear_the_way(struct sw_hooks *hooks, struct sw_failure *ret_failure);
+
+#endif
