@@ -5,6 +5,8 @@
  */
 #include "lists.h"
 
+#include "trie.h"
+
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,11 +18,9 @@
 #include <unistd.h>
 
 #define DIR_PATH "/run/synward"
-#define BATCH 4096u
 #define ABSENT (~0u)
 #define LOCK_TRIES 200 /* every 10 ms */
 #define MEMORY_TRIES 50
-#define NOT_SUPPORTED 524 /* the kernel's ENOTSUPP, which no header has */
 
 /* One entry, its value before and after; ABSENT: not in the trie. */
 struct change {
@@ -70,108 +70,6 @@ static int lock(void)
     return err;
 }
 
-/* --- the trie as it is --- */
-
-/* Room that grows; both arrays have the same number of elements. */
-struct dump {
-    struct sw_cidr *keys;
-    __u32 *values;
-    size_t len, room;
-};
-
-static int make_room(struct dump *d, size_t more)
-{
-    size_t room = d->room ? d->room : BATCH;
-    void *p;
-
-    while (room < d->len + more)
-        room *= 2;
-    if (room == d->room)
-        return 0;
-    p = reallocarray(d->keys, room, sizeof(*d->keys));
-    if (!p)
-        return -ENOMEM;
-    d->keys = p;
-    p = reallocarray(d->values, room, sizeof(*d->values));
-    if (!p)
-        return -ENOMEM;
-    d->values = p;
-    d->room = room;
-    return 0;
-}
-
-/* Kernels before 5.13 have no batches for this kind of map. */
-static int dump_one_by_one(int fd, struct dump *d)
-{
-    struct sw_cidr key, *last = NULL;
-    int err;
-
-    d->len = 0;
-    while (!bpf_map_get_next_key(fd, last, &key)) {
-        err = make_room(d, 1);
-        if (err)
-            return err;
-        d->keys[d->len] = key;
-        if (bpf_map_lookup_elem(fd, &key, &d->values[d->len]))
-            return -errno;
-        last = &d->keys[d->len++];
-        if (d->len > 2 * SW_LIST_ENTRIES_MAX)
-            return -ELOOP;
-    }
-    return errno == ENOENT ? 0 : -errno;
-}
-
-static int dump_batches(int fd, struct dump *d)
-{
-    struct sw_cidr in, out;
-    bool first = true;
-    __u32 count;
-    int err = 0;
-
-    while (!err) {
-        err = make_room(d, BATCH);
-        if (err)
-            return err;
-        count = BATCH;
-        err = bpf_map_lookup_batch(fd, first ? NULL : &in, &out, d->keys + d->len, d->values + d->len, &count, NULL)
-                  ? -errno
-                  : 0;
-        if (err && err != -ENOENT) /* which says that this batch is the last */
-            return err;
-        d->len += count;
-        in = out;
-        first = false;
-        if (d->len > 2 * SW_LIST_ENTRIES_MAX)
-            return -ELOOP;
-    }
-    return 0;
-}
-
-/* Sorted, with the hole. */
-static int read_trie(int fd, struct sw_list_entry **ret, size_t *ret_len)
-{
-    struct sw_list_entry *entries = NULL;
-    struct dump d = {0};
-    int err;
-
-    err = dump_batches(fd, &d);
-    if (err == -NOT_SUPPORTED || err == -EINVAL || err == -EOPNOTSUPP)
-        err = dump_one_by_one(fd, &d);
-    if (!err) {
-        entries = calloc(d.len + 1, sizeof(*entries));
-        err = entries ? 0 : -ENOMEM;
-    }
-    for (size_t i = 0; i < d.len && !err; i++)
-        entries[i] = (struct sw_list_entry){d.keys[i], d.values[i]};
-    if (!err)
-        qsort(entries, d.len, sizeof(*entries), sw_cidr_compare); /* an entry begins with its CIDR */
-    *ret = entries;
-    *ret_len = err ? 0 : d.len;
-    free(d.keys);
-    free(d.values);
-    return err;
-}
-
 int sw_list_dump(int map_fd, struct sw_list_entry **ret, size_t *ret_len)
 {
     struct sw_list_entry *entries = NULL;
@@ -182,7 +80,7 @@ int sw_list_dump(int map_fd, struct sw_list_entry **ret, size_t *ret_len)
     *ret_len = 0;
     if (lock_fd < 0)
         return lock_fd;
-    err = read_trie(map_fd, &entries, &len);
+    err = sw_trie_read(map_fd, &entries, &len);
     close(lock_fd);
     if (err)
         return err;
@@ -272,8 +170,8 @@ static int put_single(int fd, const struct sw_cidr *key, __u32 value)
 }
 
 struct batch {
-    struct sw_cidr keys[BATCH];
-    __u32 values[BATCH];
+    struct sw_cidr keys[SW_TRIE_BATCH];
+    __u32 values[SW_TRIE_BATCH];
     __u32 len;
 };
 
@@ -304,7 +202,7 @@ static int put_all(int fd, const struct changes *c, bool undo)
             continue;
         b->keys[b->len] = c->change[i].cidr;
         b->values[b->len++] = to;
-        if (b->len == BATCH)
+        if (b->len == SW_TRIE_BATCH)
             err = put_batch(fd, b);
     }
     if (!err)
@@ -350,7 +248,7 @@ static int change_list(int fd, enum how how, __u32 source, const struct sw_cidrs
 
     if (lock_fd < 0)
         return lock_fd;
-    err = read_trie(fd, &have, &have_len);
+    err = sw_trie_read(fd, &have, &have_len);
     if (!err)
         err = plan(how, source, have, have_len, named, &changes);
     if (!err && missing)

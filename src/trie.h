@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The whole of a list's trie. */
+#ifndef SW_TRIE_H
+#define SW_TRIE_H
+
+#include "lists.h"
+
+#define SW_TRIE_BATCH 4096u
+#define SW_ENOTSUPP 524 /* the kernel's own, which no header has */
+
+/* Sorted, with the hole (from is 0). Nobody may change the trie meanwhile. The caller frees *ret. 0 or -errno. */
+int sw_trie_read(int map_fd, struct sw_list_entry **ret, size_t *ret_len);
+
+#endif
