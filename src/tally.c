@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BATCH 128 /* slots in one call: values of all CPUs come together */
+#define BATCH 128        /* slots in one call: values of all CPUs come together */
+#define COOKIE_SECONDS 4 /* engaged: the half-open handshakes are the cookies of so long at most */
 
 SW_ASSERT(SW_SERVICES % BATCH == 0, "whole batches");
 
@@ -70,7 +71,7 @@ static void bring_up_to_date(struct sw_service *s, __u64 now_ns)
         return;
     s->syn_rate = 0;
     s->done_rate = 0;
-    if (tick > s->tick + SW_SECONDS_BACK * second)
+    if (tick > s->tick + (s->state == SW_GS_ENGAGED ? COOKIE_SECONDS : SW_SECONDS_BACK) * second)
         s->half_open = 0;
 }
 

@@ -211,9 +211,10 @@ static char *text_guard(const struct sw_lines *l, char *p, const struct sw_told 
     p = sw_text_color(l, put(p, "guard"), SW_PLAIN);
     *p++ = ' ';
     p = sw_put_service(p, t->svc_ip, t->svc_port, t->any);
-    p = put(p, " %s -> %s by %s after ", sw_name_guard_state(t->from)->text, sw_name_guard_state(t->to)->text,
+    p = put(p, " %s -> %s by %s", sw_name_guard_state(t->from)->text, sw_name_guard_state(t->to)->text,
             sw_name_guard_cause(t->cause)->text);
-    p = sw_text_duration(p, t->in_state_ns);
+    if (t->in_state_ns)
+        p = sw_text_duration(put(p, " after "), t->in_state_ns);
     p = put(p, ": half-open %llu (mark %llu), SYNs %llu/s (mark %llu/s), completed %llu/s; mode %s, cookies by %s",
             t->half_open, t->half_open_mark, t->syn_rate, t->syn_rate_mark, t->done_rate,
             sw_name_guard_mode(t->mode)->text, sw_name_backend(t->backend)->text);
@@ -254,11 +255,11 @@ char *sw_text_told(struct sw_lines *l, __u64 seq, const struct sw_told *t, char 
     return p;
 }
 
-static char *text_drops(char *p, const struct sw_tally *t)
+static char *text_drops(char *p, const struct sw_tally *t, bool dry_run)
 {
     __u64 dropped = sw_tally_dropped(t);
 
-    p = put(p, ", dropped %llu", dropped);
+    p = put(p, ", %s %llu", dry_run ? "would have dropped" : "dropped", dropped);
     if (!dropped)
         return p;
     *p++ = ':';
@@ -283,7 +284,7 @@ char *sw_text_service(struct sw_lines *l, __u64 seq, const struct sw_report_serv
             sw_name_backend(s->backend)->text, s->flags & SW_SV_MPTCP ? ", MPTCP" : "",
             s->flags & SW_SV_GONE ? ", nobody listens" : "", s->half_open, n[SW_T_SYNS], s->syn_rate, s->done_rate);
     p = put(p, ", cookies %llu sent %llu accepted", n[SW_T_COOKIES_SENT], n[SW_T_COOKIES_ACCEPTED]);
-    p = text_drops(p, &r->tally);
+    p = text_drops(p, &r->tally, s->mode == SW_GM_MONITOR);
     p = sw_text_color(l, p, SW_PLAIN);
     *p++ = '\n';
     return p;

@@ -116,6 +116,12 @@ static void test_old_figures(void **state)
         assert_int_equal(t->services[1].done_rate, rows[i].rate);
         assert_int_equal(t->services[1].half_open, rows[i].half_open);
     }
+    s.state = SW_GS_ENGAGED;
+    assert_int_equal(bpf_map_update_elem(services, &slot, &s, 0), 0);
+    for (int late = 0; late < 2; late++) {
+        assert_int_equal(sw_tallies_read(services, counters, (5040 + late) * SW_DECIDE_NS, t), 0);
+        assert_int_equal(t->services[1].half_open, late ? 0 : 7);
+    }
     /* a judgement that came after `now` was taken */
     assert_int_equal(sw_tallies_read(services, counters, 4990 * SW_DECIDE_NS, t), 0);
     assert_int_equal(t->services[1].syn_rate, 9);
