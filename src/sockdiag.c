@@ -187,7 +187,9 @@ int sw_listeners_read(struct sw_listener **ret, size_t *ret_len)
 
     *ret = NULL;
     *ret_len = 0;
-    err = dump_families(1u << TCP_STATE_LISTEN, 1u << (INET_DIAG_SKMEMINFO - 1), add_listener, &all);
+    /* the ULP comes along with INFO only */
+    err = dump_families(1u << TCP_STATE_LISTEN, 1u << (INET_DIAG_SKMEMINFO - 1) | 1u << (INET_DIAG_INFO - 1),
+                        add_listener, &all);
     if (err) {
         free(all.at);
         return err;

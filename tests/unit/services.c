@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Real listeners come and go: the tables that the kernel side reads. */
+#include "listen.h"
+
+TEST(what_listens_is_a_service)
+{
+    NEEDS_ROOT();
+    listener("0.0.0.0", 8001, 0);
+    listener("::", 8002, 0);
+    listener("::", 8003, L_DUAL);
+    listener("10.9.8.7", 8004, 0);
+    listener("2001:db8::7", 8005, 0);
+    listener("127.0.0.1", 8006, 0);
+    listener("127.9.9.9", 8006, 0);
+    listener("::1", 8006, 0);
+    listener("::ffff:127.0.0.2", 8006, L_DUAL);
+    listener("::ffff:10.9.8.7", 8007, L_DUAL);
+    listener("::ffff:0.0.0.0", 8008, L_DUAL);
+    for (int i = 0; i < 3; i++)
+        listener("0.0.0.0", 8009, L_REUSE);
+    listener("0.0.0.0", 8010, L_ON_LO);
+    begin(true);
+    assert_int_equal(services_used(), 8);
+    seen(service(NULL, 8001, SW_ANY_4));
+    seen(service(NULL, 8002, SW_ANY_6));
+    seen(service(NULL, 8003, SW_ANY_4 | SW_ANY_6));
+    seen(service("10.9.8.7", 8004, 0));
+    seen(service("2001:db8::7", 8005, 0));
+    seen(service("10.9.8.7", 8007, 0));
+    seen(service(NULL, 8008, SW_ANY_4));
+    seen(service(NULL, 8009, SW_ANY_4));
+    assert_int_equal(first_of(8006), 0);
+    assert_int_equal(first_of(8010), 0);
+    for (__u32 i = 1; i < SW_SERVICES; i++) {
+        const struct sw_service *sv = sw_services_at(fx.s, i);
+
+        if (!sv->port)
+            continue;
+        assert_int_equal(sv->mode, SW_GM_AUTO);
+        assert_int_equal(sv->backend, SW_BK_REQSK);
+        assert_int_equal(sv->flags, 0);
+        assert_int_equal(sv->state, SW_GS_CALM);
+        assert_int_equal(sv->mss[0], 1360);
+        assert_int_equal(sv->mss[1], 1340);
+        assert_true(sv->win > 1360);
+    }
+    assert_null(sw_services_warning(fx.s));
+}
+
+TEST(addresses_come_before_wildcards)
+{
+    static const char *const addrs[] = {"10.9.8.3", "10.9.8.1", "2001:db8::7"};
+    __u32 at;
+    int i = 0, gone;
+
+    NEEDS_ROOT();
+    listener("0.0.0.0", 9000, L_REUSE);
+    listener("::", 9000, L_REUSE);
+    begin(true);
+    gone = listener("10.9.8.9", 9000, L_REUSE);
+    for (int k = 0; k < 3; k++) {
+        listener(addrs[k], 9000, L_REUSE);
+        refresh();
+    }
+    assert_int_equal(chain_of(9000), 6);
+    for (at = first_of(9000); at; at = seen(at)->next, i++)
+        assert_int_equal(!!seen(at)->any, i >= 4);
+    /* and what is gone comes last, so that it hides nobody */
+    shut(gone);
+    refresh();
+    for (at = first_of(9000), i = 0; at; at = seen(at)->next, i++)
+        assert_int_equal(!!(seen(at)->flags & SW_SV_GONE), i == 5);
+    assert_int_equal(i, 6);
+    refresh();
+    assert_int_equal(chain_of(9000), 5);
+    assert_int_equal(service("10.9.8.9", 9000, 0), 0);
+}
+
+TEST(a_dual_stack_wildcard_yields_to_one_of_ipv4)
+{
+    __u32 dual;
+    int fd;
+
+    NEEDS_ROOT();
+    listener("::", 9001, L_DUAL | L_REUSE);
+    begin(true);
+    dual = service(NULL, 9001, SW_ANY_4 | SW_ANY_6);
+    assert_int_not_equal(dual, 0);
+    fd = listener("0.0.0.0", 9001, L_REUSE);
+    refresh();
+    assert_int_equal(service(NULL, 9001, SW_ANY_6), dual);
+    assert_int_not_equal(service(NULL, 9001, SW_ANY_4), 0);
+    shut(fd);
+    refresh();
+    assert_int_equal(service(NULL, 9001, SW_ANY_4 | SW_ANY_6), dual);
+    refresh();
+    assert_int_equal(chain_of(9001), 1);
+}
+
+/* Whatever comes and goes, the others keep their slots, and what the kernel side wrote stays. */
+TEST(a_slot_is_kept)
+{
+    struct sw_service *sv;
+    struct sw_service want;
+    __u32 kept, other;
+    int fd;
+
+    NEEDS_ROOT();
+    fd = listener("0.0.0.0", 9100, 0);
+    listener("0.0.0.0", 9101, 0);
+    begin(true);
+    kept = service(NULL, 9101, SW_ANY_4);
+    other = service(NULL, 9100, SW_ANY_4);
+    sv = sw_services_at(fx.s, kept);
+    sv->mode = SW_GM_MONITOR;
+    sv->state = SW_GS_ENGAGED;
+    sv->cause = SW_GW_SYN_RATE;
+    sv->over = 2;
+    sv->wscale = 3; /* learned */
+    sv->deciding = 1;
+    sv->since = sv->due = sv->busy = sv->half_open = sv->syn_rate = sv->done_rate = sv->tick = 77;
+    sv->pad2[0] = 78;
+    want = *sv;
+    shut(fd);
+    listener("0.0.0.0", 9099, 0);
+    listener("0.0.0.0", 9102, 0);
+    for (int i = 0; i < 3; i++)
+        refresh();
+    assert_int_equal(service(NULL, 9101, SW_ANY_4), kept);
+    assert_memory_equal(sv, &want, sizeof(want));
+    assert_int_equal(first_of(9100), 0);
+    assert_int_equal(sw_services_at(fx.s, other)->port, 0);
+    /* a new one takes the free slot, clean */
+    sw_services_at(fx.s, other)->state = SW_GS_ENGAGED;
+    listener("0.0.0.0", 9103, 0);
+    refresh();
+    assert_int_equal(service(NULL, 9103, SW_ANY_4), other);
+    assert_int_equal(seen(other)->state, SW_GS_CALM);
+    assert_int_equal(seen(other)->mode, SW_GM_AUTO);
+}
+
+TEST(a_listener_that_is_back_at_once_is_the_same_service)
+{
+    __u32 index;
+    int fd;
+
+    NEEDS_ROOT();
+    fd = listener("0.0.0.0", 9110, 0);
+    begin(true);
+    index = service(NULL, 9110, SW_ANY_4);
+    sw_services_at(fx.s, index)->mode = SW_GM_OFF;
+    shut(fd);
+    refresh();
+    assert_int_equal(seen(index)->flags, SW_SV_GONE);
+    listener("0.0.0.0", 9110, 0);
+    refresh();
+    assert_int_equal(service(NULL, 9110, SW_ANY_4), index);
+    assert_int_equal(seen(index)->flags, 0);
+    assert_int_equal(seen(index)->mode, SW_GM_OFF);
+}
+
+TEST(an_engaged_service_lingers_until_its_cookies_are_dead)
+{
+    struct sw_service *sv;
+    __u32 index;
+    int fd;
+
+    NEEDS_ROOT();
+    fd = listener("0.0.0.0", 9120, 0);
+    begin(true);
+    index = service(NULL, 9120, SW_ANY_4);
+    sv = sw_services_at(fx.s, index);
+    sv->state = SW_GS_ENGAGED;
+    shut(fd);
+    refresh();
+    refresh();
+    assert_int_equal(sv->flags, SW_SV_GONE);
+    sv->state = SW_GS_CALM; /* as the kernel side does */
+    refresh();
+    assert_int_equal(ntohs(sv->port), 9120);
+    usleep(250000);
+    refresh();
+    assert_int_equal(sv->port, 0);
+    assert_int_equal(first_of(9120), 0);
+}
+
+static void tally(__u32 index, struct sw_tally *ret)
+{
+    int cpus = libbpf_num_possible_cpus();
+    struct sw_tally *all = calloc(cpus, sizeof(*all));
+
+    assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(fx.obj->maps.service_counters), &index, all), 0);
+    memset(ret, 0, sizeof(*ret));
+    for (int cpu = 0; cpu < cpus; cpu++) {
+        ret->item[SW_T_SYNS] += all[cpu].item[SW_T_SYNS];
+        ret->drop[SW_DROP_XMAS] += all[cpu].drop[SW_DROP_XMAS];
+    }
+    free(all);
+}
+
+/* Sums over all services never go back, and a service begins at zero. */
+TEST(figures_of_the_freed_go_on_in_slot_0)
+{
+    int fd, counters, cpus = libbpf_num_possible_cpus();
+    struct sw_tally *all, got;
+    __u32 index;
+
+    NEEDS_ROOT();
+    counters = bpf_map__fd(fx.obj->maps.service_counters);
+    all = calloc(cpus, sizeof(*all));
+    fd = listener("0.0.0.0", 9130, 0);
+    begin(true);
+    index = service(NULL, 9130, SW_ANY_4);
+    for (int cpu = 0; cpu < cpus; cpu++) {
+        all[cpu].item[SW_T_SYNS] = 10 + cpu;
+        all[cpu].drop[SW_DROP_XMAS] = 1;
+    }
+    for (int round = 1; round <= 2; round++) {
+        assert_int_equal(bpf_map_update_elem(counters, &index, all, BPF_ANY), 0);
+        shut(fd);
+        refresh();
+        refresh();
+        tally(0, &got);
+        assert_int_equal(got.item[SW_T_SYNS], round * (10 * cpus + cpus * (cpus - 1) / 2));
+        assert_int_equal(got.drop[SW_DROP_XMAS], round * cpus);
+        fd = listener("0.0.0.0", 9130, 0);
+        refresh();
+        assert_int_equal(service(NULL, 9130, SW_ANY_4), index);
+        tally(index, &got);
+        assert_int_equal(got.item[SW_T_SYNS], 0);
+    }
+    free(all);
+}
+
+TEST(mptcp_listeners_take_the_kernels_cookies)
+{
+    __u32 index;
+    int fd;
+
+    NEEDS_ROOT();
+    listener("0.0.0.0", 9200, L_MPTCP);
+    listener("::", 9201, L_MPTCP | L_DUAL);
+    fd = listener("0.0.0.0", 9202, 0);
+    fx.opts.backend = SW_BK_REQSK;
+    begin(true);
+    assert_int_equal(seen(service(NULL, 9200, SW_ANY_4))->backend, SW_BK_LISTENER);
+    assert_int_equal(seen(service(NULL, 9200, SW_ANY_4))->flags, SW_SV_MPTCP);
+    assert_int_equal(seen(service(NULL, 9201, SW_ANY_4 | SW_ANY_6))->backend, SW_BK_LISTENER);
+    index = service(NULL, 9202, SW_ANY_4);
+    assert_int_equal(seen(index)->backend, SW_BK_REQSK);
+    assert_true(warned("2 services listen on MPTCP sockets"));
+    assert_null(sw_services_warning(fx.s));
+    /* restarted as the other kind, and back */
+    shut(fd);
+    fd = listener("0.0.0.0", 9202, L_MPTCP);
+    refresh();
+    assert_int_equal(seen(index)->backend, SW_BK_LISTENER);
+    assert_int_equal(seen(index)->flags, SW_SV_MPTCP);
+    shut(fd);
+    listener("0.0.0.0", 9202, 0);
+    refresh();
+    assert_int_equal(seen(index)->backend, SW_BK_REQSK);
+    assert_int_equal(seen(index)->flags, 0);
+}
+
+TEST(only_what_is_named_is_protected)
+{
+    __u32 silent;
+    int fd;
+
+    NEEDS_ROOT();
+    protect(NULL, 9300, SW_ANY_4 | SW_ANY_6);
+    protect("10.9.8.2", 9301, 0);             /* part of a wildcard */
+    protect("10.9.8.3", 9302, 0);             /* nobody yet */
+    protect("192.0.2.1", 9301, 0);            /* the wildcard is there, the address is not ours */
+    protect(NULL, 9303, SW_ANY_4);            /* the IPv4 half */
+    protect(NULL, 9304, SW_ANY_4 | SW_ANY_6); /* nobody */
+    protect("10.9.8.4", 9300, 0);             /* named twice */
+    listener("10.9.8.4", 9300, 0);
+    listener("10.9.8.5", 9300, 0);
+    listener("::", 9300, 0);
+    listener("0.0.0.0", 9301, L_MPTCP);
+    listener("::", 9303, L_DUAL);
+    listener("0.0.0.0", 9305, 0);
+    begin(true);
+    assert_int_equal(services_used(), 8);
+    assert_int_equal(seen(service("10.9.8.4", 9300, 0))->flags, SW_SV_NAMED);
+    assert_int_equal(seen(service("10.9.8.5", 9300, 0))->flags, SW_SV_NAMED);
+    assert_int_equal(seen(service(NULL, 9300, SW_ANY_6))->flags, SW_SV_NAMED);
+    assert_int_equal(seen(service("10.9.8.2", 9301, 0))->flags, SW_SV_NAMED | SW_SV_MPTCP);
+    assert_int_equal(seen(service("192.0.2.1", 9301, 0))->flags, SW_SV_NAMED | SW_SV_GONE);
+    assert_int_equal(seen(service(NULL, 9303, SW_ANY_4))->flags, SW_SV_NAMED);
+    assert_int_equal(seen(service(NULL, 9304, SW_ANY_4 | SW_ANY_6))->flags, SW_SV_NAMED | SW_SV_GONE);
+    silent = service("10.9.8.3", 9302, 0);
+    assert_int_equal(seen(silent)->flags, SW_SV_NAMED | SW_SV_GONE);
+    assert_int_equal(first_of(9305), 0);
+    assert_true(warned("nobody listens on 3 of the services"));
+    /* it listens, stops, and its slot stays for ever */
+    fd = listener("10.9.8.3", 9302, 0);
+    refresh();
+    assert_int_equal(service("10.9.8.3", 9302, 0), silent);
+    assert_int_equal(seen(silent)->flags, SW_SV_NAMED);
+    shut(fd);
+    for (int i = 0; i < 3; i++)
+        refresh();
+    assert_int_equal(service("10.9.8.3", 9302, 0), silent);
+    assert_int_equal(seen(silent)->flags, SW_SV_NAMED | SW_SV_GONE);
+    /* the address becomes ours, and is lost again */
+    assert_int_equal(run("PATH=$PATH:/sbin:/usr/sbin; ip addr add 192.0.2.1/32 dev d0"), 0);
+    refresh();
+    assert_int_equal(seen(service("192.0.2.1", 9301, 0))->flags, SW_SV_NAMED | SW_SV_MPTCP);
+    assert_int_equal(run("PATH=$PATH:/sbin:/usr/sbin; ip addr del 192.0.2.1/32 dev d0"), 0);
+    refresh();
+    assert_true(seen(service("192.0.2.1", 9301, 0))->flags & SW_SV_GONE);
+}
+
+TEST(more_addresses_on_a_port_than_a_chain_holds)
+{
+    char addr[32];
+
+    NEEDS_ROOT();
+    for (int i = 1; i <= 9; i++) {
+        snprintf(addr, sizeof(addr), "10.9.8.%d", i);
+        listener(addr, 9400, L_REUSE);
+    }
+    listener("0.0.0.0", 9400, L_REUSE);
+    begin(true);
+    assert_int_equal(chain_of(9400), SW_CHAIN);
+    assert_int_not_equal(service(NULL, 9400, SW_ANY_4), 0); /* covers those that are left out */
+    assert_true(warned("2 listening sockets are not protected: port 9400"));
+    refresh();
+    assert_null(sw_services_warning(fx.s));
+}
+
+TEST(more_listeners_than_slots)
+{
+    NEEDS_ROOT();
+    for (int i = 0; i < SW_SERVICES + 6; i++)
+        listener("0.0.0.0", 20000 + i, 0);
+    begin(true);
+    assert_int_equal(services_used(), SW_SERVICES - 1);
+    assert_true(warned("7 listening sockets are not protected: there is room for 1023"));
+    /* places that become free are taken */
+    for (int i = 0; i < 100; i++)
+        shut(fx.fds[i]);
+    refresh();
+    refresh();
+    refresh();
+    assert_int_equal(services_used(), SW_SERVICES + 6 - 100);
+    for (int i = 0; i < SW_SERVICES + 6; i++)
+        assert_int_equal(!!first_of(20000 + i), i >= 100);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LIVE_TEST(what_listens_is_a_service),
+        LIVE_TEST(addresses_come_before_wildcards),
+        LIVE_TEST(a_dual_stack_wildcard_yields_to_one_of_ipv4),
+        LIVE_TEST(a_slot_is_kept),
+        LIVE_TEST(a_listener_that_is_back_at_once_is_the_same_service),
+        LIVE_TEST(an_engaged_service_lingers_until_its_cookies_are_dead),
+        LIVE_TEST(figures_of_the_freed_go_on_in_slot_0),
+        LIVE_TEST(mptcp_listeners_take_the_kernels_cookies),
+        LIVE_TEST(only_what_is_named_is_protected),
+        LIVE_TEST(more_addresses_on_a_port_than_a_chain_holds),
+        LIVE_TEST(more_listeners_than_slots),
+    };
+
+    return cmocka_run_group_tests_name("services", tests, before_all, NULL);
+}
