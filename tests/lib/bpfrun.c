@@ -14,7 +14,7 @@
 
 #define SEC_NS 1000000000ull
 
-enum { EVENTS_MAX = 65536, START_S = 1000 };
+enum { EVENTS_MAX = 65536, START_S = 1000, PAGE = 4096 };
 
 struct bpfrun {
     struct synward_bpf *obj;
@@ -188,6 +188,31 @@ int bpfrun_ingress(struct bpfrun *run, const __u8 *frame, size_t len, int *ret_v
     return finish(run);
 }
 
+int bpfrun_xdp(struct bpfrun *run, const __u8 *frame, size_t len, struct bpfrun_out *ret_out)
+{
+    static __u8 out[PAGE + sizeof(ret_out->frame)];
+    struct xdp_md in = {.data_end = len}, md = {0};
+    LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .data_out = out,
+                .data_size_out = sizeof(out), .ctx_in = &in, .ctx_size_in = sizeof(in), .ctx_out = &md,
+                .ctx_size_out = sizeof(md), .repeat = 1);
+    __u32 meta, kept;
+
+    if (bpf_prog_test_run_opts(bpf_program__fd(run->obj->progs.sw_ingress), &opts) && errno != ENOSPC)
+        return -errno;
+    /* what comes out begins with the metadata; offsets are from there */
+    meta = md.data - md.data_meta;
+    if (opts.data_size_out < meta || meta > sizeof(ret_out->meta))
+        return -EPROTO;
+    memset(ret_out, 0, sizeof(*ret_out));
+    ret_out->verdict = (int)opts.retval;
+    ret_out->meta_len = meta;
+    ret_out->len = opts.data_size_out - meta;
+    kept = ret_out->len < sizeof(ret_out->frame) ? ret_out->len : sizeof(ret_out->frame);
+    memcpy(ret_out->meta, out, meta);
+    memcpy(ret_out->frame, out + meta, kept);
+    return finish(run);
+}
+
 int bpfrun_egress(struct bpfrun *run, const __u8 *frame, size_t len, const struct bpfrun_skb *skb, int *ret_verdict)
 {
     struct __sk_buff ctx = {.ifindex = 1};
@@ -280,6 +305,11 @@ int bpfrun_watch(struct bpfrun *run, __u32 ifindex)
     __u32 flags = 1;
 
     return bpf_map_update_elem(bpf_map__fd(run->obj->maps.watched), &ifindex, &flags, BPF_ANY) ? -errno : 0;
+}
+
+struct synward_bpf *bpfrun_object(struct bpfrun *run)
+{
+    return run->obj;
 }
 
 #define NAME_ITEM(prefix, id, name) [prefix##id] = (name),

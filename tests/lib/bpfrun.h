@@ -12,9 +12,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { BPFRUN_XDP_PASS = 2, BPFRUN_TCX_NEXT = -1 };
+enum { BPFRUN_XDP_DROP = 1, BPFRUN_XDP_PASS = 2, BPFRUN_XDP_TX = 3, BPFRUN_TCX_NEXT = -1 };
 
 struct bpfrun; /* opaque */
+struct synward_bpf;
 
 /* Options with explicit timeouts, so that tests do not hang on defaults: linger 5 s, SYN_SENT 20 s,
  * SYN_RECEIVED 30 s, ESTABLISHED 3600 s, FIN_WAIT 120 s, CLOSE_WAIT 130 s, LAST_ACK 40 s, midstream 300 s;
@@ -31,6 +32,16 @@ void bpfrun_set_now(struct bpfrun *run, __u64 ns);
 
 /* Runs one frame; the verdict in *ret_verdict. 0 or -errno. */
 int bpfrun_ingress(struct bpfrun *run, const __u8 *frame, size_t len, int *ret_verdict);
+
+/* What became of a frame. */
+struct bpfrun_out {
+    int verdict;
+    __u32 len;      /* of the frame that came out */
+    __u32 meta_len; /* metadata before it */
+    __u8 meta[64];
+    __u8 frame[4096]; /* longer frames are cut here */
+};
+int bpfrun_xdp(struct bpfrun *run, const __u8 *frame, size_t len, struct bpfrun_out *ret_out);
 
 /* What the egress hook knows beside the frame. */
 struct bpfrun_skb {
@@ -53,6 +64,8 @@ size_t bpfrun_count(struct bpfrun *run, enum bpfrun_where where);
 size_t bpfrun_notes(struct bpfrun *run);                         /* of handshakes that are not complete */
 __u64 bpfrun_counter(struct bpfrun *run, enum sw_counter which); /* since the last reset */
 int bpfrun_watch(struct bpfrun *run, __u32 ifindex);
+
+struct synward_bpf *bpfrun_object(struct bpfrun *run); /* for its maps */
 
 const char *bpfrun_state_name(unsigned state);
 /* One word an event: its kind, and for anomalies "anomaly:what". */

@@ -104,6 +104,7 @@ static void put_v4(struct writer *w, const struct pkt *p)
     if (!ip)
         return;
     ip[0] = (p->force_version ? p->force_version : 4) << 4 | (p->force_ihl ? p->force_ihl : hlen / 4);
+    ip[1] = p->tos;
     be16(ip + 2, p->force_ip_len ? p->force_ip_len : pkt_ip_len(p));
     be16(ip + 4, 0x1234);
     be16(ip + 6, frag);
@@ -122,7 +123,8 @@ static void put_v6(struct writer *w, const struct pkt *p)
 
     if (!ip)
         return;
-    ip[0] = (p->force_version ? p->force_version : 6) << 4;
+    ip[0] = (p->force_version ? p->force_version : 6) << 4 | p->tos >> 4;
+    ip[1] = p->tos << 4;
     be16(ip + 4, p->force_ip_len ? p->force_ip_len : pkt_ip_len(p) - 40);
     ip[6] = p->ext_len ? p->ext_next : (p->fragment ? 44 : proto);
     ip[7] = 64;

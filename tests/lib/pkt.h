@@ -50,6 +50,7 @@ struct pkt {
     __u8 ext_next;
     __u8 ext_last_next_at; /* offset in ext of the last header's next-header byte */
     __u8 proto;            /* of the transport, 0: TCP; anything else sends a UDP-sized body of zeros */
+    __u8 tos;              /* TOS, or traffic class: the two lowest bits are ECN (RFC 3168) */
     bool non_df;           /* IPv4 without Don't Fragment */
     bool fragment;         /* a fragment: IPv4 fields, or an IPv6 fragment header after ext */
     __u16 frag_off;        /* in bytes, a multiple of 8 */

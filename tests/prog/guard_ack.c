@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The third packet: a cookie that is good makes a connection, whatever else the packet carries; any other makes none.
+ */
+#include "guardfix.h"
+#include "../../bpf/cookie.h"
+
+#define EPOCH (1ull << SW_EPOCH_SHIFT)
+
+static struct decoded synack;
+
+static void ask(struct pkt syn)
+{
+    synack = cookie_for(&syn);
+}
+
+/* In the middle of an epoch, so that no test straddles two by chance. */
+static void mid_epoch(void)
+{
+    bpfrun_set_now(run, (bpfrun_now(run) / EPOCH + 1) * EPOCH + EPOCH / 2);
+}
+
+static void expect_born(const struct pkt *p)
+{
+    struct sw_flow f;
+
+    expect_pass(p, "cookies_accepted");
+    assert_true(out.meta_len > 0); /* sw_accept's mark */
+    expect_where(t, FLOWS);
+    f = talk_flow(t);
+    assert_true(f.flags & SW_F_COOKIE);
+    assert_true(f.flags & SW_F_ESTABLISHED);
+    assert_int_equal(f.direction_by, SW_BY_SYN);
+    assert_int_equal(f.end[A].isn, t->isn[A]);
+    assert_int_equal(f.end[B].isn, t->isn[B]);
+}
+
+static void plain(void)
+{
+    struct pkt p;
+    struct sw_flow f;
+
+    ask(usual_syn());
+    p = answer_to(&synack, ACK, 0);
+    expect_born(&p);
+    expect_events(t, "opening established");
+    expect_states(t, ESTABLISHED, ESTABLISHED);
+    expect_history(t, "ShA");
+    f = talk_flow(t);
+    assert_int_equal(f.end[A].mss, p.v6 ? 1440 : 1460);
+    assert_int_equal(f.end[A].wscale, 7);
+    assert_int_equal(f.end[A].opts, SW_OPT_MSS | SW_OPT_WSCALE | SW_OPT_SACK | SW_OPT_TS);
+    assert_int_equal(f.end[B].mss, p.v6 ? 1440 : 1460);
+    assert_int_equal(f.end[B].wscale, 10);
+    assert_int_equal(f.end[B].opts, SW_OPT_MSS | SW_OPT_WSCALE | SW_OPT_SACK | SW_OPT_TS);
+    assert_int_equal(f.end[A].pkts, 2); /* SYN and ACK */
+    assert_int_equal(f.end[B].pkts, 1);
+    assert_int_equal(f.end[A].ip_bytes, p.v6 ? 80 + 72 : 60 + 52);
+    assert_int_equal(f.end[B].ip_bytes, p.v6 ? 80 : 60);
+}
+TEST(third_packet)
+{
+    for (int v6 = 0; v6 < 2; v6++) {
+        talk_init(t, run, v6);
+        plain();
+    }
+}
+
+TEST(without_timestamps)
+{
+    for (int v6 = 0; v6 < 2; v6++) {
+        struct pkt p;
+
+        talk_init(t, run, v6);
+        p = bare_syn();
+        pkt_opt(&p, 2, "\x05\xb4", 2);
+        pkt_opt(&p, 4, NULL, 0);
+        pkt_opt(&p, 3, "\x08", 1);
+        ask(p);
+        assert_false(synack.has_ts);
+        p = answer_to(&synack, ACK, 0);
+        expect_born(&p);
+        expect_events(t, "opening established");
+        assert_int_equal(talk_flow(t).end[A].wscale, 8);
+        assert_int_equal(talk_flow(t).end[A].opts, SW_OPT_MSS | SW_OPT_WSCALE | SW_OPT_SACK);
+    }
+}
+
+TEST(without_any_option)
+{
+    struct pkt p;
+
+    ask(bare_syn());
+    assert_int_equal(synack.opt_len, 0);
+    p = answer_to(&synack, ACK, 0);
+    expect_born(&p);
+    assert_int_equal(talk_flow(t).end[A].wscale, SW_WSCALE_NONE);
+}
+
+TEST(with_ecn)
+{
+    struct pkt p = usual_syn();
+    struct sw_flow f;
+
+    p.flags |= ECE | CWR;
+    ask(p);
+    assert_true(synack.flags & ECE);
+    p = answer_to(&synack, ACK, 0);
+    expect_born(&p);
+    f = talk_flow(t);
+    assert_int_equal(f.end[A].ecn, SW_ECN_ECE | SW_ECN_CWR);
+    assert_int_equal(f.end[B].ecn, SW_ECN_ECE);
+}
+
+/* The third packet was lost, or the client had something to say: data, PSH, FIN, all of it. */
+TEST(third_packet_with_more)
+{
+    static const struct {
+        __u16 flags;
+        __u32 payload;
+    } more[] = {{ACK, 1},         {ACK | PSH, 500},       {ACK, 1448},     {ACK | PSH, 8000},
+                {ACK | FIN, 0},   {ACK | PSH | FIN, 300}, {ACK | URG, 10}, {ACK | ECE, 0},
+                {ACK | CWR, 100}, {ACK | AE, 0}};
+
+    for (size_t i = 0; i < sizeof(more) / sizeof(*more); i++)
+        for (int v6 = 0; v6 < 2; v6++) {
+            struct pkt p;
+            struct sw_flow f;
+
+            talk_init(t, run, v6);
+            t->side[A].sport += i;
+            t->side[B].dport += i;
+            t->key = pkt_key(&t->side[A], NULL);
+            ask(usual_syn());
+            p = answer_to(&synack, more[i].flags, more[i].payload);
+            expect_born(&p);
+            f = talk_flow(t);
+            assert_int_equal(f.end[A].payload, more[i].payload);
+            if (more[i].flags & FIN)
+                expect_states(t, FIN_WAIT_1, ESTABLISHED);
+            else
+                expect_states(t, ESTABLISHED, ESTABLISHED);
+        }
+}
+
+/* The data of a SYN was not acknowledged, so it comes again. */
+TEST(data_of_the_syn_comes_again)
+{
+    struct pkt p = usual_syn();
+
+    p.payload = 100;
+    ask(p);
+    assert_int_equal(synack.ack, t->isn[A] + 1);
+    p = answer_to(&synack, ACK | PSH, 100);
+    expect_born(&p);
+    assert_int_equal(talk_flow(t).end[A].payload, 100);
+}
+
+/* The third packet and the first data are lost: what comes later proves nothing, the retransmission does. */
+TEST(first_segments_lost)
+{
+    struct pkt p;
+
+    ask(usual_syn());
+    p = answer_to(&synack, ACK, 1000);
+    p.seq += 1000;
+    expect_drop(&p, "cookie_bad");
+    p.seq += 1000;
+    expect_drop(&p, "cookie_bad");
+    p = answer_to(&synack, ACK, 1000);
+    expect_born(&p);
+}
+
+/* The same again, as a network doubles it: passes, with its mark while no socket is seen, and counts once. */
+TEST(third_packet_twice)
+{
+    struct pkt p;
+
+    ask(usual_syn());
+    p = answer_to(&synack, ACK, 0);
+    expect_born(&p);
+    expect_events(t, "opening established");
+    for (int i = 0; i < 3; i++) {
+        expect_pass(&p, "");
+        assert_true(out.meta_len > 0);
+    }
+    expect_events(t, "");
+    assert_int_equal(bpfrun_count(run, BPFRUN_FLOWS), 1);
+    assert_int_equal(talk_flow(t).end[A].pkts, 2 + 3);
+}
+
+/* In each order: SYN SYN ACK, SYN ACK SYN, and a SYN-ACK of the client's for nothing. */
+TEST(duplicates_in_each_order)
+{
+    struct pkt syn = usual_syn(), p;
+
+    ask(syn);
+    ask(syn);
+    p = answer_to(&synack, ACK, 0);
+    expect_born(&p);
+    expect_events(t, "opening established");
+    real_connection(t);
+    deliver(&syn); /* late: the kernel has a socket and answers itself */
+    expect_moved_at(__FILE__, __LINE__, BPFRUN_XDP_PASS, "passed_known");
+    expect_states(t, ESTABLISHED, ESTABLISHED);
+    expect_pass(&p, "");
+    close_sockets();
+    p = answer_to(&synack, SYN | ACK, 0);
+    p.sport++;
+    expect_drop(&p, "synack");
+}
+
+/* The client goes on with the same ports, and its last connection still lingers in the tables: it is let in as anybody.
+ */
+static void port_reuse(__u64 pause, bool reset)
+{
+    struct pkt p;
+
+    open_by_cookie();
+    real_connection(t);
+    talk_say(t, A, PSH | ACK, 300);
+    talk_say(t, B, ACK, 0);
+    if (reset)
+        talk_say(t, A, RST | ACK, 0);
+    else
+        talk_close(t);
+    close_sockets();
+    bpfrun_clear_events(run);
+    bpfrun_set_now(run, bpfrun_now(run) + pause);
+    t->isn[A] += 100000;
+    t->nxt[A] = t->isn[A];
+    ask(usual_syn());
+    p = answer_to(&synack, ACK, 0);
+    expect_born(&p);
+    assert_int_equal(talk_flow(t).end[A].payload, 0);
+}
+TEST(port_reuse_after_close)
+{
+    port_reuse(100 * MS, false);
+    expect_events(t, "conn opening established"); /* the old one's story ends first */
+}
+TEST(port_reuse_after_reset)
+{
+    port_reuse(100 * MS, true);
+}
+
+/* A client that crashed comes back with the same ports, and the server's socket is gone, too. */
+TEST(port_reuse_without_close)
+{
+    struct pkt p;
+
+    open_by_cookie();
+    real_connection(t);
+    talk_say(t, A, PSH | ACK, 300);
+    close_sockets();
+    bpfrun_set_now(run, bpfrun_now(run) + 20 * SEC);
+    t->isn[A] += 100000;
+    t->nxt[A] = t->isn[A];
+    ask(usual_syn());
+    p = answer_to(&synack, ACK, 0);
+    expect_born(&p);
+}
+
+/* The tracker had seen something of this four-tuple before, and took it for the middle of a connection. */
+TEST(after_a_stray_of_the_same_ports)
+{
+    struct pkt p = talk_pkt(t, A, ACK, 0);
+
+    guardrun_at(guard, svc)->mode = SW_GM_OFF;
+    p.seq = 5, p.ack = 6;
+    set_mode(SW_GM_OFF);
+    expect_pass(&p, "");
+    set_mode(SW_GM_ALWAYS);
+    ask(usual_syn());
+    p = answer_to(&synack, ACK, 0);
+    expect_born(&p);
+}
+
+/* A whole connection. No byte of what follows is touched, and its story is told once. */
+static void whole(void)
+{
+    struct sw_event conn;
+    struct pkt p;
+
+    ask(usual_syn());
+    p = answer_to(&synack, ACK, 0);
+    expect_born(&p);
+    real_connection(t);
+    t->pkts[A] = 2, t->pkts[B] = 1;
+    t->ip_bytes[A] = p.v6 ? 80 + 72 : 60 + 52, t->ip_bytes[B] = p.v6 ? 80 : 60;
+    talk_say(t, B, PSH | ACK, 700); /* the server speaks first */
+    talk_say(t, A, PSH | ACK, 300);
+    talk_say(t, A, ACK, 1400);
+    talk_say(t, B, ACK, 0);
+    expect_counts(t);
+    talk_close(t);
+    close_sockets();
+    talk_wait(t, 6 * SEC);
+    conn = talk_conn(t);
+    assert_true(conn.flow.flags & SW_F_COOKIE);
+    assert_int_equal(conn.flow.end[A].payload, 1700);
+    assert_int_equal(conn.flow.end[B].payload, 700);
+    assert_int_equal(conn.flow.end[A].rexmit + conn.flow.end[B].rexmit + conn.flow.end[A].gaps + conn.flow.end[B].gaps,
+                     0);
+    assert_int_equal(conn.flow.end[A].pkts, t->pkts[A]);
+    assert_int_equal(conn.flow.end[B].ip_bytes, t->ip_bytes[B]);
+    expect_events(t, "opening established half_closed closed conn");
+}
+TEST(whole_connection)
+{
+    for (int v6 = 0; v6 < 2; v6++) {
+        talk_init(t, run, v6);
+        whole();
+    }
+}
+
+/* A keepalive or a zero-window probe first: it is answered as a receiver does, and what that brings is the ACK. */
+static void keepalive(__u32 payload, bool stamps)
+{
+    struct pkt p = stamps ? usual_syn() : bare_syn();
+
+    ask(p);
+    p = answer_to(&synack, ACK, payload);
+    p.seq--;
+    expect_reply(&p, "probes_sent");
+    assert_int_equal(reply.flags, ACK);
+    assert_int_equal(reply.payload, 0);
+    assert_int_equal(reply.seq, synack.seq); /* below the window: the client must answer (RFC 9293 section 3.10.7.4) */
+    assert_int_equal(reply.ack, t->isn[A] + 1);
+    assert_memory_equal(reply.src, p.dst, 16);
+    assert_memory_equal(reply.dst, p.src, 16);
+    assert_int_equal(reply.sport, p.dport);
+    assert_int_equal(reply.dport, p.sport);
+    assert_memory_equal(reply.mac_dst, request + 6, 6);
+    assert_int_equal(reply.has_ts, stamps);
+    if (stamps) {
+        assert_int_equal(reply.tsecr, 2);
+        assert_int_equal(reply.tsval, synack.tsval);
+    }
+    expect_where(t, NOWHERE);
+    p = answer_to(&synack, ACK, 0);
+    expect_born(&p);
+    bpfrun_clear_events(run);
+}
+TEST(keepalive_first)
+{
+    for (int bits = 0; bits < 8; bits++) {
+        talk_init(t, run, bits & 1);
+        t->side[A].sport += bits;
+        t->side[B].dport += bits;
+        t->key = pkt_key(&t->side[A], NULL);
+        keepalive(bits >> 1 & 1, bits >> 2);
+    }
+}
+
+/* One number lower is a keepalive's; any other packet that has it is none. */
+TEST(no_probe_for_what_is_no_keepalive)
+{
+    struct pkt p;
+
+    ask(usual_syn());
+    p = answer_to(&synack, ACK, 2);
+    p.seq--;
+    expect_drop(&p, "cookie_bad");
+    p = answer_to(&synack, ACK | FIN, 0);
+    p.seq--;
+    expect_drop(&p, "fin");
+    p = answer_to(&synack, RST | ACK, 0);
+    p.seq--;
+    expect_drop(&p, "rst");
+}
+
+/* --- no cookie --- */
+
+static void nearly(void)
+{
+    static const int off[] = {1, 2, 64, 0x1000000, -2, -64};
+    struct pkt good, p;
+
+    ask(usual_syn());
+    good = answer_to(&synack, ACK, 0);
+    for (size_t i = 0; i < sizeof(off) / sizeof(*off); i++) {
+        p = good, p.ack += off[i];
+        expect_drop(&p, "cookie_bad");
+        p = good, p.seq += off[i];
+        expect_drop(&p, "cookie_bad");
+    }
+    p = good, p.ack--;
+    expect_drop(&p, "cookie_bad");
+    p = good, p.sport++;
+    expect_drop(&p, "cookie_bad");
+    p = good, p.src[15] ^= 1, p.src[15] |= 8;
+    expect_drop(&p, "cookie_bad");
+    p = good, p.ack = 0;
+    expect_drop(&p, "cookie_bad");
+    for (int bit = 0; bit < 32; bit++) { /* the echo is the cookie's second word */
+        p = good, p.opts[8 + bit / 8] ^= 1 << bit % 8;
+        expect_drop(&p, "cookie_bad");
+    }
+    p = good, p.opts_len = 0; /* promised timestamps, sends none */
+    expect_drop(&p, "cookie_bad");
+    p = good, p.bad_checksum = true; /* never a connection's beginning; the kernel drops it */
+    deliver(&p);
+    assert_int_equal(bpfrun_count(run, BPFRUN_FLOWS), 0);
+    expect_born(&good);
+}
+TEST(nearly_a_cookie)
+{
+    nearly();
+}
+TEST(nearly_a_cookie_v6)
+{
+    talk_init(t, run, true);
+    nearly();
+}
+
+TEST(cookie_of_another_service)
+{
+    __u32 other;
+    struct pkt p;
+
+    other = guardrun_service(guard, NULL, 8080);
+    guardrun_at(guard, other)->mode = SW_GM_ALWAYS;
+    bpfrun_set_now(run, bpfrun_now(run) + SW_DECIDE_NS);
+    assert_int_equal(guardrun_judge(guard), 0);
+    ask(usual_syn());
+    p = answer_to(&synack, ACK, 0);
+    p.dport = 8080;
+    assert_int_equal(deliver(&p), BPFRUN_XDP_DROP);
+    assert_int_equal(guardrun_tally(guard, other).drop[SW_DROP_COOKIE_BAD], 1);
+    assert_int_equal(guardrun_dropped(guard, svc), 0);
+}
+
+TEST(lifetime)
+{
+    struct pkt p;
+    __u64 made;
+
+    mid_epoch();
+    made = bpfrun_now(run);
+    ask(usual_syn());
+    p = answer_to(&synack, ACK, 0);
+    bpfrun_set_now(run, made + 2 * EPOCH);
+    expect_drop(&p, "cookie_expired");
+    bpfrun_set_now(run, made + 3 * EPOCH);
+    expect_drop(&p, "cookie_expired");
+    bpfrun_set_now(run, made + 9 * EPOCH);
+    expect_drop(&p, "cookie_bad");
+    bpfrun_set_now(run, made + EPOCH);
+    expect_born(&p);
+}
+
+TEST(lifetime_at_least_a_minute)
+{
+    for (int i = 0; i < 40; i++) {
+        struct pkt p;
+
+        t->side[A].sport = 41000 + i;
+        t->side[B].dport = 41000 + i;
+        t->key = pkt_key(&t->side[A], NULL);
+        t->nxt[A] = t->isn[A];
+        ask(usual_syn());
+        bpfrun_set_now(run, bpfrun_now(run) + 64 * SEC - 2 * MS);
+        p = answer_to(&synack, ACK, 0);
+        expect_born(&p);
+        bpfrun_set_now(run, bpfrun_now(run) + 777 * MS);
+    }
+}
+
+/* The clock of real time is set while a cookie is on its way. */
+TEST(clock_step)
+{
+    struct pkt p;
+
+    guardrun_conf(guard)->clock_offset = 1700000000ull * SEC / EPOCH * EPOCH;
+    mid_epoch();
+    ask(usual_syn());
+    p = answer_to(&synack, ACK, 0);
+    guardrun_conf(guard)->clock_offset += 3600 * SEC;
+    deliver(&p);
+    assert_int_equal(out.verdict, BPFRUN_XDP_DROP);
+    guardrun_conf(guard)->clock_offset -= 3590 * SEC;
+    expect_born(&p);
+}
+
+/* A key change is not noticed by whoever got a cookie before. */
+TEST(key_change)
+{
+    const struct sw_keys *have = guardrun_keys(guard);
+    struct sw_keys next = {.key = {{have->key[1][0], have->key[1][1]}, {5, 6}}};
+    struct pkt p;
+
+    mid_epoch();
+    next.since = bpfrun_now(run) / EPOCH + 1;
+    ask(usual_syn());
+    p = answer_to(&synack, ACK, 0);
+    assert_int_equal(guardrun_install(guard, &next), 0);
+    bpfrun_set_now(run, bpfrun_now(run) + EPOCH); /* the new key's */
+    expect_born(&p);
+    t->side[A].sport++, t->side[B].dport++, t->key = pkt_key(&t->side[A], NULL);
+    t->nxt[A] = t->isn[A];
+    ask(usual_syn());
+    p = answer_to(&synack, ACK, 0);
+    expect_born(&p);
+}
+
+/* Two hosts with one key: the one takes what the other gave. */
+TEST(shared_key)
+{
+    struct sw_keys keys = *guardrun_keys(guard);
+    __u64 now, real = 1700000000ull * SEC;
+    struct pkt p;
+
+    now = bpfrun_now(run);
+    guardrun_conf(guard)->clock_offset = real - now;
+    ask(usual_syn());
+    p = answer_to(&synack, ACK, 0);
+    assert_int_equal(engaged_test(NULL), 0); /* another host, which has been up for longer */
+    t->isn[B] = synack.seq;
+    t->nxt[A] = t->isn[A] + 1, t->nxt[B] = synack.seq + 1;
+    bpfrun_set_now(run, now + 100000 * SEC);
+    assert_int_equal(guardrun_install(guard, &keys), 0);
+    guardrun_conf(guard)->clock_offset = real - bpfrun_now(run) + 2 * SEC;
+    expect_born(&p);
+}
+
+/* --- states and modes --- */
+
+TEST(grace_takes_cookies_and_gives_none)
+{
+    struct pkt p, syn = usual_syn();
+
+    ask(syn);
+    p = answer_to(&synack, ACK, 0);
+    set_mode(SW_GM_OFF);
+    assert_int_equal(guardrun_at(guard, svc)->state, SW_GS_GRACE);
+    expect_born(&p);
+    p.sport += 7; /* and drops nothing */
+    expect_pass(&p, "");
+    p.flags = RST;
+    expect_pass(&p, "");
+    syn.sport += 8;
+    assert_int_equal(deliver(&syn), BPFRUN_XDP_PASS);
+}
+
+TEST(stopping_takes_cookies)
+{
+    struct pkt p;
+
+    ask(usual_syn());
+    guardrun_conf(guard)->flags |= SW_G_STOPPING;
+    p = answer_to(&synack, ACK, 0);
+    expect_born(&p);
+}
+
+/* With calm, a cookie is nothing: the ACK is the tracker's alone. */
+TEST(calm_knows_no_cookies)
+{
+    struct pkt p = bare_syn();
+
+    p.flags = ACK;
+    p.seq = 77;
+    p.ack = 88;
+    expect_pass(&p, "");
+    assert_int_equal(out.meta_len, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        ENGAGED(third_packet),
+        ENGAGED(without_timestamps),
+        ENGAGED(without_any_option),
+        ENGAGED(with_ecn),
+        ENGAGED(third_packet_with_more),
+        ENGAGED(data_of_the_syn_comes_again),
+        ENGAGED(first_segments_lost),
+        ENGAGED(third_packet_twice),
+        ENGAGED(duplicates_in_each_order),
+        ENGAGED(port_reuse_after_close),
+        ENGAGED(port_reuse_after_reset),
+        ENGAGED(port_reuse_without_close),
+        ENGAGED(after_a_stray_of_the_same_ports),
+        ENGAGED(whole_connection),
+        ENGAGED(keepalive_first),
+        ENGAGED(no_probe_for_what_is_no_keepalive),
+        ENGAGED(nearly_a_cookie),
+        ENGAGED(nearly_a_cookie_v6),
+        ENGAGED(cookie_of_another_service),
+        ENGAGED(lifetime),
+        ENGAGED(lifetime_at_least_a_minute),
+        ENGAGED(clock_step),
+        ENGAGED(key_change),
+        ENGAGED(shared_key),
+        ENGAGED(grace_takes_cookies_and_gives_none),
+        ENGAGED(stopping_takes_cookies),
+        CALM(calm_knows_no_cookies),
+    };
+
+    return RUN_GUARDED(cases);
+}
