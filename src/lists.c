@@ -19,7 +19,9 @@
 
 #define DIR_PATH "/run/synward"
 #define ABSENT (~0u)
-#define LOCK_TRIES 200 /* every 10 ms */
+#define PAUSE_MS 10
+#define DAEMON_WAIT_MS 2000 /* the daemon has more to do */
+#define COMMAND_WAIT_MS 10000
 #define MEMORY_TRIES 50
 
 /* One entry, its value before and after; ABSENT: not in the trie. */
@@ -48,7 +50,7 @@ static bool holds_v4(const struct sw_cidr *cidr)
     return !bits || !((cidr->ip[bytes] ^ v4_all.ip[bytes]) & ~(0xff >> bits));
 }
 
-static int lock(void)
+static int lock(int wait_ms)
 {
     int err = -EBUSY, fd;
 
@@ -57,14 +59,14 @@ static int lock(void)
     fd = open(DIR_PATH, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    for (int i = 0; i < LOCK_TRIES; i++) {
+    for (int ms = 0; ms < wait_ms; ms += PAUSE_MS) {
         if (!flock(fd, LOCK_EX | LOCK_NB))
             return fd;
         if (errno != EWOULDBLOCK && errno != EINTR) {
             err = -errno;
             break;
         }
-        usleep(10000);
+        usleep(PAUSE_MS * 1000);
     }
     close(fd);
     return err;
@@ -73,7 +75,7 @@ static int lock(void)
 int sw_list_dump(int map_fd, struct sw_list_entry **ret, size_t *ret_len)
 {
     struct sw_list_entry *entries = NULL;
-    int err, lock_fd = lock();
+    int err, lock_fd = lock(COMMAND_WAIT_MS);
     size_t len = 0, kept = 0;
 
     *ret = NULL;
@@ -244,7 +246,7 @@ static int change_list(int fd, enum how how, __u32 source, const struct sw_cidrs
     struct sw_list_entry *have = NULL;
     struct changes changes = {0};
     size_t have_len = 0;
-    int err, lock_fd = lock();
+    int err, lock_fd = lock(how == HOW_SET ? DAEMON_WAIT_MS : COMMAND_WAIT_MS);
 
     if (lock_fd < 0)
         return lock_fd;

@@ -60,8 +60,8 @@ void sw_cidrs_free(struct sw_cidrs *cidrs);                           /* a zeroe
 /*
  * Changes of the trie map_fd. `len` is sw_guard.allow_len or block_len in the mmapped guard (NULL: nowhere): the number
  * of entries afterwards, stored when the trie is as it should be. Daemon and commands may call these at once: changes
- * take turns (a lock on /run/synward; -EBUSY after two seconds). -E2BIG: the trie is full. On any failure what was
- * done is undone. The lists of cidrs must be sorted.
+ * take turns (a lock on /run/synward; -EBUSY after two seconds, after ten for a command). -E2BIG: the trie is full. On
+ * any failure what was done is undone. The lists of cidrs must be sorted.
  */
 
 /* Makes the entries of `source` (an SW_LIST_* bit) exactly `want`, leaving other sources' entries alone. */
