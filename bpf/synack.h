@@ -96,15 +96,13 @@ static __always_inline void sw_reply_trim(struct xdp_md *ctx, void *data, void *
         bpf_xdp_adjust_tail(ctx, (int)want - (int)have);
 }
 
-SW_STEP int sw_reply4(struct xdp_md *ctx, struct sw_reply *r)
+static __always_inline int sw_reply4_write(struct xdp_md *ctx, struct sw_reply *r)
 {
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
     __u32 off, len;
     struct sw_ip4 *ip;
     __u64 sum;
 
-    if (!r)
-        return 0;
     off = r->ip_off;
     sw_opaque(off);
     if (off < 14 || off > 22)
@@ -129,15 +127,13 @@ SW_STEP int sw_reply4(struct xdp_md *ctx, struct sw_reply *r)
     return 1;
 }
 
-SW_STEP int sw_reply6(struct xdp_md *ctx, struct sw_reply *r)
+static __always_inline int sw_reply6_write(struct xdp_md *ctx, struct sw_reply *r)
 {
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
     __u32 off, len;
     struct sw_ip6 *ip;
     __u64 sum = 0;
 
-    if (!r)
-        return 0;
     off = r->ip_off;
     sw_opaque(off);
     if (off < 14 || off > 22)
@@ -161,6 +157,16 @@ SW_STEP int sw_reply6(struct xdp_md *ctx, struct sw_reply *r)
     sw_swap_macs(data);
     sw_reply_trim(ctx, data, end, off + 40 + len);
     return 1;
+}
+
+SW_STEP int sw_reply4(struct xdp_md *ctx, struct sw_reply *r)
+{
+    return r ? sw_reply4_write(ctx, r) : 0;
+}
+
+SW_STEP int sw_reply6(struct xdp_md *ctx, struct sw_reply *r)
+{
+    return r ? sw_reply6_write(ctx, r) : 0;
 }
 
 /* Addresses, ports and place of the answer. */

@@ -4,6 +4,7 @@
 #include "accept.h"
 #include "born.h"
 #include "csum.h"
+#include "fast.h"
 #include "guard.h"
 #include "parse.h"
 #include "sweep.h"
@@ -247,6 +248,10 @@ int sw_ingress(struct xdp_md *ctx)
     struct sw_key k;
     enum sw_found found;
 
+    if (cfg.guard && !cfg.checksum && sw_fast_answered(ctx, data, end))
+        return XDP_TX;
+    data = (void *)(long)ctx->data;
+    end = (void *)(long)ctx->data_end;
     if (cfg.replay)
         frame_len = bpf_xdp_get_buff_len(ctx);
     sw_count(SW_C_PACKETS);
