@@ -37,7 +37,7 @@ SYNWARD = str(TOP / "build/synward")
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
 tmp = tempfile.TemporaryDirectory(prefix="synward-test-")
-made, started = [], []
+made, started, peers = [], [], {}
 
 
 def sh(*args, ns=None, check=True, **kw):
@@ -59,6 +59,7 @@ def cleanup():
     for ns in made:
         subprocess.run(["ip", "netns", "del", ns], capture_output=True, check=False)
     made.clear()
+    peers.clear()
 
 
 atexit.register(cleanup)
@@ -86,6 +87,14 @@ def veth(ns_a, if_a, ns_b, if_b):
     for ns, dev in ((ns_a, if_a), (ns_b, if_b)):
         sh("ethtool", "-K", dev, "tx", "off", "tso", "off", "gso", "off", "gro", "off", ns=ns)
         sh("ip", "link", "set", dev, "up", ns=ns)
+    peers[ns_a, if_a], peers[ns_b, if_b] = (ns_b, if_b), (ns_a, if_a)
+
+
+def take_replies(ns, dev):
+    """What XDP sends back on a veth arrives only if the other end has an XDP program, too."""
+    peer = peers.get((ns, dev))
+    if peer and not xdp_on(*peer):
+        sh(TOP / "build/tests/tool_xdp_pass", peer[1], ns=peer[0])
 
 
 def addr(ns, dev, *addrs):
@@ -213,9 +222,17 @@ def reset(s):
 
 
 class Synward:
-    """A running `synward run`. Its lines go to a file, or where the test says."""
+    """A running `synward run`. Its lines go to a file, or where the test says.
+
+    SW_TEST_GUARD=always runs those that say nothing about the guard with it, in that mode."""
 
     def __init__(self, ns, *ifs, args=(), stdout=None, wait=True):
+        mode = os.environ.get("SW_TEST_GUARD")
+        if mode and "--guard" not in args:
+            args = (*args, "--guard", mode)
+        if "--guard" in args:
+            for i in ifs:
+                take_replies(ns, i)
         self.ns, self.ifs = ns, ifs
         self.path = os.path.join(tmp.name, f"out-{len(started)}")
         self.err_path = self.path + ".err"

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""What the guard's tests share: a guarded server, its figures, what both kernels say of their sockets, and a
+client that is no kernel.
+
+    +------- a -------+         +------- b -------+
+    | client          |  veth   |          server |    10.66.0.99 and fd66::99 belong to nobody: Peer speaks as
+    | 10.66.0.1       o=========o    10.66.0.2    |    they do from a's end, and neither kernel answers for them.
+    | XDP_PASS   cli0 |         | srv0   synward  |
+    +-----------------+         +-----------------+
+"""
+import json
+import logging
+import re
+import select
+import socket
+import time
+
+logging.getLogger("scapy.runtime").setLevel(logging.ERROR)
+# pylint: disable=wrong-import-position
+from scapy.layers.inet import IP, TCP  # noqa: E402
+from scapy.layers.inet6 import IPv6  # noqa: E402
+from scapy.layers.l2 import Ether  # noqa: E402
+
+import netns as n  # noqa: E402
+
+SERVER = {4: "10.66.0.2", 6: "fd66::2"}
+CLIENT = {4: "10.66.0.1", 6: "fd66::1"}
+PEER = {4: "10.66.0.99", 6: "fd66::99"}
+PORT = 7777
+DATA = bytes(i * 7 & 255 for i in range(1 << 20))
+
+
+def until(what, timeout=10, every=0.02):
+    """Waits until what() is true; returns it."""
+    end = time.monotonic() + timeout
+    while True:
+        got = what()
+        if got:
+            return got
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {timeout} s: {what.__doc__ or what}; last: {got!r}")
+        time.sleep(every)
+
+
+def at_most(what, got, most):
+    if got > most:
+        raise AssertionError(f"{what}: got {got!r}, expected at most {most!r}")
+
+
+def at_least(what, got, least):
+    if got < least:
+        raise AssertionError(f"{what}: got {got!r}, expected at least {least!r}")
+
+
+def guard(sw, *args, **kw):
+    """`synward guard`, `synward list` of this instance."""
+    first = args if args[0] == "list" else ("guard", *args)
+    return n.sh(n.SYNWARD, *first, "--pid", sw.p.pid, **kw)
+
+
+def services(sw):
+    """Status, by the service's text."""
+    lines = [json.loads(x) for x in guard(sw, "status", "--json").stdout.splitlines()]
+    return {x["service"]: x for x in lines}
+
+
+class Ground:
+    """A pair with listeners for both families on each port, and a guarded synward in b."""
+
+    def __init__(self, *args, mode="always", ports=(PORT,), backlog=4096, start=True):
+        self.a, self.b = n.pair()
+        self.listeners = {(v, p): n.listen(self.b, SERVER[v], p, backlog) for v in (4, 6) for p in ports}
+        self.args = ("--guard", mode, *args)
+        self.sw = n.Synward(self.b, "srv0", args=self.args) if start else None
+        self.macs = [json.loads(n.sh("ip", "-j", "link", "show", "dev", dev, ns=ns).stdout)[0]["address"]
+                     for ns, dev in ((self.a, "cli0"), (self.b, "srv0"))]
+
+    def start(self, *args):
+        self.sw = n.Synward(self.b, "srv0", args=self.args + args)
+
+    def open(self, v=4, port=PORT, src=None):
+        """Both ends of a new connection: client, server."""
+        return n.open_pair(self.a, self.listeners[v, port], src)
+
+    def talk(self, v=4, port=PORT):
+        """A connection that says something both ways and ends."""
+        c, s = self.open(v, port)
+        speak(c, s)
+        end(c, s)
+
+    def figures(self, v=4, port=PORT):
+        name = f"{SERVER[4]}:{port}" if v == 4 else f"[{SERVER[6]}]:{port}"
+        return services(self.sw)[name]
+
+    def counted(self, what, v=4, port=PORT):
+        return self.figures(v, port)[what]
+
+    def told(self, stderr=None):
+        """Stops synward; its lines, none lost."""
+        time.sleep(0.2)
+        n.equal("exit code", self.sw.stop(), 0)
+        lines = self.sw.lines()
+        n.equal("events lost", n.check_seq(lines), 0)
+        if stderr is not None and not re.search(stderr, self.sw.err()):
+            raise AssertionError(f"stderr does not say {stderr!r}: {self.sw.err()!r}")
+        return lines
+
+    def passive_opens(self):
+        return netstat(self.b, "TcpPassiveOpens")
+
+    def syn_recv(self):
+        return len(n.sh("ss", "-tHn", "state", "syn-recv", ns=self.b).stdout.splitlines())
+
+
+def netstat(ns, name):
+    """One counter of a namespace's kernel."""
+    for line in n.sh("nstat", "-asz", name, ns=ns).stdout.splitlines():
+        word = line.split()
+        if word and word[0] == name:
+            return int(word[1])
+    raise RuntimeError(f"no counter {name}")
+
+
+def speak(c, s, size=1000):
+    c.sendall(DATA[:size])
+    n.equal("at the server", n.read_n(s, size) == DATA[:size], True)
+    s.sendall(DATA[:size])
+    n.equal("at the client", n.read_n(c, size) == DATA[:size], True)
+
+
+def end(c, s):
+    c.close()
+    n.equal("end", s.recv(1), b"")
+    s.close()
+
+
+def exchange(pairs, size=1 << 20):
+    """size bytes each way on all pairs of sockets at once, compared."""
+    got, left = {}, {}
+    for x in (x for p in pairs for x in p):
+        x.setblocking(False)
+        got[x], left[x] = bytearray(), memoryview(DATA[:size])
+    while got:
+        r, w, _ = select.select(list(got), list(left), [], 10)
+        if not r and not w:
+            raise RuntimeError("the transfer stands still")
+        for x in w:
+            left[x] = left[x][x.send(left[x][:60000]):]
+            if not left[x]:
+                del left[x]
+        for x in r:
+            got[x] += x.recv(1 << 18)
+            if len(got[x]) >= size:
+                if got.pop(x) != DATA[:size]:
+                    raise AssertionError("other bytes came than were sent")
+    for x in (x for p in pairs for x in p):
+        x.settimeout(10)
+
+
+def sockets(ns):
+    """What `ss -ti` says of each established connection, by (local port, remote port): the words that a handshake
+    decides."""
+    out, key = {}, None
+    for line in n.sh("ss", "-tioHn", "state", "established", ns=ns).stdout.splitlines():
+        if line[:1] not in ("\t", " "):
+            word = line.split()
+            key = tuple(int(x.rsplit(":", 1)[1]) for x in word[2:4])
+            continue
+        words = line.split()
+        said = {x: x in words for x in ("ts", "sack", "ecn", "ecnseen", "fastopen")}
+        for name in ("wscale", "mss", "pmtu", "rcvmss", "advmss"):
+            found = re.search(rf"\b(?<!v){name}:(\S+)", line)
+            said[name] = found.group(1) if found else None
+        out[key] = said
+    return out
+
+
+class Peer:
+    """A client that is no kernel: whatever it sends is all that is sent."""
+
+    def __init__(self, g, v=4, port=PORT, sport=40000, isn=1000, ip=None, dst=None):
+        self.g, self.v, self.port, self.sport = g, v, port, sport
+        self.ip, self.dst = ip or PEER[v], dst or SERVER[v]
+        self.seq, self.ack = isn, 0
+        n.sh("ip", "neigh", "replace", self.ip, "lladdr", g.macs[0], "dev", "srv0", "nud", "permanent", ns=g.b)
+        with n.Inside(g.a):
+            self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+            self.sock.bind(("cli0", 0x800 if v == 4 else 0x86dd))
+            self.out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+            self.out.bind(("cli0", 0))
+
+    def packet(self, flags, data=b"", seq=None, ack=None, options=(), over=lambda ip: ip, window=60000):
+        ip = over((IPv6 if self.v == 6 else IP)(src=self.ip, dst=self.dst))
+        tcp = TCP(sport=self.sport, dport=self.port, flags=flags, seq=(self.seq if seq is None else seq) & 0xffffffff,
+                  ack=((self.ack if "A" in flags else 0) if ack is None else ack) & 0xffffffff, window=window,
+                  options=list(options))
+        return ip / tcp / data if data else ip / tcp
+
+    def send(self, *packets, under=lambda eth: eth):
+        for p in packets:
+            self.out.send(bytes(under(Ether(src=self.g.macs[0], dst=self.g.macs[1])) / p))
+
+    def say(self, flags, data=b"", **kw):
+        self.send(self.packet(flags, data, **kw))
+
+    def hear(self, timeout=1.0, want=lambda t: True):
+        """The next segment that comes for us; None: none came."""
+        deadline = time.monotonic() + timeout
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.sock], [], [], left)[0]:
+                return None
+            raw, where = self.sock.recvfrom(65536)
+            if where[2] == socket.PACKET_OUTGOING:
+                continue
+            ip = Ether(raw).payload
+            if TCP in ip and ip[TCP].dport == self.sport and ip[TCP].sport == self.port and ip.dst == self.ip and \
+                    want(ip[TCP]):
+                return ip[TCP]
+
+    def drain(self):
+        while self.hear(0.05):
+            pass
+
+    def syn(self, options=(("MSS", 1460),), flags="S", timeout=1.0, **kw):
+        """Sends a SYN; the SYN-ACK, checked; seq and ack stand as after it."""
+        self.say(flags, options=options, **kw)
+        got = self.hear(timeout, lambda t: "S" in t.flags)
+        if not got:
+            raise AssertionError("no SYN-ACK came")
+        n.equal("acknowledgement", got.ack, (self.seq + 1) & 0xffffffff)
+        self.seq, self.ack = got.ack, (got.seq + 1) & 0xffffffff
+        return got
+
+    def close(self):
+        self.sock.close()
+        self.out.close()
+
+
+def accepted(listener, timeout=2.0):
+    """The connection that waits to be accepted; None: there is none."""
+    if not select.select([listener], [], [], timeout)[0]:
+        return None
+    s = listener.accept()[0]
+    s.settimeout(5)
+    return s
+
+
+def tsval(option_list):
+    return next((v for k, v in option_list if k == "Timestamp"), None)
