@@ -85,17 +85,19 @@ $(B)/tests/unit_%: tests/unit/%.c $(SAN_PIECES) | $(B)/.tools
 $(B)/tests/prog_%: tests/prog/%.c $(SAN_PIECES) $(SAN_TESTLIB) | $(B)/.tools
 	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(SANITIZE) $< $(SAN_TESTLIB) $(SAN_PIECES) -o $@ -lcmocka $(LIBS)
 
-$(B)/tests/drive.skel.h: tests/bench/drive.bpf.c tests/bench/drive.h | $(B)/.tools
+$(B)/tests/%.skel.h: tests/bench/%.bpf.c tests/bench/%.h | $(B)/.tools
 	$(CLANG) $(BPF_CFLAGS) -target bpf -mcpu=$(BPF_CPU) $(WARN) $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH)) \
-	  -c $< -o $(B)/tests/drive.bpf.o
-	@$(BPFTOOL) gen skeleton $(B)/tests/drive.bpf.o name drive_bpf > $@.tmp && mv $@.tmp $@
+	  -c $< -o $(B)/tests/$*.bpf.o
+	@$(BPFTOOL) gen skeleton $(B)/tests/$*.bpf.o name $*_bpf > $@.tmp && mv $@.tmp $@
 
+$(B)/tests/gen.skel.h: bpf/cookie.h bpf/siphash.h include/synward_guard.h
 $(B)/tests/bench_path: $(B)/tests/drive.skel.h
+$(B)/tests/bench_syn $(B)/tests/tool_flood: $(B)/tests/gen.skel.h
 $(B)/tests/bench_%: tests/bench/%.c $(PIECES) $(TESTLIB) | $(B)/.tools
 	$(CC) $(SW_CPPFLAGS) -Itests/lib -I$(B)/tests $(SW_CFLAGS) $(CFLAGS) $< $(TESTLIB) $(PIECES) -o $@ -lcmocka $(LIBS) -lpthread
 
 $(B)/tests/tool_%: tests/lib/tool_%.c $(B)/synward.skel.h | $(B)/.tools
-	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(CFLAGS) $< -o $@ -lbpf -lpthread
+	$(CC) $(SW_CPPFLAGS) -Itests/lib -I$(B)/tests $(SW_CFLAGS) $(CFLAGS) $< -o $@ -lbpf -lpthread
 
 setup:
 	tests/setup
@@ -109,7 +111,7 @@ test: setup
 
 bench: setup
 	$(MAKE) all $(BENCHES) $(TOOLS)
-	@tests/bench/run
+	@tests/bench/run $(if $(OBJECT),--object '$(OBJECT)' $(MAPS:%=--map '%'))
 
 demo: setup
 	$(MAKE) all $(TOOLS)
