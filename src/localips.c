@@ -17,6 +17,8 @@
 
 enum { TRIES = 3, MOST = SW_LOCAL_IPS / 2 };
 
+static const __u8 v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
+
 struct ips {
     __u8 (*at)[16];
     size_t len, room;
@@ -96,6 +98,45 @@ int sw_local_ips_read(__u8 (**ret)[16], size_t *ret_len)
     }
     *ret = all.at;
     *ret_len = all.len;
+    return 0;
+}
+
+static int see_route(const struct nlmsghdr *nh, void *ctx)
+{
+    const struct rtmsg *m = NLMSG_DATA(nh);
+
+    *(bool *)ctx =
+        nh->nlmsg_type == RTM_NEWROUTE && nh->nlmsg_len >= NLMSG_LENGTH(sizeof(*m)) && m->rtm_type == RTN_LOCAL;
+    return 1; /* one answer, and no end mark */
+}
+
+int sw_local_ips_add_routed(__u8 (**ips)[16], size_t *len, const __u8 ip[16])
+{
+    bool v4 = !memcmp(ip, v4_prefix, 12), local = false;
+    size_t n = v4 ? 4 : 16;
+    struct {
+        struct nlmsghdr nh;
+        struct rtmsg route;
+        struct rtattr attr;
+        __u8 dst[16];
+    } req = {
+        .nh = {.nlmsg_type = RTM_GETROUTE, .nlmsg_flags = NLM_F_REQUEST},
+        .route = {.rtm_family = v4 ? AF_INET : AF_INET6, .rtm_dst_len = n * 8},
+        .attr = {.rta_type = RTA_DST, .rta_len = RTA_LENGTH(n)},
+    };
+    void *more;
+
+    req.nh.nlmsg_len = offsetof(typeof(req), dst) + n;
+    memcpy(req.dst, ip + 16 - n, n);
+    /* no route is an error of its own: not ours either */
+    if (sw_ip_is_loopback(ip) || sw_nl_dump(NETLINK_ROUTE, &req, req.nh.nlmsg_len, see_route, &local) < 0 || !local)
+        return 0;
+    more = realloc(*ips, (*len + 1) * sizeof(**ips));
+    if (!more)
+        return -ENOMEM;
+    *ips = more;
+    memcpy((*ips)[(*len)++], ip, 16);
+    qsort(*ips, *len, sizeof(**ips), compare_ips);
     return 0;
 }
 

@@ -11,6 +11,9 @@
 /* Every address of every interface once, v4-mapped, sorted, loopback addresses left out. *ret is freed by the caller.
  * 0 or -errno. */
 int sw_local_ips_read(__u8 (**ret)[16], size_t *ret_len);
+/* Adds an address that is not an interface's, if the routes say that it is this host's (a local route for a whole
+ * prefix). 0 or -ENOMEM. */
+int sw_local_ips_add_routed(__u8 (**ips)[16], size_t *len, const __u8 ip[16]);
 bool sw_local_ips_has(const __u8 (*ips)[16], size_t len, const __u8 ip[16]);
 
 /*

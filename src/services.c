@@ -169,6 +169,20 @@ static int read_wanted(const struct sw_services *s, const __u8 (*ips)[16], size_
     return err;
 }
 
+/* This host's addresses, with those that --protect names and a route for a whole prefix makes ours. */
+static int read_ips(const struct sw_services *s, __u8 (**ret)[16], size_t *ret_len)
+{
+    int err = sw_local_ips_read(ret, ret_len);
+
+    for (size_t i = 0; i < s->opts->protect_len && !err; i++) {
+        const struct sw_protect *p = &s->opts->protect[i];
+
+        if (!p->any && !sw_local_ips_has((const __u8(*)[16]) * ret, *ret_len, p->ip))
+            err = sw_local_ips_add_routed(ret, ret_len, p->ip);
+    }
+    return err;
+}
+
 int sw_services_refresh(struct sw_services *s)
 {
     struct sw_wanted *wanted = NULL;
@@ -177,9 +191,9 @@ int sw_services_refresh(struct sw_services *s)
     size_t len, ips_len;
     int err;
 
-    err = sw_local_ips_read(&ips, &ips_len);
+    err = read_ips(s, &ips, &ips_len);
     if (err)
-        return err;
+        goto out;
     err = read_wanted(s, (const __u8(*)[16])ips, ips_len, &wanted, &len);
     if (!err && sw_table_misses(&s->table, wanted, len)) {
         /* the answer of many parts may have jumped over a listener while others came and went */

@@ -74,7 +74,8 @@ struct listeners {
     size_t len, room;
 };
 
-/* A listener of MPTCP shows up as its first subflow, a TCP listener with the ULP "mptcp". */
+/* A listener of MPTCP shows up as its first subflow, a TCP listener with the ULP "mptcp". Before kernel 6.15 only
+ * CAP_NET_ADMIN is told. */
 static bool is_mptcp(struct rtattr *ulp)
 {
     int len = RTA_PAYLOAD(ulp);

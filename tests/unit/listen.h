@@ -239,12 +239,15 @@ static inline bool warned(const char *what)
 
 static int before_all(void **state)
 {
-    const struct rlimit files = {4096, 4096};
+    struct rlimit files;
 
     (void)state;
     if (geteuid())
         return 0;
-    if (unshare(CLONE_NEWNET) || setrlimit(RLIMIT_NOFILE, &files))
+    if (unshare(CLONE_NEWNET) || getrlimit(RLIMIT_NOFILE, &files))
+        return -1;
+    files.rlim_cur = files.rlim_max < 4096 ? files.rlim_max : 4096;
+    if (setrlimit(RLIMIT_NOFILE, &files))
         return -1;
     if (run("PATH=$PATH:/usr/sbin:/sbin; ip link set lo up && ip link add d0 mtu 1400 type veth peer name d1 && "
             "ip addr add 10.9.7.1/24 dev d0 && ip link set d0 up && ip -6 addr add 2001:db8::7/128 dev lo && "

@@ -270,8 +270,9 @@ TEST(only_what_is_named_is_protected)
 
     NEEDS_ROOT();
     protect(NULL, 9300, SW_ANY_4 | SW_ANY_6);
-    protect("10.9.8.2", 9301, 0);             /* part of a wildcard */
-    protect("10.9.8.3", 9302, 0);             /* nobody yet */
+    protect("10.9.8.2", 9301, 0); /* part of a wildcard */
+    protect("10.9.8.3", 9302, 0); /* nobody yet */
+    protect("2001:db8:1::5", 9303, 0);
     protect("192.0.2.1", 9301, 0);            /* the wildcard is there, the address is not ours */
     protect(NULL, 9303, SW_ANY_4);            /* the IPv4 half */
     protect(NULL, 9304, SW_ANY_4 | SW_ANY_6); /* nobody */
@@ -283,7 +284,7 @@ TEST(only_what_is_named_is_protected)
     listener("::", 9303, L_DUAL);
     listener("0.0.0.0", 9305, 0);
     begin(true);
-    assert_int_equal(services_used(), 8);
+    assert_int_equal(services_used(), 9);
     assert_int_equal(seen(service("10.9.8.4", 9300, 0))->flags, SW_SV_NAMED);
     assert_int_equal(seen(service("10.9.8.5", 9300, 0))->flags, SW_SV_NAMED);
     assert_int_equal(seen(service(NULL, 9300, SW_ANY_6))->flags, SW_SV_NAMED);
@@ -294,7 +295,7 @@ TEST(only_what_is_named_is_protected)
     silent = service("10.9.8.3", 9302, 0);
     assert_int_equal(seen(silent)->flags, SW_SV_NAMED | SW_SV_GONE);
     assert_int_equal(first_of(9305), 0);
-    assert_true(warned("nobody listens on 3 of the services"));
+    assert_true(warned("nobody listens on 4 of the services"));
     /* it listens, stops, and its slot stays for ever */
     fd = listener("10.9.8.3", 9302, 0);
     refresh();
@@ -305,6 +306,20 @@ TEST(only_what_is_named_is_protected)
         refresh();
     assert_int_equal(service("10.9.8.3", 9302, 0), silent);
     assert_int_equal(seen(silent)->flags, SW_SV_NAMED | SW_SV_GONE);
+    /* ours by a route for a whole prefix */
+    assert_int_equal(run("PATH=$PATH:/sbin:/usr/sbin; ip route add local 192.0.2.0/29 dev lo; "
+                         "ip -6 route add local 2001:db8:1::/64 dev lo"),
+                     0);
+    refresh();
+    assert_int_equal(seen(service("2001:db8:1::5", 9303, 0))->flags, SW_SV_NAMED);
+    assert_int_equal(seen(service("192.0.2.1", 9301, 0))->flags, SW_SV_NAMED | SW_SV_MPTCP);
+    assert_int_equal(run("PATH=$PATH:/sbin:/usr/sbin; ip route del local 192.0.2.0/29 dev lo && "
+                         "ip -6 route del local 2001:db8:1::/64 dev lo && "
+                         "ip route add 192.0.2.0/29 dev d0"),
+                     0);
+    refresh();
+    assert_true(seen(service("192.0.2.1", 9301, 0))->flags & SW_SV_GONE);
+    assert_int_equal(run("PATH=$PATH:/sbin:/usr/sbin; ip route del 192.0.2.0/29 dev d0"), 0);
     /* the address becomes ours, and is lost again */
     assert_int_equal(run("PATH=$PATH:/sbin:/usr/sbin; ip addr add 192.0.2.1/32 dev d0"), 0);
     refresh();
