@@ -40,15 +40,19 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static void parse_action(struct guard *g, const char *arg)
+/* False: the argument is no action, so it is a service whose status is wanted. */
+static bool parse_action(struct guard *g, const char *arg)
 {
     if (!strcmp(arg, "status"))
-        return;
-    g->change = true;
-    for (g->mode = 0; g->mode < SW_GM_MAX; g->mode++)
-        if (!strcmp(arg, sw_name_guard_mode(g->mode)->text))
-            return;
-    sw_usage_die("'%s' is none of status, off, monitor, auto, always", arg);
+        return true;
+    for (int mode = 0; mode < SW_GM_MAX; mode++) {
+        if (strcmp(arg, sw_name_guard_mode(mode)->text))
+            continue;
+        g->change = true;
+        g->mode = mode;
+        return true;
+    }
+    return false;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -59,16 +63,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case 'j': g->json = true; break;
     case 'p': g->pid = sw_arg_number("--pid", arg, 1, 1u << 30); break;
     case ARGP_KEY_ARG:
-        if (state->arg_num > 1)
-            sw_usage_die("unexpected argument '%s'", arg);
-        if (!state->arg_num) {
-            parse_action(g, arg);
+        if (!state->arg_num && parse_action(g, arg))
             break;
-        }
+        if (g->service)
+            sw_usage_die("unexpected argument '%s'", arg);
         g->service = arg;
-        if (sw_protect_parse(arg, &g->wanted))
+        if (!sw_protect_parse(arg, &g->wanted))
+            break;
+        if (state->arg_num)
             sw_usage_die("'%s' is not a service: [ADDR:]PORT", arg);
-        break;
+        sw_usage_die("'%s' is none of status, off, monitor, auto, always, nor a service", arg);
     case ARGP_KEY_END:
         if (g->change && g->json)
             sw_usage_die("--json goes with status");
@@ -82,10 +86,9 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "[status] [SERVICE]\noff|monitor|auto|always [SERVICE]",
-    .doc = "Shows the protected services of a running synward, or changes the mode of all of them or of SERVICE: "
-           "ADDR:PORT "
-           "as status shows it, or PORT, which is every service of that port. The change counts at once and loses no "
-           "packet. A listener that is found later gets the mode that synward was started with.",
+    .doc = "Shows the protected services of a running synward, or changes the mode of all of them or of SERVICE, which "
+           "is ADDR:PORT as status shows it, or PORT: every service of that port. The change counts at once and loses "
+           "no packet. A listener that is found later gets the mode that synward was started with.",
 };
 
 /* The elements lie one after the other: the sizes are multiples of 8. */
