@@ -33,12 +33,20 @@ static __always_inline void sw_born_seg(struct sw_seg *then, const struct sw_seg
                  (c->sack ? SW_OPT_SACK : 0) | (c->ts ? SW_OPT_TS : 0);
 }
 
+/* Is this the flow that the acknowledgement begins? Else it is of an earlier connection, or of a stray. */
+static __always_inline int sw_born_is(const struct sw_flow *f, const struct sw_seg *s)
+{
+    return f->flags & SW_F_COOKIE && !(f->flags & SW_F_OVER) && s->src_is_b == f->orig_is_b &&
+           f->end[SW_ORIG].isn == s->seq - 1 && f->end[SW_RESP].isn == s->ack - 1;
+}
+
 /* Builds the flow in scratch, for sw_track to begin with; s is the acknowledgement, s->now included. */
 SW_STEP int sw_born(struct sw_key *key, struct sw_seg *s, struct sw_cookie_opts *c, struct sw_judged *j)
 {
     struct sw_out unused = {0};
     struct sw_service *sv;
     struct sw_scratch *sc;
+    struct sw_tally *t;
     struct sw_seg *then;
     struct sw_flow *f;
     struct sw_ip ip;
@@ -53,8 +61,11 @@ SW_STEP int sw_born(struct sw_key *key, struct sw_seg *s, struct sw_cookie_opts 
         return 0;
     if (!sv)
         return 0;
-    if (bpf_map_lookup_elem(&flows, key) || bpf_map_lookup_elem(&embryos, key))
-        return 0;
+    f = bpf_map_lookup_elem(&flows, key);
+    if (!f)
+        f = bpf_map_lookup_elem(&embryos, key);
+    if (f && sw_born_is(f, s))
+        return 0; /* the third packet again */
     f = &sc->flow;
     then = &sc->then;
     __builtin_memset(f, 0, sizeof(*f));
@@ -85,6 +96,10 @@ SW_STEP int sw_born(struct sw_key *key, struct sw_seg *s, struct sw_cookie_opts 
         sw_count(SW_C_OPENING_DEFERRED);
     }
     sc->born = 1;
+    t = sw_tally_of(j->service);
+    if (t)
+        t->item[SW_T_COOKIES_ACCEPTED]++;
+    sw_known_set(key, s->src_is_b);
     sw_key_ip(key, s->src_is_b, &ip);
     sw_limit_give(&ip);
     return 0;

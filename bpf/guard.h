@@ -257,7 +257,9 @@ static __always_inline void sw_cookie_grant(struct sw_cookie_opts *c, const stru
     c->mss = o->opts & SW_OPT_MSS && o->mss ? o->mss : v6 ? 1220 : 536;
     c->sack = o->opts & SW_OPT_SACK && g->flags & SW_G_SACK;
     c->ts = o->opts & SW_OPT_TS && g->flags & SW_G_TS;
-    c->wscale = o->opts & SW_OPT_WSCALE && g->flags & SW_G_WSCALE ? o->wscale : SW_WSCALE_NONE;
+    c->wscale = SW_WSCALE_NONE;
+    if (o->opts & SW_OPT_WSCALE && g->flags & SW_G_WSCALE)
+        c->wscale = o->wscale > 14 ? 14 : o->wscale; /* RFC 7323 section 2.3 */
     c->ecn = ecn && g->flags & SW_G_ECN;
 }
 
@@ -378,8 +380,6 @@ static __always_inline void sw_kernel_grant(struct sw_cookie_opts *c, const stru
     if (!c->ts) {
         c->sack = c->ecn = 0;
         c->wscale = SW_WSCALE_NONE;
-    } else if (c->wscale != SW_WSCALE_NONE && c->wscale > 14) {
-        c->wscale = 14;
     }
 }
 
@@ -610,6 +610,8 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
         if (fits == SW_COOKIE_OK)
             return SW_DO_ACCEPT;
     }
+    if (j->has_flow) /* of that connection, or late for it: the kernel will say */
+        return SW_DO_PASS;
     sock = sw_sock_of(ctx, key, s, j);
     if (sock == SW_SOCK_OWNED) {
         t->item[SW_T_PASSED_SOCKET]++;
@@ -632,8 +634,10 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
     return SW_DO_DROP;
 }
 
+enum { SW_BOOK_OPENED, SW_BOOK_COMPLETED, SW_BOOK_ABORTED };
+
 /* The guard's books: a handshake that the listener began, or that came to an end one way or the other. */
-SW_STEP int sw_guard_book(struct sw_key *key, __u32 resp_is_b, __u32 opened)
+SW_STEP int sw_guard_book(struct sw_key *key, __u32 resp_is_b, __u32 what)
 {
     struct sw_tally *t;
     struct sw_ip ip;
@@ -645,11 +649,14 @@ SW_STEP int sw_guard_book(struct sw_key *key, __u32 resp_is_b, __u32 opened)
     t = index ? sw_tally_of(index) : 0;
     if (!t)
         return 0;
-    if (opened) {
+    if (what == SW_BOOK_OPENED) {
         t->item[SW_T_OPENED]++;
         return 0;
     }
     t->item[SW_T_SETTLED]++;
+    if (what != SW_BOOK_COMPLETED)
+        return 0;
+    t->item[SW_T_COMPLETED]++;
     sw_key_ip(key, !resp_is_b, &ip);
     sw_limit_give(&ip);
     return 0;
@@ -689,25 +696,18 @@ SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_key *key, struct sw_se
     if (sv->state == SW_GS_CALM)
         return SW_DO_PASS;
     f = bpf_map_lookup_elem(&flows, key);
-    if (f && !(f->flags & SW_F_UNPROVEN))
-        return SW_DO_PASS;
+    j->has_flow = f && !(f->flags & SW_F_UNPROVEN); /* even then a cookie may begin another connection */
     j->now = sw_now_coarse();
     does = sw_guard_other(ctx, key, s, j, c);
-    if (does == SW_DO_ACCEPT) {
-        if (!f)
-            sw_known_set(key, s->src_is_b);
-        if (!f)
-            t->item[SW_T_COOKIES_ACCEPTED]++;
-    } else if (does == SW_DO_PASS && f) {
+    if (does == SW_DO_PASS && f)
         f->flags &= ~SW_F_UNPROVEN;
-    }
     return does;
 }
 
 /* What is no whole TCP header, while a service is engaged: not a way around the guard. */
 static __always_inline __u32 sw_guard_odd(enum sw_found found, const struct sw_seg *s, const struct sw_place *at)
 {
-    if (found == SW_FOUND_BAD_HEADER && s->frag)
+    if ((found == SW_FOUND_BAD_HEADER || found == SW_FOUND_TRUNCATED) && s->frag)
         return SW_DROP_FRAGMENT;
     if (found == SW_FOUND_EXT_LIMIT && at->ip)
         return SW_DROP_EXT_LIMIT;

@@ -27,6 +27,7 @@ SW_STEP int sw_sum_cpus(__u32 service, struct sw_sum *sum)
         sum->syns += (__u32)t->item[SW_T_SYNS];
         sum->opened += (__u32)t->item[SW_T_OPENED];
         sum->settled += (__u32)t->item[SW_T_SETTLED];
+        sum->completed += (__u32)t->item[SW_T_COMPLETED];
         sum->sent += (__u32)t->item[SW_T_COOKIES_SENT];
         sum->accepted += (__u32)t->item[SW_T_COOKIES_ACCEPTED];
     }
@@ -38,6 +39,7 @@ static __always_inline void sw_sum_copy(struct sw_sum *to, const struct sw_sum *
     to->syns = from->syns;
     to->opened = from->opened;
     to->settled = from->settled;
+    to->completed = from->completed;
     to->sent = from->sent;
     to->accepted = from->accepted;
 }
@@ -90,7 +92,7 @@ static __always_inline void sw_judge_figures(struct sw_service *sv, struct sw_pa
     __u64 sec = tick / 10;
 
     sv->syn_rate = sum->syns - ago->syns;
-    sv->done_rate = (sum->settled - ago->settled) + (sum->accepted - ago->accepted);
+    sv->done_rate = (sum->completed - ago->completed) + (sum->accepted - ago->accepted);
     if (sv->state == SW_GS_ENGAGED && sv->mode != SW_GM_MONITOR) {
         then = &p->second[(sec - SW_COOKIE_BACK) & (SW_SECONDS_BACK - 1)];
         sv->half_open = sw_sum_more(sum->sent - then->sent, sum->accepted - then->accepted);

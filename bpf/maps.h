@@ -85,8 +85,9 @@ struct sw_where {
     __u8 hook;      /* enum sw_hook */
     __u8 main_ring; /* to `events`, else to `events_open` */
     __u8 opened;    /* for the guard's books: 1 + the responder is the key's b endpoint */
-    __u8 settled;   /* the same */
-    __u8 pad[4];
+    __u8 completed; /* the same */
+    __u8 aborted;   /* the same */
+    __u8 pad[3];
 };
 
 /* One segment of a handshake, as far as the state machine needs it. */

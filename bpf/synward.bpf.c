@@ -124,9 +124,11 @@ static __always_inline void sw_track_segment(struct sw_key *k, struct sw_seg *s,
     if (!cfg.guard)
         return;
     if (sc->where.opened)
-        sw_guard_book(k, sc->where.opened - 1, 1);
-    if (sc->where.settled)
-        sw_guard_book(k, sc->where.settled - 1, 0);
+        sw_guard_book(k, sc->where.opened - 1, SW_BOOK_OPENED);
+    if (sc->where.completed)
+        sw_guard_book(k, sc->where.completed - 1, SW_BOOK_COMPLETED);
+    if (sc->where.aborted)
+        sw_guard_book(k, sc->where.aborted - 1, SW_BOOK_ABORTED);
 }
 
 /* A SYN came: counts it, and judges the service if it is time. */
@@ -192,6 +194,7 @@ static __always_inline int sw_guard_ingress(struct xdp_md *ctx, struct sw_key *k
     j->v6 = at->v6;
     j->reason = SW_DROP_NONE;
     j->dry_run = 0;
+    j->has_flow = 0;
     if (is_syn)
         sw_guard_arrival(j);
     does = sw_guard_packet(ctx, k, s, j, &here->accepted);

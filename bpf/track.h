@@ -41,12 +41,15 @@ static __always_inline int sw_step_locked(struct sw_flow *f, struct sw_seg *s, s
     return verdict;
 }
 
-static __always_inline int sw_settles(const struct sw_flow *f, __u32 told)
+/* For the guard's books: did this segment complete a handshake, or end it? */
+static __always_inline void sw_settles(const struct sw_flow *f, __u32 told, struct sw_where *w)
 {
     if (!cfg.guard || f->flags & SW_F_COOKIE || f->direction_by != SW_BY_SYN)
-        return 0;
-    return told & 1u << SW_EV_ESTABLISHED ||
-           (told & (1u << SW_EV_REFUSED | 1u << SW_EV_RESET) && !(f->flags & SW_F_ESTABLISHED));
+        return;
+    if (told & 1u << SW_EV_ESTABLISHED)
+        w->completed = 1 + !f->orig_is_b;
+    else if (told & (1u << SW_EV_REFUSED | 1u << SW_EV_RESET) && !(f->flags & SW_F_ESTABLISHED))
+        w->aborted = 1 + !f->orig_is_b;
 }
 
 /* Everything that one segment has to tell, in the order of the kinds. */
@@ -57,8 +60,7 @@ SW_STEP int sw_tell(struct sw_key *key, struct sw_flow *f, struct sw_where *w, _
     if (!key || !f || !w)
         return 0;
     told = w->out.events;
-    if (sw_settles(f, told))
-        w->settled = 1 + !f->orig_is_b;
+    sw_settles(f, told, w);
     if (told & 1u << SW_EV_OPENING)
         sw_emit_opening(key, f, w, 0);
     if (told & 1u << SW_EV_ESTABLISHED)
@@ -183,7 +185,7 @@ static __always_inline void sw_begin_pending(struct sw_flow *f, __u32 isn, __u8 
 
 /* The four-tuple passes to a new connection: the old one's conn line first, then `reused`. */
 static __always_inline void sw_renew(struct sw_key *key, struct sw_flow *f, struct sw_seg *s, struct sw_where *w,
-                                     struct sw_scratch *sc, struct sw_lock *l, int pending)
+                                     struct sw_scratch *sc, struct sw_lock *l, int pending, int born)
 {
     __u32 isn = f->pend_isn;
     __u8 orig_is_b = f->pend_side == SW_ORIG ? f->orig_is_b : !f->orig_is_b;
@@ -198,10 +200,12 @@ static __always_inline void sw_renew(struct sw_key *key, struct sw_flow *f, stru
     w->out.anomaly = SW_AN_NONE;
     sw_end_flow(key, f, w, s->now);
 begin:
-    __builtin_memset(&sc->flow, 0, sizeof(sc->flow));
-    if (pending)
-        s->flip = 0; /* its SYN was seen: nothing to guess */
-    sw_flow_init(&sc->flow, s);
+    if (!born) {
+        __builtin_memset(&sc->flow, 0, sizeof(sc->flow));
+        if (pending)
+            s->flip = 0; /* its SYN was seen: nothing to guess */
+        sw_flow_init(&sc->flow, s);
+    }
     sc->flow.flags |= SW_F_REUSED;
     if (pending)
         sw_begin_pending(&sc->flow, isn, orig_is_b);
@@ -234,11 +238,13 @@ SW_STEP int sw_track(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc
     struct sw_where *w;
     struct sw_flow *f;
     struct sw_lock *l;
-    int verdict;
+    int verdict, born;
     __u32 slot;
 
     if (!key || !s || !sc)
         return 0;
+    born = sc->born;
+    sc->born = 0;
     w = &sc->where;
     __builtin_memset(w, 0, sizeof(*w));
     w->ifindex = s->ifindex;
@@ -253,9 +259,8 @@ SW_STEP int sw_track(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc
         return 0; /* fail open */
     }
     if (!f) {
-        int born = sc->born, revived = born ? 0 : sw_revive(key, s, sc);
+        int revived = born ? 0 : sw_revive(key, s, sc);
 
-        sc->born = 0;
         if (!revived && !born) {
             __builtin_memset(&sc->flow, 0, sizeof(sc->flow));
             sw_flow_init(&sc->flow, s);
@@ -264,13 +269,13 @@ SW_STEP int sw_track(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc
             sw_count(SW_C_EMBRYO_REVIVED); /* its first embryo was counted, too, and is not lost */
         return 0;
     }
-    if (s->hook == SW_HOOK_TC_EGRESS && f->flags & SW_F_UNPROVEN)
+    if ((s->hook == SW_HOOK_TC_EGRESS || cfg.replay) && f->flags & SW_F_UNPROVEN && s->src_is_b != f->orig_is_b)
         f->flags &= ~SW_F_UNPROVEN; /* its socket speaks */
     if (s->flags & SW_TCP_SYN && !(f->flags & SW_F_ESTABLISHED))
         sw_note_more(key, s);
-    verdict = sw_step_locked(f, s, &w->out, l);
+    verdict = born ? SW_NEW_FLOW : sw_step_locked(f, s, &w->out, l);
     if (verdict != SW_GO_ON) {
-        sw_renew(key, f, s, w, sc, l, verdict == SW_NEW_PENDING);
+        sw_renew(key, f, s, w, sc, l, verdict == SW_NEW_PENDING, born);
         return 0;
     }
     if (w->out.events && f->flags & (SW_F_ESTABLISHED | SW_F_OVER) && !(f->flags & SW_F_IN_FLOWS))

@@ -76,6 +76,7 @@ enum sw_drop { SW_DROPS(SW_ENUM_ITEM) SW_DROP_MAX };
     X(SW_T_, SYNS, "syns")                         /* SYNs that came */                                                \
     X(SW_T_, OPENED, "opened")                     /* of these: begun by the listener itself, none seen before */      \
     X(SW_T_, SETTLED, "settled")                   /* of these: completed, refused or reset */                         \
+    X(SW_T_, COMPLETED, "completed")               /* of these: completed */                                           \
     X(SW_T_, COOKIES_SENT, "cookies_sent")         /* SYN-ACKs with a cookie */                                        \
     X(SW_T_, COOKIES_ACCEPTED, "cookies_accepted") /* connections born through one */                                  \
     X(SW_T_, PROBES_SENT, "probes_sent")           /* answers to a keepalive that came as the third packet */          \
@@ -135,7 +136,7 @@ struct sw_service {
 
 /* Running totals at a point in time, for the rates. */
 struct sw_sum {
-    __u32 syns, opened, settled, sent, accepted;
+    __u32 syns, opened, settled, completed, sent, accepted;
 };
 struct sw_past {
     struct sw_sum tick[SW_TICKS];          /* by tick number */

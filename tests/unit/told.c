@@ -156,9 +156,10 @@ static void test_service_values(void **state)
                 "\"service_ip\":\"2001:db8::1\",\"service_port\":443,\"mode\":\"always\",\"state\":\"grace\","
                 "\"cause\":\"quiet\",\"state_ns\":1700000000123455789,\"backend\":\"listener\",\"named\":false,"
                 "\"mptcp\":true,\"gone\":false,\"wscale\":7,\"half_open\":3,\"syn_rate\":40,\"done_rate\":39,"
-                "\"syns\":100,\"opened\":101,\"settled\":102,\"cookies_sent\":103,\"cookies_accepted\":104,"
-                "\"probes_sent\":105,\"passed_known\":106,\"passed_allowed\":107,\"passed_backend\":108,"
-                "\"passed_socket\":109,\"cookie_refused\":110,\"cookie_no_listener\":111,\"dropped\":136,"
+                "\"syns\":100,\"opened\":101,\"settled\":102,\"completed\":103,\"cookies_sent\":104,"
+                "\"cookies_accepted\":105,\"probes_sent\":106,\"passed_known\":107,\"passed_allowed\":108,"
+                "\"passed_backend\":109,\"passed_socket\":110,\"cookie_refused\":111,\"cookie_no_listener\":112,"
+                "\"dropped\":136,"
                 "\"drop_blocked\":1,\"drop_rate_source\":2,\"drop_rate_prefix\":3,\"drop_budget\":4,"
                 "\"drop_bad_flags\":5,\"drop_fragment\":6,\"drop_ext_limit\":7,\"drop_bad_option\":8,"
                 "\"drop_synack\":9,\"drop_rst\":10,\"drop_fin\":11,\"drop_null\":12,\"drop_xmas\":13,"
@@ -502,9 +503,9 @@ static void test_text(void **state)
         " eth0 drop  [2001:db8::1]:40000 -> 10.0.0.2:80 cookie_bad x4711: PSH,ACK seq 4294967295 ack 7 "
         "payload 12; service 10.0.0.2:80");
     has(line_n(o.text, 3), "service [2001:db8::1]:443 always, grace for 3 s, cookies by listener, MPTCP: half-open 3, "
-                           "SYNs 100 (40/s), completed 39/s, cookies 103 sent 104 accepted, dropped 136: blocked 1 ");
+                           "SYNs 100 (40/s), completed 39/s, cookies 104 sent 105 accepted, dropped 136: blocked 1 ");
     has(line_n(o.text, 4), "LOSS 5 events could not be told: conn 2 guard and drop 3");
-    has(line_n(o.text, 5), "guard: 4 services, 1 awake, cookies 103 sent 104 accepted, dropped 136");
+    has(line_n(o.text, 5), "guard: 4 services, 1 awake, cookies 104 sent 105 accepted, dropped 136");
     has(line_n(o.text, 6), ", would have dropped 136: ");
     assert_string_equal(line_n(o.text, 7), "");
     out_close(&o);
