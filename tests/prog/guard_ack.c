@@ -236,7 +236,7 @@ static void port_reuse(__u64 pause, bool reset)
 TEST(port_reuse_after_close)
 {
     port_reuse(100 * MS, false);
-    expect_events(t, "conn opening established"); /* the old one's story ends first */
+    expect_events(t, "conn opening established reused"); /* the old one's story ends first */
 }
 TEST(port_reuse_after_reset)
 {

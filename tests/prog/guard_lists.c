@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Allow and block lists, limits for each source and prefix, the budget of replies. */
+#include "guardfix.h"
+
+static void list4(bool allow, __u32 ip, __u32 len)
+{
+    __u8 bytes[16];
+
+    pkt_v4(bytes, ip);
+    assert_int_equal(guardrun_list(guard, allow, bytes, 96 + len, SW_LIST_OPTION), 0);
+}
+
+static void list6(bool allow, const __u8 ip[16], __u32 len)
+{
+    assert_int_equal(guardrun_list(guard, allow, ip, len, SW_LIST_FILE), 0);
+}
+
+static struct pkt syn_of(__u32 source)
+{
+    struct pkt p = usual_syn();
+
+    pkt_v4(p.src, source);
+    return p;
+}
+
+static struct pkt flags_of(__u32 source, __u16 flags)
+{
+    struct pkt p = talk_pkt(t, A, flags, 0);
+
+    pkt_v4(p.src, source);
+    p.seq = 7, p.ack = flags & ACK ? 9 : 0;
+    return p;
+}
+
+/* --- lists --- */
+
+TEST(blocked)
+{
+    static const __u16 flags[] = {SYN, ACK, SYN | ACK, RST, FIN | ACK, 0};
+    struct pkt p;
+
+    list4(false, 0xc6336400, 24);
+    for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++) {
+        p = flags_of(0xc6336407, flags[i]);
+        expect_drop(&p, "blocked");
+        p = flags_of(0xc63364ff, flags[i]);
+        expect_drop(&p, "blocked");
+    }
+    p = syn_of(0xc6336500); /* the next network */
+    expect_reply(&p, "cookies_sent");
+    p = syn_of(0xc63363ff);
+    expect_reply(&p, "cookies_sent");
+}
+
+/* The list is for protected services, whatever their state, and not for those that are off. */
+TEST(blocked_while_calm)
+{
+    struct pkt p = syn_of(0xc6336407);
+
+    list4(false, 0xc6336400, 24);
+    expect_drop(&p, "blocked");
+    assert_int_equal(bpfrun_count(run, BPFRUN_EMBRYOS), 0);
+    p.dport = 81;
+    assert_int_equal(deliver(&p), BPFRUN_XDP_PASS);
+    guardrun_at(guard, svc)->mode = SW_GM_OFF;
+    p = syn_of(0xc6336407);
+    assert_int_equal(deliver(&p), BPFRUN_XDP_PASS);
+}
+
+/* An established connection of a source that is put on the list is cut off. */
+TEST(blocked_in_the_middle)
+{
+    struct pkt p;
+
+    talk_open(t);
+    talk_say(t, A, PSH | ACK, 100);
+    list4(false, 0x0a000001, 32);
+    p = talk_pkt(t, A, PSH | ACK, 100);
+    expect_drop(&p, "blocked");
+}
+
+TEST(longest_prefixes)
+{
+    struct pkt p;
+
+    list4(false, 0x0a010000, 16);
+    list4(false, 0x0a010203, 32);
+    p = syn_of(0x0a010203);
+    expect_drop(&p, "blocked");
+    p = syn_of(0x0a01ffff);
+    expect_drop(&p, "blocked");
+    p = syn_of(0x0a020000);
+    expect_reply(&p, "cookies_sent");
+}
+
+/* Allow wins, however much longer the prefix that blocks. */
+TEST(allow_wins_over_everything)
+{
+    struct pkt p;
+
+    list4(false, 0xc6336400, 24);
+    list4(false, 0xc6336407, 32);
+    list4(true, 0xc6330000, 16);
+    guardrun_conf(guard)->limit_source = 1;
+    guardrun_conf(guard)->limit_prefix = 1;
+    guardrun_conf(guard)->reply_budget = 1;
+    for (int i = 0; i < 5; i++) {
+        p = syn_of(0xc6336407);
+        p.sport += i;
+        deliver(&p);
+        assert_int_equal(out.verdict, BPFRUN_XDP_PASS);
+        assert_int_equal(guardrun_tally(guard, svc).item[SW_T_PASSED_ALLOWED], i + 1);
+    }
+    for (size_t i = 0; i < 6; i++) { /* and nothing of its is dropped for any reason */
+        static const __u16 flags[] = {ACK, SYN | ACK, RST, FIN | ACK, 0, FIN | PSH | URG};
+
+        p = flags_of(0xc6336408, flags[i]);
+        assert_int_equal(deliver(&p), BPFRUN_XDP_PASS);
+    }
+    assert_int_equal(guardrun_dropped(guard, svc), 0);
+}
+
+TEST(families)
+{
+    static const __u8 net[16] = {0x20, 0x01, 0x0d, 0xb8}, none[16] = {0};
+    struct pkt p;
+
+    list6(false, net, 32);
+    p = usual_syn();
+    expect_reply(&p, "cookies_sent"); /* IPv4 is not meant */
+    talk_init(t, run, true);
+    p = usual_syn();
+    expect_drop(&p, "blocked");
+    list6(true, t->side[A].src, 128);
+    expect_pass(&p, "opened passed_allowed");
+    p.src[15] = 77;
+    expect_drop(&p, "blocked");
+    /* all of IPv6, with the hole that user space keeps for IPv4 */
+    list6(false, none, 0);
+    talk_init(t, run, false);
+    p = usual_syn();
+    assert_int_equal(guardrun_list(guard, false, p.src, 96, 0), 0);
+    expect_reply(&p, "cookies_sent");
+    talk_init(t, run, true);
+    p = usual_syn();
+    p.src[0] = 0x3f;
+    expect_drop(&p, "blocked");
+}
+
+/* A value of 0 is a hole, in either list. */
+TEST(holes)
+{
+    struct pkt p = usual_syn();
+
+    list4(false, 0x0a000000, 8);
+    assert_int_equal(guardrun_list(guard, false, p.src, 128, 0), 0);
+    expect_reply(&p, "cookies_sent");
+    list4(true, 0x0a000000, 8);
+    assert_int_equal(guardrun_list(guard, true, p.src, 128, 0), 0);
+    expect_reply(&p, "cookies_sent");
+}
+
+/* A list whose length is 0 is not looked at. */
+TEST(empty_list)
+{
+    struct pkt p = usual_syn();
+
+    list4(false, 0x0a000000, 8);
+    expect_drop(&p, "blocked");
+    guardrun_conf(guard)->block_len = 0;
+    expect_reply(&p, "cookies_sent");
+    guardrun_conf(guard)->block_len = 1;
+    expect_drop(&p, "blocked");
+}
+
+/* --- limits --- */
+
+/* So many SYNs of n at once are let in. */
+static unsigned let_in(__u32 source, unsigned n)
+{
+    static __u16 port = 1024;
+    unsigned in = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        struct pkt p = syn_of(source);
+
+        p.sport = port = port == 60000 ? 1024 : port + 1;
+        deliver(&p);
+        in += out.verdict != BPFRUN_XDP_DROP;
+    }
+    return in;
+}
+
+static void limit(bool prefix, __u64 rate, const char *reason, __u32 other)
+{
+    struct pkt p;
+
+    if (prefix)
+        guardrun_conf(guard)->limit_prefix = rate;
+    else
+        guardrun_conf(guard)->limit_source = rate;
+    step = MS / 1000;
+    assert_int_equal(let_in(0xc6336401, 100), rate); /* a second's worth at once */
+    p = syn_of(0xc6336401);
+    deliver(&p);
+    assert_int_equal(out.verdict, BPFRUN_XDP_DROP);
+    assert_string_equal(moved(), reason);
+    assert_in_range(let_in(other, 100), rate, rate); /* somebody else has his own */
+    bpfrun_set_now(run, bpfrun_now(run) + SEC / 2);
+    assert_in_range(let_in(0xc6336401, 100), rate / 2 - 1, rate / 2 + 1);
+    bpfrun_set_now(run, bpfrun_now(run) + 3600 * SEC); /* and no more than a second's worth after an hour */
+    assert_int_equal(let_in(0xc6336401, 100), rate);
+}
+
+TEST(limit_of_a_source)
+{
+    limit(false, 10, "drop:rate_source", 0xc6336402);
+}
+TEST(limit_of_a_source_while_calm)
+{
+    limit(false, 20, "drop:rate_source", 0xc6336402);
+}
+TEST(limit_of_a_prefix)
+{
+    limit(true, 10, "drop:rate_prefix", 0xc6336501);
+}
+
+TEST(prefixes_are_shared)
+{
+    guardrun_conf(guard)->limit_prefix = 30;
+    step = MS / 1000;
+    assert_int_equal(let_in(0xc6336401, 10), 10);
+    assert_int_equal(let_in(0xc63364fe, 10), 10);
+    assert_int_equal(let_in(0xc6336480, 100), 10);
+    assert_int_equal(let_in(0xc6336401, 100), 0);
+    assert_int_equal(let_in(0xc6336301, 10), 10); /* another /24 */
+}
+
+TEST(prefixes_of_ipv6)
+{
+    unsigned in = 0;
+    struct pkt p;
+
+    talk_init(t, run, true);
+    guardrun_conf(guard)->limit_prefix = 30;
+    step = MS / 1000;
+    for (int i = 0; i < 100; i++) { /* one /64 */
+        p = usual_syn();
+        p.src[8] = i, p.src[15] = i;
+        deliver(&p);
+        in += out.verdict != BPFRUN_XDP_DROP;
+    }
+    assert_int_equal(in, 30);
+    p = usual_syn();
+    p.src[7] ^= 1;
+    expect_reply(&p, "cookies_sent");
+}
+
+/* The prefix is over its limit: the source's own bucket is not charged for what was dropped. */
+TEST(source_is_not_charged_for_its_prefix)
+{
+    guardrun_conf(guard)->limit_source = 10;
+    guardrun_conf(guard)->limit_prefix = 20;
+    step = MS / 1000;
+    assert_int_equal(let_in(0xc6336401, 10), 10);
+    assert_int_equal(let_in(0xc6336402, 10), 10);
+    assert_int_equal(let_in(0xc6336403, 50), 0);
+    guardrun_conf(guard)->limit_prefix = 0;
+    assert_int_equal(let_in(0xc6336403, 50), 10);
+}
+
+/* Other segments are never limited. */
+TEST(only_syns_are_limited)
+{
+    guardrun_conf(guard)->limit_source = 1;
+    guardrun_conf(guard)->limit_prefix = 1;
+    step = MS / 1000;
+    talk_open(t);
+    for (int i = 0; i < 200; i++)
+        talk_say(t, A, PSH | ACK, 100);
+    assert_int_equal(guardrun_dropped(guard, svc), 0);
+}
+
+/* Who completes his handshakes is not limited: 50 a second at a limit of 5, through the listener. */
+TEST(completed_handshakes_are_free)
+{
+    guardrun_conf(guard)->limit_source = 5;
+    guardrun_conf(guard)->limit_prefix = 5;
+    for (int i = 0; i < 200; i++) {
+        talk_init(t, run, false);
+        t->side[A].sport = 30000 + i;
+        t->side[B].dport = 30000 + i;
+        t->key = pkt_key(&t->side[A], NULL);
+        bpfrun_set_now(run, bpfrun_now(run) + 17 * MS);
+        talk_open(t); /* fails the test if one of its packets is dropped */
+        bpfrun_clear_events(run);
+    }
+    assert_int_equal(guardrun_dropped(guard, svc), 0);
+}
+
+TEST(completed_cookies_are_free)
+{
+    guardrun_conf(guard)->limit_source = 5;
+    guardrun_conf(guard)->limit_prefix = 5;
+    for (int i = 0; i < 200; i++) {
+        talk_init(t, run, false);
+        t->side[A].sport = 30000 + i;
+        t->side[B].dport = 30000 + i;
+        t->key = pkt_key(&t->side[A], NULL);
+        open_by_cookie();
+        bpfrun_clear_events(run);
+    }
+    assert_int_equal(guardrun_dropped(guard, svc), 0);
+}
+
+/* A refund is no credit: completing many does not pay for a flood afterwards. */
+TEST(no_credit)
+{
+    guardrun_conf(guard)->limit_source = 5;
+    for (int i = 0; i < 50; i++) {
+        talk_init(t, run, false);
+        t->side[A].sport = 30000 + i;
+        t->side[B].dport = 30000 + i;
+        t->key = pkt_key(&t->side[A], NULL);
+        open_by_cookie();
+    }
+    step = MS / 1000;
+    assert_in_range(let_in(0x0a000001, 100), 5, 6);
+}
+
+/* The same cookie's ACK again and again gives back one token and no more. */
+TEST(one_refund_for_a_handshake)
+{
+    struct decoded synack;
+    struct pkt p;
+
+    guardrun_conf(guard)->limit_source = 5;
+    step = MS / 1000;
+    assert_int_equal(let_in(0x0a000001, 4), 4);
+    p = usual_syn();
+    synack = cookie_for(&p);
+    p = answer_to(&synack, ACK, 0);
+    for (int i = 0; i < 20; i++)
+        deliver(&p);
+    assert_int_equal(let_in(0x0a000001, 100), 1);
+}
+
+/* Begun and reset by the client: not completed (RFC 4987), so it is charged. */
+TEST(reset_handshakes_are_charged)
+{
+    unsigned in = 0;
+
+    guardrun_conf(guard)->limit_source = 5;
+    step = MS / 1000;
+    for (int i = 0; i < 100; i++) {
+        struct pkt p = syn_of(0xc6336401);
+
+        p.sport = 2000 + i;
+        deliver(&p);
+        in += out.verdict != BPFRUN_XDP_DROP;
+        p.flags = RST;
+        p.seq++;
+        p.opts_len = 0;
+        deliver(&p);
+    }
+    assert_int_equal(in, 5);
+}
+
+/* --- the budget --- */
+
+static unsigned answered(unsigned n, unsigned a_second)
+{
+    unsigned in = 0;
+
+    step = SEC / a_second;
+    for (unsigned i = 0; i < n; i++) {
+        struct pkt p = syn_of(0xc6120000 + i);
+
+        deliver(&p);
+        in += out.verdict == BPFRUN_XDP_TX;
+        if (out.verdict != BPFRUN_XDP_TX)
+            assert_string_equal(moved(), "drop:budget");
+    }
+    return in;
+}
+
+TEST(budget)
+{
+    guardrun_conf(guard)->reply_budget = 1000;
+    bpfrun_set_now(run, bpfrun_now(run) + SEC);
+    answered(500, 5000);                              /* uses up what was there */
+    assert_in_range(answered(5000, 5000), 950, 1050); /* a second */
+    assert_in_range(answered(500, 500), 495, 500);    /* under it, all of them */
+    bpfrun_set_now(run, bpfrun_now(run) + 3600 * SEC);
+    assert_in_range(answered(1000, 1000000), 90, 110); /* saved up is a tenth of a second, not an hour */
+}
+
+TEST(small_budgets)
+{
+    guardrun_conf(guard)->reply_budget = 1;
+    bpfrun_set_now(run, bpfrun_now(run) + SEC);
+    assert_in_range(answered(1000, 100), 9, 12); /* ten seconds */
+    guardrun_conf(guard)->reply_budget = 7;
+    assert_in_range(answered(1000, 100), 68, 73);
+}
+
+/* The budget is for answers; the listener's own SYNs do not use it. */
+TEST(budget_while_calm)
+{
+    guardrun_conf(guard)->reply_budget = 1;
+    for (int i = 0; i < 50; i++) {
+        struct pkt p = syn_of(0xc6120000 + i);
+
+        assert_int_equal(deliver(&p), BPFRUN_XDP_PASS);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        ENGAGED(blocked),
+        CALM(blocked_while_calm),
+        CALM(blocked_in_the_middle),
+        ENGAGED(longest_prefixes),
+        ENGAGED(allow_wins_over_everything),
+        ENGAGED(families),
+        ENGAGED(holes),
+        ENGAGED(empty_list),
+        ENGAGED(limit_of_a_source),
+        CALM(limit_of_a_source_while_calm),
+        ENGAGED(limit_of_a_prefix),
+        ENGAGED(prefixes_are_shared),
+        ENGAGED(prefixes_of_ipv6),
+        ENGAGED(source_is_not_charged_for_its_prefix),
+        CALM(only_syns_are_limited),
+        CALM(completed_handshakes_are_free),
+        ENGAGED(completed_cookies_are_free),
+        ENGAGED(no_credit),
+        ENGAGED(one_refund_for_a_handshake),
+        CALM(reset_handshakes_are_charged),
+        ENGAGED(budget),
+        ENGAGED(small_budgets),
+        CALM(budget_while_calm),
+    };
+
+    return RUN_GUARDED(cases);
+}
