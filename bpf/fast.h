@@ -114,7 +114,7 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
     struct sw_keys *k;
     struct sw_guarding *here;
     struct sw_reply *r;
-    struct sw_opts o;
+    struct sw_opts *o;
     __u32 index, bit;
     __u64 now, *word;
     __u16 flags;
@@ -152,15 +152,17 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
     if (!here)
         return 0;
     r = &here->reply;
-    o.tsval = o.tsecr = 0;
-    o.mss = 0;
-    o.wscale = SW_WSCALE_NONE;
-    o.opts = 0;
-    if (!sw_opts_known((__be32 *)(t + 1), opt_len, end, &o))
-        return 0;
+    o = &here->opts;
+    if (!sw_opts_linux((__be32 *)(t + 1), opt_len, end, o)) {
+        here->judged.tcp_off = 14 + (v6 ? 40 : 20);
+        here->judged.opt_len = opt_len;
+        sw_opts_xdp(ctx, &here->judged, o);
+        if (o->bad)
+            return 0;
+    }
     flags = bpf_ntohs(t->bits);
     ecn = (flags & (SW_TCP_ECE | SW_TCP_CWR)) == (SW_TCP_ECE | SW_TCP_CWR) && !(((__u8 *)data)[15] & (v6 ? 0x30 : 3));
-    sw_cookie_grant(&c, &o, g, v6, ecn);
+    sw_cookie_grant(&c, o, g, v6, ecn);
     for (int i = 0; i < 4; i++) {
         f.src[i] = r->src[i] = src.word[i];
         f.dst[i] = r->dst[i] = dst.word[i];
@@ -180,7 +182,7 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
     r->ack = f.isn + 1;
     r->flags = SW_TCP_SYN | SW_TCP_ACK | (c.ecn ? SW_TCP_ECE : 0);
     r->win = sv->win;
-    sw_synack_options(r, sv, &o, &c, v6, cookie.tsval);
+    sw_synack_options(r, sv, o, &c, v6, cookie.tsval);
     if (!sw_fast_reply(ctx, r, v6))
         return 0;
     tally->item[SW_T_SYNS]++;

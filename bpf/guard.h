@@ -53,44 +53,74 @@ static __always_inline struct sw_guarding *sw_guarding_here(void)
 }
 
 /*
- * The option lists that nearly all stacks send are known by their words: Linux with and without
- * timestamps, Windows, and the timestamps of every later segment. False: read them one by one.
+ * Options by words, as nearly all stacks align them, in any order. What is found is written to memory that
+ * the verifier knows nothing about, so all ways to a word are one state to it. False: read them byte by byte.
  */
-static __always_inline int sw_opts_known(const __be32 *w, __u32 len, void *end, struct sw_opts *o)
+static __always_inline int sw_opts_words(const __be32 *w, __u32 len, void *end, struct sw_opts *o)
 {
+    __u32 at = 0;
+
+    for (int n = 0; n < 10; n++) {
+        const __be32 *p = w + at;
+        __u32 x;
+
+        if (at * 4 >= len)
+            return 1;
+        if (!SW_HAS(p, 4, end))
+            return 0;
+        x = bpf_ntohl(*p);
+        if (x >> 16 == 0x0204) {
+            o->mss = (__u16)x;
+            o->opts |= SW_OPT_MSS;
+        } else if (x >> 8 == 0x010303) { /* NOP, window scale */
+            o->wscale = (__u8)x;
+            o->opts |= SW_OPT_WSCALE;
+        } else if ((x & 0xffff00ff) == 0x03030001 || (x & 0xffff00ff) == 0x03030000) {
+            o->wscale = (__u8)(x >> 8);
+            o->opts |= SW_OPT_WSCALE;
+            if (!(x & 1))
+                return 1;                                /* end of the list */
+        } else if (x == 0x01010402 || x == 0x04020101) { /* SACK permitted, two NOPs */
+            o->opts |= SW_OPT_SACK;
+        } else if (x == 0x0101080a || x == 0x0402080a) { /* NOP NOP or SACK permitted, timestamps */
+            if (at * 4 + 12 > len || !SW_HAS(p, 12, end))
+                return 0;
+            o->tsval = bpf_ntohl(p[1]);
+            o->tsecr = bpf_ntohl(p[2]);
+            o->opts |= x == 0x0402080a ? SW_OPT_TS | SW_OPT_SACK : SW_OPT_TS;
+            at += 2;
+        } else if (x == 0x04020000) {
+            o->opts |= SW_OPT_SACK;
+            return 1;
+        } else if (!x) {
+            return 1;
+        } else if (x != 0x01010101) {
+            return 0;
+        }
+        at++;
+    }
+    return 1;
+}
+
+static __always_inline void sw_opts_none(struct sw_opts *o)
+{
+    o->tsval = o->tsecr = 0;
+    o->mss = 0;
+    o->wscale = SW_WSCALE_NONE;
+    o->opts = 0;
+    o->bad = 0;
+}
+
+/* Known at a glance: what Linux sends in a SYN. */
+static __always_inline int sw_opts_linux(const __be32 *w, __u32 len, void *end, struct sw_opts *o)
+{
+    sw_opts_none(o);
     if (len == 20 && SW_HAS(w, 20, end) && (w[0] & bpf_htonl(0xffff0000)) == bpf_htonl(0x02040000) &&
         w[1] == bpf_htonl(0x0402080a) && (w[4] & bpf_htonl(0xffffff00)) == bpf_htonl(0x01030300)) {
         o->mss = (__u16)bpf_ntohl(w[0]);
         o->tsval = bpf_ntohl(w[2]);
         o->wscale = (__u8)bpf_ntohl(w[4]);
         o->opts = SW_OPT_MSS | SW_OPT_SACK | SW_OPT_TS | SW_OPT_WSCALE;
-        return 1;
-    }
-    if (len == 12 && SW_HAS(w, 12, end)) {
-        if (w[0] == bpf_htonl(0x0101080a)) {
-            o->tsval = bpf_ntohl(w[1]);
-            o->tsecr = bpf_ntohl(w[2]);
-            o->opts = SW_OPT_TS;
-            return 1;
-        }
-        if ((w[0] & bpf_htonl(0xffff0000)) == bpf_htonl(0x02040000)) {
-            __be32 ws = 0;
-
-            if (w[1] == bpf_htonl(0x01010402))
-                ws = w[2];
-            else if (w[2] == bpf_htonl(0x01010402))
-                ws = w[1];
-            if ((ws & bpf_htonl(0xffffff00)) == bpf_htonl(0x01030300)) {
-                o->mss = (__u16)bpf_ntohl(w[0]);
-                o->wscale = (__u8)bpf_ntohl(ws);
-                o->opts = SW_OPT_MSS | SW_OPT_SACK | SW_OPT_WSCALE;
-                return 1;
-            }
-        }
-    }
-    if (len == 4 && SW_HAS(w, 4, end) && (w[0] & bpf_htonl(0xffff0000)) == bpf_htonl(0x02040000)) {
-        o->mss = (__u16)bpf_ntohl(w[0]);
-        o->opts = SW_OPT_MSS;
         return 1;
     }
     return !len;
@@ -101,16 +131,12 @@ static __always_inline void sw_opts_read(void *data, void *end, __u32 tcp_off, _
     struct sw_scratch *sc;
     __u32 zero = 0, *p;
 
-    o->tsval = o->tsecr = 0;
-    o->mss = 0;
-    o->wscale = SW_WSCALE_NONE;
-    o->opts = 0;
-    o->bad = 0;
+    sw_opts_none(o);
     sw_opaque(tcp_off);
     if (tcp_off > 4096)
         return;
     p = (__u32 *)((__u8 *)data + tcp_off + sizeof(struct sw_tcp));
-    if (sw_opts_known(p, len, end, o))
+    if (sw_opts_linux(p, len, end, o) || sw_opts_words(p, len, end, o))
         return;
     sc = bpf_map_lookup_elem(&scratch, &zero);
     if (!sc)

@@ -114,20 +114,24 @@ SW_STEP int sw_limit_give(struct sw_ip *ip)
 
 #define SW_BUDGET_SHARE 10 /* a tenth of a second's replies at most at once */
 
-/* One reply more? Whoever finds the budget old fills it up, alone. */
+/*
+ * One reply more? Whoever finds whole replies to be had since the last time adds them, alone; what is left
+ * of the time counts for the next.
+ */
 static __always_inline int sw_budget_take(struct sw_guard *g, __u64 now)
 {
-    __u64 rate = g->reply_budget, since = g->budget_ns, gone = now - since;
+    __u64 rate = g->reply_budget, since = g->budget_ns, from = since, more;
     __s64 room = rate / SW_BUDGET_SHARE + 1, left;
 
     if (!rate)
         return 1;
-    if (now > since && (gone >= SW_SECOND / 100 || !since)) {
-        if (__sync_val_compare_and_swap(&g->budget_ns, since, now) == since) {
+    if (now > since) {
+        if (now - since > SW_SECOND)
+            from = now - SW_SECOND;
+        more = (now - from) * rate / SW_SECOND;
+        if (more && __sync_val_compare_and_swap(&g->budget_ns, since, from + more * SW_SECOND / rate) == since) {
             left = g->budget > 0 ? g->budget : 0;
-            if (gone > SW_SECOND)
-                gone = SW_SECOND;
-            left += gone / 1000 * rate / 1000000;
+            left += more;
             g->budget = left < room ? left : room;
         }
     }
