@@ -178,6 +178,8 @@ void sw_guarding_say(struct sw_guarding *g, const struct sw_hooks *hooks)
     }
     sw_info("guard %s: services whose cookies are made by reqsk %u, by listener %u",
             sw_name_guard_mode(g->opts->mode)->text, backend[SW_BK_REQSK], backend[SW_BK_LISTENER]);
+    if (g->opts->backend == SW_BK_NONE && !bpf_program__autoload(g->obj->progs.sw_accept))
+        sw_info("the kernel takes no cookies of ours, so its own are used ('synward probe' tells why)");
     say_warnings(g);
     for (size_t i = 0; i < hooks->len; i++) {
         const struct sw_hook_iface *iface = &hooks->ifaces[i];
