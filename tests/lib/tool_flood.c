@@ -4,24 +4,32 @@
  * with another port, so no two are alike. Sends on an interface of a test's own namespace.
  *
  *   tool_flood IFACE DST_MAC DST_IP DST_PORT COUNT PPS      (PPS 0: as fast as it goes)
+ *   tool_flood --live IFACE DST_MAC DST_IP DST_PORT SECONDS [syn|ack]
  *
- * Prints how many were sent. Exit 1 if not all.
+ * Prints how many were sent. Exit 1 if not all. --live makes them in the kernel, a few million a second and CPU: IFACE
+ * is a veth whose peer takes XDP frames (it runs an XDP program, or GRO is on); what comes back to IFACE ends in an XDP
+ * program. While it runs the kernel's BPF statistics are on. Prints one JSON object; ends early on SIGTERM or SIGINT.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_link.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/ether.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "../bench/genrun.h"
 
 enum { BATCH = 64, OPTIONS = 8, COUNT_MAX = 100000000 };
 
@@ -127,6 +135,82 @@ static uint32_t flood(int fd, const struct frame *base, uint32_t count, uint32_t
     return sent;
 }
 
+static volatile sig_atomic_t ended;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    ended = 1;
+}
+
+static int live_spec(char **argv, const char *kind, struct gen_spec *ret)
+{
+    static const __u8 usual[] = {2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 3, 7}; /* as Linux sends */
+    static const __u8 stamped[] = {1, 1, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0};
+    struct ether_addr *to = ether_aton(argv[1]);
+    const int ack = !strcmp(kind, "ack");
+
+    *ret = (struct gen_spec){.src_mac = {2, 0, 0, 0, 0, 0x66},
+                             .src = {198, 18},
+                             .src_bits = 17,
+                             .port = atoi(argv[3]),
+                             .options = ack ? stamped : usual,
+                             .options_len = ack ? sizeof(stamped) : sizeof(usual),
+                             .stamps_at = ack ? 4 : 8,
+                             .kind = ack ? GEN_ACK : GEN_SYN};
+    if (!to || (!ack && strcmp(kind, "syn")) || inet_pton(AF_INET, argv[2], ret->dst) != 1)
+        return -EINVAL;
+    memcpy(ret->dst_mac, to, 6);
+    return 0;
+}
+
+static int live(char **argv, const char *kind)
+{
+    double seconds = atof(argv[4]);
+    struct gen_bpf *obj = NULL;
+    int ifindex = if_nametoindex(argv[0]), stats = -1, err;
+    uint64_t start, now, made = 0;
+    struct itimerval until = {0};
+    struct gen_spec spec;
+
+    err = !ifindex || seconds <= 0 || seconds > 600 ? -EINVAL : live_spec(argv, kind, &spec);
+    if (err)
+        goto out;
+    until.it_value.tv_sec = (time_t)seconds;
+    until.it_value.tv_usec = (suseconds_t)((seconds - (double)(time_t)seconds) * 1e6);
+    signal(SIGALRM, on_signal);
+    signal(SIGTERM, on_signal);
+    signal(SIGINT, on_signal);
+    obj = gen_bpf__open_and_load();
+    stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
+    if (!obj || stats < 0 || bpf_xdp_attach(ifindex, bpf_program__fd(obj->progs.drop_xdp), XDP_FLAGS_DRV_MODE, NULL)) {
+        err = -errno;
+        goto out;
+    }
+    gen_fill(&obj->bss->gen, &spec);
+    obj->bss->gen.ifindex = ifindex;
+    start = now_ns();
+    /* one long run, ended by a signal: the kernel waits for an RCU grace period after each */
+    setitimer(ITIMER_REAL, &until, NULL);
+    while (!err && !ended) {
+        err = gen_send(obj, INT32_MAX);
+        if (err == -EINTR)
+            err = 0;
+    }
+    now = now_ns();
+    made = obj->bss->gen.at;
+    bpf_xdp_detach(ifindex, XDP_FLAGS_DRV_MODE, NULL);
+    if (!err)
+        printf("{\"sent\":%llu,\"seconds\":%.3f}\n", (unsigned long long)made, (double)(now - start) / 1e9);
+out:
+    if (err)
+        fprintf(stderr, "tool_flood: %s: %s\n", argv[0], strerror(-err));
+    gen_bpf__destroy(obj);
+    if (stats >= 0)
+        close(stats);
+    return !!err;
+}
+
 int main(int argc, char **argv)
 {
     struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP)};
@@ -134,8 +218,11 @@ int main(int argc, char **argv)
     uint32_t count, sent;
     int fd, one = 1;
 
+    if ((argc == 7 || argc == 8) && !strcmp(argv[1], "--live"))
+        return live(argv + 2, argc == 8 ? argv[7] : "syn");
     if (argc != 7 || template(&base, argv[2], argv[3], atoi(argv[4]))) {
-        fprintf(stderr, "tool_flood IFACE DST_MAC DST_IP DST_PORT COUNT PPS\n");
+        fprintf(stderr, "tool_flood IFACE DST_MAC DST_IP DST_PORT COUNT PPS\n"
+                        "tool_flood --live IFACE DST_MAC DST_IP DST_PORT SECONDS [syn|ack]\n");
         return 2;
     }
     count = strtoul(argv[5], NULL, 10);
