@@ -135,7 +135,7 @@ int sw_guarding_fill(struct sw_guarding *g, struct synward_bpf *obj, const struc
     g->clock_offset = clock_offset;
     g->next_judge = now;
     g->next_refresh = now + REFRESH_NS;
-    g->next_known = now + KNOWN_NS;
+    g->next_known = now; /* again as soon as it is attached: sockets are born meanwhile */
     g->next_key = now + KEY_NS;
     if (g->opts->backend == SW_BK_REQSK && !reqsk)
         return sw_fail(f, SW_EXIT_KERNEL, -ENOTSUP,
