@@ -248,3 +248,17 @@ def accepted(listener, timeout=2.0):
 
 def tsval(option_list):
     return next((v for k, v in option_list if k == "Timestamp"), None)
+
+
+def nothing_waits(listener):
+    if accepted(listener, 0.15):
+        raise AssertionError("the listener got a connection too many")
+
+
+TS = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (5000, 0)), ("NOP", None), ("WScale", 7)]
+
+
+def stamp(got, mine=6000):
+    """Timestamps that answer a segment."""
+    val = tsval(got.options)
+    return [("NOP", None), ("NOP", None), ("Timestamp", (mine, val[0]))] if val else []

@@ -351,8 +351,9 @@ class Skip(Exception):
     pass
 
 
-def main(*cases):
-    """Runs the cases as TAP. Each is a function; its docstring or name is what it proves."""
+def main(*cases, keep=False):
+    """Runs the cases as TAP. Each is a function; its docstring or name is what it proves. keep: they share their
+    ground, so it is removed only at the end."""
     if os.geteuid():
         print("1..0 # SKIP needs root for network namespaces")
         sys.exit(0)
@@ -373,5 +374,6 @@ def main(*cases):
             at = [f for f in where if f.filename != __file__] or where
             print(f"not ok {n} - {name}\n# {type(e).__name__}: {e}\n# at {at[-1].filename}:{at[-1].lineno}", flush=True)
         finally:
-            cleanup()
+            if not keep:
+                cleanup()
     sys.exit(bad)
