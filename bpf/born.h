@@ -33,11 +33,16 @@ static __always_inline void sw_born_seg(struct sw_seg *then, const struct sw_seg
                  (c->sack ? SW_OPT_SACK : 0) | (c->ts ? SW_OPT_TS : 0);
 }
 
-/* Is this the flow that the acknowledgement begins? Else it is of an earlier connection, or of a stray. */
+/*
+ * Is this the flow that the acknowledgement belongs to? Born through it already, or begun by a SYN that the listener
+ * answered with a cookie of the kernel's. Else it is of an earlier connection, or of a stray.
+ */
 static __always_inline int sw_born_is(const struct sw_flow *f, const struct sw_seg *s)
 {
-    return f->flags & SW_F_COOKIE && !(f->flags & SW_F_OVER) && s->src_is_b == f->orig_is_b &&
-           f->end[SW_ORIG].isn == s->seq - 1 && f->end[SW_RESP].isn == s->ack - 1;
+    const struct sw_end *a = &f->end[SW_ORIG], *b = &f->end[SW_RESP];
+
+    return !(f->flags & SW_F_OVER) && s->src_is_b == f->orig_is_b && a->did & SW_E_SYN && a->isn == s->seq - 1 &&
+           (!(b->did & SW_E_SYN) || b->isn == s->ack - 1);
 }
 
 /* Builds the flow in scratch, for sw_track to begin with; s is the acknowledgement, s->now included. */
