@@ -205,7 +205,9 @@ static __always_inline int sw_guard_ingress(struct xdp_md *ctx, struct sw_key *k
     return does == SW_DO_REPLY && j->dry_run ? SW_DO_PASS : does;
 }
 
-/* The block list comes before the fast path: it is for established connections, too. True: drop. */
+enum { SW_NOT_BLOCKED, SW_BLOCKED, SW_BLOCKED_DRY }; /* the last: passes, and nothing else is judged */
+
+/* The block list comes before the fast path: it is for established connections, too. */
 SW_STEP int sw_guard_block(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s)
 {
     struct sw_judged j = {.reason = SW_DROP_BLOCKED};
@@ -214,18 +216,18 @@ SW_STEP int sw_guard_block(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
     __u32 index;
 
     if (!key || !s)
-        return 0;
+        return SW_NOT_BLOCKED;
     index = sw_service_of(key, !s->src_is_b);
     sv = index ? bpf_map_lookup_elem(&services, &index) : 0;
     if (!sv || sv->mode == SW_GM_OFF)
-        return 0;
+        return SW_NOT_BLOCKED;
     sw_key_ip(key, s->src_is_b, &src);
     if (!sw_blocked(&src))
-        return 0;
+        return SW_NOT_BLOCKED;
     j.now = sw_now_coarse();
     j.service = index;
     j.dry_run = sv->mode == SW_GM_MONITOR;
-    return sw_drop(ctx, key, s, &j);
+    return sw_drop(ctx, key, s, &j) ? SW_BLOCKED : SW_BLOCKED_DRY;
 }
 
 /* Not a TCP header that could be read: passes, unless it could hide a SYN from an engaged guard. */
@@ -250,6 +252,7 @@ int sw_ingress(struct xdp_md *ctx)
     struct sw_inner *inner;
     struct sw_key k;
     enum sw_found found;
+    int blocked = SW_NOT_BLOCKED;
 
     if (cfg.guard && !cfg.checksum && sw_fast_answered(ctx, data, end))
         return XDP_TX;
@@ -292,12 +295,14 @@ int sw_ingress(struct xdp_md *ctx)
     if (cfg.guard) {
         struct sw_guard *g = sw_guard_conf();
 
-        if (g && g->block_len && sw_guard_block(ctx, &k, &s))
+        if (g && g->block_len)
+            blocked = sw_guard_block(ctx, &k, &s);
+        if (blocked == SW_BLOCKED)
             return XDP_DROP;
     }
     if (sw_track_fast(&k, &s))
         return XDP_PASS;
-    if (cfg.guard) {
+    if (cfg.guard && !blocked) {
         struct sw_guarding *here = sw_guarding_here();
         int does = here ? sw_guard_ingress(ctx, &k, &s, &at, here) : SW_DO_PASS;
 
