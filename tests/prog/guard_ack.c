@@ -398,8 +398,10 @@ static void nearly(void)
     }
     p = good, p.opts_len = 0; /* promised timestamps, sends none */
     expect_drop(&p, "cookie_bad");
-    p = good, p.bad_checksum = true; /* never a connection's beginning; the kernel drops it */
-    deliver(&p);
+    if (verifying) { /* never a connection's beginning; the kernel drops it */
+        p = good, p.bad_checksum = true;
+        deliver(&p);
+    }
     assert_int_equal(bpfrun_count(run, BPFRUN_FLOWS), 0);
     expect_born(&good);
 }
@@ -596,5 +598,5 @@ int main(void)
         CALM(calm_knows_no_cookies),
     };
 
-    return RUN_GUARDED(cases);
+    return RUN_GUARDED(cases) + RUN_GUARDED_FAST(cases);
 }

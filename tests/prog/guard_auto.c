@@ -670,5 +670,5 @@ int main(void)
         AUTO(marks_change),
     };
 
-    return RUN_GUARDED(cases);
+    return RUN_GUARDED(cases) + RUN_GUARDED_FAST(cases);
 }

@@ -443,5 +443,5 @@ int main(void)
         CALM(budget_while_calm),
     };
 
-    return RUN_GUARDED(cases);
+    return RUN_GUARDED(cases) + RUN_GUARDED_FAST(cases);
 }
