@@ -13,13 +13,14 @@ import logging
 import re
 import select
 import socket
+import struct
 import time
 
 logging.getLogger("scapy.runtime").setLevel(logging.ERROR)
 # pylint: disable=wrong-import-position
 from scapy.layers.inet import IP, TCP  # noqa: E402
 from scapy.layers.inet6 import IPv6  # noqa: E402
-from scapy.layers.l2 import Ether  # noqa: E402
+from scapy.layers.l2 import Dot1Q, Ether  # noqa: E402
 
 import netns as n  # noqa: E402
 
@@ -27,6 +28,7 @@ SERVER = {4: "10.66.0.2", 6: "fd66::2"}
 CLIENT = {4: "10.66.0.1", 6: "fd66::1"}
 PEER = {4: "10.66.0.99", 6: "fd66::99"}
 PORT = 7777
+SOL_PACKET, PACKET_AUXDATA, ETH_P_ALL, TP_STATUS_VLAN_VALID = 263, 8, 3, 1 << 4
 DATA = bytes(i * 7 & 255 for i in range(1 << 20))
 
 
@@ -62,6 +64,11 @@ def services(sw):
     """Status, by the service's text."""
     lines = [json.loads(x) for x in guard(sw, "status", "--json").stdout.splitlines()]
     return {x["service"]: x for x in lines}
+
+
+def counters(sw):
+    """Everything that `synward status` counts, the guard's sums included."""
+    return json.loads(n.sh(n.SYNWARD, "status", "--json", "--pid", sw.p.pid).stdout)
 
 
 class Ground:
@@ -175,6 +182,16 @@ def sockets(ns):
     return out
 
 
+def outer_tag(aux):
+    """The VLAN id that the kernel has taken off a frame before it shows it (struct tpacket_auxdata)."""
+    for level, kind, data in aux:
+        if level == SOL_PACKET and kind == PACKET_AUXDATA:
+            status, _, _, _, _, tci, _ = struct.unpack("IIIHHHH", data[:20])
+            if status & TP_STATUS_VLAN_VALID:
+                return [tci & 0xfff]
+    return []
+
+
 class Peer:
     """A client that is no kernel: whatever it sends is all that is sent."""
 
@@ -185,7 +202,8 @@ class Peer:
         n.sh("ip", "neigh", "replace", self.ip, "lladdr", g.macs[0], "dev", "srv0", "nud", "permanent", ns=g.b)
         with n.Inside(g.a):
             self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-            self.sock.bind(("cli0", 0x800 if v == 4 else 0x86dd))
+            self.sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+            self.sock.bind(("cli0", ETH_P_ALL))
             self.out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
             self.out.bind(("cli0", 0))
 
@@ -210,12 +228,15 @@ class Peer:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.sock], [], [], left)[0]:
                 return None
-            raw, where = self.sock.recvfrom(65536)
+            raw, aux, _, where = self.sock.recvmsg(65536, 64)
             if where[2] == socket.PACKET_OUTGOING:
                 continue
-            ip = Ether(raw).payload
-            if TCP in ip and ip[TCP].dport == self.sport and ip[TCP].sport == self.port and ip.dst == self.ip and \
-                    want(ip[TCP]):
+            frame = Ether(raw)
+            ip = frame.getlayer(IPv6 if self.v == 6 else IP)
+            if ip and TCP in ip and ip[TCP].dport == self.sport and ip[TCP].sport == self.port and \
+                    ip.dst == self.ip and want(ip[TCP]):
+                self.tags = outer_tag(aux) + [x.vlan for x in frame.iterpayloads() if isinstance(x, Dot1Q)]
+                self.heard = raw
                 return ip[TCP]
 
     def drain(self):
