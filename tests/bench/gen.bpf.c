@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * A generator of live frames (BPF_F_TEST_XDP_LIVE_FRAMES): writes a legal packet from a fresh sender and sends it to an
- * interface. A recycled frame holds what its last receiver left in it, so every byte is written each time.
+ * interface. A recycled frame holds what its last receiver left in it, so every byte is written each time. It also
+ * keeps the length that its receiver cut it to, unless the generator itself changes it: so the test run's frame is
+ * GEN_CUT longer.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -71,13 +73,17 @@ static __always_inline int copy(void *data, void *end)
 SEC("xdp")
 int gen_xdp(struct xdp_md *ctx)
 {
-    void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+    void *data, *end;
     __u32 at = gen.at++, ack = 0, echo = 0, tcp = gen.v6 ? 54 : 34, src_at = gen.v6 ? 34 : 26, isn, stamps = gen.stamps;
     __u64 h = mix(at), sum;
     __u32 *src;
     __be16 *t;
     __be32 *w;
 
+    if (bpf_xdp_adjust_tail(ctx, -GEN_CUT))
+        return XDP_ABORTED;
+    data = (void *)(long)ctx->data;
+    end = (void *)(long)ctx->data_end;
     copy(data, end);
     src = data + src_at;
     t = data + tcp;

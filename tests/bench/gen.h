@@ -12,6 +12,7 @@
 #include "../../include/synward.h"
 
 #define GEN_FRAME 128 /* room for a frame; a multiple of 8 */
+#define GEN_CUT 4
 
 enum gen_kind {
     GEN_SYN,    /* fresh source, port and sequence number */

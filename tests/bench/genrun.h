@@ -81,8 +81,8 @@ static inline void gen_fill(struct gen *g, const struct gen_spec *s)
 /* Sends n frames from the CPU that this runs on. 0 or -errno. */
 static inline int gen_send(struct gen_bpf *obj, __u32 n)
 {
-    struct xdp_md md = {.data_end = obj->bss->gen.len};
-    LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = obj->bss->gen.frame, .data_size_in = obj->bss->gen.len,
+    struct xdp_md md = {.data_end = obj->bss->gen.len + GEN_CUT};
+    LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = obj->bss->gen.frame, .data_size_in = obj->bss->gen.len + GEN_CUT,
                 .ctx_in = &md, .ctx_size_in = sizeof(md), .repeat = (int)n, .flags = BPF_F_TEST_XDP_LIVE_FRAMES,
                 .batch_size = GEN_BATCH);
 

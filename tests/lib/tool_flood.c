@@ -8,7 +8,8 @@
  *
  * Prints how many were sent. Exit 1 if not all. --live makes them in the kernel, a few million a second and CPU: IFACE
  * is a veth whose peer takes XDP frames (it runs an XDP program, or GRO is on); what comes back to IFACE ends in an XDP
- * program. While it runs the kernel's BPF statistics are on. Prints one JSON object; ends early on SIGTERM or SIGINT.
+ * program. While it runs the kernel's BPF statistics are on. Prints one JSON object at the end,
+ * and one whenever SIGUSR1 asks; ends early on SIGTERM or SIGINT.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -135,12 +136,14 @@ static uint32_t flood(int fd, const struct frame *base, uint32_t count, uint32_t
     return sent;
 }
 
-static volatile sig_atomic_t ended;
+static volatile sig_atomic_t ended, asked;
 
 static void on_signal(int sig)
 {
-    (void)sig;
-    ended = 1;
+    if (sig == SIGUSR1)
+        asked = 1;
+    else
+        ended = 1;
 }
 
 static int live_spec(char **argv, const char *kind, struct gen_spec *ret)
@@ -164,12 +167,18 @@ static int live_spec(char **argv, const char *kind, struct gen_spec *ret)
     return 0;
 }
 
+static void live_say(const struct gen_bpf *obj, uint64_t start)
+{
+    printf("{\"sent\":%u,\"seconds\":%.6f}\n", obj->bss->gen.at, (double)(now_ns() - start) / 1e9);
+    fflush(stdout);
+}
+
 static int live(char **argv, const char *kind)
 {
     double seconds = atof(argv[4]);
     struct gen_bpf *obj = NULL;
     int ifindex = if_nametoindex(argv[0]), stats = -1, err;
-    uint64_t start, now, made = 0;
+    uint64_t start;
     struct itimerval until = {0};
     struct gen_spec spec;
 
@@ -181,6 +190,7 @@ static int live(char **argv, const char *kind)
     signal(SIGALRM, on_signal);
     signal(SIGTERM, on_signal);
     signal(SIGINT, on_signal);
+    signal(SIGUSR1, on_signal);
     obj = gen_bpf__open_and_load();
     stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
     if (!obj || stats < 0 || bpf_xdp_attach(ifindex, bpf_program__fd(obj->progs.drop_xdp), XDP_FLAGS_DRV_MODE, NULL)) {
@@ -196,12 +206,13 @@ static int live(char **argv, const char *kind)
         err = gen_send(obj, INT32_MAX);
         if (err == -EINTR)
             err = 0;
+        if (asked)
+            live_say(obj, start);
+        asked = 0;
     }
-    now = now_ns();
-    made = obj->bss->gen.at;
     bpf_xdp_detach(ifindex, XDP_FLAGS_DRV_MODE, NULL);
     if (!err)
-        printf("{\"sent\":%llu,\"seconds\":%.3f}\n", (unsigned long long)made, (double)(now - start) / 1e9);
+        live_say(obj, start);
 out:
     if (err)
         fprintf(stderr, "tool_flood: %s: %s\n", argv[0], strerror(-err));
