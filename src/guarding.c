@@ -166,6 +166,26 @@ static void say_warnings(struct sw_guarding *g)
         sw_warn("%s", warning);
 }
 
+static void say_iface(const struct sw_hook_iface *iface)
+{
+    const char *name = iface->id.name;
+    struct sw_nic nic;
+
+    if (iface->loopback)
+        sw_warn("'%s' is the loopback: followed, and not guarded", name);
+    if (iface->loopback || iface->xdp_mode != XDP_MODE_NATIVE || sw_probe_nic(name, &nic))
+        return;
+    if (!strcmp(nic.driver, "veth"))
+        sw_info(
+            "'%s' is a veth: its answers are lost unless the other end runs an XDP program, too; --mode generic does "
+            "without",
+            name);
+    if (sw_nic_strips_vlans(&nic))
+        sw_warn("'%s' takes VLAN tags off before XDP: SYNs of its VLANs are answered without a tag, so their services "
+                "are cut off while engaged ('ethtool -K %s rxvlan off')",
+                name, name);
+}
+
 void sw_guarding_say(struct sw_guarding *g, const struct sw_hooks *hooks)
 {
     unsigned int backend[SW_BK_MAX] = {0};
@@ -181,16 +201,8 @@ void sw_guarding_say(struct sw_guarding *g, const struct sw_hooks *hooks)
     if (g->opts->backend == SW_BK_NONE && !bpf_program__autoload(g->obj->progs.sw_accept))
         sw_info("the kernel takes no cookies of ours, so its own are used ('synward probe' tells why)");
     say_warnings(g);
-    for (size_t i = 0; i < hooks->len; i++) {
-        const struct sw_hook_iface *iface = &hooks->ifaces[i];
-
-        if (iface->loopback)
-            sw_warn("'%s' is the loopback: followed, and not guarded", iface->id.name);
-        else if (iface->xdp_mode == XDP_MODE_NATIVE && sw_nic_strips_vlans(iface->id.name))
-            sw_warn("'%s' takes VLAN tags off before XDP: SYNs of its VLANs are answered without a tag, so their "
-                    "services are cut off while engaged ('ethtool -K %s rxvlan off')",
-                    iface->id.name, iface->id.name);
-    }
+    for (size_t i = 0; i < hooks->len; i++)
+        say_iface(&hooks->ifaces[i]);
 }
 
 static bool awake(struct sw_guarding *g)

@@ -185,20 +185,19 @@ int sw_probe_nic(const char *name, struct sw_nic *nic)
     return err;
 }
 
-bool sw_nic_strips_vlans(const char *name)
+bool sw_nic_strips_vlans(const struct sw_nic *nic)
 {
     char line[128], vlan[IF_NAMESIZE], below[IF_NAMESIZE];
-    struct sw_nic nic;
     bool any = false;
     FILE *f;
 
-    if (sw_probe_nic(name, &nic) || nic.rxvlan != 1)
+    if (nic->rxvlan != 1)
         return false;
     f = fopen("/proc/net/vlan/config", "r");
     if (!f)
         return false;
     while (!any && fgets(line, sizeof(line), f))
-        any = sscanf(line, "%15s | %*d | %15s", vlan, below) == 2 && !strcmp(below, name);
+        any = sscanf(line, "%15s | %*d | %15s", vlan, below) == 2 && !strcmp(below, nic->name);
     fclose(f);
     return any;
 }

@@ -55,7 +55,8 @@ struct sw_nic {
 void sw_probe_kernel(struct sw_features *ret_features);
 bool sw_kernel_has_reqsk(void); /* cookie_reqsk alone, quickly */
 int sw_probe_nic(const char *name, struct sw_nic *ret_nic);
-bool sw_nic_strips_vlans(const char *name); /* it has VLANs above it, and takes their tags off before native XDP */
-int sw_probe_sysctl(const char *path);      /* a number, or -1 */
+/* It has VLANs above it, and takes their tags off before native XDP. */
+bool sw_nic_strips_vlans(const struct sw_nic *nic);
+int sw_probe_sysctl(const char *path); /* a number, or -1 */
 
 #endif
