@@ -157,7 +157,7 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
         here->judged.tcp_off = 14 + (v6 ? 40 : 20);
         here->judged.opt_len = opt_len;
         sw_opts_xdp(ctx, &here->judged, o);
-        if (o->bad)
+        if (o->bad || o->sealed)
             return 0;
     }
     flags = bpf_ntohs(t->bits);

@@ -24,7 +24,8 @@ struct sw_opts {
     __u8 wscale;
     __u8 opts; /* SW_OPT_* */
     __u8 bad;
-    __u8 pad[3];
+    __u8 sealed; /* SW_SEAL_* */
+    __u8 pad[2];
 };
 
 /* What does not fit on the stack; bottom halves are off, so one packet at a time a CPU. */
@@ -109,6 +110,7 @@ static __always_inline void sw_opts_none(struct sw_opts *o)
     o->wscale = SW_WSCALE_NONE;
     o->opts = 0;
     o->bad = 0;
+    o->sealed = 0;
 }
 
 /* Known at a glance: what Linux sends in a SYN. */
@@ -156,6 +158,7 @@ static __always_inline void sw_opts_read(void *data, void *end, __u32 tcp_off, _
     o->wscale = sc->opt.wscale;
     o->opts = sc->opt.opts;
     o->bad = sc->opt.bad;
+    o->sealed = sc->opt.sealed;
 }
 
 SW_STEP int sw_opts_xdp(struct xdp_md *ctx, struct sw_judged *j, struct sw_opts *o)
@@ -311,6 +314,15 @@ SW_STEP int sw_check(struct sw_keys *k, struct sw_guarding *at, __u32 isn, __u64
     return sw_cookie_check(k, &at->who, isn, at->opts.opts & SW_OPT_TS, at->opts.tsecr, now, c);
 }
 
+/*
+ * Signed (RFC 2385, RFC 5925), as routers' BGP sessions are: no answer of ours would be believed. The kernel checks
+ * the signature before it keeps anything of the SYN, if it can at all.
+ */
+static __always_inline int sw_sealed(const struct sw_opts *o, const struct sw_guard *g)
+{
+    return (o->sealed & SW_SEAL_MD5 && g->flags & SW_G_MD5) || (o->sealed & SW_SEAL_AO && g->flags & SW_G_AO);
+}
+
 /* Our own cookie. */
 SW_STEP int sw_answer_reqsk(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_judged *j)
 {
@@ -338,6 +350,8 @@ SW_STEP int sw_answer_reqsk(struct xdp_md *ctx, struct sw_key *key, struct sw_se
         j->reason = SW_DROP_BAD_OPTION;
         return SW_DO_DROP;
     }
+    if (sw_sealed(&at->opts, g))
+        return SW_DO_PASS;
     if (j->dry_run)
         return SW_DO_REPLY;
     sw_cookie_grant(&at->carries, &at->opts, g, j->v6, sw_syn_ecn(ctx, s, j));
@@ -433,6 +447,8 @@ SW_STEP int sw_answer_listener(struct xdp_md *ctx, struct sw_key *key, struct sw
         j->reason = SW_DROP_BAD_OPTION;
         return SW_DO_DROP;
     }
+    if (sw_sealed(&at->opts, g))
+        return SW_DO_PASS;
     if (j->dry_run)
         return SW_DO_REPLY;
     cookie = sw_kernel_cookie(ctx, key, s, j);

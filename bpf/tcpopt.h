@@ -17,8 +17,9 @@ struct sw_tcpopt {
     __u16 mss;
     __u8 wscale;
     __u8 opts;
-    __u8 bad; /* a length that cannot be: the list is not read further */
-    __u8 pad[3];
+    __u8 bad;    /* a length that cannot be: the list is not read further */
+    __u8 sealed; /* SW_SEAL_*: signed by one who has a key */
+    __u8 pad[2];
     __u32 tsval; /* with SW_OPT_TS */
     __u32 tsecr;
 };
@@ -30,10 +31,14 @@ enum {
     SW_TCPOPT_WSCALE = 3,
     SW_TCPOPT_SACK = 4,
     SW_TCPOPT_TS = 8,
+    SW_TCPOPT_MD5 = 19, /* RFC 2385 */
+    SW_TCPOPT_AO = 29,  /* RFC 5925 */
     SW_TCPOPT_MPTCP = 30,
     SW_TCPOPT_TFO = 34,
     SW_TCPOPT_EXP = 254, /* RFC 6994; with ExID 0xF989 the early form of Fast Open */
 };
+
+enum { SW_SEAL_MD5 = 1, SW_SEAL_AO = 2 };
 
 static __always_inline __u8 sw_tcpopt_at(const struct sw_tcpopt *o, __u32 i)
 {
@@ -76,6 +81,10 @@ SW_STEP int sw_tcpopt_one(struct sw_tcpopt *o, __u32 at)
         o->opts |= SW_OPT_TS;
         o->tsval = sw_tcpopt_at32(o, at + 2);
         o->tsecr = sw_tcpopt_at32(o, at + 6);
+    } else if (kind == SW_TCPOPT_MD5 && len == 18) {
+        o->sealed |= SW_SEAL_MD5;
+    } else if (kind == SW_TCPOPT_AO && len >= 4) {
+        o->sealed |= SW_SEAL_AO;
     } else if (kind == SW_TCPOPT_MPTCP) {
         o->opts |= SW_OPT_MPTCP;
     } else if (kind == SW_TCPOPT_TFO && (len == 2 || (len >= 6 && len <= 18))) {
@@ -99,6 +108,7 @@ static __always_inline void sw_tcpopt_parse(struct sw_tcpopt *o)
     o->wscale = SW_WSCALE_NONE;
     o->opts = 0;
     o->bad = 0;
+    o->sealed = 0;
     if (o->len > 40)
         o->len = 40;
     for (int i = 0; i < 40; i++) {

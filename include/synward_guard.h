@@ -153,6 +153,8 @@ enum {
     SW_G_CAPTURE = 1 << 5,  /* dropped frames are sampled */
     SW_G_NO_META = 1 << 6,  /* set by the kernel side: the driver takes no metadata */
     SW_G_STOPPING = 1 << 7, /* the daemon is about to detach: issue no more cookies */
+    SW_G_MD5 = 1 << 8,      /* the kernel checks signed SYNs itself (RFC 2385), */
+    SW_G_AO = 1 << 9,       /* these too (RFC 5925) */
 };
 
 /* The one element of the mmapable array `guard`: everything that may change while it runs. Times in ns. */

@@ -27,7 +27,18 @@ enum {
 };
 
 /* What people are warned of, each once. */
-enum warning { W_COOKIES_OFF, W_SLOTS, W_CHAIN, W_ADDRESSES, W_NO_REQSK, W_MPTCP, W_LISTENER, W_SILENT, W_MAX };
+enum warning {
+    W_COOKIES_OFF,
+    W_SLOTS,
+    W_CHAIN,
+    W_ADDRESSES,
+    W_NO_REQSK,
+    W_MPTCP,
+    W_LISTENER,
+    W_SILENT,
+    W_LOOSE,
+    W_MAX
+};
 
 enum { REGIONS = 5 };
 
@@ -111,9 +122,10 @@ static void set_guard(struct sw_guard *g, const struct sw_guard_opts *opts)
 /* What this host grants in its SYN-ACKs; other flags are somebody else's. */
 static void grant(struct sw_guard *g, const struct sw_tcp_sysctls *s)
 {
-    const __u32 ours = SW_G_SACK | SW_G_TS | SW_G_WSCALE | SW_G_ECN | SW_G_TS_PLAIN;
+    const __u32 ours = SW_G_SACK | SW_G_TS | SW_G_WSCALE | SW_G_ECN | SW_G_TS_PLAIN | SW_G_MD5 | SW_G_AO;
     __u32 want = (s->sack ? SW_G_SACK : 0) | (s->timestamps ? SW_G_TS : 0) | (s->window_scaling ? SW_G_WSCALE : 0) |
-                 (s->ecn ? SW_G_ECN : 0) | (s->timestamps == 2 ? SW_G_TS_PLAIN : 0);
+                 (s->ecn ? SW_G_ECN : 0) | (s->timestamps == 2 ? SW_G_TS_PLAIN : 0) | (s->md5 > 0 ? SW_G_MD5 : 0) |
+                 (s->ao > 0 ? SW_G_AO : 0);
     __u32 have = __atomic_load_n(&g->flags, __ATOMIC_RELAXED) & ours;
 
     if (want & ~have)
@@ -355,6 +367,11 @@ static bool say(struct sw_services *s, enum warning w)
         SAY("nobody listens on %zu of the services that --protect names: they are not guarded until somebody does",
             sum->silent);
         return sum->silent;
+    case W_LOOSE:
+        SAY("nf_conntrack_tcp_loose is 0: connection tracking takes the first packet that it sees of a client behind a "
+            "cookie for invalid, and rules that drop such packets shut the client out; "
+            "'sysctl net.netfilter.nf_conntrack_tcp_loose=1' lets it in");
+        return !s->sysctls.loose;
     default: return false;
     }
 }

@@ -16,6 +16,8 @@ struct sw_services; /* opaque */
 /* What this host's sysctls say; read again at every refresh. -1: unknown. */
 struct sw_tcp_sysctls {
     int syncookies, timestamps, sack, window_scaling, ecn;
+    int loose;   /* nf_conntrack_tcp_loose; -1 also: no connection tracking */
+    int md5, ao; /* the kernel knows TCP MD5 and TCP-AO signatures */
     __u32 rmem[3], rmem_max;
     int ttl, hop_limit;
 };

@@ -2,9 +2,15 @@
 /* What this host's sysctls say of its TCP, and what its own SYN-ACKs look like because of them. */
 #include "services.h"
 
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum { TCP_MAX_WSCALE = 14, U16_TOP = 65535 };
+enum { OPTION_AO_INFO = 40 }; /* TCP_AO_INFO: younger than the headers this is built with */
 
 /* Reads up to n numbers; returns how many there were. */
 static int read_numbers(const char *path, long long *ret, int n)
@@ -27,6 +33,18 @@ static int read_int(const char *path)
     return read_numbers(path, &v, 1) == 1 && v >= 0 && v <= 0x7fffffff ? (int)v : -1;
 }
 
+/* Is the socket option built into this kernel? Wrong use of one that is fails in another way. */
+static int knows_option(int option)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), yes, value = 0;
+
+    if (fd < 0)
+        return -1;
+    yes = !setsockopt(fd, IPPROTO_TCP, option, &value, sizeof(value)) || errno != ENOPROTOOPT;
+    close(fd);
+    return yes;
+}
+
 void sw_tcp_sysctls_read(struct sw_tcp_sysctls *ret)
 {
     long long v[3];
@@ -38,6 +56,9 @@ void sw_tcp_sysctls_read(struct sw_tcp_sysctls *ret)
         .window_scaling = read_int("/proc/sys/net/ipv4/tcp_window_scaling"),
         .ecn = read_int("/proc/sys/net/ipv4/tcp_ecn"),
         .rmem = {4096, 131072, 6291456}, /* the kernel's defaults */
+        .loose = read_int("/proc/sys/net/netfilter/nf_conntrack_tcp_loose"),
+        .md5 = knows_option(TCP_MD5SIG),
+        .ao = knows_option(OPTION_AO_INFO),
         .ttl = read_int("/proc/sys/net/ipv4/ip_default_ttl"),
         .hop_limit = read_int("/proc/sys/net/ipv6/conf/default/hop_limit"),
     };
