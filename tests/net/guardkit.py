@@ -14,6 +14,7 @@ import re
 import select
 import socket
 import struct
+import subprocess
 import time
 
 logging.getLogger("scapy.runtime").setLevel(logging.ERROR)
@@ -283,3 +284,24 @@ def stamp(got, mine=6000):
     """Timestamps that answer a segment."""
     val = tsval(got.options)
     return [("NOP", None), ("NOP", None), ("Timestamp", (mine, val[0]))] if val else []
+
+
+def flood(g, count, pps=0, port=PORT):
+    """SYNs from 198.18.0.0/15, by a process of its own."""
+    cmd = ["nsenter", f"--net=/run/netns/{g.a}", str(n.TOP / "build/tests/tool_flood"), "cli0", g.macs[1], SERVER[4],
+           str(port), str(count), str(pps)]
+    p = subprocess.Popen(cmd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    n.started.append(p)
+    return p
+
+
+def finished(p):
+    out, _ = p.communicate(timeout=30)
+    n.equal(f"exit code of the flood ({out.strip()})", p.returncode, 0)
+
+
+def ground(*args, **kw):
+    """With a way back to the flood's sources, so that the listener really answers them when it is asked."""
+    g = Ground(*args, **kw)
+    n.sh("ip", "route", "add", "198.18.0.0/15", "via", CLIENT[4], ns=g.b)
+    return g

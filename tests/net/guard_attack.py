@@ -1,0 +1,121 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Floods of every kind against a listener while real clients connect, talk and close."""
+import time
+
+import guardkit as k
+import netns as n
+
+KINDS = (("SA", "synack"), ("R", "rst"), ("RA", "rst"), ("F", "fin"), ("FA", "fin"), ("", "null"), ("FPU", "xmas"),
+         ("A", "cookie_bad"), ("PA", "cookie_bad"), ("P", "no_ack"), ("SF", "bad_flags"))
+
+
+def clients(g, seconds, v=4, port=k.PORT):
+    """Connects, talks and closes for so long; how many connections, and the longest handshake."""
+    count, worst, until = 0, 0, time.monotonic() + seconds
+    while time.monotonic() < until:
+        start = time.monotonic()
+        c = n.connect(g.a, k.SERVER[v], port)
+        worst = max(worst, time.monotonic() - start)
+        s = k.accepted(g.listeners[v, port])
+        assert s, "connected, but never accepted"
+        k.speak(c, s)
+        k.end(c, s)
+        count += 1
+    return count, worst
+
+
+def by_reason():
+    """each kind of flood is dropped by its reason, exactly; real connections go on; no state is left"""
+    g = k.ground()
+    frames = {}
+    for v in (4, 6):
+        g.talk(v)
+        p = k.Peer(g, v)
+        for i, (flags, _) in enumerate(KINDS):
+            made = []
+            for x in range(50):
+                p.sport = 20000 + 100 * i + x
+                stamps = [("NOP", None), ("NOP", None), ("Timestamp", (6000, x * 1000))] if x & 1 else []
+                made.append(p.packet(flags, seq=x * 77777, ack=x * 99999 + 5, options=stamps))
+            frames[v, i] = [bytes(k.Ether(src=g.macs[0], dst=g.macs[1]) / f) for f in made]
+        open_ones = [g.open(v) for _ in range(5)]
+        before = g.figures(v)
+        for i, _ in enumerate(KINDS):
+            for f in frames[v, i] * 4:
+                p.out.send(f)
+            g.talk(v)
+        for c, s in open_ones:
+            k.speak(c, s)
+            k.end(c, s)
+        after = g.figures(v)
+        want = {}
+        for flags, reason in KINDS:
+            want[reason] = want.get(reason, 0) + 200
+        got = {r: after[f"drop_{r}"] - before[f"drop_{r}"] for r in want}
+        n.equal(f"v{v} drops", got, want)
+        n.equal(f"v{v} drops, all", after["dropped"] - before["dropped"], sum(want.values()))
+        p.drain()
+        n.equal(f"v{v} answers to a flood", p.hear(0.1), None)
+    time.sleep(6)  # real connections linger
+    got = k.counters(g.sw)
+    n.equal("flows left", (got["flows"], got["embryos"]), (0, 0))
+    lines = g.told()
+    drops = [x for x in lines if x["event"] == "drop"]
+    n.equal("reasons told", {x["reason"] for x in drops}, {r for _, r in KINDS})
+    n.equal("dry_run", {x["dry_run"] for x in drops}, {False})
+    k.at_most("drop lines", len(drops), 400)
+    final = lines[-1]
+    for reason in {r for _, r in KINDS}:
+        told = sum(x["count"] for x in drops if x["reason"] == reason)
+        k.at_most(f"told of {reason}", told, final[f"guard_drop_{reason}"])
+        k.at_least(f"told of {reason}", told, 1)
+
+
+def syn_flood():
+    """200,000 SYNs while real clients connect: all answered, none of the listener's queue used, nothing remembered"""
+    g = k.ground()
+    for v in (4, 6):
+        g.talk(v)
+    before, opens = g.figures(4), g.passive_opens()
+    p = k.flood(g, 200000)
+    most, count, worst = 0, 0, 0
+    while p.poll() is None:
+        some, w = clients(g, 0.1, 4 if count & 1 else 6)
+        count, worst = count + some, max(worst, w)
+        most = max(most, g.syn_recv())
+    k.finished(p)
+    k.until(lambda: g.counted("syns") - before["syns"] >= 150000, 3)
+    n.equal("sockets in SYN_RECV, at most", most, 0)
+    k.at_least("real connections", count, 5)
+    k.at_most("longest handshake, s", worst, 0.9)  # a SYN that was lost comes again after 1 s
+    after = g.figures(4)
+    n.equal("begun by the listener", after["opened"], 0)
+    n.equal("answered", after["cookies_sent"] - before["cookies_sent"], after["syns"] - before["syns"])
+    k.at_least("passive opens", g.passive_opens() - opens, 0)
+    got = k.counters(g.sw)
+    k.at_most("flows, which are real ones", got["flows"] + got["embryos"], count + 10)
+    n.equal("embryos", got["embryos"], 0)
+    lines = g.told()
+    n.equal("conn lines of the flood", len([x for x in lines if x.get("orig_ip", "").startswith("198.")]), 0)
+
+
+def budget():
+    """--reply-budget: no more cookies than that a second, and the rest is dropped"""
+    g = k.ground("--reply-budget", "500/s")
+    g.talk(4)
+    time.sleep(0.3)
+    before = g.figures()
+    start = time.monotonic()
+    k.finished(k.flood(g, 6000, 3000))
+    took = time.monotonic() - start
+    after = g.figures()
+    sent = after["cookies_sent"] - before["cookies_sent"]
+    k.at_most("cookies", sent, 500 * took + 100)
+    k.at_least("cookies", sent, 500 * took * 0.7)
+    n.equal("dropped", after["drop_budget"] - before["drop_budget"], 6000 - sent)
+    g.told()
+
+
+if __name__ == "__main__":
+    n.main(by_reason, syn_flood, budget)
