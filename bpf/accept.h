@@ -54,12 +54,27 @@ static __always_inline void sw_mark(struct xdp_md *ctx)
         __sync_fetch_and_or(&g->flags, SW_G_NO_META);
 }
 
+/*
+ * Generic XDP of kernels from 6.9 on copies a packet for a program with frags and forgets how long its link header is:
+ * at tc ingress it then begins with its IP header, and data_meta points into the link header.
+ */
+static __always_inline int sw_link_lost(struct __sk_buff *skb)
+{
+    void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+    __u32 *first = data, net[4];
+
+    return SW_HAS(first, sizeof(net), end) &&
+           !bpf_skb_load_bytes_relative(skb, 0, net, sizeof(net), BPF_HDR_START_NET) && net[0] == first[0] &&
+           net[1] == first[1] && net[2] == first[2] && net[3] == first[3];
+}
+
+/* Of metadata that is out of place only the length is known; everything is proved again anyway. */
 static __always_inline int sw_marked(struct __sk_buff *skb)
 {
     struct sw_meta *m = (void *)(long)skb->data_meta;
     struct sw_guard *g;
 
-    if (SW_HAS(m, sizeof(*m), (void *)(long)skb->data) && m->magic == SW_META_MAGIC)
+    if (SW_HAS(m, sizeof(*m), (void *)(long)skb->data) && (m->magic == SW_META_MAGIC || sw_link_lost(skb)))
         return 1;
     g = sw_guard_conf();
     return g && g->flags & SW_G_NO_META && g->awake;

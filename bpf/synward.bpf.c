@@ -400,6 +400,7 @@ int sw_accept(struct __sk_buff *skb)
 {
     struct sw_seg s = {.pkts = 1, .wscale = SW_WSCALE_NONE};
     struct sw_judged j = {0};
+    struct sw_inner bare = {.found = SW_FOUND_TCP}, *ip = 0; /* from the IP header on */
     struct sw_place at = {0};
     void *data, *end;
     struct sw_key k;
@@ -407,9 +408,12 @@ int sw_accept(struct __sk_buff *skb)
     if (!sw_marked(skb))
         return TC_ACT_UNSPEC;
     bpf_skb_pull_data(skb, skb->len < 256 ? skb->len : 256);
+    if (sw_link_lost(skb))
+        ip = &bare;
+    bare.ip_type = sw_ntohs(skb->protocol);
     data = (void *)(long)skb->data;
     end = (void *)(long)skb->data_end;
-    if (sw_parse(data, end, skb->len, 0, &k, &s, &at) != SW_FOUND_TCP ||
+    if (sw_parse(data, end, skb->len, ip, &k, &s, &at) != SW_FOUND_TCP ||
         (s.flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) != SW_TCP_ACK)
         return TC_ACT_UNSPEC;
     j.service = sw_service_of(&k, !s.src_is_b);

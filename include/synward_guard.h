@@ -176,7 +176,8 @@ struct sw_guard {
     __u32 engaged;   /* services that are engaged and not only monitored, at least */
     __u8 ttl;
     __u8 hop_limit;
-    __u8 pad[2];
+    __u8 mode; /* of services that are found from now on */
+    __u8 pad;
     __u64 budget_ns; /* kernel side: when the budget was last filled up */
     __s64 budget;    /* replies left */
 };

@@ -28,9 +28,9 @@ struct guard {
     enum sw_guard_mode mode;
     const char *service; /* as typed, NULL: all */
     struct sw_protect wanted;
-    struct sw_instance inst;       /* the one that is asked */
-    struct sw_service *services;   /* mmapped */
-    const struct sw_guard *config; /* mmapped */
+    struct sw_instance inst;     /* the one that is asked */
+    struct sw_service *services; /* mmapped */
+    struct sw_guard *config;     /* mmapped */
     __u32 matched;
 };
 
@@ -88,7 +88,7 @@ static const struct argp argp = {
     .args_doc = "[status] [SERVICE]\noff|monitor|auto|always [SERVICE]",
     .doc = "Shows the protected services of a running synward, or changes the mode of all of them or of SERVICE, which "
            "is ADDR:PORT as status shows it, or PORT: every service of that port. The change counts at once and loses "
-           "no packet. A listener that is found later gets the mode that synward was started with.",
+           "no packet. A listener that is found later gets the mode that was last set for all.",
 };
 
 /* The elements lie one after the other: the sizes are multiples of 8. */
@@ -114,7 +114,7 @@ static int open_maps(struct guard *g)
     if (err)
         return err;
     g->services = services;
-    err = map_array(g->inst.map_guard, sizeof(struct sw_guard), PROT_READ, &config);
+    err = map_array(g->inst.map_guard, sizeof(struct sw_guard), PROT_READ | PROT_WRITE, &config);
     if (!err)
         g->config = config;
     return err;
@@ -135,6 +135,8 @@ static bool matches(const struct guard *g, const struct sw_service *s)
 
 static void change(struct guard *g)
 {
+    if (!g->service)
+        __atomic_store_n(&g->config->mode, (__u8)g->mode, __ATOMIC_RELAXED);
     for (__u32 i = 1; i < SW_SERVICES; i++) {
         if (!matches(g, &g->services[i]))
             continue;

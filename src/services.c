@@ -110,6 +110,7 @@ static int share_all(struct sw_services *s, struct synward_bpf *obj)
 
 static void set_guard(struct sw_guard *g, const struct sw_guard_opts *opts)
 {
+    g->mode = opts->mode;
     g->half_open = opts->half_open;
     g->syn_rate = opts->syn_rate;
     g->hold = opts->hold_ns;
@@ -149,7 +150,7 @@ static struct sw_table_common common_of(const struct sw_services *s)
 {
     struct sw_table_common c = {
         .sysctls = &s->sysctls,
-        .mode = s->opts->mode,
+        .mode = __atomic_load_n(&s->guard->mode, __ATOMIC_RELAXED),
         .backend = s->opts->backend != SW_BK_LISTENER && s->reqsk ? SW_BK_REQSK : SW_BK_LISTENER,
         .wscale = s->opts->wscale,
         .grace = s->guard->grace,

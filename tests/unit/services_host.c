@@ -14,16 +14,21 @@ TEST(what_the_sysctls_grant)
         {"ipv4/tcp_window_scaling", "0", "1", SW_G_WSCALE, 0},
         {"ipv4/tcp_ecn", "0", "2", SW_G_ECN, 0},
     };
-    const __u32 usual = SW_G_SACK | SW_G_TS | SW_G_WSCALE | SW_G_ECN, others = SW_G_CAPTURE | SW_G_NO_META;
+    const __u32 others = SW_G_CAPTURE | SW_G_NO_META, md5 = SW_G_MD5, ao = SW_G_AO;
+    struct sw_tcp_sysctls kernel;
     struct sw_guard *g;
+    __u32 usual;
 
     NEEDS_ROOT();
+    sw_tcp_sysctls_read(&kernel);
+    usual = SW_G_SACK | SW_G_TS | SW_G_WSCALE | SW_G_ECN | (kernel.md5 > 0 ? md5 : 0) | (kernel.ao > 0 ? ao : 0);
     fx.opts.limit_source = 7;
     fx.opts.limit_prefix = 8;
     fx.opts.reply_budget = 9;
     begin(true);
     g = sw_services_guard(fx.s);
     assert_int_equal(g->flags, usual);
+    assert_int_equal(g->mode, fx.opts.mode);
     assert_int_equal(g->half_open, 1024);
     assert_int_equal(g->syn_rate, 4000);
     assert_int_equal(g->hold, 10 * SECOND);
