@@ -74,17 +74,9 @@ TEST(no_room_for_buckets)
     }
 }
 
-static struct pkt stray(void)
-{
-    struct pkt p = talk_pkt(t, A, RST, 0);
-
-    p.payload = 100;
-    return p;
-}
-
 TEST(no_room_for_captures)
 {
-    struct pkt p = stray();
+    struct pkt p = stray(RST);
 
     guardrun_conf(guard)->flags |= SW_G_CAPTURE;
     guardrun_drain(guard, false);
@@ -99,7 +91,7 @@ TEST(no_room_for_captures)
 TEST(no_room_for_a_change)
 {
     const struct sw_told *told;
-    struct pkt p = stray();
+    struct pkt p = stray(RST);
     size_t n;
 
     guardrun_drain(guard, false);

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Floods and their answers, and the changes of state that they bring. */
+#ifndef SW_TEST_GUARDLIFE_H
+#define SW_TEST_GUARDLIFE_H
+
+#include "guardfix.h"
+
+static __u32 strangers; /* SYNs come from so many addresses */
+static __u8 fast[PKT_MIN_FRAME * 4];
+
+/* One frame, nothing checked: floods have no time. */
+static inline int shoot(const struct pkt *p)
+{
+    size_t len = pkt_build(p, fast, sizeof(fast));
+    int verdict = -100;
+
+    assert_true(len > 0);
+    assert_int_equal(bpfrun_ingress(run, fast, len, &verdict), 0);
+    bpfrun_clear_events(run);
+    return verdict;
+}
+
+static inline void pass_time(__u64 ns)
+{
+    bpfrun_set_now(run, bpfrun_now(run) + ns);
+}
+
+static inline struct talk stranger(__u16 port)
+{
+    struct talk s;
+
+    talk_init(&s, run, false);
+    pkt_v4(s.side[A].src, 0xc6120000 + strangers++); /* 198.18.0.0/15, RFC 2544 */
+    s.side[A].dport = port;
+    s.side[B] = pkt_swap(&s.side[A]);
+    s.key = pkt_key(&s.side[A], NULL);
+    return s;
+}
+
+static inline int syn_from(struct talk *s)
+{
+    struct pkt p = talk_pkt(s, A, SYN, 0);
+
+    p.seq = s->isn[A];
+    s->nxt[A] = s->isn[A] + 1;
+    return shoot(&p);
+}
+
+static inline void flood_port(__u16 port, unsigned n, unsigned a_second)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct talk s = stranger(port);
+
+        pass_time(SEC / a_second);
+        syn_from(&s);
+    }
+}
+
+static inline void flood(unsigned n, unsigned a_second)
+{
+    flood_port(80, n, a_second);
+}
+
+/* The listener's answer and the client's. */
+static inline void complete(struct talk *s)
+{
+    struct pkt p = talk_pkt(s, B, SYN | ACK, 0);
+
+    s->nxt[B] = s->isn[B] + 1;
+    shoot(&p);
+    p = talk_pkt(s, A, ACK, 0);
+    shoot(&p);
+}
+
+static inline enum sw_guard_state state_of(__u32 index)
+{
+    return guardrun_at(guard, index)->state;
+}
+
+static inline void judge(void)
+{
+    pass_time(SW_DECIDE_NS);
+    assert_int_equal(guardrun_judge(guard), 0);
+}
+
+static inline void judge_for(__u64 ns)
+{
+    for (__u64 i = 0; i < ns / SW_DECIDE_NS; i++)
+        judge();
+}
+
+static inline void expect_state_at(const char *file, int line, enum sw_guard_state want)
+{
+    const struct sw_service *sv = guardrun_at(guard, svc);
+
+    if (sv->state == want)
+        return;
+    print_error("state %s, expected %s (half-open %llu, SYNs/s %llu, done/s %llu)\n", guardrun_state_name(sv->state),
+                guardrun_state_name(want), (unsigned long long)sv->half_open, (unsigned long long)sv->syn_rate,
+                (unsigned long long)sv->done_rate);
+    _fail(file, line);
+}
+#define expect_state(want) expect_state_at(__FILE__, __LINE__, SW_GS_##want)
+
+/* Takes the guard records told since the last time: "calm>engaged:half_open ...", the last one in *last. */
+static struct sw_told last;
+
+static inline void expect_changes_at(const char *file, int line, const char *want)
+{
+    static const char *const causes[] = {"none", "half_open", "syn_rate", "quiet", "grace", "mode", "no_listener"};
+    const struct sw_told *told;
+    char got[1024] = "";
+    size_t n = guardrun_told(guard, &told), len = 0;
+
+    memset(&last, 0, sizeof(last));
+    for (size_t i = 0; i < n && len < sizeof(got); i++) {
+        if (told[i].kind != SW_TOLD_GUARD)
+            continue;
+        last = told[i];
+        len += snprintf(got + len, sizeof(got) - len, "%s%s>%s:%s", len ? " " : "", guardrun_state_name(last.from),
+                        guardrun_state_name(last.to), last.cause < SW_GW_MAX ? causes[last.cause] : "?");
+    }
+    guardrun_clear(guard);
+    if (strcmp(got, want)) {
+        print_error("changes: got \"%s\", expected \"%s\"\n", got, want);
+        _fail(file, line);
+    }
+}
+#define expect_changes(want) expect_changes_at(__FILE__, __LINE__, want)
+
+static inline int auto_test(void **state)
+{
+    if (guarded_test(state))
+        return -1;
+    strangers = 0;
+    guardrun_conf(guard)->half_open = 100;
+    guardrun_conf(guard)->syn_rate = 1000;
+    judge(); /* its life begins */
+    guardrun_clear(guard);
+    return 0;
+}
+#define AUTO(name) cmocka_unit_test_setup(name, auto_test)
+
+static inline void engage(void)
+{
+    flood(150, 1000);
+    judge();
+    expect_state(ENGAGED);
+    expect_changes("calm>engaged:half_open");
+}
+
+#endif

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The rest of a service's life: engaged, grace, calm; neighbours; modes, marks and listeners that change. */
+#include "guardlife.h"
+
+TEST(whole_life)
+{
+    __u64 engaged_at, quiet_at, now;
+    struct talk s;
+
+    engage();
+    engaged_at = last.ts;
+    flood(3000, 1000);
+    expect_state(ENGAGED);
+    quiet_at = bpfrun_now(run);
+    while (state_of(svc) == SW_GS_ENGAGED && bpfrun_now(run) < quiet_at + 60 * SEC)
+        judge();
+    expect_changes("engaged>grace:quiet");
+    now = last.ts;
+    assert_in_range(now - quiet_at, 10 * SEC, 15 * SEC); /* hold, after the rate and the cookies of the last seconds */
+    assert_int_equal(last.in_state_ns, now - engaged_at);
+    assert_int_equal(last.syn_rate, 0);
+    assert_int_equal(guardrun_conf(guard)->awake, 1);
+    assert_int_equal(guardrun_conf(guard)->engaged, 0);
+    s = stranger(80);
+    assert_int_equal(syn_from(&s), BPFRUN_XDP_PASS); /* no more cookies */
+    judge_for(139 * SEC);
+    expect_state(GRACE);
+    judge_for(2 * SEC);
+    expect_state(CALM);
+    expect_changes("grace>calm:grace");
+    assert_in_range(last.in_state_ns, 140 * SEC, 140 * SEC + 2 * SW_DECIDE_NS);
+    assert_int_equal(guardrun_conf(guard)->awake, 0);
+}
+
+/* Half of a mark keeps it engaged, less does not. */
+TEST(hysteresis)
+{
+    engage();
+    for (int i = 0; i < 30; i++)
+        flood(600, 600);
+    expect_state(ENGAGED);
+    for (int i = 0; i < 20 && state_of(svc) == SW_GS_ENGAGED; i++)
+        flood(300, 300); /* 300/s: under half of the rate, but 3 s of unanswered cookies are over half of 100 */
+    expect_state(ENGAGED);
+    for (int i = 0; i < 20 && state_of(svc) == SW_GS_ENGAGED; i++)
+        flood(10, 10);
+    expect_state(GRACE);
+    expect_changes("engaged>grace:quiet");
+}
+
+TEST(hold_begins_anew)
+{
+    engage();
+    judge_for(9 * SEC);
+    expect_state(ENGAGED);
+    flood(700, 700); /* and 3 s in which its cookies may still come back */
+    judge_for(9 * SEC);
+    expect_state(ENGAGED);
+    judge_for(6 * SEC);
+    expect_state(GRACE);
+    expect_changes("engaged>grace:quiet");
+}
+
+/* Cookies that come back are no half-open handshakes: real clients alone do not keep it engaged. */
+TEST(real_clients_let_it_disengage)
+{
+    struct pkt p;
+    int i;
+
+    guardrun_conf(guard)->hold = 30 * SEC;
+    engage();
+    for (i = 0; i < 2000; i++) {
+        *t = stranger(80);
+        step = 5 * MS;
+        p = usual_syn();
+        deliver(&p);
+        if (out.verdict == BPFRUN_XDP_PASS)
+            break; /* grace: the listener answers itself */
+        t->nxt[A] = t->isn[A] + 1;
+        p = answer_to(&reply, ACK, 0);
+        step = 15 * MS;
+        expect_pass(&p, "cookies_accepted");
+        bpfrun_clear_events(run);
+        if (i == 1000)
+            assert_in_range(guardrun_at(guard, svc)->done_rate, 45, 55);
+    }
+    assert_in_range(i, 1400, 1600);
+    expect_state(GRACE);
+    expect_changes("engaged>grace:quiet");
+    assert_int_equal(guardrun_dropped(guard, svc), 0);
+}
+
+TEST(flood_again_in_grace)
+{
+    engage();
+    judge_for(20 * SEC);
+    expect_state(GRACE);
+    expect_changes("engaged>grace:quiet");
+    flood(20, 1000);
+    judge();
+    expect_state(GRACE); /* what was half-open before it engaged does not count again */
+    flood(150, 1000);
+    judge();
+    expect_state(ENGAGED);
+    expect_changes("grace>engaged:half_open");
+    assert_int_equal(guardrun_conf(guard)->awake, 1);
+    assert_int_equal(guardrun_conf(guard)->engaged, 1);
+    judge_for(200 * SEC);
+    expect_state(CALM);
+    expect_changes("engaged>grace:quiet grace>calm:grace");
+    assert_int_equal(guardrun_conf(guard)->awake, 0);
+    assert_int_equal(guardrun_conf(guard)->engaged, 0);
+}
+
+/* Nothing comes, nobody judges, for an hour: then one SYN. */
+TEST(silence)
+{
+    struct talk s;
+
+    engage();
+    pass_time(3600 * SEC);
+    for (int i = 0; i < 3; i++) {
+        s = stranger(80);
+        syn_from(&s);
+        pass_time(SW_DECIDE_NS);
+    }
+    assert_int_not_equal(state_of(svc), SW_GS_ENGAGED);
+    pass_time(3600 * SEC);
+    s = stranger(80);
+    assert_int_equal(syn_from(&s), BPFRUN_XDP_PASS);
+    expect_state(CALM);
+    assert_int_equal(guardrun_at(guard, svc)->syn_rate, 1);
+    assert_int_equal(guardrun_conf(guard)->awake, 0);
+}
+
+/* --- neighbours and modes --- */
+
+TEST(another_service_is_left_alone)
+{
+    __u32 other = guardrun_service(guard, NULL, 443);
+    struct talk s;
+
+    for (int i = 0; i < 20; i++) {
+        flood(100, 2000);
+        s = stranger(443);
+        assert_int_equal(syn_from(&s), BPFRUN_XDP_PASS);
+        complete(&s);
+    }
+    expect_state(ENGAGED);
+    assert_int_equal(state_of(other), SW_GS_CALM);
+    expect_changes("calm>engaged:half_open");
+    assert_int_equal(guardrun_tally(guard, other).item[SW_T_SYNS], 20);
+    assert_int_equal(guardrun_tally(guard, other).item[SW_T_SETTLED], 20);
+    assert_int_equal(guardrun_tally(guard, other).item[SW_T_COOKIES_SENT], 0);
+    assert_int_equal(guardrun_dropped(guard, other), 0);
+    flood_port(443, 150, 1000); /* each for itself */
+    judge();
+    assert_int_equal(state_of(other), SW_GS_ENGAGED);
+    assert_int_equal(guardrun_conf(guard)->awake, 2);
+    judge_for(200 * SEC);
+    assert_int_equal(guardrun_conf(guard)->awake, 0);
+    assert_int_equal(guardrun_conf(guard)->engaged, 0);
+}
+
+TEST(modes)
+{
+    set_mode(SW_GM_ALWAYS);
+    expect_state(ENGAGED);
+    expect_changes("calm>engaged:mode");
+    judge_for(30 * SEC);
+    expect_state(ENGAGED);
+    expect_changes("");
+    set_mode(SW_GM_AUTO); /* quiet for longer than the hold */
+    expect_state(GRACE);
+    expect_changes("engaged>grace:quiet");
+    set_mode(SW_GM_ALWAYS);
+    expect_changes("grace>engaged:mode");
+    set_mode(SW_GM_OFF);
+    expect_state(GRACE);
+    expect_changes("engaged>grace:mode");
+    assert_int_equal(guardrun_conf(guard)->engaged, 0);
+    judge_for(141 * SEC);
+    expect_state(CALM);
+    expect_changes("grace>calm:grace");
+    flood(300, 1000);
+    judge();
+    expect_state(CALM);
+    expect_changes("");
+    assert_int_equal(guardrun_conf(guard)->awake, 0);
+}
+
+/* From always to auto in the middle of a flood: nothing changes. */
+TEST(auto_during_a_flood)
+{
+    set_mode(SW_GM_ALWAYS);
+    expect_changes("calm>engaged:mode");
+    judge_for(30 * SEC);
+    flood(2000, 2000);
+    set_mode(SW_GM_AUTO);
+    flood(2000, 2000);
+    expect_state(ENGAGED);
+    expect_changes("");
+}
+
+/* A mode takes effect with the next SYN: no daemon is needed for that, either. */
+TEST(mode_by_the_next_syn)
+{
+    struct talk s = stranger(80);
+
+    guardrun_at(guard, svc)->mode = SW_GM_ALWAYS;
+    pass_time(SW_DECIDE_NS);
+    assert_int_equal(syn_from(&s), BPFRUN_XDP_TX);
+    guardrun_at(guard, svc)->mode = SW_GM_OFF;
+    s = stranger(80);
+    assert_int_equal(syn_from(&s), BPFRUN_XDP_PASS);
+}
+
+/* Monitored, it goes through the same states and answers nothing. */
+TEST(monitored)
+{
+    guardrun_at(guard, svc)->mode = SW_GM_MONITOR;
+    flood(150, 1000);
+    judge();
+    expect_state(ENGAGED);
+    expect_changes("calm>engaged:half_open");
+    assert_int_equal(last.dry_run, 1);
+    assert_int_equal(last.mode, SW_GM_MONITOR);
+    assert_int_equal(guardrun_conf(guard)->engaged, 0);
+    judge_for(200 * SEC);
+    expect_state(CALM);
+    expect_changes("engaged>grace:quiet grace>calm:grace");
+    assert_int_equal(guardrun_conf(guard)->awake, 0);
+}
+
+/* Monitored and engaged, then enforced: from then on it acts; and the other way round. */
+TEST(from_monitor_to_auto_and_back)
+{
+    struct talk s;
+
+    guardrun_at(guard, svc)->mode = SW_GM_MONITOR;
+    flood(150, 1000);
+    judge();
+    expect_state(ENGAGED);
+    s = stranger(80);
+    assert_int_equal(syn_from(&s), BPFRUN_XDP_PASS);
+    guardrun_at(guard, svc)->mode = SW_GM_AUTO;
+    s = stranger(80);
+    assert_int_equal(syn_from(&s), BPFRUN_XDP_TX);
+    judge();
+    assert_int_equal(guardrun_conf(guard)->engaged, 1);
+    guardrun_at(guard, svc)->mode = SW_GM_MONITOR;
+    s = stranger(80);
+    assert_int_equal(syn_from(&s), BPFRUN_XDP_PASS);
+    judge();
+    assert_int_equal(guardrun_conf(guard)->engaged, 0);
+    assert_int_equal(guardrun_conf(guard)->awake, 1);
+}
+
+TEST(listener_goes)
+{
+    engage();
+    guardrun_at(guard, svc)->flags |= SW_SV_GONE;
+    judge();
+    expect_state(GRACE);
+    expect_changes("engaged>grace:no_listener");
+    flood(300, 1000); /* refused by the kernel, nothing to guard */
+    judge();
+    expect_state(GRACE);
+    guardrun_at(guard, svc)->flags &= ~SW_SV_GONE;
+    flood(300, 1000);
+    judge();
+    expect_state(ENGAGED);
+    expect_changes("grace>engaged:half_open");
+}
+
+/* Closed ports do not look open: a service that nobody listens on is not answered for. */
+TEST(nobody_listens)
+{
+    struct talk s = stranger(80);
+
+    set_mode(SW_GM_ALWAYS);
+    guardrun_at(guard, svc)->flags |= SW_SV_GONE;
+    judge();
+    assert_int_equal(syn_from(&s), BPFRUN_XDP_PASS);
+}
+
+/* Marks are taken as they are at each judgement. */
+TEST(marks_change)
+{
+    flood(60, 500);
+    judge();
+    expect_state(CALM);
+    guardrun_conf(guard)->half_open = 50;
+    judge();
+    expect_state(ENGAGED);
+    expect_changes("calm>engaged:half_open");
+    assert_int_equal(last.half_open_mark, 50);
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        AUTO(whole_life),
+        AUTO(hysteresis),
+        AUTO(hold_begins_anew),
+        AUTO(real_clients_let_it_disengage),
+        AUTO(flood_again_in_grace),
+        AUTO(silence),
+        AUTO(another_service_is_left_alone),
+        AUTO(modes),
+        AUTO(auto_during_a_flood),
+        AUTO(mode_by_the_next_syn),
+        AUTO(monitored),
+        AUTO(from_monitor_to_auto_and_back),
+        AUTO(listener_goes),
+        AUTO(nobody_listens),
+        AUTO(marks_change),
+    };
+
+    return RUN_GUARDED(cases) + RUN_GUARDED_FAST(cases);
+}
