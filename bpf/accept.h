@@ -132,8 +132,9 @@ static __always_inline void sw_accept_cookie(struct __sk_buff *skb, struct sw_ke
     at = sw_guarding_here();
     if (!at)
         return;
+    j->now = sw_now();
     sw_opts_skb(skb, j, &at->opts);
-    if (sw_cookie_ok(key, s, j, s->seq - 1, &c) != SW_COOKIE_OK)
+    if (!sw_cookie_ok(key, s, j, s->seq - 1, &c))
         return;
     attrs.mss = c.mss;
     attrs.sack_ok = c.sack;

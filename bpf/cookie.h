@@ -248,32 +248,55 @@ static __always_inline int sw_cookie_fits(const struct sw_keys *keys, const stru
     return !(code & SW_COOKIE_INFO_TS) || !((sw_cookie_tsval(mac, code) ^ tsval) & SW_COOKIE_TS_MAC);
 }
 
+/* The epoch that an ISN's bit E stands for now, and what its options say. */
+static __always_inline __u32 sw_cookie_read(__u32 isn, __u32 ts, __u32 tsecr, __u64 now, __u32 *ret_code)
+{
+    __u64 left = (1ull << SW_EPOCH_SHIFT) - (now & ((1ull << SW_EPOCH_SHIFT) - 1));
+    __u32 epoch = sw_epoch(now);
+
+    *ret_code = isn & 31;
+    if (ts)
+        *ret_code |= (tsecr & 0xff) << 5 | SW_COOKIE_INFO_TS;
+    if ((isn >> 5 & 1) != (epoch & 1))
+        epoch += left < 1ull << SW_SKEW_SHIFT ? 1 : -1u;
+    return epoch;
+}
+
 /*
  * Is `isn` (the acknowledgement minus 1) a cookie of ours for this handshake, and alive? ts: the segment
  * carries timestamps, and `tsecr` is its echo. One epoch is looked at for each value of E: this one and
  * the one before, or the next in this one's last 4 seconds, for another host's or CPU's clock may be ahead. So a
  * cookie lives for one epoch at least (64 s, less the skew) and for two at most.
  */
+static __always_inline int sw_cookie_alive(const struct sw_keys *keys, const struct sw_cookie_for *f, __u32 isn,
+                                           __u32 ts, __u32 tsecr, __u64 now, struct sw_cookie_opts *ret)
+{
+    __u32 code, epoch = sw_cookie_read(isn, ts, tsecr, now, &code);
+
+    ret->ts = !!ts;
+    if (ts)
+        sw_cookie_unpack13(ret, code & 0x1fff, f->v6);
+    else
+        sw_cookie_unpack5(ret, code, f->v6);
+    return sw_cookie_fits(keys, f, epoch, code, isn, tsecr);
+}
+
+/* Was it one, two epochs ago? Only to tell people so. */
+static __always_inline int sw_cookie_was(const struct sw_keys *keys, const struct sw_cookie_for *f, __u32 isn, __u32 ts,
+                                         __u32 tsecr, __u64 now)
+{
+    __u32 code, epoch = sw_cookie_read(isn, ts, tsecr, now, &code);
+
+    return sw_cookie_fits(keys, f, epoch - 2, code, isn, tsecr);
+}
+
 static __always_inline enum sw_cookie_result sw_cookie_check(const struct sw_keys *keys, const struct sw_cookie_for *f,
                                                              __u32 isn, __u32 ts, __u32 tsecr, __u64 now,
                                                              struct sw_cookie_opts *ret)
 {
-    __u32 epoch = sw_epoch(now), code;
-    __u64 left = (1ull << SW_EPOCH_SHIFT) - (now & ((1ull << SW_EPOCH_SHIFT) - 1));
-
-    if ((isn >> 5 & 1) != (epoch & 1))
-        epoch += left < 1ull << SW_SKEW_SHIFT ? 1 : -1u;
-    code = isn & 31;
-    ret->ts = !!ts;
-    if (ts) {
-        code |= (tsecr & 0xff) << 5 | SW_COOKIE_INFO_TS;
-        sw_cookie_unpack13(ret, code & 0x1fff, f->v6);
-    } else {
-        sw_cookie_unpack5(ret, code, f->v6);
-    }
-    if (sw_cookie_fits(keys, f, epoch, code, isn, tsecr))
+    if (sw_cookie_alive(keys, f, isn, ts, tsecr, now, ret))
         return SW_COOKIE_OK;
-    return sw_cookie_fits(keys, f, epoch - 2, code, isn, tsecr) ? SW_COOKIE_EXPIRED : SW_COOKIE_BAD;
+    return sw_cookie_was(keys, f, isn, ts, tsecr, now) ? SW_COOKIE_EXPIRED : SW_COOKIE_BAD;
 }
 
 #endif

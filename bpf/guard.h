@@ -310,8 +310,22 @@ SW_STEP int sw_make(struct sw_keys *k, struct sw_guarding *at, __u64 now)
 SW_STEP int sw_check(struct sw_keys *k, struct sw_guarding *at, __u32 isn, __u64 now, struct sw_cookie_opts *c)
 {
     if (!k || !at || !c)
-        return SW_COOKIE_BAD;
-    return sw_cookie_check(k, &at->who, isn, at->opts.opts & SW_OPT_TS, at->opts.tsecr, now, c);
+        return 0;
+    return sw_cookie_alive(k, &at->who, isn, at->opts.opts & SW_OPT_TS, at->opts.tsecr, now, c);
+}
+
+/* Did it, some minutes ago? */
+SW_STEP int sw_check_old(struct sw_guarding *at, __u32 isn, __u64 now)
+{
+    struct sw_guard *g = sw_guard_conf();
+    struct sw_keys *k;
+
+    if (!at)
+        return 0;
+    if (!g)
+        return 0;
+    k = sw_keys_now(g);
+    return k ? sw_cookie_was(k, &at->who, isn, at->opts.opts & SW_OPT_TS, at->opts.tsecr, now + g->clock_offset) : 0;
 }
 
 /*
@@ -514,8 +528,8 @@ SW_STEP int sw_guard_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *
             j->reason = SW_DROP_FRAGMENT;
         if (j->reason)
             return SW_DO_DROP;
-        if (sw_no_unicast(ctx, &src))
-            return SW_DO_PASS;
+        if (sw_no_unicast(ctx, &src) || bpf_xdp_get_buff_len(ctx) < (__u64)j->ip_off + s->ip_bytes)
+            return SW_DO_PASS; /* cut short: the kernel drops it */
         if (sw_known_is(key, s->src_is_b, g->known_gen) && sw_sock_of(ctx, key, s, j) == SW_SOCK_OWNED) {
             t->item[SW_T_PASSED_KNOWN]++;
             return SW_DO_PASS;
@@ -535,7 +549,7 @@ SW_STEP int sw_guard_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *
     return SW_DO_ANSWER;
 }
 
-/* Is the acknowledgement a cookie of ours for a SYN with this ISN? */
+/* Is the acknowledgement a cookie of ours for a SYN with this ISN? j->now is exact. */
 SW_STEP int sw_cookie_ok(struct sw_key *key, struct sw_seg *s, struct sw_judged *j, __u32 isn, struct sw_cookie_opts *c)
 {
     struct sw_guard *g = sw_guard_conf();
@@ -543,16 +557,16 @@ SW_STEP int sw_cookie_ok(struct sw_key *key, struct sw_seg *s, struct sw_judged 
     struct sw_keys *k;
 
     if (!key || !s || !j || !c)
-        return SW_COOKIE_BAD;
+        return 0;
     if (!g)
-        return SW_COOKIE_BAD;
+        return 0;
     if (!at)
-        return SW_COOKIE_BAD;
+        return 0;
     k = sw_keys_now(g);
     if (!k)
-        return SW_COOKIE_BAD;
+        return 0;
     sw_cookie_for(&at->who, key, s, j->v6, isn);
-    return sw_check(k, at, s->ack - 1, sw_now() + g->clock_offset, c);
+    return sw_check(k, at, s->ack - 1, j->now + g->clock_offset, c);
 }
 
 /*
@@ -579,7 +593,7 @@ SW_STEP int sw_answer_probe(struct xdp_md *ctx, struct sw_key *key, struct sw_se
     sv = bpf_map_lookup_elem(&services, &index);
     if (!sv)
         return SW_DO_PASS;
-    if (sw_cookie_ok(key, s, j, s->seq, &at->carries) != SW_COOKIE_OK)
+    if (!sw_cookie_ok(key, s, j, s->seq, &at->carries))
         return SW_DO_PASS;
     sw_reply_to(&at->reply, key, s, j, g);
     at->reply.seq = s->ack - 1;
@@ -628,7 +642,7 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
                            struct sw_cookie_opts *c)
 {
     struct sw_guarding *at = sw_guarding_here();
-    int sock, fits = SW_COOKIE_BAD, is_ack;
+    int sock, is_ack;
     struct sw_service *sv;
     struct sw_tally *t;
     struct sw_ip src;
@@ -648,8 +662,7 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
     is_ack = (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) == SW_TCP_ACK;
     if (is_ack) {
         sw_opts_xdp(ctx, j, &at->opts);
-        fits = sw_cookie_ok(key, s, j, s->seq - 1, c);
-        if (fits == SW_COOKIE_OK)
+        if (sw_cookie_ok(key, s, j, s->seq - 1, c))
             return SW_DO_ACCEPT;
     }
     if (j->has_flow) /* of that connection, or late for it: the kernel will say */
@@ -672,7 +685,12 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
     sw_key_ip(key, s->src_is_b, &src);
     if (sw_allowed(&src))
         return SW_DO_PASS;
-    j->reason = fits == SW_COOKIE_EXPIRED ? SW_DROP_COOKIE_EXPIRED : sw_stray(s);
+    j->reason = sw_stray(s);
+    if (is_ack) {
+        at->who.isn = s->seq - 1;
+        if (sw_check_old(at, s->ack - 1, j->now))
+            j->reason = SW_DROP_COOKIE_EXPIRED;
+    }
     return SW_DO_DROP;
 }
 
@@ -739,7 +757,7 @@ SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_key *key, struct sw_se
         return SW_DO_PASS;
     f = bpf_map_lookup_elem(&flows, key);
     j->has_flow = f && !(f->flags & SW_F_UNPROVEN); /* even then a cookie may begin another connection */
-    j->now = sw_now_coarse();
+    j->now = sw_now(); /* exact: a cookie may be younger than the CPU's last look at the clock */
     does = sw_guard_other(ctx, key, s, j, c);
     if (does == SW_DO_PASS && f)
         f->flags &= ~SW_F_UNPROVEN;

@@ -86,10 +86,10 @@ static __always_inline void sw_reply_trim(struct xdp_md *ctx, void *data, void *
     if (len < SW_MIN_FRAME) {
         __u8 *p = (__u8 *)data + len;
 
-        for (int i = 0; i < 3; i++) { /* 54 or 58 bytes: at most 6 to fill */
-            if (!SW_HAS(p + 2 * i, 2, end) || len + 2 * i >= SW_MIN_FRAME)
+        for (__u32 i = 0; i < 6; i++) { /* a plain packet is 54 bytes at least */
+            if (len + i >= SW_MIN_FRAME || !SW_HAS(p + i, 1, end))
                 break;
-            *(__u16 *)(p + 2 * i) = 0;
+            p[i] = 0;
         }
     }
     if (have > want)
