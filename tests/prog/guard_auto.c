@@ -180,6 +180,26 @@ TEST(burst_of_real_clients)
     assert_int_equal(guardrun_tally(guard, svc).item[SW_T_SETTLED], 5000);
 }
 
+/* Over the rate in one judgement, and answered by the next: clients that all came in the same moment. */
+TEST(answers_come_late)
+{
+    static struct talk all[1500];
+
+    guardrun_conf(guard)->half_open = 1 << 20;
+    for (int i = 0; i < 1500; i++) {
+        all[i] = stranger(80);
+        syn_from(&all[i]);
+    }
+    judge();
+    assert_int_equal(guardrun_at(guard, svc)->syn_rate, 1500);
+    expect_state(CALM);
+    for (int i = 0; i < 1500; i++)
+        complete(&all[i]);
+    judge_for(2 * SEC);
+    expect_state(CALM);
+    expect_changes("");
+}
+
 /* A client that resets its own handshake has completed nothing: such pairs do not hide a flood. */
 TEST(syn_and_reset_pairs)
 {
@@ -209,6 +229,7 @@ int main(void)
         AUTO(syn_rate_in_time),
         AUTO(many_who_complete),
         AUTO(burst_of_real_clients),
+        AUTO(answers_come_late),
         AUTO(syn_and_reset_pairs),
     };
 
