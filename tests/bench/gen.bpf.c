@@ -10,6 +10,7 @@
 #include <bpf/bpf_endian.h>
 
 #include "../../bpf/cookie.h"
+#include "../../bpf/parse.h"
 #include "gen.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -158,4 +159,44 @@ int turn_xdp(struct xdp_md *ctx)
         m[i + 3] = x;
     }
     return XDP_TX;
+}
+
+/* Pieces of an answer, each by itself, for IPv4: what its cookie takes, */
+SEC("xdp.frags")
+int cookie_xdp(struct xdp_md *ctx)
+{
+    struct sw_cookie_opts o = {.mss = 1460, .wscale = 7, .sack = 1, .ts = 1};
+    void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+    struct sw_cookie_for f = {0};
+    struct sw_cookie c;
+    __be32 *ip = data + 26; /* source, destination, ports, sequence number */
+
+    if ((void *)(ip + 5) > end)
+        return XDP_ABORTED;
+    f.src[0] = ip[0];
+    f.dst[0] = ip[1];
+    f.sport = (__be16)ip[2];
+    f.dport = (__be16)(ip[2] >> 16);
+    f.isn = bpf_ntohl(ip[3]);
+    sw_cookie_make(&gen.keys, &f, &o, (__u64)gen.at << 30, &c);
+    ip[3] = c.isn;
+    ip[4] = c.tsval;
+    return XDP_DROP;
+}
+
+/* and what reading the headers takes, as the tracker does it. */
+SEC("xdp.frags")
+int parse_xdp(struct xdp_md *ctx)
+{
+    void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+    struct sw_seg s = {.wscale = SW_WSCALE_NONE};
+    struct sw_place at = {0};
+    struct sw_key k;
+    __be32 *ip = data + 26;
+
+    if (sw_parse(data, end, end - data, 0, &k, &s, &at) != SW_FOUND_TCP || (void *)(ip + 2) > end)
+        return XDP_ABORTED;
+    ip[0] = s.seq ^ at.tcp ^ s.flags;
+    ip[1] = *(__u32 *)&k.a_ip[12] ^ k.b_port ^ s.src_is_b;
+    return XDP_DROP;
 }
