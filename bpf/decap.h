@@ -16,7 +16,8 @@ struct sw_inner {
     __u32 ip_off;  /* the innermost IP header so far */
     __u32 ip_type; /* SW_ETH_IP4, SW_ETH_IP6, or the EtherType that was not followed */
     __u16 vlan[2];
-    __u32 found; /* enum sw_found */
+    __u32 found;  /* enum sw_found */
+    __u32 tunnel; /* something else than VLAN tags was taken off */
 };
 
 /* Steps beside EtherTypes, out of their range */
@@ -69,6 +70,7 @@ static __always_inline __u32 sw_decap_one(const __u8 *p, struct sw_inner *in)
         in->next = sw_be16_at(p + 2);
         return 4;
     }
+    SW_WRITE_ONCE(in->tunnel, 1);
     if (step == SW_ETH_PPPOE) {
         __u16 ppp = sw_be16_at(p + 6);
 
@@ -116,9 +118,12 @@ static __always_inline int sw_decap_step(void *data, void *end, struct sw_inner 
     if (next == SW_L_ETH) {
         if (!SW_HAS(p, 14, end))
             return 0;
+        SW_WRITE_ONCE(in->tunnel, 1);
         SW_WRITE_ONCE(in->next, sw_be16_at(p + 12));
         go = 14;
     } else if (next == SW_ETH_IP4) {
+        if (SW_READ_ONCE(in->ip_off))
+            SW_WRITE_ONCE(in->tunnel, 1);
         SW_WRITE_ONCE(in->ip_off, off);
         SW_WRITE_ONCE(in->ip_type, SW_ETH_IP4);
         if (!SW_HAS(p, 20, end) || (p[0] >> 4) != 4 || sw_be16_at(p + 6) & 0x3fff)
@@ -126,6 +131,8 @@ static __always_inline int sw_decap_step(void *data, void *end, struct sw_inner 
         SW_WRITE_ONCE(in->next, sw_decap_proto(p[9]));
         go = (p[0] & 0xf) * 4;
     } else if (next == SW_ETH_IP6) {
+        if (SW_READ_ONCE(in->ip_off))
+            SW_WRITE_ONCE(in->tunnel, 1);
         SW_WRITE_ONCE(in->ip_off, off);
         SW_WRITE_ONCE(in->ip_type, SW_ETH_IP6);
         if (!SW_HAS(p, 40, end))
@@ -155,6 +162,7 @@ static __always_inline int sw_decap(void *data, void *end, struct sw_inner *in)
     in->off = sizeof(*eth);
     in->next = in->ip_type = sw_ntohs(eth->type);
     in->ip_off = 0;
+    in->tunnel = 0;
     in->vlan[0] = in->vlan[1] = 0;
     in->found = SW_FOUND_EXT_LIMIT;
     for (int i = 0; i < SW_LAYERS; i++) {

@@ -39,7 +39,7 @@ static __always_inline int sw_fast_plain(void *data, void *end, __u32 v6)
     if (!SW_HAS(t, sizeof(*t), end))
         return -1;
     bits = bpf_ntohs(t->bits);
-    if ((bits & 0x3f) != SW_TCP_SYN || eth->dst[0] & 1)
+    if ((bits & 0x3f) != SW_TCP_SYN || (eth->dst[0] | eth->src[0]) & 1)
         return -1;
     opt_len = (bits >> 12) * 4 - 20;
     if (v6) {
@@ -87,11 +87,12 @@ static __always_inline struct sw_service *sw_fast_service(const struct sw_ip *ds
     return sv;
 }
 
+/* An ordinary sender; who may be none is judged at length. */
 static __always_inline int sw_fast_source(const struct sw_ip *src, __u32 v6)
 {
     __u32 first = bpf_ntohl(src->word[v6 ? 0 : 3]) >> 24;
 
-    return v6 ? first != 0xff && src->word[0] | src->word[1] | src->word[2] : first && first != 127 && first < 224;
+    return v6 ? first && first != 0xff : first && first != 127 && first < 224;
 }
 
 /* Writes the SYN-ACK over the SYN. */

@@ -480,19 +480,28 @@ SW_STEP int sw_answer_listener(struct xdp_md *ctx, struct sw_key *key, struct sw
     return (j->v6 ? sw_reply6(ctx, &at->reply) : sw_reply4(ctx, &at->reply)) ? SW_DO_REPLY : SW_DO_PASS;
 }
 
-/* May nobody be answered there? Then the kernel may say so: it drops such packets itself. */
-static __always_inline int sw_no_unicast(struct xdp_md *ctx, const struct sw_ip *src)
+/* Is there nobody to answer? Addresses that no sender has (RFC 1122 section 3.2.1.3, RFC 4291 section 2), or a group.
+ */
+static __always_inline int sw_no_sender(struct xdp_md *ctx, const struct sw_ip *src, __u32 v6)
 {
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-    __u32 first;
+    __u32 ip = bpf_ntohl(src->word[3]), first = ip >> 24;
 
-    if (!SW_HAS(data, 14, end) || *(__u8 *)data & 1)
+    if (!SW_HAS(data, 14, end) || ((__u8 *)data)[6] & 1)
         return 1;
-    if (!sw_ip_is_4(src))
-        return (src->word[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000) ||
-               !(src->word[0] | src->word[1] | src->word[2]);
-    first = bpf_ntohl(src->word[3]) >> 24;
-    return first == 0 || first == 127 || first >= 224;
+    if (!v6)
+        return !ip || first == 127 || first >> 4 == 14 || ip == 0xffffffff;
+    if ((src->word[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000) || sw_ip_is_4(src))
+        return 1;
+    return !(src->word[0] | src->word[1] | src->word[2]) && ip <= 1;
+}
+
+/* A frame for a group of hosts: the kernel takes no SYN from it (RFC 9293 section 3.9.2.3). */
+static __always_inline int sw_for_many(struct xdp_md *ctx)
+{
+    void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+
+    return SW_HAS(data, 14, end) && *(__u8 *)data & 1;
 }
 
 /* Engaged, or limits are set: a SYN to the service. */
@@ -528,8 +537,12 @@ SW_STEP int sw_guard_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *
             j->reason = SW_DROP_FRAGMENT;
         if (j->reason)
             return SW_DO_DROP;
-        if (sw_no_unicast(ctx, &src) || bpf_xdp_get_buff_len(ctx) < (__u64)j->ip_off + s->ip_bytes)
-            return SW_DO_PASS; /* cut short: the kernel drops it */
+        if (sw_for_many(ctx) || bpf_xdp_get_buff_len(ctx) < (__u64)j->ip_off + s->ip_bytes)
+            return SW_DO_PASS; /* or it is cut short: the kernel drops both */
+        if (sw_no_sender(ctx, &src, j->v6)) {
+            j->reason = SW_DROP_BAD_SOURCE;
+            return SW_DO_DROP;
+        }
         if (sw_known_is(key, s->src_is_b, g->known_gen) && sw_sock_of(ctx, key, s, j) == SW_SOCK_OWNED) {
             t->item[SW_T_PASSED_KNOWN]++;
             return SW_DO_PASS;
@@ -769,7 +782,7 @@ static __always_inline __u32 sw_guard_odd(enum sw_found found, const struct sw_s
 {
     if ((found == SW_FOUND_BAD_HEADER || found == SW_FOUND_TRUNCATED) && s->frag)
         return SW_DROP_FRAGMENT;
-    if (found == SW_FOUND_EXT_LIMIT && at->ip)
+    if (found == SW_FOUND_EXT_LIMIT && (at->ip || !s->vlan[1])) /* the kernel takes off any number of priority tags */
         return SW_DROP_EXT_LIMIT;
     return SW_DROP_NONE;
 }

@@ -34,6 +34,7 @@ struct sw_place {
     __u32 tcp_len; /* header and payload, by the IP header */
     __u32 opt_len; /* option bytes, 0 to 40 */
     __u32 v6;
+    __u32 tunnel; /* the IP header is not the frame's first, or not right behind Ethernet and VLAN tags */
 };
 
 struct sw_eth {
@@ -299,8 +300,13 @@ static __always_inline __u8 *sw_parse_link(void *data, void *end, struct sw_seg 
         pos += sizeof(*v);
     }
     *ret_found = SW_FOUND_EXT_LIMIT;
-    if (sw_is_vlan((__u16)type))
+    if (sw_is_vlan((__u16)type)) {
+        struct sw_vlan *v = (struct sw_vlan *)pos;
+
+        if (!SW_HAS(v, sizeof(*v), end) || !(sw_ntohs(v->tci) & 0xfff))
+            s->vlan[1] = 0; /* with priority tags in the pile it is told apart by this */
         return 0;
+    }
     *ret_type = type;
     return pos;
 }
@@ -326,6 +332,7 @@ static __always_inline enum sw_found sw_parse(void *data, void *end, __u32 frame
             sw_note_vlan(s->vlan, inner->vlan[0]);
         if (inner->vlan[1])
             sw_note_vlan(s->vlan, inner->vlan[1]);
+        at->tunnel = inner->tunnel;
         type = inner->ip_type;
         sw_opaque(off);
         if (off > SW_OFF_MAX)

@@ -10,6 +10,7 @@
 #include "told.h"
 
 #define SW_MIN_FRAME 60
+#define SW_REPLY_OFF 70  /* --decap walks so many tags at most */
 #define SW_REPLY_WORDS 5 /* MSS, SACK permitted and timestamps (3), window scale */
 
 struct sw_reply {
@@ -105,7 +106,7 @@ static __always_inline int sw_reply4_write(struct xdp_md *ctx, struct sw_reply *
 
     off = r->ip_off;
     sw_opaque(off);
-    if (off < 14 || off > 22)
+    if (off < 14 || off > SW_REPLY_OFF)
         return 0;
     ip = data + off;
     if (!SW_HAS(data, 14, end) || !SW_HAS(ip, sizeof(*ip), end))
@@ -136,7 +137,7 @@ static __always_inline int sw_reply6_write(struct xdp_md *ctx, struct sw_reply *
 
     off = r->ip_off;
     sw_opaque(off);
-    if (off < 14 || off > 22)
+    if (off < 14 || off > SW_REPLY_OFF)
         return 0;
     ip = data + off;
     if (!SW_HAS(data, 14, end) || !SW_HAS(ip, sizeof(*ip), end))

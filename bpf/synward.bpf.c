@@ -183,8 +183,8 @@ static __always_inline int sw_guard_ingress(struct xdp_md *ctx, struct sw_key *k
 
     if (!g || s->bad_csum || (!is_syn && !g->awake))
         return SW_DO_PASS;
-    if (cfg.decap && (at->ip > 22 || (at->ip == 22 && !s->vlan[1])))
-        return SW_DO_PASS; /* tunnelled: not for a socket of this host */
+    if (cfg.decap && at->tunnel)
+        return SW_DO_PASS; /* not for a socket of this host, or by another interface */
     j->service = sw_service_of(k, !s->src_is_b);
     if (!j->service)
         return SW_DO_PASS;

@@ -44,11 +44,12 @@ static __always_inline int sw_step_locked(struct sw_flow *f, struct sw_seg *s, s
 /* For the guard's books: did this segment complete a handshake, or end it? */
 static __always_inline void sw_settles(const struct sw_flow *f, __u32 told, struct sw_where *w)
 {
-    if (!cfg.guard || f->flags & SW_F_COOKIE || f->direction_by != SW_BY_SYN)
+    if (!cfg.guard || f->flags & SW_F_COOKIE || f->direction_by > SW_BY_SYNACK)
         return;
     if (told & 1u << SW_EV_ESTABLISHED)
         w->completed = 1 + !f->orig_is_b;
-    else if (told & (1u << SW_EV_REFUSED | 1u << SW_EV_RESET) && !(f->flags & SW_F_ESTABLISHED))
+    else if (told & (1u << SW_EV_REFUSED | 1u << SW_EV_RESET) && !(f->flags & SW_F_ESTABLISHED) &&
+             w->out.by == SW_RESP) /* the client's word may be forged, and the listener need not believe it */
         w->aborted = 1 + !f->orig_is_b;
 }
 
@@ -163,6 +164,8 @@ SW_STEP int sw_begin(struct sw_key *key, struct sw_seg *s, struct sw_where *w, s
         sw_note_syn(key, s, kept->flags, sc);
         if (cfg.guard && s->hook != SW_HOOK_TC_EGRESS)
             w->opened = 1 + !s->src_is_b;
+    } else if (cfg.guard && kept->direction_by == SW_BY_SYNACK && s->hook != SW_HOOK_XDP_INGRESS) {
+        w->opened = 1 + s->src_is_b; /* whatever way its SYN took: the listener has answered */
     }
     return !err;
 }

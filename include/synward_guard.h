@@ -68,7 +68,8 @@ enum sw_backend { SW_BACKENDS(SW_ENUM_ITEM) SW_BK_MAX };
     X(SW_DROP_, XMAS, "xmas")                     /* FIN PSH URG */                                                    \
     X(SW_DROP_, NO_ACK, "no_ack")                 /* neither SYN, ACK, RST nor FIN */                                  \
     X(SW_DROP_, COOKIE_BAD, "cookie_bad")         /* ACK for no connection, and no cookie of ours */                   \
-    X(SW_DROP_, COOKIE_EXPIRED, "cookie_expired") /* a cookie of ours that is too old */
+    X(SW_DROP_, COOKIE_EXPIRED, "cookie_expired") /* a cookie of ours that is too old */                               \
+    X(SW_DROP_, BAD_SOURCE, "bad_source")         /* a SYN from an address that no sender has */
 enum sw_drop { SW_DROPS(SW_ENUM_ITEM) SW_DROP_MAX };
 
 /* Counters of a service: per-CPU array `service_counters`, one struct sw_tally for each service. */

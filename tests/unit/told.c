@@ -159,11 +159,11 @@ static void test_service_values(void **state)
                 "\"syns\":100,\"opened\":101,\"settled\":102,\"completed\":103,\"cookies_sent\":104,"
                 "\"cookies_accepted\":105,\"probes_sent\":106,\"passed_known\":107,\"passed_allowed\":108,"
                 "\"passed_backend\":109,\"passed_socket\":110,\"cookie_refused\":111,\"cookie_no_listener\":112,"
-                "\"dropped\":136,"
+                "\"dropped\":153,"
                 "\"drop_blocked\":1,\"drop_rate_source\":2,\"drop_rate_prefix\":3,\"drop_budget\":4,"
                 "\"drop_bad_flags\":5,\"drop_fragment\":6,\"drop_ext_limit\":7,\"drop_bad_option\":8,"
                 "\"drop_synack\":9,\"drop_rst\":10,\"drop_fin\":11,\"drop_null\":12,\"drop_xmas\":13,"
-                "\"drop_no_ack\":14,\"drop_cookie_bad\":15,\"drop_cookie_expired\":16}");
+                "\"drop_no_ack\":14,\"drop_cookie_bad\":15,\"drop_cookie_expired\":16,\"drop_bad_source\":17}");
     has(line_n(o.text, 1), "\"final\":true,");
     has(line_n(o.text, 1), "\"state_ns\":null,");
     has(line_n(o.text, 1), "\"named\":true,\"mptcp\":false,\"gone\":true,");
@@ -503,10 +503,10 @@ static void test_text(void **state)
         " eth0 drop  [2001:db8::1]:40000 -> 10.0.0.2:80 cookie_bad x4711: PSH,ACK seq 4294967295 ack 7 "
         "payload 12; service 10.0.0.2:80");
     has(line_n(o.text, 3), "service [2001:db8::1]:443 always, grace for 3 s, cookies by listener, MPTCP: half-open 3, "
-                           "SYNs 100 (40/s), completed 39/s, cookies 104 sent 105 accepted, dropped 136: blocked 1 ");
+                           "SYNs 100 (40/s), completed 39/s, cookies 104 sent 105 accepted, dropped 153: blocked 1 ");
     has(line_n(o.text, 4), "LOSS 5 events could not be told: conn 2 guard and drop 3");
-    has(line_n(o.text, 5), "guard: 4 services, 1 awake, cookies 104 sent 105 accepted, dropped 136");
-    has(line_n(o.text, 6), ", would have dropped 136: ");
+    has(line_n(o.text, 5), "guard: 4 services, 1 awake, cookies 104 sent 105 accepted, dropped 153");
+    has(line_n(o.text, 6), ", would have dropped 153: ");
     assert_string_equal(line_n(o.text, 7), "");
     out_close(&o);
     opts.color = true;
