@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""No false positive: raw.py again, whose segments are for addresses that no kernel owns: the guard protects them by name
-and finds nobody listening, so each line must be as without it."""
+"""No false positive: raw.py again, whose segments are for addresses that no kernel owns: the guard protects them by
+name and finds nobody listening, so each line must be as without it."""
 import guard_fp
 import raw
 

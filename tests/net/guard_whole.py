@@ -53,6 +53,11 @@ def pair_of(g, c):
     return g.said[0][mine, its], g.said[1][its, mine]
 
 
+def scale(said):
+    """The other end's window scale."""
+    return said["wscale"] and int(said["wscale"].split(",")[0])
+
+
 def look(g):
     g.said = k.sockets(g.a), k.sockets(g.b)
 
@@ -100,7 +105,7 @@ def matrix(v, ecn=0, **more):
                 got = pair_of(g, c)
                 n.equal(f"v{v} client's SYN, ts {ts} sack {sack}", (direct[1]["ts"], direct[1]["sack"]),
                         (bool(ts), bool(sack)))
-                n.equal(f"v{v} client's SYN, wscale", direct[1]["wscale"] and int(direct[1]["wscale"].split(",")[0]), ws)
+                n.equal(f"v{v} client's SYN, wscale", scale(direct[1]), ws)
                 want = later[c] = expected(v, direct, ws, ts, sack, ecn)
                 if ws is not None and (held(ws, ts, sack, ecn) or 0) < ws - 3:
                     # at first the server sees a window of a few bytes, and halves its segments to that (ss: mss)
@@ -155,15 +160,15 @@ def mss(v):
         if v == 6 and not 1220 <= size <= 1440:
             continue
         seen += 1
-        n.sh("ip", f"-{v}", "route", "change", net, "dev", "cli0", *(["src", k.CLIENT[4]] if v == 4 else ["metric", 256]),
-             "advmss", size, ns=g.a)
+        which = ["src", k.CLIENT[4]] if v == 4 else ["metric", 256]
+        n.sh("ip", f"-{v}", "route", "change", net, "dev", "cli0", *which, "advmss", size, ns=g.a)
         for ts, sack in ((1, 1), (0, 1), (0, 0)):
             client(g, tcp_timestamps=ts, tcp_sack=sack)
             ends = [open_one(g, v, port, 7) for port in (GUARDED, DIRECT)]
             look(g)
             got, direct = (pair_of(g, c) for c, _ in ends)
             n.equal(f"advmss {size}: a direct server's mss, ts {ts}", int(direct[1]["mss"]), size - 12 * ts)
-            want = expected(v, direct, int(direct[1]["wscale"].split(",")[0]), ts, sack, 0)
+            want = expected(v, direct, scale(direct[1]), ts, sack, 0)
             for end, a, b in zip(("client", "server"), got, want):
                 for word in ("ts", "sack", "wscale", "mss", "advmss"):
                     n.equal(f"v{v} advmss {size} ts {ts} sack {sack}: {end} {word}", a[word], b[word])

@@ -196,17 +196,17 @@ def outer_tag(aux):
 class Peer:
     """A client that is no kernel: whatever it sends is all that is sent."""
 
-    def __init__(self, g, v=4, port=PORT, sport=40000, isn=1000, ip=None, dst=None):
+    def __init__(self, g, v=4, port=PORT, sport=40000, isn=1000, ip=None, dev="cli0"):
         self.g, self.v, self.port, self.sport = g, v, port, sport
-        self.ip, self.dst = ip or PEER[v], dst or SERVER[v]
+        self.ip, self.dst = ip or PEER[v], SERVER[v]
         self.seq, self.ack = isn, 0
         n.sh("ip", "neigh", "replace", self.ip, "lladdr", g.macs[0], "dev", "srv0", "nud", "permanent", ns=g.b)
         with n.Inside(g.a):
             self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
             self.sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
-            self.sock.bind(("cli0", ETH_P_ALL))
+            self.sock.bind((dev, ETH_P_ALL))
             self.out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-            self.out.bind(("cli0", 0))
+            self.out.bind((dev, 0))
 
     def packet(self, flags, data=b"", seq=None, ack=None, options=(), over=lambda ip: ip, window=60000):
         ip = over((IPv6 if self.v == 6 else IP)(src=self.ip, dst=self.dst))
@@ -305,3 +305,9 @@ def ground(*args, **kw):
     g = Ground(*args, **kw)
     n.sh("ip", "route", "add", "198.18.0.0/15", "via", CLIENT[4], ns=g.b)
     return g
+
+
+def talks(g, times=3, families=(4, 6)):
+    for _ in range(times):
+        for v in families:
+            g.talk(v)

@@ -230,7 +230,7 @@ class Synward:
         mode = os.environ.get("SW_TEST_GUARD")
         if mode and "--guard" not in args:
             args = (*args, "--guard", mode)
-        if "--guard" in args:
+        if "--guard" in args and "generic" not in args:
             for i in ifs:
                 take_replies(ns, i)
         self.ns, self.ifs = ns, ifs

@@ -1,0 +1,251 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The guard's life: a daemon that dies or stops while engaged, its commands, listeners and interfaces that go and
+come."""
+import os
+import re
+import signal
+import subprocess
+import time
+
+import guardkit as k
+import netns as n
+
+USAGE = 2  # src/exit.h
+
+
+def kill9():
+    """kill -9 while engaged: the guard goes on by itself, the next start takes over and cleans up"""
+    g = k.Ground()
+    k.talks(g)
+    early = [g.open(v) for v in (4, 6)]
+    g.sw.p.kill()
+    g.sw.p.wait()
+    before = g.figures()
+    n.equal("state", before["state"], "engaged")
+    k.talks(g)
+    p = k.Peer(g, 4)
+    got = p.syn(k.TS)
+    p.say("A", options=k.stamp(got))
+    assert k.accepted(g.listeners[4, k.PORT]), "no connection through the orphaned guard"
+    for i in range(20):
+        p.sport = 21000 + i
+        p.say("A", seq=i, ack=i)
+    time.sleep(0.1)
+    after = g.figures()
+    n.equal("cookies accepted by itself", after["cookies_accepted"] - before["cookies_accepted"], 4)
+    n.equal("dropped by itself", after["drop_cookie_bad"] - before["drop_cookie_bad"], 20)
+    for c, s in early:
+        k.speak(c, s)
+    dead = g.sw
+    g.sw = n.Synward(g.b, "srv0", args=g.args, wait=False)
+    k.until(lambda: "guard always" in g.sw.err() or g.sw.p.poll() is not None, 10)
+    n.equal("lines about the dead one", g.sw.err().count("killed synward"), 1)
+    k.until(lambda: os.path.exists(f"/run/synward/{g.sw.p.pid}.instance"), 5)
+    time.sleep(0.5)
+    k.talks(g)
+    n.equal("cookies of the new one", g.counted("cookies_accepted"), 3)
+    for c, s in early:
+        k.speak(c, s)
+        k.end(c, s)
+    assert not os.path.exists(f"/run/synward/{dead.p.pid}.instance"), "the dead one's file stayed"
+    g.told()
+    n.equal("attached", n.hooks_on(g.b, "srv0"), [])
+    k.talks(g)
+
+
+def stopped_daemon():
+    """a daemon that is stopped: auto engages, answers and stands down in the kernel, without it"""
+    g = k.ground("--engage", "half-open=100,syn-rate=1000000", "--hold", 1, "--grace", 1, mode="auto")
+    g.talk()
+    g.sw.p.send_signal(signal.SIGSTOP)
+    try:
+        k.finished(k.flood(g, 1000, 2000))
+        n.equal("state", g.figures()["state"], "engaged")
+        sent = g.counted("cookies_sent")
+        g.talk()
+        n.equal("cookies", g.counted("cookies_sent") - sent, 1)
+        for want in ("grace", "calm"):  # a SYN now and then is what makes the kernel side judge
+            k.until(lambda want=want: (g.talk(), g.figures()["state"] == want)[1], 8, 0.2)
+    finally:
+        g.sw.p.send_signal(signal.SIGCONT)
+    changes = [(x["to"], x["cause"]) for x in g.told() if x["event"] == "guard"]
+    n.equal("told when it went on", changes, [("engaged", "half_open"), ("grace", "quiet"), ("calm", "grace_over")])
+
+
+def sigterm():
+    """SIGTERM while engaged: connections live, nothing stays attached, new ones are the listener's"""
+    g = k.Ground()
+    k.talks(g)
+    early = [g.open(v) for v in (4, 6)]
+    g.told()
+    n.equal("attached", n.hooks_on(g.b, "srv0"), [])
+    for c, s in early:
+        k.speak(c, s)
+        k.end(c, s)
+    k.talks(g)
+    n.equal("kernel's listener", g.syn_recv(), 0)
+
+
+def sigterm_under_load():
+    """SIGTERM while clients connect all the time: none fails"""
+    g = k.Ground()
+    k.talks(g)
+    left, failed = [30], []
+    while left[0]:
+        left[0] -= 1
+        if left[0] == 15:
+            g.sw.p.send_signal(signal.SIGTERM)
+        for v in (4, 6):
+            try:
+                g.talk(v)
+            except (OSError, AssertionError) as e:
+                failed.append(repr(e))
+    n.equal("exit code", g.sw.p.wait(timeout=20), 0)
+    n.equal("failed", failed, [])
+
+
+def modes():
+    """`synward guard MODE [SERVICE]`: at once, for one service or all, without hurting a connection"""
+    g = k.Ground(mode="off", ports=(k.PORT, 7778))
+    open_ones = []
+
+    def way(port, want):
+        c, s = g.open(4, port)
+        open_ones.append((c, s, port, want))
+
+    way(k.PORT, "stack")
+    k.guard(g.sw, "always", "10.66.0.2:7777")
+    time.sleep(0.15)  # a service is judged every 100 ms
+    way(k.PORT, "cookie")
+    way(7778, "stack")
+    k.guard(g.sw, "always")
+    time.sleep(0.15)
+    way(7778, "cookie")
+    n.equal("modes", {x["mode"] for x in k.services(g.sw).values()}, {"always"})
+    k.guard(g.sw, "monitor", "7777")
+    way(k.PORT, "stack")
+    way(7778, "cookie")
+    k.guard(g.sw, "off")
+    way(7778, "stack")
+    k.guard(g.sw, "auto", "[fd66::2]:7778")
+    n.equal("mode of one", g.figures(6, 7778)["mode"], "auto")
+    n.equal("mode of another", g.figures(4, 7778)["mode"], "off")
+    wrong = k.guard(g.sw, "always", "10.66.0.2:9", check=False)
+    n.equal("exit code for no such service", wrong.returncode, USAGE)
+    names = [(c.getsockname(), want) for c, _, _, want in open_ones]
+    for c, s, _, _ in open_ones:
+        k.speak(c, s)
+        k.end(c, s)
+    text = k.guard(g.sw, "status").stdout
+    assert re.search(r"10\.66\.0\.2:7777 +off", text), text
+    lines = g.told()
+    for who, want in names:
+        n.fields(n.one(n.of(lines, who, "conn")), via=want, conn_state="SF")
+    for x in lines:
+        if x["event"] == "guard" and x["cause"] != "grace_over":
+            n.fields(x, cause="mode")
+
+
+def down_and_up():
+    """the interface goes down and comes up while engaged: the guard is there again, connections live"""
+    g = k.Ground()
+    k.talks(g)
+    early = g.open(4)
+    for _ in range(2):
+        n.sh("ip", "link", "set", "srv0", "down", ns=g.b)
+        time.sleep(0.3)
+        n.sh("ip", "link", "set", "srv0", "up", ns=g.b)
+        if "fd66::2" not in n.sh("ip", "-6", "addr", ns=g.b).stdout:  # taken away with the link
+            n.addr(g.b, "srv0", "fd66::2/64")
+        time.sleep(0.5)
+        k.speak(*early)
+        before = g.counted("cookies_accepted")
+        k.talks(g)
+        n.equal("cookies", g.counted("cookies_accepted") - before, 3)
+    k.end(*early)
+    g.told()
+
+
+def listener_gone():
+    """the listener closes while engaged: its port refuses, a cookie on its way too; then it comes back"""
+    g = k.Ground("--grace", 2)
+    k.talks(g)
+    p = k.Peer(g, 4)
+    answer = k.stamp(p.syn(k.TS))
+    g.listeners[4, k.PORT].close()
+    p.say("A", options=answer)
+    got = p.hear()
+    n.equal("answer to the cookie's ACK", got and str(got.flags), "R")
+    k.until(lambda: g.figures()["gone"] and g.figures()["state"] == "grace", 5)
+    c = n.tcp(g.a)
+    try:
+        c.connect((k.SERVER[4], k.PORT))
+        raise AssertionError("a closed port looks open")
+    except ConnectionRefusedError:
+        pass
+    k.talks(g, families=(6,))
+    g.listeners[4, k.PORT] = n.listen(g.b, k.SERVER[4], k.PORT)
+    k.until(lambda: not g.figures()["gone"], 5)
+    g.talk()
+    k.until(lambda: (g.talk(), g.figures()["state"] == "engaged")[1], 5)
+    before = g.counted("cookies_accepted")
+    k.talks(g, families=(4,))
+    n.equal("cookies", g.counted("cookies_accepted") - before, 3)
+    n.equal("valid, but nobody listened", g.counted("cookie_no_listener"), 1)
+    told = [(x["to"], x["cause"]) for x in g.told() if x["event"] == "guard" and x["service"] == "10.66.0.2:7777"]
+    n.equal("first changes", told[:2], [("engaged", "mode"), ("grace", "no_listener")])
+
+
+def generic():
+    """--mode generic, where the other end of a veth needs no XDP program: cookies, drops, 1 MiB"""
+    g = k.Ground("--mode", "generic")
+    n.equal("XDP at the other end", n.xdp_on(g.a, "cli0"), False)
+    k.talks(g)
+    pairs = [g.open(v) for v in (4, 6)]
+    k.exchange(pairs)
+    for c, s in pairs:
+        k.end(c, s)
+    for v in (4, 6):
+        p = k.Peer(g, v)
+        before = g.counted("drop_cookie_bad", v)
+        p.say("A", seq=5, ack=6)
+        n.equal("answer", p.hear(0.1), None)
+        n.equal("dropped", g.counted("drop_cookie_bad", v) - before, 1)
+        n.equal("cookies accepted", g.counted("cookies_accepted", v), 4)
+    n.equal("ways in", {x["via"] for x in g.told() if x["event"] == "conn"}, {"cookie"})
+
+
+def new_listener():
+    """a listener that is opened later is found and protected, on an address that is added later, too"""
+    g = k.Ground()
+    k.talks(g, 1)
+    n.addr(g.b, "srv0", "10.66.0.3/16")
+    late = [n.listen(g.b, "10.66.0.3", 9001), n.listen(g.b, "0.0.0.0", 9002)]
+    k.until(lambda: {"10.66.0.3:9001", "0.0.0.0:9002"} <= set(k.services(g.sw)), 5)
+    for listener in late:
+        port = listener.getsockname()[1]
+        c = n.connect(g.a, "10.66.0.3", port)
+        who = c.getsockname()
+        k.end(c, listener.accept()[0])
+        g.sw.wait_for(lambda x, who=who: x["event"] == "established" and x["orig_port"] == who[1] and
+                      x["via"] == "cookie")
+    g.told()
+
+
+def no_syncookies():
+    """tcp_syncookies=0 makes cookies impossible: refused before anything is attached, with the sysctl's name"""
+    g = k.Ground(start=False)
+    n.sh("sysctl", "-qw", "net.ipv4.tcp_syncookies=0", ns=g.b)
+    r = subprocess.run(["nsenter", f"--net=/run/netns/{g.b}", n.SYNWARD, "run", "-i", "srv0", "--guard", "auto"],
+                       capture_output=True, text=True, timeout=20, check=False)
+    n.equal("lines on stderr", len(r.stderr.splitlines()), 1)
+    assert "tcp_syncookies" in r.stderr, r.stderr
+    if r.returncode in (0, 1):
+        raise AssertionError(f"exit code {r.returncode}: {r.stderr}")
+    n.equal("attached", n.hooks_on(g.b, "srv0"), [])
+
+
+if __name__ == "__main__":
+    n.main(kill9, stopped_daemon, sigterm, sigterm_under_load, modes, down_and_up, listener_gone, generic, new_listener,
+           no_syncookies)
