@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The same random stories through programs without the guard and with it: calm, monitored while it is engaged, and
+ * switched off. Every packet passes and every record and flow is the same, to the byte.
+ */
+#include "guardfix.h"
+#include "story.h"
+
+enum { STORIES = 100, SEGMENTS = 40, RECORDS = 4096 };
+
+static struct bpfrun *plain;
+static struct sw_event wanted[RECORDS];
+static size_t wanted_len;
+
+static int group(bool checksum)
+{
+    struct sw_object_opts opts;
+
+    bpfrun_opts(&opts);
+    opts.cfg.checksum = checksum;
+    opts.cfg.event_mask |= 1u << SW_LINE_GUARD | 1u << SW_LINE_DROP; /* the flows must be alike, so must the masks */
+    if (bpfrun_new(&opts, &plain))
+        return -1;
+    opts.cfg.guard = 1;
+    return guarded_load(&opts);
+}
+
+static int group_verifying(void **state)
+{
+    (void)state;
+    return group(true);
+}
+
+static int group_fast(void **state)
+{
+    (void)state;
+    return group(false);
+}
+
+static int group_end(void **state)
+{
+    bpfrun_free(plain);
+    plain = NULL;
+    return guarded_group_end(state);
+}
+
+static void as_packet(const struct story_seg *s, struct pkt *p)
+{
+    *p = t->side[s->from];
+    p->seq = s->seq;
+    p->ack = s->ack;
+    p->flags = s->flags;
+    p->win = s->win;
+    p->payload = s->len;
+    p->bad_checksum = s->bad_checksum;
+    if (s->fragment)
+        p->fragment = p->more_frags = true;
+    if (s->opts == 1 || s->opts == 2)
+        pkt_opt_usual(p, 1400, s->opts == 2 ? 15 : 6);
+    if (s->opts == 3)
+        memcpy(p->opts, "\x02\x09\x01\x01", 4), p->opts_len = 4;
+    p->cut_to = s->cut ? pkt_ip_len(p) - s->len / 2 : 0;
+}
+
+/* Plays the story; what became of each packet is always the same: it passes as it came. */
+static void play(struct bpfrun *to, const struct story *st)
+{
+    bool egress = false;
+    struct pkt p;
+
+    assert_int_equal(bpfrun_reset(to), 0);
+    for (size_t i = 0; i < st->n; i++) {
+        const struct story_seg *s = &st->seg[i];
+
+        bpfrun_set_now(to, bpfrun_now(to) + s->gap_ns);
+        if (s->sweep)
+            assert_int_equal(bpfrun_sweep(to, 0, NULL), 0);
+        as_packet(s, &p);
+        request_len = pkt_build(&p, request, sizeof(request));
+        if (request_len < 14)
+            continue;
+        egress = s->from == B;
+        if (egress) {
+            int verdict = -100;
+
+            assert_int_equal(bpfrun_egress(to, request, request_len, NULL, &verdict), 0);
+            assert_int_equal(verdict, BPFRUN_TCX_NEXT);
+            continue;
+        }
+        assert_int_equal(bpfrun_xdp(to, request, request_len, &out), 0);
+        judge_output_at(__FILE__, __LINE__);
+        if (out.verdict != BPFRUN_XDP_PASS || out.meta_len)
+            fail_msg("segment %zu, flags %03x: %s, %u bytes of metadata", i, s->flags, verdict_name(out.verdict),
+                     out.meta_len);
+    }
+    assert_int_equal(bpfrun_sweep(to, 2, NULL), 0);
+}
+
+static void same(enum sw_guard_mode mode, __u64 mark)
+{
+    struct sw_service *sv = guardrun_at(guard, svc);
+    const struct sw_event *ev;
+    __u64 dry = 0, conns = 0;
+
+    for (__u64 seed = 1; seed <= STORIES; seed++) {
+        struct story st;
+        size_t n;
+
+        story_make(&st, seed * 7919, SEGMENTS);
+        talk_init(t, run, seed % 3 == 0);
+        play(plain, &st);
+        wanted_len = bpfrun_events(plain, &ev);
+        assert_in_range(wanted_len, 0, RECORDS);
+        memcpy(wanted, ev, wanted_len * sizeof(*ev));
+        assert_int_equal(guarded_test(NULL), 0);
+        talk_init(t, run, seed % 3 == 0);
+        sv->mode = mode;
+        guardrun_conf(guard)->half_open = mark;
+        assert_int_equal(guardrun_judge(guard), 0);
+        assert_int_equal(sv->state, mark ? SW_GS_CALM : SW_GS_ENGAGED);
+        play(run, &st);
+        n = bpfrun_events(run, &ev);
+        if (n != wanted_len)
+            fail_msg("seed %llu: %zu records, without the guard %zu", seed, n, wanted_len);
+        for (size_t i = 0; i < n; i++) {
+            if (memcmp(&ev[i], &wanted[i], sizeof(*ev)))
+                fail_msg("seed %llu: record %zu is another", seed, i);
+            conns += ev[i].kind == SW_EV_CONN;
+        }
+        dry += guardrun_dropped(guard, svc);
+    }
+    assert_true(conns >= STORIES);
+    assert_int_equal(!!dry, !mark); /* monitored, it had something to say; the stories are wild */
+}
+
+TEST(calm)
+{
+    same(SW_GM_AUTO, 1 << 20);
+}
+TEST(off)
+{
+    same(SW_GM_OFF, 1 << 20);
+}
+TEST(monitored_and_engaged)
+{
+    same(SW_GM_MONITOR, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(calm),
+        cmocka_unit_test(off),
+        cmocka_unit_test(monitored_and_engaged),
+    };
+
+    return cmocka_run_group_tests(cases, group_verifying, group_end) +
+           cmocka_run_group_tests(cases, group_fast, group_end);
+}
