@@ -328,6 +328,27 @@ TEST(no_credit)
     assert_in_range(let_in(0x0a000001, 100), 5, 6);
 }
 
+/* Completions that nobody was charged for give nothing back: a neighbour's bucket stays as it was. */
+TEST(nothing_to_refund)
+{
+    guardrun_conf(guard)->limit_source = 1;
+    guardrun_conf(guard)->limit_prefix = 1;
+    list4(true, 0x0a000001, 32);
+    for (int i = 0; i < 1500; i++) { /* more than the clock has seconds */
+        talk_init(t, run, false);
+        t->side[A].sport = 30000 + i;
+        t->side[B].dport = 30000 + i;
+        t->key = pkt_key(&t->side[A], NULL);
+        talk_open(t);
+        bpfrun_clear_events(run);
+    }
+    step = MS / 1000;
+    assert_int_equal(let_in(0x0a000009, 20), 1); /* of the same /24 */
+    guardrun_conf(guard)->allow_len = 0;
+    bpfrun_set_now(run, bpfrun_now(run) + 2 * SEC);
+    assert_int_equal(let_in(0x0a000001, 20), 1);
+}
+
 /* The same cookie's ACK again and again gives back one token and no more. */
 TEST(one_refund_for_a_handshake)
 {
@@ -436,6 +457,7 @@ int main(void)
         CALM(completed_handshakes_are_free),
         ENGAGED(completed_cookies_are_free),
         ENGAGED(no_credit),
+        CALM(nothing_to_refund),
         ENGAGED(one_refund_for_a_handshake),
         CALM(reset_handshakes_are_charged),
         ENGAGED(budget),

@@ -6,7 +6,7 @@
 #include "guardfix.h"
 #include "story.h"
 
-enum { STORIES = 100, SEGMENTS = 40, RECORDS = 4096 };
+enum { STORIES = 60, SEGMENTS = 40, RECORDS = 4096 };
 
 static struct bpfrun *plain;
 static struct sw_event wanted[RECORDS];
