@@ -374,6 +374,8 @@ int sw_egress(struct __sk_buff *skb)
         s.pkts = skb->gso_segs;
         s.ip_bytes += (s.pkts - 1) * (s.ip_bytes - s.len);
     }
+    if (cfg.guard && (s.flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN)
+        sw_known_set(&k, !s.src_is_b); /* this host opens: what comes back has a socket */
     if (!sw_track_fast(&k, &s))
         sw_track_segment(&k, &s, &at, data, end);
     return TC_ACT_UNSPEC;

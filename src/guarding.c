@@ -141,9 +141,17 @@ int sw_guarding_fill(struct sw_guarding *g, struct synward_bpf *obj, const struc
         return sw_fail(f, SW_EXIT_KERNEL, -ENOTSUP,
                        "--cookie reqsk: this kernel has no bpf_sk_assign_tcp_reqsk (6.9) or no clsact hook "
                        "('synward probe' tells); --cookie listener does without");
-    for (size_t i = 0; i < hooks->len; i++)
-        if (!hooks->ifaces[i].loopback)
-            ifindexes[len++] = hooks->ifaces[i].id.ifindex;
+    for (size_t i = 0; i < hooks->len; i++) {
+        char master[IF_NAMESIZE], kind[16];
+
+        if (hooks->ifaces[i].loopback)
+            continue;
+        if (sw_nic_is_port(hooks->ifaces[i].id.ifindex, master, kind))
+            return sw_fail(f, SW_EXIT_INTERFACE, -EINVAL,
+                           "--guard: '%s' is a port of %s '%s': the guard belongs where the addresses are (-i %s)",
+                           hooks->ifaces[i].id.name, *kind ? kind : "device", master, master);
+        ifindexes[len++] = hooks->ifaces[i].id.ifindex;
+    }
     err = sw_services_new(obj, g->opts, ifindexes, len, reqsk, &g->services);
     if (err)
         return sw_fail(f, err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL, err, "listening sockets: %s",

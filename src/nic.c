@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What an interface is and is set to. */
+#include "netlink.h"
 #include "probe.h"
 
 #include <bpf/libbpf.h>
@@ -7,6 +8,7 @@
 #include <errno.h>
 #include <linux/ethtool.h>
 #include <linux/genetlink.h>
+#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if_arp.h>
 #include <stdio.h>
@@ -183,6 +185,48 @@ int sw_probe_nic(const char *name, struct sw_nic *nic)
     if (bpf_xdp_query_id(nic->ifindex, 0, &nic->xdp_prog))
         nic->xdp_prog = 0;
     return err;
+}
+
+struct port {
+    __u32 ifindex, master;
+    char kind[16];
+};
+
+static int look_at_link(const struct nlmsghdr *nh, void *ctx)
+{
+    const struct ifinfomsg *info = NLMSG_DATA(nh);
+    struct port *port = ctx;
+    struct rtattr *a = IFLA_RTA(info), *b;
+    int len = IFLA_PAYLOAD(nh), inner;
+
+    if (nh->nlmsg_type != RTM_NEWLINK || (__u32)info->ifi_index != port->ifindex)
+        return 0;
+    for (; RTA_OK(a, len); a = RTA_NEXT(a, len)) {
+        if (a->rta_type == IFLA_MASTER && RTA_PAYLOAD(a) >= sizeof(port->master))
+            memcpy(&port->master, RTA_DATA(a), sizeof(port->master));
+        if (a->rta_type != IFLA_LINKINFO)
+            continue;
+        inner = RTA_PAYLOAD(a);
+        for (b = RTA_DATA(a); RTA_OK(b, inner); b = RTA_NEXT(b, inner))
+            if (b->rta_type == IFLA_INFO_SLAVE_KIND)
+                snprintf(port->kind, sizeof(port->kind), "%.*s", (int)RTA_PAYLOAD(b), (char *)RTA_DATA(b));
+    }
+    return 0;
+}
+
+bool sw_nic_is_port(__u32 ifindex, char ret_master[IF_NAMESIZE], char ret_kind[16])
+{
+    const struct {
+        struct nlmsghdr nh;
+        struct ifinfomsg info;
+    } req = {.nh = {.nlmsg_len = sizeof(req), .nlmsg_type = RTM_GETLINK, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP}};
+    struct port port = {.ifindex = ifindex};
+
+    if (sw_nl_dump(NETLINK_ROUTE, &req, sizeof(req), look_at_link, &port) || !port.master ||
+        !strcmp(port.kind, "vrf") || !if_indextoname(port.master, ret_master))
+        return false;
+    memcpy(ret_kind, port.kind, sizeof(port.kind));
+    return true;
 }
 
 bool sw_nic_strips_vlans(const struct sw_nic *nic)

@@ -56,6 +56,8 @@ void sw_probe_kernel(struct sw_features *ret_features);
 bool sw_kernel_has_reqsk(void); /* cookie_reqsk alone, quickly */
 int sw_probe_nic(const char *name, struct sw_nic *ret_nic);
 /* It has VLANs above it, and takes their tags off before native XDP. */
+/* Is it a port of a bridge, bond or the like, so that addresses and sockets belong to that? (Of a VRF: no.) */
+bool sw_nic_is_port(__u32 ifindex, char ret_master[IF_NAMESIZE], char ret_kind[16]);
 bool sw_nic_strips_vlans(const struct sw_nic *nic);
 int sw_probe_sysctl(const char *path); /* a number, or -1 */
 

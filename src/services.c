@@ -173,7 +173,7 @@ static int read_wanted(const struct sw_services *s, const __u8 (*ips)[16], size_
 {
     struct sw_listener *listeners;
     size_t len;
-    int err = sw_listeners_read(&listeners, &len);
+    int err = sw_listeners_read(s->ifindexes, s->ifindexes_len, &listeners, &len);
 
     if (err)
         return err;

@@ -72,6 +72,8 @@ static const struct inet_diag_msg *diag_of(const struct nlmsghdr *nh)
 struct listeners {
     struct sw_listener *at;
     size_t len, room;
+    const __u32 *devices; /* watched */
+    size_t devices_len;
 };
 
 /* A listener of MPTCP shows up as its first subflow, a TCP listener with the ULP "mptcp". Before kernel 6.15 only
@@ -107,6 +109,15 @@ static void read_attrs(const struct nlmsghdr *nh, struct sw_listener *l, bool *r
     }
 }
 
+/* A socket that is bound to a device hears that one alone. */
+static bool reached(const struct listeners *all, __u32 device)
+{
+    for (size_t i = 0; i < all->devices_len; i++)
+        if (all->devices[i] == device)
+            return true;
+    return !device;
+}
+
 static int add_listener(const struct nlmsghdr *nh, void *ctx)
 {
     static const __u8 zero[16];
@@ -115,7 +126,7 @@ static int add_listener(const struct nlmsghdr *nh, void *ctx)
     struct sw_listener l = {0};
     bool v6only;
 
-    if (!m || m->idiag_state != TCP_STATE_LISTEN || m->id.idiag_if == LOOPBACK_IFINDEX)
+    if (!m || m->idiag_state != TCP_STATE_LISTEN || !reached(all, m->id.idiag_if))
         return 0;
     read_attrs(nh, &l, &v6only);
     l.port = ntohs(m->id.idiag_sport);
@@ -181,9 +192,9 @@ static void merge(struct listeners *all)
             all->at[i].any = SW_ANY_6;
 }
 
-int sw_listeners_read(struct sw_listener **ret, size_t *ret_len)
+int sw_listeners_read(const __u32 *devices, size_t devices_len, struct sw_listener **ret, size_t *ret_len)
 {
-    struct listeners all = {0};
+    struct listeners all = {.devices = devices, .devices_len = devices_len};
     int err;
 
     *ret = NULL;

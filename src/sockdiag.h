@@ -17,11 +17,11 @@ struct sw_listener {
 };
 
 /*
- * Listening sockets that an interface can reach: none on a loopback address or bound to the loopback interface.
+ * Listening sockets that one of these devices can reach: none on a loopback address or bound to another device.
  * Sorted by port, addresses first; a SO_REUSEPORT group is one. At most one wildcard of IPv4 alone and one of IPv6
  * with or without IPv4 a port. *ret is freed by the caller. 0 or -errno.
  */
-int sw_listeners_read(struct sw_listener **ret, size_t *ret_len);
+int sw_listeners_read(const __u32 *devices, size_t devices_len, struct sw_listener **ret, size_t *ret_len);
 
 /* Calls fn for every TCP socket with a remote end: all states but LISTEN and CLOSE, TIME_WAIT and half-open
  * handshakes included. Addresses are four words as on the wire, v4-mapped. 0 or -errno. */
