@@ -29,7 +29,8 @@ SERVER = {4: "10.66.0.2", 6: "fd66::2"}
 CLIENT = {4: "10.66.0.1", 6: "fd66::1"}
 PEER = {4: "10.66.0.99", 6: "fd66::99"}
 PORT = 7777
-SOL_PACKET, PACKET_AUXDATA, ETH_P_ALL, TP_STATUS_VLAN_VALID = 263, 8, 3, 1 << 4
+SOL_PACKET, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING, TP_STATUS_VLAN_VALID = 263, 8, 23, 1 << 4
+ETH_P_ALL, SO_RCVBUFFORCE = 3, 33
 DATA = bytes(i * 7 & 255 for i in range(1 << 20))
 
 
@@ -200,10 +201,13 @@ class Peer:
         self.g, self.v, self.port, self.sport = g, v, port, sport
         self.ip, self.dst = ip or PEER[v], SERVER[v]
         self.seq, self.ack = isn, 0
+        self.packed = socket.inet_pton(socket.AF_INET if v == 4 else socket.AF_INET6, self.ip)
         n.sh("ip", "neigh", "replace", self.ip, "lladdr", g.macs[0], "dev", "srv0", "nud", "permanent", ns=g.b)
         with n.Inside(g.a):
             self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
             self.sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+            self.sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+            self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
             self.sock.bind((dev, ETH_P_ALL))
             self.out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
             self.out.bind((dev, 0))
@@ -229,8 +233,8 @@ class Peer:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.sock], [], [], left)[0]:
                 return None
-            raw, aux, _, where = self.sock.recvmsg(65536, 64)
-            if where[2] == socket.PACKET_OUTGOING:
+            raw, aux, _, _ = self.sock.recvmsg(65536, 64)
+            if self.packed not in raw:
                 continue
             frame = Ether(raw)
             ip = frame.getlayer(IPv6 if self.v == 6 else IP)

@@ -1,0 +1,252 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Lists and limits, changed by command and by SIGHUP while real clients connect, talk and close all the time."""
+import json
+import pathlib
+import re
+import signal
+import subprocess
+import threading
+import time
+
+import guardkit as k
+import netns as n
+
+USAGE, INPUT = 2, 8  # src/exit.h
+
+
+class Busy:
+    """Real clients in a thread, of both families; every failure is kept."""
+
+    def __init__(self, g):
+        self.g, self.count, self.failed, self.over = g, 0, [], False
+        self.thread = threading.Thread(target=self.work, daemon=True)
+        self.thread.start()
+
+    def work(self):
+        while not self.over:
+            try:
+                self.g.talk((4, 6)[self.count & 1])
+                self.count += 1
+            except Exception as e:  # pylint: disable=broad-except
+                self.failed.append(repr(e))
+                return
+
+    def end(self, least=5):
+        k.until(lambda: self.count >= least or self.failed, 10)
+        self.over = True
+        self.thread.join(20)
+        n.equal("real clients that failed", self.failed, [])
+
+
+def change(g, *args, **kw):
+    return k.guard(g.sw, "list", *args, **kw)
+
+
+def shown(g, which):
+    return {x["cidr"]: x["from"] for x in map(json.loads, change(g, "show", which, "--json").stdout.splitlines())}
+
+
+def answered(p, want, why):
+    p.sport += 1
+    p.say("S", options=k.TS)
+    got = p.hear(1.0 if want else 0.15)
+    n.equal(f"SYN-ACK from {p.ip}: {why}", bool(got), want)
+
+
+def hup(g, pattern):
+    """SIGHUP, and the line that it leads to."""
+    before = len(g.sw.err())
+    g.sw.p.send_signal(signal.SIGHUP)
+    return k.until(lambda: re.search(pattern, g.sw.err()[before:]), 10).group(0)
+
+
+def commands():
+    """list add, del, show while clients connect: block, allow wins, gone again; IPv4 and IPv6"""
+    g = k.Ground()
+    k.talks(g)
+    busy = Busy(g)
+    for v, wide in ((4, "10.66.0.64/26"), (6, "fd66::90/124")):
+        p = k.Peer(g, v, sport=47000)
+        answered(p, True, "nothing is listed")
+        change(g, "add", "block", wide, "203.0.113.0/24")
+        answered(p, False, "blocked")
+        change(g, "add", "allow", f"{k.PEER[v]}/{32 if v == 4 else 128}")
+        opened = g.counted("passed_allowed", v)
+        answered(p, True, "allowed, though in a blocked prefix")
+        n.equal("passed as allowed", g.counted("passed_allowed", v) - opened, 1)
+        p.say("R", seq=p.seq + 1)
+        n.equal("shown", shown(g, "block").get(wide), ["command"])
+        change(g, "del", "allow", k.PEER[v])
+        answered(p, False, "allowed no more")
+        change(g, "del", "block", wide)
+        answered(p, True, "blocked no more")
+        n.equal("drops", g.counted("drop_blocked", v), 2)
+    for bad, code in ((("add", "block", "10.66.0.1/24"), USAGE), (("add", "block", "nonsense"), USAGE),
+                      (("add", "block", "10.0.0.0/33"), USAGE), (("add", "gray", "10.0.0.0/8"), USAGE)):
+        r = change(g, *bad, check=False)
+        n.equal(f"exit code of {bad}", r.returncode, code)
+        n.equal(f"lines on stderr of {bad}", len(r.stderr.splitlines()), 1)
+    n.equal("block list", set(shown(g, "block")), {"203.0.113.0/24"})
+    busy.end()
+    g.told()
+
+
+def established_too():
+    """a block counts for open connections, too, and is gone without a trace when it is taken back"""
+    g = k.Ground()
+    k.talks(g, 1)
+    pairs = [g.open(v) for v in (4, 6)]
+    change(g, "add", "block", "10.66.0.1", "fd66::1")
+    for c, s in pairs:
+        c.sendall(b"blocked for a while")
+        s.settimeout(0.3)
+        try:
+            raise AssertionError(f"it came: {s.recv(100)!r}")
+        except TimeoutError:
+            pass
+    change(g, "del", "block", "10.66.0.1", "fd66::1")
+    for c, s in pairs:
+        s.settimeout(5)
+        n.equal("at the server", n.read_n(s, 19), b"blocked for a while")
+        k.end(c, s)
+    k.talks(g, 1)
+    g.told()
+
+
+def whole_internet():
+    """0.0.0.0/0 and ::/0 blocked, one network allowed"""
+    g = k.Ground("--block", "0.0.0.0/0", "--block", "::/0", "--allow", "10.66.0.1", "--allow", "fd66::1", start=False)
+    g.start()
+    k.talks(g)
+    for v in (4, 6):
+        p = k.Peer(g, v)
+        answered(p, False, "everything is blocked")
+        n.equal("passed as allowed", g.counted("passed_allowed", v), 3)
+        p.close()
+    change(g, "del", "block", "0.0.0.0/0")
+    answered(k.Peer(g, 4, sport=47100), True, "IPv4 is free again")
+    answered(k.Peer(g, 6, sport=47100), False, "IPv6 is not")
+    n.equal("sources", shown(g, "allow"), {"10.66.0.1/32": ["option"], "fd66::1/128": ["option"]})
+    g.told()
+
+
+def files():
+    """SIGHUP reads the files again while clients connect; a bad file leaves the list as it was, with FILE:LINE"""
+    block, allow = (pathlib.Path(n.tmp.name) / x for x in ("block", "allow"))
+    block.write_text("# who\n10.66.0.99   # the peer\n\nfd66::99/128\n", encoding="ascii")
+    allow.write_text("", encoding="ascii")
+    g = k.Ground("--block-file", block, "--allow-file", allow)
+    k.talks(g)
+    busy = Busy(g)
+    p4, p6 = (k.Peer(g, v, sport=47200) for v in (4, 6))
+    for p in (p4, p6):
+        answered(p, False, "blocked by the file")
+    block.write_text("fd66::99\n192.0.2.0/24\n", encoding="ascii")
+    hup(g, "read again.*")
+    answered(p4, True, "not in the file any more")
+    answered(p6, False, "still in the file")
+    change(g, "add", "block", "198.51.100.0/24")
+    for text, line in (("10.66.0.99\nfd66::99\nthis is no CIDR\n", 3), ("10.66.0.99\n10.66.0.1/24\n", 2),
+                       ("\n\n\n300.1.1.1\n", 4)):
+        block.write_text(text, encoding="ascii")
+        said = hup(g, ".*stay.*")
+        assert f"{block}:{line}: " in said, said
+        answered(p4, True, "the bad file changed nothing")
+        answered(p6, False, "the bad file changed nothing")
+    block.unlink()
+    assert str(block) in hup(g, ".*stay.*")
+    n.equal("block list", shown(g, "block"), {"192.0.2.0/24": ["file"], "fd66::99/128": ["file"],
+                                              "198.51.100.0/24": ["command"]})
+    busy.end()
+    g.told()
+
+
+def bad_at_start():
+    """a bad file at start: FILE:LINE, exit 8, nothing attached"""
+    g = k.Ground(start=False)
+    path = pathlib.Path(n.tmp.name) / "bad"
+    path.write_text("10.0.0.0/8\n10.0.0.1/8\n", encoding="ascii")
+    r = subprocess.run(["nsenter", f"--net=/run/netns/{g.b}", n.SYNWARD, "run", "-i", "srv0", "--guard", "auto",
+                        "--block-file", path], capture_output=True, text=True, timeout=20, check=False)
+    n.equal(f"exit code ({r.stderr})", r.returncode, INPUT)
+    n.equal("lines on stderr", len(r.stderr.splitlines()), 1)
+    assert f"{path}:2: " in r.stderr, r.stderr
+    n.equal("attached", n.hooks_on(g.b, "srv0"), [])
+
+
+def many():
+    """100,000 CIDRs at once, at start and at SIGHUP, while clients connect"""
+    path = pathlib.Path(n.tmp.name) / "many"
+    first = [f"{100 + i // 65536}.{i // 256 % 256}.{i % 256}.0/24" for i in range(99999)]
+    path.write_text("\n".join(first + ["10.66.0.99/32", ""]), encoding="ascii")
+    g = k.Ground("--block-file", path)
+    k.talks(g)
+    p = k.Peer(g, 4, sport=47300)
+    answered(p, False, "the last of 100,000")
+    busy = Busy(g)
+    path.write_text("\n".join([f"2001:db8:{i:x}::/48" for i in range(65536)] + first[:34463] + ["fd66::99", ""]),
+                    encoding="ascii")
+    start = time.monotonic()
+    hup(g, "100000 in the block list")
+    k.at_most("seconds to read again", time.monotonic() - start, 10)
+    answered(p, True, "not in the file any more")
+    answered(k.Peer(g, 6, sport=47300), False, "the last of 100,000")
+    n.equal("entries", len(shown(g, "block")), 100000)
+    busy.end()
+    g.told()
+
+
+def burst(g, v, ip, count, sport):
+    p = k.Peer(g, v, ip=ip)
+    made = []
+    for i in range(count):
+        p.sport = sport + i
+        made.append(p.packet("S", options=k.TS))
+    p.send(*made)
+    p.close()
+
+
+def limit_source():
+    """--limit-source: a source that does not complete is limited, others and real clients are not"""
+    g = k.Ground("--limit-source", "20/s")
+    k.talks(g, 20)  # completed ones are not charged
+    for v, other in ((4, "10.66.0.98"), (6, "fd66::98")):
+        before = g.figures(v)
+        burst(g, v, k.PEER[v], 100, 30000)
+        after = g.figures(v)
+        k.at_least("limited", after["drop_rate_source"] - before["drop_rate_source"], 70)
+        k.at_most("limited", after["drop_rate_source"] - before["drop_rate_source"], 80)
+        answered(k.Peer(g, v, ip=other), True, "another source")
+        g.talk(v)
+    for v in (4, 6):
+        for _ in range(60):
+            g.talk(v)
+    n.equal("real clients limited", g.figures(4)["drop_rate_source"] + g.figures(6)["drop_rate_source"] <= 160, True)
+    time.sleep(1.1)
+    answered(k.Peer(g, 4, sport=31000), True, "a second later")
+    g.told()
+
+
+def limit_prefix():
+    """--limit-prefix: a /24 or /64 that does not complete is limited as one; in auto and calm, too"""
+    g = k.Ground("--limit-prefix", "20/s", mode="auto")
+    n.addr(g.a, "cli0", "10.66.9.1/16", "fd66:0:0:9::1/64")
+    n.sh("ip", "-6", "route", "add", "fd66:0:0:9::/64", "dev", "srv0", ns=g.b)
+    k.talks(g, 1)
+    for v in (4, 6):
+        before = g.figures(v)
+        for i in range(10):  # of one prefix, and not the real client's
+            burst(g, v, f"10.66.7.{i + 1}" if v == 4 else f"fd66:0:0:7::{i + 1:x}", 10, 30000)
+        after = g.figures(v)
+        k.at_least("limited", after["drop_rate_prefix"] - before["drop_rate_prefix"], 60)
+        k.at_most("limited", after["drop_rate_prefix"] - before["drop_rate_prefix"], 80)
+        for _ in range(30):
+            g.talk(v)
+        n.equal("real clients limited", g.figures(v)["drop_rate_prefix"], after["drop_rate_prefix"])
+        n.equal("state", after["state"], "calm")
+    g.told()
+
+
+if __name__ == "__main__":
+    n.main(commands, established_too, whole_internet, files, bad_at_start, many, limit_source, limit_prefix)
