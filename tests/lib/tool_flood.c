@@ -6,10 +6,12 @@
  *   tool_flood IFACE DST_MAC DST_IP DST_PORT COUNT PPS      (PPS 0: as fast as it goes)
  *   tool_flood --live IFACE DST_MAC DST_IP DST_PORT SECONDS [syn|ack]
  *
- * Prints how many were sent. Exit 1 if not all. --live makes them in the kernel, one to two million a second: IFACE is a
- * veth whose peer takes XDP frames (it runs an XDP program, or GRO is on); what comes back to IFACE ends in an XDP program,
- * so IFACE is the flood's own: no real client shares it. While it runs the kernel's BPF statistics are on. Prints one JSON
- * object at the end, and one whenever SIGUSR1 asks; ends early on SIGTERM or SIGINT.
+ * Prints how many were sent. Exit 1 if not all.
+ *
+ * --live makes them in the kernel, one to two million a second: IFACE is a veth whose peer takes XDP frames (it runs an
+ * XDP program, or GRO is on). What comes back to IFACE ends in an XDP program, so IFACE is the flood's own: no real
+ * client shares it. While it runs the kernel's BPF statistics are on. Prints one JSON object at the end, and one
+ * whenever SIGUSR1 asks; ends early on SIGTERM or SIGINT.
  */
 #include <arpa/inet.h>
 #include <errno.h>
