@@ -25,7 +25,8 @@ static inline void expect_born(const struct pkt *p)
     struct sw_flow f;
 
     expect_pass(p, "cookies_accepted");
-    assert_true(out.meta_len > 0); /* sw_accept's mark */
+    assert_true(out.meta_len >= 8); /* sw_accept's mark */
+    assert_memory_equal(out.meta, "WNYS", 4);
     expect_where(t, FLOWS);
     f = talk_flow(t);
     assert_true(f.flags & SW_F_COOKIE);

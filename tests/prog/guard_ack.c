@@ -234,6 +234,7 @@ static void keepalive(__u32 payload, bool stamps)
     assert_int_equal(reply.dport, p.sport);
     assert_memory_equal(reply.mac_dst, request + 6, 6);
     assert_int_equal(reply.has_ts, stamps);
+    assert_int_equal(reply.win, stamps ? 65160 >> 10 : 65160); /* scaled, for its SYN-ACK said so */
     if (stamps) {
         assert_int_equal(reply.tsecr, 2);
         assert_int_equal(reply.tsval, synack.tsval);

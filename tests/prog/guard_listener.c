@@ -73,6 +73,7 @@ TEST(kernel_cookie)
 TEST(plain_timestamps)
 {
     struct pkt p = usual_syn();
+    struct decoded synack;
 
     listener_at(t);
     guardrun_conf(guard)->flags = SW_G_TS | SW_G_SACK | SW_G_WSCALE | SW_G_TS_PLAIN;
@@ -81,6 +82,13 @@ TEST(plain_timestamps)
     assert_int_equal(reply.tsval & 0x0f, 7);    /* the client's scale */
     assert_int_equal(reply.tsval & 0x10, 0x10); /* SACK */
     assert_int_equal(reply.tsecr, 1);
+    t->key = pkt_key(&t->side[A], NULL);
+    synack = reply;
+    p = answer_to(&synack, ACK, 0);
+    expect_pass(&p, "cookies_accepted");
+    assert_int_equal(talk_flow(t).end[A].wscale, 7); /* as much as can be told of it */
+    assert_int_equal(talk_flow(t).end[A].opts, SW_OPT_WSCALE | SW_OPT_SACK | SW_OPT_TS);
+    t->side[A].sport++;
     p = bare_syn(); /* without timestamps there is nowhere to put them */
     pkt_opt(&p, 2, "\x05\xb4", 2);
     pkt_opt(&p, 4, NULL, 0);

@@ -334,7 +334,8 @@ TEST(nothing_to_refund)
     guardrun_conf(guard)->limit_source = 1;
     guardrun_conf(guard)->limit_prefix = 1;
     list4(true, 0x0a000001, 32);
-    for (int i = 0; i < 1500; i++) { /* more than the clock has seconds */
+    assert_int_equal(let_in(0x0a000009, 1), 1); /* of the same /24: there is a bucket now */
+    for (int i = 0; i < 1500; i++) {            /* more than the clock has seconds */
         talk_init(t, run, false);
         t->side[A].sport = 30000 + i;
         t->side[B].dport = 30000 + i;
@@ -343,7 +344,7 @@ TEST(nothing_to_refund)
         bpfrun_clear_events(run);
     }
     step = MS / 1000;
-    assert_int_equal(let_in(0x0a000009, 20), 1); /* of the same /24 */
+    assert_int_equal(let_in(0x0a000009, 20), 1);
     guardrun_conf(guard)->allow_len = 0;
     bpfrun_set_now(run, bpfrun_now(run) + 2 * SEC);
     assert_int_equal(let_in(0x0a000001, 20), 1);
