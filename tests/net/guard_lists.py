@@ -28,6 +28,7 @@ class Busy:
             try:
                 self.g.talk((4, 6)[self.count & 1])
                 self.count += 1
+                time.sleep(0.01)
             except Exception as e:  # pylint: disable=broad-except
                 self.failed.append(repr(e))
                 return
