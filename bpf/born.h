@@ -41,7 +41,7 @@ static __always_inline int sw_born_is(const struct sw_flow *f, const struct sw_s
 {
     const struct sw_end *a = &f->end[SW_ORIG], *b = &f->end[SW_RESP];
 
-    return !(f->flags & SW_F_OVER) && s->src_is_b == f->orig_is_b && a->did & SW_E_SYN && a->isn == s->seq - 1 &&
+    return s->src_is_b == f->orig_is_b && a->did & SW_E_SYN && a->isn == s->seq - 1 &&
            (!(b->did & SW_E_SYN) || b->isn == s->ack - 1);
 }
 
@@ -55,7 +55,7 @@ SW_STEP int sw_born(struct sw_key *key, struct sw_seg *s, struct sw_cookie_opts 
     struct sw_seg *then;
     struct sw_flow *f;
     struct sw_ip ip;
-    __u32 at = 0, bytes;
+    __u32 at = 0, bytes, again;
 
     if (!key || !s || !c || !j)
         return 0;
@@ -69,8 +69,9 @@ SW_STEP int sw_born(struct sw_key *key, struct sw_seg *s, struct sw_cookie_opts 
     f = bpf_map_lookup_elem(&flows, key);
     if (!f)
         f = bpf_map_lookup_elem(&embryos, key);
-    if (f && sw_born_is(f, s))
-        return 0; /* the third packet again */
+    again = f && sw_born_is(f, s);
+    if (again && !(f->flags & SW_F_OVER))
+        return 0; /* the third packet once more */
     f = &sc->flow;
     then = &sc->then;
     __builtin_memset(f, 0, sizeof(*f));
@@ -101,10 +102,12 @@ SW_STEP int sw_born(struct sw_key *key, struct sw_seg *s, struct sw_cookie_opts 
         sw_count(SW_C_OPENING_DEFERRED);
     }
     sc->born = 1;
+    sw_known_set(key, s->src_is_b);
+    if (again)
+        return 0; /* a cookie that is used again after its connection was reset: nobody new, no handshake paid back */
     t = sw_tally_of(j->service);
     if (t)
         t->item[SW_T_COOKIES_ACCEPTED]++;
-    sw_known_set(key, s->src_is_b);
     sw_key_ip(key, s->src_is_b, &ip);
     sw_limit_give(&ip);
     return 0;

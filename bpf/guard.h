@@ -675,8 +675,11 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
     is_ack = (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) == SW_TCP_ACK;
     if (is_ack) {
         sw_opts_xdp(ctx, j, &at->opts);
-        if (sw_cookie_ok(key, s, j, s->seq - 1, c))
+        if (sw_cookie_ok(key, s, j, s->seq - 1, c)) {
+            if (j->has_flow && sw_sock_of(ctx, key, s, j) == SW_SOCK_OWNED)
+                return SW_DO_PASS; /* the third packet of what is there, late */
             return SW_DO_ACCEPT;
+        }
     }
     if (j->has_flow) /* of that connection, or late for it: the kernel will say */
         return SW_DO_PASS;
@@ -778,12 +781,17 @@ SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_key *key, struct sw_se
 }
 
 /* What is no whole TCP header, while a service is engaged: not a way around the guard. */
-static __always_inline __u32 sw_guard_odd(enum sw_found found, const struct sw_seg *s, const struct sw_place *at)
+static __always_inline __u32 sw_guard_odd(struct xdp_md *ctx, enum sw_found found, const struct sw_seg *s,
+                                          const struct sw_place *at)
 {
+    __u64 here = ctx->data_end - ctx->data;
+
     if ((found == SW_FOUND_BAD_HEADER || found == SW_FOUND_TRUNCATED) && s->frag)
         return SW_DROP_FRAGMENT;
     if (found == SW_FOUND_EXT_LIMIT && (at->ip || !s->vlan[1])) /* the kernel takes off any number of priority tags */
         return SW_DROP_EXT_LIMIT;
+    if (found == SW_FOUND_TRUNCATED && at->ip && here < bpf_xdp_get_buff_len(ctx))
+        return SW_DROP_EXT_LIMIT; /* there is more of it, beyond what can be read */
     return SW_DROP_NONE;
 }
 

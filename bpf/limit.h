@@ -68,9 +68,10 @@ static __always_inline int sw_bucket_take(void *map, const struct sw_ip *ip, __u
 static __always_inline void sw_bucket_give(void *map, const struct sw_ip *ip, __u64 rate)
 {
     struct sw_bucket *b = bpf_map_lookup_elem(map, ip);
+    __u64 step = SW_SECOND / (rate ? rate : 1);
 
     if (b)
-        b->tat -= SW_SECOND / (rate ? rate : 1);
+        b->tat = b->tat > step ? b->tat - step : 0;
 }
 
 /* Charges a SYN. SW_DROP_NONE, or which limit it is over. */
@@ -102,6 +103,8 @@ SW_STEP int sw_limit_give(struct sw_ip *ip)
 
     if (!ip || !g)
         return 0;
+    if (g->allow_len && sw_listed(&allow, ip))
+        return 0; /* was not charged */
     if (g->limit_source)
         sw_bucket_give(&limit_source, ip, g->limit_source);
     if (g->limit_prefix) {

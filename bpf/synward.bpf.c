@@ -269,9 +269,11 @@ int sw_ingress(struct xdp_md *ctx)
     s.ifindex = ctx->ingress_ifindex;
     s.hook = cfg.replay ? SW_HOOK_REPLAY : SW_HOOK_XDP_INGRESS;
     if (found != SW_FOUND_TCP) {
-        if (cfg.guard && sw_guard_odd(found, &s, &at)) {
+        __u32 odd = cfg.guard ? sw_guard_odd(ctx, found, &s, &at) : SW_DROP_NONE;
+
+        if (odd) {
             __builtin_memset(&k, 0, sizeof(k));
-            if (sw_guard_unread(ctx, &k, &s, sw_guard_odd(found, &s, &at)))
+            if (sw_guard_unread(ctx, &k, &s, odd))
                 return XDP_DROP;
         }
         return XDP_PASS;
