@@ -90,6 +90,53 @@ TEST(real_clients_let_it_disengage)
     assert_int_equal(guardrun_dropped(guard, svc), 0);
 }
 
+/* A flood whose SYNs are dropped, for whatever reason, is still a flood. */
+static void stays_engaged(const char *what, void (*dress)(struct pkt *))
+{
+    engage();
+    for (int i = 0; i < 350 * 20; i++) {
+        struct talk s = stranger(80);
+        struct pkt p = talk_pkt(&s, A, SYN, 0);
+
+        pass_time(SEC / 350);
+        if (dress)
+            dress(&p);
+        shoot(&p);
+    }
+    if (state_of(svc) != SW_GS_ENGAGED)
+        fail_msg("%s: %s", what, guardrun_state_name(state_of(svc)));
+    expect_changes("");
+}
+
+static void malformed(struct pkt *p)
+{
+    p->opts[0] = 2, p->opts[1] = 1;
+    p->opts_len = 4;
+}
+
+static void with_fin(struct pkt *p)
+{
+    p->flags |= FIN;
+}
+
+static void fragmented(struct pkt *p)
+{
+    p->fragment = p->more_frags = true;
+    p->payload = 8;
+}
+
+TEST(dropped_syns_are_a_flood)
+{
+    stays_engaged("malformed options", malformed);
+    assert_int_equal(auto_test(NULL), 0);
+    stays_engaged("SYN and FIN", with_fin);
+    assert_int_equal(auto_test(NULL), 0);
+    stays_engaged("fragments", fragmented);
+    assert_int_equal(auto_test(NULL), 0);
+    guardrun_conf(guard)->reply_budget = 20;
+    stays_engaged("over the budget", NULL);
+}
+
 TEST(flood_again_in_grace)
 {
     engage();
@@ -304,6 +351,7 @@ int main(void)
         AUTO(hysteresis),
         AUTO(hold_begins_anew),
         AUTO(real_clients_let_it_disengage),
+        AUTO(dropped_syns_are_a_flood),
         AUTO(flood_again_in_grace),
         AUTO(silence),
         AUTO(another_service_is_left_alone),

@@ -97,6 +97,30 @@ TEST(plain_timestamps)
     assert_true(reply.has_mss && !reply.has_wscale && !reply.has_sack && !reply.has_ts);
 }
 
+/* The listener answered the SYN itself, with its own cookie: the handshake was seen, and goes on as it began. */
+TEST(cookie_of_the_listener_itself)
+{
+    struct pkt p = usual_syn(), synack;
+    struct decoded cookie;
+
+    listener_at(t);
+    cookie = cookie_for(&p);
+    guardrun_at(guard, svc)->backend = SW_BK_NONE;
+    expect_pass(&p, "opened passed_backend");
+    synack = talk_pkt(t, B, SYN | ACK, 0);
+    synack.seq = cookie.seq;
+    pkt_opt(&synack, 2, "\x05\xb4", 2);
+    talk_send(t, B, &synack);
+    guardrun_at(guard, svc)->backend = SW_BK_LISTENER;
+    p = answer_to(&cookie, ACK, 0);
+    assert_int_equal(deliver(&p), BPFRUN_XDP_PASS);
+    expect_events(t, "opening established");
+    expect_where(t, FLOWS);
+    assert_true(talk_flow(t).syn_ns && talk_flow(t).synack_ns);
+    assert_int_equal(talk_flow(t).end[A].wscale, 7); /* of the SYN that was seen */
+    assert_int_equal(talk_flow(t).end[A].pkts, 2);
+}
+
 /* Nobody listens: the SYN goes to the kernel, which refuses it. */
 TEST(closed_port)
 {
@@ -219,10 +243,15 @@ TEST(both_backends)
 int main(void)
 {
     const struct CMUnitTest cases[] = {
-        LISTENER(kernel_cookie),     LISTENER(plain_timestamps),
-        LISTENER(closed_port),       LISTENER(kernel_that_makes_no_cookie),
-        LISTENER(no_backend),        LISTENER(options_and_tags),
-        LISTENER(malformed_options), LISTENER(strays_are_dropped),
+        LISTENER(kernel_cookie),
+        LISTENER(plain_timestamps),
+        LISTENER(closed_port),
+        LISTENER(cookie_of_the_listener_itself),
+        LISTENER(kernel_that_makes_no_cookie),
+        LISTENER(no_backend),
+        LISTENER(options_and_tags),
+        LISTENER(malformed_options),
+        LISTENER(strays_are_dropped),
         LISTENER(both_backends),
     };
 
