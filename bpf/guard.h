@@ -701,6 +701,8 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
     sw_key_ip(key, s->src_is_b, &src);
     if (sw_allowed(&src))
         return SW_DO_PASS;
+    if (s->vlan[0] && (src.word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000))
+        return SW_DO_PASS; /* link-local: its socket is bound to the VLAN's device, where we cannot look */
     j->reason = sw_stray(s);
     if (is_ack) {
         at->who.isn = s->seq - 1;
