@@ -5,6 +5,7 @@ They must live as without it, and the lines must say the same, but that they cam
 handshake times. Nothing may be dropped. guard_fp_monitor.py does the same in monitor, guard_fp_raw.py with raw.py."""
 import life
 import netns as n
+import process
 
 mode, more = "always", ()
 seen = {"cookie": 0, "stack": 0}
@@ -62,7 +63,8 @@ def ways():
 
 CASES = (life.v4_accepted, life.v6_accepted, life.v4_opened, life.v6_opened, life.server_closes_first, life.half_close,
          life.refused, life.unanswered, life.resets, life.transfer_v4, life.transfer_v6, life.two_interfaces,
-         life.router, life.reuse, ways)
+         life.router, life.reuse, process.sigint, process.sigterm, process.duration, process.flush, process.kill9,
+         ways)
 
 
 def run(how, cases, args=()):

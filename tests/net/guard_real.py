@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Real clients and connections that began before: what the engaged guard must not disturb."""
 import errno
+import select
 import socket
 import time
 
@@ -286,6 +287,57 @@ def fast_open():
     g.told()
 
 
+def lossy():
+    """one packet of ten is lost, each way: 80 connections through cookies, all complete, 16 KiB each way"""
+    g = k.Ground()
+    k.talks(g, 1)
+    n.sh("nft", "add table inet loss; add chain inet loss out { type filter hook output priority 0; }; "
+         "add chain inet loss in { type filter hook input priority 0; }; "
+         f"add rule inet loss out tcp dport {k.PORT} numgen random mod 10 == 0 drop; "
+         f"add rule inet loss in tcp sport {k.PORT} numgen random mod 10 == 0 drop", ns=g.a)
+    clients, servers = [], {}
+    for ts in (1, 0):
+        n.sh("sysctl", "-qw", f"net.ipv4.tcp_timestamps={ts}", ns=g.a)
+        for i in range(40):
+            v = (4, 6)[i & 1]
+            c = n.tcp(g.a, v == 6)
+            c.setblocking(False)
+            c.connect_ex((k.SERVER[v], k.PORT))
+            clients.append((v, c))
+    for v, c in clients:  # who hears a SYN-ACK speaks, so a lost ACK is repaired
+        assert select.select([], [c], [], 20)[1], "not connected within 20 s"
+        n.equal("error of connect", c.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), 0)
+        c.send(b"first")
+    for v, c in clients:
+        s = k.accepted(g.listeners[v, k.PORT], 20)
+        assert s, f"v{v}: {len(servers)} of {len(clients)} were accepted"
+        servers[v, s.getpeername()[1]] = s
+    both = [(c, servers[v, c.getsockname()[1]]) for v, c in clients]
+    for _, s in both:
+        s.settimeout(20)
+        n.equal("at the server", n.read_n(s, 5), b"first")
+    k.exchange(both, 16384)
+    lines = g.told()
+    n.equal("drops", [x["reason"] for x in lines if x["event"] == "drop" and x["reason"] != "cookie_bad"], [])
+    n.equal("via a cookie", len([x for x in lines if x["event"] == "established" and x["via"] == "cookie"]), 82)
+
+
+def maps_full():
+    """the table of flows is full: connections through cookies live all the same, and it is counted"""
+    g = k.Ground("--flows", 16)
+    k.talks(g, 1)
+    pairs = [g.open((4, 6)[i & 1]) for i in range(60)]
+    k.exchange(pairs, 20000)
+    for c, s in pairs:
+        k.end(c, s)
+    k.talks(g, 2)
+    k.at_least("connections that were not followed", k.counters(g.sw)["flows_full"], 20)
+    fig = [g.figures(v) for v in (4, 6)]
+    n.equal("dropped", sum(x["dropped"] for x in fig), 0)
+    g.told()
+
+
 if __name__ == "__main__":
     n.main(before_start, reboot_before_start, half_open_before_start, before_engaging, closed_port, port_reuse,
-           late_fin, server_first, closes_at_once, lost_data, lost_idle, fast_open)
+           late_fin, server_first, closes_at_once, lost_data, lost_idle, fast_open, lossy,
+           maps_full)
