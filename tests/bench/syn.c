@@ -128,7 +128,7 @@ static void row_spec(const struct row *r, struct gen_spec *s)
 
 static int row_run(struct bench *b, const struct row *r, const struct args *a)
 {
-    double over[ROUNDS_MAX], empty[ROUNDS_MAX], ours, answered;
+    double ours[ROUNDS_MAX], empty[ROUNDS_MAX], least, middle, answered;
     struct gen *g = &b->gen->bss->gen;
     __u32 frames = r->frames ? r->frames : FRAMES, at = g->at;
     __u64 runs[2] = {0, 0}, back[2] = {0, 0}, count[2] = {0, 0}, ns;
@@ -153,8 +153,7 @@ static int row_run(struct bench *b, const struct row *r, const struct args *a)
     for (int i = 0; i < b->rounds && !err; i++) {
         err = lane_round(b, 0, frames, &empty[i]);
         if (!err)
-            err = lane_round(b, 1, frames, &ours);
-        over[i] = ours - empty[i];
+            err = lane_round(b, 1, frames, &ours[i]);
         if (!err && check && (r->kind == GEN_COOKIE || r->state != ENGAGED))
             err = clear(b);
     }
@@ -171,17 +170,17 @@ static int row_run(struct bench *b, const struct row *r, const struct args *a)
                 runs[1] - runs[0]);
         return -EPROTO;
     }
-    qsort(over, (size_t)b->rounds, sizeof(double), by_value);
+    qsort(ours, (size_t)b->rounds, sizeof(double), by_value);
     qsort(empty, (size_t)b->rounds, sizeof(double), by_value);
+    least = ours[0] - empty[0];
+    middle = ours[b->rounds / 2] - empty[b->rounds / 2];
     answered = 100.0 * (double)(back[1] - back[0]) / (double)(runs[1] - runs[0]);
     if (a->json)
         printf("{\"bench\":\"syn\",\"object\":\"%s\",\"row\":\"%s\",\"min_ns\":%.1f,\"median_ns\":%.1f,\"empty_ns\":%."
                "1f,\"answered\":%.1f}\n",
-               a->object ? a->object : "synward", r->name, over[0], over[b->rounds / 2], empty[b->rounds / 2],
-               answered);
+               a->object ? a->object : "synward", r->name, least, middle, empty[b->rounds / 2], answered);
     else
-        printf("%-32s %8.1f %8.1f %10.1f %8.0f%%\n", r->name, over[0], over[b->rounds / 2], empty[b->rounds / 2],
-               answered);
+        printf("%-32s %8.1f %8.1f %10.1f %8.0f%%\n", r->name, least, middle, empty[b->rounds / 2], answered);
     fflush(stdout);
     return 0;
 }
