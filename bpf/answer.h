@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Answers: SYN-ACKs with a cookie of ours or of the kernel's, and probes. */
+#ifndef SW_ANSWER_H
+#define SW_ANSWER_H
+
+#include "sock.h"
+
+enum sw_does { SW_DO_PASS, SW_DO_REPLY, SW_DO_DROP, SW_DO_ACCEPT, SW_DO_ANSWER };
+
+/* The option words of the SYN-ACK: of what the SYN offered, what this host grants and the cookie carries. */
+static __always_inline void sw_synack_options(struct sw_reply *r, const struct sw_service *sv, const struct sw_opts *o,
+                                              const struct sw_cookie_opts *c, __u32 v6, __u32 tsval)
+{
+    __u32 n = 0;
+
+    if (o->opts & SW_OPT_MSS)
+        r->word[n++] = bpf_htonl(0x02040000u | sv->mss[v6 & 1]);
+    if (c->ts) {
+        r->word[n] = bpf_htonl(c->sack ? 0x0402080au : 0x0101080au);
+        r->word[n + 1] = bpf_htonl(tsval);
+        r->word[n + 2] = bpf_htonl(o->tsval);
+        n += 3;
+    } else if (c->sack) {
+        r->word[n++] = bpf_htonl(0x01010402u);
+    }
+    if (c->wscale != SW_WSCALE_NONE)
+        r->word[n++] = bpf_htonl(0x01030300u | sv->wscale);
+    r->words = n;
+}
+
+/* ECN as RFC 3168 section 6.1.1 has it: asked for by ECE and CWR, in a packet that is not ECT itself. */
+static __always_inline int sw_syn_ecn(struct xdp_md *ctx, const struct sw_seg *s, const struct sw_judged *j)
+{
+    void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+    __u32 off = j->ip_off;
+    __u8 *p;
+
+    if ((s->flags & (SW_TCP_ECE | SW_TCP_CWR)) != (SW_TCP_ECE | SW_TCP_CWR))
+        return 0;
+    sw_opaque(off);
+    if (off > 64)
+        return 0;
+    p = data + off;
+    if (!SW_HAS(p, 2, end))
+        return 0;
+    return j->v6 ? !(p[1] & 0x30) : !(p[1] & 3);
+}
+
+static __always_inline void sw_cookie_grant(struct sw_cookie_opts *c, const struct sw_opts *o, const struct sw_guard *g,
+                                            __u32 v6, int ecn)
+{
+    c->mss = o->opts & SW_OPT_MSS && o->mss ? o->mss : v6 ? 1220 : 536;
+    c->sack = o->opts & SW_OPT_SACK && g->flags & SW_G_SACK;
+    c->ts = o->opts & SW_OPT_TS && g->flags & SW_G_TS;
+    c->wscale = SW_WSCALE_NONE;
+    if (o->opts & SW_OPT_WSCALE && g->flags & SW_G_WSCALE)
+        c->wscale = o->wscale > 14 ? 14 : o->wscale; /* RFC 7323 section 2.3 */
+    c->ecn = ecn && g->flags & SW_G_ECN;
+}
+
+static __always_inline struct sw_keys *sw_keys_now(const struct sw_guard *g)
+{
+    __u32 slot = g->key_slot & 1;
+
+    return bpf_map_lookup_elem(&keys, &slot);
+}
+
+SW_STEP int sw_make(struct sw_keys *k, struct sw_guarding *at, __u64 now)
+{
+    if (k && at)
+        sw_cookie_make(k, &at->who, &at->carries, now, &at->cookie);
+    return 0;
+}
+
+/* Does the acknowledgement `isn` + 1 prove the handshake in at->who? */
+SW_STEP int sw_check(struct sw_keys *k, struct sw_guarding *at, __u32 isn, __u64 now, struct sw_cookie_opts *c)
+{
+    if (!k || !at || !c)
+        return 0;
+    return sw_cookie_alive(k, &at->who, isn, at->opts.opts & SW_OPT_TS, at->opts.tsecr, now, c);
+}
+
+/* Did it, some minutes ago? */
+SW_STEP int sw_check_old(struct sw_guarding *at, __u32 isn, __u64 now)
+{
+    struct sw_guard *g = sw_guard_conf();
+    struct sw_keys *k;
+
+    if (!at)
+        return 0;
+    if (!g)
+        return 0;
+    k = sw_keys_now(g);
+    return k ? sw_cookie_was(k, &at->who, isn, at->opts.opts & SW_OPT_TS, at->opts.tsecr, now + g->clock_offset) : 0;
+}
+
+/*
+ * Signed (RFC 2385, RFC 5925), as routers' BGP sessions are: no answer of ours would be believed. The kernel checks
+ * the signature before it keeps anything of the SYN, if it can at all.
+ */
+static __always_inline int sw_sealed(const struct sw_opts *o, const struct sw_guard *g)
+{
+    return (o->sealed & SW_SEAL_MD5 && g->flags & SW_G_MD5) || (o->sealed & SW_SEAL_AO && g->flags & SW_G_AO);
+}
+
+/* Our own cookie. */
+SW_STEP int sw_answer_reqsk(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_judged *j)
+{
+    struct sw_guard *g = sw_guard_conf();
+    struct sw_guarding *at = sw_guarding_here();
+    struct sw_service *sv;
+    struct sw_keys *k;
+    __u32 index;
+
+    if (!key || !s || !j)
+        return SW_DO_PASS;
+    if (!g)
+        return SW_DO_PASS;
+    if (!at)
+        return SW_DO_PASS;
+    index = j->service;
+    sv = bpf_map_lookup_elem(&services, &index);
+    if (!sv)
+        return SW_DO_PASS;
+    k = sw_keys_now(g);
+    if (!k)
+        return SW_DO_PASS;
+    sw_opts_xdp(ctx, j, &at->opts);
+    if (at->opts.bad) {
+        j->reason = SW_DROP_BAD_OPTION;
+        return SW_DO_DROP;
+    }
+    if (sw_sealed(&at->opts, g))
+        return SW_DO_PASS;
+    if (j->dry_run)
+        return SW_DO_REPLY;
+    sw_cookie_grant(&at->carries, &at->opts, g, j->v6, sw_syn_ecn(ctx, s, j));
+    sw_cookie_for(&at->who, key, s, j->v6, s->seq);
+    sw_make(k, at, j->now + g->clock_offset);
+    sw_reply_to(&at->reply, key, s, j, g);
+    at->reply.seq = at->cookie.isn;
+    at->reply.ack = s->seq + 1;
+    at->reply.flags = SW_TCP_SYN | SW_TCP_ACK | (at->carries.ecn ? SW_TCP_ECE : 0);
+    at->reply.win = sv->win;
+    sw_synack_options(&at->reply, sv, &at->opts, &at->carries, j->v6, at->cookie.tsval);
+    return (j->v6 ? sw_reply6(ctx, &at->reply) : sw_reply4(ctx, &at->reply)) ? SW_DO_REPLY : SW_DO_PASS;
+}
+
+/* What the SYN-ACK may offer with the kernel's cookie: without plain timestamps nothing is remembered but an MSS. */
+static __always_inline void sw_kernel_grant(struct sw_cookie_opts *c, const struct sw_guard *g)
+{
+    if (!(g->flags & SW_G_TS_PLAIN))
+        c->ts = 0;
+    if (!c->ts) {
+        c->sack = c->ecn = 0;
+        c->wscale = SW_WSCALE_NONE;
+    }
+}
+
+/* SW_DO_PASS if the kernel makes no cookie now, for then the listener has room itself. */
+SW_STEP int sw_answer_listener(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_judged *j)
+{
+    struct sw_guard *g = sw_guard_conf();
+    struct sw_guarding *at = sw_guarding_here();
+    struct sw_service *sv;
+    __s64 cookie;
+    __u32 index;
+
+    if (!key || !s || !j)
+        return SW_DO_PASS;
+    if (!g)
+        return SW_DO_PASS;
+    if (!at)
+        return SW_DO_PASS;
+    index = j->service;
+    sv = bpf_map_lookup_elem(&services, &index);
+    if (!sv)
+        return SW_DO_PASS;
+    sw_opts_xdp(ctx, j, &at->opts);
+    if (at->opts.bad) {
+        j->reason = SW_DROP_BAD_OPTION;
+        return SW_DO_DROP;
+    }
+    if (sw_sealed(&at->opts, g))
+        return SW_DO_PASS;
+    if (j->dry_run)
+        return SW_DO_REPLY;
+    cookie = sw_kernel_cookie(ctx, key, s, j);
+    if (cookie < 0)
+        return SW_DO_PASS;
+    sw_cookie_grant(&at->carries, &at->opts, g, j->v6, sw_syn_ecn(ctx, s, j));
+    sw_kernel_grant(&at->carries, g);
+    sw_reply_to(&at->reply, key, s, j, g);
+    at->reply.seq = (__u32)cookie;
+    at->reply.ack = s->seq + 1;
+    at->reply.flags = SW_TCP_SYN | SW_TCP_ACK | (at->carries.ecn ? SW_TCP_ECE : 0);
+    at->reply.win = sv->win;
+    sw_synack_options(&at->reply, sv, &at->opts, &at->carries, j->v6,
+                      sw_kernel_tsval(&at->carries, bpf_ktime_get_ns()));
+    return (j->v6 ? sw_reply6(ctx, &at->reply) : sw_reply4(ctx, &at->reply)) ? SW_DO_REPLY : SW_DO_PASS;
+}
+
+/* Is the acknowledgement a cookie of ours for a SYN with this ISN? j->now is exact. */
+SW_STEP int sw_cookie_ok(struct sw_key *key, struct sw_seg *s, struct sw_judged *j, __u32 isn, struct sw_cookie_opts *c)
+{
+    struct sw_guard *g = sw_guard_conf();
+    struct sw_guarding *at = sw_guarding_here();
+    struct sw_keys *k;
+
+    if (!key || !s || !j || !c)
+        return 0;
+    if (!g)
+        return 0;
+    if (!at)
+        return 0;
+    k = sw_keys_now(g);
+    if (!k)
+        return 0;
+    sw_cookie_for(&at->who, key, s, j->v6, isn);
+    return sw_check(k, at, s->ack - 1, j->now + g->clock_offset, c);
+}
+
+/*
+ * A keepalive or zero-window probe (RFC 9293 section 3.8.4, 3.8.6.1) that comes first repeats the byte before: its
+ * sequence number is the ISN. The kernel would take it for the third packet of another handshake, so it is answered
+ * in kind, with a segment just below the client's window, and the client's answer to that is the third packet.
+ */
+SW_STEP int sw_answer_probe(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_judged *j)
+{
+    struct sw_guard *g = sw_guard_conf();
+    struct sw_guarding *at = sw_guarding_here();
+    struct sw_service *sv;
+    __u32 index;
+
+    if (!key || !s || !j)
+        return SW_DO_PASS;
+    if (!g)
+        return SW_DO_PASS;
+    if (!at)
+        return SW_DO_PASS;
+    if (s->len > 1 || s->flags & (SW_TCP_FIN | SW_TCP_PSH | SW_TCP_URG))
+        return SW_DO_PASS;
+    index = j->service;
+    sv = bpf_map_lookup_elem(&services, &index);
+    if (!sv)
+        return SW_DO_PASS;
+    if (!sw_cookie_ok(key, s, j, s->seq, &at->carries))
+        return SW_DO_PASS;
+    sw_reply_to(&at->reply, key, s, j, g);
+    at->reply.seq = s->ack - 1;
+    at->reply.ack = s->seq + 1;
+    at->reply.flags = SW_TCP_ACK;
+    at->reply.win = at->carries.wscale != SW_WSCALE_NONE ? sv->win >> (sv->wscale & 15) : sv->win;
+    if (at->carries.ts) {
+        at->reply.word[0] = bpf_htonl(0x0101080au);
+        at->reply.word[1] = bpf_htonl(at->opts.tsecr);
+        at->reply.word[2] = bpf_htonl(at->opts.tsval);
+        at->reply.words = 3;
+    }
+    return (j->v6 ? sw_reply6(ctx, &at->reply) : sw_reply4(ctx, &at->reply)) ? SW_DO_REPLY : SW_DO_PASS;
+}
+
+#endif
