@@ -168,24 +168,50 @@ TEST(clock_and_keys)
     carried();
 }
 
-/* Answers to these would go nowhere, or to everybody: the kernel drops them as it always does. */
+/* Answers to these would go nowhere, or to everybody: no sender has such an address (RFC 1122 section 3.2.1.3). */
 TEST(sources_that_nobody_has)
 {
-    static const __u32 sources[] = {0, 0x7f000001, 0xe0000001, 0xffffffff};
-    static const __u8 v6[][16] = {{0}, {[15] = 1}, {0xff, 0x02, [15] = 1}};
+    static const __u32 bad[] = {0, 0x7f000001, 0x7fffffff, 0xe0000001, 0xefffffff, 0xffffffff};
+    static const __u32 good[] = {0x01000000, 0x7e000001, 0x80000001, 0xdfffffff};
+    static const __u8 bad6[][16] = {
+        {0}, {[15] = 1}, {0xff, 0x02, [15] = 1}, {[10] = 0xff, [11] = 0xff, [12] = 10, [15] = 1}};
+    struct pkt p;
 
-    for (size_t i = 0; i < sizeof(sources) / sizeof(*sources); i++) {
-        struct pkt p = usual_syn();
-
-        pkt_v4(p.src, sources[i]);
-        assert_int_equal(deliver(&p), BPFRUN_XDP_PASS);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        p = usual_syn();
+        pkt_v4(p.src, bad[i]);
+        expect_drop(&p, "bad_source");
+    }
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+        p = usual_syn();
+        pkt_v4(p.src, good[i]);
+        expect_reply(&p, "cookies_sent");
     }
     talk_init(t, run, true);
-    for (size_t i = 0; i < sizeof(v6) / sizeof(*v6); i++) {
-        struct pkt p = usual_syn();
+    for (size_t i = 0; i < sizeof(bad6) / sizeof(*bad6); i++) {
+        p = usual_syn();
+        memcpy(p.src, bad6[i], 16);
+        expect_drop(&p, "bad_source");
+    }
+    p = usual_syn();
+    request_len = pkt_build(&p, request, sizeof(request));
+    request[6] |= 1; /* a group as the sender's Ethernet address */
+    deliver_frame();
+    expect_moved_at(__FILE__, __LINE__, BPFRUN_XDP_DROP, "drop:bad_source");
+}
 
-        memcpy(p.src, v6[i], 16);
-        assert_int_equal(deliver(&p), BPFRUN_XDP_PASS);
+/* A SYN to a group or to everybody is for the kernel to drop: an answer by each host would be a storm. */
+TEST(frames_for_many)
+{
+    struct pkt p = usual_syn();
+
+    for (int everybody = 0; everybody < 2; everybody++) {
+        request_len = pkt_build(&p, request, sizeof(request));
+        if (everybody)
+            memset(request, 0xff, 6);
+        else
+            request[0] |= 1;
+        assert_int_equal(deliver_frame(), BPFRUN_XDP_PASS);
     }
 }
 
@@ -255,6 +281,7 @@ int main(void)
         ENGAGED(sequence_numbers_wrap),
         ENGAGED(clock_and_keys),
         ENGAGED(sources_that_nobody_has),
+        ENGAGED(frames_for_many),
         ENGAGED(other_services),
         CALM(calm),
         CALM(off),
