@@ -20,14 +20,12 @@ static __u32 svc;              /* the service */
 static struct bpfrun_out out;  /* what became of the last packet */
 static struct decoded reply;   /* the answer, if there was one */
 static struct sw_tally before; /* counts of svc before it */
-static bool verifying;         /* checksums, on ingress */
 static __u64 step = MS;        /* from one packet to the next */
 static __u8 request[PKT_MAX_FRAME];
 static size_t request_len;
 
 static inline int guarded_load(const struct sw_object_opts *opts)
 {
-    verifying = opts->cfg.checksum;
     if (namespace_of_our_own() || addresses_on_loopback() || fixture_load(opts))
         return -1;
     return guardrun_new(run, &guard) ? -1 : 0;

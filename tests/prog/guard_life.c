@@ -20,7 +20,7 @@ TEST(whole_life)
     assert_int_equal(last.in_state_ns, now - engaged_at);
     assert_int_equal(last.syn_rate, 0);
     assert_int_equal(guardrun_conf(guard)->awake, 1);
-    assert_int_equal(guardrun_conf(guard)->engaged, 0);
+    assert_int_equal(guardrun_conf(guard)->engaged, 1); /* in grace, too, what could hide a SYN is dropped */
     s = stranger(80);
     assert_int_equal(syn_from(&s), BPFRUN_XDP_PASS); /* no more cookies */
     judge_for(139 * SEC);
@@ -30,6 +30,7 @@ TEST(whole_life)
     expect_changes("grace>calm:grace");
     assert_in_range(last.in_state_ns, 140 * SEC, 140 * SEC + 2 * SW_DECIDE_NS);
     assert_int_equal(guardrun_conf(guard)->awake, 0);
+    assert_int_equal(guardrun_conf(guard)->engaged, 0);
 }
 
 /* Half of a mark keeps it engaged, less does not. */
@@ -84,7 +85,7 @@ TEST(real_clients_let_it_disengage)
         if (i == 1000)
             assert_in_range(guardrun_at(guard, svc)->done_rate, 45, 55);
     }
-    assert_in_range(i, 1400, 1600);
+    assert_in_range(i, 1450, 1750); /* 20 ms each: the hold, and 4 s for the last of the flood */
     expect_state(GRACE);
     expect_changes("engaged>grace:quiet");
     assert_int_equal(guardrun_dropped(guard, svc), 0);
