@@ -190,6 +190,7 @@ SW_STEP int sw_guard_book(struct sw_key *key, __u32 resp_is_b, __u32 what)
         return 0;
     if (what == SW_BOOK_OPENED) {
         t->item[SW_T_OPENED]++;
+        sw_judge_service(index, sw_now_coarse()); /* its SYN may not have been seen for one */
         return 0;
     }
     t->item[SW_T_SETTLED]++;

@@ -10,7 +10,7 @@
 
 #define SW_CPUS_MAX 256      /* counters of further CPUs are not summed */
 #define SW_HALF_OPEN_BACK 63 /* seconds that a listener keeps a half-open handshake (5 SYN-ACK retries) */
-#define SW_COOKIE_BACK 3     /* engaged: seconds in which a cookie that was sent should have come back */
+#define SW_COOKIE_BACK 3     /* engaged: seconds in which a SYN should have led to a connection */
 #define SW_RATE_TICKS 10     /* a second */
 #define SW_OVER_TWICE 2      /* the rate must be over the mark in so many judgements: one burst is not a flood */
 
@@ -93,12 +93,10 @@ static __always_inline void sw_judge_figures(struct sw_service *sv, struct sw_pa
 
     sv->syn_rate = sum->syns - ago->syns;
     sv->done_rate = (sum->completed - ago->completed) + (sum->accepted - ago->accepted);
-    if (sv->state == SW_GS_ENGAGED && sv->mode != SW_GM_MONITOR) {
+    if (sv->state == SW_GS_ENGAGED) { /* whatever became of a SYN, it should have led to a connection by now */
         then = &p->second[(sec - SW_COOKIE_BACK) & (SW_SECONDS_BACK - 1)];
-        sv->half_open = sw_sum_more(sum->sent - then->sent, sum->accepted - then->accepted);
-    } else if (sv->state == SW_GS_ENGAGED) { /* dry run: the listener answers, so it is the same, of what it opened */
-        then = &p->second[(sec - SW_COOKIE_BACK) & (SW_SECONDS_BACK - 1)];
-        sv->half_open = sw_sum_more(sum->opened - then->opened, sum->settled - then->settled);
+        sv->half_open =
+            sw_sum_more(sum->syns - then->syns, (sum->accepted - then->accepted) + (sum->settled - then->settled));
     } else {
         then = &p->second[(sec - SW_HALF_OPEN_BACK) & (SW_SECONDS_BACK - 1)];
         sv->half_open = sw_sum_more(sum->opened - then->opened, sum->settled - then->settled);
@@ -212,7 +210,7 @@ SW_STEP int sw_judge_service(__u32 index, __u64 now)
         sv->over = 0;
         SW_WRITE_ONCE(sv->state, (__u8)next);
     }
-    next = sv->state == SW_GS_ENGAGED && sv->mode != SW_GM_OFF && sv->mode != SW_GM_MONITOR;
+    next = sv->state != SW_GS_CALM && sv->mode != SW_GM_OFF && sv->mode != SW_GM_MONITOR;
     if (next != sv->enforcing) {
         sv->enforcing = (__u8)next;
         __sync_fetch_and_add(&g->engaged, next ? 1 : -1);

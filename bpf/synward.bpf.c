@@ -131,6 +131,36 @@ static __always_inline void sw_track_segment(struct sw_key *k, struct sw_seg *s,
         sw_guard_book(k, sc->where.aborted - 1, SW_BOOK_ABORTED);
 }
 
+/* Is the TCP checksum wrong? Counts it. What cannot be read is not judged. */
+static __always_inline int sw_sum_is_wrong(struct xdp_md *ctx, struct sw_key *k, const struct sw_seg *s,
+                                           struct sw_place *at)
+{
+    void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+    struct sw_scratch *sc;
+    struct sw_tcp *t;
+    __u32 zero = 0, off = at->tcp;
+
+    sw_opaque(off);
+    if (off >= 0xfff || s->frag || s->cap != s->len)
+        return 0;
+    t = data + off;
+    sc = bpf_map_lookup_elem(&scratch, &zero);
+    if (!sc || !SW_HAS(t, sizeof(*t), end) || sw_csum_ok(ctx, sc, k, at, t->check))
+        return 0;
+    sw_count(SW_C_BAD_CHECKSUM);
+    return 1;
+}
+
+/*
+ * With the guard, the one ACK that completes a handshake is proved though no checksum is asked for: the kernel would
+ * not take it, and a flood could pass for connections.
+ */
+static __always_inline int sw_completes(struct sw_key *k, const struct sw_seg *s)
+{
+    return cfg.guard && !cfg.checksum && (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) == SW_TCP_ACK &&
+           bpf_map_lookup_elem(&embryos, k);
+}
+
 SEC("xdp.frags")
 int sw_ingress(struct xdp_md *ctx)
 {
@@ -171,18 +201,8 @@ int sw_ingress(struct xdp_md *ctx)
         sw_count(SW_C_FRAG_FIRST);
     if (!cfg.replay)
         s.cap = s.len;
-    if (cfg.checksum && !s.frag) {
-        struct sw_scratch *sc;
-        struct sw_tcp *t = data + (at.tcp & 0xfff);
-        __u32 zero = 0;
-
-        sc = bpf_map_lookup_elem(&scratch, &zero);
-        if (sc && at.tcp < 0xfff && SW_HAS(t, sizeof(*t), end) && s.cap == s.len &&
-            !sw_csum_ok(ctx, sc, &k, &at, t->check)) {
-            s.bad_csum = 1;
-            sw_count(SW_C_BAD_CHECKSUM);
-        }
-    }
+    if (cfg.checksum && sw_sum_is_wrong(ctx, &k, &s, &at))
+        s.bad_csum = 1;
     if (cfg.guard) {
         struct sw_guard *g = sw_guard_conf();
 
@@ -203,6 +223,8 @@ int sw_ingress(struct xdp_md *ctx)
         case SW_DO_REPLY: return XDP_TX;
         case SW_DO_DROP: return XDP_DROP;
         case SW_DO_ACCEPT:
+            if (!cfg.checksum && sw_sum_is_wrong(ctx, &k, &s, &at))
+                return XDP_PASS;
             s.one_sided = cfg.one_sided;
             s.now = sw_now();
             if (here)
@@ -212,6 +234,8 @@ int sw_ingress(struct xdp_md *ctx)
             return XDP_PASS;
         }
     }
+    if (sw_completes(&k, &s) && sw_sum_is_wrong(ctx, &k, &s, &at))
+        s.bad_csum = 1;
     sw_track_segment(&k, &s, &at, data, end);
     return XDP_PASS;
 }

@@ -174,7 +174,7 @@ struct sw_guard {
     __u32 key_slot;  /* of map `keys` */
     __u32 known_gen; /* 0 or 1: the generation of map `known` that is read; both are written */
     __u32 awake;     /* services that are not calm, at least */
-    __u32 engaged;   /* services that are engaged and not only monitored, at least */
+    __u32 engaged;   /* services that are engaged or in grace, and not only monitored, at least */
     __u8 ttl;
     __u8 hop_limit;
     __u8 mode; /* of services that are found from now on */
