@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,19 @@ static int on_event(void *ctx, void *data, size_t size)
     return 0;
 }
 
+/* Per-CPU maps and clocks are one to a test that stays where it is. */
+static void stay_here(void)
+{
+    cpu_set_t here;
+    int cpu = sched_getcpu();
+
+    CPU_ZERO(&here);
+    if (cpu < 0)
+        return;
+    CPU_SET(cpu, &here);
+    sched_setaffinity(0, sizeof(here), &here);
+}
+
 int bpfrun_new(const struct sw_object_opts *opts, struct bpfrun **ret_run)
 {
     struct bpfrun *run = calloc(1, sizeof(*run));
@@ -68,6 +82,7 @@ int bpfrun_new(const struct sw_object_opts *opts, struct bpfrun **ret_run)
     if (!run)
         return -ENOMEM;
     sw_log_init(0);
+    stay_here();
     run->events = calloc(EVENTS_MAX, sizeof(*run->events));
     if (!run->events)
         goto fail;
