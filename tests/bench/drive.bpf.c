@@ -44,7 +44,7 @@ struct head6 {
 struct head_tcp {
     __be16 sport, dport;
     __be32 seq, ack;
-    __be16 bits;
+    __be16 bits, win, sum, urg;
 } __attribute__((packed));
 
 static __always_inline void set_tcp(struct head_tcp *t, const struct drive_step *s, __u32 conn, __u32 round)
@@ -58,6 +58,29 @@ static __always_inline void set_tcp(struct head_tcp *t, const struct drive_step 
     t->seq = bpf_htonl(seq + (s->by_server ? isn_server : isn_client));
     t->ack = bpf_htonl(ack + (s->by_server ? isn_client : isn_server));
     t->bits = bpf_htons(s->bits);
+}
+
+/* Of a segment without payload, for the guard looks at that of the ACK that completes a handshake. */
+static __always_inline void set_sum(struct head_tcp *t, const struct drive_step *s, __u64 addresses, void *end)
+{
+    __u32 words = s->bits >> 12, payload = s->ip_len - 20 - words * 4;
+    __be32 *w = (void *)t;
+    __u64 sum = addresses + bpf_htonl(6u << 16 | words * 4);
+
+    if (payload || words > 10)
+        return;
+    t->sum = 0;
+    asm volatile("" ::: "memory"); /* the words below are read as another type */
+    for (__u32 i = 0; i < 10; i++) {
+        if (i >= words || (void *)(w + i + 1) > end)
+            break;
+        sum += w[i];
+    }
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    t->sum = (__u16)~sum;
 }
 
 static __always_inline void rewrite(void *data, void *end)
@@ -87,6 +110,7 @@ static __always_inline void rewrite(void *data, void *end)
         h->src = s->by_server ? server : client;
         h->dst = s->by_server ? client : server;
         set_tcp(t, s, conn, round);
+        set_sum(t, s, (__u64)client + server + 2ull * bpf_htonl(0x20010000), end);
     } else {
         struct head4 *h = data;
         struct head_tcp *t = (void *)(h + 1);
@@ -97,6 +121,7 @@ static __always_inline void rewrite(void *data, void *end)
         h->src = s->by_server ? server : client;
         h->dst = s->by_server ? client : server;
         set_tcp(t, s, conn, round);
+        set_sum(t, s, (__u64)client + server, end);
     }
 }
 

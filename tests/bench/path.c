@@ -3,7 +3,8 @@
  * Nanoseconds per packet over an empty program, in one run on one core: the same driver plays the same
  * segments (drive.bpf.c) once into an empty program and once into synward's, round after round in turn.
  * Each scenario checks by synward's own counters that it measured what its name says. docs/performance.md
- * tells how to read it. SW_BENCH_ROUNDS sets the rounds, SW_BENCH_ONLY picks scenarios by a part of the name.
+ * tells how to read it. SW_BENCH_ROUNDS sets the rounds, SW_BENCH_ONLY picks scenarios by a part of the name,
+ * SW_BENCH_GUARD (set to anything): with the guard in the programs, no service protected.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -352,6 +353,7 @@ static int bench_open(struct bench *b)
     int err;
 
     sw_object_defaults(&b->opts);
+    b->opts.cfg.guard = getenv("SW_BENCH_GUARD") != NULL;
     err = sw_object_load(&b->opts, &b->sw, &why);
     if (err) {
         fprintf(stderr, "bench: loading synward: %s\n", why ? why : "no reason given");

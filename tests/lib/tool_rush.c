@@ -3,7 +3,7 @@
  * Real connections as fast as they go: connect, send, receive, close, over and over, and the time that each connect
  * took.
  *
- *   tool_rush serve  IP PORT BACKLOG                        answers until it is ended; "ready" once it listens
+ *   tool_rush serve  IP PORT BACKLOG      "ready", then answers until it is ended, 10 minutes at most
  *   tool_rush client IP PORT SECONDS AT_ONCE LIMIT_MS SRC COUNT
  *
  * The client takes COUNT addresses from SRC on in turn, so that it does not run out of ports. A connection that is not
@@ -94,6 +94,7 @@ static int serve(const char *ip, const char *port, int backlog)
     }
     puts("ready");
     fflush(stdout);
+    alarm(600);
     while ((n = epoll_wait(epoll, ev, EVENTS, -1)) >= 0 || errno == EINTR) {
         for (int i = 0; i < n; i++) {
             int got = (int)ev[i].data.u64, s;
