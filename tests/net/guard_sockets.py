@@ -1,0 +1,171 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Listeners of every kind behind the guard: both families in one, several on one port, with buffers of their own, full
+ones; and that the clock of a connection's timestamps goes on from its cookie."""
+import socket
+import time
+
+import guardkit as k
+import netns as n
+
+DIRECT = 7778
+SO_REUSEPORT, TCP_WINDOW_CLAMP = 15, 10
+
+
+def listener(g, ip, port, *options, backlog=1024):
+    s = n.tcp(g.b, ":" in ip)
+    for level, name, value in options:
+        s.setsockopt(level, name, value)
+    s.bind((ip, port))
+    s.listen(backlog)
+    return s
+
+
+def look(g, c):
+    mine, its = c.getsockname()[1], c.getpeername()[1]
+    return k.sockets(g.a)[mine, its], k.sockets(g.b)[its, mine]
+
+
+def bare(*args, **kw):
+    return k.Ground(*args, ports=(), start=False, **kw)
+
+
+def both_families():
+    """one listener for IPv4 and IPv6 ([::]), and one for all IPv4 addresses"""
+    g = bare()
+    dual = listener(g, "::", k.PORT, (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0))
+    any4 = listener(g, "0.0.0.0", DIRECT)
+    g.start()
+    for port, where, families in ((k.PORT, dual, (4, 6)), (DIRECT, any4, (4,))):
+        for v in families * 2:
+            c = n.connect(g.a, k.SERVER[v], port)
+            s = k.accepted(where)
+            assert s, f"v{v}: no connection to port {port}"
+            k.exchange([(c, s)])
+            k.end(c, s)
+    fig = k.services(g.sw)
+    n.equal("services", {x: s["cookies_accepted"] for x, s in fig.items()}, {"*:7777": 4, "0.0.0.0:7778": 2})
+    g.told()
+
+
+def an_address_and_any():
+    """a listener on an address beside one on all: each gets its own"""
+    g = bare()
+    n.addr(g.b, "srv0", "10.66.0.3/16")
+    wide = listener(g, "0.0.0.0", k.PORT, (socket.SOL_SOCKET, SO_REUSEPORT, 1))
+    own = listener(g, "10.66.0.2", k.PORT, (socket.SOL_SOCKET, SO_REUSEPORT, 1))
+    g.start()
+    for ip, where in (("10.66.0.2", own), ("10.66.0.3", wide)) * 3:
+        c = n.connect(g.a, ip, k.PORT)
+        s = k.accepted(where)
+        assert s, f"{ip}: the other listener got it"
+        k.speak(c, s)
+        k.end(c, s)
+    n.equal("cookies", {x: s["cookies_accepted"] for x, s in k.services(g.sw).items()},
+            {"10.66.0.2:7777": 3, "0.0.0.0:7777": 3})
+    g.told()
+
+
+def reuseport():
+    """four listeners on one port (SO_REUSEPORT): every connection reaches one of them"""
+    g = bare()
+    group = [listener(g, "10.66.0.2", k.PORT, (socket.SOL_SOCKET, SO_REUSEPORT, 1)) for _ in range(4)]
+    g.start()
+    clients = [n.connect(g.a, "10.66.0.2", k.PORT) for _ in range(60)]
+    got = []
+    for one in group:
+        mine = []
+        while True:
+            s = k.accepted(one, 0.2)
+            if not s:
+                break
+            mine.append(s)
+        got.append(mine)
+    n.equal("accepted", sum(map(len, got)), 60)
+    k.at_least("listeners that got some", len([x for x in got if x]), 3)
+    ports = {s.getpeername()[1]: s for mine in got for s in mine}
+    for c in clients:
+        s = ports[c.getsockname()[1]]
+        k.speak(c, s, 10)
+        k.end(c, s)
+    n.equal("by cookie", k.services(g.sw)["10.66.0.2:7777"]["cookies_accepted"], 60)
+    g.told()
+
+
+def buffers():
+    """SO_RCVBUF of a listener decides window scale and window, as without the guard"""
+    for size in (4096, 60000, 300000, 3000000):
+        g = bare("--protect", k.PORT)
+        n.sh("sysctl", "-qw", "net.ipv4.tcp_rmem=4096 131072 33554432", ns=g.b)
+        opt = (socket.SOL_SOCKET, 33, size)  # SO_RCVBUFFORCE
+        for v in (4, 6):
+            for port in (k.PORT, DIRECT):
+                g.listeners[v, port] = listener(g, k.SERVER[v], port, opt)
+        g.start()
+        for v in (4, 6):
+            p = k.Peer(g, v)
+            p.syn(k.TS)
+            pairs = [g.open(v, port) for port in (k.PORT, DIRECT)]
+            got, direct = (look(g, c) for c, _ in pairs)
+            for end, a, b in zip(("client", "server"), got, direct):
+                for word in ("ts", "sack", "wscale", "mss", "advmss", "pmtu"):
+                    n.equal(f"v{v} SO_RCVBUF {size} {end} {word}", a[word], b[word])
+            k.exchange(pairs[:1], 100000)
+            for c, s in pairs:
+                k.end(c, s)
+            n.equal(f"v{v} by cookie", g.counted("cookies_accepted", v), 1)
+        g.told()
+        n.cleanup()
+
+
+def full_accept_queue():
+    """nobody accepts: who cannot be taken is taken when there is room, with all its data"""
+    g = bare()
+    few = listener(g, "10.66.0.2", k.PORT, backlog=1)
+    g.start()
+    clients = []
+    for i in range(5):
+        c = n.connect(g.a, "10.66.0.2", k.PORT)
+        c.sendall(b"number %d" % i)
+        clients.append(c)
+    time.sleep(0.3)
+    n.equal("waiting", len(n.sh("ss", "-tHn", "state", "established", ns=g.b).stdout.splitlines()), 2)
+    seen = set()
+    for _ in clients:
+        s = k.accepted(few, 10)
+        assert s, f"only {len(seen)} were accepted"
+        seen.add(n.read_n(s, 8))
+        s.close()
+    n.equal("all", seen, {b"number %d" % i for i in range(5)})
+    g.told()
+
+
+def clock_goes_on():
+    """the server's timestamps go on from the cookie's, in milliseconds"""
+    g = k.Ground()
+    for v in (4, 6):
+        p = k.Peer(g, v)
+        first = p.syn(k.TS)
+        start = time.monotonic()
+        p.say("A", options=k.stamp(first))
+        s = k.accepted(g.listeners[v, k.PORT])
+        assert s, "no connection"
+        last = k.tsval(first.options)[0]
+        for wait in (0, 0.3, 0.5):
+            time.sleep(wait)
+            s.sendall(b"tick")
+            got = p.hear(want=lambda t: bytes(t.payload)[:4] == b"tick")
+            assert got, "the server's data did not come"
+            val, echo = k.tsval(got.options)
+            passed = (val - k.tsval(first.options)[0]) & 0xffffffff
+            k.at_most(f"v{v} ms since the SYN-ACK", passed, (time.monotonic() - start) * 1000 + 20)
+            k.at_least(f"v{v} ms since the last", (val - last) & 0xffffffff, int(wait * 1000) - 20)
+            n.equal("echo", echo, 6000)
+            last = val
+            p.ack += 4
+            p.say("A", options=[("NOP", None), ("NOP", None), ("Timestamp", (6000, val))])
+    g.told()
+
+
+if __name__ == "__main__":
+    n.main(both_families, an_address_and_any, reuseport, buffers, full_accept_queue, clock_goes_on)
