@@ -7,6 +7,7 @@ import time
 
 import guardkit as k
 import netns as n
+from scapy.layers.inet import fragment
 
 OTHER = 7778
 
@@ -112,6 +113,27 @@ def slow_decline():
     n.equal("changes", [x["to"] for x in told][:2], ["engaged", "grace"])
 
 
+def dropped_floods():
+    """engaged: a slow flood of SYNs that are all dropped (SYN and FIN, fragments) is no quiet, and none gets in"""
+    g = k.ground("--engage", "half-open=100,syn-rate=1000000", "--hold", 1, "--grace", 1, mode="auto")
+    k.finished(k.flood(g, 1000, 2000))
+    n.equal("state", g.figures()["state"], "engaged")
+    p = k.Peer(g, 4, sport=20000)
+    made = [p.packet("SF", options=k.TS)]
+    made += fragment(p.packet("S", b"x" * 40, options=k.TS), fragsize=24)[:1]
+    opened, queue = g.counted("opened"), g.syn_recv()
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        p.send(*made)
+        time.sleep(0.005)
+    n.equal("state", g.figures()["state"], "engaged")
+    n.equal("begun by the listener", g.counted("opened"), opened)
+    k.at_most("sockets in SYN_RECV", g.syn_recv(), queue)
+    g.talk()
+    k.until(lambda: g.figures()["state"] == "calm", 8)
+    n.equal("changes", [x["to"] for x in g.told() if x["event"] == "guard"], ["engaged", "grace", "calm"])
+
+
 def monitor():
     """monitor: the same decisions told as dry_run, and every packet is treated as without a guard"""
     g = k.ground("--engage", "half-open=100,syn-rate=1000000", "--hold", 1, "--grace", 1, mode="monitor")
@@ -145,4 +167,4 @@ def monitor():
 
 
 if __name__ == "__main__":
-    n.main(engage_and_stand_down, by_rate, a_thousand, slow_decline, monitor)
+    n.main(engage_and_stand_down, by_rate, a_thousand, slow_decline, dropped_floods, monitor)
