@@ -9,7 +9,8 @@
 
 #include "guard.h"
 
-#define SW_META_MAGIC 0x53594e57 /* "SYNW" */
+#define SW_SILENT_NS 1000000000ull /* after a cookie for which nobody listens */
+#define SW_META_MAGIC 0x53594e57   /* "SYNW" */
 
 struct sw_meta {
     __u32 magic;
@@ -152,8 +153,10 @@ static __always_inline void sw_accept_cookie(struct __sk_buff *skb, struct sw_ke
     why = sw_assign(skb, key, s, j, &attrs);
     if (why == SW_T_COOKIE_REFUSED)
         t->item[SW_T_COOKIE_REFUSED]++;
-    else if (why)
+    if (why == SW_T_COOKIE_NO_LISTENER) {
         t->item[SW_T_COOKIE_NO_LISTENER]++;
+        sv->silent = sw_now() + SW_SILENT_NS;
+    }
 }
 
 #endif

@@ -55,7 +55,8 @@ SW_STEP int sw_guard_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *
     t = sw_tally_of(index);
     if (!t)
         return SW_DO_PASS;
-    engaged = sv->state == SW_GS_ENGAGED && sv->mode != SW_GM_OFF && !(g->flags & SW_G_STOPPING);
+    engaged = sv->state == SW_GS_ENGAGED && sv->mode != SW_GM_OFF && !(g->flags & SW_G_STOPPING) &&
+              !(sv->flags & SW_SV_GONE) && j->now >= sv->silent; /* a closed port does not look open */
     sw_key_ip(key, s->src_is_b, &src);
     if (g->allow_len && (engaged || g->limit_source || g->limit_prefix) && sw_allowed(&src)) {
         t->item[SW_T_PASSED_ALLOWED]++;

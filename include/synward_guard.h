@@ -132,7 +132,8 @@ struct sw_service {
     __u64 syn_rate;  /* SYNs a second */
     __u64 done_rate; /* completed handshakes a second */
     __u64 tick;      /* number of the last judgement: time / SW_DECIDE_NS */
-    __u64 pad2[4];
+    __u64 silent;    /* until then SYNs are left to the kernel: a cookie came back, and nobody listened */
+    __u64 pad2[3];
 };
 
 /* Running totals at a point in time, for the rates. */

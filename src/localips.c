@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 enum { TRIES = 3, MOST = SW_LOCAL_IPS / 2 };
+enum { ROUTES_MAX = 1000 }; /* of each family are looked at: this is done every second */
 
 static const __u8 v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
@@ -237,8 +238,71 @@ static __u32 ipv6_mtu(const char *name, __u32 mtu)
     return mtu;
 }
 
+struct routes {
+    const __u32 *ifindexes;
+    size_t len;
+    __u32 v4, v6; /* smallest MTU so far */
+    unsigned int left;
+};
+
+static void smaller(__u32 *mtu, __u32 other)
+{
+    if (other && other < *mtu)
+        *mtu = other;
+}
+
+/* A route may say less than its interface: its own MTU, or the MSS that is to be told over it. */
+static int look_at_route(const struct nlmsghdr *nh, void *ctx)
+{
+    const struct rtmsg *route = NLMSG_DATA(nh);
+    struct rtattr *a = RTM_RTA(route), *m;
+    struct routes *r = ctx;
+    __u32 oif = 0, mtu = 0, mss = 0;
+    int len = RTM_PAYLOAD(nh), inner;
+
+    if (nh->nlmsg_type != RTM_NEWROUTE || route->rtm_flags & RTM_F_CLONED) /* what ICMP told is for one host */
+        return 0;
+    for (; RTA_OK(a, len); a = RTA_NEXT(a, len)) {
+        if (a->rta_type == RTA_OIF && RTA_PAYLOAD(a) >= sizeof(oif))
+            memcpy(&oif, RTA_DATA(a), sizeof(oif));
+        if (a->rta_type != RTA_METRICS)
+            continue;
+        inner = RTA_PAYLOAD(a);
+        for (m = RTA_DATA(a); RTA_OK(m, inner); m = RTA_NEXT(m, inner)) {
+            if (m->rta_type == RTAX_MTU && RTA_PAYLOAD(m) >= sizeof(mtu))
+                memcpy(&mtu, RTA_DATA(m), sizeof(mtu));
+            if (m->rta_type == RTAX_ADVMSS && RTA_PAYLOAD(m) >= sizeof(mss))
+                memcpy(&mss, RTA_DATA(m), sizeof(mss));
+        }
+    }
+    for (size_t i = 0; i < r->len; i++) {
+        if (r->ifindexes[i] != oif)
+            continue;
+        smaller(route->rtm_family == AF_INET6 ? &r->v6 : &r->v4, mtu);
+        if (mss)
+            smaller(route->rtm_family == AF_INET6 ? &r->v6 : &r->v4, mss + (route->rtm_family == AF_INET6 ? 60 : 40));
+    }
+    return !--r->left;
+}
+
+static void look_at_routes(struct routes *r)
+{
+    struct {
+        struct nlmsghdr nh;
+        struct rtmsg route;
+    } req = {.nh = {.nlmsg_len = sizeof(req), .nlmsg_type = RTM_GETROUTE, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP}};
+    const unsigned char families[] = {AF_INET, AF_INET6};
+
+    for (size_t i = 0; i < sizeof(families); i++) {
+        req.route.rtm_family = families[i];
+        r->left = ROUTES_MAX;
+        sw_nl_dump(NETLINK_ROUTE, &req, sizeof(req), look_at_route, r);
+    }
+}
+
 void sw_local_mtu(const __u32 *ifindexes, size_t len, __u32 *ret_v4, __u32 *ret_v6)
 {
+    struct routes routes = {.ifindexes = ifindexes, .len = len};
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     __u32 v4 = 0, v6 = 0;
 
@@ -257,6 +321,9 @@ void sw_local_mtu(const __u32 *ifindexes, size_t len, __u32 *ret_v4, __u32 *ret_
     }
     if (fd >= 0)
         close(fd);
-    *ret_v4 = v4 ? v4 : 1500;
-    *ret_v6 = v6 ? v6 : 1500;
+    routes.v4 = v4 ? v4 : 1500;
+    routes.v6 = v6 ? v6 : 1500;
+    look_at_routes(&routes);
+    *ret_v4 = routes.v4;
+    *ret_v6 = routes.v6;
 }

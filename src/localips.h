@@ -22,7 +22,8 @@ bool sw_local_ips_has(const __u8 (*ips)[16], size_t len, const __u8 ip[16]);
  */
 size_t sw_local_ips_apply(__u32 (*table)[4], const __u8 (*ips)[16], size_t len);
 
-/* The smallest MTU of these interfaces for IPv4 and for IPv6; 1500 if no interface can be asked. */
+/* The smallest MTU of these interfaces, and of routes over them that have an MTU or MSS of their own, for IPv4 and for
+ * IPv6; 1500 if no interface can be asked. */
 void sw_local_mtu(const __u32 *ifindexes, size_t len, __u32 *ret_v4, __u32 *ret_v6);
 
 #endif

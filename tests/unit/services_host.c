@@ -201,12 +201,42 @@ TEST(a_smaller_mtu_makes_a_smaller_mss)
     assert_int_equal(run("PATH=$PATH:/sbin:/usr/sbin; ip link set d0 mtu 1400"), 0);
 }
 
+/* The kernel would say less over such a route, so nobody is told more. */
+TEST(a_route_can_say_less)
+{
+    __u32 index;
+
+    NEEDS_ROOT();
+    listener("0.0.0.0", 9911, 0);
+    begin(true);
+    index = service(NULL, 9911, SW_ANY_4);
+    assert_int_equal(seen(index)->mss[0], 1360);
+    assert_int_equal(run("PATH=$PATH:/sbin:/usr/sbin; ip route add 192.0.2.0/24 dev d0 mtu 1300"), 0);
+    refresh();
+    assert_int_equal(seen(index)->mss[0], 1260);
+    assert_int_equal(run("PATH=$PATH:/sbin:/usr/sbin; ip route add 198.51.100.0/24 dev d0 advmss 1200"), 0);
+    refresh();
+    assert_int_equal(seen(index)->mss[0], 1200);
+    assert_int_equal(run("PATH=$PATH:/sbin:/usr/sbin; ip -6 route add 2001:db8:9::/48 dev d0 mtu 1290"), 0);
+    refresh();
+    assert_int_equal(seen(index)->mss[1], 1230);
+    assert_int_equal(run("PATH=$PATH:/sbin:/usr/sbin; ip route del 192.0.2.0/24; ip route del 198.51.100.0/24; "
+                         "ip -6 route del 2001:db8:9::/48"),
+                     0);
+    refresh();
+    assert_int_equal(seen(index)->mss[0], 1360);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        LIVE_TEST(what_the_sysctls_grant),          LIVE_TEST(without_syncookies_there_is_no_guard),
-        LIVE_TEST(what_the_listener_backend_loses), LIVE_TEST(window_and_scale_as_the_kernel_has_them),
-        LIVE_TEST(options_win_over_what_is_found),  LIVE_TEST(a_smaller_mtu_makes_a_smaller_mss),
+        LIVE_TEST(what_the_sysctls_grant),
+        LIVE_TEST(without_syncookies_there_is_no_guard),
+        LIVE_TEST(what_the_listener_backend_loses),
+        LIVE_TEST(window_and_scale_as_the_kernel_has_them),
+        LIVE_TEST(options_win_over_what_is_found),
+        LIVE_TEST(a_smaller_mtu_makes_a_smaller_mss),
+        LIVE_TEST(a_route_can_say_less),
     };
 
     return cmocka_run_group_tests_name("services_host", tests, before_all, NULL);
