@@ -137,7 +137,7 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
     now = sw_now_coarse();
     if (now >= sv->due || now < sv->silent || sv->flags & SW_SV_GONE)
         return 0;
-    bit = sw_known_bit(src.word, dst.word, t->sport, t->dport) & sw_known_mask(g, g->known_gen);
+    bit = sw_known_bit(src.word, dst.word, t->sport, t->dport);
     word = sw_known_word(bit, g->known_gen);
     if (!word)
         return 0;

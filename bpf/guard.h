@@ -75,7 +75,7 @@ SW_STEP int sw_guard_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *
             j->reason = SW_DROP_BAD_SOURCE;
             return SW_DO_DROP;
         }
-        if (sw_known_is(key, s->src_is_b, g) && sw_sock_of(ctx, key, s, j) == SW_SOCK_OWNED) {
+        if (sw_known_is(key, s->src_is_b, g->known_gen) && sw_sock_of(ctx, key, s, j) == SW_SOCK_OWNED) {
             t->item[SW_T_PASSED_KNOWN]++;
             return SW_DO_PASS;
         }

@@ -19,15 +19,7 @@ static __always_inline __u32 sw_local_hash(const __u32 ip[4])
     return (a ^ b) >> 54; /* SW_LOCAL_IPS is 2^10; the last byte of an address is the highest here */
 }
 
-/* The bits of a generation that are used: a small table stays in the cache, and it is asked for every SYN. */
-static __always_inline __u32 sw_known_mask(const struct sw_guard *g, __u32 gen)
-{
-    __u32 mask = g->known_mask[gen & 1];
-
-    return mask ? mask & (SW_KNOWN_BITS - 1) : SW_KNOWN_BITS - 1;
-}
-
-/* Bit of a four-tuple in a generation of `known`, to be masked: remote end first. Word: bit / 64. */
+/* Bit of a four-tuple in a generation of `known`: remote end first. Word: bit / 64. */
 static __always_inline __u32 sw_known_bit(const __u32 remote[4], const __u32 local[4], __be16 rport, __be16 lport)
 {
     __u64 a = ((remote[0] ^ remote[2]) | (__u64)(remote[1] ^ remote[3]) << 32) * 0x9e3779b97f4a7c15ull;
@@ -125,9 +117,9 @@ static __always_inline __u32 sw_known_of(const struct sw_key *k, __u32 src_is_b)
     return src_is_b ? sw_known_bit(b, a, k->b_port, k->a_port) : sw_known_bit(a, b, k->a_port, k->b_port);
 }
 
-static __always_inline int sw_known_is(const struct sw_key *k, __u32 src_is_b, const struct sw_guard *g)
+static __always_inline int sw_known_is(const struct sw_key *k, __u32 src_is_b, __u32 gen)
 {
-    __u32 gen = g->known_gen, bit = sw_known_of(k, src_is_b) & sw_known_mask(g, gen);
+    __u32 bit = sw_known_of(k, src_is_b);
     __u64 *w = sw_known_word(bit, gen);
 
     return w && *w >> (bit & 63) & 1;
@@ -136,14 +128,11 @@ static __always_inline int sw_known_is(const struct sw_key *k, __u32 src_is_b, c
 /* In both generations, for the other one may just be filled. */
 static __always_inline void sw_known_set(const struct sw_key *k, __u32 src_is_b)
 {
-    struct sw_guard *g = sw_guard_conf();
-    __u32 all = sw_known_of(k, src_is_b);
+    __u32 bit = sw_known_of(k, src_is_b);
+    __u64 one = 1ull << (bit & 63);
 
-    if (!g)
-        return;
     for (__u32 gen = 0; gen < 2; gen++) {
-        __u32 bit = all & sw_known_mask(g, gen);
-        __u64 one = 1ull << (bit & 63), *w = sw_known_word(bit, gen);
+        __u64 *w = sw_known_word(bit, gen);
 
         if (w && !(*w & one))
             __sync_fetch_and_or(w, one);

@@ -180,9 +180,8 @@ struct sw_guard {
     __u8 hop_limit;
     __u8 mode; /* of services that are found from now on */
     __u8 pad;
-    __u32 known_mask[2]; /* of each generation: its bits that are used, a power of two less 1; 0: all */
-    __u64 budget_ns;     /* kernel side: when the budget was last filled up */
-    __s64 budget;        /* replies left */
+    __u64 budget_ns; /* kernel side: when the budget was last filled up */
+    __s64 budget;    /* replies left */
 };
 
 /*
@@ -261,10 +260,9 @@ struct sw_capture {
 };
 
 #define SW_KNOWN_BITS (SW_KNOWN_WORDS * 64)
-#define SW_KNOWN_LEAST (1u << 15) /* bits of a generation that are used at least: 4 KiB */
 
 SW_ASSERT(sizeof(struct sw_service) == 128, "sw_service is two cache lines");
-SW_ASSERT(sizeof(struct sw_guard) == 120, "sw_guard has no padding");
+SW_ASSERT(sizeof(struct sw_guard) == 112, "sw_guard has no padding");
 SW_ASSERT(sizeof(struct sw_keys) == 40, "sw_keys has no padding");
 SW_ASSERT(sizeof(struct sw_cidr) == 20, "sw_cidr has no padding");
 SW_ASSERT(sizeof(struct sw_told) == 160, "sw_told has no padding");

@@ -55,7 +55,6 @@ struct sw_services {
     struct sw_table table;
     __u32 (*local_ips)[4];
     __u64 *known;
-    size_t sockets; /* of services, at the last filling of known */
     struct sw_tcp_sysctls sysctls;
     struct sw_table_sum sum;
     size_t addresses_left_out;
@@ -231,55 +230,33 @@ out:
 struct filling {
     const struct sw_port_slot *ports;
     __u64 *words;
-    __u32 mask;
-    size_t sockets;
 };
 
 static void fill_one(const __u32 remote[4], const __u32 local[4], __be16 rport, __be16 lport, void *ctx)
 {
-    struct filling *f = ctx;
+    const struct filling *f = ctx;
     __u32 bit;
 
     if (!f->ports[ntohs(lport)].first)
         return;
-    f->sockets++;
-    bit = sw_known_bit(remote, local, rport, lport) & f->mask;
+    bit = sw_known_bit(remote, local, rport, lport);
     __atomic_fetch_or(&f->words[bit / 64], 1ull << (bit & 63), __ATOMIC_RELAXED);
-}
-
-/* A sixteenth of the bits in use, by what there was in the last minute: a SYN of a stranger is rarely taken for known.
- */
-static __u32 known_mask(const struct sw_services *s)
-{
-    const __u64 *words = s->known + (size_t)s->guard->known_gen * SW_KNOWN_WORDS;
-    size_t set = s->sockets, bits = SW_KNOWN_LEAST;
-
-    for (__u32 i = 0; i < SW_KNOWN_WORDS; i++)
-        set += __builtin_popcountll(__atomic_load_n(&words[i], __ATOMIC_RELAXED));
-    while (bits < SW_KNOWN_BITS && bits < 16 * set)
-        bits *= 2;
-    return bits - 1;
 }
 
 /* Cleared before the sockets are asked for: the kernel side sets the bits of those that come later. */
 int sw_services_refill_known(struct sw_services *s)
 {
     __u32 gen = !s->guard->known_gen;
-    struct filling f = {
-        .ports = s->table.port, .words = s->known + (size_t)gen * SW_KNOWN_WORDS, .mask = known_mask(s)};
+    struct filling f = {.ports = s->table.port, .words = s->known + (size_t)gen * SW_KNOWN_WORDS};
     int err;
-
-    __atomic_store_n(&s->guard->known_mask[gen], f.mask, __ATOMIC_SEQ_CST);
 
     for (__u32 i = 0; i < SW_KNOWN_WORDS; i++)
         __atomic_store_n(&f.words[i], 0, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     err = sw_sockets_each(fill_one, &f);
-    if (err)
-        return err;
-    s->sockets = f.sockets;
-    __atomic_store_n(&s->guard->known_gen, gen, __ATOMIC_RELEASE);
-    return 0;
+    if (!err)
+        __atomic_store_n(&s->guard->known_gen, gen, __ATOMIC_RELEASE);
+    return err;
 }
 
 int sw_services_new(struct synward_bpf *obj, const struct sw_guard_opts *opts, const __u32 *ifindexes,

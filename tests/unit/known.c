@@ -29,7 +29,6 @@ static bool known(int fd, bool server)
     }
     /* [0] is the client, [1] the service */
     bit = sw_known_bit(words[0], words[1], port[0], port[1]);
-    bit &= sw_known_mask(sw_services_guard(fx.s), sw_services_guard(fx.s)->known_gen);
     at = sw_services_guard(fx.s)->known_gen * SW_KNOWN_WORDS + bit / 64;
     assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(fx.obj->maps.known), &at, &value), 0);
     return value >> (bit & 63) & 1;
@@ -125,22 +124,8 @@ TEST(many_sockets_are_known)
     begin(true);
     for (int i = 0; i < 900; i++)
         assert_true(known(clients[i], false));
-    /* two tuples may share a bit: 900 of 32,768 */
-    assert_int_equal(sw_known_mask(sw_services_guard(fx.s), sw_services_guard(fx.s)->known_gen), SW_KNOWN_LEAST - 1);
-    assert_in_range(known_bits(sw_services_guard(fx.s)->known_gen), 870, 900);
-    /* the next generation has room for 16 times what there was: sockets and bits */
-    assert_int_equal(sw_services_refill_known(fx.s), 0);
-    assert_int_equal(sw_known_mask(sw_services_guard(fx.s), sw_services_guard(fx.s)->known_gen), SW_KNOWN_LEAST - 1);
-    for (__u32 i = 0; i < SW_KNOWN_LEAST / 64; i++) { /* as after a minute with many new connections */
-        __u32 at = sw_services_guard(fx.s)->known_gen * SW_KNOWN_WORDS + i;
-        __u64 value = 0x5555555555555555ull;
-
-        assert_int_equal(bpf_map_update_elem(bpf_map__fd(fx.obj->maps.known), &at, &value, 0), 0);
-    }
-    assert_int_equal(sw_services_refill_known(fx.s), 0);
-    assert_int_equal(sw_known_mask(sw_services_guard(fx.s), sw_services_guard(fx.s)->known_gen), (1u << 19) - 1);
-    for (int i = 0; i < 900; i++)
-        assert_true(known(clients[i], false));
+    /* two tuples may share a bit */
+    assert_in_range(known_bits(sw_services_guard(fx.s)->known_gen), 890, 900);
 }
 
 int main(void)
