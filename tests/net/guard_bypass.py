@@ -7,8 +7,8 @@ import time
 import guardkit as k
 import netns as n
 from scapy.layers.inet import IP, IPOption_NOP, IPOption_RR, IPOption_Timestamp, TCP, fragment, in4_chksum
-from scapy.layers.inet6 import (IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting,
-                                PadN, in6_chksum)
+from scapy.layers.inet6 import (HBHOptUnknown, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop,
+                                IPv6ExtHdrRouting, PadN, in6_chksum)
 from scapy.layers.l2 import Dot1AD, Dot1Q
 from scapy.packet import Raw
 
@@ -19,10 +19,14 @@ shared = {}
 
 
 def ground():
+    """Jumbo frames go over it: their headers need not lie in a frame's first part."""
     if not shared:
-        shared.update(g=k.Ground(), port=44000)
-        for v in (4, 6):
-            shared["g"].talk(v)
+        g = k.Ground(start=False)
+        for ns, dev in ((g.a, "cli0"), (g.b, "srv0")):
+            n.sh("ip", "link", "set", dev, "mtu", 9000, ns=ns)
+        g.start()
+        shared.update(g=g, port=44000)
+        k.talks(g, 1)
     return shared["g"]
 
 
@@ -78,10 +82,11 @@ def fragmented(v, cut):
     def make(p):
         whole = p.packet("S", b"x" * 40, options=k.TS)
         if v == 4:
+            whole[IP].id = p.sport
             return fragment(whole, fragsize=cut)
         tcp = bytes(whole[TCP])
-        one = IPv6(src=p.ip, dst=p.dst) / IPv6ExtHdrFragment(nh=6, m=1, id=77, offset=0) / Raw(tcp[:cut])
-        two = IPv6(src=p.ip, dst=p.dst) / IPv6ExtHdrFragment(nh=6, m=0, id=77, offset=cut // 8) / Raw(tcp[cut:])
+        one = IPv6(src=p.ip, dst=p.dst) / IPv6ExtHdrFragment(nh=6, m=1, id=p.sport, offset=0) / Raw(tcp[:cut])
+        two = IPv6(src=p.ip, dst=p.dst) / IPv6ExtHdrFragment(nh=6, m=0, id=p.sport, offset=cut // 8) / Raw(tcp[cut:])
         return [one, two]
 
     return make
@@ -113,6 +118,13 @@ def atomic(ip):
     return ip / IPv6ExtHdrFragment(m=0, offset=0, id=5)
 
 
+def far_away(ip):
+    """The TCP header behind 4 KiB of options that the kernel skips."""
+    for _ in range(2):
+        ip = ip / IPv6ExtHdrDestOpt(options=[HBHOptUnknown(otype=0x1e, optdata=b"\0" * 251)] * 8)
+    return ip
+
+
 def nine_headers(ip):
     for _ in range(9):
         ip = ip / DEST
@@ -133,12 +145,35 @@ def bad_option(v):
     return make
 
 
-def books():
-    """every line valid, and the listener never opened anything by itself"""
+def unguarded():
+    """with the guard off the listener does take those that were dropped: they would have been ways around it"""
+    g = ground()
+    k.guard(g.sw, "off")
+    k.until(lambda: {x["state"] for x in k.services(g.sw).values()} == {"grace"}, 3)
+    for name, v, make in (("far", 6, lambda p: [p.packet("S", options=k.TS, over=far_away)]),
+                          ("nine headers", 6, lambda p: [p.packet("S", options=k.TS, over=nine_headers)]),
+                          ("fragments", 4, fragmented(4, 40)), ("fragments", 6, fragmented(6, 40)),
+                          ("tiny fragments", 4, fragmented(4, 16))):
+        shared["port"] += 1
+        p = k.Peer(g, v, sport=shared["port"])
+        p.send(*make(p))
+        got = p.hear()
+        n.equal(f"v{v} {name}: the kernel's answer", got and str(got.flags), "SA")
+        p.say("R", seq=got.ack)
+        p.close()
+
+
+def untouched():
+    """after all that: still engaged, and the listener never opened anything by itself"""
     g = ground()
     fig = k.services(g.sw)
     n.equal("still engaged", {x["state"] for x in fig.values()}, {"engaged"})
     n.equal("begun by a listener", {x: s["opened"] for x, s in fig.items() if s["opened"]}, {})
+
+
+def books():
+    """every line is valid, none is lost"""
+    g = ground()
     time.sleep(0.2)
     n.equal("exit code", g.sw.stop(), 0)
     n.equal("events lost", n.check_seq(g.sw.lines()), 0)
@@ -167,6 +202,8 @@ CASES = [
     case("atomic_dest", "IPv6 atomic fragment, then destination options", v=6, over=lambda ip: atomic(ip) / DEST),
     case("many", "more IPv6 extension headers than are walked: dropped", v=6, over=nine_headers, answered=False,
          reason="ext_limit"),
+    case("far", "a jumbo frame whose TCP header is 4 KiB away: dropped", v=6, over=far_away, answered=False,
+         reason="ext_limit"),
     case("opt_rr", "IPv4 options, record route: answered", over=options4(IPOption_RR(routers=["0.0.0.0"] * 3))),
     case("opt_nop", "IPv4 options, four NOPs", over=options4(*[IPOption_NOP()] * 4)),
     case("opt_ts", "IPv4 options, timestamps", over=options4(IPOption_Timestamp(flg=0, timestamp=0))),
@@ -193,4 +230,4 @@ CASES = [
 
 
 if __name__ == "__main__":
-    n.main(*CASES, books, keep=True)
+    n.main(*CASES, untouched, unguarded, books, keep=True)

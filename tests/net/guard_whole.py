@@ -227,6 +227,7 @@ def only_what_was_offered():
             extra = names - {x for x, _ in opts}
             n.equal(f"v{v} {opts}: options that were not offered", extra, set())
             k.at_most(f"v{v} {opts}: bytes of TCP header", got.dataofs * 4, len(bytes(mine[k.TCP])))
+            k.at_most(f"v{v} {opts}: bytes of the frame", len(p.heard), max(60, 14 + len(bytes(mine))))
             p.say("R", seq=p.seq)
         p.close()
     g.told()
