@@ -24,6 +24,7 @@
 #define JUDGE_CALM_NS SW_SECOND /* changes of mode are told even if nothing comes */
 #define REFRESH_NS SW_SECOND
 #define KNOWN_NS (60 * SW_SECOND)
+#define KNOWN_LEAST_NS (5 * SW_SECOND) /* between refills, however many connections begin */
 #define KEY_NS (3600 * SW_SECOND)
 #define STEP_NS ((__s64)SW_SECOND) /* the clock did not drift, it was set */
 
@@ -247,6 +248,8 @@ void sw_guarding_tick(struct sw_guarding *g, __u64 now)
         check(sw_services_refresh(g->services), &g->refresh_failed, "listening sockets");
         say_warnings(g);
         g->next_refresh = now + REFRESH_NS;
+        if (now + KNOWN_NS - g->next_known >= KNOWN_LEAST_NS && sw_services_known_is_full(g->services))
+            g->next_known = now;
     }
     if (now >= g->next_known) {
         check(sw_services_refill_known(g->services), &g->known_failed, "open sockets");

@@ -259,6 +259,16 @@ int sw_services_refill_known(struct sw_services *s)
     return err;
 }
 
+bool sw_services_known_is_full(const struct sw_services *s)
+{
+    const __u64 *words = s->known + (size_t)s->guard->known_gen * SW_KNOWN_WORDS;
+    size_t set = 0;
+
+    for (__u32 i = 0; i < SW_KNOWN_WORDS; i++)
+        set += __builtin_popcountll(__atomic_load_n(&words[i], __ATOMIC_RELAXED));
+    return set > SW_KNOWN_BITS / 8;
+}
+
 int sw_services_new(struct synward_bpf *obj, const struct sw_guard_opts *opts, const __u32 *ifindexes,
                     size_t ifindexes_len, bool reqsk, struct sw_services **ret)
 {

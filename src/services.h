@@ -47,6 +47,9 @@ int sw_services_refresh(struct sw_services *s);
 /* The other generation of `known`, filled with the sockets that are there, then takes over (once a minute). */
 int sw_services_refill_known(struct sw_services *s);
 
+/* Has it so many bits that strangers' SYNs are often taken for known, which costs a lookup each? Time for a refill. */
+bool sw_services_known_is_full(const struct sw_services *s);
+
 struct sw_service *sw_services_at(struct sw_services *s, __u32 index); /* the mmapped slot, port 0: free */
 struct sw_guard *sw_services_guard(struct sw_services *s);             /* the mmapped configuration */
 

@@ -126,6 +126,25 @@ TEST(many_sockets_are_known)
         assert_true(known(clients[i], false));
     /* two tuples may share a bit */
     assert_in_range(known_bits(sw_services_guard(fx.s)->known_gen), 890, 900);
+    assert_false(sw_services_known_is_full(fx.s));
+    for (__u32 i = 0; i < SW_KNOWN_WORDS; i++) { /* as after many connections */
+        __u32 at = sw_services_guard(fx.s)->known_gen * SW_KNOWN_WORDS + i;
+        __u64 value = 0x0100010001000101ull << (i & 7);
+
+        assert_int_equal(bpf_map_update_elem(bpf_map__fd(fx.obj->maps.known), &at, &value, 0), 0);
+    }
+    assert_false(sw_services_known_is_full(fx.s));
+    for (__u32 i = 0; i < SW_KNOWN_WORDS; i++) {
+        __u32 at = sw_services_guard(fx.s)->known_gen * SW_KNOWN_WORDS + i;
+        __u64 value = 0x0101010101010101ull * 3;
+
+        assert_int_equal(bpf_map_update_elem(bpf_map__fd(fx.obj->maps.known), &at, &value, 0), 0);
+    }
+    assert_true(sw_services_known_is_full(fx.s));
+    assert_int_equal(sw_services_refill_known(fx.s), 0);
+    assert_false(sw_services_known_is_full(fx.s));
+    for (int i = 0; i < 900; i++)
+        assert_true(known(clients[i], false));
 }
 
 int main(void)
