@@ -167,6 +167,33 @@ def down_and_up():
     g.told()
 
 
+def refused(g):
+    c = n.tcp(g.a)
+    try:
+        c.connect((k.SERVER[4], k.PORT))
+        raise AssertionError("a closed port looks open")
+    except ConnectionRefusedError:
+        pass
+    c.close()
+
+
+def listener_gone_alone():
+    """kill -9, then the listener closes: the first who brings a cookie back is reset, later ones are refused"""
+    g = k.Ground()
+    k.talks(g)
+    g.sw.p.kill()
+    g.sw.p.wait()
+    g.listeners[4, k.PORT].close()
+    p = k.Peer(g, 4)
+    answer = k.stamp(p.syn(k.TS))
+    p.say("A", options=answer)
+    got = p.hear()
+    n.equal("answer to the cookie's ACK", got and str(got.flags), "R")
+    for _ in range(3):
+        refused(g)
+    k.talks(g, families=(6,))
+
+
 def listener_gone():
     """the listener closes while engaged: its port refuses, a cookie on its way too; then it comes back"""
     g = k.Ground("--grace", 2)
@@ -177,13 +204,9 @@ def listener_gone():
     p.say("A", options=answer)
     got = p.hear()
     n.equal("answer to the cookie's ACK", got and str(got.flags), "R")
+    refused(g)  # the kernel side has seen it, before the daemon looks again
     k.until(lambda: g.figures()["gone"] and g.figures()["state"] == "grace", 5)
-    c = n.tcp(g.a)
-    try:
-        c.connect((k.SERVER[4], k.PORT))
-        raise AssertionError("a closed port looks open")
-    except ConnectionRefusedError:
-        pass
+    refused(g)
     k.talks(g, families=(6,))
     g.listeners[4, k.PORT] = n.listen(g.b, k.SERVER[4], k.PORT)
     k.until(lambda: not g.figures()["gone"], 5)
@@ -247,5 +270,5 @@ def no_syncookies():
 
 
 if __name__ == "__main__":
-    n.main(kill9, stopped_daemon, sigterm, sigterm_under_load, modes, down_and_up, listener_gone, generic, new_listener,
-           no_syncookies)
+    n.main(kill9, stopped_daemon, sigterm, sigterm_under_load, modes, down_and_up, listener_gone, listener_gone_alone,
+           generic, new_listener, no_syncookies)
