@@ -134,7 +134,11 @@ def kill9():
     first.p.wait()
     traffic(a, b)
     second = n.Synward(b, "srv0", wait=False)
-    time.sleep(2)  # its XDP program is there at once: the dead one left it
+    for _ in range(100):  # its XDP program is there at once: the dead one left it
+        if second.p.poll() is not None or os.path.exists(f"/run/synward/{second.p.pid}.instance"):
+            break
+        time.sleep(0.1)
+    time.sleep(1)
     if second.p.poll() is not None:
         raise AssertionError(f"the next start failed, exit {second.p.returncode}: {second.err()}")
     said = second.err().splitlines()
