@@ -11,6 +11,10 @@
 #include "judge.h"
 #include "limit.h"
 
+/* Shorter than the first retransmission, longer than packets wait in a busy softirq; and more than a first flight. */
+#define SW_YOUNG_NS 100000000ull
+#define SW_YOUNG_BYTES (1u << 20)
+
 /* Is there nobody to answer? Addresses that no sender has (RFC 1122 section 3.2.1.3, RFC 4291 section 2), or a group.
  */
 static __always_inline int sw_no_sender(struct xdp_md *ctx, const struct sw_ip *src, __u32 v6)
@@ -147,6 +151,7 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
         return SW_DO_PASS;
     sock = sw_sock_of(ctx, key, s, j);
     if (sock == SW_SOCK_OWNED) {
+        j->owned = 1;
         t->item[SW_T_PASSED_SOCKET]++;
         return SW_DO_PASS;
     }
@@ -203,6 +208,17 @@ SW_STEP int sw_guard_book(struct sw_key *key, __u32 resp_is_b, __u32 what)
     return 0;
 }
 
+/*
+ * XDP sees a whole batch before the stack sees the first packet of it: what a client sends right behind its third
+ * packet comes here before there is a socket. It passes as it is: a second request socket would only cost it.
+ */
+static __always_inline int sw_is_young(const struct sw_flow *f, const struct sw_seg *s, __u64 now)
+{
+    return now - f->start_ns < SW_YOUNG_NS && s->src_is_b == f->orig_is_b &&
+           s->seq - f->end[SW_ORIG].isn - 1 < SW_YOUNG_BYTES &&
+           (!(s->flags & SW_TCP_ACK) || s->ack - f->end[SW_RESP].isn - 1 < SW_YOUNG_BYTES);
+}
+
 /* The way of a packet that the fast path did not take. */
 SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_judged *j,
                             struct sw_cookie_opts *c)
@@ -239,8 +255,11 @@ SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_key *key, struct sw_se
     f = bpf_map_lookup_elem(&flows, key);
     j->has_flow = f && !(f->flags & SW_F_UNPROVEN); /* even then a cookie may begin another connection */
     j->now = sw_now(); /* exact: a cookie may be younger than the CPU's last look at the clock */
+    if (f && !j->has_flow && sw_is_young(f, s, j->now))
+        return SW_DO_PASS;
+    j->owned = 0;
     does = sw_guard_other(ctx, key, s, j, c);
-    if (does == SW_DO_PASS && f)
+    if (j->owned && f)
         f->flags &= ~SW_F_UNPROVEN;
     return does;
 }

@@ -29,6 +29,7 @@ struct sw_judged {
     __u32 opt_len;
     __u32 v6;
     __u32 has_flow; /* there is a flow of the four-tuple, and the kernel knows it */
+    __u32 owned;    /* found: a socket */
 };
 
 static __always_inline void sw_told_service(struct sw_told *t, const struct sw_service *sv, __u32 index)
