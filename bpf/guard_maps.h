@@ -120,7 +120,7 @@ struct sw_said {
 };
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, SW_DROP_MAX);
+    __uint(max_entries, 2 * SW_DROP_MAX); /* reason * 2 + dry run */
     __type(key, __u32);
     __type(value, struct sw_said);
 } said SEC(".maps");

@@ -236,6 +236,8 @@ static __always_inline int sw_judge_all(void)
     struct sw_judge_ctx c = {.now = sw_now()};
 
     bpf_for_each_map_elem(&services, sw_judge_one, &c, 0);
+    for (__u32 at = 2; at < 2 * SW_DROP_MAX; at++)
+        sw_tell_rests(at, c.now);
     return 0;
 }
 

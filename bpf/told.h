@@ -8,6 +8,7 @@
 
 #define SW_TELL_EVERY 100000000ull /* ns between drop records for one reason on one CPU */
 #define SW_FRAMES_A_SECOND 100     /* captured, the same */
+#define SW_SAID_CPUS 256
 
 static __always_inline struct sw_tally *sw_tally_of(__u32 service)
 {
@@ -106,13 +107,22 @@ static __always_inline void sw_capture_frame(struct xdp_md *ctx, const struct sw
     bpf_ringbuf_submit(c, 0);
 }
 
+/* Of each reason, what was dropped and what only would have been. */
+static __always_inline struct sw_said *sw_said_of(__u32 reason, __u32 dry_run)
+{
+    __u32 at = reason * 2 + !!dry_run;
+
+    return bpf_map_lookup_elem(&said, &at);
+}
+
 /* Counts a drop, and tells it if its turn has come. True: drop it; false: the service is only monitored. */
 SW_STEP int sw_drop(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_judged *j)
 {
     struct sw_guard *g = sw_guard_conf();
     struct sw_tally *t;
-    struct sw_said *said_;
+    struct sw_said *here;
     __u32 reason;
+    __u64 n;
 
     if (!key || !s || !j || !g)
         return 0;
@@ -123,24 +133,74 @@ SW_STEP int sw_drop(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, st
     t = sw_tally_of(j->service);
     if (t)
         t->drop[reason]++;
-    said_ = bpf_map_lookup_elem(&said, &reason);
-    if (!said_)
+    here = sw_said_of(reason, j->dry_run);
+    if (!here)
         return !j->dry_run;
-    said_->count++;
-    if (SW_TELLS(SW_TOLD_DROP) && (j->now - said_->ns >= SW_TELL_EVERY || !said_->ns)) {
-        said_->ns = j->now;
-        if (sw_tell_drop(key, s, j, said_->count))
-            said_->count = 0;
+    if (SW_TELLS(SW_TOLD_DROP)) {
+        __sync_fetch_and_add(&here->count, 1); /* sw_judge may take them */
+        if (j->now - here->ns >= SW_TELL_EVERY || !here->ns) {
+            here->ns = j->now;
+            n = __sync_lock_test_and_set(&here->count, 0);
+            if (n && !sw_tell_drop(key, s, j, n))
+                __sync_fetch_and_add(&here->count, n);
+        }
     }
     if (g->flags & SW_G_CAPTURE) {
-        if (j->now - said_->frames_ns >= 1000000000ull) {
-            said_->frames_ns = j->now;
-            said_->frames = 0;
+        if (j->now - here->frames_ns >= 1000000000ull) {
+            here->frames_ns = j->now;
+            here->frames = 0;
         }
-        if (said_->frames++ < SW_FRAMES_A_SECOND)
+        if (here->frames++ < SW_FRAMES_A_SECOND)
             sw_capture_frame(ctx, j, s->ifindex);
     }
     return !j->dry_run;
+}
+
+/* Drops that no later one has told of: without a packet and a service. */
+static __always_inline int sw_tell_rest(__u32 at, __u64 count, __u64 now)
+{
+    struct sw_told *t = bpf_ringbuf_reserve(&guard_events, sizeof(*t), 0);
+
+    if (!t)
+        return 0;
+    __builtin_memset(t, 0, sizeof(*t));
+    t->version = SW_CONTRACT_VERSION;
+    t->size = sizeof(*t);
+    t->kind = SW_TOLD_DROP;
+    t->dry_run = at & 1;
+    t->hook = SW_HOOK_SWEEP;
+    t->ts = now;
+    t->reason = (__u8)(at / 2);
+    t->count = count;
+    t->src_ip[10] = t->src_ip[11] = t->dst_ip[10] = t->dst_ip[11] = 0xff;
+    bpf_ringbuf_submit(t, 0);
+    return 1;
+}
+
+/* The rests of one reason, on all CPUs, that have waited for a line; at the end all of them. */
+SW_STEP int sw_tell_rests(__u32 at, __u64 now)
+{
+    struct sw_guard *g = sw_guard_conf();
+    struct sw_said *first;
+    __u64 sum = 0, age;
+
+    if (!g || !SW_TELLS(SW_TOLD_DROP))
+        return 0;
+    age = g->flags & SW_G_STOPPING ? 0 : 2 * SW_TELL_EVERY;
+    for (__u32 cpu = 0; cpu < SW_SAID_CPUS; cpu++) {
+        struct sw_said *there = bpf_map_lookup_percpu_elem(&said, &at, cpu);
+
+        if (!there)
+            break;
+        if (there->count && now >= there->ns + age)
+            sum += __sync_lock_test_and_set(&there->count, 0);
+    }
+    if (!sum || sw_tell_rest(at, sum, now))
+        return 0;
+    first = bpf_map_lookup_percpu_elem(&said, &at, 0); /* no room: next time */
+    if (first)
+        __sync_fetch_and_add(&first->count, sum);
+    return 0;
 }
 
 #endif

@@ -133,6 +133,18 @@ static bool matches(const struct guard *g, const struct sw_service *s)
     return s->any == g->wanted.any && !memcmp(s->ip, g->wanted.ip, sizeof(s->ip));
 }
 
+/* At once, not at the next SYN or the daemon's next look. Without it, it comes a little later. */
+static void judge_now(const struct guard *g)
+{
+    LIBBPF_OPTS(bpf_test_run_opts, run);
+    int fd = bpf_prog_get_fd_by_id(g->inst.prog_judge);
+
+    if (fd < 0)
+        return;
+    bpf_prog_test_run_opts(fd, &run);
+    close(fd);
+}
+
 static void change(struct guard *g)
 {
     if (!g->service)
@@ -141,8 +153,10 @@ static void change(struct guard *g)
         if (!matches(g, &g->services[i]))
             continue;
         __atomic_store_n(&g->services[i].mode, (__u8)g->mode, __ATOMIC_RELAXED);
+        __atomic_store_n(&g->services[i].due, 0, __ATOMIC_RELAXED);
         g->matched++;
     }
+    judge_now(g);
     if (g->matched || !g->service)
         sw_info("mode %s: %u %s", sw_name_guard_mode(g->mode)->text, g->matched,
                 g->matched == 1 ? "service" : "services");

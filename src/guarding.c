@@ -328,3 +328,9 @@ bool sw_guarding_stop(struct sw_guarding *g)
     __atomic_fetch_or(&g->guard->flags, SW_G_STOPPING, __ATOMIC_SEQ_CST);
     return engaged;
 }
+
+void sw_guarding_end(struct sw_guarding *g)
+{
+    __atomic_fetch_or(&g->guard->flags, SW_G_STOPPING, __ATOMIC_SEQ_CST);
+    check(judge(g), &g->judge_failed, "judging services");
+}

@@ -43,4 +43,7 @@ void sw_guarding_reload(struct sw_guarding *g);
 /* We are about to detach: no more cookies. True if some are on their way, so that it is worth waiting. */
 bool sw_guarding_stop(struct sw_guarding *g);
 
+/* Detached: has the kernel side tell the rest of what it kept back. */
+void sw_guarding_end(struct sw_guarding *g);
+
 #endif

@@ -278,6 +278,8 @@ static void finish(struct loop *l)
     int err;
 
     l->stopping = true;
+    if (l->in->guarding)
+        sw_guarding_end(l->in->guarding);
     do {
         err = sw_account_update(&l->account, flush, true);
         do {

@@ -202,7 +202,7 @@ int guardrun_reset(struct guardrun *g)
     if (!err)
         err = zero(g->obj->maps.service_past, 0, g->last, false);
     if (!err)
-        err = zero(g->obj->maps.said, 0, SW_DROP_MAX - 1, true);
+        err = zero(g->obj->maps.said, 0, 2 * SW_DROP_MAX - 1, true);
     if (!err)
         err = empty_hash(g->obj->maps.limit_source);
     if (!err)
