@@ -17,8 +17,10 @@ struct sw_meta {
     __u32 zero;
 };
 
-struct sock { /* only its name counts: libbpf compares it with the kernel's */
-};
+struct sock {
+    __u32 sk_ack_backlog;
+    __u32 sk_max_ack_backlog;
+} __attribute__((preserve_access_index));
 struct bpf_tcp_req_attrs {
     __u32 rcv_tsval;
     __u32 rcv_tsecr;
@@ -81,6 +83,21 @@ static __always_inline int sw_marked(struct __sk_buff *skb)
     return g && g->flags & SW_G_NO_META && g->awake;
 }
 
+#define SW_QUEUE_FULL (-1)
+
+/* Would the stack drop the packet, for nobody accepts? Then what follows must not reach the listener either. */
+static __always_inline int sw_queue_is_full(struct sw_key *key, struct sock *listener)
+{
+    struct sw_flow *f;
+
+    if (listener->sk_ack_backlog <= listener->sk_max_ack_backlog)
+        return 0;
+    f = bpf_map_lookup_elem(&flows, key);
+    if (f)
+        __sync_fetch_and_or(&f->flags, SW_F_WAITING);
+    return 1;
+}
+
 /* Gives the packet to the listener. 0, or why not. */
 SW_STEP int sw_assign(struct __sk_buff *skb, struct sw_key *key, struct sw_seg *s, struct sw_judged *j,
                       struct bpf_tcp_req_attrs *attrs)
@@ -106,14 +123,19 @@ SW_STEP int sw_assign(struct __sk_buff *skb, struct sw_key *key, struct sw_seg *
         return 0;
     }
     tp = bpf_skc_to_tcp_sock(sk);
+    if (tp && sw_queue_is_full(key, (struct sock *)tp)) {
+        bpf_sk_release(sk);
+        return SW_QUEUE_FULL;
+    }
     if (tp)
         err = bpf_sk_assign_tcp_reqsk(skb, (struct sock *)tp, attrs, sizeof(*attrs));
     bpf_sk_release(sk);
     return err ? SW_T_COOKIE_REFUSED : 0;
 }
 
-static __always_inline void sw_accept_cookie(struct __sk_buff *skb, struct sw_key *key, struct sw_seg *s,
-                                             struct sw_judged *j)
+/* False: the packet has no place to go, and its sender will send it again. */
+static __always_inline int sw_accept_cookie(struct __sk_buff *skb, struct sw_key *key, struct sw_seg *s,
+                                            struct sw_judged *j)
 {
     struct bpf_tcp_req_attrs attrs = {0};
     struct sw_cookie_opts c = {0};
@@ -126,17 +148,17 @@ static __always_inline void sw_accept_cookie(struct __sk_buff *skb, struct sw_ke
     index = j->service;
     sv = bpf_map_lookup_elem(&services, &index);
     if (!sv)
-        return;
+        return 1;
     t = sw_tally_of(index);
     if (!t)
-        return;
+        return 1;
     at = sw_guarding_here();
     if (!at)
-        return;
+        return 1;
     j->now = sw_now();
     sw_opts_skb(skb, j, &at->opts);
     if (!sw_cookie_ok(key, s, j, s->seq - 1, &c))
-        return;
+        return 1;
     attrs.mss = c.mss;
     attrs.sack_ok = c.sack;
     attrs.ecn_ok = c.ecn;
@@ -157,6 +179,7 @@ static __always_inline void sw_accept_cookie(struct __sk_buff *skb, struct sw_ke
         t->item[SW_T_COOKIE_NO_LISTENER]++;
         sv->silent = sw_now() + SW_SILENT_NS;
     }
+    return why != SW_QUEUE_FULL;
 }
 
 #endif

@@ -210,11 +210,12 @@ SW_STEP int sw_guard_book(struct sw_key *key, __u32 resp_is_b, __u32 what)
 
 /*
  * XDP sees a whole batch before the stack sees the first packet of it: what a client sends right behind its third
- * packet comes here before there is a socket. It passes as it is: a second request socket would only cost it.
+ * packet comes here before there is a socket. It passes as it is: a second request socket would only cost it. Not if
+ * the first was turned away by a full accept queue: then a listener would answer it with a RST.
  */
 static __always_inline int sw_is_young(const struct sw_flow *f, const struct sw_seg *s, __u64 now)
 {
-    return now - f->start_ns < SW_YOUNG_NS && s->src_is_b == f->orig_is_b &&
+    return !(f->flags & SW_F_WAITING) && now - f->start_ns < SW_YOUNG_NS && s->src_is_b == f->orig_is_b &&
            s->seq - f->end[SW_ORIG].isn - 1 < SW_YOUNG_BYTES &&
            (!(s->flags & SW_TCP_ACK) || s->ack - f->end[SW_RESP].isn - 1 < SW_YOUNG_BYTES);
 }

@@ -340,6 +340,5 @@ int sw_accept(struct __sk_buff *skb)
     j.tcp_off = at.tcp;
     j.opt_len = at.opt_len;
     j.v6 = at.v6;
-    sw_accept_cookie(skb, &k, &s, &j);
-    return TC_ACT_UNSPEC;
+    return sw_accept_cookie(skb, &k, &s, &j) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 }

@@ -303,6 +303,7 @@ enum {
     SW_F_SYN_DATA = 1 << 19,
     SW_F_NO_EGRESS = 1 << 20,    /* first seen where no egress hook is attached */
     SW_F_OPENING_OWED = 1 << 21, /* its opening record did not fit */
+    SW_F_WAITING = 1 << 23,      /* the listener's accept queue was full: its client must come again */
     SW_F_UNPROVEN = 1 << 22,     /* born through a cookie, and the kernel has not yet been seen to know it */
 };
 
