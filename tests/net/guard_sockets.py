@@ -3,6 +3,7 @@
 """Listeners of every kind behind the guard: both families in one, several on one port, with buffers of their own, full
 ones; and that the clock of a connection's timestamps goes on from its cookie."""
 import socket
+import threading
 import time
 
 import guardkit as k
@@ -140,6 +141,48 @@ def full_accept_queue():
     g.told()
 
 
+def first_flights():
+    """three segments right behind the third packet, from many clients at once: one batch to the driver, and none is lost"""
+    g = bare()
+    wide = listener(g, "10.66.0.2", k.PORT)
+    g.start("--mode", "native")
+    stop, failed, done = threading.Event(), [], []
+
+    def serve():
+        while not stop.is_set():
+            s = k.accepted(wide, 0.2)
+            if s:
+                try:
+                    s.sendall(n.read_n(s, 4000))
+                finally:
+                    s.close()
+
+    def talk():
+        for _ in range(300):
+            try:
+                c = n.connect(g.a, "10.66.0.2", k.PORT)
+                c.sendall(b"x" * 4000)
+                done.append(len(n.read_n(c, 4000)))
+                c.close()
+            except OSError as e:
+                failed.append(str(e))
+
+    server = threading.Thread(target=serve)
+    clients = [threading.Thread(target=talk) for _ in range(4)]
+    server.start()
+    for t in clients:
+        t.start()
+    for t in clients:
+        t.join()
+    stop.set()
+    server.join()
+    fig = k.services(g.sw)["10.66.0.2:7777"]
+    n.equal("failed", failed, [])
+    n.equal("echoes", (len(done), set(done)), (1200, {4000}))
+    n.equal("cookies accepted, segments dropped", (fig["cookies_accepted"], fig["dropped"]), (1200, 0))
+    g.told()
+
+
 def clock_goes_on():
     """the server's timestamps go on from the cookie's, in milliseconds"""
     g = k.Ground()
@@ -168,4 +211,4 @@ def clock_goes_on():
 
 
 if __name__ == "__main__":
-    n.main(both_families, an_address_and_any, reuseport, buffers, full_accept_queue, clock_goes_on)
+    n.main(both_families, an_address_and_any, reuseport, buffers, full_accept_queue, first_flights, clock_goes_on)
