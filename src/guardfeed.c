@@ -55,7 +55,8 @@ int sw_guard_feed_open(struct sw_guard_feed *feed, struct synward_bpf *obj, stru
     for (size_t i = 0; i < hooks->len && !err; i++)
         err = sw_pcapng_set_iface(feed->capture, hooks->ifaces[i].id.ifindex, hooks->ifaces[i].id.name);
     if (err)
-        return sw_fail(f, SW_EXIT_OUTPUT, err, "--capture: '%s': %s", feed->path, strerror(-err));
+        return sw_fail(f, SW_EXIT_OUTPUT, err, "--capture: '%s': %s", feed->path,
+                       err == -EINVAL ? "not a regular file" : strerror(-err));
     __atomic_fetch_or(&guard->flags, SW_G_CAPTURE, __ATOMIC_SEQ_CST);
     return 0;
 }

@@ -311,8 +311,11 @@ void sw_guarding_reload(struct sw_guarding *g)
     if (err)
         sw_warn("%s: the keys stay as they are: %s", g->opts->key_file, strerror(-err));
     else
-        sw_info("files read again: %u entries in the allow list, %u in the block list, %zu keys", g->guard->allow_len,
-                g->guard->block_len, files.key_len);
+        sw_info("files read again: %u entries in the allow list, %u in the block list, %s", g->guard->allow_len,
+                g->guard->block_len,
+                !g->opts->key_file   ? "random keys stay"
+                : files.key_len == 1 ? "1 key"
+                                     : "2 keys");
     sw_guard_files_free(&files);
 }
 
