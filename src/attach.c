@@ -14,6 +14,7 @@
 #include <net/if_arp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -127,25 +128,6 @@ static struct xdp_program *ingress_of(const struct sw_hooks *hooks, const struct
     return hooks->guard && iface->loopback ? hooks->ingress_plain.prog : hooks->ingress.prog;
 }
 
-static int attach_ingress(struct sw_hooks *hooks, struct sw_hook_iface *iface, enum sw_mode mode)
-{
-    struct xdp_program *prog = ingress_of(hooks, iface);
-    int err = -EOPNOTSUPP;
-
-    iface->xdp_mode = mode == SW_MODE_GENERIC ? XDP_MODE_SKB : XDP_MODE_NATIVE;
-    err = xdp_program__attach(prog, iface->id.ifindex, iface->xdp_mode, 0);
-    if (err && mode == SW_MODE_AUTO && !is_taken(err)) {
-        iface->native_error = err;
-        iface->xdp_mode = XDP_MODE_SKB;
-        err = xdp_program__attach(prog, iface->id.ifindex, XDP_MODE_SKB, 0);
-    }
-    if (err)
-        return err;
-    iface->xdp_attached = true;
-    snprintf(iface->id.mode, sizeof(iface->id.mode), "%s", iface->xdp_mode == XDP_MODE_SKB ? "generic" : "native");
-    return 0;
-}
-
 static int clsact(struct sw_hook_iface *iface, int prog, enum sw_tc_side side)
 {
     bool made;
@@ -236,6 +218,44 @@ static void free_ingress(struct sw_ingress *ingress)
     ingress->prog = NULL;
     sw_object_free(ingress->copy);
     ingress->copy = NULL;
+}
+
+#define ALONE "LIBXDP_SKIP_DISPATCHER" /* libxdp then attaches the program itself */
+
+/*
+ * Since 6.13 (and in stable releases before) the kernel lets a program that changes packets replace none that does
+ * not, as libxdp's dispatcher is: then we are alone on the interface. A program that failed once is not taken again.
+ */
+static int go_alone(struct sw_hooks *hooks)
+{
+    for (size_t i = 0; i < hooks->len; i++)
+        if (hooks->ifaces[i].xdp_attached)
+            return -EBUSY;
+    if (getenv(ALONE) || setenv(ALONE, "1", 1))
+        return -EBUSY;
+    free_ingress(&hooks->ingress);
+    free_ingress(&hooks->ingress_plain);
+    return prepare_ingress(hooks);
+}
+
+static int attach_ingress(struct sw_hooks *hooks, struct sw_hook_iface *iface, enum sw_mode mode)
+{
+    int err;
+
+    iface->xdp_mode = mode == SW_MODE_GENERIC ? XDP_MODE_SKB : XDP_MODE_NATIVE;
+    err = xdp_program__attach(ingress_of(hooks, iface), iface->id.ifindex, iface->xdp_mode, 0);
+    if (err && !is_taken(err) && !go_alone(hooks))
+        err = xdp_program__attach(ingress_of(hooks, iface), iface->id.ifindex, iface->xdp_mode, 0);
+    if (err && mode == SW_MODE_AUTO && !is_taken(err)) {
+        iface->native_error = err;
+        iface->xdp_mode = XDP_MODE_SKB;
+        err = xdp_program__attach(ingress_of(hooks, iface), iface->id.ifindex, XDP_MODE_SKB, 0);
+    }
+    if (err)
+        return err;
+    iface->xdp_attached = true;
+    snprintf(iface->id.mode, sizeof(iface->id.mode), "%s", iface->xdp_mode == XDP_MODE_SKB ? "generic" : "native");
+    return 0;
 }
 
 static int attach_iface(struct sw_hooks *hooks, struct sw_hook_iface *iface, enum sw_mode mode,
