@@ -56,6 +56,8 @@ def cleanup():
         if p.poll() is None:
             p.kill()
             p.wait()
+        # what a killed synward leaves for the next one on its interface, which goes with its namespace
+        pathlib.Path(f"/run/synward/{p.pid}.instance").unlink(missing_ok=True)
     for ns in made:
         subprocess.run(["ip", "netns", "del", ns], capture_output=True, check=False)
     made.clear()
