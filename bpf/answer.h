@@ -103,49 +103,6 @@ static __always_inline int sw_sealed(const struct sw_opts *o, const struct sw_gu
     return (o->sealed & SW_SEAL_MD5 && g->flags & SW_G_MD5) || (o->sealed & SW_SEAL_AO && g->flags & SW_G_AO);
 }
 
-/* Our own cookie. */
-SW_STEP int sw_answer_reqsk(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_judged *j)
-{
-    struct sw_guard *g = sw_guard_conf();
-    struct sw_guarding *at = sw_guarding_here();
-    struct sw_service *sv;
-    struct sw_keys *k;
-    __u32 index;
-
-    if (!key || !s || !j)
-        return SW_DO_PASS;
-    if (!g)
-        return SW_DO_PASS;
-    if (!at)
-        return SW_DO_PASS;
-    index = j->service;
-    sv = bpf_map_lookup_elem(&services, &index);
-    if (!sv)
-        return SW_DO_PASS;
-    k = sw_keys_now(g);
-    if (!k)
-        return SW_DO_PASS;
-    sw_opts_xdp(ctx, j, &at->opts);
-    if (at->opts.bad) {
-        j->reason = SW_DROP_BAD_OPTION;
-        return SW_DO_DROP;
-    }
-    if (sw_sealed(&at->opts, g))
-        return SW_DO_PASS;
-    if (j->dry_run)
-        return SW_DO_REPLY;
-    sw_cookie_grant(&at->carries, &at->opts, g, j->v6, sw_syn_ecn(ctx, s, j));
-    sw_cookie_for(&at->who, key, s, j->v6, s->seq);
-    sw_make(k, at, j->now + g->clock_offset);
-    sw_reply_to(&at->reply, key, s, j, g);
-    at->reply.seq = at->cookie.isn;
-    at->reply.ack = s->seq + 1;
-    at->reply.flags = SW_TCP_SYN | SW_TCP_ACK | (at->carries.ecn ? SW_TCP_ECE : 0);
-    at->reply.win = sv->win;
-    sw_synack_options(&at->reply, sv, &at->opts, &at->carries, j->v6, at->cookie.tsval);
-    return (j->v6 ? sw_reply6(ctx, &at->reply) : sw_reply4(ctx, &at->reply)) ? SW_DO_REPLY : SW_DO_PASS;
-}
-
 /* What the SYN-ACK may offer with the kernel's cookie: without plain timestamps nothing is remembered but an MSS. */
 static __always_inline void sw_kernel_grant(struct sw_cookie_opts *c, const struct sw_guard *g)
 {
@@ -157,14 +114,41 @@ static __always_inline void sw_kernel_grant(struct sw_cookie_opts *c, const stru
     }
 }
 
-/* SW_DO_PASS if the kernel makes no cookie now, for then the listener has room itself. */
-SW_STEP int sw_answer_listener(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_judged *j)
+/* Our cookie, of what at->carries holds. False: there is no key. */
+static __always_inline int sw_own_cookie(struct sw_guarding *at, const struct sw_guard *g, const struct sw_key *key,
+                                         const struct sw_seg *s, const struct sw_judged *j)
+{
+    struct sw_keys *k = sw_keys_now(g);
+
+    if (!k)
+        return 0;
+    sw_cookie_for(&at->who, key, s, j->v6, s->seq);
+    sw_make(k, at, j->now + g->clock_offset);
+    return 1;
+}
+
+/* The kernel's. False: it makes none now, for then the listener has room itself. */
+static __always_inline int sw_listener_cookie(struct xdp_md *ctx, struct sw_guarding *at, const struct sw_guard *g,
+                                              struct sw_key *key, struct sw_seg *s, struct sw_judged *j)
+{
+    __s64 isn = sw_kernel_cookie(ctx, key, s, j);
+
+    if (isn < 0)
+        return 0;
+    sw_kernel_grant(&at->carries, g);
+    at->cookie.isn = (__u32)isn;
+    at->cookie.tsval = sw_kernel_tsval(&at->carries, bpf_ktime_get_ns());
+    return 1;
+}
+
+/* The SYN-ACK with a cookie, by the service's backend. SW_DO_PASS: that has none to give. */
+SW_STEP int sw_answer_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_judged *j)
 {
     struct sw_guard *g = sw_guard_conf();
     struct sw_guarding *at = sw_guarding_here();
     struct sw_service *sv;
-    __s64 cookie;
     __u32 index;
+    int made;
 
     if (!key || !s || !j)
         return SW_DO_PASS;
@@ -176,6 +160,8 @@ SW_STEP int sw_answer_listener(struct xdp_md *ctx, struct sw_key *key, struct sw
     sv = bpf_map_lookup_elem(&services, &index);
     if (!sv)
         return SW_DO_PASS;
+    if (sv->backend != SW_BK_REQSK && sv->backend != SW_BK_LISTENER)
+        return SW_DO_PASS;
     sw_opts_xdp(ctx, j, &at->opts);
     if (at->opts.bad) {
         j->reason = SW_DROP_BAD_OPTION;
@@ -185,18 +171,16 @@ SW_STEP int sw_answer_listener(struct xdp_md *ctx, struct sw_key *key, struct sw
         return SW_DO_PASS;
     if (j->dry_run)
         return SW_DO_REPLY;
-    cookie = sw_kernel_cookie(ctx, key, s, j);
-    if (cookie < 0)
-        return SW_DO_PASS;
     sw_cookie_grant(&at->carries, &at->opts, g, j->v6, sw_syn_ecn(ctx, s, j));
-    sw_kernel_grant(&at->carries, g);
+    made = sv->backend == SW_BK_REQSK ? sw_own_cookie(at, g, key, s, j) : sw_listener_cookie(ctx, at, g, key, s, j);
+    if (!made)
+        return SW_DO_PASS;
     sw_reply_to(&at->reply, key, s, j, g);
-    at->reply.seq = (__u32)cookie;
+    at->reply.seq = at->cookie.isn;
     at->reply.ack = s->seq + 1;
     at->reply.flags = SW_TCP_SYN | SW_TCP_ACK | (at->carries.ecn ? SW_TCP_ECE : 0);
     at->reply.win = sv->win;
-    sw_synack_options(&at->reply, sv, &at->opts, &at->carries, j->v6,
-                      sw_kernel_tsval(&at->carries, bpf_ktime_get_ns()));
+    sw_synack_options(&at->reply, sv, &at->opts, &at->carries, j->v6, at->cookie.tsval);
     return (j->v6 ? sw_reply6(ctx, &at->reply) : sw_reply4(ctx, &at->reply)) ? SW_DO_REPLY : SW_DO_PASS;
 }
 

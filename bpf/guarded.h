@@ -22,22 +22,15 @@ static __always_inline void sw_guard_arrival(struct sw_judged *j)
         sw_judge_service(index, j->now);
 }
 
-/* A SYN-ACK with a cookie, by the service's backend. */
+/* Answers a SYN, and counts what became of it. */
 static __always_inline int sw_answer(struct xdp_md *ctx, struct sw_key *k, struct sw_seg *s, struct sw_judged *j)
 {
     struct sw_tally *t = sw_tally_of(j->service);
-    __u32 index = j->service;
-    struct sw_service *sv = bpf_map_lookup_elem(&services, &index);
-    int does = SW_DO_PASS;
+    int does;
 
     if (!t)
         return SW_DO_PASS;
-    if (!sv)
-        return SW_DO_PASS;
-    if (sv->backend == SW_BK_REQSK)
-        does = sw_answer_reqsk(ctx, k, s, j);
-    else if (sv->backend == SW_BK_LISTENER)
-        does = sw_answer_listener(ctx, k, s, j);
+    does = sw_answer_syn(ctx, k, s, j);
     if (does == SW_DO_REPLY)
         t->item[SW_T_COOKIES_SENT]++;
     if (does == SW_DO_PASS) {
