@@ -39,13 +39,19 @@ BENCHES := $(patsubst tests/bench/%.c,$(B)/tests/bench_%,$(filter-out %.bpf.c,$(
 # programs that the namespace tests run, each one file: traffic makers and the like
 TOOLS := $(patsubst tests/lib/tool_%.c,$(B)/tests/tool_%,$(wildcard tests/lib/tool_*.c))
 
+# libFuzzer targets, each one file; clang's, whatever compiles the rest
+FUZZ_CC ?= clang
+FUZZ_CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FUZZES := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
+FUZZ_PIECES := $(PIECES:$(B)/src/%.o=$(B)/fuzz/src/%.o) $(TESTLIB:$(B)/lib/%.o=$(B)/fuzz/lib/%.o)
+
 C_FILES := $(wildcard include/*.h src/*.[ch] bpf/*.[ch] tests/*/*.[ch])
 SH_FILES := $(shell grep -rlE '^\#!.*\b(ba)?sh\b' .ci tests 2>/dev/null) docs/synward.bash-completion
 
 all: $(B)/synward
 
 help:
-	@echo 'all demo test tests bench format format-check shellcheck clean install uninstall setup'
+	@echo 'all demo test tests bench fuzz format format-check shellcheck clean install uninstall setup'
 
 $(B)/.tools: Makefile
 	@for t in $(firstword $(CC)) $(firstword $(CLANG)) $(BPFTOOL); do command -v $$t >/dev/null || \
@@ -85,6 +91,28 @@ $(B)/tests/unit_%: tests/unit/%.c $(SAN_PIECES) | $(B)/.tools
 $(B)/tests/prog_%: tests/prog/%.c $(SAN_PIECES) $(SAN_TESTLIB) | $(B)/.tools
 	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(SANITIZE) $< $(SAN_TESTLIB) $(SAN_PIECES) -o $@ -lcmocka $(LIBS)
 
+$(B)/.fuzz-tools: | $(B)/.tools
+	@echo 'int LLVMFuzzerTestOneInput(const char *p, long n); int LLVMFuzzerTestOneInput(const char *p, long n) { return p && n < 0; }' | \
+	  $(FUZZ_CC) -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null || \
+	  { echo "synward: $(FUZZ_CC) has no libFuzzer; 'sudo tests/setup' installs it (libclang-rt-dev)" >&2; exit 1; }
+	@mkdir -p $(B)/fuzz/src $(B)/fuzz/lib
+	@touch $@
+
+$(B)/fuzz/src/%.o: src/%.c $(B)/synward.skel.h | $(B)/.fuzz-tools
+	$(FUZZ_CC) $(SW_CPPFLAGS) $(SW_CFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c $< -o $@
+
+$(B)/fuzz/lib/%.o: tests/lib/%.c $(B)/synward.skel.h | $(B)/.fuzz-tools
+	$(FUZZ_CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c $< -o $@
+
+# an archive: a target takes what it needs
+$(B)/fuzz/pieces.a: $(FUZZ_PIECES)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/fuzz/%: tests/fuzz/%.c $(B)/fuzz/pieces.a
+	$(FUZZ_CC) $(SW_CPPFLAGS) -Itests/lib -Itests/unit $(SW_CFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer $< $(B)/fuzz/pieces.a \
+	  -o $@ -lcmocka $(LIBS)
+
 $(B)/tests/%.skel.h: tests/bench/%.bpf.c tests/bench/%.h | $(B)/.tools
 	$(CLANG) $(BPF_CFLAGS) -target bpf -mcpu=$(BPF_CPU) $(WARN) $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH)) \
 	  -c $< -o $(B)/tests/$*.bpf.o
@@ -99,10 +127,21 @@ $(B)/tests/bench_%: tests/bench/%.c $(PIECES) $(TESTLIB) | $(B)/.tools
 $(B)/tests/tool_%: tests/lib/tool_%.c $(B)/synward.skel.h | $(B)/.tools
 	$(CC) $(SW_CPPFLAGS) -Itests/lib -I$(B)/tests $(SW_CFLAGS) $(CFLAGS) $< -o $@ -lbpf -lpthread
 
+# what the verifier says of the programs, as the daemon loads them; for each compiler a tree of its own
+$(B)/tests/cost: tests/vm/cost.c $(patsubst %,$(B)/src/%.o,object features tc log) | $(B)/.tools
+	$(CC) $(SW_CPPFLAGS) $(SW_CFLAGS) $(CFLAGS) -Wl,--wrap=bpf_object__open_skeleton $^ -o $@ $(LIBS)
+
+COST_CLANGS = $(foreach c,clang-14 clang-19,$(if $(shell command -v $(c)),$(c)))
+costs:
+	@for c in $(COST_CLANGS); do $(MAKE) B=$(B)/$$c CLANG=$$c $(B)/$$c/tests/cost || exit 1; done
+
+verifier: costs
+	@tests/verifier
+
 setup:
 	tests/setup
 
-tests: $(UNITS) $(PROGS) $(TOOLS)
+tests: $(UNITS) $(PROGS) $(TOOLS) $(FUZZES)
 
 # setup comes first, also under -j: what it installs is what the build looks for
 test: setup
@@ -112,6 +151,11 @@ test: setup
 bench: setup
 	$(MAKE) all $(BENCHES) $(TOOLS)
 	@tests/bench/run $(if $(OBJECT),--object '$(OBJECT)' $(MAPS:%=--map '%'))
+
+# every target of tests/fuzz for T seconds: make fuzz T=3600 TARGETS="parse cidr"
+fuzz: setup
+	$(MAKE) $(FUZZES)
+	@tests/fuzz/run -t $(or $(T),60) $(TARGETS)
 
 demo: setup
 	$(MAKE) all $(TOOLS)
@@ -138,8 +182,8 @@ uninstall:
 clean:
 	rm -rf $(B)
 
--include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/san/*/*.d)
+-include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/san/*/*.d $(B)/fuzz/*/*.d)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help setup tests test bench demo format format-check shellcheck install uninstall clean
+.PHONY: all help setup costs verifier tests test bench fuzz demo format format-check shellcheck install uninstall clean
