@@ -316,6 +316,18 @@ static int detach_ingress(struct sw_hooks *hooks, const struct sw_hook_iface *if
                           &opts);
 }
 
+/* Somebody may have taken it off before us, or put his own there. */
+static bool still_ours(const struct sw_hooks *hooks, const struct sw_hook_iface *iface)
+{
+    LIBBPF_OPTS(bpf_xdp_query_opts, query);
+
+    if (bpf_xdp_query(iface->id.ifindex, 0, &query))
+        return true;
+    return iface->id.shared
+               ? query.prog_id || query.drv_prog_id || query.skb_prog_id
+               : sw_hooks_is_ingress(hooks, query.drv_prog_id) || sw_hooks_is_ingress(hooks, query.skb_prog_id);
+}
+
 static void detach_xdp(struct sw_hooks *hooks, struct sw_hook_iface *iface)
 {
     if (!iface->xdp_attached)
@@ -324,7 +336,7 @@ static void detach_xdp(struct sw_hooks *hooks, struct sw_hook_iface *iface)
     if (!iface->gone) {
         int err = detach_ingress(hooks, iface);
 
-        if (err)
+        if (err && still_ours(hooks, iface))
             sw_warn("'%s': the XDP program is still attached: %s ('ip link set dev %s xdp off' removes it)",
                     iface->id.name, strerror(-err), iface->id.name);
     } else if (iface->id.shared) {
@@ -359,6 +371,20 @@ void sw_hooks_detach(struct sw_hooks *hooks)
         detach_accept(&hooks->ifaces[i]);
     free_ingress(&hooks->ingress);
     free_ingress(&hooks->ingress_plain);
+}
+
+void sw_hooks_drop(struct sw_hooks *hooks, struct sw_hook_iface *iface)
+{
+    detach_egress(iface);
+    detach_xdp(hooks, iface);
+    detach_accept(iface);
+    iface->gone = true;
+}
+
+bool sw_hooks_is_ingress(const struct sw_hooks *hooks, __u32 prog_id)
+{
+    return prog_id && ((hooks->ingress.prog && xdp_program__id(hooks->ingress.prog) == prog_id) ||
+                       (hooks->ingress_plain.prog && xdp_program__id(hooks->ingress_plain.prog) == prog_id));
 }
 
 __u32 sw_hooks_ingress_id(const struct sw_hooks *hooks)

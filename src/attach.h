@@ -59,6 +59,10 @@ int sw_hooks_attach(struct sw_hooks *hooks, struct synward_bpf *obj, enum sw_mod
 /* Detaches everything, sw_accept last, and frees. Safe on a zeroed or half-attached struct, and twice. */
 void sw_hooks_detach(struct sw_hooks *hooks);
 
+/* Somebody took one of its hooks: the others go as well, and the interface counts as gone. What is not ours stays. */
+void sw_hooks_drop(struct sw_hooks *hooks, struct sw_hook_iface *iface);
+bool sw_hooks_is_ingress(const struct sw_hooks *hooks, __u32 prog_id);
+
 __u32 sw_hooks_ingress_id(const struct sw_hooks *hooks);
 
 __attribute__((format(printf, 4, 5))) int sw_fail(struct sw_failure *f, int exit_code, int err, const char *fmt, ...);

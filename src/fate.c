@@ -3,8 +3,12 @@
 
 #include "log.h"
 
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static void rename_iface(struct sw_loop *loop, size_t i, const char *name)
 {
@@ -20,41 +24,94 @@ static void rename_iface(struct sw_loop *loop, size_t i, const char *name)
     sw_instance_write(loop->inst);
 }
 
-bool sw_fate_link(struct sw_loop *loop, __u32 ifindex, bool gone, const char *name, bool up)
+/* From here on it is not followed; what was on it stays told. */
+static void leave(struct sw_loop *loop, size_t i, const char *how)
 {
-    struct sw_hooks *hooks = loop->hooks;
-    bool any = false;
+    struct sw_instance_iface *shown = &loop->inst->ifaces[i];
 
-    for (size_t i = 0; i < hooks->len; i++) {
-        struct sw_hook_iface *iface = &hooks->ifaces[i];
-        struct sw_instance_iface *shown = &loop->inst->ifaces[i];
+    loop->hooks->ifaces[i].gone = true;
+    snprintf(shown->mode, sizeof(shown->mode), "%s", how);
+    shown->egress = SW_EGRESS_NONE;
+    sw_instance_write(loop->inst);
+}
 
-        if (iface->id.ifindex == ifindex && !iface->gone && gone) {
-            iface->gone = true;
-            sw_warn("interface '%s' is gone", iface->id.name);
-            snprintf(shown->mode, sizeof(shown->mode), "gone");
-            shown->egress = SW_EGRESS_NONE;
-            sw_instance_write(loop->inst);
-        } else if (iface->id.ifindex == ifindex && !iface->gone && name && strcmp(name, iface->id.name)) {
-            rename_iface(loop, i, name);
-        } else if (iface->id.ifindex == ifindex && !gone && sw_log_verbose) {
-            sw_info("interface '%s' is %s", iface->id.name, up ? "up" : "down");
-        }
-        any |= !iface->gone;
+static void on_change(struct sw_loop *loop, size_t i, const struct sw_link *link)
+{
+    const char *name = loop->hooks->ifaces[i].id.name;
+    bool *down = &loop->watch.of[i].down;
+
+    if (link->gone) {
+        if (link->moved) /* the XDP program stays on the device, and no system call reaches it from here */
+            sw_warn("interface '%s' was moved to another network namespace with our XDP program on it "
+                    "('ip link set dev %s xdp off' removes it there)",
+                    name, name);
+        else
+            sw_warn("interface '%s' is gone", name);
+        leave(loop, i, "gone");
+        return;
     }
-    return any;
+    if (link->name && strcmp(link->name, name))
+        rename_iface(loop, i, link->name);
+    if (link->up == *down)
+        sw_info("interface '%s' is %s", loop->hooks->ifaces[i].id.name, link->up ? "up" : "down");
+    *down = !link->up;
+}
+
+static bool any_left(const struct sw_loop *loop)
+{
+    for (size_t i = 0; i < loop->hooks->len; i++)
+        if (!loop->hooks->ifaces[i].gone)
+            return true;
+    return false;
+}
+
+bool sw_fate_link(struct sw_loop *loop, const struct sw_link *link)
+{
+    for (size_t i = 0; i < loop->hooks->len; i++)
+        if (loop->hooks->ifaces[i].id.ifindex == link->ifindex && !loop->hooks->ifaces[i].gone)
+            on_change(loop, i, link);
+    return any_left(loop);
+}
+
+static bool is_up(const char *name)
+{
+    struct ifreq req = {0};
+    int err, fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return true;
+    snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", name);
+    err = ioctl(fd, SIOCGIFFLAGS, &req);
+    close(fd);
+    return err || req.ifr_flags & IFF_UP;
 }
 
 bool sw_fate_check(struct sw_loop *loop)
 {
     char name[IF_NAMESIZE];
-    bool any = true;
 
     for (size_t i = 0; i < loop->hooks->len; i++) {
-        __u32 ifindex = loop->hooks->ifaces[i].id.ifindex;
-        bool there = if_indextoname(ifindex, name);
+        struct sw_link link = {.ifindex = loop->hooks->ifaces[i].id.ifindex};
 
-        any = sw_fate_link(loop, ifindex, !there, there ? name : NULL, true);
+        link.name = if_indextoname(link.ifindex, name);
+        link.gone = !link.name;
+        link.up = link.name && is_up(name);
+        sw_fate_link(loop, &link);
     }
-    return any;
+    return any_left(loop);
+}
+
+bool sw_fate_hooks(struct sw_loop *loop)
+{
+    for (size_t i = 0; i < loop->hooks->len; i++) {
+        struct sw_hook_iface *iface = &loop->hooks->ifaces[i];
+        const char *missing = iface->gone ? NULL : sw_watch_missing(&loop->watch, loop->hooks, i);
+
+        if (!missing)
+            continue;
+        sw_warn("'%s': somebody took off or replaced our %s: it is not followed any more", iface->id.name, missing);
+        sw_hooks_drop(loop->hooks, iface);
+        leave(loop, i, "lost");
+    }
+    return any_left(loop);
 }

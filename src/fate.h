@@ -3,12 +3,16 @@
 #ifndef SW_FATE_H
 #define SW_FATE_H
 
+#include "links.h"
 #include "loop.h"
 
 /* One change, as sw_links_fn has it. False: no interface is left. */
-bool sw_fate_link(struct sw_loop *loop, __u32 ifindex, bool gone, const char *name, bool up);
+bool sw_fate_link(struct sw_loop *loop, const struct sw_link *link);
 
 /* Changes may have been missed: asks for each interface by its index. False: none is left. */
 bool sw_fate_check(struct sw_loop *loop);
+
+/* Has each interface all its hooks? One that has not is followed no more. False: none is left. */
+bool sw_fate_hooks(struct sw_loop *loop);
 
 #endif

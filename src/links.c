@@ -23,15 +23,21 @@ int sw_links_open(void)
     return fd;
 }
 
-static const char *name_of(struct nlmsghdr *nh)
+static struct sw_link read_link(struct nlmsghdr *nh)
 {
+    const struct ifinfomsg *info = NLMSG_DATA(nh);
+    struct sw_link link = {.ifindex = info->ifi_index, .gone = nh->nlmsg_type == RTM_DELLINK};
     struct rtattr *attr = IFLA_RTA(NLMSG_DATA(nh));
     int len = IFLA_PAYLOAD(nh);
 
-    for (; RTA_OK(attr, len); attr = RTA_NEXT(attr, len))
-        if (attr->rta_type == IFLA_IFNAME)
-            return RTA_DATA(attr);
-    return NULL;
+    link.up = !link.gone && info->ifi_flags & IFF_UP;
+    for (; RTA_OK(attr, len); attr = RTA_NEXT(attr, len)) {
+        if (attr->rta_type == IFLA_IFNAME && !link.gone)
+            link.name = RTA_DATA(attr);
+        if (attr->rta_type == IFLA_NEW_NETNSID)
+            link.moved = link.gone;
+    }
+    return link;
 }
 
 int sw_links_read(int fd, sw_links_fn fn, void *ctx)
@@ -52,10 +58,11 @@ int sw_links_read(int fd, sw_links_fn fn, void *ctx)
             /* a bridge port that leaves its bridge sends DELLINK too, in its own family */
             if (nh->nlmsg_len < NLMSG_LENGTH(sizeof(*info)) || info->ifi_family != AF_UNSPEC)
                 continue;
-            if (nh->nlmsg_type == RTM_DELLINK)
-                fn(info->ifi_index, true, NULL, false, ctx);
-            else if (nh->nlmsg_type == RTM_NEWLINK)
-                fn(info->ifi_index, false, name_of(nh), info->ifi_flags & IFF_UP, ctx);
+            if (nh->nlmsg_type == RTM_DELLINK || nh->nlmsg_type == RTM_NEWLINK) {
+                const struct sw_link link = read_link(nh);
+
+                fn(&link, ctx);
+            }
         }
     }
 }

@@ -9,9 +9,16 @@
 /* fd or -errno; non-blocking. */
 int sw_links_open(void);
 
-/* Reads all that is there. fn gets the ifindex, gone or not, and the present name and state (NULL, false if gone).
- * -ENOBUFS: changes were missed, look at every interface again. */
-typedef void (*sw_links_fn)(__u32 ifindex, bool gone, const char *name, bool up, void *ctx);
+/* An interface as it is now. */
+struct sw_link {
+    __u32 ifindex;
+    bool gone, moved; /* moved: gone to another network namespace */
+    bool up;
+    const char *name; /* NULL: not told, or gone */
+};
+
+/* Reads all that is there. -ENOBUFS: changes were missed, look at every interface again. */
+typedef void (*sw_links_fn)(const struct sw_link *link, void *ctx);
 int sw_links_read(int fd, sw_links_fn fn, void *ctx);
 
 #endif

@@ -37,7 +37,7 @@ struct loop {
     bool more;     /* a batch was full: do not sleep */
     int exit_code;
     struct sw_failure *failure;
-    __u64 next_tick, next_stats, deadline;
+    __u64 next_tick, next_stats, next_look, deadline;
 };
 
 static void fail(struct loop *l, int exit_code, int err, const char *what)
@@ -124,27 +124,35 @@ static void watch_ring(struct loop *l, int which, bool on)
     l->ring_watched[which] = on;
 }
 
-static void no_link_left(struct loop *l)
+static void no_link_left(struct loop *l, int exit_code)
 {
     if (l->stop)
         return;
-    sw_fail(l->failure, SW_EXIT_INTERFACE, -ENODEV, "no interface is left to follow");
-    l->exit_code = SW_EXIT_INTERFACE;
+    sw_fail(l->failure, exit_code, -ENODEV, "no interface is left to follow");
+    l->exit_code = exit_code;
     l->stop = true;
 }
 
-static void on_link(__u32 ifindex, bool gone, const char *name, bool up, void *ctx)
+static void on_link(const struct sw_link *link, void *ctx)
 {
     struct loop *l = ctx;
 
-    if (!sw_fate_link(l->in, ifindex, gone, name, up))
-        no_link_left(l);
+    l->next_look = 0; /* a change of the XDP program is one of the link, too */
+    if (!sw_fate_link(l->in, link))
+        no_link_left(l, SW_EXIT_INTERFACE);
 }
 
 static void check_links(struct loop *l)
 {
     if (!sw_fate_check(l->in))
-        no_link_left(l);
+        no_link_left(l, SW_EXIT_INTERFACE);
+}
+
+static void look_at_hooks(struct loop *l, __u64 now)
+{
+    l->next_look = now + SW_SECOND;
+    if (!sw_fate_hooks(l->in))
+        no_link_left(l, SW_EXIT_ATTACH);
 }
 
 /* Cookies on their way may still come back for a second, if nobody says a second time that we shall stop. */
@@ -242,6 +250,8 @@ static void follow(struct loop *l)
             tick(l, now);
         if (l->in->guarding)
             sw_guarding_tick(l->in->guarding, now);
+        if (now >= l->next_look)
+            look_at_hooks(l, now);
         if (l->deadline && now >= l->deadline)
             begin_stop(l, now);
         if (!l->stop)
@@ -367,10 +377,11 @@ int sw_loop_run(struct sw_loop *loop, struct sw_failure *ret_failure)
         fail(&l, SW_EXIT_INTERNAL, err, "event loop");
         sw_hooks_detach(loop->hooks);
     } else {
+        sw_watch_begin(&loop->watch, loop->hooks);
         check_links(&l); /* what happened between attaching and listening */
         follow(&l);
         sw_hooks_detach(loop->hooks);
-        if (l.exit_code == SW_EXIT_OK || l.exit_code == SW_EXIT_INTERFACE)
+        if (l.exit_code == SW_EXIT_OK || l.exit_code == SW_EXIT_INTERFACE || l.exit_code == SW_EXIT_ATTACH)
             finish(&l);
     }
     close_loop(&l);

@@ -10,11 +10,13 @@
 #include "guarding.h"
 #include "instance.h"
 #include "options.h"
+#include "watch.h"
 
 struct sw_loop {
     const struct sw_common_opts *opts;
     struct synward_bpf *obj;
     struct sw_hooks *hooks;
+    struct sw_watch watch;
     struct sw_instance *inst;
     struct sw_report *report;
     struct sw_guarding *guarding; /* NULL: no guard */

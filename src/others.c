@@ -5,8 +5,11 @@
 #include "instance.h"
 #include "log.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* Is another synward on one of our interfaces? Did a dead one leave something there? */
 struct look {
@@ -15,7 +18,37 @@ struct look {
     pid_t runs;
     const char *where;
     bool made_clsact[SW_IFACES_MAX];
+    bool cookies; /* the dead one's guard had sent some that may still come back */
 };
+
+/* A map lives as long as a program that uses it is attached somewhere. Unknown is no. */
+static bool nothing_left(const struct sw_instance *inst)
+{
+    int fd = inst->map_flows ? bpf_map_get_fd_by_id(inst->map_flows) : -1, err = errno;
+
+    if (fd >= 0)
+        close(fd);
+    return fd < 0 && inst->map_flows && err == ENOENT;
+}
+
+/* Makes an orphaned guard stand down; what it has promised is still accepted until its hooks go. */
+static bool stand_down(const struct sw_instance *inst)
+{
+    int fd = inst->map_guard ? bpf_map_get_fd_by_id(inst->map_guard) : -1;
+    struct sw_guard *g = MAP_FAILED;
+    bool engaged;
+
+    if (fd < 0)
+        return false;
+    g = mmap(NULL, sizeof(*g), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (g == MAP_FAILED)
+        return false;
+    __atomic_fetch_or(&g->flags, SW_G_STOPPING, __ATOMIC_SEQ_CST);
+    engaged = g->engaged;
+    munmap(g, sizeof(*g));
+    return engaged;
+}
 
 static int look_at(const struct sw_instance *inst, bool alive, void *ctx)
 {
@@ -23,8 +56,8 @@ static int look_at(const struct sw_instance *inst, bool alive, void *ctx)
     char name[IF_NAMESIZE];
     bool all = true; /* what the dead one left is ours to clean, or gone: its file has served */
 
-    if (inst->netns != look->netns)
-        return SW_WALK_ON;
+    if (inst->netns != look->netns) /* perhaps that namespace is no more */
+        return !alive && nothing_left(inst) ? SW_WALK_REMOVE : SW_WALK_ON;
     for (size_t i = 0; i < inst->len; i++) {
         bool ours = false;
 
@@ -38,6 +71,7 @@ static int look_at(const struct sw_instance *inst, bool alive, void *ctx)
             }
             ours = true;
             look->made_clsact[k] |= inst->ifaces[i].made_clsact;
+            look->cookies |= stand_down(inst);
         }
         all &= ours || !if_indextoname(inst->ifaces[i].ifindex, name);
     }
@@ -53,6 +87,8 @@ int sw_clear_the_way(struct sw_hooks *hooks, struct sw_failure *f)
         return sw_fail(f, SW_EXIT_RUNNING, -EALREADY, "synward already runs on '%s' (pid %d)", look.where, look.runs);
     if (err < 0)
         return sw_fail(f, SW_EXIT_INTERNAL, err, "/run/synward: %s", strerror(-err));
+    if (look.cookies) /* for those on their way, as at a regular end */
+        sleep(1);
     for (size_t i = 0; i < hooks->len; i++) {
         struct sw_hook_iface *iface = &hooks->ifaces[i];
         bool found;

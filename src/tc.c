@@ -123,6 +123,18 @@ out:
     return result;
 }
 
+int sw_clsact_query(__u32 ifindex, enum sw_tc_side side, __u32 *ret_prog_id)
+{
+    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = sides[side].point);
+    LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
+    int err = bpf_tc_query(&hook, &opts);
+
+    if (err == -EINVAL) /* there is no such qdisc */
+        return -ENOENT;
+    *ret_prog_id = opts.prog_id;
+    return err;
+}
+
 /* Is the program behind the filter ours? Someone else may have taken the same handle. */
 static bool is_ours(__u32 prog_id, enum sw_tc_side side)
 {

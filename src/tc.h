@@ -18,6 +18,9 @@ int sw_tcx_attach(int prog_fd, __u32 ifindex);
 /* *ret_made: the qdisc was not there before. 0 or -errno. */
 int sw_clsact_attach(int prog_fd, __u32 ifindex, enum sw_tc_side side, bool *ret_made);
 
+/* Who is under our handle: a program's id. -ENOENT: nobody, or there is no qdisc. */
+int sw_clsact_query(__u32 ifindex, enum sw_tc_side side, __u32 *ret_prog_id);
+
 /* Removes our filter, and the qdisc if remove_qdisc and nobody has filters in it. -ENOENT: not there. */
 int sw_clsact_detach(__u32 ifindex, enum sw_tc_side side, bool remove_qdisc);
 
