@@ -59,6 +59,17 @@ char *sw_put_vlan(char *p, const __u16 vlan[2])
     return p;
 }
 
+/* Letters and '^'; anything else would break the line, and shows as '?'. Writes SW_HIST_MAX bytes in any case. */
+char *sw_put_history(char *p, const struct sw_flow *f)
+{
+    for (int i = 0; i < SW_HIST_MAX; i++) {
+        __u8 c = f->hist[i];
+
+        p[i] = (__u8)((c | 0x20) - 'a') < 26 || c == '^' ? c : '?';
+    }
+    return p + (f->hist_len < SW_HIST_MAX ? f->hist_len : SW_HIST_MAX);
+}
+
 /* What only some kinds say: the anomaly, or the RST's sender and the state in which it met the receiver. */
 static inline char *put_special(char *p, const struct sw_event *ev)
 {
@@ -99,7 +110,6 @@ static inline char *put_handshake(char *p, const struct sw_flow *f)
 static inline char *put_story(char *p, const struct sw_event *ev)
 {
     const struct sw_flow *f = &ev->flow;
-    size_t hist_len = f->hist_len < SW_HIST_MAX ? f->hist_len : SW_HIST_MAX;
 
     p = LIT(p, ",\"direction_by\":\"");
     p = sw_put_name(p, sw_name_direction(f->direction_by));
@@ -111,8 +121,7 @@ static inline char *put_story(char *p, const struct sw_event *ev)
     p = LIT(p, "\",\"conn_state\":\"");
     p = sw_put_name(p, sw_name_conn_state(sw_zeek_conn_state(f)));
     p = LIT(p, "\",\"history\":\"");
-    memcpy(p, f->hist, SW_HIST_MAX);
-    p += hist_len;
+    p = sw_put_history(p, f);
     p = LIT(p, "\",\"history_full\":");
     p = sw_put_bool(p, f->flags & SW_F_HIST_FULL);
     p = LIT(p, ",\"reason\":\"");

@@ -61,10 +61,10 @@ static char *put_bytes(char *p, __u64 n)
 
     if (n < 10000)
         return put(p, "%llu", n);
-    while (v >= 999.5 && i < 5) {
+    do {
         v /= 1000;
         i++;
-    }
+    } while (v >= 999.5 && i < 5);
     return put(p, "%.3g %c", v, unit[i]);
 }
 
@@ -185,12 +185,13 @@ static char *put_volume(char *p, const struct sw_flow *f)
 
 static char *put_story(char *p, const struct sw_flow *f)
 {
-    int len = f->hist_len < SW_HIST_MAX ? f->hist_len : SW_HIST_MAX;
-
     p = put(p, " %-6s %s", sw_name_conn_state(sw_zeek_conn_state(f))->text, sw_name_reason(f->reason)->text);
     if (f->closed_by)
         p = put(p, " by %s", sw_name_closed_by(f->closed_by)->text);
-    p = put(p, " %.*s%s", len, f->hist, f->flags & SW_F_HIST_FULL ? "…" : "");
+    *p++ = ' ';
+    p = sw_put_history(p, f);
+    if (f->flags & SW_F_HIST_FULL)
+        p = put(p, "…");
     return put_volume(p, f);
 }
 

@@ -219,6 +219,20 @@ static void test_hostile_names(void **state)
     out_close(&o);
 }
 
+/* The kernel side writes letters; whatever else a record holds, the line stays a line. */
+static void test_odd_history(void **state)
+{
+    struct sw_event ev = sample(SW_EV_CONN);
+    struct out o;
+
+    (void)state;
+    memcpy(ev.flow.hist, "^S\"\\\n\0\xff[d", ev.flow.hist_len = 9);
+    out_open(&o, live);
+    add(&o, &ev);
+    has(take(&o), "\"history\":\"^S??????d\",");
+    out_close(&o);
+}
+
 static void test_time(void **state)
 {
     static const struct {
@@ -278,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_not_seen),
         cmocka_unit_test(test_escape),
         cmocka_unit_test(test_hostile_names),
+        cmocka_unit_test(test_odd_history),
         cmocka_unit_test(test_time),
         cmocka_unit_test(test_numbers),
     };
