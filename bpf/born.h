@@ -46,26 +46,28 @@ static __always_inline int sw_born_is(const struct sw_flow *f, const struct sw_s
 }
 
 /* Builds the flow in scratch, for sw_track to begin with; s is the acknowledgement, s->now included. */
-SW_STEP int sw_born(struct sw_key *key, struct sw_seg *s, struct sw_cookie_opts *c, struct sw_judged *j)
+SW_STEP int sw_born(struct sw_cookie_opts *c, struct sw_judged *j)
 {
+    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
     struct sw_out unused = {0};
     struct sw_service *sv;
-    struct sw_scratch *sc;
     struct sw_tally *t;
-    struct sw_seg *then;
+    struct sw_seg *then, *s;
     struct sw_flow *f;
+    struct sw_key *key;
     struct sw_ip ip;
-    __u32 at = 0, bytes, again;
+    __u32 at, bytes, again;
 
-    if (!key || !s || !c || !j)
+    if (!c || !j)
         return 0;
-    sc = bpf_map_lookup_elem(&scratch, &at);
-    at = j->service;
-    sv = bpf_map_lookup_elem(&services, &at);
     if (!sc)
         return 0;
+    at = j->service;
+    sv = bpf_map_lookup_elem(&services, &at);
     if (!sv)
         return 0;
+    key = &sc->key;
+    s = &sc->seg;
     f = bpf_map_lookup_elem(&flows, key);
     if (!f)
         f = bpf_map_lookup_elem(&embryos, key);

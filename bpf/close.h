@@ -39,12 +39,10 @@ static __always_inline int sw_rst_acceptable(const struct sw_flow *f, enum sw_si
 }
 
 /* sent: one past what the RST's sender had sent before it, so that no RST can vouch for itself */
-SW_STEP int sw_fsm_rst(struct sw_flow *f, __u32 d, const struct sw_seg *s, struct sw_out *o, __u32 sent)
+SW_STEP_FDSO_N(sw_fsm_rst, sent)
 {
     struct sw_end *me, *peer;
 
-    if (!f || !s || !o)
-        return 0;
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];
@@ -75,13 +73,11 @@ SW_STEP int sw_fsm_rst(struct sw_flow *f, __u32 d, const struct sw_seg *s, struc
     return 0;
 }
 
-SW_STEP int sw_fsm_fin(struct sw_flow *f, __u32 d, const struct sw_seg *s, struct sw_out *o)
+SW_STEP_FDSO(sw_fsm_fin)
 {
     struct sw_end *me, *peer;
     __u32 past = s->seq + s->len + 1;
 
-    if (!f || !s || !o)
-        return 0;
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];

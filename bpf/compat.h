@@ -36,18 +36,6 @@ typedef __be16 sw_wire16 __attribute__((aligned(1)));
 typedef __be32 sw_wire32 __attribute__((aligned(1)));
 #endif
 
-/*
- * A step of the state machine. For BPF it is a global function: the verifier then checks it once by
- * itself, where inlined it would follow every path through all steps together and give up at a million
- * instructions (all kernels). Pointers must be tested for NULL there, and it must return a number
- * (kernels before 6.8). On the host it is an ordinary inline function.
- */
-#ifdef __bpf__
-#define SW_STEP __noinline
-#else
-#define SW_STEP static inline __attribute__((unused))
-#endif
-
 /* Unrolled, these loops keep so much at hand that it spills: the stack of all frames together is 512 bytes. */
 #ifdef __bpf__
 #define SW_ROLLED _Pragma("clang loop unroll(disable)")
@@ -68,6 +56,17 @@ typedef __be32 sw_wire32 __attribute__((aligned(1)));
  * value"). Hiding the value from the optimiser keeps the check and the use together.
  */
 #define sw_opaque(x) asm volatile("" : "+r"(x))
+
+/*
+ * A length from 1 to `most`, a power of two, as the verifier must see it: kernel 6.1 does not learn the 1 from a
+ * comparison. Does not change a length that is one.
+ */
+static __always_inline __u32 sw_length(__u32 n, __u32 most)
+{
+    n--;
+    sw_opaque(n);
+    return (n & (most - 1)) + 1;
+}
 
 /* Fields that two CPUs may write and read without the lock: one access, never torn or cached. */
 #define SW_READ_ONCE(x) (*(const volatile typeof(x) *)&(x))

@@ -43,11 +43,8 @@ SW_STEP int sw_csum_tail(struct xdp_md *ctx, struct sw_scratch *sc, __u32 off, _
     sw_opaque(even);
     if (even < 4 || even > SW_CSUM_CHUNK)
         return -1;
-    n--; /* 1 to SW_CSUM_CHUNK; kernel 6.1 does not learn the 1 from a comparison */
-    sw_opaque(n);
-    n = (n & (SW_CSUM_CHUNK - 1)) + 1;
     *(__u32 *)(sc->chunk + even - 4) = 0; /* what fills up the last word */
-    if (bpf_xdp_load_bytes(ctx, off, sc->chunk, n))
+    if (bpf_xdp_load_bytes(ctx, off, sc->chunk, sw_length(n, SW_CSUM_CHUNK)))
         return -1;
     return sw_csum_fold((__u32)bpf_csum_diff(0, 0, (__be32 *)sc->chunk, even, 0));
 }

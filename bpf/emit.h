@@ -25,15 +25,13 @@ static __always_inline __u64 sw_wake(void *ring)
     return past < SW_WAKE_RECORDS * (sizeof(struct sw_event) + 8) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
-/* Returns false if the ring was full; the caller counts. */
-SW_STEP int sw_emit_record(struct sw_key *key, struct sw_flow *f, struct sw_where *w)
+/* Of the room's key and where. Returns false if the ring was full; the caller counts. */
+static __always_inline int sw_emit_of(struct sw_scratch *sc, struct sw_flow *f, __u64 ts)
 {
+    struct sw_where *w = &sc->where;
     struct sw_event *e;
-    __u32 kind;
+    __u32 kind = w->kind;
 
-    if (!key || !f || !w)
-        return 0;
-    kind = w->kind;
     if (w->main_ring)
         e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
     else
@@ -47,8 +45,8 @@ SW_STEP int sw_emit_record(struct sw_key *key, struct sw_flow *f, struct sw_wher
     e->anomaly = kind == SW_EV_ANOMALY ? w->out.anomaly : SW_AN_NONE;
     e->by = w->out.by;
     e->ifindex = w->ifindex;
-    e->key = *key;
-    e->ts = w->ts;
+    e->key = sc->key;
+    e->ts = ts;
     __builtin_memcpy(&e->flow, f, sizeof(e->flow));
     if (kind == SW_EV_OPENING && f->flags & SW_F_ESTABLISHED) { /* told late: as it was then */
         e->flow.end[SW_ORIG].state = SW_ST_SYN_SENT;
@@ -60,6 +58,34 @@ SW_STEP int sw_emit_record(struct sw_key *key, struct sw_flow *f, struct sw_wher
     return 1;
 }
 
+#ifndef SW_OLD
+SW_STEP int sw_emit_record(__u32 room, struct sw_flow *f, __u64 ts)
+{
+    struct sw_scratch *sc = sw_room(room);
+
+    if (!f)
+        return 0;
+    return sc ? sw_emit_of(sc, f, ts) : 0;
+}
+#else
+__noinline int sw_emit_there(__u32 room, __u64 ts)
+{
+    struct sw_scratch *sc = sw_room(room);
+
+    return sc ? sw_emit_of(sc, &sc->telling, ts) : 0;
+}
+
+static __always_inline int sw_emit_record(__u32 room, struct sw_flow *f, __u64 ts)
+{
+    struct sw_scratch *sc = sw_room(room);
+
+    if (!sc)
+        return 0;
+    sc->telling = *f;
+    return sw_emit_there(room, ts);
+}
+#endif
+
 static __always_inline void sw_count_at(__u32 i)
 {
     __u64 *n = bpf_map_lookup_elem(&counters, &i);
@@ -68,30 +94,28 @@ static __always_inline void sw_count_at(__u32 i)
         *n += 1;
 }
 
-static __always_inline void sw_emit(__u32 kind, struct sw_key *key, struct sw_flow *f, struct sw_where *w, __u64 ts)
+static __always_inline void sw_emit(__u32 room, __u32 kind, struct sw_flow *f, struct sw_where *w, __u64 ts)
 {
     if (!(cfg.event_mask & 1u << kind))
         return;
-    w->ts = ts;
     w->kind = kind;
     w->main_ring = !!(f->flags & SW_F_ESTABLISHED);
-    if (sw_emit_record(key, f, w))
+    if (sw_emit_record(room, f, ts))
         sw_count_at(SW_C_TOLD_OPENING + kind);
     else
         sw_count_at(SW_C_LOST_OPENING + kind);
 }
 
 /* The opening line: when the SYN comes (late 0), or when it is owed and the flow proved real (late 1). */
-static __always_inline void sw_emit_opening(struct sw_key *key, struct sw_flow *f, struct sw_where *w, int late)
+static __always_inline void sw_emit_opening(__u32 room, struct sw_flow *f, struct sw_where *w, int late)
 {
     if (!(cfg.event_mask & 1u << SW_EV_OPENING))
         return;
     if (late ? f->flags & SW_F_OPENING_TOLD || !(f->flags & SW_F_OPENING_OWED) : 0)
         return;
-    w->ts = f->syn_ns ? f->syn_ns : f->start_ns;
     w->kind = SW_EV_OPENING;
     w->main_ring = late;
-    if (sw_emit_record(key, f, w)) {
+    if (sw_emit_record(room, f, f->syn_ns ? f->syn_ns : f->start_ns)) {
         f->flags |= SW_F_OPENING_TOLD;
         sw_count(SW_C_TOLD_OPENING);
     } else if (!late) {

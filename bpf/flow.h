@@ -47,6 +47,13 @@ struct sw_seg {
     __u8 flip_by;   /* and why, enum sw_direction_by */
 };
 
+struct sw_out {
+    __u32 events; /* 1 << enum sw_event_kind */
+    __u8 anomaly; /* enum sw_anomaly, with SW_EV_ANOMALY */
+    __u8 by;      /* enum sw_side of the sender */
+    __u8 pad[2];
+};
+
 /* a - b in sequence space: negative if a is before b */
 static __always_inline __s32 sw_seq_diff(__u32 a, __u32 b)
 {

@@ -40,13 +40,11 @@ static __always_inline __u8 sw_end_state(const struct sw_flow *f, const struct s
     return me->did & SW_E_PASSIVE ? SW_ST_LAST_ACK : SW_ST_CLOSING;
 }
 
-SW_STEP int sw_fsm_oddities(struct sw_flow *f, __u32 d, const struct sw_seg *s, struct sw_out *o)
+SW_STEP_FDSO(sw_fsm_oddities)
 {
     struct sw_end *me;
     __u16 c;
 
-    if (!f || !s || !o)
-        return 0;
     sw_side_bound(d);
     me = &f->end[d];
     c = s->flags & (SW_TCP_FIN | SW_TCP_SYN | SW_TCP_RST | SW_TCP_PSH | SW_TCP_ACK | SW_TCP_URG);
@@ -70,15 +68,13 @@ SW_STEP int sw_fsm_oddities(struct sw_flow *f, __u32 d, const struct sw_seg *s, 
 }
 
 /* The advertised window; taking back what was granted is an anomaly (RFC 9293 section 3.8.6.2.1). */
-SW_STEP int sw_fsm_window(struct sw_flow *f, __u32 d, const struct sw_seg *s, struct sw_out *o)
+SW_STEP_FDSO(sw_fsm_window)
 {
     struct sw_end *me, *peer;
     __s32 advance;
     __u32 win;
     __u8 shift;
 
-    if (!f || !s || !o)
-        return 0;
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];
@@ -105,13 +101,11 @@ SW_STEP int sw_fsm_window(struct sw_flow *f, __u32 d, const struct sw_seg *s, st
     return 0;
 }
 
-SW_STEP int sw_fsm_progress(struct sw_flow *f, const struct sw_seg *s, struct sw_out *o)
+SW_STEP_FSO(sw_fsm_progress)
 {
     struct sw_end *a, *b;
     const __u8 open = SW_E_SYN | SW_E_SYN_ACKED, shut = SW_E_FIN | SW_E_FIN_ACKED;
 
-    if (!f || !s || !o)
-        return 0;
     a = &f->end[SW_ORIG];
     b = &f->end[SW_RESP];
     if (f->flags & SW_F_OVER)
@@ -148,12 +142,10 @@ SW_STEP int sw_fsm_progress(struct sw_flow *f, const struct sw_seg *s, struct sw
 }
 
 /* SYN seen after its SYN-ACK: the endpoints were taken the wrong way round. */
-SW_STEP int sw_flow_flip(struct sw_flow *f)
+SW_STEP_F(sw_flow_flip)
 {
     __u64 *a, *b;
 
-    if (!f)
-        return 0;
     a = (__u64 *)&f->end[SW_ORIG];
     b = (__u64 *)&f->end[SW_RESP];
     for (unsigned int i = 0; i < sizeof(struct sw_end) / sizeof(*a); i++) { /* 128 bytes are dear on the BPF stack */
@@ -171,12 +163,10 @@ SW_STEP int sw_flow_flip(struct sw_flow *f)
     return 0;
 }
 
-SW_STEP int sw_fsm_control(struct sw_flow *f, __u32 d, const struct sw_seg *s, struct sw_out *o, __u32 sent)
+SW_STEP_FDSO_N(sw_fsm_control, sent)
 {
     int synack_ok = 1;
 
-    if (!f || !s || !o)
-        return 0;
     sw_side_bound(d);
     if (s->flags & SW_TCP_RST) {
         sw_fsm_rst(f, d, s, o, sent);
@@ -199,7 +189,7 @@ SW_STEP int sw_fsm_control(struct sw_flow *f, __u32 d, const struct sw_seg *s, s
  * Takes one segment into the flow. On SW_NEW_FLOW and SW_NEW_PENDING the flow is as before, and the
  * caller ends it. o->events says what to tell, in the order of enum sw_event_kind.
  */
-SW_STEP int sw_fsm_step(struct sw_flow *f, const struct sw_seg *s, struct sw_out *o)
+SW_STEP_FIRST(sw_fsm_step)
 {
     struct sw_end *me;
     int first, flip, known;

@@ -221,18 +221,24 @@ static __always_inline int sw_is_young(const struct sw_flow *f, const struct sw_
 }
 
 /* The way of a packet that the fast path did not take. */
-SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_judged *j,
-                            struct sw_cookie_opts *c)
+SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_judged *j, struct sw_cookie_opts *c)
 {
+    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
     struct sw_guard *g = sw_guard_conf();
     struct sw_service *sv;
     struct sw_tally *t;
     struct sw_flow *f;
+    struct sw_key *key;
+    struct sw_seg *s;
     __u32 index;
     int does;
 
-    if (!key || !s || !j || !c)
+    if (!j || !c)
         return SW_DO_PASS;
+    if (!sc)
+        return SW_DO_PASS;
+    key = &sc->key;
+    s = &sc->seg;
     if (!g)
         return SW_DO_PASS;
     index = j->service;

@@ -64,7 +64,7 @@ static __always_inline int sw_guard_ingress(struct xdp_md *ctx, struct sw_key *k
     j->has_flow = 0;
     if (is_syn)
         sw_guard_arrival(j);
-    does = sw_guard_packet(ctx, k, s, j, &here->accepted);
+    does = sw_guard_packet(ctx, j, &here->accepted);
     if (does == SW_DO_ANSWER)
         does = sw_answer(ctx, k, s, j);
     if (does == SW_DO_DROP)

@@ -162,19 +162,21 @@ static __always_inline void sw_note_repeats(struct sw_flow *f, const struct sw_h
  * Rebuilds in scratch the flow that the flood pushed out. True if there was a note and the segment
  * goes on from it; a SYN or SYN-ACK goes into the note too, for the flood may push it out once more.
  */
-SW_STEP int sw_revive(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc)
+SW_STEP int sw_revive(void)
 {
+    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
     struct sw_handshake *n, *note;
     struct sw_out unused = {0};
-    struct sw_seg *then;
+    struct sw_seg *then, *s;
     struct sw_flow *f;
     __u64 id;
 
-    if (!key || !s || !sc)
+    if (!sc)
         return 0;
+    s = &sc->seg;
     if (s->bad_csum || !(s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST)))
         return 0;
-    id = sw_note_id(key);
+    id = sw_note_id(&sc->key);
     note = bpf_map_lookup_elem(&handshakes, &id);
     if (!note)
         return 0;

@@ -78,10 +78,12 @@ static __always_inline void sw_bucket_give(void *map, const struct sw_ip *ip, __
 SW_STEP int sw_limit_take(struct sw_ip *ip, __u64 now)
 {
     struct sw_guard *g = sw_guard_conf();
-    struct sw_ip prefix;
+    struct sw_ip prefix, own;
 
     if (!ip || !g)
         return SW_DROP_NONE;
+    own = *ip; /* before 6.2 no map takes a key that a function was given */
+    ip = &own;
     if (g->limit_source && !sw_bucket_take(&limit_source, ip, g->limit_source, now))
         return SW_DROP_RATE_SOURCE;
     if (!g->limit_prefix)
@@ -99,10 +101,12 @@ SW_STEP int sw_limit_take(struct sw_ip *ip, __u64 now)
 SW_STEP int sw_limit_give(struct sw_ip *ip)
 {
     struct sw_guard *g = sw_guard_conf();
-    struct sw_ip prefix;
+    struct sw_ip prefix, own;
 
     if (!ip || !g)
         return 0;
+    own = *ip;
+    ip = &own;
     if (g->allow_len && sw_listed(&allow, ip))
         return 0; /* was not charged */
     if (g->limit_source)

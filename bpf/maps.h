@@ -3,7 +3,6 @@
 #ifndef SW_MAPS_H
 #define SW_MAPS_H
 
-#include "compat.h"
 #include "fsm.h"
 #include "parse.h"
 #include "tcpopt.h"
@@ -33,6 +32,9 @@ struct {
 } flows SEC(".maps");
 
 struct sw_lock {
+#ifdef SW_OLD
+    struct bpf_spin_lock spin;
+#endif
     __u32 taken;
 };
 struct {
@@ -78,7 +80,6 @@ struct {
 
 /* What is being told and where; one struct, because a BPF function takes five arguments at most. */
 struct sw_where {
-    __u64 ts;
     struct sw_out out; /* what the state machine said */
     __u32 ifindex;
     __u32 kind;     /* enum sw_event_kind */
@@ -127,23 +128,40 @@ struct {
     __type(value, struct sw_handshake);
 } handshakes SEC(".maps");
 
-/* What does not fit on the 512-byte stack. Used with bottom halves off, one packet at a time a CPU. */
+/*
+ * What is at hand, beside the 512-byte stack: functions that are checked by themselves find it here, because before
+ * 6.2 no map takes a key or a value that a function was given. One room is for packets, with bottom halves off and one
+ * at a time a CPU; the other is for the sweep, which packets may interrupt.
+ */
+enum { SW_ROOM_PACKET, SW_ROOM_SWEEP, SW_ROOMS };
+
 struct sw_scratch {
+    struct sw_key key;
+    struct sw_seg seg;
+    struct sw_place at;
     struct sw_flow flow;
     struct sw_where where;
     struct sw_handshake note;
     struct sw_seg then;
     struct sw_tcpopt opt;
     struct sw_inner inner;
+#ifdef SW_OLD
+    struct sw_flow telling; /* what a record is made of */
+#endif
     __u32 born; /* flow was built from a cookie, for the segment at hand */
     __u8 chunk[SW_CSUM_CHUNK];
 };
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1);
+    __uint(max_entries, SW_ROOMS);
     __type(key, __u32);
     __type(value, struct sw_scratch);
 } scratch SEC(".maps");
+
+static __always_inline struct sw_scratch *sw_room(__u32 room)
+{
+    return bpf_map_lookup_elem(&scratch, &room);
+}
 
 /* Plain adds: a slot is its CPU's own. */
 static __always_inline void sw_count(enum sw_counter c)

@@ -3,7 +3,7 @@
 #ifndef SW_OOO_H
 #define SW_OOO_H
 
-#include "flow.h"
+#include "step.h"
 
 /*
  * The out-of-order blocks are worked on with masks instead of branches: nine rounds of three-way

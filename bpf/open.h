@@ -65,12 +65,10 @@ static __always_inline void sw_syn_options(struct sw_end *me, const struct sw_se
 }
 
 /* A SYN without ACK, not a new connection (sw_fsm_syn has judged). */
-SW_STEP int sw_fsm_take_syn(struct sw_flow *f, __u32 d, const struct sw_seg *s, struct sw_out *o)
+SW_STEP_FDSO(sw_fsm_take_syn)
 {
     struct sw_end *me, *peer;
 
-    if (!f || !s || !o)
-        return 0;
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];
@@ -108,12 +106,10 @@ SW_STEP int sw_fsm_take_syn(struct sw_flow *f, __u32 d, const struct sw_seg *s, 
 }
 
 /* A SYN-ACK. Returns false if its acknowledgement proves nothing. */
-SW_STEP int sw_fsm_synack(struct sw_flow *f, __u32 d, const struct sw_seg *s, struct sw_out *o)
+SW_STEP_FDSO(sw_fsm_synack)
 {
     struct sw_end *me, *peer;
 
-    if (!f || !s || !o)
-        return 0;
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];
@@ -156,12 +152,10 @@ SW_STEP int sw_fsm_synack(struct sw_flow *f, __u32 d, const struct sw_seg *s, st
 }
 
 /* What an acknowledgement proves of the peer. */
-SW_STEP int sw_fsm_ack(struct sw_flow *f, __u32 d, const struct sw_seg *s, struct sw_out *o)
+SW_STEP_FDSO(sw_fsm_ack)
 {
     struct sw_end *me, *peer;
 
-    if (!f || !s || !o)
-        return 0;
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];

@@ -119,7 +119,7 @@ static __always_inline int sw_opts_linux(const __be32 *w, __u32 len, void *end, 
 static __always_inline void sw_opts_read(void *data, void *end, __u32 tcp_off, __u32 len, struct sw_opts *o)
 {
     struct sw_scratch *sc;
-    __u32 zero = 0, *p;
+    __u32 *p;
 
     sw_opts_none(o);
     sw_opaque(tcp_off);
@@ -128,7 +128,7 @@ static __always_inline void sw_opts_read(void *data, void *end, __u32 tcp_off, _
     p = (__u32 *)((__u8 *)data + tcp_off + sizeof(struct sw_tcp));
     if (sw_opts_linux(p, len, end, o) || sw_opts_words(p, len, end, o))
         return;
-    sc = bpf_map_lookup_elem(&scratch, &zero);
+    sc = sw_room(SW_ROOM_PACKET);
     if (!sc)
         return;
     sc->opt.len = 0;

@@ -33,14 +33,9 @@ static __always_inline __u32 sw_tuple(struct bpf_sock_tuple *t, const struct sw_
 /* Both headers of the packet, copied to where the kernel's cookie helpers may read them. */
 static __always_inline int sw_copy_headers(struct xdp_md *ctx, const struct sw_judged *j, struct sw_scratch *sc)
 {
-    __u32 len = 20 + j->opt_len;
-
     if (bpf_xdp_load_bytes(ctx, j->ip_off, sc->chunk, j->v6 ? 40 : 20))
         return 0;
-    sw_opaque(len);
-    if (len < 20 || len > 60)
-        return 0;
-    return !bpf_xdp_load_bytes(ctx, j->tcp_off, sc->chunk + 64, len);
+    return !bpf_xdp_load_bytes(ctx, j->tcp_off, sc->chunk + 64, sw_length(20 + j->opt_len, 64));
 }
 
 /* Is there a socket for this packet, and whose? For an ACK that only a listener would take: is it the kernel's
@@ -50,7 +45,6 @@ SW_STEP int sw_sock_of(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s,
     int found = SW_SOCK_NONE;
     struct bpf_sock_tuple t;
     struct bpf_sock *sk;
-    __u32 zero = 0;
 
     if (!key || !s || !j)
         return 0;
@@ -65,7 +59,7 @@ SW_STEP int sw_sock_of(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s,
         return SW_SOCK_NONE;
     found = sk->state == SW_TCP_LISTEN_STATE ? SW_SOCK_LISTEN : SW_SOCK_OWNED;
     if (found == SW_SOCK_LISTEN && (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) == SW_TCP_ACK) {
-        struct sw_scratch *sc = bpf_map_lookup_elem(&scratch, &zero);
+        struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
 
         if (sc && sw_copy_headers(ctx, j, sc) &&
             !bpf_tcp_check_syncookie(sk, sc->chunk, j->v6 ? 40 : 20, (struct tcphdr *)(sc->chunk + 64), 20))
@@ -95,11 +89,11 @@ SW_STEP __s64 sw_kernel_cookie(struct xdp_md *ctx, struct sw_key *key, struct sw
     struct sw_scratch *sc;
     struct bpf_sock *sk;
     __s64 cookie = -1;
-    __u32 len = 0;
+    __u32 len;
 
     if (!key || !s || !j)
         return -1;
-    sc = bpf_map_lookup_elem(&scratch, &len);
+    sc = sw_room(SW_ROOM_PACKET);
     if (!sc)
         return -1;
     if (!sw_copy_headers(ctx, j, sc))
@@ -113,9 +107,8 @@ SW_STEP __s64 sw_kernel_cookie(struct xdp_md *ctx, struct sw_key *key, struct sw
     }
     if (!sk)
         return -1;
-    len = 20 + j->opt_len;
-    sw_opaque(len);
-    if (sk->state == SW_TCP_LISTEN_STATE && len >= 20 && len <= 60)
+    len = sw_length(20 + j->opt_len, 64);
+    if (sk->state == SW_TCP_LISTEN_STATE)
         cookie = bpf_tcp_gen_syncookie(sk, sc->chunk, j->v6 ? 40 : 20, (struct tcphdr *)(sc->chunk + 64), len);
     bpf_sk_release(sk);
     return cookie;

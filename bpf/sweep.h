@@ -31,15 +31,31 @@ static __always_inline int sw_sweep_room(const struct sw_flow *f)
     return used < size / 2;
 }
 
+/* What is told of a flow is told of its room. */
+static __always_inline struct sw_where *sw_sweep_at(struct sw_scratch *sc, const struct sw_key *key,
+                                                    const struct sw_flow *f)
+{
+    struct sw_where *w = &sc->where;
+
+    sc->key = *key;
+    __builtin_memset(w, 0, sizeof(*w));
+    w->ifindex = f->ifindex;
+    w->hook = cfg.replay ? SW_HOOK_REPLAY : SW_HOOK_SWEEP;
+    return w;
+}
+
 static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, struct sw_sweep_ctx *c)
 {
-    struct sw_where w = {.ifindex = f->ifindex, .hook = cfg.replay ? SW_HOOK_REPLAY : SW_HOOK_SWEEP};
+    struct sw_scratch *sc = sw_room(SW_ROOM_SWEEP);
     struct sw_config limits = cfg;
-    struct sw_key k = *key;
+    struct sw_where *w;
+    struct sw_lock *l;
     __u64 at;
     __u32 why;
 
     (void)map;
+    if (!sc)
+        return 0;
     c->seen++;
     why = sw_expiry(f, &limits, c->now, c->flush);
     if (why == SW_WHY_NONE) {
@@ -50,7 +66,8 @@ static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, struc
         if (cfg.update_interval && f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_OVER) &&
             c->now >= f->told_ns + cfg.update_interval) {
             f->told_ns = c->now;
-            sw_emit(SW_EV_UPDATE, &k, f, &w, c->now);
+            w = sw_sweep_at(sc, key, f);
+            sw_emit(SW_ROOM_SWEEP, SW_EV_UPDATE, f, w, c->now);
         }
         at = sw_expiry_at(f, &limits);
         if (at < c->next)
@@ -63,16 +80,20 @@ static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, struc
             c->deferred++;
         return 0;
     }
-    if (!sw_claim_end(f))
+    w = sw_sweep_at(sc, key, f);
+    l = sw_lock_of(&sc->key);
+    if (!l)
+        return 0;
+    if (!sw_claim_end(f, l))
         return 0;
     if (!(f->flags & SW_F_OVER)) {
         f->flags |= SW_F_OVER;
         f->over_ns = c->now;
         f->reason = why;
         if (why != SW_WHY_END_OF_INPUT)
-            sw_emit(SW_EV_TIMEOUT, &k, f, &w, c->now);
+            sw_emit(SW_ROOM_SWEEP, SW_EV_TIMEOUT, f, w, c->now);
     }
-    sw_end_flow(&k, f, &w, c->now);
+    sw_end_flow(SW_ROOM_SWEEP, f, c->now);
     c->seen--;
     return 0;
 }

@@ -28,6 +28,15 @@ static __always_inline void sw_count_found(enum sw_found found)
     }
 }
 
+/* A packet's room as the parser wants it. */
+static __always_inline void sw_room_clear(struct sw_scratch *sc)
+{
+    __builtin_memset(&sc->seg, 0, sizeof(sc->seg));
+    __builtin_memset(&sc->at, 0, sizeof(sc->at));
+    sc->seg.pkts = 1;
+    sc->seg.wscale = SW_WSCALE_NONE;
+}
+
 /* Copies the option bytes (whole words) and reads them. */
 static __always_inline void sw_read_options(struct sw_scratch *sc, struct sw_seg *s, const struct sw_place *at,
                                             void *data, void *end)
@@ -55,27 +64,19 @@ static __always_inline void sw_read_options(struct sw_scratch *sc, struct sw_seg
         sw_count(SW_C_BAD_OPTION);
 }
 
-/* Room for the walk through tunnels, or NULL for none. */
-static __always_inline struct sw_inner *sw_inner_room(void)
+/* The walk through tunnels, checked by itself: its many ways would multiply with the parser's. */
+SW_STEP int sw_decap_xdp(struct xdp_md *ctx)
 {
-    struct sw_scratch *sc;
-    __u32 zero = 0;
+    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
 
-    if (!cfg.decap)
-        return 0;
-    sc = bpf_map_lookup_elem(&scratch, &zero);
-    return sc ? &sc->inner : 0;
+    return sc ? sw_decap((void *)(long)ctx->data, (void *)(long)ctx->data_end, &sc->inner) : 0;
 }
 
-/* The walk, checked by itself: its many ways would multiply with the parser's. */
-SW_STEP int sw_decap_xdp(struct xdp_md *ctx, struct sw_inner *in)
+SW_STEP int sw_decap_skb(struct __sk_buff *skb)
 {
-    return in ? sw_decap((void *)(long)ctx->data, (void *)(long)ctx->data_end, in) : 0;
-}
+    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
 
-SW_STEP int sw_decap_skb(struct __sk_buff *skb, struct sw_inner *in)
-{
-    return in ? sw_decap((void *)(long)skb->data, (void *)(long)skb->data_end, in) : 0;
+    return sc ? sw_decap((void *)(long)skb->data, (void *)(long)skb->data_end, &sc->inner) : 0;
 }
 
 static __always_inline int sw_is_server_port(__be16 port)
@@ -106,21 +107,17 @@ static __always_inline void sw_judge_direction(const struct sw_key *k, struct sw
 }
 
 /* What the fast path did not take. */
-static __always_inline void sw_track_segment(struct sw_key *k, struct sw_seg *s, const struct sw_place *at, void *data,
-                                             void *end)
+static __always_inline void sw_track_segment(struct sw_scratch *sc, void *data, void *end)
 {
-    struct sw_scratch *sc;
-    __u32 zero = 0;
+    struct sw_key *k = &sc->key;
+    struct sw_seg *s = &sc->seg;
 
-    sc = bpf_map_lookup_elem(&scratch, &zero);
-    if (!sc)
-        return;
-    if (s->flags & SW_TCP_SYN && at->opt_len)
-        sw_read_options(sc, s, at, data, end);
+    if (s->flags & SW_TCP_SYN && sc->at.opt_len)
+        sw_read_options(sc, s, &sc->at, data, end);
     sw_judge_direction(k, s);
     s->one_sided = cfg.one_sided;
     s->now = sw_now();
-    sw_track(k, s, sc);
+    sw_track();
     if (!cfg.guard)
         return;
     if (sc->where.opened)
@@ -132,20 +129,18 @@ static __always_inline void sw_track_segment(struct sw_key *k, struct sw_seg *s,
 }
 
 /* Is the TCP checksum wrong? Counts it. What cannot be read is not judged. */
-static __always_inline int sw_sum_is_wrong(struct xdp_md *ctx, struct sw_key *k, const struct sw_seg *s,
-                                           struct sw_place *at)
+static __always_inline int sw_sum_is_wrong(struct xdp_md *ctx, struct sw_scratch *sc)
 {
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-    struct sw_scratch *sc;
+    struct sw_seg *s = &sc->seg;
     struct sw_tcp *t;
-    __u32 zero = 0, off = at->tcp;
+    __u32 off = sc->at.tcp;
 
     sw_opaque(off);
     if (off >= 0xfff || s->frag || s->cap != s->len)
         return 0;
     t = data + off;
-    sc = bpf_map_lookup_elem(&scratch, &zero);
-    if (!sc || !SW_HAS(t, sizeof(*t), end) || sw_csum_ok(ctx, sc, k, at, t->check))
+    if (!SW_HAS(t, sizeof(*t), end) || sw_csum_ok(ctx, sc, &sc->key, &sc->at, t->check))
         return 0;
     sw_count(SW_C_BAD_CHECKSUM);
     return 1;
@@ -157,87 +152,107 @@ static __always_inline int sw_sum_is_wrong(struct xdp_md *ctx, struct sw_key *k,
  */
 static __always_inline int sw_completes(struct sw_key *k, const struct sw_seg *s)
 {
-    return cfg.guard && !cfg.checksum && (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) == SW_TCP_ACK &&
+    return !cfg.checksum && (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) == SW_TCP_ACK &&
            bpf_map_lookup_elem(&embryos, k);
 }
 
+/* Parses the frame into the packet's room. */
+static __always_inline enum sw_found sw_find(struct xdp_md *ctx, struct sw_scratch *sc)
+{
+    void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+    __u32 frame_len = cfg.replay ? (__u32)bpf_xdp_get_buff_len(ctx) : (__u32)(end - data);
+    struct sw_seg *s = &sc->seg;
+    enum sw_found found;
+
+    sw_count(SW_C_PACKETS);
+    if (cfg.decap)
+        sw_decap_xdp(ctx);
+    sw_room_clear(sc);
+    found = sw_parse(data, end, frame_len, cfg.decap ? &sc->inner : 0, &sc->key, s, &sc->at);
+    sw_count_found(found);
+    s->ifindex = ctx->ingress_ifindex;
+    s->hook = cfg.replay ? SW_HOOK_REPLAY : SW_HOOK_XDP_INGRESS;
+    if (found != SW_FOUND_TCP)
+        return found;
+    if (s->frag)
+        sw_count(SW_C_FRAG_FIRST);
+    if (!cfg.replay)
+        s->cap = s->len;
+    if (cfg.checksum && sw_sum_is_wrong(ctx, sc))
+        s->bad_csum = 1;
+    return found;
+}
+
+/* The tracker alone: changes no packet, so that it can share the interface with other programs. */
 SEC("xdp.frags")
 int sw_ingress(struct xdp_md *ctx)
 {
-    void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-    __u32 frame_len = end - data;
-    struct sw_seg s = {.pkts = 1, .ifindex = 0, .wscale = SW_WSCALE_NONE};
-    struct sw_place at = {0};
-    struct sw_inner *inner;
-    struct sw_key k;
+    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
+
+    if (!sc || sw_find(ctx, sc) != SW_FOUND_TCP || sw_track_fast(&sc->key, &sc->seg))
+        return XDP_PASS;
+    sw_track_segment(sc, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
+    return XDP_PASS;
+}
+
+/* What the guard says of a segment: an XDP action, or XDP_PASS once it has been told to the tracker, too. */
+static __always_inline int sw_guard_segment(struct xdp_md *ctx, struct sw_scratch *sc, int blocked)
+{
+    struct sw_guarding *here = blocked ? 0 : sw_guarding_here();
+    struct sw_seg *s = &sc->seg;
+    int does = here ? sw_guard_ingress(ctx, &sc->key, s, &sc->at, here) : SW_DO_PASS;
+
+    switch (does) {
+    case SW_DO_REPLY: return XDP_TX;
+    case SW_DO_DROP: return XDP_DROP;
+    case SW_DO_ACCEPT:
+        if (!cfg.checksum && sw_sum_is_wrong(ctx, sc))
+            return XDP_PASS;
+        s->one_sided = cfg.one_sided;
+        s->now = sw_now();
+        if (here)
+            sw_born(&here->accepted, &here->judged);
+        break;
+    default:
+        if (sw_completes(&sc->key, s) && sw_sum_is_wrong(ctx, sc))
+            s->bad_csum = 1;
+    }
+    /* calls that could have changed the frame made all pointers into it invalid */
+    sw_track_segment(sc, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
+    if (does == SW_DO_ACCEPT)
+        sw_mark(ctx);
+    return XDP_PASS;
+}
+
+/* The tracker with the guard. */
+SEC("xdp.frags")
+int sw_guarded(struct xdp_md *ctx)
+{
+    struct sw_scratch *sc;
     enum sw_found found;
+    struct sw_guard *g;
     int blocked = SW_NOT_BLOCKED;
 
-    if (cfg.guard && !cfg.checksum && sw_fast_answered(ctx, data, end))
+    if (!cfg.checksum && sw_fast_answered(ctx, (void *)(long)ctx->data, (void *)(long)ctx->data_end))
         return XDP_TX;
-    data = (void *)(long)ctx->data;
-    end = (void *)(long)ctx->data_end;
-    if (cfg.replay)
-        frame_len = bpf_xdp_get_buff_len(ctx);
-    sw_count(SW_C_PACKETS);
-    inner = sw_inner_room();
-    if (inner)
-        sw_decap_xdp(ctx, inner);
-    found = sw_parse(data, end, frame_len, inner, &k, &s, &at);
-    sw_count_found(found);
-    s.ifindex = ctx->ingress_ifindex;
-    s.hook = cfg.replay ? SW_HOOK_REPLAY : SW_HOOK_XDP_INGRESS;
+    sc = sw_room(SW_ROOM_PACKET);
+    if (!sc)
+        return XDP_PASS;
+    found = sw_find(ctx, sc);
     if (found != SW_FOUND_TCP) {
-        __u32 odd = cfg.guard ? sw_guard_odd(ctx, found, &s, &at) : SW_DROP_NONE;
+        __u32 odd = sw_guard_odd(ctx, found, &sc->seg, &sc->at);
 
-        if (odd) {
-            __builtin_memset(&k, 0, sizeof(k));
-            if (sw_guard_unread(ctx, &k, &s, odd))
-                return XDP_DROP;
-        }
+        __builtin_memset(&sc->key, 0, sizeof(sc->key)); /* told of, but there is none */
+        return odd && sw_guard_unread(ctx, &sc->key, &sc->seg, odd) ? XDP_DROP : XDP_PASS;
+    }
+    g = sw_guard_conf();
+    if (g && g->block_len)
+        blocked = sw_guard_block(ctx, &sc->key, &sc->seg);
+    if (blocked == SW_BLOCKED)
+        return XDP_DROP;
+    if (sw_track_fast(&sc->key, &sc->seg))
         return XDP_PASS;
-    }
-    if (s.frag)
-        sw_count(SW_C_FRAG_FIRST);
-    if (!cfg.replay)
-        s.cap = s.len;
-    if (cfg.checksum && sw_sum_is_wrong(ctx, &k, &s, &at))
-        s.bad_csum = 1;
-    if (cfg.guard) {
-        struct sw_guard *g = sw_guard_conf();
-
-        if (g && g->block_len)
-            blocked = sw_guard_block(ctx, &k, &s);
-        if (blocked == SW_BLOCKED)
-            return XDP_DROP;
-    }
-    if (sw_track_fast(&k, &s))
-        return XDP_PASS;
-    if (cfg.guard && !blocked) {
-        struct sw_guarding *here = sw_guarding_here();
-        int does = here ? sw_guard_ingress(ctx, &k, &s, &at, here) : SW_DO_PASS;
-
-        data = (void *)(long)ctx->data; /* calls that could have changed the frame made the old ones invalid */
-        end = (void *)(long)ctx->data_end;
-        switch (does) {
-        case SW_DO_REPLY: return XDP_TX;
-        case SW_DO_DROP: return XDP_DROP;
-        case SW_DO_ACCEPT:
-            if (!cfg.checksum && sw_sum_is_wrong(ctx, &k, &s, &at))
-                return XDP_PASS;
-            s.one_sided = cfg.one_sided;
-            s.now = sw_now();
-            if (here)
-                sw_born(&k, &s, &here->accepted, &here->judged);
-            sw_track_segment(&k, &s, &at, data, end);
-            sw_mark(ctx);
-            return XDP_PASS;
-        }
-    }
-    if (sw_completes(&k, &s) && sw_sum_is_wrong(ctx, &k, &s, &at))
-        s.bad_csum = 1;
-    sw_track_segment(&k, &s, &at, data, end);
-    return XDP_PASS;
+    return sw_guard_segment(ctx, sc, blocked);
 }
 
 /* A packet that was followed on the interface it came in by is not told again on its way out. */
@@ -252,13 +267,14 @@ SEC("tc")
 int sw_egress(struct __sk_buff *skb)
 {
     void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-    struct sw_seg s = {.pkts = 1, .wscale = SW_WSCALE_NONE, .hook = SW_HOOK_TC_EGRESS};
-    struct sw_place at = {0};
-    struct sw_inner *inner;
-    struct sw_key k;
+    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
     enum sw_found found;
+    struct sw_seg *s;
     long linear;
 
+    if (!sc)
+        return TC_ACT_UNSPEC;
+    s = &sc->seg;
     sw_count(SW_C_PACKETS);
     if (sw_seen_on_ingress(skb)) {
         sw_count(SW_C_FORWARDED_TWICE);
@@ -270,29 +286,28 @@ int sw_egress(struct __sk_buff *skb)
         data = (void *)(long)skb->data;
         end = (void *)(long)skb->data_end;
     }
+    if (cfg.decap)
+        sw_decap_skb(skb);
+    sw_room_clear(sc);
     if (skb->vlan_present)
-        sw_note_vlan(s.vlan, skb->vlan_tci);
-    inner = sw_inner_room();
-    if (inner)
-        sw_decap_skb(skb, inner);
-    found = sw_parse(data, end, skb->len, inner, &k, &s, &at);
+        sw_note_vlan(s->vlan, skb->vlan_tci);
+    found = sw_parse(data, end, skb->len, cfg.decap ? &sc->inner : 0, &sc->key, s, &sc->at);
     sw_count_found(found);
     if (found != SW_FOUND_TCP)
         return TC_ACT_UNSPEC;
-    if (s.frag)
+    if (s->frag)
         sw_count(SW_C_FRAG_FIRST);
-    s.cap = s.len;
-    s.ifindex = skb->ifindex;
-    if (cfg.replay)
-        s.hook = SW_HOOK_REPLAY;
+    s->cap = s->len;
+    s->ifindex = skb->ifindex;
+    s->hook = cfg.replay ? SW_HOOK_REPLAY : SW_HOOK_TC_EGRESS;
     if (skb->gso_segs > 1) { /* as it will be on the wire: each segment carries the headers again */
-        s.pkts = skb->gso_segs;
-        s.ip_bytes += (s.pkts - 1) * (s.ip_bytes - s.len);
+        s->pkts = skb->gso_segs;
+        s->ip_bytes += (s->pkts - 1) * (s->ip_bytes - s->len);
     }
-    if (cfg.guard && (s.flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN)
-        sw_known_set(&k, !s.src_is_b); /* this host opens: what comes back has a socket */
-    if (!sw_track_fast(&k, &s))
-        sw_track_segment(&k, &s, &at, data, end);
+    if (cfg.guard && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN)
+        sw_known_set(&sc->key, !s->src_is_b); /* this host opens: what comes back has a socket */
+    if (!sw_track_fast(&sc->key, s))
+        sw_track_segment(sc, data, end);
     return TC_ACT_UNSPEC;
 }
 

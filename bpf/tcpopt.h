@@ -7,7 +7,7 @@
 #ifndef SW_TCPOPT_H
 #define SW_TCPOPT_H
 
-#include "flow.h"
+#include "step.h"
 
 #define SW_TCPOPT_BUF 64 /* 40 bytes of options at most; a power of two, so that an index is masked */
 

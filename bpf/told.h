@@ -19,7 +19,7 @@ static __always_inline struct sw_tally *sw_tally_of(__u32 service)
  * loss and stats come before. */
 #define SW_TELLS(kind) (cfg.event_mask & 1u << (SW_EV_MAX + 2 + (kind)))
 
-/* What is known of a packet that the guard judges; on the stack of the entry program. */
+/* What is known of a packet that the guard judges. */
 struct sw_judged {
     __u64 now;
     __u32 service;
@@ -98,8 +98,8 @@ static __always_inline void sw_capture_frame(struct xdp_md *ctx, const struct sw
     c->service = (__u16)j->service;
     if (cap > SW_CAPTURE_BYTES)
         cap = SW_CAPTURE_BYTES;
-    sw_opaque(cap);
-    if (cap < 1 || cap > SW_CAPTURE_BYTES || bpf_xdp_load_bytes(ctx, 0, c->frame, cap)) {
+    cap = sw_length(cap, SW_CAPTURE_BYTES);
+    if (bpf_xdp_load_bytes(ctx, 0, c->frame, cap)) {
         bpf_ringbuf_discard(c, 0);
         return;
     }

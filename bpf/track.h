@@ -19,6 +19,62 @@ static __always_inline __u32 sw_lock_slot(const struct sw_key *k)
     return (h ^ h >> 15) & (SW_LOCKS - 1);
 }
 
+static __always_inline struct sw_lock *sw_lock_of(const struct sw_key *k)
+{
+    __u32 slot = sw_lock_slot(k);
+
+    return bpf_map_lookup_elem(&locks, &slot);
+}
+
+#ifndef SW_OLD
+static __always_inline int sw_lock_try(struct sw_lock *l)
+{
+    return !__sync_val_compare_and_swap(&l->taken, 0, 1);
+}
+
+static __always_inline void sw_lock_drop(struct sw_lock *l)
+{
+    __sync_lock_test_and_set(&l->taken, 0);
+}
+
+/* Only one may end a flow: the sweep and a new SYN on the same four-tuple can meet on two CPUs. */
+static __always_inline int sw_claim_end(struct sw_flow *f, struct sw_lock *l)
+{
+    (void)l;
+    return !__sync_val_compare_and_swap(&f->ended, 0, 1);
+}
+#else
+/* No atomic exchange before 5.12: a spin lock around a plain one. */
+static __always_inline int sw_lock_try(struct sw_lock *l)
+{
+    int mine;
+
+    bpf_spin_lock(&l->spin);
+    mine = !l->taken;
+    l->taken = 1;
+    bpf_spin_unlock(&l->spin);
+    return mine;
+}
+
+static __always_inline void sw_lock_drop(struct sw_lock *l)
+{
+    bpf_spin_lock(&l->spin);
+    l->taken = 0;
+    bpf_spin_unlock(&l->spin);
+}
+
+static __always_inline int sw_claim_end(struct sw_flow *f, struct sw_lock *l)
+{
+    int mine;
+
+    bpf_spin_lock(&l->spin);
+    mine = !f->ended;
+    f->ended = 1;
+    bpf_spin_unlock(&l->spin);
+    return mine;
+}
+#endif
+
 /*
  * The state machine under the flow's lock: one word, striped by the key. bpf_spin_lock would do, but
  * forbids calls while held, and LRU values. A holder is never preempted by another segment of its own
@@ -32,12 +88,12 @@ static __always_inline int sw_step_locked(struct sw_flow *f, struct sw_seg *s, s
     int verdict, mine = 0;
 
     for (int i = 0; i < SW_SPINS && !mine; i++)
-        mine = !__sync_val_compare_and_swap(&l->taken, 0, 1);
+        mine = sw_lock_try(l);
     if (!mine)
         sw_count(SW_C_LOCK_TIMEOUT);
     verdict = sw_fsm_step(f, s, o);
     if (mine)
-        __sync_lock_test_and_set(&l->taken, 0);
+        sw_lock_drop(l);
     return verdict;
 }
 
@@ -54,40 +110,45 @@ static __always_inline void sw_settles(const struct sw_flow *f, __u32 told, stru
 }
 
 /* Everything that one segment has to tell, in the order of the kinds. */
-SW_STEP int sw_tell(struct sw_key *key, struct sw_flow *f, struct sw_where *w, __u64 now)
+SW_STEP int sw_tell(struct sw_flow *f, __u64 now)
 {
+    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
+    struct sw_where *w;
     __u32 told;
 
-    if (!key || !f || !w)
+    if (!f)
         return 0;
+    if (!sc)
+        return 0;
+    w = &sc->where;
     told = w->out.events;
     sw_settles(f, told, w);
     if (told & 1u << SW_EV_OPENING)
-        sw_emit_opening(key, f, w, 0);
+        sw_emit_opening(SW_ROOM_PACKET, f, w, 0);
     if (told & 1u << SW_EV_ESTABLISHED)
-        sw_emit_opening(key, f, w, 1);
+        sw_emit_opening(SW_ROOM_PACKET, f, w, 1);
     if (told & 1u << SW_EV_MIDSTREAM) /* a RST may be the first that is seen: begin with the beginning */
-        sw_emit(SW_EV_MIDSTREAM, key, f, w, now);
+        sw_emit(SW_ROOM_PACKET, SW_EV_MIDSTREAM, f, w, now);
     told &= ~(1u << SW_EV_MIDSTREAM);
     for (__u32 kind = SW_EV_ESTABLISHED; kind <= SW_EV_ANOMALY; kind++)
         if (told & 1u << kind)
-            sw_emit(kind, key, f, w, now);
+            sw_emit(SW_ROOM_PACKET, kind, f, w, now);
     return 0;
 }
 
-/* Only one may end a flow: the sweep and a new SYN on the same four-tuple can meet on two CPUs. */
-static __always_inline int sw_claim_end(struct sw_flow *f)
-{
-    return !__sync_val_compare_and_swap(&f->ended, 0, 1);
-}
-
 /* Ends a claimed flow: its conn line, its counters, its place in the map. */
-SW_STEP int sw_end_flow(struct sw_key *key, struct sw_flow *f, struct sw_where *w, __u64 now)
+SW_STEP int sw_end_flow(__u32 room, struct sw_flow *f, __u64 now)
 {
-    if (!key || !f || !w)
+    struct sw_scratch *sc = sw_room(room);
+    struct sw_key *key;
+
+    if (!f)
         return 0;
+    if (!sc)
+        return 0;
+    key = &sc->key;
     sw_emit_forfeit(f);
-    sw_emit(SW_EV_CONN, key, f, w, now);
+    sw_emit(room, SW_EV_CONN, f, &sc->where, now);
     if (f->flags & SW_F_IN_FLOWS) {
         if (!bpf_map_delete_elem(&flows, key))
             sw_count(SW_C_FLOW_ENDED);
@@ -118,15 +179,26 @@ static __always_inline int sw_promote(struct sw_key *key, struct sw_flow *f)
  * seen again of a flow rebuilt there. Another CPU may have been faster: then its flow takes the segment.
  * True if an embryo was counted as created.
  */
-SW_STEP int sw_begin(struct sw_key *key, struct sw_seg *s, struct sw_where *w, struct sw_scratch *sc, struct sw_lock *l)
+SW_STEP int sw_begin(void)
 {
+    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
     struct sw_flow *f, *kept;
+    struct sw_where *w;
+    struct sw_key *key;
+    struct sw_lock *l;
+    struct sw_seg *s;
     __u32 before;
     int err;
 
-    if (!key || !s || !w || !sc || !l)
+    if (!sc)
         return 0;
+    key = &sc->key;
+    s = &sc->seg;
+    w = &sc->where;
     f = &sc->flow;
+    l = sw_lock_of(key);
+    if (!l)
+        return 0;
     before = w->out.events;
     sw_step_locked(f, s, &w->out, l);
     if (f->flags & (SW_F_ESTABLISHED | SW_F_OVER) && f->syn_ns)
@@ -135,14 +207,14 @@ SW_STEP int sw_begin(struct sw_key *key, struct sw_seg *s, struct sw_where *w, s
         sw_count(SW_C_EMBRYO_CREATED);
         sw_count(SW_C_EMBRYO_PROMOTED);
         kept = bpf_map_lookup_elem(&flows, key);
-        sw_tell(key, kept ? kept : f, w, s->now);
+        sw_tell(kept ? kept : f, s->now);
         return 1;
     }
     kept = f->flags & SW_F_ESTABLISHED ? bpf_map_lookup_elem(&flows, key) : 0;
     if (kept) { /* two CPUs rebuilt it at once, and the other was faster */
         w->out.events = before;
         sw_step_locked(kept, s, &w->out, l);
-        sw_tell(key, kept, w, s->now);
+        sw_tell(kept, s->now);
         return 0;
     }
     err = bpf_map_update_elem(&embryos, key, f, f->flags & SW_F_REUSED ? BPF_ANY : BPF_NOEXIST);
@@ -152,13 +224,13 @@ SW_STEP int sw_begin(struct sw_key *key, struct sw_seg *s, struct sw_where *w, s
         sw_step_locked(kept, s, &w->out, l);
     } else if (err || !kept) {
         sw_count(SW_C_EMBRYOS_FULL);
-        sw_tell(key, f, w, s->now);
+        sw_tell(f, s->now);
         sw_emit_forfeit(f);
         return 0;
     } else {
         sw_count(SW_C_EMBRYO_CREATED);
     }
-    sw_tell(key, kept, w, s->now);
+    sw_tell(kept, s->now);
     if ((s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST | SW_TCP_FIN)) == SW_TCP_SYN && !err && !s->bad_csum &&
         !kept->syn_rexmit) { /* else it is in the note from which this was rebuilt */
         sw_note_syn(key, s, kept->flags, sc);
@@ -187,21 +259,21 @@ static __always_inline void sw_begin_pending(struct sw_flow *f, __u32 isn, __u8 
 }
 
 /* The four-tuple passes to a new connection: the old one's conn line first, then `reused`. */
-static __always_inline void sw_renew(struct sw_key *key, struct sw_flow *f, struct sw_seg *s, struct sw_where *w,
-                                     struct sw_scratch *sc, struct sw_lock *l, int pending, int born)
+static __always_inline void sw_renew(struct sw_scratch *sc, struct sw_flow *f, struct sw_lock *l, int pending, int born)
 {
+    struct sw_seg *s = &sc->seg;
     __u32 isn = f->pend_isn;
     __u8 orig_is_b = f->pend_side == SW_ORIG ? f->orig_is_b : !f->orig_is_b;
 
-    if (!sw_claim_end(f))
+    if (!sw_claim_end(f, l))
         goto begin; /* the sweep has just told it */
     if (!(f->flags & SW_F_OVER)) {
         f->reason = SW_WHY_REUSED;
         f->flags |= SW_F_OVER;
         f->over_ns = s->now;
     }
-    w->out.anomaly = SW_AN_NONE;
-    sw_end_flow(key, f, w, s->now);
+    sc->where.out.anomaly = SW_AN_NONE;
+    sw_end_flow(SW_ROOM_PACKET, f, s->now);
 begin:
     if (!born) {
         __builtin_memset(&sc->flow, 0, sizeof(sc->flow));
@@ -212,8 +284,8 @@ begin:
     sc->flow.flags |= SW_F_REUSED;
     if (pending)
         sw_begin_pending(&sc->flow, isn, orig_is_b);
-    w->out.events = 1u << SW_EV_REUSED;
-    sw_begin(key, s, w, sc, l);
+    sc->where.out.events = 1u << SW_EV_REUSED;
+    sw_begin();
 }
 
 /*
@@ -236,16 +308,21 @@ static __always_inline int sw_track_fast(struct sw_key *key, struct sw_seg *s)
     return 1;
 }
 
-SW_STEP int sw_track(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc)
+/* The segment in the packet's room. */
+SW_STEP int sw_track(void)
 {
+    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
     struct sw_where *w;
     struct sw_flow *f;
     struct sw_lock *l;
+    struct sw_key *key;
+    struct sw_seg *s;
     int verdict, born;
-    __u32 slot;
 
-    if (!key || !s || !sc)
+    if (!sc)
         return 0;
+    key = &sc->key;
+    s = &sc->seg;
     born = sc->born;
     sc->born = 0;
     w = &sc->where;
@@ -255,20 +332,19 @@ SW_STEP int sw_track(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc
     f = bpf_map_lookup_elem(&flows, key);
     if (!f)
         f = bpf_map_lookup_elem(&embryos, key);
-    slot = sw_lock_slot(key);
-    l = bpf_map_lookup_elem(&locks, &slot);
+    l = sw_lock_of(key);
     if (!l) {
         sw_count(SW_C_INTERNAL);
         return 0; /* fail open */
     }
     if (!f) {
-        int revived = born ? 0 : sw_revive(key, s, sc);
+        int revived = born ? 0 : sw_revive();
 
         if (!revived && !born) {
             __builtin_memset(&sc->flow, 0, sizeof(sc->flow));
             sw_flow_init(&sc->flow, s);
         }
-        if (sw_begin(key, s, w, sc, l) && revived)
+        if (sw_begin() && revived)
             sw_count(SW_C_EMBRYO_REVIVED); /* its first embryo was counted, too, and is not lost */
         return 0;
     }
@@ -278,7 +354,7 @@ SW_STEP int sw_track(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc
         sw_note_more(key, s);
     verdict = born ? SW_NEW_FLOW : sw_step_locked(f, s, &w->out, l);
     if (verdict != SW_GO_ON) {
-        sw_renew(key, f, s, w, sc, l, verdict == SW_NEW_PENDING, born);
+        sw_renew(sc, f, l, verdict == SW_NEW_PENDING, born);
         return 0;
     }
     if (w->out.events && f->flags & (SW_F_ESTABLISHED | SW_F_OVER) && !(f->flags & SW_F_IN_FLOWS))
@@ -287,16 +363,16 @@ SW_STEP int sw_track(struct sw_key *key, struct sw_seg *s, struct sw_scratch *sc
         (w->out.events & 1u << SW_EV_ESTABLISHED || f->flags & SW_F_MIDSTREAM) && !(f->flags & SW_F_OVER)) {
         /* told between: the flags it sets belong into both, and the embryo's memory is free once deleted */
         f->flags |= SW_F_IN_FLOWS;
-        sw_tell(key, f, w, s->now);
+        sw_tell(f, s->now);
         if (!sw_promote(key, f))
             return 0;
         bpf_map_delete_elem(&embryos, key);
         sw_count(SW_C_EMBRYO_PROMOTED);
         return 0;
     }
-    sw_tell(key, f, w, s->now);
-    if (f->flags & SW_F_OVER && w->out.events && !cfg.linger && sw_claim_end(f))
-        sw_end_flow(key, f, w, s->now);
+    sw_tell(f, s->now);
+    if (f->flags & SW_F_OVER && w->out.events && !cfg.linger && sw_claim_end(f, l))
+        sw_end_flow(SW_ROOM_PACKET, f, s->now);
     return 0;
 }
 

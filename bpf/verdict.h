@@ -11,13 +11,6 @@ enum sw_verdict {
     SW_NEW_PENDING, /* it answers the pending SYN: the same, the new flow's SYN is in pend_* */
 };
 
-struct sw_out {
-    __u32 events; /* 1 << enum sw_event_kind */
-    __u8 anomaly; /* enum sw_anomaly, with SW_EV_ANOMALY */
-    __u8 by;      /* enum sw_side of the sender */
-    __u8 pad[2];
-};
-
 static __always_inline void sw_anomaly_add(struct sw_out *o, enum sw_anomaly a)
 {
     o->events |= 1u << SW_EV_ANOMALY;

@@ -105,14 +105,12 @@ static __always_inline void sw_zeek_init_end(const struct sw_flow *f, struct sw_
     }
 }
 
-SW_STEP int sw_zeek_letters(struct sw_flow *f, __u32 d, const struct sw_seg *s)
+SW_STEP_FDS(sw_zeek_letters)
 {
     struct sw_end *me;
     int syn, fin, rst;
     __u32 rel;
 
-    if (!f || !s)
-        return 0;
     sw_side_bound(d);
     me = &f->end[d];
     rel = s->seq - me->isn;
@@ -171,14 +169,12 @@ static __always_inline int sw_zeek_clean(const struct sw_end *e)
 }
 
 /* `d` acknowledged the peer's data up to ack: every hole below it is a content gap of the peer. */
-SW_STEP int sw_zeek_acked(struct sw_flow *f, __u32 d, __u32 ack)
+SW_STEP_FD_N(sw_zeek_acked, ack)
 {
     struct sw_end *me, *peer;
     __u32 pd;
     int judge;
 
-    if (!f)
-        return 0;
     sw_side_bound(d);
     pd = d ^ 1;
     me = &f->end[d];
@@ -260,12 +256,10 @@ static __always_inline int sw_zeek_inactive(struct sw_flow *f, enum sw_side d, c
     return flip;
 }
 
-SW_STEP int sw_zeek_state(struct sw_flow *f, __u32 d, const struct sw_seg *s)
+SW_STEP_FDS(sw_zeek_state)
 {
     struct sw_end *me, *peer;
 
-    if (!f || !s)
-        return 0;
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];
@@ -305,14 +299,12 @@ SW_STEP int sw_zeek_state(struct sw_flow *f, __u32 d, const struct sw_seg *s)
  * One segment, in Zeek's order of steps; the segment's payload is taken last. Returns true if the
  * endpoints must be swapped. The caller has counted packets and bytes.
  */
-SW_STEP int sw_zeek_step(struct sw_flow *f, __u32 d, const struct sw_seg *s)
+SW_STEP_FDS(sw_zeek_step)
 {
     struct sw_end *me, *peer;
     int syn, ack_ok = 0, underflow, flip;
     __u32 past, seen;
 
-    if (!f || !s)
-        return 0;
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];

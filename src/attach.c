@@ -19,8 +19,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define INGRESS_NAME "sw_ingress"
-
 int sw_fail(struct sw_failure *f, int exit_code, int err, const char *fmt, ...)
 {
     va_list ap;
@@ -71,6 +69,13 @@ int sw_hooks_add(struct sw_hooks *hooks, const char *name, struct sw_failure *re
     return 0;
 }
 
+static bool is_ours(const struct xdp_program *prog)
+{
+    const char *name = xdp_program__name(prog);
+
+    return !strcmp(name, "sw_ingress") || !strcmp(name, "sw_guarded");
+}
+
 /* Our program in the dispatcher, or alone on the interface. */
 static int clean_xdp(struct sw_hook_iface *iface, bool *ret_found)
 {
@@ -84,14 +89,14 @@ static int clean_xdp(struct sw_hook_iface *iface, bool *ret_found)
     mode = xdp_multiprog__attach_mode(mp);
     if (xdp_multiprog__is_legacy(mp)) {
         prog = xdp_multiprog__main_prog(mp);
-        if (prog && !strcmp(xdp_program__name(prog), INGRESS_NAME)) {
+        if (prog && is_ours(prog)) {
             *ret_found = true;
             err = xdp_multiprog__detach(mp);
         }
     } else {
         for (prog = xdp_multiprog__next_prog(NULL, mp); prog && !err; prog = next) {
             next = xdp_multiprog__next_prog(prog, mp);
-            if (strcmp(xdp_program__name(prog), INGRESS_NAME))
+            if (!is_ours(prog))
                 continue;
             *ret_found = true;
             err = xdp_program__detach(prog, iface->id.ifindex, mode, 0);
@@ -113,6 +118,8 @@ int sw_hooks_clean(struct sw_hook_iface *iface, bool made_clsact, bool *ret_foun
     egress = sw_clsact_detach(iface->id.ifindex, SW_TC_EGRESS, made_clsact);
     if (!accept || !egress)
         *ret_found = true;
+    if (made_clsact && accept && egress) /* it was killed before it had a filter there */
+        sw_clsact_tidy(iface->id.ifindex);
     if (accept && accept != -ENOENT)
         return accept;
     return egress == -ENOENT ? 0 : egress;
@@ -188,12 +195,13 @@ static bool behind_dispatcher(__u32 ifindex)
  */
 static int make_ingress(struct sw_hooks *hooks, bool guard, struct sw_ingress *ret)
 {
-    DECLARE_LIBBPF_OPTS(xdp_program_opts, opts, .prog_name = INGRESS_NAME);
+    DECLARE_LIBBPF_OPTS(xdp_program_opts, opts);
     int err = sw_object_ingress_copy(hooks->obj, guard, &ret->copy);
 
     if (err)
         return err;
     opts.obj = ret->copy->obj;
+    opts.prog_name = bpf_program__name(sw_object_ingress(ret->copy));
     ret->prog = xdp_program__create(&opts);
     err = libxdp_get_error(ret->prog);
     if (err)
@@ -301,16 +309,13 @@ int sw_hooks_attach(struct sw_hooks *hooks, struct synward_bpf *obj, enum sw_mod
     return err;
 }
 
-/*
- * libxdp finds the program by its id, which needs CAP_SYS_ADMIN. Without it the kernel is asked to take
- * off our program and no other.
- */
+/* The kernel takes off our program and no other. Out of its dispatcher libxdp has to take it, with CAP_SYS_ADMIN. */
 static int detach_ingress(struct sw_hooks *hooks, const struct sw_hook_iface *iface)
 {
     struct xdp_program *prog = ingress_of(hooks, iface);
     DECLARE_LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = xdp_program__fd(prog));
 
-    if (!xdp_program__detach(prog, iface->id.ifindex, iface->xdp_mode, 0))
+    if (iface->id.shared && !xdp_program__detach(prog, iface->id.ifindex, iface->xdp_mode, 0))
         return 0;
     return bpf_xdp_detach(iface->id.ifindex, iface->xdp_mode == XDP_MODE_SKB ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE,
                           &opts);

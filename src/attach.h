@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Hooks: sw_ingress by libxdp (dispatcher where the kernel can, else alone), sw_egress by tcx, else clsact.
+ * Hooks: sw_ingress or sw_guarded by libxdp (dispatcher where the kernel can, else alone), sw_egress by tcx, else
+ * clsact.
  * With the guard sw_egress and sw_accept are clsact filters: these stay when we are killed, as XDP does, where a tcx
  * link would go and leave half of it behind.
  * Whatever is attached here is detached by sw_hooks_detach, also after a failure in the middle.

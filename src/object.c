@@ -104,6 +104,8 @@ static int configure_guard(struct synward_bpf *obj, const struct sw_object_opts 
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]) && !err; i++)
         err = bpf_map__set_max_entries(sizes[i].map, guard ? sizes[i].with : sizes[i].without);
     if (!err)
+        err = bpf_program__set_autoload(guard ? obj->progs.sw_ingress : obj->progs.sw_guarded, false);
+    if (!err)
         err = bpf_program__set_autoload(obj->progs.sw_judge, guard);
     if (!err)
         err = bpf_program__set_autoload(obj->progs.sw_accept, guard && opts->accept && sw_kernel_has_reqsk());
@@ -229,6 +231,11 @@ int sw_object_exit_code(int err)
     }
 }
 
+struct bpf_program *sw_object_ingress(const struct synward_bpf *obj)
+{
+    return obj->rodata->cfg.guard ? obj->progs.sw_guarded : obj->progs.sw_ingress;
+}
+
 int sw_object_ingress_copy(struct synward_bpf *obj, bool guard, struct synward_bpf **ret_copy)
 {
     struct bpf_map *from, *to;
@@ -249,7 +256,7 @@ int sw_object_ingress_copy(struct synward_bpf *obj, bool guard, struct synward_b
         copy->rodata->cfg = obj->rodata->cfg;
         copy->rodata->cfg.guard = 0;
     }
-    bpf_object__for_each_program(prog, copy->obj) bpf_program__set_autoload(prog, prog == copy->progs.sw_ingress);
+    bpf_object__for_each_program(prog, copy->obj) bpf_program__set_autoload(prog, prog == sw_object_ingress(copy));
     if (err)
         sw_object_free(copy);
     else

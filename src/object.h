@@ -2,7 +2,7 @@
 /*
  * The BPF object: open, configure, load. `run` attaches it, `replay` feeds it through
  * BPF_PROG_TEST_RUN. Programs: sw_ingress (xdp.frags), sw_egress (tc), sw_sweep (syscall); with cfg.guard
- * sw_judge (syscall) and sw_accept (tc) too.
+ * sw_guarded in place of sw_ingress, and sw_judge (syscall) and sw_accept (tc) too.
  * Maps: flows, embryos, handshakes, locks, counters, events, events_open, watched, server_ports; the guard's are
  * in bpf/guard_maps.h, and as small as can be without cfg.guard.
  */
@@ -40,7 +40,10 @@ void sw_object_defaults(struct sw_object_opts *opts);
 int sw_object_load(const struct sw_object_opts *opts, struct synward_bpf **ret_obj, const char **ret_why);
 void sw_object_free(struct synward_bpf *obj);
 
-/* A second, not yet loaded object with sw_ingress alone, on the first one's maps: libxdp loads it in the way
+/* The XDP program that obj is for: sw_guarded with cfg.guard, else sw_ingress. */
+struct bpf_program *sw_object_ingress(const struct synward_bpf *obj);
+
+/* A second, not yet loaded object with that program alone, on the first one's maps: libxdp loads it in the way
  * that the interface needs. guard false: it only follows. Free it before obj. */
 int sw_object_ingress_copy(struct synward_bpf *obj, bool guard, struct synward_bpf **ret_copy);
 

@@ -144,7 +144,7 @@ static void drive_set(struct bench *b, const struct drive_step *script, __u32 st
 static int aim(struct bench *b, bool egress, bool empty)
 {
     const struct bpf_program *to = egress ? (empty ? b->dr->progs.empty_skb : b->sw->progs.sw_egress)
-                                          : (empty ? b->dr->progs.empty_xdp : b->sw->progs.sw_ingress);
+                                          : (empty ? b->dr->progs.empty_xdp : sw_object_ingress(b->sw));
     int map = bpf_map__fd(egress ? b->dr->maps.next_skb : b->dr->maps.next_xdp), fd = bpf_program__fd(to);
     __u32 slot = 0;
 

@@ -113,7 +113,7 @@ static int synward_open(struct bench *b)
             return b->listener[i];
     }
     err = write_file("/proc/sys/net/ipv4/tcp_syncookies", "2");
-    return err ? err : lane_set(b, 1, bpf_program__fd(b->sw->progs.sw_ingress));
+    return err ? err : lane_set(b, 1, bpf_program__fd(sw_object_ingress(b->sw)));
 }
 
 /* "NAME:KEY=VALUE", both in hex, as bytes lie in memory; shorter ones are filled up with zeros. */

@@ -197,7 +197,7 @@ int bpfrun_ingress(struct bpfrun *run, const __u8 *frame, size_t len, int *ret_v
 {
     LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .repeat = 1);
 
-    if (bpf_prog_test_run_opts(bpf_program__fd(run->obj->progs.sw_ingress), &opts))
+    if (bpf_prog_test_run_opts(bpf_program__fd(sw_object_ingress(run->obj)), &opts))
         return -errno;
     *ret_verdict = (int)opts.retval;
     return finish(run);
@@ -212,7 +212,7 @@ int bpfrun_xdp(struct bpfrun *run, const __u8 *frame, size_t len, struct bpfrun_
                 .ctx_size_out = sizeof(md), .repeat = 1);
     __u32 meta, kept;
 
-    if (bpf_prog_test_run_opts(bpf_program__fd(run->obj->progs.sw_ingress), &opts) && errno != ENOSPC)
+    if (bpf_prog_test_run_opts(bpf_program__fd(sw_object_ingress(run->obj)), &opts) && errno != ENOSPC)
         return -errno;
     /* what comes out begins with the metadata; offsets are from there */
     meta = md.data - md.data_meta;

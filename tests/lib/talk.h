@@ -2,7 +2,7 @@
 /*
  * A conversation between two endpoints as a test writes it: who says what, in order. Sequence and
  * acknowledgement numbers follow by themselves as two real stacks would choose them; a test that
- * wants others takes the packet, changes it and sends it. Every frame goes to sw_ingress, every
+ * wants others takes the packet, changes it and sends it. Every frame goes to the XDP program, every
  * verdict must be XDP_PASS, and each packet moves the clock by one millisecond.
  */
 #ifndef SW_TEST_TALK_H
