@@ -4,6 +4,7 @@
 #include "log.h"
 
 #include "exit.h"
+#include "stay.h"
 #include "synward.skel.h"
 #include "tc.h"
 
@@ -64,7 +65,7 @@ int sw_hooks_add(struct sw_hooks *hooks, const char *name, struct sw_failure *re
     iface->id.ifindex = if_nametoindex(name);
     snprintf(iface->id.name, sizeof(iface->id.name), "%s", name);
     iface->loopback = flags & IFF_LOOPBACK;
-    iface->egress_link = -1;
+    iface->egress_link = iface->old_xdp = iface->old_egress = iface->old_accept = -1;
     hooks->len++;
     return 0;
 }
@@ -299,6 +300,8 @@ int sw_hooks_attach(struct sw_hooks *hooks, struct synward_bpf *obj, enum sw_mod
     int err;
 
     hooks->obj = obj;
+    if (hooks->stay)
+        return sw_stay_attach(hooks, mode, ret_failure);
     err = prepare_ingress(hooks);
     if (err)
         sw_fail(ret_failure, SW_EXIT_INTERNAL, err, "libxdp cannot take the program: %s", strerror(-err));
@@ -368,6 +371,8 @@ static void detach_accept(struct sw_hook_iface *iface)
 
 void sw_hooks_detach(struct sw_hooks *hooks)
 {
+    if (hooks->stay)
+        return sw_stay_let_go(hooks);
     for (size_t i = 0; i < hooks->len; i++) {
         detach_egress(&hooks->ifaces[i]);
         detach_xdp(hooks, &hooks->ifaces[i]);
@@ -380,19 +385,27 @@ void sw_hooks_detach(struct sw_hooks *hooks)
 
 void sw_hooks_drop(struct sw_hooks *hooks, struct sw_hook_iface *iface)
 {
-    detach_egress(iface);
-    detach_xdp(hooks, iface);
-    detach_accept(iface);
+    if (hooks->stay) {
+        sw_stay_drop(hooks, iface);
+    } else {
+        detach_egress(iface);
+        detach_xdp(hooks, iface);
+        detach_accept(iface);
+    }
     iface->gone = true;
 }
 
 bool sw_hooks_is_ingress(const struct sw_hooks *hooks, __u32 prog_id)
 {
+    if (hooks->stay)
+        return sw_stay_is_ingress(hooks, prog_id);
     return prog_id && ((hooks->ingress.prog && xdp_program__id(hooks->ingress.prog) == prog_id) ||
                        (hooks->ingress_plain.prog && xdp_program__id(hooks->ingress_plain.prog) == prog_id));
 }
 
 __u32 sw_hooks_ingress_id(const struct sw_hooks *hooks)
 {
+    if (hooks->stay)
+        return hooks->obj ? sw_stay_id(bpf_program__fd(sw_object_ingress(hooks->obj))) : 0;
     return hooks->ingress.prog ? xdp_program__id(hooks->ingress.prog) : 0;
 }

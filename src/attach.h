@@ -29,14 +29,16 @@ struct sw_hook_iface {
     bool xdp_attached;
     bool accept_attached;
     enum xdp_attach_mode xdp_mode;
-    int egress_link;  /* tcx: fd, else -1 */
-    int native_error; /* why generic: -errno, 0 when native or asked for */
-    int egress_error; /* why no egress: -errno */
+    int egress_link;                     /* tcx: fd, else -1 */
+    int old_xdp, old_egress, old_accept; /* stay: fds of the programs that were there, else -1 */
+    int native_error;                    /* why generic: -errno, 0 when native or asked for */
+    int egress_error;                    /* why no egress: -errno */
 };
 
 struct sw_hooks {
     bool ingress_only; /* no egress hook wanted */
     bool guard;
+    bool stay; /* --pin: what is attached outlives us, and takes the place of what a former daemon attached */
     struct synward_bpf *obj;
     struct sw_ingress {
         struct synward_bpf *copy;
@@ -57,7 +59,8 @@ int sw_hooks_clean(struct sw_hook_iface *iface, bool made_clsact, bool *ret_foun
  * is undone. */
 int sw_hooks_attach(struct sw_hooks *hooks, struct synward_bpf *obj, enum sw_mode mode, struct sw_failure *ret_failure);
 
-/* Detaches everything, sw_accept last, and frees. Safe on a zeroed or half-attached struct, and twice. */
+/* Detaches everything, sw_accept last, and frees; what is to stay is only let go. Safe on a zeroed or half-attached
+ * struct, and twice. */
 void sw_hooks_detach(struct sw_hooks *hooks);
 
 /* Somebody took one of its hooks: the others go as well, and the interface counts as gone. What is not ours stays. */

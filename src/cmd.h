@@ -9,6 +9,7 @@ int cmd_flows(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_guard(int argc, char **argv);
 int cmd_list(int argc, char **argv);
+int cmd_unpin(int argc, char **argv);
 int cmd_probe(int argc, char **argv);
 
 #endif

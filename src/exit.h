@@ -5,17 +5,18 @@
 
 enum sw_exit {
     SW_EXIT_OK = 0,
-    SW_EXIT_INTERNAL = 1,    /* a failure of ours or of the system that has no code of its own */
-    SW_EXIT_USAGE = 2,       /* unknown command or option, bad value */
-    SW_EXIT_PRIVILEGE = 3,   /* not root, or a capability is missing */
-    SW_EXIT_INTERFACE = 4,   /* no such interface, or it went away */
-    SW_EXIT_KERNEL = 5,      /* the kernel lacks something that synward cannot do without, or a sysctl forbids it */
-    SW_EXIT_ATTACH = 6,      /* the hook is taken or refused */
-    SW_EXIT_RUNNING = 7,     /* another synward already runs on the interface */
-    SW_EXIT_INPUT = 8,       /* capture, list or key file unreadable, damaged or of an unknown kind */
-    SW_EXIT_OUTPUT = 9,      /* standard output cannot be written (not: closed pipe, that is 0) */
-    SW_EXIT_MEMORY = 10,     /* a map or buffer of that size cannot be had */
-    SW_EXIT_NOT_RUNNING = 11 /* no running synward to ask */
+    SW_EXIT_INTERNAL = 1,     /* a failure of ours or of the system that has no code of its own */
+    SW_EXIT_USAGE = 2,        /* unknown command or option, bad value */
+    SW_EXIT_PRIVILEGE = 3,    /* not root, or a capability is missing */
+    SW_EXIT_INTERFACE = 4,    /* no such interface, or it went away */
+    SW_EXIT_KERNEL = 5,       /* the kernel lacks something that synward cannot do without, or a sysctl forbids it */
+    SW_EXIT_ATTACH = 6,       /* the hook is taken or refused */
+    SW_EXIT_RUNNING = 7,      /* another synward already runs on the interface */
+    SW_EXIT_INPUT = 8,        /* capture, list or key file unreadable, damaged or of an unknown kind */
+    SW_EXIT_OUTPUT = 9,       /* standard output cannot be written (not: closed pipe, that is 0) */
+    SW_EXIT_MEMORY = 10,      /* a map or buffer of that size cannot be had */
+    SW_EXIT_NOT_RUNNING = 11, /* no running synward to ask */
+    SW_EXIT_PINS = 12         /* pins that do not fit or are not there, or no BPF file system for them */
 };
 
 #endif

@@ -11,14 +11,18 @@
 
 #define RECORDS 1024 /* in one go */
 
-static int take_told(void *ctx, void *data, size_t size)
+static void drain_told(struct sw_guard_feed *feed)
 {
-    struct sw_guard_feed *feed = ctx;
-    int err = size < sizeof(struct sw_told) ? -EINVAL : sw_report_told(feed->report, data);
+    const void *data;
+    __u32 size;
 
-    if (err == -EINVAL)
-        feed->err = err;
-    return err == -EINVAL || ++feed->records == RECORDS ? -ECANCELED : 0;
+    while (!feed->err && feed->records < RECORDS && (data = sw_ringbuf_next(&feed->told, &size))) {
+        if (size < sizeof(struct sw_told) || sw_report_told(feed->report, data) == -EINVAL)
+            feed->err = -EINVAL;
+        feed->records++;
+    }
+    if (!feed->keep)
+        sw_ringbuf_release(&feed->told, feed->told.at);
 }
 
 /* The kernel side samples no more frames once there is no room for them. */
@@ -43,9 +47,9 @@ int sw_guard_feed_open(struct sw_guard_feed *feed, struct synward_bpf *obj, stru
 
     feed->guard = guard;
     feed->path = opts->capture_file;
-    feed->told = ring_buffer__new(bpf_map__fd(obj->maps.guard_events), take_told, feed, NULL);
-    if (!feed->told)
-        return sw_fail(f, SW_EXIT_MEMORY, -errno, "ring guard_events: %s", strerror(errno));
+    err = sw_ringbuf_open(&feed->told, bpf_map__fd(obj->maps.guard_events));
+    if (err)
+        return sw_fail(f, SW_EXIT_MEMORY, err, "ring guard_events: %s", strerror(-err));
     if (!feed->path)
         return 0;
     feed->captures = ring_buffer__new(bpf_map__fd(obj->maps.captures), take_capture, feed, NULL);
@@ -68,16 +72,16 @@ void sw_guard_feed_close(struct sw_guard_feed *feed)
     if (err)
         sw_warn("'%s': %s", feed->path, strerror(-err));
     feed->capture = NULL;
-    ring_buffer__free(feed->told);
+    sw_ringbuf_close(&feed->told);
     ring_buffer__free(feed->captures);
-    feed->told = feed->captures = NULL;
+    feed->captures = NULL;
 }
 
 int sw_guard_feed_drain(struct sw_guard_feed *feed, struct sw_report *report, bool *ret_more)
 {
     feed->report = report;
     feed->records = 0;
-    ring_buffer__consume(feed->told);
+    drain_told(feed);
     *ret_more = feed->records == RECORDS;
     feed->records = 0;
     if (feed->captures)

@@ -7,11 +7,13 @@
 #include "guardopts.h"
 #include "pcapng.h"
 #include "report.h"
+#include "ringbuf.h"
 
 struct ring_buffer;
 
 struct sw_guard_feed {
-    struct ring_buffer *told, *captures;
+    struct sw_ringbuf told;
+    struct ring_buffer *captures;
     struct sw_guard *guard; /* mmapped */
     struct sw_pcapng *capture;
     const char *path; /* of the capture */
@@ -19,6 +21,7 @@ struct sw_guard_feed {
     int err;
     int records; /* in this go */
     bool write_failed;
+    bool keep; /* what was told stays in the ring until it is released */
 };
 
 /* guard is the mmapped configuration; frames are sampled from now on if opts name a file. */

@@ -37,6 +37,7 @@ struct sw_guarding {
     struct sw_guard_feed feed;
     __s64 clock_offset;
     __u64 next_judge, next_refresh, next_known, next_key;
+    bool adopted, keep_keys;
     bool refresh_failed, known_failed, judge_failed, key_failed;
 };
 
@@ -77,16 +78,41 @@ void sw_guarding_free(struct sw_guarding *g)
     free(g);
 }
 
+void sw_guarding_adopt(struct sw_guarding *g, bool keep_keys)
+{
+    g->adopted = true;
+    g->keep_keys = keep_keys;
+}
+
+void sw_guarding_set_mode(struct sw_guarding *g, enum sw_guard_mode mode)
+{
+    for (__u32 i = 1; i < SW_SERVICES; i++) {
+        struct sw_service *s = sw_services_at(g->services, i);
+
+        if (!s->port)
+            continue;
+        __atomic_store_n(&s->mode, (__u8)mode, __ATOMIC_RELAXED);
+        __atomic_store_n(&s->due, 0, __ATOMIC_RELAXED);
+    }
+}
+
+struct sw_ringbuf *sw_guarding_ring(struct sw_guarding *g)
+{
+    g->feed.keep = true;
+    return &g->feed.told;
+}
+
 void sw_guarding_object(const struct sw_guarding *g, const struct sw_hooks *hooks, struct sw_object_opts *object)
 {
     const struct sw_guard_opts *opts = g->opts;
 
     object->cfg.guard = 1;
-    if (!opts->limit_source)
+    /* pinned, they are there at their sizes, so that the options may change from one daemon to the next */
+    if (!opts->limit_source && !object->pin)
         object->limit_source_max = 1;
-    if (!opts->limit_prefix)
+    if (!opts->limit_prefix && !object->pin)
         object->limit_prefix_max = 1;
-    if (!opts->capture_file)
+    if (!opts->capture_file && !object->pin)
         object->captures_bytes = sysconf(_SC_PAGESIZE);
     object->accept = opts->backend != SW_BK_LISTENER;
     for (size_t i = 0; i < hooks->len && object->accept; i++)
@@ -158,8 +184,10 @@ int sw_guarding_fill(struct sw_guarding *g, struct synward_bpf *obj, const struc
         return sw_fail(f, err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL, err, "listening sockets: %s",
                        strerror(-err));
     g->guard = sw_services_guard(g->services);
+    if (g->adopted)
+        __atomic_fetch_and(&g->guard->flags, ~(SW_G_STOPPING | SW_G_CAPTURE), __ATOMIC_SEQ_CST);
     g->guard->clock_offset = epoch_offset(g);
-    err = sw_guard_install_keys(obj, g->guard, &g->files, epoch_now(g));
+    err = g->keep_keys ? 0 : sw_guard_install_keys(obj, g->guard, &g->files, epoch_now(g));
     if (err)
         return sw_fail(f, SW_EXIT_INTERNAL, err, "cookie keys: %s", strerror(-err));
     err = fill_lists(g, f);

@@ -23,6 +23,13 @@ void sw_guarding_object(const struct sw_guarding *g, const struct sw_hooks *hook
 int sw_guarding_fill(struct sw_guarding *g, struct synward_bpf *obj, const struct sw_hooks *hooks, __s64 clock_offset,
                      struct sw_failure *ret_failure);
 
+/* The maps are those of a former daemon (--pin). keep_keys: the cookie keys, too. Before sw_guarding_fill. */
+void sw_guarding_adopt(struct sw_guarding *g, bool keep_keys);
+/* Every service that is there gets the mode. */
+void sw_guarding_set_mode(struct sw_guarding *g, enum sw_guard_mode mode);
+/* Records stay in their ring until they are released. */
+struct sw_ringbuf *sw_guarding_ring(struct sw_guarding *g);
+
 /* After attaching, for people: which backend, what is lost by it, what harms it. */
 void sw_guarding_say(struct sw_guarding *g, const struct sw_hooks *hooks);
 

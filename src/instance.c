@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "instance.h"
 
+#include <bpf/bpf.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -104,6 +105,8 @@ int sw_instance_write(struct sw_instance *inst)
         fprintf(f, "iface=%u %s %d %d %d %s\n", iface->ifindex, iface->mode, iface->shared, iface->egress,
                 iface->made_clsact, iface->name);
     }
+    if (*inst->pin)
+        fprintf(f, "pin=%s\n", inst->pin);
     err = ferror(f) ? -EIO : 0;
     if (fclose(f) && !err)
         err = -errno;
@@ -133,6 +136,36 @@ void sw_instance_remove(struct sw_instance *inst)
     inst->fd = -1;
 }
 
+void sw_instance_leave(struct sw_instance *inst)
+{
+    if (inst->fd >= 0)
+        close(inst->fd);
+    inst->fd = -1;
+}
+
+bool sw_instance_is_pinned(const struct sw_instance *inst)
+{
+    int fd;
+
+    if (!*inst->pin || !sw_pinfs_has(inst->pin))
+        return false;
+    fd = bpf_map_get_fd_by_id(inst->map_flows);
+    if (fd < 0)
+        return false;
+    close(fd);
+    return true;
+}
+
+static int forget_one(const struct sw_instance *inst, bool alive, void *ctx)
+{
+    return !alive && !strcmp(inst->pin, ctx) ? SW_WALK_REMOVE : SW_WALK_ON;
+}
+
+void sw_instance_forget(const char *pin)
+{
+    sw_instance_walk(forget_one, (void *)pin);
+}
+
 static void read_line(struct sw_instance *inst, char *line)
 {
     char *value = strchr(line, '=');
@@ -147,6 +180,8 @@ static void read_line(struct sw_instance *inst, char *line)
     if (!strcmp(line, #name))                                                                                          \
         inst->name = strtoull(value, NULL, 10);
     FIELDS(READ_FIELD)
+    if (!strcmp(line, "pin"))
+        snprintf(inst->pin, sizeof(inst->pin), "%s", value);
     if (strcmp(line, "iface") || inst->len == SW_IFACES_MAX)
         return;
     iface = &inst->ifaces[inst->len];

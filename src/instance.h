@@ -6,6 +6,7 @@
 #ifndef SW_INSTANCE_H
 #define SW_INSTANCE_H
 
+#include "pinfs.h"
 #include "synward.h"
 
 #include <net/if.h>
@@ -38,7 +39,8 @@ struct sw_instance {
     __u32 contract;     /* SW_CONTRACT_VERSION */
     size_t len;
     struct sw_instance_iface ifaces[SW_IFACES_MAX];
-    int fd; /* of the writer: holds the lock */
+    char pin[SW_PIN_NAME]; /* --pin: what it runs on stays without it; else empty */
+    int fd;                /* of the writer: holds the lock */
 };
 
 /* Serialises starts: only one synward at a time looks who is there and attaches. fd or -errno. */
@@ -50,6 +52,12 @@ __u64 sw_instance_netns(void); /* inode of our own, 0: unknown */
 /* Writes or replaces our file. inst->fd must be -1 the first time. 0 or -errno. */
 int sw_instance_write(struct sw_instance *inst);
 void sw_instance_remove(struct sw_instance *inst);
+void sw_instance_leave(struct sw_instance *inst); /* the file stays, for those who ask what is pinned */
+
+/* A dead one whose pins are there, its programs and maps with them. */
+bool sw_instance_is_pinned(const struct sw_instance *inst);
+/* Removes the files of dead ones with these pins. */
+void sw_instance_forget(const char *pin);
 
 enum { SW_WALK_ON, SW_WALK_STOP, SW_WALK_REMOVE };
 /* Calls fn for every instance file: alive says whether its process lives. fn says how to go on: SW_WALK_REMOVE

@@ -2,6 +2,7 @@
 #include "loop.h"
 
 #include "account.h"
+#include "books.h"
 #include "clock.h"
 #include "exit.h"
 #include "fate.h"
@@ -9,7 +10,6 @@
 #include "log.h"
 #include "rings.h"
 
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -21,11 +21,13 @@
 #define PENDING_LOW (4u << 20)  /* over it `events_open` is not read: real connections first */
 #define NAP_MS 50               /* the rings wake us for a batch; fewer records wait so long at most */
 #define STUCK_NS (30 * SW_SECOND)
+#define DRAIN_NS (5 * SW_SECOND) /* pinned, at the end: the rings are read for so long at most */
 
 struct loop {
     struct sw_loop *in;
     struct sw_account account;
     struct sw_rings rings;
+    struct sw_marks marks; /* pinned */
     int epoll;
     int links;
     int clock;
@@ -94,7 +96,13 @@ static void drain(struct loop *l)
 /* 0: all lines are out. */
 static int flush_lines(struct loop *l)
 {
-    int err = sw_report_flush(l->in->report);
+    int err;
+
+    if (l->in->pin)
+        sw_books_mark(&l->marks, l->in->report, &l->account);
+    err = sw_report_flush(l->in->report);
+    if (l->in->pin)
+        sw_books_written(&l->marks, l->in->report);
 
     if (err == -EPIPE) /* the reader has seen enough */
         l->stop = true;
@@ -115,8 +123,8 @@ static void watch_stdout(struct loop *l, __u32 events)
 
 static void watch_ring(struct loop *l, int which, bool on)
 {
-    int fd = ring_buffer__epoll_fd(l->rings.ring[which]);
-    struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
+    int fd = l->rings.ring[which].fd;
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.fd = fd};
 
     if (l->ring_watched[which] == on)
         return;
@@ -158,7 +166,7 @@ static void look_at_hooks(struct loop *l, __u64 now)
 /* Cookies on their way may still come back for a second, if nobody says a second time that we shall stop. */
 static void begin_stop(struct loop *l, __u64 now)
 {
-    if (l->stopping || !l->in->guarding || !sw_guarding_stop(l->in->guarding)) {
+    if (l->stopping || l->in->pin || !l->in->guarding || !sw_guarding_stop(l->in->guarding)) {
         l->stop = true;
         return;
     }
@@ -281,6 +289,35 @@ static bool write_out(struct loop *l)
     return !l->stop;
 }
 
+static void gave_up(struct loop *l)
+{
+    if (l->exit_code || flush_lines(l) != -EAGAIN)
+        return;
+    sw_fail(l->failure, SW_EXIT_OUTPUT, -EAGAIN, "the reader of standard output does not read: %zu bytes %s",
+            sw_report_pending(l->in->report), l->in->pin ? "are left to the next synward on the pins" : "thrown away");
+    l->exit_code = SW_EXIT_OUTPUT;
+}
+
+/* Traffic goes on: what is in the rings now is told, what comes later and what is still open is left to the next. */
+static void finish_pinned(struct loop *l)
+{
+    __u64 end = sw_clock_now() + DRAIN_NS;
+    int err;
+
+    do {
+        if (!write_out(l))
+            return gave_up(l);
+        drain(l);
+    } while (l->more && sw_clock_now() < end);
+    err = sw_account_update(&l->account, 0, false);
+    if (err)
+        return fail(l, SW_EXIT_INTERNAL, err, "last sweep");
+    sw_account_loss(&l->account, l->in->report, sw_clock_now());
+    sw_account_stats(&l->account, l->in->report, sw_clock_now(), true);
+    if (!write_out(l))
+        gave_up(l);
+}
+
 /* Everything is detached: end what is over, read the rings dry, close the books. */
 static void finish(struct loop *l)
 {
@@ -294,7 +331,7 @@ static void finish(struct loop *l)
         err = sw_account_update(&l->account, flush, true);
         do {
             if (!write_out(l))
-                goto gave_up;
+                return gave_up(l);
             drain(l);
         } while (l->more || l->rings.batch[SW_RING_MAIN].len || l->rings.batch[SW_RING_OPEN].len);
     } while (!err && l->account.sweep.held_back);
@@ -304,14 +341,8 @@ static void finish(struct loop *l)
         fail(l, SW_EXIT_INTERNAL, err, "last sweep");
     sw_account_loss(&l->account, l->in->report, sw_clock_now());
     sw_account_stats(&l->account, l->in->report, sw_clock_now(), true);
-    if (write_out(l))
-        return;
-gave_up:
-    if (l->exit_code || flush_lines(l) != -EAGAIN)
-        return;
-    sw_fail(l->failure, SW_EXIT_OUTPUT, -EAGAIN, "the reader of standard output does not read: %zu bytes thrown away",
-            sw_report_pending(l->in->report));
-    l->exit_code = SW_EXIT_OUTPUT;
+    if (!write_out(l))
+        gave_up(l);
 }
 
 static int add_fd(struct loop *l, int fd, __u32 events)
@@ -327,6 +358,13 @@ static int open_loop(struct loop *l)
 
     if (err)
         return err;
+    if (l->in->pin) {
+        l->rings.keep = true;
+        l->marks = (struct sw_marks){.saved = &l->in->pin->at->saved,
+                                     .ring = {&l->rings.ring[SW_RING_MAIN], &l->rings.ring[SW_RING_OPEN],
+                                              l->in->guarding ? sw_guarding_ring(l->in->guarding) : NULL}};
+        sw_books_resume(l->marks.saved, &l->account, &l->marks);
+    }
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (l->epoll < 0)
         return -errno;
@@ -382,7 +420,7 @@ int sw_loop_run(struct sw_loop *loop, struct sw_failure *ret_failure)
         follow(&l);
         sw_hooks_detach(loop->hooks);
         if (l.exit_code == SW_EXIT_OK || l.exit_code == SW_EXIT_INTERFACE || l.exit_code == SW_EXIT_ATTACH)
-            finish(&l);
+            (loop->pin ? finish_pinned : finish)(&l);
     }
     close_loop(&l);
     return l.exit_code;

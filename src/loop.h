@@ -10,6 +10,7 @@
 #include "guarding.h"
 #include "instance.h"
 #include "options.h"
+#include "pin.h"
 #include "watch.h"
 
 struct sw_loop {
@@ -20,14 +21,15 @@ struct sw_loop {
     struct sw_instance *inst;
     struct sw_report *report;
     struct sw_guarding *guarding; /* NULL: no guard */
+    struct sw_pin *pin;           /* NULL: not pinned */
     __s64 clock_offset;
     __u64 duration_ns; /* 0: until a signal */
     bool flush;        /* at the end, connections still open get their conn line too */
     int signal_fd;     /* SIGINT, SIGTERM, SIGHUP, blocked before */
 };
 
-/* Runs until a signal, the end of the duration or a failure; detaches; tells the rest. With the guard SIGHUP reads
- * its files again instead. An enum sw_exit. */
+/* Runs until a signal, the end of the duration or a failure; detaches, unless it is pinned; tells the rest. With the
+ * guard SIGHUP reads its files again instead. An enum sw_exit. */
 int sw_loop_run(struct sw_loop *loop, struct sw_failure *ret_failure);
 
 #endif

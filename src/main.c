@@ -20,6 +20,7 @@ static const struct {
     {"status", cmd_status, "what runs where, counters, events lost"},
     {"guard", cmd_guard, "the guard of a running synward: its services, and their modes"},
     {"list", cmd_list, "the guard's allow and block lists while it runs"},
+    {"unpin", cmd_unpin, "detach and forget what a synward with --pin left behind"},
     {"probe", cmd_probe, "what this kernel and network card can do"},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -34,7 +35,7 @@ static int help(void)
     printf("\n'synward COMMAND --help' tells a command's options.\n\n"
            "Exit codes: 0 done, 1 internal failure, 2 wrong use, 3 no privilege, 4 no such interface,\n"
            "5 kernel lacks something, 6 hook taken or refused, 7 already running, 8 bad input,\n"
-           "9 output cannot be written, 10 no memory, 11 not running.\n");
+           "9 output cannot be written, 10 no memory, 11 not running, 12 pins do not fit.\n");
     return fflush(stdout) ? SW_EXIT_OUTPUT : SW_EXIT_OK;
 }
 

@@ -3,6 +3,7 @@
 
 #include "exit.h"
 #include "lists.h"
+#include "pin.h"
 #include "probe.h"
 #include "synward.skel.h"
 
@@ -186,6 +187,8 @@ int sw_object_load(const struct sw_object_opts *opts, struct synward_bpf **ret_o
         goto fail;
     }
     err = configure(obj, opts);
+    if (!err && opts->pin)
+        err = sw_pin_reuse(opts->pin, obj);
     if (!err)
         err = synward_bpf__load(obj);
     if (!err)
@@ -225,6 +228,7 @@ int sw_object_exit_code(int err)
 {
     switch (-err) {
     case EPERM: return SW_EXIT_PRIVILEGE;
+    case ESTALE: return SW_EXIT_PINS;
     case ENOMEM:
     case E2BIG: return SW_EXIT_MEMORY;
     default: return SW_EXIT_KERNEL;

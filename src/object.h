@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 struct synward_bpf; /* the skeleton, build/synward.skel.h */
+struct sw_pin;      /* pin.h */
 
 struct sw_object_opts {
     struct sw_config cfg;
@@ -29,6 +30,7 @@ struct sw_object_opts {
     __u32 limit_source_max; /* addresses with a bucket; 1: no limit is wanted */
     __u32 limit_prefix_max;
     __u32 captures_bytes; /* of ring `captures`, a power of two; a page: none is wanted */
+    struct sw_pin *pin;   /* NULL: none; else the maps are those that are pinned, if there are any */
     bool accept;          /* load sw_accept if the kernel has what it needs (sw_kernel_has_reqsk) */
 };
 

@@ -4,9 +4,11 @@
 #include "exit.h"
 #include "instance.h"
 #include "log.h"
+#include "pin.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -58,6 +60,8 @@ static int look_at(const struct sw_instance *inst, bool alive, void *ctx)
 
     if (inst->netns != look->netns) /* perhaps that namespace is no more */
         return !alive && nothing_left(inst) ? SW_WALK_REMOVE : SW_WALK_ON;
+    if (!alive && sw_instance_is_pinned(inst))
+        return SW_WALK_ON;
     for (size_t i = 0; i < inst->len; i++) {
         bool ours = false;
 
@@ -78,15 +82,54 @@ static int look_at(const struct sw_instance *inst, bool alive, void *ctx)
     return all ? SW_WALK_REMOVE : SW_WALK_ON;
 }
 
-int sw_clear_the_way(struct sw_hooks *hooks, struct sw_failure *f)
+/* Pins of a synward that has ended, or of one with another name for them. */
+struct held {
+    const struct sw_hooks *hooks;
+    const struct sw_pin *pin;
+    char name[SW_PIN_NAME];
+    const char *where;
+};
+
+static bool seen(int err)
+{
+    return !err || err == -EPROTO;
+}
+
+static int look_at_pins(const char *name, void *ctx)
+{
+    struct held *held = ctx;
+    struct sw_pinned p;
+
+    if ((held->pin && !strcmp(name, held->pin->name)) || !seen(sw_pin_peek(name, &p)) || p.netns != sw_instance_netns())
+        return 0;
+    for (__u32 i = 0; i < p.ifaces_len && i < SW_IFACES_MAX; i++) {
+        for (size_t k = 0; k < held->hooks->len; k++) {
+            if (held->hooks->ifaces[k].id.ifindex != p.iface[i].ifindex)
+                continue;
+            snprintf(held->name, sizeof(held->name), "%s", name);
+            held->where = held->hooks->ifaces[k].id.name;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int sw_clear_the_way(struct sw_hooks *hooks, const struct sw_pin *pin, struct sw_failure *f)
 {
     struct look look = {.hooks = hooks, .netns = sw_instance_netns()};
+    struct held held = {.hooks = hooks, .pin = pin};
     int err = sw_instance_walk(look_at, &look);
 
     if (err > 0)
         return sw_fail(f, SW_EXIT_RUNNING, -EALREADY, "synward already runs on '%s' (pid %d)", look.where, look.runs);
     if (err < 0)
         return sw_fail(f, SW_EXIT_INTERNAL, err, "/run/synward: %s", strerror(-err));
+    if (sw_pinfs_walk(look_at_pins, &held))
+        return sw_fail(f, SW_EXIT_PINS, -EBUSY,
+                       "'%s' is held by the pins '%s': go on from them by --pin=%s, or 'synward unpin %s' first",
+                       held.where, held.name, held.name, held.name);
+    if (pin && pin->adopted)
+        return 0;
     if (look.cookies) /* for those on their way, as at a regular end */
         sleep(1);
     for (size_t i = 0; i < hooks->len; i++) {

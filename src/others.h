@@ -5,7 +5,9 @@
 
 #include "attach.h"
 
+struct sw_pin;
+
 /* A living one is a failure; what a dead one left is removed. 0 or -errno. */
-int sw_clear_the_way(struct sw_hooks *hooks, struct sw_failure *ret_failure);
+int sw_clear_the_way(struct sw_hooks *hooks, const struct sw_pin *pin, struct sw_failure *ret_failure);
 
 #endif

@@ -34,6 +34,7 @@ struct sw_report {
     size_t head, tail, cap;
     __u64 seq; /* of the line before */
     __u64 made;
+    __u64 bytes;             /* of all lines made */
     __u64 unmade[SW_LOSSES]; /* events that found no memory, since the last loss line */
     __u64 unmade_total;
 };
@@ -72,6 +73,7 @@ int sw_report_new(const struct sw_report_opts *opts, struct sw_report **ret_repo
     r->own_fd = -1;
     r->format = opts->format;
     r->event_mask = opts->event_mask;
+    r->seq = opts->seq;
     r->cap = SW_BUF_FIRST;
     r->buf = malloc(r->cap);
     if (!r->buf || sw_lines_init(&r->lines, opts)) {
@@ -131,6 +133,7 @@ static char *line_room(struct sw_report *r)
 
 static void line_done(struct sw_report *r, const char *end)
 {
+    r->bytes += end - (r->buf + r->tail);
     r->tail = end - r->buf;
     r->seq++;
     r->made++;
@@ -253,6 +256,16 @@ size_t sw_report_pending(const struct sw_report *r)
 __u64 sw_report_lines(const struct sw_report *r)
 {
     return r->made;
+}
+
+__u64 sw_report_made(const struct sw_report *r)
+{
+    return r->bytes;
+}
+
+__u64 sw_report_seq(const struct sw_report *r)
+{
+    return r->seq;
 }
 
 static ssize_t write_some(struct sw_report *r)

@@ -33,6 +33,7 @@ struct sw_report_opts {
     __s64 clock_offset_ns; /* event time + offset = nanoseconds since 1970 */
     bool replay;           /* iface is the capture's name */
     const char *iface;     /* replay: name to show; live: NULL, by ifindex */
+    __u64 seq;             /* of the line before the first */
 };
 
 struct sw_report; /* opaque */
@@ -80,6 +81,8 @@ int sw_report_service(struct sw_report *r, const struct sw_report_service *s, __
 
 size_t sw_report_pending(const struct sw_report *r); /* bytes not yet written */
 __u64 sw_report_lines(const struct sw_report *r);    /* lines made so far */
+__u64 sw_report_made(const struct sw_report *r);     /* bytes of them, written or not */
+__u64 sw_report_seq(const struct sw_report *r);      /* of the last one, lost ones before it included */
 /* Writes what goes without blocking: a pipe or terminal through a non-blocking descriptor of our own, opened
  * anew so that nobody else who holds it is affected; else poll, then pieces of at most PIPE_BUF. 0 when all is
  * out, -EAGAIN when the reader is slow, -EPIPE when it is gone (the caller ignores SIGPIPE), -errno otherwise

@@ -10,32 +10,37 @@
 
 #define BATCH 4096 /* records in one go; a quarter of it from `events_open` */
 
-/* A negative result ends the batch; this record counts as read all the same. A record that is too short for
- * this version becomes one that the report refuses. */
-static int take_record(void *ctx, void *data, size_t size)
+/* A record that is too short for this version becomes one that the report refuses. */
+static void copy(struct sw_event *ev, const void *data, __u32 size)
 {
-    struct sw_batch *b = ctx;
-    struct sw_event *ev = &b->events[b->len++];
-
     if (size < sizeof(*ev))
         memset(ev, 0, sizeof(*ev));
     else
         memcpy(ev, data, sizeof(*ev));
-    return b->len == b->max ? -ECANCELED : 0;
 }
 
 bool sw_rings_take(struct sw_rings *r, int which)
 {
+    struct sw_ringbuf *ring = &r->ring[which];
     struct sw_batch *b = &r->batch[which];
+    const void *data;
+    __u32 size;
 
     b->len = 0;
-    ring_buffer__consume(r->ring[which]);
+    while (b->len < b->max && (data = sw_ringbuf_next(ring, &size))) {
+        copy(&b->events[b->len++], data, size);
+        if (!r->keep) /* at once: the kernel side may be short of room */
+            sw_ringbuf_release(ring, ring->at);
+    }
+    if (!r->keep)
+        sw_ringbuf_release(ring, ring->at);
     return b->len == b->max;
 }
 
 int sw_rings_open(struct sw_rings *r, struct synward_bpf *obj)
 {
     const struct bpf_map *maps[SW_RINGS] = {obj->maps.events, obj->maps.events_open};
+    int err;
 
     for (int i = 0; i < SW_RINGS; i++) {
         struct sw_batch *b = &r->batch[i];
@@ -44,9 +49,9 @@ int sw_rings_open(struct sw_rings *r, struct synward_bpf *obj)
         b->events = calloc(b->max, sizeof(*b->events));
         if (!b->events)
             return -ENOMEM;
-        r->ring[i] = ring_buffer__new(bpf_map__fd(maps[i]), take_record, b, NULL);
-        if (!r->ring[i])
-            return -errno;
+        err = sw_ringbuf_open(&r->ring[i], bpf_map__fd(maps[i]));
+        if (err)
+            return err;
     }
     return 0;
 }
@@ -54,9 +59,8 @@ int sw_rings_open(struct sw_rings *r, struct synward_bpf *obj)
 void sw_rings_close(struct sw_rings *r)
 {
     for (int i = 0; i < SW_RINGS; i++) {
-        ring_buffer__free(r->ring[i]);
+        sw_ringbuf_close(&r->ring[i]);
         free(r->batch[i].events);
-        r->ring[i] = NULL;
         r->batch[i].events = NULL;
     }
 }

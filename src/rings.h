@@ -4,6 +4,7 @@
 #define SW_RINGS_H
 
 #include "object.h"
+#include "ringbuf.h"
 
 enum { SW_RING_MAIN, SW_RING_OPEN, SW_RINGS }; /* events, events_open */
 
@@ -13,8 +14,9 @@ struct sw_batch {
 };
 
 struct sw_rings {
-    struct ring_buffer *ring[SW_RINGS];
+    struct sw_ringbuf ring[SW_RINGS];
     struct sw_batch batch[SW_RINGS];
+    bool keep; /* what is taken stays in the ring until it is released */
 };
 
 int sw_rings_open(struct sw_rings *r, struct synward_bpf *obj);

@@ -12,7 +12,9 @@
 #include "loop.h"
 #include "options.h"
 #include "others.h"
+#include "pin.h"
 #include "privilege.h"
+#include "stay.h"
 #include "synward.skel.h"
 #include "tc.h"
 
@@ -20,13 +22,14 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { OPT_DURATION = 0x200, OPT_FLUSH, OPT_MODE, OPT_INGRESS_ONLY };
+enum { OPT_DURATION = 0x200, OPT_FLUSH, OPT_MODE, OPT_INGRESS_ONLY, OPT_PIN };
 
 static const struct argp_option options[] = {
     {"interface", 'i', "IF", 0, "follow this interface; may be given several times", 0},
@@ -34,6 +37,8 @@ static const struct argp_option options[] = {
     {"flush", OPT_FLUSH, 0, 0, "at the end, tell the conn line of connections that are still open too", 0},
     {"mode", OPT_MODE, "auto|native|generic", 0, "XDP in the driver, in the stack, or whichever works (auto)", 0},
     {"ingress-only", OPT_INGRESS_ONLY, 0, 0, "no egress hook: what this host sends is inferred", 0},
+    {"pin", OPT_PIN, "NAME", OPTION_ARG_OPTIONAL,
+     "the programs and all state outlive the end of this process, and the next one goes on from there", 0},
     {0},
 };
 
@@ -44,6 +49,10 @@ struct run {
     size_t names_len;
     enum sw_mode mode;
     bool ingress_only;
+    bool pinned;
+    bool settled; /* pinned, and it stays */
+    struct sw_pin pin;
+    enum sw_guard_mode guard_mode; /* as --guard says */
     struct sw_hooks hooks;
     struct sw_instance inst;
     struct sw_loop loop;
@@ -68,6 +77,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_DURATION: run->loop.duration_ns = sw_arg_seconds("--duration", arg, 0.001, 1e9); break;
     case OPT_FLUSH: run->loop.flush = true; break;
     case OPT_INGRESS_ONLY: run->ingress_only = true; break;
+    case OPT_PIN:
+        run->pinned = true;
+        if (arg && !sw_pin_name_ok(arg))
+            sw_usage_die("--pin: '%s' is no name: up to %d letters, digits and _ + - : @", arg, SW_PIN_NAME - 1);
+        if (arg)
+            snprintf(run->pin.name, sizeof(run->pin.name), "%s", arg);
+        break;
     case OPT_MODE:
         if (!strcmp(arg, "auto"))
             run->mode = SW_MODE_AUTO;
@@ -82,6 +98,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if (!run->names_len)
             sw_usage_die("no interface: -i IF");
+        if (run->pinned && run->loop.flush)
+            sw_usage_die("--flush does not go with --pin: the next one goes on with what is still open");
+        if (run->pinned && !*run->pin.name && sw_pin_name_of(run->names, run->names_len, run->pin.name))
+            sw_usage_die("--pin: the interfaces' names make no name for the pins: --pin=NAME");
         break;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -109,8 +129,9 @@ static int load(struct run *run)
     object->cfg.one_sided = run->ingress_only;
     for (size_t i = 0; i < run->hooks.len && !run->ingress_only; i++)
         if (!run->hooks.ifaces[i].loopback &&
-            sw_tc_try(run->hooks.ifaces[i].id.ifindex, SW_TC_EGRESS, run->hooks.guard))
+            sw_tc_try(run->hooks.ifaces[i].id.ifindex, SW_TC_EGRESS, run->hooks.guard || run->pinned))
             object->cfg.one_sided = 1;
+    object->pin = run->loop.pin;
     if (run->loop.guarding)
         sw_guarding_object(run->loop.guarding, &run->hooks, object);
     err = sw_object_load(object, &run->loop.obj, &why);
@@ -121,6 +142,10 @@ static int load(struct run *run)
             &run->failure, SW_EXIT_MEMORY, err,
             "no memory for maps of about %llu MB (--flows, --embryos, --handshakes, --ring, --ring-open): %s",
             sw_object_bytes(object) >> 20, strerror(-err));
+    if (err == -ESTALE)
+        return sw_fail(&run->failure, SW_EXIT_PINS, err,
+                       "the pins '%s' do not fit: %s; 'synward unpin %s' removes them", run->pin.name, run->pin.error,
+                       run->pin.name);
     return sw_fail(&run->failure, sw_object_exit_code(err), err, "%s: %s", why, strerror(-err));
 }
 
@@ -134,6 +159,7 @@ static int make_report(struct run *run)
         .event_mask = run->common.event_mask,
         .cid_seed = run->common.cid_seed,
         .host = host,
+        .seq = run->pin.adopted ? sw_books_last(&run->pin.at->saved)->seq : 0,
     };
     int err;
 
@@ -185,6 +211,8 @@ static int write_instance(struct run *run)
         inst->map_block = map_id(obj->maps.block);
         inst->prog_judge = prog_id(obj->progs.sw_judge);
     }
+    if (run->pinned)
+        memcpy(inst->pin, run->pin.name, sizeof(inst->pin));
     inst->len = run->hooks.len;
     for (size_t i = 0; i < inst->len; i++)
         inst->ifaces[i] = run->hooks.ifaces[i].id;
@@ -236,11 +264,62 @@ static int prepare_guard(struct run *run)
     return sw_guarding_new(&run->guard, &run->loop.guarding, &run->failure);
 }
 
+/* A mode that was set by `synward guard` stays, unless --guard says another one than the last time. */
 static int fill_guard(struct run *run)
 {
+    bool adopted = run->pin.adopted, same = adopted && run->pin.at->guard_mode == (__u32)run->guard.mode;
+    struct sw_guard before;
+    __u32 zero = 0;
+    int err;
+
     if (!run->loop.guarding)
         return 0;
-    return sw_guarding_fill(run->loop.guarding, run->loop.obj, &run->hooks, run->loop.clock_offset, &run->failure);
+    run->guard_mode = run->guard.mode;
+    if (adopted)
+        sw_guarding_adopt(run->loop.guarding, !run->guard.key_file && !run->pin.at->key_file);
+    if (same && !bpf_map_lookup_elem(bpf_map__fd(run->loop.obj->maps.guard), &zero, &before))
+        run->guard.mode = before.mode;
+    err = sw_guarding_fill(run->loop.guarding, run->loop.obj, &run->hooks, run->loop.clock_offset, &run->failure);
+    if (!err && adopted && !same)
+        sw_guarding_set_mode(run->loop.guarding, run->guard.mode);
+    return err;
+}
+
+static int open_pins(struct run *run)
+{
+    int err;
+
+    if (!run->pinned)
+        return 0;
+    err = sw_pin_open(&run->pin, &run->hooks, run->guard.given, &run->failure);
+    run->hooks.stay = !err;
+    run->loop.pin = err ? NULL : &run->pin;
+    return err;
+}
+
+static int make_pins(struct run *run)
+{
+    return run->pinned ? sw_pin_make(&run->pin, run->loop.obj, &run->hooks, &run->failure) : 0;
+}
+
+/* Attached: from here on it is left there; or not, and then it is as before. */
+static void settle_pins(struct run *run, int err)
+{
+    if (!run->loop.pin)
+        return;
+    if (err) {
+        sw_stay_undo(&run->hooks);
+        sw_pin_undo(&run->pin);
+        return;
+    }
+    if (run->pin.adopted)
+        sw_info("goes on from the pins '%s' (synward %.31s, pid %d)", run->pin.name, run->pin.at->made_by,
+                run->pin.at->pid);
+    sw_pin_settle(&run->pin, &run->hooks, run->inst.pid);
+    run->pin.at->guard_mode = run->guard_mode;
+    run->pin.at->key_file = !!run->guard.key_file;
+    sw_instance_forget(run->pin.name);
+    run->settled = true;
 }
 
 static int start(struct run *run)
@@ -259,19 +338,24 @@ static int start(struct run *run)
                        strerror(-run->start_lock));
     err = catch_signals(run);
     if (!err)
-        err = sw_clear_the_way(&run->hooks, &run->failure);
+        err = open_pins(run);
+    if (!err)
+        err = sw_clear_the_way(&run->hooks, run->loop.pin, &run->failure);
     if (!err)
         err = load(run);
     if (!err)
         err = make_report(run);
     if (!err)
         err = fill_guard(run);
+    if (!err)
+        err = make_pins(run);
     if (!err) /* before attaching: should we be killed in between, the next start knows */
         err = write_instance(run);
     if (!err)
         err = sw_hooks_attach(&run->hooks, run->loop.obj, run->mode, &run->failure);
     if (!err)
         err = write_instance(run);
+    settle_pins(run, err);
     sw_instance_end(run->start_lock);
     run->start_lock = -1;
     return err;
@@ -291,7 +375,7 @@ int cmd_run(int argc, char **argv)
                                      .started = time(NULL),
                                      .contract = SW_CONTRACT_VERSION,
                                      .fd = -1};
-    run->loop.signal_fd = run->start_lock = -1;
+    run->loop.signal_fd = run->start_lock = run->pin.fd = -1;
     sw_parse(&argp, "run", argc, argv, run);
     sw_log_init(run->common.verbose);
     run->hooks.ingress_only = run->ingress_only;
@@ -302,6 +386,8 @@ int cmd_run(int argc, char **argv)
     if (!sw_can_attach()) {
         code = sw_fail(&run->failure, SW_EXIT_PRIVILEGE, SW_EXIT_PRIVILEGE,
                        "run needs root, or CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON");
+    } else if (run->pinned && !sw_can_inspect()) {
+        code = sw_fail(&run->failure, SW_EXIT_PRIVILEGE, SW_EXIT_PRIVILEGE, "--pin needs root, or CAP_SYS_ADMIN");
     } else if (start(run)) {
         code = run->failure.exit_code;
     } else {
@@ -312,10 +398,14 @@ int cmd_run(int argc, char **argv)
         sw_err("%s", run->failure.line);
     sw_hooks_detach(&run->hooks);
     sw_instance_end(run->start_lock);
-    sw_instance_remove(&run->inst);
+    if (run->settled)
+        sw_instance_leave(&run->inst);
+    else
+        sw_instance_remove(&run->inst);
     sw_guarding_free(run->loop.guarding);
     sw_report_free(run->loop.report);
     sw_object_free(run->loop.obj);
+    sw_pin_close(&run->pin);
     if (run->loop.signal_fd >= 0)
         close(run->loop.signal_fd);
     free(run);

@@ -15,6 +15,8 @@ int sw_table_init(struct sw_table *t, struct sw_service *slots, struct sw_port_s
     t->cpus = libbpf_num_possible_cpus();
     if (t->cpus < 0)
         return t->cpus;
+    for (__u32 i = 1; i < SW_SERVICES; i++)
+        t->shadow[i].adopted = slots[i].port;
     t->tally = calloc(2 * (size_t)t->cpus, sizeof(*t->tally));
     return t->tally ? 0 : -ENOMEM;
 }
@@ -144,6 +146,12 @@ static void describe(struct sw_table *t, __u32 index, const struct sw_wanted *w,
     __u8 flags = w->flags | (c->wscale >= 0 ? SW_SV_FIXED : 0);
     __u8 wscale = c->wscale >= 0 ? c->wscale : sw_tcp_wscale_of(c->sysctls, w->rcvbuf);
     __u16 win = sw_tcp_window_of(c->sysctls, w->rcvbuf, c->mss[0]);
+
+    if (shadow->adopted && !(flags & SW_SV_FIXED)) {
+        shadow->wscale = wscale;
+        shadow->win = win;
+    }
+    shadow->adopted = false;
 
     for (int i = 0; i < 2; i++)
         if (sv->mss[i] != c->mss[i])

@@ -22,6 +22,7 @@ struct sw_table_shadow {
     bool wanted; /* in this round */
     bool gone;
     bool was_calm; /* when it went away */
+    bool adopted;  /* it was there before us: what it learned stays */
     __u8 wscale;   /* as last written: the kernel side may have learned better since */
     __u16 win;
 };

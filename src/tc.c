@@ -35,10 +35,11 @@ int sw_tcx_attach(int prog_fd, __u32 ifindex)
     return fd < 0 ? -errno : fd;
 }
 
-int sw_clsact_attach(int prog_fd, __u32 ifindex, enum sw_tc_side side, bool *ret_made)
+static int attach(int prog_fd, __u32 ifindex, enum sw_tc_side side, __u32 flags, bool *ret_made)
 {
     LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = sides[side].point);
-    LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY, .prog_fd = prog_fd);
+    LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY, .prog_fd = prog_fd,
+                .flags = flags);
     int err;
 
     *ret_made = false;
@@ -57,15 +58,34 @@ int sw_clsact_attach(int prog_fd, __u32 ifindex, enum sw_tc_side side, bool *ret
     return err;
 }
 
+int sw_clsact_attach(int prog_fd, __u32 ifindex, enum sw_tc_side side, bool *ret_made)
+{
+    return attach(prog_fd, ifindex, side, 0, ret_made);
+}
+
+int sw_clsact_put(int prog_fd, __u32 ifindex, enum sw_tc_side side, bool *ret_made)
+{
+    int old = sw_clsact_program(ifindex, side);
+
+    if (old >= 0)
+        close(old);
+    return attach(prog_fd, ifindex, side, old >= 0 ? BPF_TC_F_REPLACE : 0, ret_made);
+}
+
 int sw_tc_try(__u32 ifindex, enum sw_tc_side side, bool clsact)
 {
     const struct bpf_insn nothing[] = {
         {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = -1 /* TC_ACT_UNSPEC */},
         {.code = BPF_JMP | BPF_EXIT},
     };
-    int err, link = -1, prog = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, sides[side].program, "GPL", nothing, 2, NULL);
+    int err, link = -1, prog = sw_clsact_program(ifindex, side);
     bool made;
 
+    if (prog >= 0) {
+        close(prog);
+        return 0;
+    }
+    prog = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, sides[side].program, "GPL", nothing, 2, NULL);
     if (prog < 0)
         return -errno;
     if (!clsact)
@@ -150,6 +170,17 @@ static bool is_ours(__u32 prog_id, enum sw_tc_side side)
     ours = !bpf_obj_get_info_by_fd(fd, &info, &len) && !strcmp(info.name, sides[side].program);
     close(fd);
     return ours;
+}
+
+int sw_clsact_program(__u32 ifindex, enum sw_tc_side side)
+{
+    __u32 id;
+    int fd;
+
+    if (sw_clsact_query(ifindex, side, &id) || !is_ours(id, side))
+        return -ENOENT;
+    fd = bpf_prog_get_fd_by_id(id);
+    return fd < 0 ? -ENOENT : fd;
 }
 
 int sw_clsact_detach(__u32 ifindex, enum sw_tc_side side, bool remove_qdisc)

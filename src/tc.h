@@ -8,8 +8,8 @@
 
 enum sw_tc_side { SW_TC_INGRESS, SW_TC_EGRESS };
 
-/* Can a program be attached to the interface? Tries with an empty one, and takes it away. clsact: by that alone,
- * else tcx will do. 0 or -errno. */
+/* Can a program be attached to the interface? Tries with an empty one, and takes it away, unless ours is there already.
+ * clsact: by that alone, else tcx will do. 0 or -errno. */
 int sw_tc_try(__u32 ifindex, enum sw_tc_side side, bool clsact);
 
 /* Egress. fd of the link, or -errno (-EINVAL, -EOPNOTSUPP: no tcx here). */
@@ -20,6 +20,12 @@ int sw_clsact_attach(int prog_fd, __u32 ifindex, enum sw_tc_side side, bool *ret
 
 /* Who is under our handle: a program's id. -ENOENT: nobody, or there is no qdisc. */
 int sw_clsact_query(__u32 ifindex, enum sw_tc_side side, __u32 *ret_prog_id);
+
+/* The fd of the program of our filter, or -ENOENT. */
+int sw_clsact_program(__u32 ifindex, enum sw_tc_side side);
+
+/* As sw_clsact_attach, but takes the place of our filter if there is one: no packet passes without a program. */
+int sw_clsact_put(int prog_fd, __u32 ifindex, enum sw_tc_side side, bool *ret_made);
 
 /* Removes our filter, and the qdisc if remove_qdisc and nobody has filters in it. -ENOENT: not there. */
 int sw_clsact_detach(__u32 ifindex, enum sw_tc_side side, bool remove_qdisc);

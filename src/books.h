@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * How far the lines got. Lines gather in the reporter's buffer; a mark says which records, losses and numbers all
+ * lines up to a byte stand for. Once that byte is written, the mark counts: its records are released, and its figures
+ * are what the next daemon on the same pins goes on from.
+ */
+#ifndef SW_BOOKS_H
+#define SW_BOOKS_H
+
+#include "account.h"
+#include "report.h"
+#include "ringbuf.h"
+
+#define SW_BOOK_RINGS 3 /* events, events_open, guard_events */
+#define SW_MARKS 64
+
+struct sw_books {
+    __u64 seq;               /* of the last line */
+    __u64 at[SW_BOOK_RINGS]; /* positions in the rings */
+    __u64 said[SW_LOSSES];   /* as of struct sw_account */
+    __u64 evicted;
+    __u64 owed;
+};
+
+/* In the pinned map: the other slot is written, then `current` moves, so that a kill at any moment leaves a whole one.
+ */
+struct sw_saved {
+    __u32 current;
+    __u32 pad;
+    struct sw_books slot[2];
+};
+
+struct sw_marks {
+    struct sw_saved *saved;
+    struct sw_ringbuf *ring[SW_BOOK_RINGS]; /* NULL: not there */
+    size_t first, len;
+    struct sw_mark {
+        __u64 bytes; /* made up to here */
+        struct sw_books books;
+    } mark[SW_MARKS];
+};
+
+/* Where the last daemon came to; the account and the rings go on from there. */
+const struct sw_books *sw_books_last(const struct sw_saved *saved);
+void sw_books_resume(const struct sw_saved *saved, struct sw_account *account, struct sw_marks *marks);
+
+void sw_books_mark(struct sw_marks *m, const struct sw_report *report, const struct sw_account *account);
+void sw_books_written(struct sw_marks *m, const struct sw_report *report);
+
+#endif

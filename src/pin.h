@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * run --pin: the maps outlive the daemon as pins, and so do the attached programs, which need none. A set of pins is
+ * whole once its map `daemon` is pinned, which comes last; it says whose they are and how far the lines got.
+ */
+#ifndef SW_PIN_H
+#define SW_PIN_H
+
+#include "attach.h"
+#include "books.h"
+#include "pinfs.h"
+
+#include <stdbool.h>
+
+#define SW_PIN_VERSION 1 /* of struct sw_pinned, and of what records mean where their layout does not tell */
+
+struct bpf_map;
+
+/* The one element of the mmapable array `daemon`. Up to `layout` it stays as it is in all versions, so that each can
+ * remove the pins of any other. */
+struct sw_pinned {
+    __u32 version; /* SW_PIN_VERSION */
+    __u32 contract;
+    char made_by[32]; /* synward's version */
+    __u64 netns;
+    __u32 guard;
+    __u32 ifaces_len;
+    struct sw_pinned_iface {
+        __u32 ifindex;
+        __u32 made_clsact;
+        char name[IF_NAMESIZE];
+    } iface[SW_IFACES_MAX];
+    __u64 layout;
+    __s32 pid;        /* of the last daemon */
+    __u32 guard_mode; /* as --guard said */
+    __u32 key_file;   /* cookie keys came from one */
+    __u32 pad;
+    struct sw_saved saved;
+};
+
+struct sw_pin {
+    char name[SW_PIN_NAME];
+    bool adopted; /* the pins were there */
+    bool made;    /* by us, in this run */
+    int fd;       /* of map `daemon` */
+    struct sw_pinned *at;
+    size_t bytes; /* mapped there */
+    __u64 layout;
+    char error[320]; /* what does not fit */
+};
+
+/* Is there such a set, and is it of this namespace, these interfaces and this kind of daemon? Makes nothing but the
+ * root directory. 0, or -errno with ret_failure. Opens what is there for sw_pin_reuse. */
+int sw_pin_open(struct sw_pin *pin, const struct sw_hooks *hooks, bool guard, struct sw_failure *ret_failure);
+void sw_pin_close(struct sw_pin *pin); /* the pins stay */
+
+/* Between opening and loading the object: its maps become the pinned ones if there are any. -ESTALE: they differ,
+ * pin->error says how and what to do. */
+int sw_pin_reuse(struct sw_pin *pin, struct synward_bpf *obj);
+
+/* Before attaching: pins what is new. Nothing stays of it after a failure. */
+int sw_pin_make(struct sw_pin *pin, struct synward_bpf *obj, const struct sw_hooks *hooks,
+                struct sw_failure *ret_failure);
+/* What sw_pin_make made, if the start failed after it. */
+void sw_pin_undo(struct sw_pin *pin);
+
+/* Attached: these are its interfaces now, and this its daemon. */
+void sw_pin_settle(struct sw_pin *pin, const struct sw_hooks *hooks, __s32 pid);
+
+/* Reads the set's `daemon` map; -ENOENT: there is none, -EPROTO: of another version, only what stays is valid. */
+int sw_pin_peek(const char *name, struct sw_pinned *ret);
+
+/* The fd of one pinned map, or -errno. */
+int sw_pin_map(const char *name, const char *map);
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* synward unpin: detaches what a synward with --pin left attached, and forgets its state. */
+#include "attach.h"
+#include "cmd.h"
+#include "exit.h"
+#include "log.h"
+#include "options.h"
+#include "pin.h"
+#include "privilege.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct unpin {
+    char name[SW_PIN_NAME];
+    int sets; /* found, without a name given */
+    int pid;  /* of a living daemon */
+    __u32 prog_ingress;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct unpin *u = state->input;
+
+    switch (key) {
+    case ARGP_KEY_ARG:
+        if (*u->name)
+            sw_usage_die("unexpected argument '%s'", arg);
+        if (!sw_pin_name_ok(arg))
+            sw_usage_die("'%s' is no name of pins", arg);
+        snprintf(u->name, sizeof(u->name), "%s", arg);
+        break;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+static const struct argp argp = {
+    .parser = parse,
+    .args_doc = "[NAME]",
+    .doc =
+        "Detaches the programs that a synward with --pin left on its interfaces when it ended, and removes its pins. "
+        "NAME is that of --pin, or the interfaces' names joined by +; it may be left out if there is one set only.",
+};
+
+static int count_set(const char *name, void *ctx)
+{
+    struct unpin *u = ctx;
+
+    u->sets++;
+    snprintf(u->name, sizeof(u->name), "%s", name);
+    return 0;
+}
+
+static int look(const struct sw_instance *inst, bool alive, void *ctx)
+{
+    struct unpin *u = ctx;
+
+    if (strcmp(inst->pin, u->name))
+        return SW_WALK_ON;
+    if (alive)
+        u->pid = inst->pid;
+    else
+        u->prog_ingress = inst->prog_ingress;
+    return SW_WALK_ON;
+}
+
+/* No more cookies; those that are on their way have a second to come back. */
+static void stop_guard(const struct unpin *u)
+{
+    int fd = sw_pin_map(u->name, "guard");
+    struct sw_guard *guard;
+    bool engaged;
+
+    if (fd < 0)
+        return;
+    guard = mmap(NULL, sizeof(*guard), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (guard == MAP_FAILED)
+        return;
+    __atomic_fetch_or(&guard->flags, SW_G_STOPPING, __ATOMIC_SEQ_CST);
+    engaged = guard->engaged;
+    munmap(guard, sizeof(*guard));
+    if (engaged)
+        sleep(1);
+}
+
+static int detach(const struct unpin *u, const struct sw_pinned *p)
+{
+    int code = SW_EXIT_OK;
+
+    if (p->guard)
+        stop_guard(u);
+    for (__u32 i = 0; i < p->ifaces_len && i < SW_IFACES_MAX; i++) {
+        struct sw_hook_iface iface = {.id.ifindex = p->iface[i].ifindex};
+        char name[IF_NAMESIZE];
+        bool found;
+        int err;
+
+        if (!if_indextoname(iface.id.ifindex, name))
+            continue;
+        err = sw_hooks_clean(&iface, p->iface[i].made_clsact, &found);
+        if (!err)
+            continue;
+        sw_err("unpin: '%s' keeps its programs: %s", name, strerror(-err));
+        code = SW_EXIT_ATTACH;
+    }
+    return code;
+}
+
+static __u64 unread(const struct unpin *u, const char *map)
+{
+    int fd = sw_pin_map(u->name, map);
+    struct sw_ringbuf ring;
+    __u64 bytes = 0;
+
+    if (fd < 0)
+        return 0;
+    if (!sw_ringbuf_open(&ring, fd)) {
+        bytes = sw_ringbuf_waiting(&ring);
+        sw_ringbuf_close(&ring);
+    }
+    close(fd);
+    return bytes / (sizeof(struct sw_event) + 8);
+}
+
+static bool still_loaded(__u32 prog_id)
+{
+    int fd = prog_id ? bpf_prog_get_fd_by_id(prog_id) : -1;
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static int remove_pins(struct unpin *u)
+{
+    struct sw_pinned p;
+    __u64 events;
+    int err = sw_pin_peek(u->name, &p), code;
+    bool there;
+
+    sw_instance_walk(look, u);
+    if (u->pid) {
+        sw_err("the pins '%s' are in use by the synward with pid %d: stop it first", u->name, u->pid);
+        return SW_EXIT_RUNNING;
+    }
+    if (err && err != -EPROTO && err != -ENOENT) {
+        sw_err("unpin: %s/%s: %s", SW_PIN_ROOT, u->name, strerror(-err));
+        return SW_EXIT_PINS;
+    }
+    there = err != -ENOENT; /* else a start was killed before it attached anything */
+    if (there && p.netns != sw_instance_netns() && still_loaded(u->prog_ingress)) {
+        sw_err("the programs of the pins '%s' are in another network namespace: run this there", u->name);
+        return SW_EXIT_PINS;
+    }
+    code = there && p.netns == sw_instance_netns() ? detach(u, &p) : SW_EXIT_OK;
+    if (code)
+        return code;
+    events = unread(u, "events") + unread(u, "events_open");
+    if (events)
+        sw_warn("%llu events that nobody has read are gone", events);
+    err = sw_pinfs_remove(u->name);
+    if (!err) {
+        sw_instance_forget(u->name);
+        return SW_EXIT_OK;
+    }
+    sw_err("unpin: %s/%s: %s", SW_PIN_ROOT, u->name, strerror(-err));
+    return SW_EXIT_PINS;
+}
+
+int cmd_unpin(int argc, char **argv)
+{
+    struct unpin u = {0};
+    int lock, code;
+
+    sw_parse(&argp, "unpin", argc, argv, &u);
+    if (!sw_can_attach() || !sw_can_inspect()) {
+        sw_err("unpin needs root, or CAP_SYS_ADMIN and CAP_NET_ADMIN");
+        return SW_EXIT_PRIVILEGE;
+    }
+    if (*u.name)
+        u.sets = sw_pinfs_has(u.name);
+    else
+        sw_pinfs_walk(count_set, &u);
+    if (u.sets > 1) {
+        sw_err("unpin: there are %d sets of pins (%s): give a name", u.sets, SW_PIN_ROOT);
+        return SW_EXIT_USAGE;
+    }
+    if (!u.sets) {
+        sw_err(*u.name ? "there are no pins '%s'" : "there are no pins", u.name);
+        return SW_EXIT_PINS;
+    }
+    lock = sw_instance_begin();
+    code = remove_pins(&u);
+    sw_instance_end(lock);
+    return code;
+}
