@@ -36,7 +36,7 @@ DATA = bytes(i * 7 & 255 for i in range(1 << 20))
 
 def until(what, timeout=10, every=0.02):
     """Waits until what() is true; returns it."""
-    end = time.monotonic() + timeout
+    end = time.monotonic() + timeout * n.SLOW
     while True:
         got = what()
         if got:

@@ -35,6 +35,7 @@ import traceback
 TOP = pathlib.Path(__file__).resolve().parents[2]
 SYNWARD = str(TOP / "build/synward")
 CLONE_NEWNET = 0x40000000
+SLOW = float(os.environ.get("SW_TEST_SLOW", "1"))  # what waits are multiplied by, where a kernel is emulated
 libc = ctypes.CDLL(None, use_errno=True)
 tmp = tempfile.TemporaryDirectory(prefix="synward-test-")
 made, started, peers = [], [], {}
@@ -45,7 +46,7 @@ def sh(*args, ns=None, check=True, **kw):
     args = [str(a) for a in args]
     if ns:
         args = ["nsenter", f"--net=/run/netns/{ns}"] + args
-    r = subprocess.run(args, capture_output=True, text=True, timeout=60, check=False, **kw)
+    r = subprocess.run(args, capture_output=True, text=True, timeout=60 * SLOW, check=False, **kw)
     if check and r.returncode:
         raise RuntimeError(f"{' '.join(args)}: exit {r.returncode}: {r.stderr.strip()}")
     return r
@@ -250,7 +251,7 @@ class Synward:
             self.ready()
 
     def ready(self):
-        for _ in range(300):
+        for _ in range(int(300 * SLOW)):
             if self.p.poll() is not None:
                 raise RuntimeError(f"synward ended at start, exit {self.p.returncode}: {self.err()}")
             if all(xdp_on(self.ns, i) for i in self.ifs):
@@ -280,7 +281,7 @@ class Synward:
 
     def wait_for(self, what, timeout=10):
         """Waits until a line satisfies what(line); returns it."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * SLOW
         while time.monotonic() < end:
             for raw in pathlib.Path(self.path).read_bytes().split(b"\n")[:-1]:
                 line = json.loads(raw)

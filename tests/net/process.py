@@ -54,7 +54,7 @@ def wrong(args, code, ns=None, pattern=None, env=None, prefix=(), **kw):
     cmd = list(prefix) + [n.SYNWARD] + [str(x) for x in args]
     if ns:
         cmd = ["nsenter", f"--net=/run/netns/{ns}"] + cmd
-    r = subprocess.run(cmd, capture_output=True, timeout=30, check=False, stdin=subprocess.DEVNULL, env=env, **kw)
+    r = subprocess.run(cmd, capture_output=True, timeout=30 * n.SLOW, check=False, stdin=subprocess.DEVNULL, env=env, **kw)
     err = r.stderr.decode(errors="replace")
     n.equal(f"exit code of {args} ({err.strip()})", r.returncode, code)
     n.equal(f"lines on stderr of {args} ({err.strip()})", len(err.splitlines()), 1)
@@ -99,7 +99,7 @@ def duration():
     start = time.monotonic()
     sw = n.Synward(b, "srv0", args=("--duration", "2"))
     traffic(a, b)
-    n.equal("exit code", sw.p.wait(timeout=20), OK)
+    n.equal("exit code", sw.p.wait(timeout=20 * n.SLOW), OK)
     took = time.monotonic() - start
     if not 1.5 < took < 15:
         raise AssertionError(f"took {took:.1f} s")
@@ -192,7 +192,7 @@ def foreign_xdp():
     before = n.sh("ip", "-j", "link", "show", "srv0", ns=b).stdout
     prog = json.loads(before)[0]["xdp"]["prog"]["id"]
     r = subprocess.run(["nsenter", f"--net=/run/netns/{b}", n.SYNWARD, "run", "-i", "srv0", "--duration", "1"],
-                       capture_output=True, timeout=30, check=False)
+                       capture_output=True, timeout=30 * n.SLOW, check=False)
     after = json.loads(n.sh("ip", "-j", "link", "show", "srv0", ns=b).stdout)[0]["xdp"]["prog"]["id"]
     n.equal("the other's program", after, prog)
     if r.returncode == OK:
@@ -266,7 +266,7 @@ def closed_pipe():
     os.close(w)
     os.close(r)
     traffic(a, b)
-    n.equal("exit code", sw.p.wait(timeout=15), OK)
+    n.equal("exit code", sw.p.wait(timeout=15 * n.SLOW), OK)
     n.equal("stderr", sw.err(), "")
     nothing_left(b, "srv0")
 
@@ -277,7 +277,7 @@ def full_disk():
     with open("/dev/full", "wb") as full:
         sw = n.Synward(b, "srv0", stdout=full)
     traffic(a, b)
-    n.equal("exit code", sw.p.wait(timeout=15), OUTPUT)
+    n.equal("exit code", sw.p.wait(timeout=15 * n.SLOW), OUTPUT)
     n.equal("lines on stderr", len(sw.err().splitlines()), 1)
     nothing_left(b, "srv0")
 
@@ -288,7 +288,7 @@ def interface_goes():
     sw = n.Synward(b, "srv0")
     traffic(a, b, 1)
     n.sh("ip", "link", "del", "srv0", ns=b)
-    n.equal("exit code", sw.p.wait(timeout=15), INTERFACE)
+    n.equal("exit code", sw.p.wait(timeout=15 * n.SLOW), INTERFACE)
     if "srv0" not in sw.err():
         raise AssertionError(f"stderr does not name it: {sw.err()!r}")
     lines = sw.lines()
