@@ -256,10 +256,9 @@ int sw_object_ingress_copy(struct synward_bpf *obj, bool guard, struct synward_b
     for (; from && to && !err; from = bpf_object__next_map(obj->obj, from), to = bpf_object__next_map(copy->obj, to))
         if (guard || to != copy->maps.rodata)
             err = bpf_map__reuse_fd(to, bpf_map__fd(from));
-    if (!guard) { /* another configuration, so constants of its own */
-        copy->rodata->cfg = obj->rodata->cfg;
+    copy->rodata->cfg = obj->rodata->cfg; /* also of a shared map: it says which program is the one */
+    if (!guard)
         copy->rodata->cfg.guard = 0;
-    }
     bpf_object__for_each_program(prog, copy->obj) bpf_program__set_autoload(prog, prog == sw_object_ingress(copy));
     if (err)
         sw_object_free(copy);
