@@ -23,7 +23,7 @@ CFLAGS ?= -O2 -g
 SW_CPPFLAGS := -D_GNU_SOURCE -DSW_VERSION='"$(VERSION)"' -Iinclude -Isrc -Ibpf -I$(B)
 SW_CFLAGS := -std=gnu11 $(WARN) -MMD -MP
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
-LIBS := -lxdp -lbpf -lelf -lpcap -lz -lmd
+LIBS := -lxdp -lbpf -lelf -lpcap -lz -lmd -lcap-ng -lseccomp
 
 SRC := $(wildcard src/*.c)
 OBJ := $(SRC:src/%.c=$(B)/src/%.o)
@@ -56,7 +56,7 @@ help:
 $(B)/.tools: Makefile
 	@for t in $(firstword $(CC)) $(firstword $(CLANG)) $(BPFTOOL); do command -v $$t >/dev/null || \
 	  { echo "synward: $$t is missing; 'sudo tests/setup' installs what the build needs" >&2; exit 1; }; done
-	@for h in bpf/libbpf.h xdp/libxdp.h pcap/pcap.h libelf.h zlib.h sha1.h; do \
+	@for h in bpf/libbpf.h xdp/libxdp.h pcap/pcap.h libelf.h zlib.h sha1.h cap-ng.h seccomp.h; do \
 	  echo "#include <$$h>" | $(CC) -include sys/types.h -E -x c - >/dev/null 2>&1 || \
 	  { echo "synward: header $$h is missing; 'sudo tests/setup' installs what the build needs" >&2; exit 1; }; done
 	@mkdir -p $(B)/src $(B)/lib $(B)/san/src $(B)/san/lib $(B)/tests
@@ -128,8 +128,9 @@ $(B)/tests/tool_%: tests/lib/tool_%.c $(B)/synward.skel.h | $(B)/.tools
 	$(CC) $(SW_CPPFLAGS) -Itests/lib -I$(B)/tests $(SW_CFLAGS) $(CFLAGS) $< -o $@ -lbpf -lpthread
 
 # what the verifier says of the programs, as the daemon loads them; for each compiler a tree of its own
-$(B)/tests/cost: tests/vm/cost.c $(patsubst %,$(B)/src/%.o,object features tc log) | $(B)/.tools
-	$(CC) $(SW_CPPFLAGS) $(SW_CFLAGS) $(CFLAGS) -Wl,--wrap=bpf_object__open_skeleton $^ -o $@ $(LIBS)
+COST_PIECES := $(patsubst %,$(B)/src/%.o,object features tc log)
+$(B)/tests/cost: tests/vm/cost.c $(COST_PIECES) | $(B)/.tools
+	$(CC) $(SW_CPPFLAGS) $(SW_CFLAGS) $(CFLAGS) -Wl,--wrap=bpf_object__open_skeleton $< $(COST_PIECES) -o $@ $(LIBS)
 
 COST_CLANGS = $(foreach c,clang-14 clang-19,$(if $(shell command -v $(c)),$(c)))
 costs:
