@@ -166,12 +166,14 @@ static int show(const struct sw_instance *inst, bool alive, void *ctx)
     struct flows *f = ctx;
     int err;
 
-    if (!alive || (f->pid && inst->pid != f->pid))
+    if ((!alive && !sw_instance_is_pinned(inst)) || (f->pid && inst->pid != f->pid))
         return 0;
     if (inst->contract != SW_CONTRACT_VERSION) {
         sw_warn("the synward with pid %d is of another version: not shown", inst->pid);
         return 0;
     }
+    if (!alive)
+        sw_info("pins '%s': no synward runs, its programs go on", inst->pin);
     if (!f->instances++ && !f->json)
         printf("%-24s %-24s %-25s %8s %12s %12s  %-8s %s\n", "ORIGINATOR", "RESPONDER", "STATES", "AGE", "PACKETS",
                "BYTES", "IFACE", "HISTORY");

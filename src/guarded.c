@@ -70,7 +70,10 @@ int sw_guarded_find(const char *command, int pid, struct sw_instance *ret)
     if (s.guarded)
         return SW_EXIT_OK;
     if (s.orphans) {
-        sw_warn("the synward with pid %d is dead: its guard goes on by itself until the next one starts", ret->pid);
+        if (*ret->pin)
+            sw_info("pins '%s': no synward runs, its guard goes on", ret->pin);
+        else
+            sw_warn("the synward with pid %d is dead: its guard goes on by itself until the next one starts", ret->pid);
         return SW_EXIT_OK;
     }
     if (s.instances)

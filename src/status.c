@@ -136,10 +136,11 @@ static void print_services_json(const struct figures *f)
     putchar(']');
 }
 
-static void print_json(const struct sw_instance *inst, const struct figures *f)
+static void print_json(const struct sw_instance *inst, bool alive, const struct figures *f)
 {
-    printf("{\"pid\":%d,\"netns\":%llu,\"started\":%lld,\"prog_ingress\":%u,\"prog_egress\":%u,\"prog_sweep\":%u,"
+    printf("{\"running\":%s,\"pin\":%s%s%s,\"pid\":%d,\"netns\":%llu,\"started\":%lld,\"prog_ingress\":%u,\"prog_egress\":%u,\"prog_sweep\":%u,"
            "\"ifaces\":[",
+           alive ? "true" : "false", *inst->pin ? "\"" : "", *inst->pin ? inst->pin : "null", *inst->pin ? "\"" : "",
            inst->pid, inst->netns, inst->started, inst->prog_ingress, inst->prog_egress, inst->prog_sweep);
     for (size_t i = 0; i < inst->len; i++) {
         char name[IF_NAMESIZE * 6 + 1];
@@ -188,12 +189,16 @@ static void print_guard(const struct figures *f)
             printf("    dropped, %-18s %llu\n", sw_name_drop(i)->text, f->sum.drop[i]);
 }
 
-static void print_text(const struct sw_instance *inst, const struct figures *f)
+static void print_text(const struct sw_instance *inst, bool alive, const struct figures *f)
 {
     long long up = time(NULL) - inst->started;
 
-    printf("synward pid %d, up %lldh%02lldm%02llds, programs %u %u %u\n", inst->pid, up / 3600, up / 60 % 60, up % 60,
-           inst->prog_ingress, inst->prog_egress, inst->prog_sweep);
+    if (alive)
+        printf("synward pid %d, up %lldh%02lldm%02llds, programs %u %u %u%s%s\n", inst->pid, up / 3600, up / 60 % 60,
+               up % 60, inst->prog_ingress, inst->prog_egress, inst->prog_sweep, *inst->pin ? ", pins " : "", inst->pin);
+    else
+        printf("pins %s: no synward runs, its programs %u %u go on (last one: pid %d)\n", inst->pin,
+               inst->prog_ingress, inst->prog_egress, inst->pid);
     for (size_t i = 0; i < inst->len; i++)
         printf("  %-15s ingress XDP %s%s, egress %s\n", inst->ifaces[i].name, inst->ifaces[i].mode,
                inst->ifaces[i].shared ? " (shared)" : "", sw_egress_name(inst->ifaces[i].egress));
@@ -213,7 +218,7 @@ static int show(const struct sw_instance *inst, bool alive, void *ctx)
     struct figures f;
     int err;
 
-    if (!alive || (s->pid && inst->pid != s->pid))
+    if ((!alive && !sw_instance_is_pinned(inst)) || (s->pid && inst->pid != s->pid))
         return 0;
     if (inst->contract != SW_CONTRACT_VERSION) {
         sw_warn("the synward with pid %d is of another version: not shown", inst->pid);
@@ -222,7 +227,7 @@ static int show(const struct sw_instance *inst, bool alive, void *ctx)
     err = read_figures(inst, &f);
     if (!err) {
         s->instances++;
-        (s->json ? print_json : print_text)(inst, &f);
+        (s->json ? print_json : print_text)(inst, alive, &f);
     }
     free(f.guard);
     return err;
