@@ -128,9 +128,8 @@ $(B)/tests/tool_%: tests/lib/tool_%.c $(B)/synward.skel.h | $(B)/.tools
 	$(CC) $(SW_CPPFLAGS) -Itests/lib -I$(B)/tests $(SW_CFLAGS) $(CFLAGS) $< -o $@ -lbpf -lpthread
 
 # what the verifier says of the programs, as the daemon loads them; for each compiler a tree of its own
-COST_PIECES := $(patsubst %,$(B)/src/%.o,object features tc log)
-$(B)/tests/cost: tests/vm/cost.c $(COST_PIECES) | $(B)/.tools
-	$(CC) $(SW_CPPFLAGS) $(SW_CFLAGS) $(CFLAGS) -Wl,--wrap=bpf_object__open_skeleton $< $(COST_PIECES) -o $@ $(LIBS)
+$(B)/tests/cost: tests/vm/cost.c $(PIECES) | $(B)/.tools
+	$(CC) $(SW_CPPFLAGS) $(SW_CFLAGS) $(CFLAGS) -Wl,--wrap=bpf_object__open_skeleton $< $(PIECES) -o $@ $(LIBS)
 
 COST_CLANGS = $(foreach c,clang-14 clang-19,$(if $(shell command -v $(c)),$(c)))
 costs:
