@@ -51,7 +51,7 @@ SH_FILES := $(shell grep -rlE '^\#!.*\b(ba)?sh\b' .ci tests 2>/dev/null) docs/sy
 all: $(B)/synward
 
 help:
-	@echo 'all demo test tests bench fuzz format format-check shellcheck clean install uninstall setup'
+	@echo 'all demo test tests test-kernels verifier bench fuzz format format-check shellcheck clean install uninstall setup'
 
 $(B)/.tools: Makefile
 	@for t in $(firstword $(CC)) $(firstword $(CLANG)) $(BPFTOOL); do command -v $$t >/dev/null || \
@@ -143,6 +143,12 @@ setup:
 
 tests: $(UNITS) $(PROGS) $(TOOLS) $(FUZZES)
 
+# needs only the tests that go into the guests; KERNELS chooses
+KERNELS ?= 5.10 6.1 6.12
+test-kernels: setup
+	$(MAKE) all costs $(PROGS) $(TOOLS)
+	@tests/vm/kernels $(if $(SHORT),--short) $(KERNELS)
+
 # setup comes first, also under -j: what it installs is what the build looks for
 test: setup
 	$(MAKE) all tests
@@ -186,4 +192,4 @@ clean:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help setup costs verifier tests test bench fuzz demo format format-check shellcheck install uninstall clean
+.PHONY: all help setup costs verifier tests test test-kernels bench fuzz demo format format-check shellcheck install uninstall clean
