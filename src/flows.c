@@ -166,7 +166,8 @@ static int show(const struct sw_instance *inst, bool alive, void *ctx)
     struct flows *f = ctx;
     int err;
 
-    if ((!alive && !sw_instance_is_pinned(inst)) || (f->pid && inst->pid != f->pid))
+    if ((!alive && !sw_instance_is_pinned(inst)) || !inst->map_flows ||
+        (f->pid && inst->pid != f->pid)) /* no maps: it is starting */
         return 0;
     if (inst->contract != SW_CONTRACT_VERSION) {
         sw_warn("the synward with pid %d is of another version: not shown", inst->pid);

@@ -37,7 +37,7 @@ static int look(const struct sw_instance *inst, bool alive, void *ctx)
 {
     struct search *s = ctx;
 
-    if (s->pid && inst->pid != s->pid)
+    if (!inst->map_flows || (s->pid && inst->pid != s->pid)) /* no maps: it is starting */
         return 0;
     if (inst->contract != SW_CONTRACT_VERSION) {
         if (alive)

@@ -20,17 +20,22 @@ struct look {
     pid_t runs;
     const char *where;
     bool made_clsact[SW_IFACES_MAX];
+    bool cleaned; /* now the files of the dead have served */
     bool cookies; /* the dead one's guard had sent some that may still come back */
 };
 
-/* A map lives as long as a program that uses it is attached somewhere. Unknown is no. */
+/* A map lives as long as a program that uses it is attached somewhere. One that had no maps yet attached nothing. */
 static bool nothing_left(const struct sw_instance *inst)
 {
-    int fd = inst->map_flows ? bpf_map_get_fd_by_id(inst->map_flows) : -1, err = errno;
+    int fd, err;
 
+    if (!inst->map_flows)
+        return true;
+    fd = bpf_map_get_fd_by_id(inst->map_flows);
+    err = errno;
     if (fd >= 0)
         close(fd);
-    return fd < 0 && inst->map_flows && err == ENOENT;
+    return fd < 0 && err == ENOENT;
 }
 
 /* Makes an orphaned guard stand down; what it has promised is still accepted until its hooks go. */
@@ -56,10 +61,10 @@ static int look_at(const struct sw_instance *inst, bool alive, void *ctx)
 {
     struct look *look = ctx;
     char name[IF_NAMESIZE];
-    bool all = true; /* what the dead one left is ours to clean, or gone: its file has served */
+    bool all = true; /* what the dead one left is ours to clean, or gone */
 
     if (inst->netns != look->netns) /* perhaps that namespace is no more */
-        return !alive && nothing_left(inst) ? SW_WALK_REMOVE : SW_WALK_ON;
+        return look->cleaned && !alive && nothing_left(inst) ? SW_WALK_REMOVE : SW_WALK_ON;
     if (!alive && sw_instance_is_pinned(inst))
         return SW_WALK_ON;
     for (size_t i = 0; i < inst->len; i++) {
@@ -75,11 +80,12 @@ static int look_at(const struct sw_instance *inst, bool alive, void *ctx)
             }
             ours = true;
             look->made_clsact[k] |= inst->ifaces[i].made_clsact;
-            look->cookies |= stand_down(inst);
+            if (!look->cleaned)
+                look->cookies |= stand_down(inst);
         }
         all &= ours || !if_indextoname(inst->ifaces[i].ifindex, name);
     }
-    return all ? SW_WALK_REMOVE : SW_WALK_ON;
+    return look->cleaned && all ? SW_WALK_REMOVE : SW_WALK_ON;
 }
 
 /* Pins of a synward that has ended, or of one with another name for them. */
@@ -143,5 +149,7 @@ int sw_clear_the_way(struct sw_hooks *hooks, const struct sw_pin *pin, struct sw
         if (found)
             sw_info("removed what a killed synward had left on '%s'", iface->id.name);
     }
+    look.cleaned = true; /* should we be killed before, the next one has to know it all */
+    sw_instance_walk(look_at, &look);
     return 0;
 }

@@ -24,6 +24,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <time.h>
@@ -189,12 +190,10 @@ static __u32 prog_id(const struct bpf_program *prog)
     return bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len) ? 0 : info.id;
 }
 
-/* What flows and status need to find us. */
-static int write_instance(struct run *run)
+static void note_ids(struct run *run)
 {
     struct synward_bpf *obj = run->loop.obj;
     struct sw_instance *inst = &run->inst;
-    int err;
 
     inst->map_flows = map_id(obj->maps.flows);
     inst->map_embryos = map_id(obj->maps.embryos);
@@ -212,11 +211,27 @@ static int write_instance(struct run *run)
         inst->prog_judge = prog_id(obj->progs.sw_judge);
     }
     if (run->pinned)
+}
+
+/* What flows and status need to find us, and the next start to clean up after us. */
+static int write_instance(struct run *run, bool attached)
+{
+    struct sw_instance *inst = &run->inst;
+    int err;
+
+    if (run->loop.obj)
+        note_ids(run);
         memcpy(inst->pin, run->pin.name, sizeof(inst->pin));
     inst->len = run->hooks.len;
-    for (size_t i = 0; i < inst->len; i++)
+    for (size_t i = 0; i < inst->len; i++) {
         inst->ifaces[i] = run->hooks.ifaces[i].id;
     err = sw_instance_write(inst);
+        if (attached)
+            continue;
+        snprintf(inst->ifaces[i].mode, sizeof(inst->ifaces[i].mode), "none");
+        /* should we be killed in between, it is ours */
+        inst->ifaces[i].made_clsact = !sw_clsact_there(inst->ifaces[i].ifindex);
+    }
     if (err)
         return sw_fail(&run->failure, SW_EXIT_INTERNAL, err, "/run/synward: %s", strerror(-err));
     return 0;
@@ -342,6 +357,8 @@ static int start(struct run *run)
     if (!err)
         err = sw_clear_the_way(&run->hooks, run->loop.pin, &run->failure);
     if (!err)
+    if (!err) /* before anything is tried on the interfaces */
+        err = write_instance(run, false);
         err = load(run);
     if (!err)
         err = make_report(run);
@@ -350,11 +367,11 @@ static int start(struct run *run)
     if (!err)
         err = make_pins(run);
     if (!err) /* before attaching: should we be killed in between, the next start knows */
-        err = write_instance(run);
+        err = write_instance(run, false);
     if (!err)
         err = sw_hooks_attach(&run->hooks, run->loop.obj, run->mode, &run->failure);
     if (!err)
-        err = write_instance(run);
+        err = write_instance(run, true);
     settle_pins(run, err);
     sw_instance_end(run->start_lock);
     run->start_lock = -1;

@@ -218,7 +218,8 @@ static int show(const struct sw_instance *inst, bool alive, void *ctx)
     struct figures f;
     int err;
 
-    if ((!alive && !sw_instance_is_pinned(inst)) || (s->pid && inst->pid != s->pid))
+    if ((!alive && !sw_instance_is_pinned(inst)) || !inst->map_flows ||
+        (s->pid && inst->pid != s->pid)) /* no maps: it is starting */
         return 0;
     if (inst->contract != SW_CONTRACT_VERSION) {
         sw_warn("the synward with pid %d is of another version: not shown", inst->pid);

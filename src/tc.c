@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "tc.h"
 
+#include "netlink.h"
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -143,6 +145,44 @@ out:
     return result;
 }
 
+static int is_clsact(const struct nlmsghdr *nh, void *ctx)
+{
+    const struct tcmsg *tc = NLMSG_DATA(nh);
+    struct rtattr *attr = TCA_RTA(tc);
+    int len = TCA_PAYLOAD(nh);
+
+    if (nh->nlmsg_type != RTM_NEWQDISC || nh->nlmsg_len < NLMSG_LENGTH(sizeof(*tc)) ||
+        (__u32)tc->tcm_ifindex != *(__u32 *)ctx)
+        return 0;
+    for (; RTA_OK(attr, len); attr = RTA_NEXT(attr, len))
+        if (attr->rta_type == TCA_KIND && !strcmp(RTA_DATA(attr), "clsact"))
+            return 1;
+    return 0;
+}
+
+bool sw_clsact_there(__u32 ifindex)
+{
+    struct {
+        struct nlmsghdr nh;
+        struct tcmsg tc;
+    } req = {
+        .nh = {.nlmsg_len = sizeof(req), .nlmsg_type = RTM_GETQDISC, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+        .tc = {.tcm_ifindex = ifindex},
+    };
+
+    return sw_nl_dump(NETLINK_ROUTE, &req, sizeof(req), is_clsact, &ifindex) == 1;
+}
+
+int sw_clsact_tidy(__u32 ifindex)
+{
+    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+
+    if (count_filters(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)) != 0 ||
+        count_filters(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)) != 0)
+        return 0;
+    return bpf_tc_hook_destroy(&hook);
+}
+
 int sw_clsact_query(__u32 ifindex, enum sw_tc_side side, __u32 *ret_prog_id)
 {
     LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = sides[side].point);
@@ -195,12 +235,5 @@ int sw_clsact_detach(__u32 ifindex, enum sw_tc_side side, bool remove_qdisc)
         return -ENOENT;
     opts.prog_fd = opts.prog_id = opts.flags = 0;
     err = bpf_tc_detach(&hook, &opts);
-    if (err || !remove_qdisc)
-        return err;
-    if (count_filters(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)) == 0 &&
-        count_filters(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)) == 0) {
-        hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
-        err = bpf_tc_hook_destroy(&hook);
-    }
-    return err;
+    return err || !remove_qdisc ? err : sw_clsact_tidy(ifindex);
 }

@@ -21,6 +21,12 @@ int sw_clsact_attach(int prog_fd, __u32 ifindex, enum sw_tc_side side, bool *ret
 /* Who is under our handle: a program's id. -ENOENT: nobody, or there is no qdisc. */
 int sw_clsact_query(__u32 ifindex, enum sw_tc_side side, __u32 *ret_prog_id);
 
+/* Is there a clsact qdisc? */
+bool sw_clsact_there(__u32 ifindex);
+
+/* Removes the qdisc if nobody has filters in it. 0 or -errno. */
+int sw_clsact_tidy(__u32 ifindex);
+
 /* The fd of the program of our filter, or -ENOENT. */
 int sw_clsact_program(__u32 ifindex, enum sw_tc_side side);
 

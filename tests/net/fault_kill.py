@@ -1,0 +1,167 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""kill -9 at 200 random moments, from the first millisecond of a start to well into running: no connection notices,
+the next start says at most one line about it and cleans up, and nothing is left in the end.
+
+Lanes run side by side, each a process of its own with its own namespaces, traffic, and directory in the place of
+/run/synward (the start lock there would make them take turns). Half of the moments lie within a start, half after it.
+SW_TEST_SEED repeats the moments of a run.
+"""
+import os
+import pathlib
+import random
+import re
+import subprocess
+import sys
+import time
+
+import fault_kit as k
+import netns as n
+
+LANES = (("tracker", 72, ()), ("always", 44, ("--guard", "always")), ("always-too", 42, ("--guard", "always")),
+         ("auto", 42, ("--guard", "auto", "--engage", "half-open=1000000,syn-rate=1000000")))
+SEED = int(os.environ.get("SW_TEST_SEED") or time.time_ns() % 1000000)
+
+
+class Lane:
+    def __init__(self, name, args):
+        self.random = random.Random(f"{SEED} {name}")
+        self.args = (*k.SMALL, "--events", "conn", *args)
+        self.dir = pathlib.Path(n.tmp.name) / "run"
+        self.dir.mkdir()
+        pathlib.Path("/run/synward").mkdir(exist_ok=True)
+        self.a, self.b = n.pair()
+        if "--guard" in args:
+            n.take_replies(self.b, "srv0")
+        self.traffic = k.Traffic(self.a, self.b)
+        self.ready_after = self.regular()
+
+    def start(self):
+        return k.Prepared(self.b, "srv0", args=self.args, script=f"mount --bind {self.dir} /run/synward", wait=False)
+
+    def attached(self, sw):
+        """Its file names the mode once all hooks are there; the first version of it does not."""
+        path = self.dir / f"{sw.p.pid}.instance"
+        try:
+            return re.search(r"^iface=\d+ (native|generic) ", path.read_text(encoding="ascii"), re.M)
+        except FileNotFoundError:
+            return None
+
+    def regular(self):
+        """A start that nobody disturbs, with traffic through it, and a regular end. Seconds until it was attached."""
+        began = time.monotonic()
+        sw = self.start()
+        k.until(lambda: self.attached(sw) or sw.p.poll() is not None, 60, 0.01)
+        took = time.monotonic() - began
+        said = [x for x in sw.err().splitlines() if "killed" in x]
+        if len(said) > 1 or (said and "removed what a killed synward had left on 'srv0'" not in said[0]):
+            raise AssertionError(f"about the killed one: {sw.err()!r}")
+        self.traffic.steady()
+        n.equal(f"exit code ({sw.err().strip()})", sw.stop(), k.OK)
+        lines = sw.lines()
+        n.equal("events lost", n.check_seq(lines), 0)
+        if not [x for x in lines if x["event"] == "conn" and x["reason"] == "fin"]:
+            raise AssertionError("it has told no connection")
+        k.nothing_on(self.b, "srv0")
+        n.equal("instance files", [x.name for x in self.dir.glob("*.instance*")], [])
+        return took
+
+    def moment(self):
+        """Seconds after the start."""
+        if self.random.random() < 0.5:
+            return self.random.uniform(0, self.ready_after)
+        return self.ready_after + self.random.uniform(0, 0.5)
+
+    def kill_one(self, moment):
+        sw = self.start()
+        time.sleep(moment)
+        rc = sw.p.poll()
+        if rc is not None:
+            raise AssertionError(f"a start after kills ended by itself, exit {rc}: {sw.err()!r}")
+        up = bool(self.attached(sw))
+        k.kill(sw)
+        self.traffic.check()
+        return up
+
+    def rounds(self, count):
+        up = 0
+        for i in range(count):
+            up += self.kill_one(self.moment())
+            if i % 15 == 14:
+                self.traffic.steady(1)
+        self.regular()
+        opened = self.traffic.stop()
+        print(f"{count} kills, {up} of them running, {opened} new connections beside them", flush=True)
+        if not 0 < up < count:
+            raise AssertionError(f"{up} of {count} kills met a running one: the moments say nothing")
+
+
+def lane(name):
+    _, count, args = next(x for x in LANES if x[0] == name)
+    Lane(name, args).rounds(count)
+
+
+def killed():
+    """kill -9 at 200 random moments: traffic never stops, the next start is clean, nothing leaks"""
+    n.equal("moments", sum(x[1] for x in LANES), 200)
+    ledger = k.Ledger()
+    work = {x[0]: subprocess.Popen([sys.executable, __file__, "--lane", x[0]], stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True, env={**os.environ, "SW_TEST_SEED": str(SEED)})
+            for x in LANES}
+    bad = []
+    try:
+        for name, p in work.items():
+            out = p.communicate(timeout=240)[0]
+            print(f"# {name}: {out.strip().splitlines()[-1] if out.strip() else 'nothing said'}", flush=True)
+            if p.returncode:
+                bad.append(f"{name}: exit {p.returncode}: {out.strip()[-900:]}")
+    finally:
+        for p in work.values():
+            if p.poll() is None:
+                p.terminate()
+                p.wait(30)
+    if bad:
+        raise AssertionError(f"seed {SEED}: " + "; ".join(bad))
+    ledger.settle()
+
+
+def stale_file():
+    """what a killed one noted in a namespace that is no more is removed by the next start"""
+    _, b = n.pair()
+    dead = n.Synward(b, "srv0", args=k.SMALL)
+    k.kill(dead)
+    note = pathlib.Path(f"/run/synward/{dead.p.pid}.instance")
+    n.equal("its file after kill -9", note.exists(), True)
+    text = note.read_text(encoding="ascii")
+    n.cleanup()
+    note.write_text(text, encoding="ascii")  # the clean-up of these tests takes it away, a namespace's end does not
+    map_id = re.search(r"^map_flows=(\d+)$", text, re.M).group(1)
+    k.until(lambda: n.sh("bpftool", "map", "show", "id", map_id, check=False).returncode != 0)
+    _, b = n.pair()
+    sw = n.Synward(b, "srv0", args=k.SMALL)
+    n.equal("its file after the next start", note.exists(), False)
+    k.stopped(sw)
+
+
+def kept_file():
+    """what a killed one left in another namespace that lives is still known there after a start here"""
+    a, b = n.pair()
+    dead = n.Synward(b, "srv0", args=k.SMALL)
+    k.kill(dead)
+    note = pathlib.Path(f"/run/synward/{dead.p.pid}.instance")
+    here = n.Synward(a, "cli0", args=k.SMALL)
+    n.equal("its file after a start elsewhere", note.exists(), True)
+    k.stopped(here)
+    again = n.Synward(b, "srv0", args=k.SMALL, wait=False)
+    k.said(again, "removed what a killed synward had left on 'srv0'")
+    again.ready()
+    n.equal("its file after the next start there", note.exists(), False)
+    n.equal("exit code", again.stop(), k.OK)
+    k.nothing_on(b, "srv0")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--lane"]:
+        lane(sys.argv[2])
+    else:
+        n.main(killed, stale_file, kept_file)
