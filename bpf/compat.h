@@ -47,7 +47,7 @@ typedef __be32 sw_wire32 __attribute__((aligned(1)));
 #define sw_side_bound(d)                                                                                               \
     do {                                                                                                               \
         sw_opaque(d);                                                                                                  \
-        d &= 1;                                                                                                        \
+        (d) &= 1;                                                                                                      \
     } while (0)
 
 /*

@@ -100,7 +100,7 @@ static void printable(const char *in, char *buf, size_t size)
 {
     size_t at = 0;
 
-    for (; in[at] && at < size - 1; at++)
+    for (; at < size - 1 && in[at]; at++)
         buf[at] = isprint((unsigned char)in[at]) ? in[at] : '?';
     buf[at] = 0;
     if (in[at])
@@ -277,7 +277,7 @@ static int open_regular(const char *path, FILE **ret_file)
 
 int sw_cidrs_read(const char *path, struct sw_cidrs *ret, char *error, size_t error_size)
 {
-    FILE *f;
+    FILE *f = NULL;
     int err;
 
     memset(ret, 0, sizeof(*ret));

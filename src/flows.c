@@ -74,6 +74,7 @@ static void read_ends(const struct sw_key *key, const struct sw_flow *flow, stru
 {
     int a = flow->orig_is_b ? SW_RESP : SW_ORIG, b = !a;
 
+    /* cppcheck-suppress uninitvar ; it is written there, not read */
     *sw_put_ip(ret->ip[a], key->a_ip) = 0;
     *sw_put_ip(ret->ip[b], key->b_ip) = 0;
     ret->port[a] = ntohs(key->a_port);
@@ -115,8 +116,10 @@ static const char *short_number(__u64 n, char buf[16])
         snprintf(buf, 16, "%llu", n);
         return buf;
     }
-    for (; value >= 999.5; value /= 1000)
+    while (value >= 999.5) {
+        value /= 1000;
         units++;
+    }
     snprintf(buf, 16, value < 9.95 ? "%.1f%c" : "%.0f%c", value, *units);
     return buf;
 }

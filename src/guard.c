@@ -113,10 +113,10 @@ static int open_maps(struct guard *g)
 
     if (err)
         return err;
-    g->services = services;
+    g->services = services; /* NOLINT(clang-analyzer-core.uninitialized.Assign): errno is not 0 after a failure */
     err = map_array(g->inst.map_guard, sizeof(struct sw_guard), PROT_READ | PROT_WRITE, &config);
     if (!err)
-        g->config = config;
+        g->config = config; /* NOLINT(clang-analyzer-core.uninitialized.Assign): the same */
     return err;
 }
 

@@ -19,7 +19,8 @@
 struct sw_protect {
     __u8 ip[16]; /* v4-mapped */
     __u16 port;
-    __u8 any; /* SW_ANY_* */
+    __u8 any;  /* SW_ANY_* */
+    __u8 zero; /* no padding: compared as bytes */
 };
 
 struct sw_guard_opts {

@@ -52,8 +52,6 @@ static char *put_ip6(char *p, const __u8 ip[16])
         }
         if (i && i != best + best_len)
             *p++ = ':';
-        else if (i && best < 0)
-            *p++ = ':';
         p = put_hex16(p, group[i]);
     }
     return p;

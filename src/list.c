@@ -24,7 +24,6 @@ struct list {
     enum action action;
     enum sw_list which;
     struct sw_cidrs cidrs;
-    int instances, guarded;  /* found */
     struct sw_instance inst; /* the one that is asked */
 };
 

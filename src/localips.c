@@ -206,6 +206,7 @@ size_t sw_local_ips_apply(__u32 (*table)[4], const __u8 (*ips)[16], size_t len)
     for (at = 0; at < SW_LOCAL_IPS; at++)
         if (!is_free(table[at]) && !sw_local_ips_has(ips, most, (const __u8 *)table[at]))
             put(table[at], nothing);
+    /* cppcheck-suppress knownConditionTrueFalse ; MOST is not 0, but an enumerator that it does not work out */
     for (size_t i = 0; i < most; i++) {
         __u32 ip[4];
 
@@ -232,6 +233,7 @@ static __u32 ipv6_mtu(const char *name, __u32 mtu)
     f = fopen(path, "re");
     if (!f)
         return mtu;
+    /* NOLINTNEXTLINE(cert-err34-c): the kernel writes it */
     if (fscanf(f, "%u", &v) == 1 && v && v < mtu)
         mtu = v;
     fclose(f);

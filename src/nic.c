@@ -31,6 +31,7 @@ int sw_probe_sysctl(const char *path)
 
     if (!f)
         return -1;
+    /* NOLINTNEXTLINE(cert-err34-c): the kernel writes it */
     if (fscanf(f, "%d", &value) != 1)
         value = -1;
     fclose(f);

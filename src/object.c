@@ -157,6 +157,7 @@ static int try_maps(const struct sw_object_opts *opts)
         err = fds[n] < 0 ? -errno : 0;
     }
     while (n--)
+        /* cppcheck-suppress uninitvar ; the loop above wrote the first n */
         if (fds[n] >= 0)
             close(fds[n]);
     return err;

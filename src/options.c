@@ -112,7 +112,7 @@ bool sw_arg_bool(const char *what, const char *arg)
     return false;
 }
 
-#define NAME_ITEM(prefix, id, name) [prefix##id] = name,
+#define NAME_ITEM(prefix, id, name) [prefix##id] = (name),
 static const char *const line_names[SW_LINE_MAX] = {
     SW_EVENTS(NAME_ITEM)[SW_LINE_LOSS] = "loss",
     [SW_LINE_STATS] = "stats",
@@ -208,8 +208,11 @@ static int parse_timeout(int key, const char *arg, struct sw_config *cfg)
 static error_t parse_common(int key, char *arg, struct argp_state *state)
 {
     struct sw_common_opts *opts = state->input;
-    struct sw_config *cfg = opts ? &opts->object.cfg : NULL;
+    struct sw_config *cfg;
 
+    if (!opts) /* --help asks without */
+        return ARGP_ERR_UNKNOWN;
+    cfg = &opts->object.cfg;
     switch (key) {
     case OPT_EVENTS: opts->event_mask = parse_events(arg); break;
     case OPT_FORMAT:
@@ -237,9 +240,7 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
         cfg->event_mask = opts->event_mask & (((1u << SW_EV_MAX) - 1) | 1u << SW_LINE_GUARD | 1u << SW_LINE_DROP);
         opts->color = opts->format == SW_FORMAT_TEXT && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
         break;
-    default:
-        return opts && key >= OPT_T_SYN_SENT && key <= OPT_T_MIDSTREAM ? parse_timeout(key, arg, cfg)
-                                                                       : ARGP_ERR_UNKNOWN;
+    default: return key >= OPT_T_SYN_SENT && key <= OPT_T_MIDSTREAM ? parse_timeout(key, arg, cfg) : ARGP_ERR_UNKNOWN;
     }
     return 0;
 }
