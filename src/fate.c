@@ -21,7 +21,7 @@ static void rename_iface(struct sw_loop *loop, size_t i, const char *name)
     sw_report_set_iface(loop->report, iface->id.ifindex, name);
     if (loop->guarding)
         sw_guarding_renamed(loop->guarding, iface->id.ifindex, name);
-    sw_instance_write(loop->inst);
+    sw_instance_update(loop->inst);
 }
 
 /* From here on it is not followed; what was on it stays told. */
@@ -32,7 +32,7 @@ static void leave(struct sw_loop *loop, size_t i, const char *how)
     loop->hooks->ifaces[i].gone = true;
     snprintf(shown->mode, sizeof(shown->mode), "%s", how);
     shown->egress = SW_EGRESS_NONE;
-    sw_instance_write(loop->inst);
+    sw_instance_update(loop->inst);
 }
 
 static void on_change(struct sw_loop *loop, size_t i, const struct sw_link *link)

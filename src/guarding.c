@@ -320,6 +320,13 @@ void sw_guarding_renamed(struct sw_guarding *g, __u32 ifindex, const char *name)
         sw_pcapng_set_iface(g->feed.capture, ifindex, name);
 }
 
+void sw_guarding_files(const struct sw_guarding *g, const char *ret_files[SW_LISTS + 1])
+{
+    for (int i = 0; i < SW_LISTS; i++)
+        ret_files[i] = g->opts->lists[i].file;
+    ret_files[SW_LISTS] = g->opts->key_file;
+}
+
 void sw_guarding_reload(struct sw_guarding *g)
 {
     struct sw_guard_files files;

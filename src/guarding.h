@@ -44,6 +44,9 @@ int sw_guarding_drain(struct sw_guarding *g, struct sw_report *report, bool *ret
 void sw_guarding_clock(struct sw_guarding *g, __s64 clock_offset);
 void sw_guarding_renamed(struct sw_guarding *g, __u32 ifindex, const char *name);
 
+/* The files that are read again, NULL where there is none. */
+void sw_guarding_files(const struct sw_guarding *g, const char *ret_files[SW_LISTS + 1]);
+
 /* Reads the files again. If one of them is bad all stays as it is. Says what happened. */
 void sw_guarding_reload(struct sw_guarding *g);
 

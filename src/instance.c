@@ -79,6 +79,21 @@ __u64 sw_instance_netns(void)
     X(prog_judge)                                                                                                      \
     X(contract)
 
+static int print_instance(const struct sw_instance *inst, FILE *f)
+{
+#define WRITE_FIELD(name) fprintf(f, #name "=%llu\n", (unsigned long long)inst->name);
+    FIELDS(WRITE_FIELD)
+    for (size_t i = 0; i < inst->len; i++) {
+        const struct sw_instance_iface *iface = &inst->ifaces[i];
+
+        fprintf(f, "iface=%u %s %d %d %d %s\n", iface->ifindex, iface->mode, iface->shared, iface->egress,
+                iface->made_clsact, iface->name);
+    }
+    if (*inst->pin)
+        fprintf(f, "pin=%s\n", inst->pin);
+    return ferror(f) ? -EIO : 0;
+}
+
 int sw_instance_write(struct sw_instance *inst)
 {
     char path[64], tmp[72];
@@ -97,17 +112,7 @@ int sw_instance_write(struct sw_instance *inst)
         err = -errno;
         goto fail;
     }
-#define WRITE_FIELD(name) fprintf(f, #name "=%llu\n", (unsigned long long)inst->name);
-    FIELDS(WRITE_FIELD)
-    for (size_t i = 0; i < inst->len; i++) {
-        const struct sw_instance_iface *iface = &inst->ifaces[i];
-
-        fprintf(f, "iface=%u %s %d %d %d %s\n", iface->ifindex, iface->mode, iface->shared, iface->egress,
-                iface->made_clsact, iface->name);
-    }
-    if (*inst->pin)
-        fprintf(f, "pin=%s\n", inst->pin);
-    err = ferror(f) ? -EIO : 0;
+    err = print_instance(inst, f);
     if (fclose(f) && !err)
         err = -errno;
     if (!err && (flock(fd, LOCK_EX | LOCK_NB) || rename(tmp, path)))
@@ -121,6 +126,33 @@ int sw_instance_write(struct sw_instance *inst)
 fail:
     unlink(tmp);
     close(fd);
+    return err;
+}
+
+/* In one write, and never shorter than before: a reader finds old lines, new ones, and at the end empty ones. */
+int sw_instance_update(const struct sw_instance *inst)
+{
+    char *text = NULL;
+    size_t len = 0;
+    struct stat st;
+    int err = 0;
+    FILE *f;
+
+    if (inst->fd < 0)
+        return -EBADF;
+    if (fstat(inst->fd, &st))
+        return -errno;
+    f = open_memstream(&text, &len);
+    if (!f)
+        return -ENOMEM;
+    err = print_instance(inst, f);
+    while (!err && ftell(f) < st.st_size)
+        fputc('\n', f);
+    if (fclose(f) && !err)
+        err = -ENOMEM;
+    if (!err && pwrite(inst->fd, text, len, 0) != (ssize_t)len)
+        err = -EIO;
+    free(text);
     return err;
 }
 

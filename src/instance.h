@@ -51,6 +51,8 @@ __u64 sw_instance_netns(void); /* inode of our own, 0: unknown */
 
 /* Writes or replaces our file. inst->fd must be -1 the first time. 0 or -errno. */
 int sw_instance_write(struct sw_instance *inst);
+/* The same in place, which takes no right but the open file: of what changed of a running one. */
+int sw_instance_update(const struct sw_instance *inst);
 void sw_instance_remove(struct sw_instance *inst);
 void sw_instance_leave(struct sw_instance *inst); /* the file stays, for those who ask what is pinned */
 

@@ -54,9 +54,9 @@ static int lock(int wait_ms)
 {
     int err = -EBUSY, fd;
 
-    if (mkdir(DIR_PATH, 0755) && errno != EEXIST)
-        return -errno;
     fd = open(DIR_PATH, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT && !mkdir(DIR_PATH, 0755))
+        fd = open(DIR_PATH, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     for (int ms = 0; ms < wait_ms; ms += PAUSE_MS) {

@@ -4,10 +4,12 @@
 #include "account.h"
 #include "books.h"
 #include "clock.h"
+#include "confining.h"
 #include "exit.h"
 #include "fate.h"
 #include "links.h"
 #include "log.h"
+#include "notify.h"
 #include "rings.h"
 
 #include <errno.h>
@@ -414,10 +416,15 @@ int sw_loop_run(struct sw_loop *loop, struct sw_failure *ret_failure)
     if (err) {
         fail(&l, SW_EXIT_INTERNAL, err, "event loop");
         sw_hooks_detach(loop->hooks);
+    } else if (sw_confining_run(loop, ret_failure)) {
+        l.exit_code = ret_failure->exit_code;
+        sw_hooks_detach(loop->hooks);
     } else {
+        sw_notify("READY=1");
         sw_watch_begin(&loop->watch, loop->hooks);
         check_links(&l); /* what happened between attaching and listening */
         follow(&l);
+        sw_notify("STOPPING=1");
         sw_hooks_detach(loop->hooks);
         if (l.exit_code == SW_EXIT_OK || l.exit_code == SW_EXIT_INTERFACE || l.exit_code == SW_EXIT_ATTACH)
             (loop->pin ? finish_pinned : finish)(&l);

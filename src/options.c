@@ -35,6 +35,7 @@ enum {
     OPT_T_CLOSE_WAIT,
     OPT_T_LAST_ACK,
     OPT_T_MIDSTREAM,
+    OPT_NO_CONFINE,
 };
 
 static const struct argp_option options[] = {
@@ -44,6 +45,7 @@ static const struct argp_option options[] = {
     {"interval", OPT_INTERVAL, "S", 0, "a stats line every S seconds (10; 0: only the final one)", 1},
     {"seed", OPT_SEED, "N", 0, "Community ID seed, 0 to 65535 (0)", 1},
     {"verbose", 'v', 0, 0, "show libbpf's and libxdp's log; twice: their debug lines too", 1},
+    {"no-confine", OPT_NO_CONFINE, 0, 0, "keep every capability and system call, for debugging", 1},
     {"linger", OPT_LINGER, "S", 0, "keep a connection that is over for late segments before its conn line (5)", 2},
     {"update", OPT_UPDATE, "S", 0, "an update line for each live connection about every S seconds (0: none)", 2},
     {"decap", OPT_DECAP, "on|off", OPTION_ARG_OPTIONAL,
@@ -236,6 +238,7 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
     case OPT_CHECKSUM: cfg->checksum = sw_arg_bool("--checksum", arg); break;
     case OPT_SERVER_PORTS: parse_ports(opts, arg); break;
     case 'v': opts->verbose++; break;
+    case OPT_NO_CONFINE: opts->no_confine = true; break;
     case ARGP_KEY_SUCCESS:
         cfg->event_mask = opts->event_mask & (((1u << SW_EV_MAX) - 1) | 1u << SW_LINE_GUARD | 1u << SW_LINE_DROP);
         opts->color = opts->format == SW_FORMAT_TEXT && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");

@@ -6,6 +6,7 @@
  */
 #include "account.h"
 #include "cmd.h"
+#include "confining.h"
 #include "exit.h"
 #include "log.h"
 #include "options.h"
@@ -300,6 +301,7 @@ static void fit_maps(struct replay *c)
 
 static int open_all(struct replay *c)
 {
+    struct sw_failure failure;
     const char *reason = NULL;
     char why[512];
 
@@ -323,6 +325,10 @@ static int open_all(struct replay *c)
     if (err) {
         sw_err("replay: cannot start: %s", strerror(-err));
         return err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL;
+    }
+    if (sw_confining_replay(&c->opts, c->obj, &failure)) {
+        sw_err("replay: %s", failure.line);
+        return failure.exit_code;
     }
     return SW_EXIT_OK;
 }

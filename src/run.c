@@ -10,6 +10,7 @@
 #include "keys.h"
 #include "log.h"
 #include "loop.h"
+#include "notify.h"
 #include "options.h"
 #include "others.h"
 #include "pin.h"
@@ -395,6 +396,7 @@ int cmd_run(int argc, char **argv)
     run->loop.signal_fd = run->start_lock = run->pin.fd = -1;
     sw_parse(&argp, "run", argc, argv, run);
     sw_log_init(run->common.verbose);
+    sw_notify_open();
     run->hooks.ingress_only = run->ingress_only;
     run->loop.opts = &run->common;
     run->loop.hooks = &run->hooks;

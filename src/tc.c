@@ -200,13 +200,15 @@ static bool is_ours(__u32 prog_id, enum sw_tc_side side)
 {
     struct bpf_prog_info info = {0};
     __u32 len = sizeof(info);
-    int fd = bpf_prog_get_fd_by_id(prog_id);
-    bool ours = false;
+    bool ours;
+    int fd;
 
-    for (unsigned int i = 0; i < MINE_MAX && !ours; i++)
-        ours = prog_id && mine[i] == prog_id;
+    for (unsigned int i = 0; i < MINE_MAX; i++)
+        if (prog_id && mine[i] == prog_id)
+            return true;
+    fd = bpf_prog_get_fd_by_id(prog_id);
     if (fd < 0)
-        return ours;
+        return false;
     ours = !bpf_obj_get_info_by_fd(fd, &info, &len) && !strcmp(info.name, sides[side].program);
     close(fd);
     return ours;

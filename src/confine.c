@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "confine.h"
+
+#include "privilege.h"
+
+#include <bpf/bpf.h>
+#include <cap-ng.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define RUN_DIR "/run/synward"
+#define BPFFS "/sys/fs/bpf"
+#define BIT(cap) (1ull << (cap))
+
+/* Kernels before 5.19 with unprivileged_bpf_disabled ask for it even of those who have the map open. */
+static bool bpf_is_refused(int map_fd)
+{
+    struct bpf_map_info info = {0};
+    __u32 len = sizeof(info);
+
+    return bpf_obj_get_info_by_fd(map_fd, &info, &len) && errno == EPERM;
+}
+
+static bool file_is_refused(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    if (fd < 0)
+        return errno == EACCES;
+    close(fd);
+    return false;
+}
+
+/* Found by trying, with the others laid aside. */
+static uint64_t needed(const struct sw_confine_opts *opts)
+{
+    uint64_t have = sw_caps(), need = opts->follow ? BIT(CAP_NET_ADMIN) : 0; /* detaching */
+
+    if (sw_caps_use(need))
+        return have;
+    if (bpf_is_refused(opts->map_fd))
+        need |= have & BIT(CAP_BPF) ? BIT(CAP_BPF) : BIT(CAP_SYS_ADMIN);
+    for (size_t i = 0; i < SW_CONFINE_FILES; i++)
+        if (opts->files[i] && file_is_refused(opts->files[i]))
+            need |= BIT(CAP_DAC_READ_SEARCH);
+    if (opts->dispatcher) /* programs by their ids, loading, attaching to another program */
+        need |= BIT(CAP_SYS_ADMIN) | BIT(CAP_BPF) | BIT(CAP_PERFMON);
+    sw_caps_use(have);
+    return need & have;
+}
+
+static void name_caps(uint64_t caps, char *text, size_t size)
+{
+    size_t used = 0;
+
+    snprintf(text, size, "none");
+    for (int cap = 0; cap <= CAP_LAST_CAP && used < size; cap++)
+        if (caps & BIT(cap))
+            used += snprintf(text + used, size - used, "%s%s", used ? " " : "", capng_capability_to_name(cap));
+}
+
+static int confine_paths(const struct sw_confine_opts *opts)
+{
+    const char *bpffs = getenv("LIBXDP_BPFFS");
+
+#ifdef SW_COVERAGE
+    return 0;
+#endif
+    return sw_confine_files(opts->follow ? RUN_DIR : NULL, !opts->dispatcher ? NULL : bpffs ? bpffs : BPFFS);
+}
+
+int sw_confine(const struct sw_confine_opts *opts, struct sw_confined *ret, const char **ret_what)
+{
+    uint64_t caps = needed(opts);
+    int err;
+
+    memset(ret, 0, sizeof(*ret));
+    *ret_what = "no_new_privs";
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+        return -errno;
+    *ret_what = "Landlock";
+    ret->landlock = confine_paths(opts);
+    if (ret->landlock < 0)
+        return ret->landlock;
+    *ret_what = "capabilities";
+    err = sw_caps_keep(caps, &ret->bounding);
+    if (err)
+        return err;
+    name_caps(caps, ret->caps, sizeof(ret->caps));
+    *ret_what = "seccomp";
+    return sw_confine_syscalls(opts, &ret->syscalls);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "confining.h"
+
+#include "confine.h"
+#include "exit.h"
+#include "log.h"
+#include "synward.skel.h"
+
+#include <bpf/libbpf.h>
+#include <string.h>
+
+static int confine(const struct sw_common_opts *common, const struct sw_confine_opts *opts, struct sw_failure *f)
+{
+    struct sw_confined done;
+    const char *what;
+    int err;
+
+    if (common->no_confine)
+        return 0;
+    libbpf_num_possible_cpus(); /* is read from a file, once */
+    err = sw_confine(opts, &done, &what);
+    if (err)
+        return sw_fail(f, SW_EXIT_KERNEL, err,
+                       "cannot give up what is not needed any more (%s: %s); --no-confine goes on", what,
+                       strerror(-err));
+    if (common->verbose > 1)
+        sw_info("confined: capabilities kept %s%s, %u system calls, %s", done.caps,
+                done.bounding ? "" : " (bounding set untouched: no CAP_SETPCAP)", done.syscalls,
+                done.landlock ? "Landlock" : "no Landlock");
+    return 0;
+}
+
+int sw_confining_run(const struct sw_loop *loop, struct sw_failure *f)
+{
+    struct sw_confine_opts opts = {.follow = true, .map_fd = bpf_map__fd(loop->obj->maps.counters)};
+
+    for (size_t i = 0; i < loop->hooks->len; i++)
+        opts.dispatcher |= loop->hooks->ifaces[i].id.shared;
+    if (loop->guarding)
+        sw_guarding_files(loop->guarding, opts.files);
+    return confine(loop->opts, &opts, f);
+}
+
+int sw_confining_replay(const struct sw_common_opts *common, struct synward_bpf *obj, struct sw_failure *f)
+{
+    const struct sw_confine_opts opts = {.map_fd = bpf_map__fd(obj->maps.counters)};
+
+    return confine(common, &opts, f);
+}

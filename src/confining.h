@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* When and how far `run` and `replay` confine themselves. */
+#ifndef SW_CONFINING_H
+#define SW_CONFINING_H
+
+#include "loop.h"
+
+/* Everything is open and attached. --no-confine: does nothing. What fails ends in f. */
+int sw_confining_run(const struct sw_loop *loop, struct sw_failure *f);
+
+/* Programs are loaded, the capture is open, and no frame of it was looked at. */
+int sw_confining_replay(const struct sw_common_opts *opts, struct synward_bpf *obj, struct sw_failure *f);
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What a service manager that asked for it is told: datagrams to the socket that NOTIFY_SOCKET names, as
+ * sd_notify(3) describes them. These few lines instead of libsystemd: it would be the largest library here.
+ */
+#ifndef SW_NOTIFY_H
+#define SW_NOTIFY_H
+
+void sw_notify_open(void);              /* at start; nobody asked: does nothing, as the next */
+void sw_notify(const char *assignment); /* "READY=1" */
+
+#endif

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The system calls that are left. Only what this synward was seen to need or can come to need is here: no way to
+ * execute, to trace, to mount, to load, to connect, to open for writing. Paths are Landlock's part.
+ */
+#include "confine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/netlink.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#define SYSCALLS_MAX 512
+#define TYPE_MASK 0xf     /* of a socket; the rest are flags */
+#define OPTION_AO_INFO 40 /* TCP_AO_INFO, younger than the headers this is built with */
+#define WRITES (O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY))
+
+#ifdef __has_feature
+#define SW_HAS(x) __has_feature(x)
+#else
+#define SW_HAS(x) 0
+#endif
+
+/* What works on descriptors that are open, on memory and on time. */
+static const int always[] = {
+    SCMP_SYS(read),
+    SCMP_SYS(write),
+    SCMP_SYS(writev),
+    SCMP_SYS(pread64),
+    SCMP_SYS(lseek),
+    SCMP_SYS(close),
+    SCMP_SYS(fstat),
+    SCMP_SYS(newfstatat),
+    SCMP_SYS(statx),
+    SCMP_SYS(dup),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(brk),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(futex),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(rt_sigaction),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(sysinfo),
+    SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+};
+
+/* The daemon's loop, netlink, the frames of --capture, its own file in /run/synward. */
+static const int following[] = {
+    SCMP_SYS(epoll_wait),  SCMP_SYS(epoll_pwait),     SCMP_SYS(epoll_pwait2), SCMP_SYS(epoll_ctl), SCMP_SYS(pwrite64),
+    SCMP_SYS(ftruncate),   SCMP_SYS(timerfd_settime), SCMP_SYS(recvfrom),     SCMP_SYS(recvmsg),   SCMP_SYS(bind),
+    SCMP_SYS(getsockname), SCMP_SYS(geteuid),         SCMP_SYS(flock),        SCMP_SYS(unlink),    SCMP_SYS(unlinkat),
+};
+
+/* libxdp and libbpf at loading a dispatcher, and its pins in bpffs. */
+static const int dispatching[] = {
+    SCMP_SYS(bpf),       SCMP_SYS(uname),     SCMP_SYS(access),   SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
+    SCMP_SYS(statfs),    SCMP_SYS(fstatfs),   SCMP_SYS(readlink), SCMP_SYS(mkdir),     SCMP_SYS(mkdirat),
+    SCMP_SYS(rmdir),     SCMP_SYS(rename),    SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(getdents64),
+    SCMP_SYS(prlimit64), SCMP_SYS(setrlimit),
+};
+
+#if defined(__SANITIZE_ADDRESS__) || SW_HAS(address_sanitizer)
+/* What the sanitizers call at the end, in builds for tests alone. */
+static const int sanitizing[] = {
+    SCMP_SYS(clone),           SCMP_SYS(wait4),
+    SCMP_SYS(ptrace),          SCMP_SYS(prctl),
+    SCMP_SYS(sigaltstack),     SCMP_SYS(tgkill),
+    SCMP_SYS(readlink),        SCMP_SYS(kill),
+    SCMP_SYS(getdents64),      SCMP_SYS(process_vm_readv),
+    SCMP_SYS(getppid),         SCMP_SYS(prlimit64),
+    SCMP_SYS(set_robust_list), SCMP_SYS(readlinkat),
+};
+#else
+static const int sanitizing[0];
+#endif
+
+static const unsigned int bpf_commands[] = {
+    BPF_MAP_LOOKUP_ELEM,  BPF_MAP_UPDATE_ELEM,  BPF_MAP_DELETE_ELEM,    BPF_MAP_GET_NEXT_KEY,
+    BPF_MAP_LOOKUP_BATCH, BPF_MAP_UPDATE_BATCH, BPF_OBJ_GET_INFO_BY_FD, BPF_PROG_TEST_RUN,
+};
+
+static const unsigned int ioctls[] = {TCGETS, SIOCGIFNAME, SIOCGIFINDEX, SIOCGIFFLAGS, SIOCGIFMTU};
+static const unsigned int fcntls[] = {F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC};
+
+static const struct {
+    int domain, type; /* type -1: any */
+    int protocol;
+} sockets[] = {
+    {AF_NETLINK, -1, NETLINK_ROUTE}, {AF_NETLINK, -1, NETLINK_SOCK_DIAG},
+    {AF_UNIX, SOCK_DGRAM, 0},                                   /* the C library asks for interface names with it */
+    {AF_INET, SOCK_DGRAM, 0},        {AF_INET, SOCK_STREAM, 0}, /* does this kernel know a TCP option? */
+};
+
+static const struct {
+    int level, name; /* name -1: any */
+} sockopts[] = {
+    {SOL_SOCKET, SO_RCVTIMEO}, {SOL_SOCKET, SO_RCVBUF},       {SOL_NETLINK, -1},
+    {IPPROTO_TCP, TCP_MD5SIG}, {IPPROTO_TCP, OPTION_AO_INFO},
+};
+
+#define LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+static char names[SYSCALLS_MAX][24];
+static unsigned char told[SYSCALLS_MAX];
+
+static char *put(char *p, const char *text)
+{
+    size_t len = strlen(text);
+
+    memcpy(p, text, len);
+    return p + len;
+}
+
+/* In the middle of anything: nothing but write(). */
+static void tell(unsigned int nr)
+{
+    const char *name = nr < SYSCALLS_MAX && *names[nr] ? names[nr] : "one younger than this synward";
+    char line[160], *p = line;
+    int saved = errno;
+
+    if (__atomic_exchange_n(&told[nr < SYSCALLS_MAX ? nr : 0], 1, __ATOMIC_RELAXED))
+        return;
+    p = put(p, "synward: warning: its own confinement refused a system call: ");
+    p = put(p, name);
+    p = put(p, " (--no-confine runs without)\n");
+    if (write(STDERR_FILENO, line, p - line) < 0)
+        errno = saved; /* there is nobody to tell */
+}
+
+/* The call has not been made; it returns what is put here. */
+static void refuse(int sig, siginfo_t *info, void *context)
+{
+    ucontext_t *uc = context;
+
+    (void)sig;
+#if defined(__x86_64__)
+    uc->uc_mcontext.gregs[REG_RAX] = -EPERM;
+#elif defined(__aarch64__)
+    uc->uc_mcontext.regs[0] = -EPERM;
+#else
+    (void)uc;
+#endif
+    tell(info->si_syscall);
+}
+
+#if defined(__x86_64__) || defined(__aarch64__)
+#define REFUSE SCMP_ACT_TRAP
+#else
+#define REFUSE SCMP_ACT_ERRNO(EPERM) /* and is not told */
+#endif
+
+static int catch_refusals(void)
+{
+    struct sigaction act = {.sa_sigaction = refuse, .sa_flags = SA_SIGINFO | SA_NODEFER};
+
+    for (int nr = 0; nr < SYSCALLS_MAX; nr++) {
+        char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, nr);
+
+        if (name)
+            strncpy(names[nr], name, sizeof(names[nr]) - 1);
+        free(name);
+    }
+    return sigaction(SIGSYS, &act, NULL) ? -errno : 0;
+}
+
+struct list {
+    scmp_filter_ctx ctx;
+    unsigned int len;
+    int err;
+};
+
+static void allow_if(struct list *l, int call, const struct scmp_arg_cmp *args, unsigned int args_len)
+{
+    int err = seccomp_rule_add_array(l->ctx, SCMP_ACT_ALLOW, call, args_len, args);
+
+    if (err && err != -EDOM && !l->err) /* which means that this machine has no such call */
+        l->err = err;
+}
+
+static void allow_all(struct list *l, const int *calls, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        allow_if(l, calls[i], NULL, 0);
+    l->len += len;
+}
+
+/* One argument has one of these values. */
+static void allow_values(struct list *l, int call, unsigned int arg, const unsigned int *values, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        allow_if(l, call, &SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, 0xffffffff, values[i]), 1);
+    l->len++;
+}
+
+/* One argument has none of these bits. */
+static void allow_without(struct list *l, int call, unsigned int arg, scmp_datum_t bits)
+{
+    allow_if(l, call, &SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, bits, 0), 1);
+    l->len++;
+}
+
+static void allow_sockets(struct list *l)
+{
+    for (size_t i = 0; i < LEN(sockets); i++) {
+        const struct scmp_arg_cmp args[] = {
+            SCMP_A0_32(SCMP_CMP_EQ, sockets[i].domain),
+            SCMP_A2_32(SCMP_CMP_EQ, sockets[i].protocol),
+            SCMP_A1_32(SCMP_CMP_MASKED_EQ, TYPE_MASK, sockets[i].type),
+        };
+
+        allow_if(l, SCMP_SYS(socket), args, sockets[i].type < 0 ? 2 : 3);
+    }
+    for (size_t i = 0; i < LEN(sockopts); i++) {
+        const struct scmp_arg_cmp args[] = {
+            SCMP_A1_32(SCMP_CMP_EQ, sockopts[i].level),
+            SCMP_A2_32(SCMP_CMP_EQ, sockopts[i].name),
+        };
+
+        allow_if(l, SCMP_SYS(setsockopt), args, sockopts[i].name < 0 ? 1 : 2);
+    }
+    /* to where it is connected, or to the kernel: nobody else is spoken to */
+    allow_if(l, SCMP_SYS(sendto), &SCMP_A4(SCMP_CMP_EQ, 0), 1);
+    l->len += 3;
+}
+
+static void make(struct list *l, const struct sw_confine_opts *opts)
+{
+    allow_all(l, always, LEN(always));
+    allow_all(l, sanitizing, LEN(sanitizing));
+    allow_without(l, SCMP_SYS(mmap), 2, PROT_EXEC);
+    allow_without(l, SCMP_SYS(mprotect), 2, PROT_EXEC);
+    allow_if(l, SCMP_SYS(tgkill), &SCMP_A0_32(SCMP_CMP_EQ, getpid()), 1); /* abort() */
+    l->len++;
+    allow_values(l, SCMP_SYS(fcntl), 1, fcntls, LEN(fcntls));
+    allow_values(l, SCMP_SYS(ioctl), 1, ioctls, opts->follow ? LEN(ioctls) : 1);
+#ifdef SW_COVERAGE /* which is written at the end */
+    allow_all(l, (const int[]){SCMP_SYS(openat), SCMP_SYS(fcntl), SCMP_SYS(mkdir), SCMP_SYS(getcwd)}, 4);
+#else
+    allow_without(l, SCMP_SYS(openat), 2, WRITES);
+#endif
+    if (opts->dispatcher)
+        allow_all(l, dispatching, LEN(dispatching));
+    else
+        allow_values(l, SCMP_SYS(bpf), 0, bpf_commands, LEN(bpf_commands));
+    if (!opts->follow)
+        return;
+    allow_all(l, following, LEN(following));
+    allow_sockets(l);
+}
+
+int sw_confine_syscalls(const struct sw_confine_opts *opts, unsigned int *ret_len)
+{
+    struct list l = {.ctx = seccomp_init(REFUSE)};
+    int err = catch_refusals();
+
+    if (!l.ctx)
+        return -ENOMEM;
+    if (!err)
+        err = seccomp_attr_set(l.ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+    if (!err)
+        err = seccomp_attr_set(l.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    make(&l, opts);
+    err = err ? err : l.err;
+    if (!err)
+        err = seccomp_load(l.ctx);
+    seccomp_release(l.ctx);
+    *ret_len = l.len;
+    return err;
+}
