@@ -124,6 +124,12 @@ $(B)/tests/bench_syn $(B)/tests/tool_flood: $(B)/tests/gen.skel.h
 $(B)/tests/bench_%: tests/bench/%.c $(PIECES) $(TESTLIB) | $(B)/.tools
 	$(CC) $(SW_CPPFLAGS) -Itests/lib -I$(B)/tests $(SW_CFLAGS) $(CFLAGS) $< $(TESTLIB) $(PIECES) -o $@ -lcmocka $(LIBS) -lpthread
 
+# the next release, for the test of an upgrade
+VERSIONED := $(shell grep -l SW_VERSION $(SRC))
+$(B)/tests/newer: $(OBJ)
+	$(CC) $(subst "$(VERSION)","$(VERSION)-newer",$(SW_CPPFLAGS)) $(CPPFLAGS) -std=gnu11 $(WARN) $(CFLAGS) $(VERSIONED) \
+	  $(filter-out $(VERSIONED:src/%.c=$(B)/src/%.o),$(OBJ)) $(LDFLAGS) -o $@ $(LIBS)
+
 $(B)/tests/tool_%: tests/lib/tool_%.c $(B)/synward.skel.h | $(B)/.tools
 	$(CC) $(SW_CPPFLAGS) -Itests/lib -I$(B)/tests $(SW_CFLAGS) $(CFLAGS) $< -o $@ -lbpf -lpthread
 
@@ -141,7 +147,7 @@ verifier: costs
 setup:
 	tests/setup
 
-tests: $(UNITS) $(PROGS) $(TOOLS) $(FUZZES)
+tests: $(UNITS) $(PROGS) $(TOOLS) $(B)/tests/newer $(FUZZES)
 
 # needs only the tests that go into the guests; KERNELS chooses
 KERNELS ?= 5.10 6.1 6.12
