@@ -13,6 +13,11 @@
 #define sw_ntohs bpf_ntohs
 #define sw_ntohl bpf_ntohl
 #define sw_htons bpf_htons
+#ifndef SW_OLD
+#define SW_XDP "xdp.frags"
+#else
+#define SW_XDP "xdp"
+#endif
 #else
 #include <arpa/inet.h>
 #include <linux/types.h>

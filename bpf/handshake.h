@@ -162,7 +162,7 @@ static __always_inline void sw_note_repeats(struct sw_flow *f, const struct sw_h
  * Rebuilds in scratch the flow that the flood pushed out. True if there was a note and the segment
  * goes on from it; a SYN or SYN-ACK goes into the note too, for the flood may push it out once more.
  */
-SW_STEP int sw_revive(void)
+SW_PART int sw_revive(void)
 {
     struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
     struct sw_handshake *n, *note;
@@ -182,8 +182,8 @@ SW_STEP int sw_revive(void)
         return 0;
     n = &sc->note; /* the other may become a stranger's meanwhile */
     __builtin_memcpy(n, note, sizeof(*n));
-    if (!sw_note_fits(n, s))
-        return 0;
+    if (s->now > n->syn.ns + SW_NOTE_NS || !sw_note_fits(n, s))
+        return 0; /* an old one's embryo has been reported lost */
     if (s->flags & SW_TCP_SYN)
         sw_note_take(note, s);
     f = &sc->flow;

@@ -145,10 +145,8 @@ struct sw_scratch {
     struct sw_seg then;
     struct sw_tcpopt opt;
     struct sw_inner inner;
-#ifdef SW_OLD
-    struct sw_flow telling; /* what a record is made of */
-#endif
-    __u32 born; /* flow was built from a cookie, for the segment at hand */
+    struct sw_flow telling; /* what a record is made of, when its flow may go meanwhile */
+    __u32 born;             /* flow was built from a cookie, for the segment at hand */
     __u8 chunk[SW_CSUM_CHUNK];
 };
 struct {

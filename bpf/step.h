@@ -20,6 +20,9 @@
 #define SW_S_ const struct sw_seg *s __attribute__((unused))
 #define SW_O_ struct sw_out *o __attribute__((unused))
 
+/* A part of the BPF programs that is checked by itself and finds all it needs in its room. */
+#define SW_PART __noinline
+
 #if !defined(__bpf__)
 #define SW_STEP static inline __attribute__((unused))
 #define SW_STEP_ANY(name, params, args, test) SW_STEP int name params

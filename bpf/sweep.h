@@ -98,6 +98,34 @@ static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, struc
     return 0;
 }
 
+/* One flow by its key, as user space found it. What is left of it is told like sw_sweep_all's, added up. */
+static __always_inline int sw_sweep_key(const void *bytes)
+{
+    struct sw_scratch *sc = sw_room(SW_ROOM_SWEEP);
+    struct sw_sweep_ctx c = {0};
+    struct sw_flow *f;
+
+    if (!sc)
+        return 0;
+    __builtin_memcpy(&sc->key, bytes, sizeof(sc->key));
+    f = bpf_map_lookup_elem(&flows, &sc->key);
+    if (!f)
+        f = bpf_map_lookup_elem(&embryos, &sc->key);
+    if (!f)
+        return 0;
+    c.now = sweep.now ? sweep.now : sw_now();
+    c.flush = sweep.flush;
+    c.next = ~0ULL;
+    sw_sweep_one(0, &sc->key, f, &c);
+    sweep.established += c.live;
+    sweep.held_back += c.held;
+    sweep.deferred += c.deferred;
+    if (c.next < sweep.next)
+        sweep.next = c.next;
+    return !!c.seen;
+}
+
+#ifndef SW_OLD
 static __always_inline int sw_sweep_all(void)
 {
     struct sw_sweep_ctx c = {0};
@@ -117,5 +145,6 @@ static __always_inline int sw_sweep_all(void)
     sweep.next = c.next;
     return 0;
 }
+#endif
 
 #endif

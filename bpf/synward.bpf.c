@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The programs: a table of contents. Whatever happens, the packet passes (fail open). */
 #include "compat.h"
-#include "accept.h"
-#include "born.h"
-#include "csum.h"
-#include "fast.h"
-#include "guarded.h"
 #include "parse.h"
 #include "sweep.h"
 #include "tcpopt.h"
 #include "track.h"
 
 #include <linux/pkt_cls.h>
+
+#ifndef SW_OLD
+#include "accept.h"
+#include "born.h"
+#include "csum.h"
+#include "fast.h"
+#include "guarded.h"
+#else
+#include "old.h"
+#endif
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -37,6 +42,15 @@ static __always_inline void sw_room_clear(struct sw_scratch *sc)
     sc->seg.wscale = SW_WSCALE_NONE;
 }
 
+SW_PART int sw_read_list(void)
+{
+    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
+
+    if (sc)
+        sw_tcpopt_parse(&sc->opt);
+    return 0;
+}
+
 /* Copies the option bytes (whole words) and reads them. */
 static __always_inline void sw_read_options(struct sw_scratch *sc, struct sw_seg *s, const struct sw_place *at,
                                             void *data, void *end)
@@ -55,7 +69,7 @@ static __always_inline void sw_read_options(struct sw_scratch *sc, struct sw_seg
         ((__u32 *)sc->opt.bytes)[i] = p[i];
         sc->opt.len = i * 4 + 4;
     }
-    sw_tcpopt_parse(&sc->opt);
+    sw_read_list();
     s->mss = sc->opt.mss;
     s->wscale = sc->opt.wscale;
     s->opts = sc->opt.opts;
@@ -65,14 +79,14 @@ static __always_inline void sw_read_options(struct sw_scratch *sc, struct sw_seg
 }
 
 /* The walk through tunnels, checked by itself: its many ways would multiply with the parser's. */
-SW_STEP int sw_decap_xdp(struct xdp_md *ctx)
+SW_PART int sw_decap_xdp(struct xdp_md *ctx)
 {
     struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
 
     return sc ? sw_decap((void *)(long)ctx->data, (void *)(long)ctx->data_end, &sc->inner) : 0;
 }
 
-SW_STEP int sw_decap_skb(struct __sk_buff *skb)
+SW_PART int sw_decap_skb(struct __sk_buff *skb)
 {
     struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
 
@@ -128,6 +142,13 @@ static __always_inline void sw_track_segment(struct sw_scratch *sc, void *data, 
         sw_guard_book(k, sc->where.aborted - 1, SW_BOOK_ABORTED);
 }
 
+#ifndef SW_OLD
+/* The whole frame, which may be more than lies between data and data_end. */
+static __always_inline __u32 sw_frame_len(struct xdp_md *ctx)
+{
+    return (__u32)bpf_xdp_get_buff_len(ctx);
+}
+
 /* Is the TCP checksum wrong? Counts it. What cannot be read is not judged. */
 static __always_inline int sw_sum_is_wrong(struct xdp_md *ctx, struct sw_scratch *sc)
 {
@@ -156,11 +177,13 @@ static __always_inline int sw_completes(struct sw_key *k, const struct sw_seg *s
            bpf_map_lookup_elem(&embryos, k);
 }
 
+#endif
+
 /* Parses the frame into the packet's room. */
 static __always_inline enum sw_found sw_find(struct xdp_md *ctx, struct sw_scratch *sc)
 {
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-    __u32 frame_len = cfg.replay ? (__u32)bpf_xdp_get_buff_len(ctx) : (__u32)(end - data);
+    __u32 frame_len = cfg.replay ? sw_frame_len(ctx) : (__u32)(end - data);
     struct sw_seg *s = &sc->seg;
     enum sw_found found;
 
@@ -184,7 +207,7 @@ static __always_inline enum sw_found sw_find(struct xdp_md *ctx, struct sw_scrat
 }
 
 /* The tracker alone: changes no packet, so that it can share the interface with other programs. */
-SEC("xdp.frags")
+SEC(SW_XDP)
 int sw_ingress(struct xdp_md *ctx)
 {
     struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
@@ -195,6 +218,7 @@ int sw_ingress(struct xdp_md *ctx)
     return XDP_PASS;
 }
 
+#ifndef SW_OLD
 /* What the guard says of a segment: an XDP action, or XDP_PASS once it has been told to the tracker, too. */
 static __always_inline int sw_guard_segment(struct xdp_md *ctx, struct sw_scratch *sc, int blocked)
 {
@@ -225,7 +249,7 @@ static __always_inline int sw_guard_segment(struct xdp_md *ctx, struct sw_scratc
 }
 
 /* The tracker with the guard. */
-SEC("xdp.frags")
+SEC(SW_XDP)
 int sw_guarded(struct xdp_md *ctx)
 {
     struct sw_scratch *sc;
@@ -254,6 +278,8 @@ int sw_guarded(struct xdp_md *ctx)
         return XDP_PASS;
     return sw_guard_segment(ctx, sc, blocked);
 }
+
+#endif
 
 /* A packet that was followed on the interface it came in by is not told again on its way out. */
 static __always_inline int sw_seen_on_ingress(struct __sk_buff *skb)
@@ -311,6 +337,21 @@ int sw_egress(struct __sk_buff *skb)
     return TC_ACT_UNSPEC;
 }
 
+/*
+ * Sweeps one flow, for kernels where sw_sweep cannot: the packet is an empty Ethernet header and the flow's key.
+ * Returns 1 if it is still there, else 0.
+ */
+SEC("tc")
+int sw_expire(struct __sk_buff *skb)
+{
+    void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+    if (!SW_HAS(data, 14 + sizeof(struct sw_key), end))
+        return 0;
+    return sw_sweep_key(data + 14);
+}
+
+#ifndef SW_OLD
 SEC("syscall")
 int sw_sweep(void *ctx)
 {
@@ -357,3 +398,4 @@ int sw_accept(struct __sk_buff *skb)
     j.v6 = at.v6;
     return sw_accept_cookie(skb, &k, &s, &j) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 }
+#endif

@@ -22,6 +22,7 @@ struct sw_tcpopt {
     __u8 pad[2];
     __u32 tsval; /* with SW_OPT_TS */
     __u32 tsecr;
+    __u32 at; /* the option that is read */
 };
 
 enum {
@@ -102,8 +103,6 @@ SW_STEP int sw_tcpopt_one(struct sw_tcpopt *o, __u32 at)
 /* Reads the whole list of o->bytes[0, o->len). */
 static __always_inline void sw_tcpopt_parse(struct sw_tcpopt *o)
 {
-    __u32 at = 0;
-
     o->mss = 0;
     o->wscale = SW_WSCALE_NONE;
     o->opts = 0;
@@ -111,18 +110,16 @@ static __always_inline void sw_tcpopt_parse(struct sw_tcpopt *o)
     o->sealed = 0;
     if (o->len > 40)
         o->len = 40;
-    for (int i = 0; i < 40; i++) {
-        __u32 len;
+    SW_WRITE_ONCE(o->at, 0);
+    for (int i = 0; i < 40; i++) { /* the place is kept in memory, so that all ways to an option are one state */
+        __u32 at = SW_READ_ONCE(o->at), len;
 
         if (at >= o->len)
             break;
         len = (__u32)sw_tcpopt_one(o, at);
         if (!len)
             break;
-        at += len;
-        sw_opaque(at);
-        if (at > 40)
-            break;
+        SW_WRITE_ONCE(o->at, at + len);
     }
 }
 

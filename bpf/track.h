@@ -147,15 +147,19 @@ SW_STEP int sw_end_flow(__u32 room, struct sw_flow *f, __u64 now)
     if (!sc)
         return 0;
     key = &sc->key;
+    if (!(f->flags & SW_F_IN_FLOWS)) {
+        /* it may be evicted at any moment, and is then counted as lost: only who takes it out of the map tells it */
+        sc->telling = *f;
+        sw_note_drop(key); /* first: nothing may bring it back */
+        if (bpf_map_delete_elem(&embryos, key))
+            return 0;
+        sw_count(SW_C_EMBRYO_ENDED);
+        f = &sc->telling;
+    }
     sw_emit_forfeit(f);
     sw_emit(room, SW_EV_CONN, f, &sc->where, now);
-    if (f->flags & SW_F_IN_FLOWS) {
-        if (!bpf_map_delete_elem(&flows, key))
-            sw_count(SW_C_FLOW_ENDED);
-    } else if (!bpf_map_delete_elem(&embryos, key)) {
-        sw_note_drop(key); /* told: nothing may bring it back */
-        sw_count(SW_C_EMBRYO_ENDED);
-    }
+    if (f->flags & SW_F_IN_FLOWS && !bpf_map_delete_elem(&flows, key))
+        sw_count(SW_C_FLOW_ENDED);
     return 0;
 }
 
@@ -179,7 +183,7 @@ static __always_inline int sw_promote(struct sw_key *key, struct sw_flow *f)
  * seen again of a flow rebuilt there. Another CPU may have been faster: then its flow takes the segment.
  * True if an embryo was counted as created.
  */
-SW_STEP int sw_begin(void)
+SW_PART int sw_begin(void)
 {
     struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
     struct sw_flow *f, *kept;
@@ -309,7 +313,7 @@ static __always_inline int sw_track_fast(struct sw_key *key, struct sw_seg *s)
 }
 
 /* The segment in the packet's room. */
-SW_STEP int sw_track(void)
+SW_PART int sw_track(void)
 {
     struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
     struct sw_where *w;
@@ -330,8 +334,11 @@ SW_STEP int sw_track(void)
     w->ifindex = s->ifindex;
     w->hook = s->hook;
     f = bpf_map_lookup_elem(&flows, key);
-    if (!f)
+    if (!f) {
         f = bpf_map_lookup_elem(&embryos, key);
+        if (!f && !(s->flags & SW_TCP_SYN))
+            f = bpf_map_lookup_elem(&flows, key); /* another CPU may have moved it between the two looks */
+    }
     l = sw_lock_of(key);
     if (!l) {
         sw_count(SW_C_INTERNAL);

@@ -295,6 +295,13 @@ SW_STEP_FDS(sw_zeek_state)
     return 0;
 }
 
+/* Data of an endpoint was seen. */
+SW_STEP_FD_NN(sw_zeek_data, lo, hi)
+{
+    sw_side_bound(d);
+    return sw_ooo_add(&f->end[d], lo, hi);
+}
+
 /*
  * One segment, in Zeek's order of steps; the segment's payload is taken last. Returns true if the
  * endpoints must be swapped. The caller has counted packets and bytes.
@@ -348,7 +355,7 @@ SW_STEP_FDS(sw_zeek_step)
     if (ack_ok)
         sw_zeek_acked(f, d, s->ack);
     if (s->len && s->cap >= s->len && !(s->flags & SW_TCP_RST) && !underflow)
-        sw_ooo_add(me, syn ? s->seq + 1 : s->seq, (syn ? s->seq + 1 : s->seq) + s->len);
+        sw_zeek_data(f, d, syn ? s->seq + 1 : s->seq, (syn ? s->seq + 1 : s->seq) + s->len);
     return flip;
 }
 

@@ -278,6 +278,8 @@ struct sw_end {
 };
 
 #define SW_HANDSHAKE_BYTES 72 /* sizeof(struct sw_handshake), the value of map `handshakes` */
+/* An evicted handshake can be rebuilt for so long: its SYN comes again after 1, 3, 7 and 15 s. */
+#define SW_NOTE_NS 16000000000ull
 
 /* flow flags */
 enum {

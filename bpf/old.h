@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Kernels before 5.12, of which Debian 11's 5.10 is tested: the tracker, and nothing of the guard. There are no numbers
+ * from atomic operations (5.12), no walk through a map (5.13), no syscall programs (5.14), no reads beyond a frame's
+ * first part (5.18). The same maps and programs by name, so that user space knows one object.
+ */
+#ifndef SW_OLD_H
+#define SW_OLD_H
+
+#include "guard_maps.h"
+#include "sweep.h"
+
+enum { SW_BOOK_OPENED, SW_BOOK_COMPLETED, SW_BOOK_ABORTED };
+
+static __always_inline void sw_guard_book(struct sw_key *key, __u32 resp_is_b, __u32 what)
+{
+    (void)key, (void)resp_is_b, (void)what;
+}
+
+static __always_inline void sw_known_set(const struct sw_key *k, __u32 src_is_b)
+{
+    (void)k, (void)src_is_b;
+}
+
+/* A frame of several pages is cut short before it comes here. */
+static __always_inline __u32 sw_frame_len(struct xdp_md *ctx)
+{
+    return (__u32)(ctx->data_end - ctx->data);
+}
+
+static __always_inline int sw_sum_is_wrong(struct xdp_md *ctx, struct sw_scratch *sc)
+{
+    (void)ctx, (void)sc;
+    return 0;
+}
+
+SEC(SW_XDP)
+int sw_guarded(struct xdp_md *ctx)
+{
+    (void)ctx;
+    return XDP_PASS;
+}
+
+SEC("syscall")
+int sw_sweep(void *ctx)
+{
+    (void)ctx;
+    return 0;
+}
+
+SEC("syscall")
+int sw_judge(void *ctx)
+{
+    (void)ctx;
+    return 0;
+}
+
+SEC("tc")
+int sw_accept(struct __sk_buff *skb)
+{
+    (void)skb;
+    return TC_ACT_UNSPEC;
+}
+
+#endif
