@@ -16,7 +16,7 @@ void sw_pace_start(struct sw_pace *p, const struct sw_config *cfg, __u64 now)
     const __u64 limits[] = {cfg->linger,       cfg->t_syn_sent, cfg->t_syn_received, cfg->t_established,
                             cfg->t_close_wait, cfg->t_fin_wait, cfg->t_last_ack,     cfg->t_midstream};
 
-    *p = (struct sw_pace){.began = now, .swept = now, .fresh = now, .step = SECOND};
+    *p = (struct sw_pace){.began = now, .swept = now, .fresh = now, .floor = now, .step = SECOND};
     p->least = cfg->update_interval ? cfg->update_interval : ~0ULL;
     for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++)
         p->least = lesser(p->least, limits[i]);
@@ -26,6 +26,7 @@ void sw_pace_frame(struct sw_pace *p, __u64 last, __u64 ts)
 {
     if (!p->fresh)
         p->fresh = last;
+    p->floor = last;
     p->step = (ts - last) / GAP_STEPS > SECOND ? (ts - last) / GAP_STEPS : SECOND;
 }
 
@@ -45,5 +46,7 @@ __u64 sw_pace_next(const struct sw_pace *p, __u64 due, __u64 stats)
         return due;
     if (due < p->swept + p->step)
         due = p->swept + p->step;
+    if (due < p->floor)
+        due = p->floor;
     return p->began + (due - p->began + SECOND - 1) / SECOND * SECOND;
 }

@@ -12,6 +12,7 @@ struct sw_pace {
     __u64 began; /* at the first frame */
     __u64 swept; /* at the last sweep */
     __u64 fresh; /* at the first frame since then, 0: none came */
+    __u64 floor; /* at the last frame: a sweep that was put off is not dated before it */
     __u64 least; /* no flow expires sooner after its last segment */
     __u64 step;  /* between two sweeps at least */
 };
