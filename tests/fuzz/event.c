@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Records of the rings to lines: whatever a record holds, it makes one valid line of JSON and one line of text, both
+ * within their room, or is refused. Host and interface names are any bytes.
+ */
+#include "fuzz.h"
+#include "jsonline.h"
+
+#include "json.h"
+#include "report.h"
+
+#include <errno.h>
+
+enum what { EVENT, TOLD, LOSS, STATS, SERVICE, WHATS };
+
+struct record {
+    enum what what;
+    struct sw_event event;
+    struct sw_told told;
+    __u64 lost[SW_LOSSES];
+    struct sw_report_stats stats;
+    struct sw_report_service service;
+    __u64 now;
+};
+
+static struct record record;
+
+static void read_record(struct fuzz_in *in, __u8 how)
+{
+    struct record *r = &record;
+
+    r->what = how % WHATS;
+    r->now = fuzz_u64(in);
+    fuzz_take(in, &r->event, sizeof(r->event));
+    memcpy(&r->told, &r->event, sizeof(r->told)); /* the same bytes may be any of them */
+    memcpy(r->lost, &r->event, sizeof(r->lost));
+    memcpy(&r->service.service, &r->event, sizeof(r->service.service));
+    memcpy(&r->service.tally, (char *)&r->event + 128, sizeof(r->service.tally));
+    for (int i = 0; i < SW_C_MAX; i++)
+        r->stats.counters[i] = r->lost[i % SW_LOSSES] >> i;
+    r->stats.flows = r->now;
+    r->stats.final = r->service.final = how & 64;
+    r->stats.guard = r->service.tally;
+    if (how & 128) /* else whatever the bytes are, which is mostly refused */
+        return;
+    r->event.version = r->told.version = SW_CONTRACT_VERSION;
+    r->event.size = sizeof(r->event);
+    r->told.size = sizeof(r->told);
+    r->event.kind %= SW_EV_MAX;
+    r->told.kind %= SW_TOLD_MAX;
+}
+
+static bool is_ours(const struct record *r)
+{
+    if (r->what == EVENT)
+        return r->event.version == SW_CONTRACT_VERSION && r->event.size == sizeof(r->event) &&
+               r->event.kind < SW_EV_MAX;
+    return r->what != TOLD ||
+           (r->told.version == SW_CONTRACT_VERSION && r->told.size == sizeof(r->told) && r->told.kind < SW_TOLD_MAX);
+}
+
+static char *json(struct sw_lines *l, char *p)
+{
+    const struct record *r = &record;
+
+    switch (r->what) {
+    case EVENT: return sw_json_event(l, r->now, &r->event, p);
+    case TOLD: return sw_json_told(l, r->now, &r->told, p);
+    case LOSS: return sw_json_loss(l, r->now, r->lost, r->now, p);
+    case STATS: return sw_json_stats(l, r->now, &r->stats, r->now, p);
+    default: return sw_json_service(l, r->now, &r->service, r->now, p);
+    }
+}
+
+static char *text(struct sw_lines *l, char *p)
+{
+    const struct record *r = &record;
+
+    switch (r->what) {
+    case EVENT: return sw_text_event(l, r->now, &r->event, p);
+    case TOLD: return sw_text_told(l, r->now, &r->told, p);
+    case LOSS: return sw_text_loss(l, r->now, r->lost, r->now, p);
+    case STATS: return sw_text_stats(l, r->now, &r->stats, r->now, p);
+    default: return sw_text_service(l, r->now, &r->service, r->now, p);
+    }
+}
+
+/* Printable, one newline at its end; colours only if they were asked for. */
+static void text_line(const char *line, size_t len, bool color)
+{
+    holds(len && line[len - 1] == '\n', "no newline after %zu bytes", len);
+    for (size_t i = 0; i + 1 < len; i++)
+        holds((__u8)line[i] >= 0x20 ? line[i] != 0x7f : line[i] == '\033' && color && line[i + 1] == '[',
+              "byte %02x at %zu of: %.*s", (__u8)line[i], i, (int)len, line);
+}
+
+/* Each formatter in room of exactly the size that it is promised. */
+static void format(const struct sw_report_opts *opts, const char *iface)
+{
+    static struct sw_lines lines; /* large: clearing it costs less than another one */
+    struct sw_lines *l = &lines;
+    size_t room;
+    char *p;
+
+    memset(l, 0, sizeof(*l));
+    holds(!sw_lines_init(l, opts) && !sw_lines_set_iface(l, 3, iface), "no memory");
+    room = sw_lines_room(l);
+    p = malloc(room);
+    holds(p, "no memory");
+    json_line(p, json(l, p) - p);
+    text_line(p, text(l, p) - p, opts->color);
+    free(p);
+    sw_lines_fini(l);
+}
+
+static int add(struct sw_report *report)
+{
+    const struct record *r = &record;
+
+    switch (r->what) {
+    case EVENT: return sw_report_event(report, &r->event);
+    case TOLD: return sw_report_told(report, &r->told);
+    case LOSS: return sw_report_loss(report, r->lost, r->now);
+    case STATS: return sw_report_stats(report, &r->stats, r->now);
+    default: return sw_report_service(report, &r->service, r->now);
+    }
+}
+
+/* What is not ours makes no line, what nobody lost neither, and everything else one. */
+static void check_report(enum sw_format format)
+{
+    struct sw_report_opts opts = {.fd = STDOUT_FILENO, .event_mask = (1u << SW_LINE_MAX) - 1, .format = format};
+    static struct sw_report *reports[2];
+    struct sw_report *report;
+    __u64 lines;
+    int err;
+
+    if (!reports[format])
+        holds(!sw_report_new(&opts, &reports[format]), "no memory");
+    report = reports[format];
+    lines = sw_report_lines(report);
+    err = add(report);
+    lines = sw_report_lines(report) - lines;
+    holds(err == (is_ours(&record) ? 0 : -EINVAL), "error %d", err);
+    holds(lines <= 1 && (!err || !lines), "%llu lines, error %d", lines, err);
+    if (record.what != LOSS)
+        holds(lines == !err, "%llu lines, error %d", lines, err);
+    holds(!sw_report_pending(report) == !lines, "%zu bytes of %llu lines", sw_report_pending(report), lines);
+    holds(!sw_report_flush(report), "not written");
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    return freopen("/dev/null", "w", stdout) ? 0 : -1;
+}
+
+int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
+{
+    struct fuzz_in in = {data, data + size};
+    struct sw_report_opts opts = {0};
+    __u8 how = fuzz_u8(&in);
+    char *host, *iface;
+
+    opts.color = how & 8;
+    opts.replay = how & 16;
+    opts.format = how & 32 ? SW_FORMAT_TEXT : SW_FORMAT_JSON;
+    opts.clock_offset_ns = (__s64)fuzz_u64(&in);
+    opts.cid_seed = fuzz_u16(&in);
+    read_record(&in, how);
+    host = fuzz_text(&in, 0);
+    iface = fuzz_text(&in, 0);
+    opts.host = host;
+    opts.iface = iface;
+    if (is_ours(&record))
+        format(&opts, iface);
+    check_report(opts.format);
+    free(host);
+    free(iface);
+    return 0;
+}
