@@ -51,7 +51,7 @@ SH_FILES := $(shell grep -rlE '^\#!.*\b(ba)?sh\b' .ci tests 2>/dev/null) docs/sy
 all: $(B)/synward
 
 help:
-	@echo 'all demo test tests test-kernels verifier bench fuzz format format-check shellcheck clean install uninstall setup'
+	@echo 'all demo test tests test-kernels verifier bench fuzz format format-check lint shellcheck clean install uninstall setup'
 
 $(B)/.tools: Makefile
 	@for t in $(firstword $(CC)) $(firstword $(CLANG)) $(BPFTOOL); do command -v $$t >/dev/null || \
@@ -179,6 +179,10 @@ format:
 format-check:
 	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 
+# clang-tidy and cppcheck
+lint: $(B)/synward.skel.h
+	@tests/lint
+
 shellcheck:
 	shellcheck $(sort $(wildcard $(SH_FILES)))
 
@@ -198,4 +202,4 @@ clean:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help setup costs verifier tests test test-kernels bench fuzz demo format format-check shellcheck install uninstall clean
+.PHONY: all help setup costs verifier tests test test-kernels bench fuzz demo format format-check lint shellcheck install uninstall clean

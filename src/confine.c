@@ -45,7 +45,7 @@ static uint64_t needed(const struct sw_confine_opts *opts)
     if (sw_caps_use(need))
         return have;
     if (bpf_is_refused(opts->map_fd))
-        need |= have & BIT(CAP_BPF) ? BIT(CAP_BPF) : BIT(CAP_SYS_ADMIN);
+        need |= (have & BIT(CAP_BPF)) ? BIT(CAP_BPF) : BIT(CAP_SYS_ADMIN);
     for (size_t i = 0; i < SW_CONFINE_FILES; i++)
         if (opts->files[i] && file_is_refused(opts->files[i]))
             need |= BIT(CAP_DAC_READ_SEARCH);

@@ -86,14 +86,14 @@ static int make_veth(void)
     struct {
         struct nlmsghdr nh;
         struct ifinfomsg info;
-        char room[256];
+        char room[256]; /* cppcheck-suppress unusedStructMember ; add_attr() fills it */
     } req = {.nh = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)),
                     .nlmsg_type = RTM_NEWLINK,
                     .nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK}};
     struct {
         struct nlmsghdr nh;
         struct nlmsgerr err;
-        char room[512];
+        char room[512]; /* cppcheck-suppress unusedStructMember ; the kernel sends our message back in it */
     } answer;
     int fd, link_info, data, err;
 

@@ -30,6 +30,7 @@ static __u64 add_text(__u64 hash, const char *text)
     return add(hash, text, strlen(text) + 1);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): types nest, and depth bounds it */
 static __u64 add_type(const struct btf *btf, __s32 id, __u64 hash, int depth)
 {
     const struct btf_type *t;
