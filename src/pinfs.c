@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define BPFFS "/sys/fs/bpf"
+#define ANCESTORS 64
 
 bool sw_pin_name_ok(const char *name)
 {
@@ -58,12 +59,39 @@ static bool is_bpffs(void)
     return !statfs(BPFFS, &st) && (unsigned long)st.f_type == BPF_FS_MAGIC;
 }
 
-/* A mount here would be seen by us alone, and go with us: the pins with it. */
+static int parent_of(int pid)
+{
+    char path[40], line[512], *p;
+    int parent = 0;
+    FILE *f;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    f = fopen(path, "re");
+    if (!f)
+        return 0;
+    p = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL; /* the name before it may hold anything */
+    if (p && sscanf(p, ") %*c %d", &parent) != 1)
+        parent = 0;
+    fclose(f);
+    return parent;
+}
+
+/* A mount here would be seen by us alone, and go with us: the pins with it. So it is if anybody who started us is in
+ * another mount namespace; not all of them may be asked. */
 static bool mounts_are_private(void)
 {
-    struct stat mine, first;
+    struct stat mine, theirs;
+    char path[40];
+    int pid = getpid();
 
-    return !stat("/proc/self/ns/mnt", &mine) && !stat("/proc/1/ns/mnt", &first) && mine.st_ino != first.st_ino;
+    if (stat("/proc/self/ns/mnt", &mine))
+        return false;
+    for (int i = 0; i < ANCESTORS && (pid = parent_of(pid)) > 0; i++) {
+        snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
+        if (!stat(path, &theirs) && theirs.st_ino != mine.st_ino)
+            return true;
+    }
+    return false;
 }
 
 static int make_root(char *error, size_t size)
