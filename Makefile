@@ -151,7 +151,11 @@ verifier: costs
 setup:
 	tests/setup
 
-tests: $(UNITS) $(PROGS) $(TOOLS) $(B)/tests/newer $(FUZZES)
+# the whole program under the sanitizers
+$(B)/synward-san: $(B)/san/src/main.o $(SAN_PIECES)
+	$(CC) $(SANITIZE) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+tests: $(B)/synward-san $(UNITS) $(PROGS) $(TOOLS) $(B)/tests/newer $(FUZZES)
 
 # needs only the tests that go into the guests; KERNELS chooses
 KERNELS ?= 5.10 6.1 6.12

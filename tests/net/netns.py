@@ -33,7 +33,7 @@ import time
 import traceback
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-SYNWARD = str(TOP / "build/synward")
+SYNWARD = os.environ.get("SW_TEST_SYNWARD", str(TOP / "build/synward"))  # another: built to be watched or measured
 CLONE_NEWNET = 0x40000000
 SLOW = float(os.environ.get("SW_TEST_SLOW", "1"))  # what waits are multiplied by, where a kernel is emulated
 libc = ctypes.CDLL(None, use_errno=True)
@@ -242,6 +242,8 @@ class Synward:
         cmd = ["nsenter", f"--net=/run/netns/{ns}", SYNWARD, "run"]
         for i in ifs:
             cmd += ["-i", i]
+        if "SW_TEST_SYNWARD" in os.environ:
+            cmd.append("--no-confine")  # sanitizers and coverage write files and call what synward may not
         cmd += [str(a) for a in args]
         with open(self.path, "wb") as out, open(self.err_path, "wb") as err:
             self.p = subprocess.Popen(cmd, stdout=out if stdout is None else stdout, stderr=err,
