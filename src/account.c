@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "account.h"
 
+#include "clock.h"
 #include "synward.skel.h"
 #include "tally.h"
 
@@ -13,16 +14,62 @@ static __u64 less(__u64 a, __u64 b)
     return a > b ? a - b : 0;
 }
 
+#define LATE_NS SW_SECOND /* a packet's time is taken before it is counted */
+
+/* The newest look whose evictions are certain: no note of them is young enough to rebuild one. Older ones go. */
+static const struct sw_look *ripe_look(struct sw_account *a, __u64 now_ns)
+{
+    unsigned ripe = 0;
+
+    while (ripe < a->looks && a->look[ripe].before + SW_NOTE_NS + LATE_NS <= now_ns)
+        ripe++;
+    if (!ripe)
+        return NULL;
+    a->looks -= ripe - 1;
+    memmove(a->look, a->look + ripe - 1, a->looks * sizeof(a->look[0]));
+    return &a->look[0];
+}
+
+static void keep_look(struct sw_account *a, const struct sw_look *look)
+{
+    const struct sw_look *last = a->looks ? &a->look[a->looks - 1] : NULL;
+
+    if (a->looks == SW_LOOKS || (last && look->taken < last->taken + SW_SECOND))
+        return; /* what is not kept is said later, by the next one */
+    a->look[a->looks++] = *look;
+}
+
+/* What is lost for good by now of what was missing then; an opening that is owed came back only with its embryo. */
+static void settle(struct sw_account *a, const struct sw_look *then, __u64 revived)
+{
+    __u64 taken = then->taken_by_lru, owed = less(then->owed, revived - then->revived);
+
+    for (unsigned i = 0; i < a->looks; i++) /* it only grows: a later look that says less is the better one */
+        if (a->look[i].taken >= then->taken && a->look[i].taken_by_lru < taken)
+            taken = a->look[i].taken_by_lru;
+    if (less(taken, revived) > a->evicted)
+        a->evicted = less(taken, revived);
+    if (owed > a->owed)
+        a->owed = owed;
+}
+
 /*
  * An eviction leaves no trace: it is what was created and neither ended, nor was promoted, nor is present.
- * Read in this order a packet in between only makes the difference smaller, so nothing is reported lost that
- * still comes; at the end, with nothing attached, it is exact.
+ * Read in this order a packet in between only makes the difference smaller. One that was evicted may be rebuilt
+ * from its note, was then created twice, and is not lost: so an eviction is said when its note is too old, and
+ * nothing is reported lost that still comes; at the end, with nothing attached, it is exact.
  */
-int sw_account_update(struct sw_account *a, __u64 flush, bool final)
+int sw_account_update(struct sw_account *a, __u64 now_ns, __u64 flush, bool final)
 {
-    __u64 before[SW_C_MAX], gone, owed;
-    int err = sw_object_counters(a->obj, before);
+    struct sw_look look = {.taken = now_ns};
+    const struct sw_look *ripe;
+    __u64 before[SW_C_MAX];
+    int err;
 
+    for (unsigned i = 0; i < a->looks; i++)
+        if (!a->look[i].before)
+            a->look[i].before = now_ns;
+    err = sw_object_counters(a->obj, before);
     if (!err)
         err = sw_object_sweep(a->obj, 0, flush, &a->sweep);
     if (!err)
@@ -31,16 +78,17 @@ int sw_account_update(struct sw_account *a, __u64 flush, bool final)
         return err;
     if (final)
         memcpy(before, a->counters, sizeof(before));
-    /* one that was evicted and rebuilt was created twice, and is not lost */
-    gone = a->counters[SW_C_EMBRYO_ENDED] + a->counters[SW_C_EMBRYO_PROMOTED] + a->counters[SW_C_EMBRYO_REVIVED] +
-           a->sweep.embryos;
-    gone = less(before[SW_C_EMBRYO_CREATED], gone);
-    if (gone > a->evicted)
-        a->evicted = gone;
-    owed = a->counters[SW_C_OPENING_RESOLVED] + (final ? 0 : a->sweep.deferred);
-    owed = less(before[SW_C_OPENING_DEFERRED], owed);
-    if (owed > a->owed)
-        a->owed = owed;
+    look.revived = a->counters[SW_C_EMBRYO_REVIVED];
+    look.taken_by_lru = a->counters[SW_C_EMBRYO_ENDED] + a->counters[SW_C_EMBRYO_PROMOTED] + a->sweep.embryos;
+    look.taken_by_lru = less(before[SW_C_EMBRYO_CREATED], look.taken_by_lru);
+    look.owed = a->counters[SW_C_OPENING_RESOLVED] + (final ? 0 : a->sweep.deferred);
+    look.owed = less(before[SW_C_OPENING_DEFERRED], look.owed);
+    if (final)
+        a->looks = 0;
+    ripe = final ? &look : ripe_look(a, now_ns);
+    if (ripe)
+        settle(a, ripe, look.revived);
+    keep_look(a, &look);
     return 0;
 }
 

@@ -147,7 +147,6 @@ static void on_link(const struct sw_link *link, void *ctx)
 {
     struct loop *l = ctx;
 
-    l->next_look = 0; /* a change of the XDP program is one of the link, too */
     if (!sw_fate_link(l->in, link))
         no_link_left(l, SW_EXIT_INTERFACE);
 }
@@ -187,7 +186,7 @@ static void look_at_clock(struct loop *l)
 
 static void tick(struct loop *l, __u64 now)
 {
-    int err = sw_account_update(&l->account, 0, false);
+    int err = sw_account_update(&l->account, now, 0, false);
 
     if (err)
         return fail(l, SW_EXIT_INTERNAL, err, "sweep");
@@ -219,6 +218,7 @@ static void handle(struct loop *l, const struct epoll_event *ev)
     } else if (ev->data.fd == l->links) {
         if (sw_links_read(l->links, on_link, l))
             check_links(l);
+        l->next_look = 0; /* perhaps it was about our programs */
     } else if (ev->data.fd == STDOUT_FILENO && ev->events & (EPOLLERR | EPOLLHUP)) {
         l->stop = true;
     }
@@ -311,7 +311,7 @@ static void finish_pinned(struct loop *l)
             return gave_up(l);
         drain(l);
     } while (l->more && sw_clock_now() < end);
-    err = sw_account_update(&l->account, 0, false);
+    err = sw_account_update(&l->account, sw_clock_now(), 0, false);
     if (err)
         return fail(l, SW_EXIT_INTERNAL, err, "last sweep");
     sw_account_loss(&l->account, l->in->report, sw_clock_now());
@@ -330,7 +330,7 @@ static void finish(struct loop *l)
     if (l->in->guarding)
         sw_guarding_end(l->in->guarding);
     do {
-        err = sw_account_update(&l->account, flush, true);
+        err = sw_account_update(&l->account, sw_clock_now(), flush, true);
         do {
             if (!write_out(l))
                 return gave_up(l);
@@ -338,7 +338,7 @@ static void finish(struct loop *l)
         } while (l->more || l->rings.batch[SW_RING_MAIN].len || l->rings.batch[SW_RING_OPEN].len);
     } while (!err && l->account.sweep.held_back);
     if (!err)
-        err = sw_account_update(&l->account, 0, true);
+        err = sw_account_update(&l->account, sw_clock_now(), 0, true);
     if (err)
         fail(l, SW_EXIT_INTERNAL, err, "last sweep");
     sw_account_loss(&l->account, l->in->report, sw_clock_now());

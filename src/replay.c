@@ -129,7 +129,7 @@ static int sweep(struct replay *c, __u64 flush, bool final)
     c->obj->bss->replay_now = c->now;
     do {
         before = c->drained;
-        int err = sw_account_update(&c->account, flush, final);
+        int err = sw_account_update(&c->account, c->now, flush, final);
         if (!err)
             err = drain(c);
         if (err)

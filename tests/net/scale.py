@@ -187,6 +187,10 @@ def flood():
             for x in mine:
                 if x["event"] not in ("opening", "timeout", "conn"):
                     raise AssertionError(f"a spoofed source has a line {x}")
+    n.equal("embryos and flows that ended, and their lines", final["told_conn"] + final["lost_conn"],
+            final["embryo_ended"] + final["flow_ended"])
+    n.equal("evicted", final["embryos_evicted"], final["embryo_created"] - final["embryo_revived"] -
+            final["embryo_ended"] - final["embryo_promoted"])
     n.equal("conn lines and losses", told["conn"] + lost["conn"], final["embryo_created"] - final["embryo_revived"])
     n.equal("opening lines and losses", told["opening"] + lost["opening"], final["embryo_created"] - final["embryo_revived"])
     for k in ("established", "half_closed", "closed", "reset", "refused"):

@@ -76,6 +76,29 @@ TEST(wrong_numbers)
     wrong_then_right(B, SYN | ACK, 0, 1, ACK);
 }
 
+/* A note is good for SW_NOTE_NS: then its handshake has been reported lost. */
+TEST(an_old_note)
+{
+    for (int late = 0; late < 2; late++) {
+        __u64 syn;
+
+        assert_int_equal(bpfrun_reset(run), 0);
+        talk_init(t, run, false);
+        begin_flooded();
+        say_syn();
+        syn = talk_flow(t).syn_ns;
+        say_synack();
+        lull();
+        bpfrun_set_now(run, syn + SW_NOTE_NS + late);
+        talk_say(t, A, ACK, 0);
+        keep_own_events();
+        expect_counter(t, EMBRYO_REVIVED, !late);
+        assert_string_equal(words(), late ? "opening midstream" : "opening established");
+        end_all();
+        assert_int_equal(evicted(), 1 + late + strangers - bpfrun_counter(run, SW_C_TOLD_CONN));
+    }
+}
+
 /* Right numbers, other tuple. */
 TEST(a_strangers_note)
 {
@@ -255,8 +278,8 @@ GROUP(group_few_notes, G_FEW_NOTES)
 int main(void)
 {
     const struct CMUnitTest usual[] = {
-        CASE(over_before_the_eviction), CASE(wrong_numbers), CASE(a_strangers_note),
-        CASE(no_note_is_left),          CASE(bad_checksums),
+        CASE(over_before_the_eviction), CASE(wrong_numbers),   CASE(an_old_note),
+        CASE(a_strangers_note),         CASE(no_note_is_left), CASE(bad_checksums),
     };
     const struct CMUnitTest small_ring[] = {CASE(owed_opening)}, full[] = {CASE(established_among_embryos)};
     const struct CMUnitTest few_notes[] = {CASE(notes_pushed_out_too)};

@@ -8,6 +8,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+enum { SECOND = 1000000000 };
+
 static struct sw_account account;
 
 static void load(int guard)
@@ -68,7 +70,7 @@ static void test_services_with_stats(void **state)
     set_service(2, 81, SW_GS_CALM, 0, 0);  /* nothing came: no line */
     set_service(3, 0, SW_GS_CALM, 500, 0); /* a slot that is free */
     set_service(SW_SERVICES - 1, 443, SW_GS_GRACE, 0, 4);
-    assert_int_equal(sw_account_update(&account, 0, false), 0);
+    assert_int_equal(sw_account_update(&account, 1, 0, false), 0);
     assert_int_equal(sw_account_stats(&account, o.r, 1, false), 0);
     assert_int_equal(sw_account_stats(&account, o.r, 2, true), 0);
     valid(take(&o), 6);
@@ -95,7 +97,7 @@ static void test_without_guard(void **state)
     (void)state;
     load(0);
     out_open(&o, live);
-    assert_int_equal(sw_account_update(&account, 0, false), 0);
+    assert_int_equal(sw_account_update(&account, 1, 0, false), 0);
     assert_int_equal(sw_account_stats(&account, o.r, 1, true), 0);
     valid(take(&o), 1);
     has(o.text, "\"services\":0,\"services_awake\":0,");
@@ -119,7 +121,7 @@ static void test_loss_is_said_once(void **state)
     for (int i = 0; i < 3; i++) {
         if (i == 2)
             set_counter(SW_C_GUARD_LOST, 6);
-        assert_int_equal(sw_account_update(&account, 0, false), 0);
+        assert_int_equal(sw_account_update(&account, 1, 0, false), 0);
         assert_int_equal(sw_account_loss(&account, o.r, 1), 0);
     }
     assert_int_equal(sw_account_stats(&account, o.r, 1, true), 0);
@@ -136,12 +138,86 @@ static void test_loss_is_said_once(void **state)
     sw_object_free(account.obj);
 }
 
+static void look(struct out *o, __u64 s, __u64 created, __u64 revived, bool final)
+{
+    set_counter(SW_C_EMBRYO_CREATED, created);
+    set_counter(SW_C_EMBRYO_REVIVED, revived);
+    set_counter(SW_C_OPENING_DEFERRED, created - revived);
+    set_counter(SW_C_OPENING_RESOLVED, revived);
+    assert_int_equal(sw_account_update(&account, s * SECOND, 0, final), 0);
+    assert_int_equal(sw_account_loss(&account, o->r, 1), 0);
+}
+
+/* What was evicted is lost when no note can bring it back; who did come back before is never reported lost. */
+static void test_evictions_that_last(void **state)
+{
+    const __u64 life = SW_NOTE_NS / SECOND;
+    struct out o;
+
+    (void)state;
+    load(0);
+    out_open(&o, live);
+    look(&o, 100, 1000, 0, false); /* a flood's end: 1000 are gone */
+    for (__u64 s = 1; s < life; s++)
+        look(&o, 100 + s, 1000, 0, false);
+    assert_int_equal(account.evicted, 0);
+    look(&o, 100 + life, 1001, 1, false); /* a SYN comes again, and its embryo is evicted, too */
+    assert_int_equal(account.evicted, 0);
+    look(&o, 100 + life + 1, 1003, 3, false);
+    look(&o, 100 + life + 2, 1003, 3, false);
+    assert_int_equal(account.evicted, 997); /* of the look at 100; not one too many */
+    assert_int_equal(account.owed, 997);
+    for (__u64 s = 3; s < life + 4; s++)
+        look(&o, 100 + life + s, 1003, 3, false);
+    assert_int_equal(account.evicted, 1000);
+    set_counter(SW_C_EMBRYO_ENDED, 200);
+    look(&o, 120 + life * 2, 1500, 3, false);
+    assert_int_equal(account.evicted, 1000);
+    look(&o, 121 + life * 2, 1500, 13, true); /* nothing comes any more: all that is missing */
+    assert_int_equal(account.evicted, 1287);
+    assert_int_equal(sw_account_stats(&account, o.r, 1, true), 0);
+    valid(take(&o), 5);
+    has(o.text, "\"lost_conn\":997,");
+    has(line_n(o.text, 1), "\"lost_conn\":1,"); /* of the look when one had come back, and two more have since */
+    has(line_n(o.text, 2), "\"lost_conn\":2,");
+    has(line_n(o.text, 3), "\"lost_conn\":287,");
+    has(line_n(o.text, 4), "\"embryos_evicted\":1287,");
+    out_close(&o);
+    sw_object_free(account.obj);
+}
+
+/* Many looks a second, a clock that stands still, a pause of an hour: late at worst, and right at the end. */
+static void test_looks_at_odd_times(void **state)
+{
+    struct out o;
+
+    (void)state;
+    load(0);
+    out_open(&o, live);
+    for (__u64 i = 0; i < 1000; i++) {
+        set_counter(SW_C_EMBRYO_CREATED, i + 1);
+        assert_int_equal(sw_account_update(&account, SECOND + i * SECOND / 10, 0, false), 0);
+        assert_true(account.evicted <= i + 1);
+    }
+    assert_true(account.evicted > 1000 - (SW_NOTE_NS / SECOND + 4) * 10);
+    assert_int_equal(sw_account_update(&account, SECOND, 0, false), 0);
+    look(&o, 3600, 1000, 0, false);
+    assert_true(account.evicted < 1000);
+    look(&o, 7200, 1000, 0, false);
+    look(&o, 7300, 1000, 0, false);
+    assert_int_equal(account.evicted, 1000);
+    look(&o, 7300, 1000, 0, true);
+    assert_int_equal(account.evicted, 1000);
+    out_close(&o);
+    sw_object_free(account.obj);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_services_with_stats),
-        cmocka_unit_test(test_without_guard),
-        cmocka_unit_test(test_loss_is_said_once),
+        cmocka_unit_test(test_services_with_stats), cmocka_unit_test(test_without_guard),
+        cmocka_unit_test(test_loss_is_said_once),   cmocka_unit_test(test_evictions_that_last),
+        cmocka_unit_test(test_looks_at_odd_times),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
