@@ -107,7 +107,8 @@ static int read_figures(const struct sw_instance *inst, struct figures *f)
         err = read_guard(inst, f);
     if (err)
         return err;
-    gone = f->counters[SW_C_EMBRYO_ENDED] + f->counters[SW_C_EMBRYO_PROMOTED] + f->embryos.all;
+    gone = f->counters[SW_C_EMBRYO_ENDED] + f->counters[SW_C_EMBRYO_PROMOTED] + f->counters[SW_C_EMBRYO_REVIVED] +
+           f->embryos.all;
     if (before[SW_C_EMBRYO_CREATED] > gone)
         f->evicted = before[SW_C_EMBRYO_CREATED] - gone;
     for (int kind = 0; kind < SW_EV_MAX; kind++) {
@@ -138,7 +139,8 @@ static void print_services_json(const struct figures *f)
 
 static void print_json(const struct sw_instance *inst, bool alive, const struct figures *f)
 {
-    printf("{\"running\":%s,\"pin\":%s%s%s,\"pid\":%d,\"netns\":%llu,\"started\":%lld,\"prog_ingress\":%u,\"prog_egress\":%u,\"prog_sweep\":%u,"
+    printf("{\"running\":%s,\"pin\":%s%s%s,\"pid\":%d,\"netns\":%llu,\"started\":%lld,\"prog_ingress\":%u,\"prog_"
+           "egress\":%u,\"prog_sweep\":%u,"
            "\"ifaces\":[",
            alive ? "true" : "false", *inst->pin ? "\"" : "", *inst->pin ? inst->pin : "null", *inst->pin ? "\"" : "",
            inst->pid, inst->netns, inst->started, inst->prog_ingress, inst->prog_egress, inst->prog_sweep);
@@ -195,10 +197,11 @@ static void print_text(const struct sw_instance *inst, bool alive, const struct 
 
     if (alive)
         printf("synward pid %d, up %lldh%02lldm%02llds, programs %u %u %u%s%s\n", inst->pid, up / 3600, up / 60 % 60,
-               up % 60, inst->prog_ingress, inst->prog_egress, inst->prog_sweep, *inst->pin ? ", pins " : "", inst->pin);
+               up % 60, inst->prog_ingress, inst->prog_egress, inst->prog_sweep, *inst->pin ? ", pins " : "",
+               inst->pin);
     else
-        printf("pins %s: no synward runs, its programs %u %u go on (last one: pid %d)\n", inst->pin,
-               inst->prog_ingress, inst->prog_egress, inst->pid);
+        printf("pins %s: no synward runs, its programs %u %u go on (last one: pid %d)\n", inst->pin, inst->prog_ingress,
+               inst->prog_egress, inst->pid);
     for (size_t i = 0; i < inst->len; i++)
         printf("  %-15s ingress XDP %s%s, egress %s\n", inst->ifaces[i].name, inst->ifaces[i].mode,
                inst->ifaces[i].shared ? " (shared)" : "", sw_egress_name(inst->ifaces[i].egress));
