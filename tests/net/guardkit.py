@@ -8,6 +8,7 @@ client that is no kernel.
     | XDP_PASS   cli0 |         | srv0   synward  |
     +-----------------+         +-----------------+
 """
+import functools
 import json
 import logging
 import re
@@ -56,6 +57,17 @@ def at_least(what, got, least):
         raise AssertionError(f"{what}: got {got!r}, expected at least {least!r}")
 
 
+@functools.cache
+def backend():
+    """Whose cookies this kernel takes: reqsk, listener or none."""
+    return json.loads(n.sh(n.SYNWARD, "probe", "--json").stdout)["guard"]
+
+
+def needs_reqsk(what):
+    if backend() != "reqsk":
+        raise n.Skip(f"this kernel takes no cookies of ours (reqsk), which {what}")
+
+
 def guard(sw, *args, **kw):
     """`synward guard`, `synward list` of this instance."""
     first = args if args[0] == "list" else ("guard", *args)
@@ -78,6 +90,8 @@ class Ground:
 
     def __init__(self, *args, mode="always", ports=(PORT,), backlog=4096, start=True):
         self.a, self.b = n.pair()
+        if backend() == "listener":  # with 1 there are cookies only once a queue is full; with 2 they keep options
+            n.sh("sysctl", "-qw", "net.ipv4.tcp_syncookies=2", "net.ipv4.tcp_timestamps=2", ns=self.b)
         self.listeners = {(v, p): n.listen(self.b, SERVER[v], p, backlog) for v in (4, 6) for p in ports}
         self.args = ("--guard", mode, *args)
         self.sw = n.Synward(self.b, "srv0", args=self.args) if start else None
