@@ -6,7 +6,7 @@
 #include <linux/types.h>
 #include <stdbool.h>
 
-/* fd or -errno; non-blocking. */
+/* fd or -errno; non-blocking. Also readable after changes of tc, which sw_links_read skips. */
 int sw_links_open(void);
 
 /* An interface as it is now. */

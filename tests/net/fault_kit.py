@@ -22,7 +22,8 @@ import netns as n
 OK, INTERNAL, USAGE, PRIVILEGE, INTERFACE, KERNEL, ATTACH, RUNNING, INPUT, OUTPUT, MEMORY, NOT_RUNNING = range(12)
 SERVER = {4: "10.66.0.2", 6: "fd66::2"}
 SMALL = ("--flows", 4096, "--embryos", 4096, "--handshakes", 4096, "--ring", "1M", "--ring-open", "1M")
-PATIENCE = 20  # seconds, within which anything happens on a busy machine
+GUARD_SAYS = ("guard always", "'srv0' is a veth")  # at the start
+PATIENCE = 20 * n.SLOW  # seconds, within which anything happens on a busy machine
 
 
 def until(what, timeout=PATIENCE, every=0.05):
@@ -42,6 +43,7 @@ class Traffic:
 
     def __init__(self, a, b, port=7070, families=(4, 6)):
         self.a, self.failure, self.stopping = a, None, False
+        self.pause = False  # no new connections
         self.done = {}  # exchanges, by worker
         self.opened = 0
         self.listeners = {v: n.listen(b, SERVER[v], port) for v in families}
@@ -107,6 +109,9 @@ class Traffic:
 
     def come_and_go(self, v):
         while not self.stopping:
+            if self.pause:
+                time.sleep(0.02)
+                continue
             s = self.open(v)
             self.opened += 1
             self.ask(s, "come_and_go", v, self.done["come_and_go", v])
@@ -119,7 +124,7 @@ class Traffic:
 
     def steady(self, more=5):
         """From now on each worker does some more."""
-        want = {k: d + more for k, d in self.done.items()}
+        want = {k: d + more for k, d in self.done.items() if not self.pause or k[0] == "talk"}
 
         def went_on():
             """traffic in every kind"""
@@ -256,6 +261,30 @@ class Prepared(n.Synward):
         n.started.append(self.p)
         if wait:
             self.ready()
+
+
+def foreign(name="other", section="xdp", verdict=2):
+    """An object with somebody else's program, which passes everything."""
+    src, obj = os.path.join(n.tmp.name, f"{name}.c"), os.path.join(n.tmp.name, f"{name}.o")
+    pathlib.Path(src).write_text(f'__attribute__((section("{section}"), used)) int {name}(void *c)\n'
+                                 f'{{ return {verdict}; }}\n'
+                                 'char l[] __attribute__((section("license"), used)) = "GPL";\n', encoding="ascii")
+    n.sh("clang", "-O2", "-target", "bpf", "-c", src, "-o", obj)
+    return obj
+
+
+def xdp_name(ns, dev):
+    """Name of the XDP program on a device, None if there is none."""
+    link = json.loads(n.sh("ip", "-d", "-j", "link", "show", "dev", dev, ns=ns).stdout)[0]
+    if "xdp" not in link:
+        return None
+    return json.loads(n.sh("bpftool", "-j", "prog", "show", "id", link["xdp"]["prog"]["id"]).stdout)["name"]
+
+
+def modes(sw):
+    """What `synward status` says of its interfaces."""
+    status = json.loads(n.sh(n.SYNWARD, "status", "--json", "--pid", sw.p.pid).stdout)
+    return {x["name"]: x["ingress"] for x in status["ifaces"]}
 
 
 def kill(sw):
