@@ -125,6 +125,10 @@ static const struct {
     {IPPROTO_TCP, TCP_MD5SIG}, {IPPROTO_TCP, OPTION_AO_INFO},
 };
 
+/* the library's own macros leave a field out, which clang warns of */
+#define ARG(n, op, a, b) ((struct scmp_arg_cmp){(n), SCMP_CMP_##op, (a), (b)})
+#define IS(n, value) ARG(n, MASKED_EQ, 0xffffffff, (unsigned int)(value))
+
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 static char names[SYSCALLS_MAX][24];
@@ -215,14 +219,14 @@ static void allow_all(struct list *l, const int *calls, size_t len)
 static void allow_values(struct list *l, int call, unsigned int arg, const unsigned int *values, size_t len)
 {
     for (size_t i = 0; i < len; i++)
-        allow_if(l, call, &SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, 0xffffffff, values[i]), 1);
+        allow_if(l, call, &IS(arg, values[i]), 1);
     l->len++;
 }
 
 /* One argument has none of these bits. */
 static void allow_without(struct list *l, int call, unsigned int arg, scmp_datum_t bits)
 {
-    allow_if(l, call, &SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, bits, 0), 1);
+    allow_if(l, call, &ARG(arg, MASKED_EQ, bits, 0), 1);
     l->len++;
 }
 
@@ -230,23 +234,23 @@ static void allow_sockets(struct list *l)
 {
     for (size_t i = 0; i < LEN(sockets); i++) {
         const struct scmp_arg_cmp args[] = {
-            SCMP_A0_32(SCMP_CMP_EQ, sockets[i].domain),
-            SCMP_A2_32(SCMP_CMP_EQ, sockets[i].protocol),
-            SCMP_A1_32(SCMP_CMP_MASKED_EQ, TYPE_MASK, sockets[i].type),
+            IS(0, sockets[i].domain),
+            IS(2, sockets[i].protocol),
+            ARG(1, MASKED_EQ, TYPE_MASK, (unsigned int)sockets[i].type),
         };
 
         allow_if(l, SCMP_SYS(socket), args, sockets[i].type < 0 ? 2 : 3);
     }
     for (size_t i = 0; i < LEN(sockopts); i++) {
         const struct scmp_arg_cmp args[] = {
-            SCMP_A1_32(SCMP_CMP_EQ, sockopts[i].level),
-            SCMP_A2_32(SCMP_CMP_EQ, sockopts[i].name),
+            IS(1, sockopts[i].level),
+            IS(2, sockopts[i].name),
         };
 
         allow_if(l, SCMP_SYS(setsockopt), args, sockopts[i].name < 0 ? 1 : 2);
     }
     /* to where it is connected, or to the kernel: nobody else is spoken to */
-    allow_if(l, SCMP_SYS(sendto), &SCMP_A4(SCMP_CMP_EQ, 0), 1);
+    allow_if(l, SCMP_SYS(sendto), &ARG(4, EQ, 0, 0), 1);
     l->len += 3;
 }
 
@@ -256,7 +260,7 @@ static void make(struct list *l, const struct sw_confine_opts *opts)
     allow_all(l, sanitizing, LEN(sanitizing));
     allow_without(l, SCMP_SYS(mmap), 2, PROT_EXEC);
     allow_without(l, SCMP_SYS(mprotect), 2, PROT_EXEC);
-    allow_if(l, SCMP_SYS(tgkill), &SCMP_A0_32(SCMP_CMP_EQ, getpid()), 1); /* abort() */
+    allow_if(l, SCMP_SYS(tgkill), &IS(0, getpid()), 1); /* abort() */
     l->len++;
     allow_values(l, SCMP_SYS(fcntl), 1, fcntls, LEN(fcntls));
     allow_values(l, SCMP_SYS(ioctl), 1, ioctls, opts->follow ? LEN(ioctls) : 1);
