@@ -24,8 +24,8 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <time.h>
@@ -211,7 +211,6 @@ static void note_ids(struct run *run)
         inst->map_block = map_id(obj->maps.block);
         inst->prog_judge = prog_id(obj->progs.sw_judge);
     }
-    if (run->pinned)
 }
 
 /* What flows and status need to find us, and the next start to clean up after us. */
@@ -222,17 +221,18 @@ static int write_instance(struct run *run, bool attached)
 
     if (run->loop.obj)
         note_ids(run);
+    if (run->pinned)
         memcpy(inst->pin, run->pin.name, sizeof(inst->pin));
     inst->len = run->hooks.len;
     for (size_t i = 0; i < inst->len; i++) {
         inst->ifaces[i] = run->hooks.ifaces[i].id;
-    err = sw_instance_write(inst);
         if (attached)
             continue;
         snprintf(inst->ifaces[i].mode, sizeof(inst->ifaces[i].mode), "none");
         /* should we be killed in between, it is ours */
         inst->ifaces[i].made_clsact = !sw_clsact_there(inst->ifaces[i].ifindex);
     }
+    err = sw_instance_write(inst);
     if (err)
         return sw_fail(&run->failure, SW_EXIT_INTERNAL, err, "/run/synward: %s", strerror(-err));
     return 0;
@@ -357,9 +357,9 @@ static int start(struct run *run)
         err = open_pins(run);
     if (!err)
         err = sw_clear_the_way(&run->hooks, run->loop.pin, &run->failure);
-    if (!err)
     if (!err) /* before anything is tried on the interfaces */
         err = write_instance(run, false);
+    if (!err)
         err = load(run);
     if (!err)
         err = make_report(run);
