@@ -1,0 +1,255 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""A confined synward through its whole life: what it kept, and that nothing it does is refused."""
+import os
+import pathlib
+import signal
+import subprocess
+
+import guardkit as g
+import netns as n
+
+NET_ADMIN, DAC_READ_SEARCH = 1 << 12, 1 << 2
+KEYS = "0123456789abcdef0123456789abcdef\n"
+
+
+def status(pid):
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+
+
+def confined(sw):
+    """Waits until the filter is there, which comes last; its status then."""
+    g.until(lambda: status(sw.p.pid)["Seccomp"] == "2")
+    return status(sw.p.pid)
+
+
+def kept(sw, caps):
+    s = confined(sw)
+    for name in ("CapEff", "CapPrm"):
+        n.equal(name, int(s[name], 16), caps)
+    for name in ("CapBnd", "CapInh", "CapAmb"):
+        n.equal(name, int(s[name], 16), 0)
+    n.equal("NoNewPrivs", s["NoNewPrivs"], "1")
+    g.at_least("Seccomp_filters", int(s.get("Seccomp_filters", "1")), 1)
+
+
+def not_refused(sw):
+    """Nothing on stderr speaks of a refusal, its own or the kernel's."""
+    for word in ("confinement", "not permitted", "denied", "still attached"):
+        if word in sw.err():
+            raise AssertionError(f"stderr: {sw.err()!r}")
+
+
+def gone(ns, dev, sw):
+    not_refused(sw)
+    n.equal(f"attached to {dev}", n.hooks_on(ns, dev), [])
+    if os.path.exists(f"/run/synward/{sw.p.pid}.instance"):
+        raise AssertionError("the instance file stayed")
+
+
+def files(**text):
+    """Files of these names and texts, as options' values; keys are for root alone."""
+    paths = {}
+    for name, content in text.items():
+        paths[name] = os.path.join(n.tmp.name, name)
+        pathlib.Path(paths[name]).write_text(content)
+        os.chmod(paths[name], 0o600)
+    return paths
+
+
+def talk(a, listener):
+    c, s = n.open_pair(a, listener)
+    c.sendall(b"through")
+    n.read_n(s, 7)
+    c.close()
+    s.close()
+
+
+def tracker():
+    """the tracker keeps CAP_NET_ADMIN alone, and follows, sweeps, tells and detaches with it"""
+    a, b = n.pair()
+    listener = n.listen(b, "10.66.0.2", 7777)
+    sw = n.Synward(b, "srv0", args=("--interval", "0.2", "--linger", "0.1", "-vv"))
+    kept(sw, NET_ADMIN)
+    for _ in range(5):
+        talk(a, listener)
+    sw.wait_for(lambda x: x["event"] == "conn")
+    g.until(lambda: "capabilities kept net_admin, " in sw.err())
+    n.equal("exit code", sw.stop(), 0)
+    lines = sw.lines()
+    n.equal("events lost", n.check_seq(lines), 0)
+    n.equal("conn lines", len([x for x in lines if x["event"] == "conn"]), 5)
+    for word in ("refused a system call", "still attached"):
+        if word in sw.err():
+            raise AssertionError(sw.err())
+    n.equal("attached", n.hooks_on(b, "srv0"), [])
+
+
+def guard():
+    """the guard's whole life: cookies, SIGHUP, modes, lists, a new listener, its capture, a renamed interface"""
+    paths = files(key=KEYS, block="192.0.2.0/24\n", allow="198.51.100.0/24\n")
+    capture = os.path.join(n.tmp.name, "capture")
+    ground = g.Ground("--key-file", paths["key"], "--block-file", paths["block"], "--allow-file", paths["allow"],
+                      "--capture", capture, "--interval", "0.5", "--events", "all")
+    sw = ground.sw
+    kept(sw, NET_ADMIN)
+    for v in (4, 6):
+        ground.talk(v)
+    pathlib.Path(paths["block"]).write_text("192.0.2.0/24\n203.0.113.0/24\n")
+    sw.p.send_signal(signal.SIGHUP)
+    g.until(lambda: "2 in the block list, 1 key" in sw.err())
+    g.guard(sw, "list", "add", "block", "10.66.0.99/32")
+    for mode in ("off", "monitor", "auto", "always"):
+        g.guard(sw, mode)
+        ground.talk()
+    later = n.listen(ground.b, "10.66.0.2", 7778)
+    g.until(lambda: "10.66.0.2:7778" in g.services(sw))
+    talk(ground.a, later)
+    n.sh("ip", "link", "set", "dev", "srv0", "name", "a-longer-name0", ns=ground.b)
+    g.until(lambda: "a-longer-name0" in sw.instance())
+    n.sh("ip", "link", "set", "dev", "a-longer-name0", "name", "s0", ns=ground.b)
+    g.until(lambda: sw.instance().rstrip("\n").endswith(" s0"))
+    n.equal("status", g.counters(sw)["ifaces"][0]["name"] if "ifaces" in g.counters(sw) else "s0", "s0")
+    ground.talk()
+    n.equal("exit code", sw.stop(), 0)
+    n.equal("events lost", n.check_seq(sw.lines()), 0)
+    g.at_least("bytes of the capture", os.path.getsize(capture), 28)
+    gone(ground.b, "s0", sw)
+
+
+def foreign_list():
+    """a list that only its owner may read, not root: CAP_DAC_READ_SEARCH stays, and SIGHUP reads it"""
+    path = files(theirs="192.0.2.0/24\n")["theirs"]
+    os.chown(path, 65534, 65534)
+    ground = g.Ground("--block-file", path)
+    kept(ground.sw, NET_ADMIN | DAC_READ_SEARCH)
+    pathlib.Path(path).write_text("192.0.2.0/24\n203.0.113.0/24\n")
+    ground.sw.p.send_signal(signal.SIGHUP)
+    g.until(lambda: "2 in the block list" in ground.sw.err())
+    ground.talk()
+    n.equal("exit code", ground.sw.stop(), 0)
+    gone(ground.b, "srv0", ground.sw)
+
+
+def duration():
+    """--duration ends a confined one"""
+    a, b = n.pair()
+    listener = n.listen(b, "10.66.0.2", 7777)
+    sw = n.Synward(b, "srv0", args=("--duration", "2"))
+    kept(sw, NET_ADMIN)
+    talk(a, listener)
+    n.equal("exit code", sw.p.wait(timeout=20), 0)
+    gone(b, "srv0", sw)
+
+
+def deleted():
+    """the interface goes: exit 4, and no refusal on the way"""
+    _, b = n.pair()
+    sw = n.Synward(b, "srv0")
+    confined(sw)
+    n.sh("ip", "link", "del", "srv0", ns=b)
+    n.equal("exit code", sw.p.wait(timeout=15), 4)
+    not_refused(sw)
+
+
+def disk_full():
+    """a full disk: exit 9, detached"""
+    a, b = n.pair()
+    listener = n.listen(b, "10.66.0.2", 7777)
+    with open("/dev/full", "wb") as full:
+        sw = n.Synward(b, "srv0", stdout=full)
+    talk(a, listener)
+    n.equal("exit code", sw.p.wait(timeout=15), 9)
+    gone(b, "srv0", sw)
+
+
+def reader_goes():
+    """pipe and socket as standard output, and a reader that goes away"""
+    for make in (os.pipe, lambda: [s.detach() for s in n.socket.socketpair()]):
+        a, b = n.pair()
+        listener = n.listen(b, "10.66.0.2", 7777)
+        r, w = make()
+        sw = n.Synward(b, "srv0", stdout=w)
+        os.close(w)
+        confined(sw)
+        talk(a, listener)
+        if not os.read(r, 1):
+            raise AssertionError("no line came")
+        os.close(r)
+        talk(a, listener)
+        n.equal("exit code", sw.p.wait(timeout=15), 0)
+        gone(b, "srv0", sw)
+        n.cleanup()
+
+
+def crash():
+    """its own crash: SIGABRT ends it, and the next start takes over"""
+    a, b = n.pair()
+    listener = n.listen(b, "10.66.0.2", 7777)
+    sw = n.Synward(b, "srv0")
+    confined(sw)
+    n.equal("exit", sw.stop(signal.SIGABRT), -signal.SIGABRT)
+    talk(a, listener)
+    sw = n.Synward(b, "srv0", wait=False)
+    g.until(lambda: os.path.exists(f"/run/synward/{sw.p.pid}.instance") and status(sw.p.pid)["Seccomp"] == "2")
+    talk(a, listener)
+    n.equal("exit code", sw.stop(), 0)
+    gone(b, "srv0", sw)
+
+
+def switched_off():
+    """--no-confine keeps everything"""
+    _, b = n.pair()
+    sw = n.Synward(b, "srv0", args=("--no-confine", "--interval", "0.2"))
+    sw.wait_for(lambda x: x["event"] == "stats", timeout=20)
+    n.equal("Seccomp", status(sw.p.pid)["Seccomp"], status(os.getpid())["Seccomp"])
+    n.equal("CapEff", status(sw.p.pid)["CapEff"], status(os.getpid())["CapEff"])
+    n.equal("exit code", sw.stop(), 0)
+
+
+def three_capabilities():
+    """with CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON alone the bounding set stays as it was, the rest goes"""
+    _, b = n.pair()
+    err = os.path.join(n.tmp.name, "err")
+    caps = "+net_admin,+bpf,+perfmon"
+    with open(err, "wb") as f:
+        p = subprocess.Popen(["nsenter", f"--net=/run/netns/{b}", "setpriv", f"--bounding-set=-all,{caps}",
+                              n.SYNWARD, "run", "-i", "srv0", "-vv", "--duration", "2"], stdout=subprocess.DEVNULL,
+                             stderr=f)
+    n.started.append(p)
+    g.until(lambda: status(p.pid)["Seccomp"] == "2")
+    n.equal("CapEff", int(status(p.pid)["CapEff"], 16), NET_ADMIN)
+    n.equal("exit code", p.wait(timeout=20), 0)
+    said = pathlib.Path(err).read_text()
+    if "bounding set untouched" not in said or "refused" in said:
+        raise AssertionError(said)
+    n.equal("attached", n.hooks_on(b, "srv0"), [])
+
+
+def replay():
+    """replay keeps no capability at all, and reads a pipe to its end"""
+    r, w = os.pipe()
+    out = os.path.join(n.tmp.name, "replayed")
+    with open(out, "wb") as f, open(out + ".err", "wb") as err:
+        p = subprocess.Popen([n.SYNWARD, "replay", "-vv", "-"], stdin=r, stdout=f, stderr=err)
+    n.started.append(p)
+    os.close(r)
+    header = b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00" + b"\0" * 8 + b"\xff\xff\0\0" + b"\x01\0\0\0"
+    os.write(w, header)
+    g.until(lambda: status(p.pid)["Seccomp"] == "2")
+    for name in ("CapEff", "CapPrm", "CapBnd"):
+        n.equal(name, int(status(p.pid)[name], 16), 0)
+    frame = bytes(12) + b"\x08\x00" + bytes(46)
+    for second in range(100):
+        os.write(w, second.to_bytes(4, "little") + bytes(4) + len(frame).to_bytes(4, "little") * 2 + frame)
+    os.close(w)
+    n.equal("exit code", p.wait(timeout=20), 0)
+    said = pathlib.Path(out + ".err").read_text()
+    if "refused a system call" in said or "capabilities kept none" not in said:
+        raise AssertionError(said)
+
+
+if __name__ == "__main__":
+    n.main(tracker, guard, foreign_list, duration, deleted, disk_full, reader_goes, crash, switched_off,
+           three_capabilities, replay)
