@@ -414,7 +414,7 @@ int sw_loop_run(struct sw_loop *loop, struct sw_failure *ret_failure)
     int err = open_loop(&l);
 
     if (err) {
-        fail(&l, SW_EXIT_INTERNAL, err, "event loop");
+        fail(&l, err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL, err, "event loop");
         sw_hooks_detach(loop->hooks);
     } else if (sw_confining_run(loop, ret_failure)) {
         l.exit_code = ret_failure->exit_code;

@@ -53,12 +53,18 @@ void sw_object_defaults(struct sw_object_opts *opts)
     opts->accept = true;
 }
 
-/* Kernels before 5.11 charge maps to RLIMIT_MEMLOCK; on later ones this does nothing. */
-static void raise_memlock(void)
+/* Kernels before 5.11 charge maps to RLIMIT_MEMLOCK; on later ones that does nothing. Programs and maps take
+ * descriptors: as many as we may have. */
+static void raise_limits(void)
 {
     const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+    struct rlimit files;
 
     setrlimit(RLIMIT_MEMLOCK, &unlimited);
+    if (getrlimit(RLIMIT_NOFILE, &files))
+        return;
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
 }
 
 static int fill_server_ports(struct synward_bpf *obj, const struct sw_object_opts *opts)
@@ -169,6 +175,9 @@ static const char *why(int err)
     case EPERM: return "the kernel refuses BPF to this user";
     case ENOMEM:
     case E2BIG: return "no memory for maps of that size";
+    case EMFILE:
+    case ENFILE: return "too few descriptors are allowed for maps and programs (ulimit -n)";
+    case ESRCH: return "the kernel's types (BTF) cannot be read from /sys/kernel/btf/vmlinux";
     default:
         return "the kernel lacks something that synward needs, or its verifier refused the programs (-vv shows its "
                "log)";
@@ -181,7 +190,7 @@ int sw_object_load(const struct sw_object_opts *opts, struct synward_bpf **ret_o
     int err;
 
     *ret_obj = NULL;
-    raise_memlock();
+    raise_limits();
     obj = synward_bpf__open();
     if (!obj) {
         err = -errno;
@@ -198,7 +207,9 @@ int sw_object_load(const struct sw_object_opts *opts, struct synward_bpf **ret_o
         *ret_obj = obj;
         return 0;
     }
-    if ((err == -E2BIG || err == -ENOMEM) && !try_maps(opts))
+    if (err == -ESRCH && !access("/sys/kernel/btf/vmlinux", R_OK)) /* libbpf's word for any failure to take it in */
+        err = -ENOMEM;
+    else if ((err == -E2BIG || err == -ENOMEM) && !try_maps(opts))
         err = -ENOEXEC;
 fail:
     if (ret_why)
@@ -232,6 +243,8 @@ int sw_object_exit_code(int err)
     case ESTALE: return SW_EXIT_PINS;
     case ENOMEM:
     case E2BIG: return SW_EXIT_MEMORY;
+    case EMFILE:
+    case ENFILE: return SW_EXIT_INTERNAL;
     default: return SW_EXIT_KERNEL;
     }
 }

@@ -247,6 +247,7 @@ static int catch_signals(struct run *run)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a write over the limit then fails as one to a full disk does */
     sigprocmask(SIG_BLOCK, &set, NULL);
     run->loop.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (run->loop.signal_fd < 0)

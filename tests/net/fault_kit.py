@@ -262,6 +262,21 @@ class Prepared(n.Synward):
         if wait:
             self.ready()
 
+    def ready(self):
+        """Its file names the mode once all hooks are there; the first version of it does not."""
+        path = pathlib.Path(f"/run/synward/{self.p.pid}.instance")
+
+        def attached():
+            """all hooks are there"""
+            if self.p.poll() is not None:
+                raise AssertionError(f"synward ended at start, exit {self.p.returncode}: {self.err()}")
+            try:
+                return re.search(r"^iface=\d+ (native|generic) ", path.read_text(encoding="ascii"), re.M)
+            except FileNotFoundError:
+                return None
+
+        until(attached, 3 * PATIENCE)
+
 
 def foreign(name="other", section="xdp", verdict=2):
     """An object with somebody else's program, which passes everything."""

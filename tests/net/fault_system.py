@@ -1,0 +1,183 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""A system that lacks something or allows little: file systems read-only or missing, no BTF, small limits, missing
+capabilities. Each start either works and tells connections, or ends with one line and its exit code; traffic goes on
+beside all of them, and nothing stays attached."""
+import os
+import pathlib
+
+import fault_kit as k
+import netns as n
+
+V1_MEMORY, V2 = pathlib.Path("/sys/fs/cgroup/memory"), pathlib.Path("/sys/fs/cgroup")
+MOUNTS = {
+    "bpffs read-only": "mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf; mount -o remount,ro,bind /sys/fs/bpf",
+    "bpffs missing": "while mountpoint -q /sys/fs/bpf; do umount -l /sys/fs/bpf; done",
+    "/sys read-only": "mount --bind /sys /sys; mount -o remount,ro,bind /sys",
+    "/proc/sys read-only": "mount --bind /proc/sys /proc/sys; mount -o remount,ro,bind /proc/sys",
+    "tracefs and debugfs missing": "mount -t tmpfs none /sys/kernel/debug; mount -t tmpfs none /sys/kernel/tracing",
+    "cgroups missing": "mount -t tmpfs none /sys/fs/cgroup",
+}
+NO_BTF = "mount -t tmpfs none /sys/kernel/btf"
+
+
+class Shared:
+    """One ground for all: traffic never stops."""
+
+    def __init__(self):
+        self.ledger = k.Ledger()
+        self.a, self.b = n.pair()
+        self.traffic = k.Traffic(self.a, self.b)
+
+
+ground = []
+
+
+def get():
+    if not ground:
+        ground.append(Shared())
+    return ground[0]
+
+
+def fails(code, pattern, args=(), options=k.SMALL, **kw):
+    """A start that must fail: one line, its code, nothing attached, traffic goes on."""
+    g = get()
+    r = k.run(["run", "-i", "srv0", "--duration", 1, *options, *args], ns=g.b, **kw)
+    n.equal(f"exit code ({r.stderr.strip()})", r.returncode, code)
+    k.lines_of(r.stderr, pattern)
+    k.nothing_on(g.b, "srv0")
+    g.traffic.steady(1)
+
+
+def works(lines=(), args=(), options=k.SMALL, **kw):
+    """A start that must work, with traffic through it."""
+    g = get()
+    if "--guard" in args:
+        n.take_replies(g.b, "srv0")
+    sw = k.Prepared(g.b, "srv0", args=(*options, *args), **kw)
+    try:
+        sw.wait_for(lambda x: x["event"] == "closed", k.PATIENCE)
+        g.traffic.steady(1)
+        n.equal(f"exit code ({sw.err().strip()})", sw.stop(), k.OK)
+    finally:
+        if sw.p.poll() is None:
+            k.kill(sw)
+    k.lines_of(sw.err(), *lines)
+    n.equal("events lost", n.check_seq(sw.lines()), 0)
+    k.nothing_on(g.b, "srv0")
+
+
+def mounts():
+    """bpffs, /sys, /proc/sys read-only, bpffs, tracefs, cgroups missing: works as ever"""
+    for what, script in MOUNTS.items():
+        try:
+            works(script=script)
+        except Exception as e:
+            raise AssertionError(f"{what}: {e}") from e
+
+
+def mounts_guarded():
+    """the guard with /proc/sys and bpffs read-only: works as ever"""
+    works(script=MOUNTS["/proc/sys read-only"] + "\n" + MOUNTS["bpffs read-only"], args=("--guard", "always"),
+          lines=k.GUARD_SAYS)
+
+
+def no_btf():
+    """no BTF of the kernel: exit 5 and where it was looked for, with and without the guard"""
+    for args in ((), ("--guard", "always")):
+        fails(k.KERNEL, "types \\(BTF\\) cannot be read from /sys/kernel/btf/vmlinux", args=args, script=NO_BTF)
+
+
+def no_run():
+    """/run/synward that cannot be written or is full: exit 1 and its name"""
+    make = "mkdir -p /run/synward; mount -t tmpfs -o "
+    fails(k.INTERNAL, "/run/synward: Read-only file system", script=make + "ro none /run/synward")
+    fails(k.INTERNAL, "/run/synward: No space left on device", script=make + "size=4k,nr_inodes=2 none /run/synward")
+    fails(k.INTERNAL, "/run/synward: File too large", prefix=("prlimit", "--fsize=0"))
+
+
+def capabilities():
+    """without CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, all, or root: exit 3 and what it takes"""
+    pattern = "run needs root, or CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON"
+    for drop in ("-bpf,-sys_admin", "-perfmon,-sys_admin", "-net_admin", "-all"):
+        fails(k.PRIVILEGE, pattern, prefix=("setpriv", "--bounding-set", drop, "--inh-caps", "-all"))
+    fails(k.PRIVILEGE, pattern, prefix=("setpriv", "--reuid", "65534", "--clear-groups"))
+
+
+def user_namespace():
+    """root of a user namespace only: exit 3, the kernel's word"""
+    fails(k.PRIVILEGE, "the kernel refuses BPF to this user: Operation not permitted|run needs root",
+          prefix=("unshare", "-Ur"))
+
+
+def no_sys_admin():
+    """without CAP_SYS_ADMIN alone: works, with and without the guard"""
+    drop = ("setpriv", "--bounding-set", "-sys_admin")
+    works(prefix=drop)
+    works(prefix=drop, args=("--guard", "always"), lines=k.GUARD_SAYS)
+
+
+def memlock():
+    """RLIMIT_MEMLOCK of 64 kB that may not be raised: works (since 5.11 it counts no maps)"""
+    low = ("prlimit", "--memlock=65536:65536")
+    works(prefix=low)
+    if tuple(int(x) for x in os.uname().release.split(".")[:2]) < (5, 11):
+        raise n.Skip("this kernel counts maps by it")
+    works(prefix=("setpriv", "--bounding-set", "-sys_resource", *low))
+
+
+def address_space():
+    """RLIMIT_AS: too little for BTF or for the rings is exit 10"""
+    fails(k.MEMORY, "no memory for maps", prefix=("prlimit", f"--as={20 << 20}"))
+    fails(k.MEMORY, "event loop: Cannot allocate memory", prefix=("prlimit", f"--as={200 << 20}"),
+          args=("--ring", "128M"))
+
+
+def descriptors():
+    """RLIMIT_NOFILE: a low soft limit is raised; a low hard one is exit 1 and says which limit"""
+    works(prefix=("prlimit", "--nofile=16:1024"))
+    for limit in (12, 30):
+        fails(k.INTERNAL, "too few descriptors are allowed for maps and programs \\(ulimit -n\\)",
+              prefix=("prlimit", f"--nofile={limit}"))
+
+
+def cgroup():
+    """a cgroup's memory limit: what does not fit is exit 10, what fits works in it"""
+    v1 = (V1_MEMORY / "memory.limit_in_bytes").exists()
+    name = f"sw-test-{os.getpid()}"
+    here, limit, join = (V1_MEMORY / name, "memory.limit_in_bytes", "tasks") if v1 else (V2 / name, "memory.max",
+                                                                                        "cgroup.procs")
+    try:
+        here.mkdir()
+        (here / limit).write_text(str(60 << 20), encoding="ascii")
+    except OSError as e:
+        raise n.Skip(f"no memory cgroup can be made here: {e}") from e
+    try:
+        join_it = f'echo $$ > {here / join}'
+        fails(k.MEMORY, r"no memory for maps of about \d+ MB", options=(), script=join_it)
+        works(script=join_it)
+    finally:
+        k.until(lambda: gone(here))
+
+
+def gone(cgroup_dir):
+    """the cgroup is removed"""
+    try:
+        cgroup_dir.rmdir()
+    except OSError:
+        return False
+    return True
+
+
+def end():
+    """beside all of this traffic went on, and nothing is left"""
+    g = get()
+    if g.traffic.stop() < 20:
+        raise AssertionError("there was no traffic to speak of")
+    k.nothing_on(g.b, "srv0")
+    g.ledger.settle()
+
+
+if __name__ == "__main__":
+    n.main(mounts, mounts_guarded, no_btf, no_run, capabilities, user_namespace, no_sys_admin, memlock, address_space,
+           descriptors, cgroup, end, keep=True)
