@@ -51,7 +51,7 @@ SH_FILES := $(shell grep -rlE '^\#!.*\b(ba)?sh\b' .ci tests 2>/dev/null) docs/sy
 all: $(B)/synward
 
 help:
-	@echo 'all demo test tests test-kernels verifier bench fuzz format format-check lint shellcheck clean install uninstall setup'
+	@echo 'all demo test tests test-kernels verifier bench soak fuzz format format-check lint shellcheck clean install uninstall setup'
 
 $(B)/.tools: Makefile
 	@for t in $(firstword $(CC)) $(firstword $(CLANG)) $(BPFTOOL); do command -v $$t >/dev/null || \
@@ -172,6 +172,11 @@ bench: setup
 	$(MAKE) all $(BENCHES) $(TOOLS)
 	@tests/bench/run $(if $(OBJECT),--object '$(OBJECT)' $(MAPS:%=--map '%'))
 
+# mixed traffic and floods for T seconds, then the books
+soak: setup
+	$(MAKE) all $(TOOLS)
+	@tests/bench/soak $(or $(T),600)
+
 # every target of tests/fuzz for T seconds: make fuzz T=3600 TARGETS="parse cidr"
 fuzz: setup
 	$(MAKE) $(FUZZES)
@@ -210,4 +215,4 @@ clean:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help setup costs verifier tests test test-kernels bench fuzz demo format format-check lint shellcheck install uninstall clean
+.PHONY: all help setup costs verifier tests test test-kernels bench soak fuzz demo format format-check lint shellcheck install uninstall clean
