@@ -203,10 +203,15 @@ install: all
 	install -D -m 755 $(B)/synward $(DESTDIR)$(PREFIX)/sbin/synward
 	install -D -m 644 docs/synward.8 $(DESTDIR)$(PREFIX)/share/man/man8/synward.8
 	install -D -m 644 docs/synward.bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synward
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/etc/default
+	sed 's|@SBINDIR@|$(PREFIX)/sbin|' 'src/dist/synward@.service.in' > '$(DESTDIR)$(PREFIX)/lib/systemd/system/synward@.service'
+	chmod 644 '$(DESTDIR)$(PREFIX)/lib/systemd/system/synward@.service'
+	[ -e $(DESTDIR)/etc/default/synward ] || install -m 644 src/dist/synward.default $(DESTDIR)/etc/default/synward
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/synward $(DESTDIR)$(PREFIX)/share/man/man8/synward.8 \
-	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synward
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synward \
+	  '$(DESTDIR)$(PREFIX)/lib/systemd/system/synward@.service'
 
 clean:
 	rm -rf $(B)
