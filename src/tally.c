@@ -49,7 +49,7 @@ static int read_counters(int fd, struct sw_tally ret[SW_SERVICES])
 
     if (cpus <= 0)
         return cpus ? cpus : -ENODEV;
-    values = malloc(BATCH * stride);
+    values = calloc(BATCH, stride);
     if (!values)
         return -ENOMEM;
     memset(ret, 0, SW_SERVICES * sizeof(*ret));
