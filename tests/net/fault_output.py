@@ -1,0 +1,235 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Nobody takes the lines: a disk that fills up, a reader that stops, closed descriptors. And every map full: what
+passes, passes, what is lost is counted exactly. Traffic goes on beside all of it."""
+import fcntl
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import fault_kit as k
+import netns as n
+
+DISK = "mkdir -p /mnt; mount -t tmpfs -o size=64k none /mnt; exec "
+
+
+def full_disk():
+    """a disk that fills up while it runs: exit 9 and the system's word, detached"""
+    ledger = k.Ledger()
+    a, b = n.pair()
+    traffic = k.Traffic(a, b)
+    sw = k.Prepared(b, "srv0", args=k.SMALL, script=DISK + ">/mnt/lines")
+    k.ended(sw, k.OUTPUT, "standard output: No space left on device", timeout=2 * k.PATIENCE)
+    k.nothing_on(b, "srv0")
+    traffic.stop()
+    ledger.settle()
+
+
+def too_large():
+    """a file that may not grow further (RLIMIT_FSIZE): exit 9, no death by a signal"""
+    a, b = n.pair()
+    traffic = k.Traffic(a, b)
+    sw = k.Prepared(b, "srv0", args=k.SMALL, prefix=("prlimit", "--fsize=32768"))
+    k.ended(sw, k.OUTPUT, "standard output: File too large", timeout=2 * k.PATIENCE)
+    k.nothing_on(b, "srv0")
+    traffic.stop()
+
+
+def closed_descriptors():
+    """standard output closed: exit 9 at once; standard error closed or full: it runs as ever"""
+    a, b = n.pair()
+    traffic = k.Traffic(a, b)
+    r = k.run(["run", "-i", "srv0", "--duration", 1], ns=b, script="exec >&-")
+    n.equal("exit code", r.returncode, k.OUTPUT)
+    k.lines_of(r.stderr, "standard output is closed")
+    k.nothing_on(b, "srv0")
+    for script in ("exec 2>&-", "exec 2>/dev/full"):
+        sw = k.Prepared(b, "srv0", args=k.SMALL, script=script)
+        n.sh("ip", "link", "set", "srv0", "mtu", 1400, ns=b)
+        traffic.steady()
+        n.sh("ip", "link", "set", "srv0", "name", "new0", ns=b)  # would be said
+        sw.wait_for(lambda x: x["event"] == "opening" and x["iface"] == "new0", k.PATIENCE)
+        n.sh("ip", "link", "set", "new0", "name", "srv0", ns=b)
+        k.stopped(sw)
+        k.nothing_on(b, "srv0")
+    traffic.stop()
+
+
+def reader_gone():
+    """a reader that goes while lines come: exit 0, detached, traffic goes on"""
+    a, b = n.pair()
+    traffic = k.Traffic(a, b)
+    r, w = os.pipe()
+    sw = n.Synward(b, "srv0", args=k.SMALL, stdout=w)
+    os.close(w)
+    if not os.read(r, 1):
+        raise AssertionError("no lines")
+    os.close(r)
+    k.ended(sw, k.OK)
+    k.nothing_on(b, "srv0")
+    traffic.stop()
+
+
+def rush(a, b, seconds):
+    """As many connections as go, in each of which both sides speak; how many were through."""
+    server = subprocess.Popen(["nsenter", f"--net=/run/netns/{b}", str(n.TOP / "build/tests/tool_rush"), "serve",
+                               "10.66.0.2", "7171", "1024"], stdout=subprocess.PIPE, text=True)
+    n.started.append(server)
+    n.equal("server", server.stdout.readline().strip(), "ready")
+    out = n.sh(n.TOP / "build/tests/tool_rush", "client", "10.66.0.2", 7171, seconds, 8, 10000, "10.66.1.1", 4, ns=a)
+    server.terminate()
+    server.wait()
+    return json.loads(out.stdout)
+
+
+def more_addresses(a):
+    for i in range(1, 5):
+        n.addr(a, "cli0", f"10.66.1.{i}/16")
+
+
+def lost_of(lines):
+    """Sum of each kind over the loss lines."""
+    total = {}
+    for x in lines:
+        if x["event"] == "loss":
+            for key, value in x.items():
+                if key.startswith("lost_"):
+                    total[key] = total.get(key, 0) + value
+    return total
+
+
+def books(lines, connections=None):
+    """Gaps in seq, loss lines and the final stats say the same; told and lost are all that there was."""
+    gaps = n.check_seq(lines)
+    final = lines[-1]
+    n.fields(final, event="stats", final=True, lost_total=gaps)
+    lost = lost_of(lines)
+    n.equal("sum of the kinds", sum(lost.values()), gaps)
+    for kind in ("opening", "established", "closed", "conn"):
+        told = sum(x["event"] == kind for x in lines)
+        n.equal(f"{kind} lines", told, final[f"told_{kind}"])
+        if kind == "conn" and connections is not None:
+            n.equal("connections told and lost", told + lost.get("lost_conn", 0), connections)
+    return gaps
+
+
+def blocked_reader():
+    """a pipe that nobody reads while connections rush, then read to its end: losses are exact, none is told twice"""
+    ledger = k.Ledger()
+    a, b = n.pair()
+    more_addresses(a)
+    r, w = os.pipe()
+    fcntl.fcntl(w, fcntl.F_SETPIPE_SZ, 4096)
+    sw = n.Synward(b, "srv0", args=("--linger", 0.5, "--ring", "64k", "--ring-open", "64k", "--flush"),
+                   stdout=w)
+    os.close(w)
+    traffic = k.Traffic(a, b)
+    did = rush(a, b, 4)
+    traffic.steady()
+    opened = traffic.stop()
+    got = bytearray()
+
+    def read():
+        while True:
+            piece = os.read(r, 1 << 20)
+            if not piece:
+                return
+            got.extend(piece)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    time.sleep(1.5)
+    n.equal("exit code", sw.stop(), k.OK)
+    reader.join(k.PATIENCE)
+    pathlib.Path(sw.path).write_bytes(got)
+    lines = sw.lines()
+    if not books(lines, final_connections(lines)):
+        raise AssertionError(f"nothing was lost in {did} and {opened}: the test says nothing")
+    uids = [x["uid"] for x in lines if x["event"] == "conn"]
+    n.equal("told twice", len(uids) - len(set(uids)), 0)
+    k.nothing_on(b, "srv0")
+    ledger.settle()
+
+
+def final_connections(lines):
+    """What the kernel side has begun to follow, by its own counters."""
+    final = lines[-1]
+    return final["embryo_created"] - final["embryo_revived"]
+
+
+def stopped_daemon():
+    """the daemon stands still (SIGSTOP) with small rings: exact losses when it goes on"""
+    a, b = n.pair()
+    more_addresses(a)
+    sw = n.Synward(b, "srv0", args=("--linger", 0.5, "--ring", "128k", "--ring-open", "4k", "--flush"))
+    traffic = k.Traffic(a, b)
+    sw.p.send_signal(signal.SIGSTOP)
+    did = rush(a, b, 1)
+    traffic.steady()
+    sw.p.send_signal(signal.SIGCONT)
+    traffic.stop()
+    time.sleep(1.5)
+    n.equal("exit code", sw.stop(), k.OK)
+    lines = sw.lines()
+    if not books(lines, final_connections(lines)):
+        raise AssertionError(f"nothing was lost in {did}: the test says nothing")
+    k.nothing_on(b, "srv0")
+
+
+def flows_full():
+    """more connections at once than --flows takes: all pass, flows_full tells, those that fit in are told"""
+    a, b = n.pair()
+    sw = n.Synward(b, "srv0", args=("--flows", 16, "--embryos", 4096, "--handshakes", 4096, "--linger", 0.2))
+    listener = n.listen(b, "10.66.0.2", 7777)
+    pairs = [n.open_pair(a, listener) for _ in range(100)]
+    for c, s in pairs:
+        c.sendall(b"full")
+        n.equal("heard", n.read_n(s, 4), b"full")
+    for c, s in pairs:
+        c.close()
+        n.equal("end", s.recv(1), b"")
+        s.close()
+    time.sleep(1.5)
+    lines = k.stopped(sw)
+    books(lines, 100)
+    if lines[-1]["flows_full"] < 84:
+        raise AssertionError(f"flows_full {lines[-1]['flows_full']}")
+    n.equal("flows_max", lines[-1]["flows_max"], 16)
+    k.nothing_on(b, "srv0")
+
+
+def embryos_full():
+    """more handshakes at once than --embryos and --handshakes take: evicted ones are lost and counted, the rest passes"""
+    a, b = n.pair()
+    n.sh("nft", "add table ip hole; add chain ip hole in { type filter hook input priority 0; }; "
+         "add rule ip hole in tcp dport 9999 drop", ns=b)
+    sw = n.Synward(b, "srv0", args=("--embryos", 128, "--handshakes", 128, "--linger", 0.2, "--flush"))
+    traffic = k.Traffic(a, b)
+    waiting = []
+    for _ in range(1500):
+        s = n.tcp(a)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, 1)
+        s.setblocking(False)
+        s.connect_ex(("10.66.0.2", 9999))
+        waiting.append(s)
+    traffic.steady()
+    for s in waiting:
+        s.close()
+    traffic.stop()
+    time.sleep(1.5)
+    n.equal("exit code", sw.stop(), k.OK)
+    lines = sw.lines()
+    books(lines, final_connections(lines))
+    if lines[-1]["embryos_evicted"] < 1000:
+        raise AssertionError(f"embryos_evicted {lines[-1]['embryos_evicted']}")
+    k.nothing_on(b, "srv0")
+
+
+if __name__ == "__main__":
+    n.main(full_disk, too_large, closed_descriptors, reader_gone, blocked_reader, stopped_daemon, flows_full,
+           embryos_full)
