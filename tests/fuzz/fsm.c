@@ -32,6 +32,9 @@ struct play {
     size_t n_heard;
     __u32 told;        /* kinds told of the flow that is there */
     __u64 conns, born; /* conn records and flows so far */
+    struct {
+        __u64 pkts, ip_bytes, payload;
+    } fed, booked; /* all segments, and what conn records say of them */
 };
 
 static struct play play;
@@ -120,6 +123,9 @@ static void hear(struct play *p, int from, const struct sw_seg *s)
         p->next[from] = past;
     if (s->flags & SW_TCP_ACK)
         p->acked[from] = s->ack;
+    p->fed.pkts += s->pkts;
+    p->fed.ip_bytes += s->ip_bytes;
+    p->fed.payload += s->len;
     if (!s->bad_csum)
         p->heard[p->n_heard++] = (struct heard){s->seq, s->ack, s->len, s->flags, s->src_is_b};
 }
@@ -240,6 +246,11 @@ static void check_told(struct play *p, const struct sw_event *ev)
     holds(p->conns < p->fast.born, "more conn records than flows");
     p->conns++;
     p->told = 0;
+    for (int side = 0; side < 2; side++) {
+        p->booked.pkts += f->end[side].pkts;
+        p->booked.ip_bytes += f->end[side].ip_bytes;
+        p->booked.payload += f->end[side].payload;
+    }
 }
 
 static void check_side(const struct sw_flow *f, int side)
@@ -272,8 +283,11 @@ static void check_change(const struct sw_flow *b, const struct sw_flow *f)
                   now->rexmit >= then->rexmit && now->gaps >= then->gaps && now->zero_win >= then->zero_win &&
                   now->bad_csum >= then->bad_csum && now->z_rexmit >= then->z_rexmit,
               "a counter of side %d went back", side);
-        if (now->isn == then->isn) /* else begun anew with another SYN: what was acknowledged was not this one */
-            holds((now->did & then->did) == then->did, "side %d: did %02x became %02x", side, then->did, now->did);
+        if (now->isn != then->isn) /* begun anew with another SYN: what was acknowledged was not this one */
+            continue;
+        holds(!(then->did & SW_E_FIN) || now->fin_seq == then->fin_seq, "a FIN at %u, then at %u", then->fin_seq,
+              now->fin_seq);
+        holds((now->did & then->did) == then->did, "side %d: did %02x became %02x", side, then->did, now->did);
     }
     holds(f->syn_rexmit >= b->syn_rexmit && f->synack_rexmit >= b->synack_rexmit, "a counter went back");
     holds(f->hist_len >= b->hist_len && !memcmp(f->hist, b->hist, b->hist_len), "history %.*s became %.*s", b->hist_len,
@@ -364,5 +378,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
     sweep(p, 2);
     holds(p->fast.where == BPFRUN_NOWHERE, "a flow is left after the flush");
     holds(p->conns == p->fast.born, "%llu conn records of %llu flows", p->conns, p->fast.born);
+    holds(!memcmp(&p->fed, &p->booked, sizeof(p->fed)), "%llu packets, booked %llu; %llu bytes, booked %llu",
+          p->fed.pkts, p->booked.pkts, p->fed.ip_bytes, p->booked.ip_bytes);
     return 0;
 }
