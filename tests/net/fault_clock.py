@@ -1,0 +1,160 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The wall clock is stepped while traffic runs. Only synward's is: a library in its process adds an offset to
+CLOCK_REALTIME that the test writes to a file, so this machine's clock stays."""
+import datetime
+import mmap
+import os
+import pathlib
+import secrets
+import struct
+import time
+
+import fault_kit as k
+import netns as n
+
+SHIM = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+static const volatile long long *offset;
+
+__attribute__((constructor)) static void begin(void)
+{
+    int fd = open(getenv("STEPPED_BY"), O_RDONLY | O_CLOEXEC);
+
+    offset = mmap(NULL, 8, PROT_READ, MAP_SHARED, fd, 0);
+}
+
+int clock_gettime(clockid_t id, struct timespec *ts)
+{
+    static int (*real)(clockid_t, struct timespec *);
+
+    if (!real)
+        real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    if (real(id, ts))
+        return -1;
+    if (id == CLOCK_REALTIME)
+        ts->tv_sec += *offset;
+    return 0;
+}
+"""
+DAY = 86400
+
+
+class Clock:
+    """step(s): what the clock of the process shows from now on, in seconds off the true time."""
+
+    def __init__(self):
+        src, self.lib = os.path.join(n.tmp.name, "clock.c"), os.path.join(n.tmp.name, "clock.so")
+        self.path = os.path.join(n.tmp.name, "offset")
+        pathlib.Path(src).write_text(SHIM, encoding="ascii")
+        n.sh("gcc", "-O2", "-shared", "-fPIC", src, "-o", self.lib, "-ldl")
+        with open(self.path, "w+b") as f:
+            f.write(struct.pack("q", 0))
+            f.flush()
+            self.map = mmap.mmap(f.fileno(), 8)
+
+    def prefix(self):
+        return ("env", f"LD_PRELOAD={self.lib}", f"STEPPED_BY={self.path}")
+
+    def step(self, seconds):
+        self.map[:] = struct.pack("q", seconds)
+
+
+def off(line):
+    """Seconds between what the line says and the true time."""
+    at = datetime.datetime.fromisoformat(line["ts"][:26] + "+00:00")
+    return at.timestamp() - time.time()
+
+
+def follows(sw, want):
+    """Lines carry the stepped time within some seconds."""
+    size = os.path.getsize(sw.path)
+
+    def news():
+        """a connection line that goes by the new time"""
+        for raw in pathlib.Path(sw.path).read_bytes()[size:].split(b"\n")[1:-1]:
+            line = n.json.loads(raw)
+            if line["event"] == "opening" and abs(off(line) - want) < k.PATIENCE:
+                return True
+        return False
+
+    k.until(news)
+
+
+def tracker():
+    """a day forth, a month back, an hour forth: ts follows, durations and expiry do not, no line too many"""
+    clock = Clock()
+    a, b = n.pair()
+    traffic = k.Traffic(a, b)
+    sw = k.Prepared(b, "srv0", args=("--linger", 0.2, "--interval", 0), prefix=clock.prefix())
+    before = traffic.opened
+    for step in (DAY, -30 * DAY, 3600, 0):
+        clock.step(step)
+        follows(sw, step)
+        traffic.steady()
+    opened = traffic.stop()
+    time.sleep(1.5)
+    lines = k.stopped(sw)
+    conns = [x for x in lines if x["event"] == "conn"]
+    if not opened - before <= len(conns) <= opened + 2:  # and the two long ones
+        raise AssertionError(f"{len(conns)} conn lines for {opened} connections, {before} of them before")
+    n.equal("ends", {x["reason"] for x in conns}, {"fin"})
+    n.equal("storms", [x["event"] for x in lines if x["event"] in ("timeout", "anomaly", "loss")], [])
+    longest = max(x["duration_ns"] for x in conns) / 1e9
+    if longest > 600:
+        raise AssertionError(f"a connection of {longest} s: a step went into a duration")
+    n.equal("stats lines", len([x for x in lines if x["event"] == "stats"]), 1)
+    k.nothing_on(b, "srv0")
+
+
+def guarded():
+    """with a key file that hosts share: steps within the 4 s that are allowed lose no connection; a day does only those
+    on their way"""
+    clock = Clock()
+    key = os.path.join(n.tmp.name, "key")
+    with open(os.open(key, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as f:
+        f.write(secrets.token_hex(16) + "\n")
+    a, b = n.pair()
+    n.take_replies(b, "srv0")
+    traffic = k.Traffic(a, b)
+    sw = k.Prepared(b, "srv0", args=(*k.SMALL, "--linger", 0.2, "--guard", "always", "--key-file", key),
+                    prefix=clock.prefix())
+    k.said(sw, "guard always")
+    traffic.steady(20)
+    for step in (3, 0, -3, 0):
+        clock.step(step)
+        follows_cookies(sw, traffic)
+    for step in (DAY, -DAY, 0):
+        traffic.pause = True
+        time.sleep(0.5)  # nobody is on his way
+        clock.step(step)
+        time.sleep(2.5)  # it looks each second
+        traffic.pause = False
+        follows_cookies(sw, traffic)
+    traffic.stop()
+    lines = k.stopped(sw, *k.GUARD_SAYS, *(rf"the wall clock was set by \{x} s: cookies on their way may be" for x in (
+        "+3.0", "-3.0", "-3.0", "+3.0", "+86400.0", "-172800.0", "+86400.0")))
+    vias = {x["via"] for x in lines if x["event"] == "conn" and x["direction_by"] != "midstream"}
+    n.equal("ways in", vias - {"stack"}, {"cookie"})  # stack: before it was attached
+    k.nothing_on(b, "srv0")
+
+
+def follows_cookies(sw, traffic):
+    """More connections come through cookies, over the second in which the step is seen."""
+    before = sum(1 for raw in pathlib.Path(sw.path).read_bytes().split(b"\n") if b'"via":"cookie"' in raw)
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:
+        traffic.check()
+        time.sleep(0.1)
+    traffic.steady()
+    k.until(lambda: sum(1 for raw in pathlib.Path(sw.path).read_bytes().split(b"\n") if b'"via":"cookie"' in raw) > before)
+
+
+if __name__ == "__main__":
+    n.main(tracker, guarded)
