@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import time
@@ -172,6 +173,7 @@ def call(a, listener, ips, path, stop_at):
             except (OSError, RuntimeError) as e:
                 wrong = repr(e)
             out.write(f"{name[0]} {name[1]} {wrong}\n")
+            out.flush()
             ahead = began + i / (RATE / 2) - time.monotonic()
             if ahead > 0:
                 time.sleep(ahead)
@@ -255,6 +257,44 @@ def stories(lines, clients, dup_ok=0):
                  orig_gaps=0, resp_gaps=0)
         if x["orig_bytes"] < 10 or x["resp_bytes"] < 20:
             raise AssertionError(f"bytes are missing: {x}")
+
+
+def stopped(sw, code=0):
+    n.equal(f"exit code ({sw.err().strip()})", sw.stop(), code)
+
+
+def in_a_row(pins):
+    """All lines of all daemons: the next one's begin where the last one's ended, and nothing was lost."""
+    every = [d.whole() for d in pins.daemons]
+    n.equal("lost", n.check_seq([x for some in every for x in some]), 0)
+    for some in every:
+        n.fields(some[-1], event="stats", final=True, lost_total=0)
+    return [x for some in every for x in some]
+
+
+def some_clients(a, b, count, port=7790):
+    """Short connections, one after the other: their names."""
+    listener = n.listen(b, "10.66.0.2", port)
+    for _ in range(count):
+        c, s = n.open_pair(a, listener)
+        c.sendall(b"0123456789")
+        n.read_n(s, 10)
+        s.sendall(b"abcdefghijklmnopqrst")
+        n.read_n(c, 20)
+        yield c.getsockname()
+        k.end(c, s)
+    listener.close()
+
+
+def nothing_after(pins, code=0):
+    """unpin: no program, map or pin is left, and the interface carries traffic."""
+    maps, progs = pins.maps(), re.findall(r"id (\d+)", "\n".join(hooks(pins)))
+    assert maps and progs, (maps, progs)
+    n.equal("exit code of unpin", pins.unpin(check=False).returncode, code)
+    n.equal("hooks", [n.hooks_on(pins.ns, i) for i in pins.ifs], [[] for _ in pins.ifs])
+    n.equal("the directory is there", pins.exists(), False)
+    gone("prog", progs)
+    gone("map", maps.values())
 
 
 def reader():

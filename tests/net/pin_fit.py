@@ -1,0 +1,142 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""--pin: pins and uses that do not fit, interfaces that change, and a BPF file system that is none."""
+import collections
+import json
+import os
+import stat
+
+import guardkit as k
+import netns as n
+import pinkit as p
+
+USAGE, ATTACH, RUNNING = 2, 6, 7  # src/exit.h
+
+
+def misfits():
+    """pins that do not fit: one line that says why, exit 12, nothing touched, and the right one goes on"""
+    a, b = n.pair()
+    n.veth(a, "cli1", b, "srv1")
+    with p.Pins(b, "srv0") as pins:
+        first = pins.start()
+        name = "--pin=" + pins.name
+        n.equal("mode of the directory", stat.S_IMODE(pins.dir.stat().st_mode), 0o700)
+        n.equal("mode of its parent", stat.S_IMODE(p.ROOT.stat().st_mode), 0o700)
+        for f in pins.dir.iterdir():
+            n.equal(f"mode and owner of {f.name}", (stat.S_IMODE(f.stat().st_mode), f.stat().st_uid), (0o600, 0))
+        pins.refused(RUNNING, name, says="already runs")
+        pins.refused(RUNNING, pins.name, command="unpin", says=str(first.p.pid))
+        p.stopped(first)
+        before = p.hooks(pins)
+        pins.refused(p.PINS, says=f"synward unpin {pins.name}")
+        pins.refused(p.PINS, name + "x", says=pins.name)
+        pins.refused(p.PINS, name, "--flows", 1000, says="--flows")
+        pins.refused(p.PINS, name, "--ring", "1M", says="--ring")
+        pins.refused(p.PINS, name, "--guard", "auto", says="without --guard")
+        pins.refused(p.PINS, name, "-i", "srv1", says="srv1")
+        pins.refused(p.PINS, name, "--mode", "generic", says="native")
+        pins.refused(USAGE, name, "--flush", says="--flush")
+        pins.refused(USAGE, "--pin=a.b", says="a.b")
+        pins.refused(p.PINS, "nobody-has-this", command="unpin", says="no pins")
+        elsewhere = p.Pins(a, "cli0")
+        elsewhere.refused(p.PINS, name, says="namespace")
+        elsewhere.refused(p.PINS, pins.name, command="unpin", says="namespace")
+        for at, what in ((0, "version"), (4, "version"), (LAYOUT, "records look different")):
+            with_other_bytes(pins, at, lambda what=what: pins.refused(p.PINS, name, says=what))
+        (pins.dir / "handshakes").rename(pins.dir / "elsewhere")
+        pins.refused(p.PINS, name, says="handshakes")
+        (pins.dir / "elsewhere").rename(pins.dir / "handshakes")
+        n.equal("programs", p.hooks(pins), before)
+        clients = collections.Counter(p.some_clients(a, b, 5))
+        second = pins.start("--linger", "0.1")
+        k.until(lambda: sum(x["event"] == "conn" for x in second.whole()) == 5)
+        p.stopped(second)
+        p.stories(p.in_a_row(pins), clients)
+        with_other_bytes(pins, 0, lambda: p.nothing_after(pins))  # any version removes any other's
+
+
+LAYOUT = 4 + 4 + 32 + 8 + 4 + 4 + 64 * 24  # of struct sw_pinned, src/pin.h
+
+
+def with_other_bytes(pins, at, do):
+    """Something in the pins' own record is another for a while."""
+    path = pins.dir / "daemon"
+    hexes = json.loads(n.sh("bpftool", "-j", "map", "dump", "pinned", path).stdout)[0]["value"]
+    was = hexes[at]
+
+    def put(byte):
+        hexes[at] = byte
+        n.sh("bpftool", "map", "update", "pinned", path, "key", "hex", "0", "0", "0", "0", "value", "hex",
+             *[h[2:] for h in hexes])
+    put("0x%02x" % (int(was, 16) ^ 1))
+    do()
+    if pins.exists():
+        put(was)
+
+
+def new_ground():
+    """the interface goes and comes while nobody runs: the next daemon attaches to it again, and its state goes on"""
+    a, b = n.pair()
+    with p.Pins(b, "srv0") as pins:
+        p.stopped(pins.start("--linger", "0.1"))
+        early = collections.Counter(p.some_clients(a, b, 3))
+        n.sh("ip", "link", "del", "srv0", ns=b)
+        n.veth(a, "cli0", b, "srv0")
+        n.addr(a, "cli0", "10.66.0.1/16")
+        n.addr(b, "srv0", "10.66.0.2/16")
+        n.warm(a, "10.66.0.2")
+        second = pins.start("--linger", "0.1")
+        k.until(lambda: n.xdp_on(b, "srv0"))
+        late = collections.Counter(p.some_clients(a, b, 3, 7791))
+        k.until(lambda: sum(x["event"] == "conn" for x in second.whole()) >= 6)
+        p.stopped(second)
+        p.stories(p.in_a_row(pins), early + late)
+        n.sh("ip", "link", "set", "dev", "srv0", "xdp", "off", ns=b)  # somebody else's hand
+        third = pins.start("--linger", "0.1")
+        k.until(lambda: n.xdp_on(b, "srv0"))
+        p.stopped(third)
+        p.nothing_after(pins)
+
+
+def back_again():
+    """a start that fails at the second interface puts the first one's program back; a name of the interfaces' own"""
+    a, b = n.pair()
+    n.veth(a, "cli1", b, "srv1")
+    with p.Pins(b, "srv1", "srv0") as pins:
+        p.stopped(pins.start())
+        n.sh("ip", "link", "set", "dev", "srv0", "xdp", "off", ns=b)
+        n.sh(n.TOP / "build/tests/tool_xdp_pass", "srv0", ns=b)
+        pins.refused(ATTACH, "--pin=" + pins.name, says="'srv0' already carries another XDP program")
+        n.sh("ip", "link", "set", "dev", "srv0", "xdp", "off", ns=b)
+        p.stopped(pins.start())
+        p.nothing_after(pins)
+    own = f"x{os.getpid()}.5"
+    n.sh("ip", "link", "set", "srv1", "name", own, ns=b)
+    n.sh("ip", "link", "set", own, "up", ns=b)
+    with p.Pins(b, own, name=own.replace(".", "_")) as pins:
+        n.sh(n.SYNWARD, "run", "-i", own, "--pin", "--duration", "0.3", ns=b)
+        n.equal("the directory is there", pins.exists(), True)
+        p.nothing_after(pins)
+
+
+def no_place():
+    """no BPF file system, or a read-only one: one line, exit 12, nothing attached; one that can be mounted is"""
+    _, b = n.pair()
+    run = f"nsenter --net=/run/netns/{b} {n.SYNWARD} run -i srv0 --pin=nowhere --duration 0.5"
+    for how, says in (("mount -o remount,bind,ro /sys/fs/bpf", "read-only"),
+                      ("umount -l -a -t bpf", "mount namespace")):
+        r = n.sh("unshare", "-m", "sh", "-c", f"mount --bind /sys/fs/bpf /sys/fs/bpf; {how} && exec {run}", check=False)
+        n.equal(f"exit code after '{how}' ({r.stderr})", r.returncode, p.PINS)
+        n.equal("lines", len(r.stderr.splitlines()), 1)
+        assert says in r.stderr, r.stderr
+        n.equal("hooks", n.hooks_on(b, "srv0"), [])
+    r = n.sh("unshare", "-m", "-p", "-f", "--mount-proc", "sh", "-c",
+             f"umount -l -a -t bpf && {run} && ls /sys/fs/bpf/synward/nowhere && "
+             f"nsenter --net=/run/netns/{b} {n.SYNWARD} unpin", check=False)
+    n.equal(f"exit code where it can be mounted ({r.stderr})", r.returncode, 0)
+    assert "mounted the BPF file system" in r.stderr and "flows\n" in r.stdout, (r.stderr, r.stdout)
+    n.equal("hooks", n.hooks_on(b, "srv0"), [])
+
+
+if __name__ == "__main__":
+    n.main(misfits, new_ground, back_again, no_place)
