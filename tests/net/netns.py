@@ -270,7 +270,7 @@ class Synward:
 
     def stop(self, sig=signal.SIGTERM, timeout=60):
         self.p.send_signal(sig)
-        return self.p.wait(timeout=timeout)
+        return self.p.wait(timeout=timeout * SLOW)
 
     def lines(self):
         """All lines as objects; fails if one is not whole, or not valid against the schema."""

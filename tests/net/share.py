@@ -41,7 +41,7 @@ class Ground:
         """Is its program behind the dispatcher? None: it is not ready."""
         r = n.sh(n.SYNWARD, "status", "--json", "--pid", self.sw.p.pid, check=False)
         ifaces = json.loads(r.stdout)["ifaces"] if r.returncode == 0 else []
-        return ifaces[0]["shared"] if ifaces else None
+        return ifaces[0]["shared"] if ifaces and ifaces[0]["ingress"] in ("xdp_native", "xdp_generic") else None
 
     def passes(self):
         c, s = n.open_pair(self.a, self.listeners[0])
@@ -130,7 +130,8 @@ def guard_beside():
         n.equal("exit code", g.sw.stop(), OK)
     else:
         cmd = ["nsenter", f"--net=/run/netns/{g.b}", n.SYNWARD, "run", "-i", "srv0", "--guard", "always"]
-        r = subprocess.run(cmd, capture_output=True, text=True, timeout=60 * n.SLOW, check=False, stdin=subprocess.DEVNULL)
+        r = subprocess.run(cmd, capture_output=True, text=True, timeout=240, check=False,
+                           stdin=subprocess.DEVNULL)
         n.equal("exit code", r.returncode, ATTACH)
         n.equal(f"lines on stderr ({r.stderr.strip()})", len(r.stderr.splitlines()), 1)
         if "srv0" not in r.stderr or "XDP program" not in r.stderr:
