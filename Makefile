@@ -26,6 +26,7 @@ SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-san
 LIBS := -lxdp -lbpf -lelf -lpcap -lz -lmd -lcap-ng -lseccomp
 
 SRC := $(wildcard src/*.c)
+SKEL := $(B)/synward.skel.h $(B)/synward_old.skel.h
 OBJ := $(SRC:src/%.c=$(B)/src/%.o)
 PIECES := $(filter-out $(B)/src/main.o,$(OBJ))
 # the same without main(), under the sanitizers, for the tests
@@ -67,19 +68,25 @@ $(B)/synward.bpf.o: bpf/synward.bpf.c | $(B)/.tools
 	  $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH)) -MMD -MP -MF $(B)/synward.bpf.d -MT $@ -c $< -o $@.dwarf
 	@$(BPFTOOL) gen object $@ $@.dwarf && rm -f $@.dwarf
 
-$(B)/synward.skel.h: $(B)/synward.bpf.o
-	$(BPFTOOL) gen skeleton $< name synward_bpf > $@.tmp && mv $@.tmp $@
+# the same for kernels before 5.18
+$(B)/synward_old.bpf.o: bpf/synward.bpf.c | $(B)/.tools
+	$(CLANG) $(BPF_CFLAGS) -DSW_OLD -target bpf -mcpu=$(BPF_CPU) $(WARN) -Iinclude -Ibpf \
+	  $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH)) -MMD -MP -MF $(B)/synward_old.bpf.d -MT $@ -c $< -o $@.dwarf
+	@$(BPFTOOL) gen object $@ $@.dwarf && rm -f $@.dwarf
 
-$(B)/src/%.o: src/%.c $(B)/synward.skel.h | $(B)/.tools
+$(B)/%.skel.h: $(B)/%.bpf.o
+	$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp && mv $@.tmp $@
+
+$(B)/src/%.o: src/%.c $(SKEL) | $(B)/.tools
 	$(CC) $(SW_CPPFLAGS) $(CPPFLAGS) $(SW_CFLAGS) $(CFLAGS) -c $< -o $@
 
-$(B)/san/src/%.o: src/%.c $(B)/synward.skel.h | $(B)/.tools
+$(B)/san/src/%.o: src/%.c $(SKEL) | $(B)/.tools
 	$(CC) $(SW_CPPFLAGS) $(CPPFLAGS) $(SW_CFLAGS) $(SANITIZE) -c $< -o $@
 
-$(B)/lib/%.o: tests/lib/%.c $(B)/synward.skel.h | $(B)/.tools
+$(B)/lib/%.o: tests/lib/%.c $(SKEL) | $(B)/.tools
 	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(CFLAGS) -c $< -o $@
 
-$(B)/san/lib/%.o: tests/lib/%.c $(B)/synward.skel.h | $(B)/.tools
+$(B)/san/lib/%.o: tests/lib/%.c $(SKEL) | $(B)/.tools
 	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(SANITIZE) -c $< -o $@
 
 $(B)/synward: $(OBJ)
@@ -102,10 +109,10 @@ $(B)/.fuzz-tools: | $(B)/.tools
 	@mkdir -p $(B)/fuzz/src $(B)/fuzz/lib
 	@touch $@
 
-$(B)/fuzz/src/%.o: src/%.c $(B)/synward.skel.h | $(B)/.fuzz-tools
+$(B)/fuzz/src/%.o: src/%.c $(SKEL) | $(B)/.fuzz-tools
 	$(FUZZ_CC) $(SW_CPPFLAGS) $(SW_CFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c $< -o $@
 
-$(B)/fuzz/lib/%.o: tests/lib/%.c $(B)/synward.skel.h | $(B)/.fuzz-tools
+$(B)/fuzz/lib/%.o: tests/lib/%.c $(SKEL) | $(B)/.fuzz-tools
 	$(FUZZ_CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c $< -o $@
 
 # an archive: a target takes what it needs
@@ -134,7 +141,7 @@ $(B)/tests/newer: $(OBJ)
 	$(CC) $(subst "$(VERSION)","$(VERSION)-newer",$(SW_CPPFLAGS)) $(CPPFLAGS) -std=gnu11 $(WARN) $(CFLAGS) $(VERSIONED) \
 	  $(filter-out $(VERSIONED:src/%.c=$(B)/src/%.o),$(OBJ)) $(LDFLAGS) -o $@ $(LIBS)
 
-$(B)/tests/tool_%: tests/lib/tool_%.c $(B)/synward.skel.h | $(B)/.tools
+$(B)/tests/tool_%: tests/lib/tool_%.c $(SKEL) | $(B)/.tools
 	$(CC) $(SW_CPPFLAGS) -Itests/lib -I$(B)/tests $(SW_CFLAGS) $(CFLAGS) $< -o $@ -lbpf -lpthread
 
 # what the verifier says of the programs, as the daemon loads them; for each compiler a tree of its own
@@ -193,7 +200,7 @@ format-check:
 	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 
 # clang-tidy and cppcheck
-lint: $(B)/synward.skel.h
+lint: $(SKEL)
 	@tests/lint
 
 shellcheck:

@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Kernels before 5.12, of which Debian 11's 5.10 is tested: the tracker, and nothing of the guard. There are no numbers
- * from atomic operations (5.12), no walk through a map (5.13), no syscall programs (5.14), no reads beyond a frame's
- * first part (5.18). The same maps and programs by name, so that user space knows one object.
+ * Kernels before 5.18, of which Debian 11's 5.10 is tested: the tracker, and nothing of the guard. There global
+ * functions take no pointers (5.12), atomic operations give no results (5.12), nothing walks a map (5.13), there are no
+ * syscall programs (5.14) and no frames of several pages (5.18). The same maps and programs by name, so that user space
+ * knows one object; those below are never loaded.
  */
 #ifndef SW_OLD_H
 #define SW_OLD_H
 
 #include "guard_maps.h"
 #include "sweep.h"
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u64);
+} guarding SEC(".maps");
 
 enum { SW_BOOK_OPENED, SW_BOOK_COMPLETED, SW_BOOK_ABORTED };
 

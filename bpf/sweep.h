@@ -104,6 +104,7 @@ static __always_inline int sw_sweep_key(const void *bytes)
     struct sw_scratch *sc = sw_room(SW_ROOM_SWEEP);
     struct sw_sweep_ctx c = {0};
     struct sw_flow *f;
+    __u32 in_flows;
 
     if (!sc)
         return 0;
@@ -116,8 +117,9 @@ static __always_inline int sw_sweep_key(const void *bytes)
     c.now = sweep.now ? sweep.now : sw_now();
     c.flush = sweep.flush;
     c.next = ~0ULL;
+    in_flows = f->flags & SW_F_IN_FLOWS;
     sw_sweep_one(0, &sc->key, f, &c);
-    sweep.established += c.live;
+    sweep.established += in_flows ? c.live : 0;
     sweep.held_back += c.held;
     sweep.deferred += c.deferred;
     if (c.next < sweep.next)

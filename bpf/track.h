@@ -91,6 +91,13 @@ static __always_inline int sw_step_locked(struct sw_flow *f, struct sw_seg *s, s
         mine = sw_lock_try(l);
     if (!mine)
         sw_count(SW_C_LOCK_TIMEOUT);
+#ifdef SW_OLD
+    if (mine && sw_fsm_fast(f, s)) { /* here, because sw_fsm_step puts back the whole flow */
+        sw_count(SW_C_FAST_PATH);
+        sw_lock_drop(l);
+        return SW_GO_ON;
+    }
+#endif
     verdict = sw_fsm_step(f, s, o);
     if (mine)
         sw_lock_drop(l);
@@ -300,6 +307,9 @@ static __always_inline int sw_track_fast(struct sw_key *key, struct sw_seg *s)
 {
     struct sw_flow *f;
 
+#ifdef SW_OLD
+    return 0;
+#endif
     if ((s->flags & (SW_TCP_SYN | SW_TCP_FIN | SW_TCP_RST | SW_TCP_ACK)) != SW_TCP_ACK)
         return 0;
     f = bpf_map_lookup_elem(&flows, key);

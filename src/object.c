@@ -6,6 +6,7 @@
 #include "pin.h"
 #include "probe.h"
 #include "synward.skel.h"
+#include "synward_old.skel.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -51,6 +52,7 @@ void sw_object_defaults(struct sw_object_opts *opts)
     opts->limit_source_max = opts->limit_prefix_max = 1u << 16;
     opts->captures_bytes = 4u << 20;
     opts->accept = true;
+    opts->old = sw_kernel_is_old();
 }
 
 /* Kernels before 5.11 charge maps to RLIMIT_MEMLOCK; on later ones that does nothing. Programs and maps take
@@ -84,6 +86,49 @@ static int fill_server_ports(struct synward_bpf *obj, const struct sw_object_opt
     return 0;
 }
 
+/* Both forms have the same maps and programs by name, so one skeleton fits the other's bytes. */
+static struct synward_bpf *open_form(bool old)
+{
+    struct synward_bpf *obj;
+    int err;
+
+    if (!old)
+        return synward_bpf__open();
+    obj = calloc(1, sizeof(*obj));
+    if (!obj)
+        return NULL;
+    err = synward_bpf__create_skeleton(obj);
+    if (!err) {
+        obj->skeleton->data = (void *)synward_old_bpf__elf_bytes(&obj->skeleton->data_sz);
+        err = bpf_object__open_skeleton(obj->skeleton, NULL);
+    }
+    if (!err)
+        return obj;
+    synward_bpf__destroy(obj);
+    errno = -err;
+    return NULL;
+}
+
+static bool is_old(const struct synward_bpf *obj)
+{
+    return !bpf_program__autoload(obj->progs.sw_sweep);
+}
+
+/* sw_expire stands in for sw_sweep on old kernels. */
+static int choose_programs(struct synward_bpf *obj, const struct sw_object_opts *opts)
+{
+    const bool guard = opts->cfg.guard;
+    int err = bpf_program__set_autoload(guard ? obj->progs.sw_ingress : obj->progs.sw_guarded, false);
+
+    if (!err)
+        err = bpf_program__set_autoload(opts->old ? obj->progs.sw_sweep : obj->progs.sw_expire, false);
+    if (!err)
+        err = bpf_program__set_autoload(obj->progs.sw_judge, guard);
+    if (!err)
+        err = bpf_program__set_autoload(obj->progs.sw_accept, guard && opts->accept && sw_kernel_has_reqsk());
+    return err;
+}
+
 /* The guard's maps keep their sizes only if there is a guard. */
 static int configure_guard(struct synward_bpf *obj, const struct sw_object_opts *opts)
 {
@@ -110,12 +155,6 @@ static int configure_guard(struct synward_bpf *obj, const struct sw_object_opts 
 
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]) && !err; i++)
         err = bpf_map__set_max_entries(sizes[i].map, guard ? sizes[i].with : sizes[i].without);
-    if (!err)
-        err = bpf_program__set_autoload(guard ? obj->progs.sw_ingress : obj->progs.sw_guarded, false);
-    if (!err)
-        err = bpf_program__set_autoload(obj->progs.sw_judge, guard);
-    if (!err)
-        err = bpf_program__set_autoload(obj->progs.sw_accept, guard && opts->accept && sw_kernel_has_reqsk());
     return err;
 }
 
@@ -139,7 +178,8 @@ static int configure(struct synward_bpf *obj, const struct sw_object_opts *opts)
         if (err)
             return err;
     }
-    return configure_guard(obj, opts);
+    err = configure_guard(obj, opts);
+    return err ? err : choose_programs(obj, opts);
 }
 
 /* Loading says E2BIG or ENOMEM of maps and of programs alike: are maps of these sizes to be had? */
@@ -184,6 +224,16 @@ static const char *why(int err)
     }
 }
 
+static int fail_old(const struct sw_object_opts *opts, const char **ret_why)
+{
+    if (ret_why)
+        *ret_why = opts->cfg.guard
+                       ? "this kernel is too old for the guard, which needs 5.18 (bpf_xdp_load_bytes)"
+                       : "this kernel is too old to verify checksums, which needs 5.18 (bpf_xdp_load_bytes): "
+                         "--checksum=off";
+    return -EOPNOTSUPP;
+}
+
 int sw_object_load(const struct sw_object_opts *opts, struct synward_bpf **ret_obj, const char **ret_why)
 {
     struct synward_bpf *obj;
@@ -191,7 +241,9 @@ int sw_object_load(const struct sw_object_opts *opts, struct synward_bpf **ret_o
 
     *ret_obj = NULL;
     raise_limits();
-    obj = synward_bpf__open();
+    if (opts->old && (opts->cfg.guard || opts->cfg.checksum))
+        return fail_old(opts, ret_why);
+    obj = open_form(opts->old);
     if (!obj) {
         err = -errno;
         goto fail;
@@ -262,7 +314,7 @@ int sw_object_ingress_copy(struct synward_bpf *obj, bool guard, struct synward_b
     int err = 0;
 
     *ret_copy = NULL;
-    copy = synward_bpf__open();
+    copy = open_form(is_old(obj));
     if (!copy)
         return -errno;
     from = bpf_object__next_map(obj->obj, NULL);
@@ -291,6 +343,8 @@ int sw_object_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_s
     LIBBPF_OPTS(bpf_test_run_opts, run);
     int err;
 
+    if (is_old(obj))
+        return sw_walk_sweep(obj, now, flush, ret_sweep);
     obj->bss->sweep = (struct sw_sweep){.now = now, .flush = flush};
     err = bpf_prog_test_run_opts(bpf_program__fd(obj->progs.sw_sweep), &run);
     if (err)

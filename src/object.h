@@ -31,6 +31,7 @@ struct sw_object_opts {
     __u32 limit_prefix_max;
     __u32 captures_bytes; /* of ring `captures`, a power of two; a page: none is wanted */
     struct sw_pin *pin;   /* NULL: none; else the maps are those that are pinned, if there are any */
+    bool old;             /* the form for kernels before 5.18: no guard, no checksums (sw_kernel_is_old) */
     bool accept;          /* load sw_accept if the kernel has what it needs (sw_kernel_has_reqsk) */
 };
 
@@ -55,8 +56,9 @@ unsigned long long sw_object_bytes(const struct sw_object_opts *opts);
 /* The enum sw_exit for an error of sw_object_load. */
 int sw_object_exit_code(int err);
 
-/* Runs sw_sweep once. now 0: kernel clock. Returns 0 or -errno; results in *ret_sweep. */
+/* Runs sw_sweep once, or on old kernels what does the same (walk.c). now 0: kernel clock. Returns 0 or -errno; results in *ret_sweep. */
 int sw_object_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep);
+int sw_walk_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep);
 /* Sums the per-CPU counters. */
 int sw_object_counters(struct synward_bpf *obj, __u64 ret_counters[SW_C_MAX]);
 

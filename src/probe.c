@@ -114,7 +114,7 @@ static int nic_notes(const struct probe *p, const char *notes[8])
 /* What --cookie auto would take for a listener that is not MPTCP. */
 static enum sw_backend would_guard(const struct probe *p)
 {
-    if (!can_run(p) || p->syncookies <= 0)
+    if (!can_run(p) || p->syncookies <= 0 || !p->features.have[SW_FEATURE_xdp_load_bytes])
         return SW_BK_NONE;
     if (p->features.have[SW_FEATURE_cookie_reqsk] && p->features.have[SW_FEATURE_clsact_ingress])
         return SW_BK_REQSK;
@@ -127,7 +127,9 @@ static int guard_notes(const struct probe *p, const char *notes[8])
     enum sw_backend backend = would_guard(p);
     int n = 0;
 
-    if (p->syncookies < 0)
+    if (!p->features.have[SW_FEATURE_xdp_load_bytes])
+        notes[n++] = "this kernel is too old for the guard, which needs 5.18 (bpf_xdp_load_bytes): --guard is refused";
+    else if (p->syncookies < 0)
         notes[n++] = "this kernel has no SYN cookies (CONFIG_SYN_COOKIES): --guard is refused";
     else if (!p->syncookies)
         notes[n++] = "with net.ipv4.tcp_syncookies=0 the kernel takes no connection that came by a cookie: --guard is "

@@ -14,8 +14,9 @@
 #define SW_FEATURES(X)                                                                                                 \
     X(ring_buffer, "event records", NULL)                                                                              \
     X(xdp, "ingress hook", NULL)                                                                                       \
-    X(syscall_programs, "expiry in the kernel", NULL)                                                                  \
-    X(map_iteration, "expiry in the kernel", NULL)                                                                     \
+    X(syscall_programs, "expiry in the kernel", "the daemon looks for what expires, flow by flow")                     \
+    X(map_iteration, "expiry in the kernel", "the daemon looks for what expires, flow by flow")                        \
+    X(xdp_load_bytes, "checksums, and the guard (kernel 5.18)", "--guard and --checksum are refused")                  \
     X(xdp_generic, "ingress on interfaces without native XDP", "interfaces without native XDP cannot be followed")     \
     X(xdp_native, "ingress in the driver (tried on veth)", "ingress runs in the stack, slower")                        \
     X(xdp_frags, "frames over a page", "native XDP caps the MTU at about 3500")                                        \
@@ -54,6 +55,7 @@ struct sw_nic {
 
 void sw_probe_kernel(struct sw_features *ret_features);
 bool sw_kernel_has_reqsk(void); /* cookie_reqsk alone, quickly */
+bool sw_kernel_is_old(void);    /* no xdp_load_bytes: before 5.18 */
 int sw_probe_nic(const char *name, struct sw_nic *ret_nic);
 /* It has VLANs above it, and takes their tags off before native XDP. */
 /* Is it a port of a bridge, bond or the like, so that addresses and sockets belong to that? (Of a VRF: no.) */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "bpfrun.h"
 
+#include "probe.h"
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -27,9 +29,15 @@ struct bpfrun {
     __u64 now;
 };
 
+bool bpfrun_old(void)
+{
+    return getenv("SW_TEST_OLD") || sw_kernel_is_old();
+}
+
 void bpfrun_opts(struct sw_object_opts *opts)
 {
     sw_object_defaults(opts);
+    opts->old |= bpfrun_old();
     opts->cfg.linger = 5 * SEC_NS;
     opts->cfg.t_syn_sent = 20 * SEC_NS;
     opts->cfg.t_syn_received = 30 * SEC_NS;
@@ -41,7 +49,7 @@ void bpfrun_opts(struct sw_object_opts *opts)
     opts->cfg.update_interval = 0;
     opts->cfg.event_mask = (1u << SW_EV_MAX) - 1;
     opts->cfg.replay = 1;
-    opts->cfg.checksum = 1;
+    opts->cfg.checksum = !opts->old;
     opts->cfg.decap = 0;
     opts->cfg.likely_server_ports = 0;
     opts->max_handshakes = 1u << 14;

@@ -50,6 +50,15 @@ static inline int fixture_test(void **state)
     return 0;
 }
 
+/* A test that the form for old kernels cannot pass. */
+#define SKIP_OLD(reason)                                                                                               \
+    do {                                                                                                               \
+        if (bpfrun_old()) {                                                                                            \
+            print_message("skip: kernels before 5.18: " reason "\n");                                                  \
+            skip();                                                                                                    \
+        }                                                                                                              \
+    } while (0)
+
 #define TEST(name) static void name(void **state __attribute__((unused)))
 #define CASE(name) cmocka_unit_test_setup(name, fixture_test)
 #define RUN(cases) cmocka_run_group_tests(cases, fixture_group, fixture_group_end)

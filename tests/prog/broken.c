@@ -198,6 +198,7 @@ static void jumbo(bool v6)
     __u8 frame[9100];
     struct pkt p;
 
+    SKIP_OLD("no frames of several pages");
     if (v6)
         talk_init(t, run, true);
     talk_open(t);

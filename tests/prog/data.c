@@ -247,6 +247,7 @@ TEST(bad_checksum)
 {
     struct pkt p;
 
+    SKIP_OLD("no checksums");
     opened();
     p = talk_pkt(t, A, FIN | ACK, 0);
     p.bad_checksum = true;
@@ -270,6 +271,7 @@ TEST(bad_checksum_v6)
 {
     struct pkt p;
 
+    SKIP_OLD("no checksums");
     talk_init(t, run, true);
     opened();
     p = talk_pkt(t, A, RST, 0);

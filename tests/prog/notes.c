@@ -204,6 +204,7 @@ TEST(bad_checksums)
 {
     struct pkt p = talk_pkt(t, A, SYN, 0);
 
+    SKIP_OLD("no checksums");
     p.bad_checksum = true;
     talk_send(t, A, &p);
     assert_int_equal(bpfrun_notes(run), 0);

@@ -372,7 +372,7 @@ static void as_segment(struct play *p, const __u8 *frame, size_t len, const stru
         s->pkts = in->gso ? in->gso : 1;
         s->ip_bytes += (s->pkts - 1) * (s->ip_bytes - s->len);
     } else {
-        s->bad_csum = in->bad_checksum && !in->fragment && !in->cut && !looks_offloaded(frame, &at);
+        s->bad_csum = !bpfrun_old() && in->bad_checksum && !in->fragment && !in->cut && !looks_offloaded(frame, &at);
     }
     if (s->flags & SW_TCP_SYN && at.opt_len) {
         opt.len = at.opt_len;

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The sweep for kernels that cannot walk a map themselves: here, and what is due is ended there, flow by flow. */
+#include "expiry.h"
+#include "object.h"
+#include "synward.skel.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define BATCH 4096
+
+struct walk {
+    struct synward_bpf *obj;
+    const struct sw_config *cfg;
+    __u64 now, flush;
+    struct sw_sweep result;
+    struct sw_key *keys;
+    struct sw_flow *flows;
+};
+
+static __u64 monotonic(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+static bool is_due(const struct walk *w, const struct sw_flow *f)
+{
+    if (sw_expiry(f, w->cfg, w->now, w->flush) != SW_WHY_NONE)
+        return true;
+    return w->cfg->update_interval && f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_OVER) &&
+           w->now >= f->told_ns + w->cfg->update_interval;
+}
+
+/* sw_expire looks at the flow as it is now. 1: it is still there, 0: it is gone, or -errno. */
+static int expire(struct walk *w, const struct sw_key *key)
+{
+    char packet[14 + sizeof(*key)] = {0};
+    LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet, .data_size_in = sizeof(packet));
+
+    memcpy(packet + 14, key, sizeof(*key));
+    if (bpf_prog_test_run_opts(bpf_program__fd(w->obj->progs.sw_expire), &run))
+        return -errno;
+    return run.retval == 1;
+}
+
+static int one(struct walk *w, const struct sw_key *key, const struct sw_flow *f, __u64 *seen)
+{
+    __u64 at;
+    int still;
+
+    if (is_due(w, f)) {
+        still = expire(w, key);
+        if (still < 0)
+            return still;
+        *seen += still;
+        return 0;
+    }
+    *seen += 1;
+    if (!(f->flags & SW_F_OVER) && f->flags & SW_F_IN_FLOWS)
+        w->result.established++;
+    if (f->flags & SW_F_OPENING_OWED)
+        w->result.deferred++;
+    at = sw_expiry_at(f, w->cfg);
+    if (at < w->result.next)
+        w->result.next = at;
+    return 0;
+}
+
+static int map(struct walk *w, const struct bpf_map *map, __u64 *seen)
+{
+    __u32 token[2] = {0}, *from = NULL, n, most = bpf_map__max_entries(map), all = 0;
+    bool last = false;
+    int err;
+
+    while (!last && all <= 2 * most) { /* it may change meanwhile, but is not walked for ever */
+        n = BATCH;
+        err = bpf_map_lookup_batch(bpf_map__fd(map), from, token, w->keys, w->flows, &n, NULL);
+        last = err && errno == ENOENT;
+        if (err && !last)
+            return -errno;
+        from = token;
+        all += n;
+        for (__u32 i = 0; i < n; i++) {
+            err = one(w, &w->keys[i], &w->flows[i], seen);
+            if (err)
+                return err;
+        }
+    }
+    return 0;
+}
+
+int sw_walk_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep)
+{
+    struct walk w = {.obj = obj, .cfg = (const struct sw_config *)&obj->rodata->cfg, .flush = flush};
+    int err = -ENOMEM;
+
+    w.now = now ? now : w.cfg->replay ? obj->bss->replay_now : monotonic();
+    w.result.next = ~0ull;
+    w.keys = malloc(BATCH * sizeof(*w.keys));
+    w.flows = malloc(BATCH * sizeof(*w.flows));
+    if (!w.keys || !w.flows)
+        goto out;
+    obj->bss->sweep = (struct sw_sweep){.now = w.now, .flush = flush, .next = ~0ull};
+    err = map(&w, obj->maps.embryos, &w.result.embryos);
+    if (!err)
+        err = map(&w, obj->maps.flows, &w.result.flows);
+    if (err)
+        goto out;
+    w.result.held_back = obj->bss->sweep.held_back;
+    w.result.deferred += obj->bss->sweep.deferred;
+    w.result.established += obj->bss->sweep.established;
+    if (obj->bss->sweep.next < w.result.next)
+        w.result.next = obj->bss->sweep.next;
+    *ret_sweep = w.result;
+out:
+    free(w.keys);
+    free(w.flows);
+    return err;
+}
