@@ -134,11 +134,11 @@ def kill9():
     first.p.wait()
     traffic(a, b)
     second = n.Synward(b, "srv0", wait=False)
-    for _ in range(100):  # its XDP program is there at once: the dead one left it
-        if second.p.poll() is not None or os.path.exists(f"/run/synward/{second.p.pid}.instance"):
+    told = pathlib.Path(f"/run/synward/{second.p.pid}.instance")
+    for _ in range(600):  # its XDP program is there at once: the dead one left it
+        if second.p.poll() is not None or (told.exists() and re.search(r"prog_ingress=[1-9]", told.read_text())):
             break
         time.sleep(0.1)
-    time.sleep(1)
     if second.p.poll() is not None:
         raise AssertionError(f"the next start failed, exit {second.p.returncode}: {second.err()}")
     said = second.err().splitlines()
