@@ -41,9 +41,11 @@ class Pinned(n.Synward):
             n.SYNWARD = old
 
     def ready(self):
-        if not self.before:
-            super().ready()
-        k.until(lambda: self.p.poll() is not None or not self.before or "goes on from the pins" in self.err(), 60)
+        def there():
+            if self.before:
+                return "goes on from the pins" in self.err()
+            return self.pins.exists() and all(n.xdp_on(self.ns, i) for i in self.ifs) and settled(self)
+        k.until(lambda: self.p.poll() is not None or there(), 60)  # starts wait for each other
         if self.p.poll() is not None:
             raise RuntimeError(f"synward ended at start, exit {self.p.returncode}: {self.err()}")
 
@@ -55,6 +57,11 @@ class Pinned(n.Synward):
         """Its lines; after a kill the last one may be torn. Some are validated, it is slow."""
         raw = pathlib.Path(self.path).read_bytes()
         return parse(raw)
+
+
+def settled(sw):
+    """Its file names the attached program only once all hooks are in their places."""
+    return re.search(r"prog_ingress=[1-9]", sw.instance())
 
 
 def parse(raw):
