@@ -16,14 +16,21 @@ KINDS = ("opening", "established", "half_closed", "closed", "reset", "refused", 
          "anomaly", "update", "conn")
 
 
-def load(path, every=97):
-    """All lines; each n-th, and all that are rare, is validated against the schema (it is slow)."""
-    raw = pathlib.Path(path).read_bytes().splitlines(keepends=True)
-    lines = [json.loads(x) for x in raw]
-    some = [r for i, (r, x) in enumerate(zip(raw, lines)) if i % every == 0 or x["event"] in ("loss", "stats")]
-    r = subprocess.run([str(n.TOP / "tests/schema_check")], input=b"".join(some[:3000]), capture_output=True, check=False)
+def each(path, every=97):
+    """One line after the other; each n-th, and all that are rare, is validated against the schema (it is slow)."""
+    some = []
+    with open(path, "rb") as f:
+        for i, raw in enumerate(f):
+            x = json.loads(raw)
+            if len(some) < 3000 and (i % every == 0 or x["event"] in ("loss", "stats")):
+                some.append(raw)
+            yield x
+    r = subprocess.run([str(n.TOP / "tests/schema_check")], input=b"".join(some), capture_output=True, check=False)
     assert r.returncode == 0, r.stdout + r.stderr
-    return lines
+
+
+def load(path):
+    return list(each(path))
 
 
 def sources(a, count):
@@ -51,38 +58,42 @@ def connections(a, listener, ips, count):
 
 def counted(lines):
     """Lines by kind, losses by kind as the loss lines report them; seq must agree."""
-    n.check_seq(lines)
-    told = collections.Counter(x["event"] for x in lines)
-    lost = collections.Counter()
-    for x in lines:
-        if x["event"] == "loss":
-            for k in KINDS:
-                lost[k] += x["lost_" + k]
-            n.equal("lost of a loss line", x["lost"], sum(x["lost_" + k] for k in KINDS))
+    told, lost = collections.Counter(), collections.Counter()
+
+    def count():
+        for x in lines:
+            told[x["event"]] += 1
+            if x["event"] == "loss":
+                for k in KINDS:
+                    lost[k] += x["lost_" + k]
+                n.equal("lost of a loss line", x["lost"], sum(x["lost_" + k] for k in KINDS))
+            yield x
+
+    n.check_seq(count())
     return told, lost
 
 
 def real_ones(lines, names):
-    """Each of these connections has its whole story, right, and exactly one conn line."""
+    """Each of these connections has its whole story, right, and exactly one conn line. After a minute the kernel gives
+    a port away again: then there are two of a name."""
     by = collections.defaultdict(list)
     for x in lines:
         if "orig_port" in x:
             by[(x["orig_ip"], x["orig_port"])].append(x)
-    for name in names:
-        mine = by[name[:2]]
+    for name, times in collections.Counter(x[:2] for x in names).items():
+        mine = by[name]
         seen = collections.Counter(x["event"] for x in mine)
-        want = {"opening": 1, "established": 1, "closed": 1, "conn": 1}
+        want = dict.fromkeys(("opening", "established", "closed", "conn"), times)
         got = {k: seen[k] for k in want}
         if got != want or set(seen) - set(want) - {"half_closed"}:
-            raise AssertionError(f"{name}: {dict(seen)}")
-        conn = [x for x in mine if x["event"] == "conn"][0]
-        n.fields(conn, conn_state="SF", reason="fin", closed_by="orig", via="stack", direction_by="syn",
-                 orig_state="TIME_WAIT", resp_state="CLOSED", inferred=False)
-        if not conn["orig_rexmit"]:
-            n.equal("orig_bytes", conn["orig_bytes"], 10)
-        if not conn["resp_rexmit"]:
-            n.equal("resp_bytes", conn["resp_bytes"], 20)
-    return by
+            raise AssertionError(f"{name}, {times} times: {dict(seen)}")
+        for conn in [x for x in mine if x["event"] == "conn"]:
+            n.fields(conn, conn_state="SF", reason="fin", closed_by="orig", via="stack", direction_by="syn",
+                     orig_state="TIME_WAIT", resp_state="CLOSED", inferred=False)
+            if not conn["orig_rexmit"]:
+                n.equal("orig_bytes", conn["orig_bytes"], 10)
+            if not conn["resp_rexmit"]:
+                n.equal("resp_bytes", conn["resp_bytes"], 20)
 
 
 def twenty_thousand():
@@ -92,7 +103,6 @@ def twenty_thousand():
     listener = n.listen(b, "10.66.0.2", 7777)
     sw = n.Synward(b, "srv0", args=("--linger", 1))
     names = connections(a, listener, ips, 20000)
-    n.equal("four-tuples", len(set(names)), 20000)
     time.sleep(0.5)
     n.equal("exit code", sw.stop(), 0)
     lines = load(sw.path)
@@ -175,24 +185,29 @@ def flood():
     names += connections(a, listener, ips, 200)
     time.sleep(1)
     n.equal("exit code", sw.stop(timeout=120), 0)
-    lines = load(sw.path, every=20011)
-    told, lost = counted(lines)
+    lines = []
+
+    def real():
+        """Keeps what is not the flood's, which would be gigabytes; nobody of it says more than a SYN."""
+        for x in each(sw.path, every=20011):
+            if not x.get("orig_ip", "").startswith(("198.18.", "198.19.")):
+                lines.append(x)
+            elif x["event"] not in ("opening", "timeout", "conn"):
+                raise AssertionError(f"a spoofed source has a line {x}")
+            yield x
+
+    told, lost = counted(real())
     if during < 100:
         raise AssertionError(f"only {during} real connections beside the flood")
-    by = real_ones(lines, names)
+    real_ones(lines, names)
     final = lines[-1]
-    # nobody else's line says more than a SYN: no false one either
-    for name, mine in by.items():
-        if name[0].startswith("198.18.") or name[0].startswith("198.19."):
-            for x in mine:
-                if x["event"] not in ("opening", "timeout", "conn"):
-                    raise AssertionError(f"a spoofed source has a line {x}")
     n.equal("embryos and flows that ended, and their lines", final["told_conn"] + final["lost_conn"],
             final["embryo_ended"] + final["flow_ended"])
     n.equal("evicted", final["embryos_evicted"], final["embryo_created"] - final["embryo_revived"] -
             final["embryo_ended"] - final["embryo_promoted"])
     n.equal("conn lines and losses", told["conn"] + lost["conn"], final["embryo_created"] - final["embryo_revived"])
-    n.equal("opening lines and losses", told["opening"] + lost["opening"], final["embryo_created"] - final["embryo_revived"])
+    n.equal("opening lines and losses", told["opening"] + lost["opening"],
+            final["embryo_created"] - final["embryo_revived"])
     for k in ("established", "half_closed", "closed", "reset", "refused"):
         n.equal(f"lost {k}", lost[k], 0)
     n.equal("lost_total", final["lost_total"], sum(lost.values()))
