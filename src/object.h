@@ -56,7 +56,8 @@ unsigned long long sw_object_bytes(const struct sw_object_opts *opts);
 /* The enum sw_exit for an error of sw_object_load. */
 int sw_object_exit_code(int err);
 
-/* Runs sw_sweep once, or on old kernels what does the same (walk.c). now 0: kernel clock. Returns 0 or -errno; results in *ret_sweep. */
+/* Runs sw_sweep once, or on old kernels what does the same (walk.c). now 0: kernel clock. Returns 0 or -errno; results
+ * in *ret_sweep. */
 int sw_object_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep);
 int sw_walk_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep);
 /* Sums the per-CPU counters. */
