@@ -7,8 +7,8 @@
  * The kinds are named for their parameters: F flow, D direction (enum sw_side), S segment, O what is to be told, N a
  * number. SW_STEP_FDSO(name) { body } defines int name(f, d, s, o).
  *
- * Before 5.12 a global function takes numbers only (SW_OLD, see old.h). There the steps work on one flow, segment and outcome in
- * a map of their own, and sw_fsm_step, the first of them, copies them in and out.
+ * Before 5.12 a global function takes numbers only (SW_OLD, see old.h). There the steps work on one flow, segment and
+ * outcome in a map of their own, and sw_fsm_step, the first of them, copies them in and out.
  */
 #ifndef SW_STEP_H
 #define SW_STEP_H
