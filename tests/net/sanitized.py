@@ -14,7 +14,7 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = os.environ.get("SW_TEST_BUILD", str(TOP / "build"))
-os.environ["SW_TEST_SYNWARD"] = f"{BUILD}/synward-san"
+os.environ.setdefault("SW_TEST_SYNWARD", f"{BUILD}/synward-san")
 
 # pylint: disable=wrong-import-position
 import netns as n  # noqa: E402
@@ -107,10 +107,9 @@ def tracking():
             assert out.strip(), f"{args} says nothing"
         ask("guard", "-p", sw.p.pid, ns=g.b, code=NOT_RUNNING)
         ask("run", "-i", "srv0", ns=g.b, code=RUNNING)
-        sw.p.send_signal(signal.SIGHUP)
         if "--update" in extra:
             sw.wait_for(lambda x: x["event"] == "update", 20)
-        end(sw)
+        end(sw, signal.SIGTERM if "--update" in extra else signal.SIGHUP)
         c.close()
         s.close()
         n.sh("ip", "link", "set", "srv0", "down", ns=g.b)
@@ -230,6 +229,25 @@ def replaying():
     n.equal(f"exit code ({r.stderr})", r.returncode, OUTPUT)
 
 
+def link_types():
+    """replay: each link type, both byte orders, microseconds and nanoseconds, frames shorter than their link header"""
+    path = pathlib.Path(n.tmp.name, "san.links")
+    links = {101: b"", 228: b"", 0: b"\2\0\0\0", 108: b"\0\0\0\2", 113: b"\0\0\0\1\0\6" + b"\0" * 8 + b"\x08\0",
+             276: b"\x08\0\0\0\0\0\0\1\0\1\0\6" + b"\0" * 8, 1: b"\2" * 12 + b"\x08\0"}
+    for i, (kind, head) in enumerate(links.items()):
+        order, magic = "<>"[i & 1], (0xa1b2c3d4, 0xa1b23c4d)[i >> 1 & 1]
+        out = struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, 65535, kind)
+        for f in (head + frame(2, 4000, 100)[14:], head + frame(16, 4000, 101, 1)[14:], head[:3], head):
+            out += struct.pack(order + "IIII", 1000, 7, len(f), len(f)) + f
+        path.write_bytes(out)
+        told = [json.loads(x) for x in ask("replay", path, "-C", "--events", "conn,stats").splitlines()]
+        conn = n.one([x for x in told if x["event"] == "conn"], f"conn lines of link type {kind}")
+        n.fields(conn, orig_ip="192.0.2.1", orig_port=4000, resp_port=80, orig_bytes=4)
+        n.equal("nanoseconds", conn["ts"][-10:-1], "000000007" if magic == 0xa1b23c4d else "000007000")
+    path.write_bytes(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 147))
+    ask("replay", path, code=INPUT)
+
+
 def commands():
     """helps, probe, wrong uses, starts that fail"""
     _, b = n.pair()
@@ -301,4 +319,4 @@ def valgrind():
 
 
 if __name__ == "__main__":
-    n.main(a_report_is_seen, tracking, guarding, replaying, commands, valgrind)
+    n.main(a_report_is_seen, tracking, guarding, replaying, link_types, commands, valgrind)
