@@ -11,7 +11,8 @@ import netns as n
 
 V1_MEMORY, V2 = pathlib.Path("/sys/fs/cgroup/memory"), pathlib.Path("/sys/fs/cgroup")
 MOUNTS = {
-    "bpffs read-only": "mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf; mount -o remount,ro,bind /sys/fs/bpf",
+    "bpffs read-only": "mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf\n"
+                       "mount -o remount,ro,bind /sys/fs/bpf",
     "bpffs missing": "while mountpoint -q /sys/fs/bpf; do umount -l /sys/fs/bpf; done",
     "/sys read-only": "mount --bind /sys /sys; mount -o remount,ro,bind /sys",
     "/proc/sys read-only": "mount --bind /proc/sys /proc/sys; mount -o remount,ro,bind /proc/sys",
