@@ -28,6 +28,19 @@ table inet unheard {{
     chain in {{ type filter hook input priority 0; tcp dport {SILENT} drop; }}
 }}
 """
+# each RST that a kernel sends, by its four-tuple: it may answer one connection twice
+RESETS = """
+table inet resets {
+    set four { type ipv4_addr . inet_service . ipv4_addr . inet_service; size 524288; flags dynamic; counter; }
+    set six { type ipv6_addr . inet_service . ipv6_addr . inet_service; size 524288; flags dynamic; counter; }
+    chain out {
+        type filter hook output priority 10;
+        tcp sport 1 accept
+        tcp flags & rst == rst update @four { ip saddr . tcp sport . ip daddr . tcp dport }
+        tcp flags & rst == rst update @six { ip6 saddr . tcp sport . ip6 daddr . tcp dport }
+    }
+}
+"""
 
 
 class Ground:
@@ -46,14 +59,27 @@ class Ground:
         n.sh("ip", "neigh", "add", "10.65.0.1", "lladdr", self.mac_of(self.f, "cli0"), "dev", "fld0", "nud",
              "permanent", ns=self.s)
         n.sh("ip", "route", "add", "198.18.0.0/15", "via", "10.65.0.1", "dev", "fld0", ns=self.s)
-        n.sh("sysctl", "-qw", "net.ipv4.tcp_syncookies=1", f"net.core.somaxconn={BACKLOG}", ns=self.s)
+        # the last SYN-ACK of a half-open one comes after 3 s, while synward still waits for more of it
+        n.sh("sysctl", "-qw", "net.ipv4.tcp_syncookies=1", "net.ipv4.tcp_synack_retries=2",
+             f"net.core.somaxconn={BACKLOG}", ns=self.s)
         n.sh("nft", "-f", "-", ns=self.c, input=DROPS)
-        n.sh("nft", "-f", "-", ns=self.s, input=UNHEARD)
+        n.sh("nft", "-f", "-", ns=self.s, input=UNHEARD + RESETS)
+        n.sh("nft", "-f", "-", ns=self.c, input=RESETS)
         n.warm(self.c, "10.66.0.2", "fd66::2")
 
     @staticmethod
     def mac_of(ns, dev):
         return json.loads(n.sh("ip", "-j", "link", "show", dev, ns=ns).stdout)[0]["address"]
+
+
+def resets(ns):
+    """How many RSTs its kernel has sent, by (source, port, destination, port)."""
+    out = {}
+    for name in ("four", "six"):
+        said = json.loads(n.sh("nft", "-j", "list", "set", "inet", "resets", name, ns=ns).stdout)["nftables"]
+        for x in next(x["set"] for x in said if "set" in x).get("elem", []):
+            out[tuple(x["elem"]["val"]["concat"])] = x["elem"]["counter"]["packets"]
+    return out
 
 
 class Client(threading.Thread):
