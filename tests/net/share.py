@@ -116,6 +116,8 @@ def synward_first():
 def guard_beside():
     """the guard beside xdp-filter: shared where the dispatcher takes it, else one line, exit 6, and the filter works on"""
     g = Ground()
+    if k.backend() == "none":
+        raise n.Skip("this kernel is too old for the guard")
     n.take_replies(g.b, "srv0")
     g.synward_on("--guard", "always")
     shares = g.shared()
