@@ -130,7 +130,7 @@ $(B)/tests/%.skel.h: tests/bench/%.bpf.c tests/bench/%.h | $(B)/.tools
 	@$(BPFTOOL) gen skeleton $(B)/tests/$*.bpf.o name $*_bpf > $@.tmp && mv $@.tmp $@
 
 $(B)/tests/gen.skel.h: bpf/cookie.h bpf/siphash.h include/synward_guard.h
-$(B)/tests/bench_path: $(B)/tests/drive.skel.h
+$(B)/tests/bench_path $(B)/tests/bench_scale: $(B)/tests/drive.skel.h
 $(B)/tests/bench_syn $(B)/tests/tool_flood: $(B)/tests/gen.skel.h
 $(B)/tests/bench_%: tests/bench/%.c $(PIECES) $(TESTLIB) | $(B)/.tools
 	$(CC) $(SW_CPPFLAGS) -Itests/lib -I$(B)/tests $(SW_CFLAGS) $(CFLAGS) $< $(TESTLIB) $(PIECES) -o $@ -lcmocka $(LIBS) -lpthread

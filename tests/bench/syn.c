@@ -33,7 +33,7 @@ struct row {
     enum state_of state;
     __u32 expect; /* enum sw_tally_item, or TALLY_DROP and enum sw_drop: it grows by one with each frame */
     __u32 frames; /* in a round; 0: FRAMES */
-    bool v6, blocklist, limit, named, listener;
+    bool v6, blocklist, limit, named, listener, blocked;
     const char *piece; /* not synward but this program of gen.bpf.c */
 };
 enum { FRAMES = 60000 };
@@ -51,6 +51,7 @@ static const struct row rows[] = {
     {"--limit-source", OPTS(linux_opts, 8), .limit = true, .expect = SW_T_COOKIES_SENT},
     {"ACK flood, timestamps", OPTS(stamped, 4), .kind = GEN_ACK, .expect = TALLY_DROP + SW_DROP_COOKIE_BAD},
     {"ACK flood, no timestamps", BARE, .kind = GEN_ACK, .expect = TALLY_DROP + SW_DROP_COOKIE_BAD},
+    {"SYN of a blocked source", OPTS(linux_opts, 8), .blocked = true, .expect = TALLY_DROP + SW_DROP_BLOCKED},
     {"cookie accepted, flow told", OPTS(stamped, 4), .kind = GEN_COOKIE, .expect = SW_T_COOKIES_ACCEPTED,
      .frames = 8192},
     {"monitor (tracked as well)", OPTS(linux_opts, 8), .state = MONITOR, .expect = SW_T_SYNS},
@@ -94,7 +95,7 @@ static void service_set(struct bench *b, const struct row *r)
                            .hold = 1ull << 60,
                            .grace = 1ull << 60,
                            .limit_source = r->limit ? 100 : 0,
-                           .block_len = r->blocklist ? BLOCKED : 0,
+                           .block_len = r->blocklist || r->blocked ? BLOCKED : 0,
                            .flags = SW_G_SACK | SW_G_TS | SW_G_WSCALE | SW_G_ECN | SW_G_TS_PLAIN,
                            .awake = engaged,
                            .engaged = r->state == ENGAGED,
@@ -144,6 +145,8 @@ static int row_run(struct bench *b, const struct row *r, const struct args *a)
         err = lane_set(b, 1, bpf_program__fd(bpf_object__find_program_by_name(b->gen->obj, r->piece)));
     else if (b->sw)
         service_set(b, r);
+    if (!err && r->blocked && b->sw)
+        err = block_senders(b); /* rows after it look at no list */
     if (!err && check)
         err = counted(b, r->expect, &count[0]);
     if (!err)
@@ -268,7 +271,7 @@ int main(int argc, char **argv)
         if (a.only && !strstr(rows[i].name, a.only))
             continue;
         if (a.object && (rows[i].kind != GEN_SYN || rows[i].state != ENGAGED || rows[i].blocklist || rows[i].limit ||
-                         rows[i].named || rows[i].listener || rows[i].piece))
+                         rows[i].blocked || rows[i].named || rows[i].listener || rows[i].piece))
             continue;
         err = row_run(&b, &rows[i], &a);
     }

@@ -74,6 +74,17 @@ static int fill_blocklist(struct bench *b)
     return 0;
 }
 
+/* The generator's sources, 198.18.0.0/15. */
+static int block_senders(struct bench *b)
+{
+    struct sw_cidr c = {.prefixlen = 96 + 15};
+    __u32 value = SW_LIST_FILE;
+
+    memcpy(c.ip, server4, 12);
+    memcpy(c.ip + 12, "\xc6\x12\0\0", 4);
+    return bpf_map_update_elem(bpf_map__fd(b->sw->maps.block), &c, &value, BPF_ANY) ? -errno : 0;
+}
+
 static int synward_open(struct bench *b)
 {
     struct sw_object_opts opts;
