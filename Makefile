@@ -52,7 +52,7 @@ SH_FILES := $(shell grep -rlE '^\#!.*\b(ba)?sh\b' .ci tests 2>/dev/null) docs/sy
 all: $(B)/synward
 
 help:
-	@echo 'all demo test tests test-kernels verifier bench soak fuzz format format-check lint shellcheck clean install uninstall setup'
+	@echo 'all demo test tests test-kernels verifier bench soak fuzz format format-check lint coverage shellcheck clean install uninstall setup'
 
 $(B)/.tools: Makefile
 	@for t in $(firstword $(CC)) $(firstword $(CLANG)) $(BPFTOOL); do command -v $$t >/dev/null || \
@@ -203,6 +203,10 @@ format-check:
 lint: $(SKEL)
 	@tests/lint
 
+# what the tests run of src and of the pure headers; as root
+coverage: setup
+	@tests/coverage
+
 shellcheck:
 	shellcheck $(sort $(wildcard $(SH_FILES)))
 
@@ -227,4 +231,4 @@ clean:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help setup costs verifier tests test test-kernels bench soak fuzz demo format format-check lint shellcheck install uninstall clean
+.PHONY: all help setup costs verifier tests test test-kernels bench soak fuzz demo format format-check lint coverage shellcheck install uninstall clean
