@@ -20,8 +20,8 @@ struct synward_bpf;
 /* Options with explicit timeouts, so that tests do not hang on defaults: linger 5 s, SYN_SENT 20 s,
  * SYN_RECEIVED 30 s, ESTABLISHED 3600 s, FIN_WAIT 120 s, CLOSE_WAIT 130 s, LAST_ACK 40 s, midstream 300 s;
  * all events, checksums verified, no updates. */
-/* The form for kernels before 5.18 is tested: there, or because SW_TEST_OLD is set. It verifies no checksums and sees no
- * frames of several pages. */
+/* The form for kernels before 5.18 is tested: there, or because SW_TEST_OLD is set. It verifies no checksums and sees
+ * no frames of several pages. */
 bool bpfrun_old(void);
 void bpfrun_opts(struct sw_object_opts *opts);
 
