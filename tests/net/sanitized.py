@@ -166,6 +166,22 @@ def guarding():
     assert {"guard", "drop", "service", "stats"} <= events, f"only {events}"
 
 
+def two_guards():
+    """guard and list: two instances to choose from, and one that is dead while its guard goes on"""
+    g = k.Ground(mode="monitor")
+    n.veth(g.a, "cli1", g.b, "srv1")
+    other = n.Synward(g.b, "srv1", args=("--guard", "monitor"))
+    for args in (("guard",), ("list", "show", "block")):
+        ask(*args, code=USAGE)
+    dead = g.sw.p
+    dead.kill()
+    dead.wait()
+    for args in (("guard",), ("guard", "status", "-j"), ("guard", "always"), ("list", "add", "block", "198.18.9.0/24")):
+        ask(*args, "-p", dead.pid, ns=g.b)
+    n.equal("of the dead one's list", "198.18.9.0/24" in ask("list", "show", "block", "-p", dead.pid), True)
+    end(other)
+
+
 def reload_each(g, lists, keys):
     """SIGHUP with good files, then with each kind of bad one."""
     def hup():
@@ -319,4 +335,4 @@ def valgrind():
 
 
 if __name__ == "__main__":
-    n.main(a_report_is_seen, tracking, guarding, replaying, link_types, commands, valgrind)
+    n.main(a_report_is_seen, tracking, guarding, two_guards, replaying, link_types, commands, valgrind)
