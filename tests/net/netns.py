@@ -253,7 +253,7 @@ class Synward:
             self.ready()
 
     def ready(self):
-        for _ in range(int(300 * SLOW)):
+        for _ in range(int(1200 * SLOW)):
             if self.p.poll() is not None:
                 raise RuntimeError(f"synward ended at start, exit {self.p.returncode}: {self.err()}")
             if all(xdp_on(self.ns, i) for i in self.ifs):
