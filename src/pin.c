@@ -142,8 +142,13 @@ int sw_pin_open(struct sw_pin *pin, const struct sw_hooks *hooks, bool guard, st
     if (!sw_pinfs_has(pin->name))
         return 0;
     pin->fd = sw_pin_map(pin->name, DAEMON);
-    if (pin->fd == -ENOENT) /* a start that was killed before anything was attached */
-        return sw_pinfs_remove(pin->name);
+    if (pin->fd == -ENOENT) { /* a start that was killed before anything was attached */
+        pin->fd = sw_pinfs_remove(pin->name);
+        if (!pin->fd) {
+            pin->fd = -1;
+            return 0;
+        }
+    }
     if (pin->fd < 0)
         return sw_fail(f, SW_EXIT_PINS, pin->fd, "%s/%s: %s", SW_PIN_ROOT, pin->name, strerror(-pin->fd));
     err = share(pin->fd, &pin->at, &pin->bytes);

@@ -71,8 +71,8 @@ static int parent_of(int pid)
         return 0;
     p = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL; /* the name before it may hold anything */
     /* NOLINTNEXTLINE(cert-err34-c): the kernel writes it */
-    if (p && sscanf(p, ") %*c %d", &parent) != 1)
-        parent = 0;
+    if (p && strlen(p) > 4) /* ") S 123" */
+        parent = (int)strtol(p + 4, NULL, 10);
     fclose(f);
     return parent;
 }
@@ -93,6 +93,15 @@ static bool mounts_are_private(void)
             return true;
     }
     return false;
+}
+
+/* Where others may make files on bpffs (mounted by hand it is 1777), the root can be theirs, and lead anywhere. */
+static bool root_is_safe(void)
+{
+    struct stat st;
+
+    return !lstat(SW_PIN_ROOT, &st) && S_ISDIR(st.st_mode) && (!st.st_uid || st.st_uid == geteuid()) &&
+           !(st.st_mode & (S_IWGRP | S_IWOTH));
 }
 
 static int make_root(char *error, size_t size)
@@ -153,7 +162,7 @@ bool sw_pinfs_has(const char *name)
     struct stat st;
 
     sw_pinfs_path(name, "", path);
-    return !lstat(path, &st) && S_ISDIR(st.st_mode);
+    return root_is_safe() && !lstat(path, &st) && S_ISDIR(st.st_mode);
 }
 
 int sw_pinfs_make(const char *name)
@@ -161,6 +170,10 @@ int sw_pinfs_make(const char *name)
     char path[SW_PIN_PATH];
 
     sw_pinfs_path(name, "", path);
+    if (!mkdir(path, 0700))
+        return 0;
+    if (errno != ENOENT || mkdir(SW_PIN_ROOT, 0700)) /* the root goes with its last set */
+        return -errno;
     return mkdir(path, 0700) ? -errno : 0;
 }
 
@@ -171,6 +184,8 @@ int sw_pinfs_remove(const char *name)
     int err = 0;
     DIR *dir;
 
+    if (!sw_pinfs_has(name))
+        return 0;
     sw_pinfs_path(name, "", path);
     dir = opendir(path);
     if (!dir)
@@ -191,11 +206,11 @@ int sw_pinfs_walk(int (*fn)(const char *name, void *ctx), void *ctx)
     int result = 0;
     DIR *dir;
 
-    dir = opendir(SW_PIN_ROOT);
+    dir = root_is_safe() ? opendir(SW_PIN_ROOT) : NULL;
     if (!dir)
         return 0;
     while (!result && (entry = readdir(dir)))
-        if (sw_pin_name_ok(entry->d_name))
+        if (sw_pin_name_ok(entry->d_name) && sw_pinfs_has(entry->d_name))
             result = fn(entry->d_name, ctx);
     closedir(dir);
     return result;

@@ -4,6 +4,7 @@
 import collections
 import json
 import os
+import pathlib
 import stat
 
 import guardkit as k
@@ -138,5 +139,33 @@ def no_place():
     n.equal("hooks", n.hooks_on(b, "srv0"), [])
 
 
+def not_ours():
+    """a directory among the pins is named; a root that others may have made leads nowhere, whatever it holds"""
+    _, b = n.pair()
+    with p.Pins(b, "srv0") as pins:
+        stray = pins.dir / "stray"
+        stray.mkdir(parents=True)
+        p.ROOT.chmod(0o700)
+        try:
+            pins.refused(p.PINS, "--pin=" + pins.name, says=str(pins.dir))
+        finally:
+            stray.rmdir()
+        sw = n.Synward(b, "srv0", args=("--pin=" + pins.name,))  # the empty one is what a killed start leaves
+        n.equal("exit code", sw.stop(), 0)
+        p.nothing_after(pins)
+    victim = pathlib.Path(n.tmp.name) / "victim"
+    victim.mkdir()
+    (victim / "precious").touch()
+    theirs = f"mkdir {p.ROOT} && ln -s {victim} {p.ROOT}/srv0"
+    script = (f"umount -l -a -t bpf; mount -t bpf -o mode=1777 bpf {p.ROOT.parent} && "
+              f"setpriv --reuid=65534 --regid=65534 --clear-groups sh -c '{theirs}' && "
+              f"for name in '' srv0; do {n.SYNWARD} unpin $name; echo $?; done; {n.SYNWARD} status; "
+              f"{n.SYNWARD} run -i srv0 --duration 0.3; echo $?; {n.SYNWARD} run -i srv0 --pin=srv0; echo $?")
+    r = n.sh("unshare", "-m", "sh", "-c", script, ns=b, check=False)
+    n.equal(f"exit codes ({r.stderr})", [x for x in r.stdout.splitlines() if x.isdigit()], ["12", "12", "0", "12"])
+    n.equal("what the symbolic link leads to", os.listdir(victim), ["precious"])
+    n.equal("hooks", n.hooks_on(b, "srv0"), [])
+
+
 if __name__ == "__main__":
-    n.main(misfits, new_ground, back_again, no_place)
+    n.main(misfits, new_ground, back_again, no_place, not_ours)
