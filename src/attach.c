@@ -4,6 +4,7 @@
 #include "log.h"
 
 #include "exit.h"
+#include "links.h"
 #include "stay.h"
 #include "synward.skel.h"
 #include "tc.h"
@@ -327,13 +328,12 @@ static int detach_ingress(struct sw_hooks *hooks, const struct sw_hook_iface *if
 /* Somebody may have taken it off before us, or put his own there. */
 static bool still_ours(const struct sw_hooks *hooks, const struct sw_hook_iface *iface)
 {
-    LIBBPF_OPTS(bpf_xdp_query_opts, query);
+    __u32 native, generic;
 
-    if (bpf_xdp_query(iface->id.ifindex, 0, &query))
+    if (sw_link_xdp(iface->id.ifindex, &native, &generic))
         return true;
-    return iface->id.shared
-               ? query.prog_id || query.drv_prog_id || query.skb_prog_id
-               : sw_hooks_is_ingress(hooks, query.drv_prog_id) || sw_hooks_is_ingress(hooks, query.skb_prog_id);
+    return iface->id.shared ? native || generic
+                            : sw_hooks_is_ingress(hooks, native) || sw_hooks_is_ingress(hooks, generic);
 }
 
 static void detach_xdp(struct sw_hooks *hooks, struct sw_hook_iface *iface)

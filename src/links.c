@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "links.h"
 
+#include "netlink.h"
+
 #include <errno.h>
+#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/socket.h>
@@ -65,4 +68,49 @@ int sw_links_read(int fd, sw_links_fn fn, void *ctx)
             }
         }
     }
+}
+
+struct xdp_ids {
+    __u32 native, generic;
+};
+
+static int read_xdp(const struct nlmsghdr *nh, void *ctx)
+{
+    struct rtattr *attr = IFLA_RTA(NLMSG_DATA(nh)), *sub;
+    int len = IFLA_PAYLOAD(nh), sub_len;
+    struct xdp_ids *ids = ctx;
+
+    if (nh->nlmsg_type != RTM_NEWLINK)
+        return 0;
+    for (; RTA_OK(attr, len); attr = RTA_NEXT(attr, len)) {
+        if ((attr->rta_type & NLA_TYPE_MASK) != IFLA_XDP)
+            continue;
+        sub_len = RTA_PAYLOAD(attr);
+        for (sub = RTA_DATA(attr); RTA_OK(sub, sub_len); sub = RTA_NEXT(sub, sub_len)) {
+            if (sub->rta_type == IFLA_XDP_DRV_PROG_ID && RTA_PAYLOAD(sub) >= sizeof(__u32))
+                ids->native = *(__u32 *)RTA_DATA(sub);
+            if (sub->rta_type == IFLA_XDP_SKB_PROG_ID && RTA_PAYLOAD(sub) >= sizeof(__u32))
+                ids->generic = *(__u32 *)RTA_DATA(sub);
+        }
+    }
+    return 1; /* no other part follows */
+}
+
+int sw_link_xdp(__u32 ifindex, __u32 *ret_native, __u32 *ret_generic)
+{
+    const struct {
+        struct nlmsghdr nh;
+        struct ifinfomsg info;
+    } req = {
+        .nh = {.nlmsg_len = sizeof(req), .nlmsg_type = RTM_GETLINK, .nlmsg_flags = NLM_F_REQUEST},
+        .info = {.ifi_index = (int)ifindex},
+    };
+    struct xdp_ids ids = {0};
+    int err = sw_nl_dump(NETLINK_ROUTE, &req, sizeof(req), read_xdp, &ids);
+
+    if (err != 1)
+        return err < 0 ? err : -EIO;
+    *ret_native = ids.native;
+    *ret_generic = ids.generic;
+    return 0;
 }

@@ -21,4 +21,8 @@ struct sw_link {
 typedef void (*sw_links_fn)(const struct sw_link *link, void *ctx);
 int sw_links_read(int fd, sw_links_fn fn, void *ctx);
 
+/* Ids of the XDP programs on the interface, 0: none. 0 or -errno. bpf_xdp_query would read all interfaces for it, can
+ * miss one while others come and go, and since libbpf 1.2 opens sockets that a confined process may not. */
+int sw_link_xdp(__u32 ifindex, __u32 *ret_native, __u32 *ret_generic);
+
 #endif

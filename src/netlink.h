@@ -10,8 +10,9 @@
 typedef int (*sw_nl_fn)(const struct nlmsghdr *nh, void *ctx);
 
 /*
- * Sends req (a whole message with NLM_F_DUMP) on a socket of its own and hands over all parts. 0, what fn returned,
- * or -errno: -EINTR if the table changed meanwhile, so that the answer may lack something; -ETIMEDOUT.
+ * Sends req (a whole message with NLM_F_DUMP; without it fn has to end it) on a socket of its own and hands over all
+ * parts. 0, what fn returned, or -errno: -EINTR if the table changed meanwhile, so that the answer may lack something;
+ * -ETIMEDOUT.
  */
 int sw_nl_dump(int protocol, const void *req, size_t len, sw_nl_fn fn, void *ctx);
 

@@ -217,7 +217,7 @@ static void allow_without(struct list *l, int call, unsigned int arg, scmp_datum
     l->len++;
 }
 
-static void allow_sockets(struct list *l)
+static void allow_sockets(struct list *l, bool dispatcher)
 {
     for (size_t i = 0; i < LEN(sockets); i++) {
         const struct scmp_arg_cmp args[] = {
@@ -228,6 +228,8 @@ static void allow_sockets(struct list *l)
 
         allow_if(l, SCMP_SYS(socket), args, sockets[i].type < 0 ? 2 : 3);
     }
+    if (dispatcher) /* libxdp asks by a younger libbpf what the device can */
+        allow_if(l, SCMP_SYS(socket), (const struct scmp_arg_cmp[]){IS(0, AF_NETLINK), IS(2, NETLINK_GENERIC)}, 2);
     for (size_t i = 0; i < LEN(sockopts); i++) {
         const struct scmp_arg_cmp args[] = {
             IS(1, sockopts[i].level),
@@ -261,7 +263,7 @@ static void make(struct list *l, const struct sw_confine_opts *opts)
         return;
     allow_all(l, following, LEN(following));
     allow_without(l, SCMP_SYS(openat), 2, WRITES);
-    allow_sockets(l);
+    allow_sockets(l, opts->dispatcher);
 }
 
 int sw_confine_syscalls(const struct sw_confine_opts *opts, unsigned int *ret_len)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "watch.h"
 
+#include "links.h"
 #include "tc.h"
 
 #include <bpf/bpf.h>
@@ -12,11 +13,11 @@
 /* 0 and an id (0: no program), or -errno. */
 static int xdp_on(const struct sw_hook_iface *iface, __u32 *ret_id)
 {
-    LIBBPF_OPTS(bpf_xdp_query_opts, query);
-    int err = bpf_xdp_query(iface->id.ifindex, 0, &query);
+    __u32 native, generic;
+    int err = sw_link_xdp(iface->id.ifindex, &native, &generic);
 
     if (!err)
-        *ret_id = iface->xdp_mode == XDP_MODE_SKB ? query.skb_prog_id : query.drv_prog_id;
+        *ret_id = iface->xdp_mode == XDP_MODE_SKB ? generic : native;
     return err;
 }
 
