@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define DIR_PATH "/run/synward"
+#define BEGUN ".instance.tmp"
 
 const char *sw_egress_name(enum sw_egress_kind kind)
 {
@@ -30,6 +31,23 @@ static int make_dir(void)
     return 0;
 }
 
+/* Files are begun under the lock alone, so one that is not whole is of a start that was killed. */
+static void clear_begun(void)
+{
+    DIR *dir = opendir(DIR_PATH);
+    struct dirent *entry;
+
+    if (!dir)
+        return;
+    while ((entry = readdir(dir))) {
+        const char *dot = strchr(entry->d_name, '.');
+
+        if (dot && !strcmp(dot, BEGUN))
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    closedir(dir);
+}
+
 int sw_instance_begin(void)
 {
     int fd, err = make_dir();
@@ -44,6 +62,7 @@ int sw_instance_begin(void)
         close(fd);
         return err;
     }
+    clear_begun();
     return fd;
 }
 
@@ -103,8 +122,9 @@ int sw_instance_write(struct sw_instance *inst)
     if (err)
         return err;
     snprintf(path, sizeof(path), DIR_PATH "/%d.instance", inst->pid);
-    snprintf(tmp, sizeof(tmp), "%s.tmp", path);
-    fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    snprintf(tmp, sizeof(tmp), DIR_PATH "/%d" BEGUN, inst->pid);
+    /* who can read it can lock it, and so pass for us when we are gone */
+    fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
     f = fdopen(dup(fd), "w");

@@ -13,14 +13,14 @@
 
 static int notify_fd = -1;
 
-void sw_notify_open(void)
+bool sw_notify_open(void)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     const char *path = getenv("NOTIFY_SOCKET");
     size_t len = path ? strlen(path) : 0;
 
     if (!len || (*path != '/' && *path != '@') || len >= sizeof(to.sun_path))
-        return;
+        return false;
     memcpy(to.sun_path, path, len);
     if (*path == '@') /* an abstract one: as long as its name, and no zero at its end */
         to.sun_path[0] = 0;
@@ -28,10 +28,11 @@ void sw_notify_open(void)
     notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (notify_fd < 0 ||
         !connect(notify_fd, (const struct sockaddr *)&to, offsetof(struct sockaddr_un, sun_path) + len))
-        return;
+        return true;
     sw_warn("NOTIFY_SOCKET: %s", strerror(errno));
     close(notify_fd);
     notify_fd = -1;
+    return true;
 }
 
 void sw_notify(const char *assignment)

@@ -6,7 +6,9 @@
 #ifndef SW_NOTIFY_H
 #define SW_NOTIFY_H
 
-void sw_notify_open(void);              /* at start; nobody asked: does nothing, as the next */
+#include <stdbool.h>
+
+bool sw_notify_open(void);              /* at start; false: nobody asked, and the next does nothing */
 void sw_notify(const char *assignment); /* "READY=1" */
 
 #endif

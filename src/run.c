@@ -60,6 +60,7 @@ struct run {
     struct sw_loop loop;
     struct sw_failure failure;
     int start_lock;
+    bool service; /* of a manager that waits for our word */
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -238,6 +239,16 @@ static int write_instance(struct run *run, bool attached)
     return 0;
 }
 
+/* Without the guard there is nothing to read again, and the terminal is gone. But a service has none, and only was told
+ * to reload; and under nohup(1) it is ignored, which a signal that is blocked would not be. */
+static bool wants_hangup(const struct run *run)
+{
+    struct sigaction hangup = {0};
+
+    sigaction(SIGHUP, NULL, &hangup);
+    return run->loop.guarding || (!run->service && hangup.sa_handler != SIG_IGN);
+}
+
 static int catch_signals(struct run *run)
 {
     sigset_t set;
@@ -245,7 +256,10 @@ static int catch_signals(struct run *run)
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
+    if (wants_hangup(run))
+        sigaddset(&set, SIGHUP);
+    else
+        signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a write over the limit then fails as one to a full disk does */
     sigprocmask(SIG_BLOCK, &set, NULL);
@@ -397,7 +411,7 @@ int cmd_run(int argc, char **argv)
     run->loop.signal_fd = run->start_lock = run->pin.fd = -1;
     sw_parse(&argp, "run", argc, argv, run);
     sw_log_init(run->common.verbose);
-    sw_notify_open();
+    run->service = sw_notify_open();
     run->hooks.ingress_only = run->ingress_only;
     run->loop.opts = &run->common;
     run->loop.hooks = &run->hooks;

@@ -93,6 +93,28 @@ def sigterm():
     ends_by(signal.SIGTERM)
 
 
+def hangup():
+    """SIGHUP: the same, the terminal is gone"""
+    if os.environ.get("SW_TEST_GUARD"):
+        raise n.Skip("the guard reads its files again")
+    ends_by(signal.SIGHUP)
+
+
+def nohup():
+    """SIGHUP under nohup: nothing; who is not root cannot lock the instance file"""
+    a, b = n.pair()
+    was = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        sw = n.Synward(b, "srv0")
+    finally:
+        signal.signal(signal.SIGHUP, was)
+    n.equal("mode", oct(os.stat(f"/run/synward/{sw.p.pid}.instance").st_mode & 0o777), "0o600")
+    sw.p.send_signal(signal.SIGHUP)
+    traffic(a, b)
+    n.equal("exit code", sw.stop(), OK)
+    n.equal("conn lines", len([x for x in sw.lines() if x["event"] == "conn"]), 3)
+
+
 def duration():
     """--duration ends by itself, exit 0"""
     a, b = n.pair()
@@ -338,6 +360,6 @@ def live_table():
 
 
 if __name__ == "__main__":
-    n.main(sigint, sigterm, duration, flush, kill9, second_instance, failed_start_undoes, foreign_xdp, wrong_uses,
+    n.main(sigint, sigterm, hangup, nohup, duration, flush, kill9, second_instance, failed_start_undoes, foreign_xdp, wrong_uses,
            bad_captures, not_root, too_large, nobody_to_ask, closed_pipe, full_disk, interface_goes, interface_renamed,
            live_table)

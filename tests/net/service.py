@@ -214,8 +214,9 @@ def guarded():
 
 
 def abstract_socket():
-    """a notification socket with an abstract name"""
-    _, b = n.pair()
+    """a notification socket with an abstract name; without the guard a reload changes nothing"""
+    a, b = n.pair()
+    listener = n.listen(b, "10.66.0.2", 7777)
     with n.Inside(b):  # such names belong to a network namespace
         s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     s.bind(f"\0synward-test-{os.getpid()}")
@@ -226,8 +227,11 @@ def abstract_socket():
     finally:
         del os.environ["NOTIFY_SOCKET"]
     n.equal("notification", s.recv(100), b"READY=1")
+    sw.p.send_signal(signal.SIGHUP)
+    talk(a, listener, 1)
     n.equal("exit code", sw.stop(), 0)
     n.equal("notification", s.recv(100), b"STOPPING=1")
+    n.equal("conn lines", len([x for x in sw.lines() if x["event"] == "conn"]), 1)
 
 
 if __name__ == "__main__":
