@@ -90,15 +90,18 @@ class Ground:
 
     def __init__(self, *args, mode="always", ports=(PORT,), backlog=4096, start=True):
         self.a, self.b = n.pair()
-        if backend() == "listener":  # with 1 there are cookies only once a queue is full; with 2 they keep options
-            n.sh("sysctl", "-qw", "net.ipv4.tcp_syncookies=2", "net.ipv4.tcp_timestamps=2", ns=self.b)
         self.listeners = {(v, p): n.listen(self.b, SERVER[v], p, backlog) for v in (4, 6) for p in ports}
         self.args = ("--guard", mode, *args)
-        self.sw = n.Synward(self.b, "srv0", args=self.args) if start else None
+        self.sw = None
+        if start:
+            self.start()
         self.macs = [json.loads(n.sh("ip", "-j", "link", "show", "dev", dev, ns=ns).stdout)[0]["address"]
                      for ns, dev in ((self.a, "cli0"), (self.b, "srv0"))]
 
     def start(self, *args):
+        # with 1 the kernel takes cookies only once a queue is full, and without 2 they keep no options
+        if backend() == "listener" and "--cookie" not in self.args:
+            n.sh("sysctl", "-qw", "net.ipv4.tcp_syncookies=2", "net.ipv4.tcp_timestamps=2", ns=self.b)
         self.sw = n.Synward(self.b, "srv0", args=self.args + args)
 
     def open(self, v=4, port=PORT, src=None):
