@@ -154,8 +154,8 @@ def guarding():
         g.talk(v)
     for out in (ask("guard", *pid, ns=g.b), ask("guard", "status", "-j", *pid, ns=g.b), ask("status", *pid, ns=g.b)):
         assert str(k.PORT) in out or "guard" in out, out
-    for args in (("add", "block", "198.18.9.0/24"), ("add", "allow", "fd00::/8"), ("show", "block"), ("show", "allow", "-j"),
-                 ("del", "block", "198.18.9.0/24")):
+    for args in (("add", "block", "198.18.9.0/24"), ("add", "allow", "fd00::/8"), ("show", "block"),
+                 ("show", "allow", "-j"), ("del", "block", "198.18.9.0/24")):
         ask("list", *args, *pid, ns=g.b)
     ask("list", "del", "block", "198.18.10.0/24", *pid, ns=g.b, code=1)
     ask("list", "add", "block", "198.18.9.1/24", *pid, ns=g.b, code=USAGE)
@@ -215,7 +215,8 @@ def captures():
     for i in range(100):
         frames += [frame(2, 1000 + i, 100, vlan=i & 1), frame(16, 1000 + i, 101, 1, i & 1), frame(17, 1000 + i, 105, 1)]
     pcap = struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1)
-    ng = struct.pack("<IIIHHqI", 0x0a0d0d0a, 28, 0x1a2b3c4d, 1, 0, -1, 28) + struct.pack("<IIHHII", 1, 20, 1, 0, 65535, 20)
+    ng = struct.pack("<IIIHHqI", 0x0a0d0d0a, 28, 0x1a2b3c4d, 1, 0, -1, 28)
+    ng += struct.pack("<IIHHII", 1, 20, 1, 0, 65535, 20)
     for i, f in enumerate(frames):
         pcap += struct.pack("<IIII", 1000 + i, i, len(f), len(f)) + f
         pad = f + b"\0" * (-len(f) % 4)
@@ -240,7 +241,8 @@ def replaying():
     ask("replay", path, code=INPUT)
     with open("/dev/full", "wb") as full:
         path.write_bytes(whole)
-        r = subprocess.run([n.SYNWARD, "replay", "--no-confine", path], stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+        r = subprocess.run([n.SYNWARD, "replay", "--no-confine", path], stdout=full, stderr=subprocess.PIPE,
+                           timeout=60, check=False)
     clean()
     n.equal(f"exit code ({r.stderr})", r.returncode, OUTPUT)
 
@@ -295,7 +297,8 @@ def commands():
     end(sw, None, OUTPUT)
 
 
-VALGRIND = ("valgrind", "-q", f"--error-exitcode={REPORTED}", "--leak-check=full", "--errors-for-leak-kinds=definite,possible",
+VALGRIND = ("valgrind", "-q", f"--error-exitcode={REPORTED}", "--leak-check=full",
+            "--errors-for-leak-kinds=definite,possible",
             "--num-callers=25", f"--suppressions={TOP}/tests/valgrind.supp")
 
 
@@ -307,20 +310,22 @@ def valgrind():
     plain = f"{BUILD}/synward"
     path = pathlib.Path(n.tmp.name, "val.cap")
     path.write_bytes(captures()[0])
-    r = subprocess.run([*VALGRIND, plain, "replay", path, "--no-confine", "--events", "conn", "-C"], capture_output=True, timeout=120,
-                       check=False)
-    n.equal(f"replay: exit code ({r.stderr.decode(errors='replace')[-3000:]})", r.returncode, 0)
+    r = subprocess.run([*VALGRIND, plain, "replay", path, "--no-confine", "--events", "conn", "-C"],
+                       capture_output=True, timeout=120, check=False)
+    n.equal(f"replay: exit code ({r.stderr.decode(errors='replace')[:3000]})", r.returncode, 0)
     n.equal("conn lines", len(r.stdout.splitlines()), 100)
     g = k.Ground(start=False)
     n.take_replies(g.b, "srv0")
     with open(os.path.join(n.tmp.name, "val.err"), "w+b") as err:
-        p = subprocess.Popen(["nsenter", f"--net=/run/netns/{g.b}", *VALGRIND, "--undef-value-errors=no", plain, "run", "-i",
-                              "srv0", "--guard", "always", "--no-confine"], stdout=subprocess.PIPE, stderr=err)
+        p = subprocess.Popen(["nsenter", f"--net=/run/netns/{g.b}", *VALGRIND, "--undef-value-errors=no", plain, "run",
+                              "-i", "srv0", "--guard", "always", "--no-confine"], stdout=subprocess.PIPE, stderr=err)
         n.started.append(p)
         got = []
         reader = threading.Thread(target=lambda: got.extend(p.stdout), daemon=True)
         reader.start()
-        k.until(lambda: p.poll() is not None or pathlib.Path(f"/run/synward/{p.pid}.instance").exists(), 60)
+        hooks = ["sw_accept", "sw_egress", "xdp"]
+        k.until(lambda: p.poll() is not None or
+                all(any(h in x for x in n.hooks_on(g.b, "srv0")) for h in hooks), 60, 0.2)
         for v in (4, 6):
             g.talk(v)
         p.send_signal(signal.SIGTERM)
@@ -331,7 +336,8 @@ def valgrind():
     said = "\n".join(x for x in said.splitlines() if "unhandled eBPF command" not in x)
     n.equal(f"run: exit code ({said[:3500]})", code, 0)
     n.equal("errors told", re.findall(r"^==\d+==.*", said, re.M), [])
-    n.equal("conn lines", sum(json.loads(x)["event"] == "conn" and json.loads(x)["resp_port"] == k.PORT for x in got), 2)
+    told = [json.loads(x) for x in got]
+    n.equal("conn lines", sum(x["event"] == "conn" and x["resp_port"] == k.PORT for x in told), 2)
 
 
 if __name__ == "__main__":
