@@ -17,6 +17,7 @@
 #include "privilege.h"
 #include "stay.h"
 #include "synward.skel.h"
+#include "tail.h"
 #include "tc.h"
 
 #include <bpf/bpf.h>
@@ -166,6 +167,8 @@ static int make_report(struct run *run)
     };
     int err;
 
+    if (run->pin.adopted)
+        sw_tail_mend(STDOUT_FILENO);
     gethostname(host, sizeof(host) - 1);
     run->loop.clock_offset = opts.clock_offset_ns = sw_clock_offset();
     err = sw_report_new(&opts, &run->loop.report);

@@ -139,6 +139,26 @@ def no_place():
     n.equal("hooks", n.hooks_on(b, "srv0"), [])
 
 
+def half_a_line():
+    """a line that was cut short by kill -9 goes from the file that the next one appends to, and is told again"""
+    a, b = n.pair()
+    path = pathlib.Path(n.tmp.name) / "lines"
+    with p.Pins(b, "srv0") as pins:
+        for half, stays in ((b"", False), (b'{"schema":2,"seq":1,"ts', False), (b'{"sch', False), (b"05:51:01 srv", True)):
+            with path.open("ab") as f:
+                f.write(half)
+            with path.open("ab") as f:
+                sw = pins.start("--events=stats,conn", "--linger", "0.1", stdout=f)
+            n.equal(f"bytes of {half!r} that stay", path.read_bytes().count(half + b"\n") if half else stays, stays)
+            p.some_clients(a, b, 1)
+            p.stopped(sw)
+        rows = path.read_bytes().splitlines(keepends=True)
+        bad = [x for x in rows if not x.startswith(b"{") or not x.endswith(b"}\n")]
+        n.equal("lines that are none", bad, [b"05:51:01 srv\n"])
+        n.equal("seq", [json.loads(x)["seq"] for x in rows if x not in bad], list(range(1, len(rows))))
+        p.nothing_after(pins)
+
+
 def not_ours():
     """a directory among the pins is named; a root that others may have made leads nowhere, whatever it holds"""
     _, b = n.pair()
@@ -168,4 +188,4 @@ def not_ours():
 
 
 if __name__ == "__main__":
-    n.main(misfits, new_ground, back_again, no_place, not_ours)
+    n.main(misfits, new_ground, back_again, no_place, half_a_line, not_ours)
