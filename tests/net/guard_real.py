@@ -226,6 +226,8 @@ def only_acks_dropped(g):
 
 def kernel_client(name, doc, then):
     def case():
+        if then is lost_then_idle:
+            k.needs_reqsk("alone can be known from a probe")
         g = k.Ground()
         for v in (4, 6):
             g.talk(v)
