@@ -114,6 +114,7 @@ static __always_inline struct sw_work *sw_work(void)
         w->s = *s;                                                                                                     \
         w->o = *o;                                                                                                     \
         ret = name##_there();                                                                                          \
+        w->f.ended = SW_READ_ONCE(f->ended); /* the sweep's word, who takes no lock */                                 \
         *f = w->f;                                                                                                     \
         *o = w->o;                                                                                                     \
         return ret;                                                                                                    \
