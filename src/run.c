@@ -259,11 +259,14 @@ static int catch_signals(struct run *run)
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGQUIT);
     if (wants_hangup(run))
         sigaddset(&set, SIGHUP);
     else
         signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN); /* what other daemons reopen a log at must not end this one with its programs attached */
+    signal(SIGUSR2, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a write over the limit then fails as one to a full disk does */
     sigprocmask(SIG_BLOCK, &set, NULL);
     run->loop.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

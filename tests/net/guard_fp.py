@@ -63,8 +63,8 @@ def ways():
 
 CASES = (life.v4_accepted, life.v6_accepted, life.v4_opened, life.v6_opened, life.server_closes_first, life.half_close,
          life.refused, life.unanswered, life.resets, life.transfer_v4, life.transfer_v6, life.two_interfaces,
-         life.router, life.reuse, process.sigint, process.sigterm, process.duration, process.flush, process.kill9,
-         ways)
+         life.router, life.reuse, process.sigint, process.sigterm, process.sigquit, process.duration, process.flush,
+         process.kill9, ways)
 
 
 def run(how, cases, args=()):

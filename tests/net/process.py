@@ -93,6 +93,22 @@ def sigterm():
     ends_by(signal.SIGTERM)
 
 
+def sigquit():
+    """SIGQUIT: the same, and no core; SIGUSR1 and SIGUSR2 before it do nothing"""
+    a, b = n.pair()
+    sw = n.Synward(b, "srv0")
+    for sig in (signal.SIGUSR1, signal.SIGUSR2):
+        sw.p.send_signal(sig)
+        traffic(a, b)
+        assert n.xdp_on(b, "srv0"), f"{sig.name} detached it"
+    n.equal("exit code", sw.stop(signal.SIGQUIT), OK)
+    nothing_left(b, "srv0")
+    lines = sw.lines()
+    n.fields(lines[-1], event="stats", final=True, lost_total=0)
+    n.equal("conn lines", len([x for x in lines if x["event"] == "conn"]), 6)
+    n.equal("stderr", sw.err(), "")
+
+
 def hangup():
     """SIGHUP: the same, the terminal is gone"""
     if os.environ.get("SW_TEST_GUARD"):
@@ -364,6 +380,6 @@ def live_table():
 
 
 if __name__ == "__main__":
-    n.main(sigint, sigterm, hangup, nohup, duration, flush, kill9, second_instance, failed_start_undoes, foreign_xdp, wrong_uses,
+    n.main(sigint, sigterm, sigquit, hangup, nohup, duration, flush, kill9, second_instance, failed_start_undoes, foreign_xdp, wrong_uses,
            bad_captures, not_root, too_large, nobody_to_ask, closed_pipe, full_disk, interface_goes, interface_renamed,
            live_table)
