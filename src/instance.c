@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -77,6 +78,19 @@ __u64 sw_instance_netns(void)
     struct stat st;
 
     return stat("/proc/self/ns/net", &st) ? 0 : st.st_ino;
+}
+
+__u64 sw_instance_netns_cookie(void)
+{
+    __u64 cookie = 0;
+    socklen_t len = sizeof(cookie);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len))
+        cookie = 0;
+    if (fd >= 0)
+        close(fd);
+    return cookie;
 }
 
 /* The scalar fields, one table for writer and reader. */

@@ -48,6 +48,8 @@ int sw_instance_begin(void);
 void sw_instance_end(int lock_fd);
 
 __u64 sw_instance_netns(void); /* inode of our own, 0: unknown */
+/* No two of one boot have the same, where an inode comes again (SO_NETNS_COOKIE, Linux 5.14). 0: unknown */
+__u64 sw_instance_netns_cookie(void);
 
 /* Writes or replaces our file. inst->fd must be -1 the first time. 0 or -errno. */
 int sw_instance_write(struct sw_instance *inst);

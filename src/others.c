@@ -106,7 +106,7 @@ static int look_at_pins(const char *name, void *ctx)
     struct held *held = ctx;
     struct sw_pinned p;
 
-    if ((held->pin && !strcmp(name, held->pin->name)) || !seen(sw_pin_peek(name, &p)) || p.netns != sw_instance_netns())
+    if ((held->pin && !strcmp(name, held->pin->name)) || !seen(sw_pin_peek(name, &p)) || !sw_pinned_here(&p))
         return 0;
     for (__u32 i = 0; i < p.ifaces_len && i < SW_IFACES_MAX; i++) {
         for (size_t k = 0; k < held->hooks->len; k++) {

@@ -92,6 +92,11 @@ __attribute__((format(printf, 3, 4))) static int differ(const struct sw_pin *pin
                    what, pin->name);
 }
 
+bool sw_pinned_here(const struct sw_pinned *at)
+{
+    return at->netns == sw_instance_netns() && at->netns_cookie == sw_instance_netns_cookie();
+}
+
 /* Each pinned interface is one of ours, and each of ours is pinned; one that was made anew has another index. */
 static int check_ifaces(const struct sw_pin *pin, const struct sw_hooks *hooks, struct sw_failure *f)
 {
@@ -122,7 +127,7 @@ static int check(struct sw_pin *pin, int err, const struct sw_hooks *hooks, bool
     if (err == -EPROTO)
         return differ(pin, f, "they are synward %.31s's (version %u/%u, here %d/%d)", pin->at->made_by,
                       pin->at->version, pin->at->contract, SW_PIN_VERSION, SW_CONTRACT_VERSION);
-    if (pin->at->netns != sw_instance_netns())
+    if (!sw_pinned_here(pin->at))
         return sw_fail(f, SW_EXIT_PINS, -ESTALE,
                        "the pins '%s' are of another network namespace: choose another name by --pin=NAME", pin->name);
     if (!!pin->at->guard != guard)
@@ -280,6 +285,7 @@ static void describe(struct sw_pin *pin, const struct sw_hooks *hooks)
     at->contract = SW_CONTRACT_VERSION;
     at->layout = pin->layout;
     at->netns = sw_instance_netns();
+    at->netns_cookie = sw_instance_netns_cookie();
     at->guard = hooks->guard;
     at->ifaces_len = hooks->len;
     snprintf(at->made_by, sizeof(at->made_by), "%s", SW_VERSION);

@@ -21,8 +21,9 @@ struct bpf_map;
 struct sw_pinned {
     __u32 version; /* SW_PIN_VERSION */
     __u32 contract;
-    char made_by[32]; /* synward's version */
-    __u64 netns;
+    char made_by[32];   /* synward's version */
+    __u64 netns;        /* its inode */
+    __u64 netns_cookie; /* 0: of a kernel before 5.14 */
     __u32 guard;
     __u32 ifaces_len;
     struct sw_pinned_iface {
@@ -69,6 +70,8 @@ void sw_pin_settle(struct sw_pin *pin, const struct sw_hooks *hooks, __s32 pid);
 
 /* Reads the set's `daemon` map; -ENOENT: there is none, -EPROTO: of another version, only what stays is valid. */
 int sw_pin_peek(const char *name, struct sw_pinned *ret);
+
+bool sw_pinned_here(const struct sw_pinned *at); /* of our network namespace */
 
 /* The fd of one pinned map, or -errno. */
 int sw_pin_map(const char *name, const char *map);

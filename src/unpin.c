@@ -154,11 +154,11 @@ static int remove_pins(struct unpin *u)
         return SW_EXIT_PINS;
     }
     there = err != -ENOENT; /* else a start was killed before it attached anything */
-    if (there && p.netns != sw_instance_netns() && still_loaded(u->prog_ingress)) {
+    if (there && !sw_pinned_here(&p) && still_loaded(u->prog_ingress)) {
         sw_err("the programs of the pins '%s' are in another network namespace: run this there", u->name);
         return SW_EXIT_PINS;
     }
-    code = there && p.netns == sw_instance_netns() ? detach(u, &p) : SW_EXIT_OK;
+    code = there && sw_pinned_here(&p) ? detach(u, &p) : SW_EXIT_OK;
     if (code)
         return code;
     events = unread(u, "events") + unread(u, "events_open");

@@ -214,7 +214,8 @@ static void check_conn_state(const struct sw_flow *f)
 
     holds(state < SW_CS_MAX, "conn_state %d", state);
     switch (state) {
-    case SW_CS_S0: holds(has(f, "S") && !has(f, "hfriq"), "S0 of %.*s", f->hist_len, f->hist); break;
+    /* H and S are one letter in two forms: a SYN with the number of a SYN-ACK of the same side adds none */
+    case SW_CS_S0: holds(has(f, "SH") && !has(f, "hfriq"), "S0 of %.*s", f->hist_len, f->hist); break;
     case SW_CS_SF: holds(has(f, "FIQ^") && has(f, "fiq^"), "SF of %.*s", f->hist_len, f->hist); break;
     case SW_CS_S1: holds(!has(f, "R") || has(f, "r^"), "S1 of %.*s", f->hist_len, f->hist); break;
     case SW_CS_REJ:

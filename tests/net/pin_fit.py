@@ -44,6 +44,9 @@ def misfits():
         elsewhere.refused(p.PINS, pins.name, command="unpin", says="namespace")
         for at, what in ((0, "version"), (4, "version"), (LAYOUT, "records look different")):
             with_other_bytes(pins, at, lambda what=what: pins.refused(p.PINS, name, says=what))
+        with_other_bytes(pins, COOKIE, lambda: (  # a namespace that is gone, and whose inode is another's now
+            pins.refused(p.PINS, name, says="namespace"),
+            pins.refused(p.PINS, pins.name, command="unpin", says="namespace")))
         (pins.dir / "handshakes").rename(pins.dir / "elsewhere")
         pins.refused(p.PINS, name, says="handshakes")
         (pins.dir / "elsewhere").rename(pins.dir / "handshakes")
@@ -56,7 +59,8 @@ def misfits():
         with_other_bytes(pins, 0, lambda: p.nothing_after(pins))  # any version removes any other's
 
 
-LAYOUT = 4 + 4 + 32 + 8 + 4 + 4 + 64 * 24  # of struct sw_pinned, src/pin.h
+COOKIE = 4 + 4 + 32 + 8
+LAYOUT = COOKIE + 8 + 4 + 4 + 64 * 24  # of struct sw_pinned, src/pin.h
 
 
 def with_other_bytes(pins, at, do):
