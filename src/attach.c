@@ -243,23 +243,43 @@ static int go_alone(struct sw_hooks *hooks)
             return -EBUSY;
     if (getenv(ALONE) || setenv(ALONE, "1", 1))
         return -EBUSY;
+    hooks->alone = true;
     free_ingress(&hooks->ingress);
     free_ingress(&hooks->ingress_plain);
     return prepare_ingress(hooks);
 }
 
+/* It was not the dispatcher that was refused. */
+static int go_shared(struct sw_hooks *hooks)
+{
+    if (!hooks->alone)
+        return 0;
+    hooks->alone = false;
+    unsetenv(ALONE);
+    free_ingress(&hooks->ingress);
+    free_ingress(&hooks->ingress_plain);
+    return prepare_ingress(hooks);
+}
+
+static int attach_as(struct sw_hooks *hooks, struct sw_hook_iface *iface, enum xdp_attach_mode mode)
+{
+    int err = xdp_program__attach(ingress_of(hooks, iface), iface->id.ifindex, mode, 0);
+
+    iface->xdp_mode = mode;
+    if (err && !is_taken(err) && !go_alone(hooks))
+        err = xdp_program__attach(ingress_of(hooks, iface), iface->id.ifindex, mode, 0);
+    return err;
+}
+
 static int attach_ingress(struct sw_hooks *hooks, struct sw_hook_iface *iface, enum sw_mode mode)
 {
-    int err;
+    int err = attach_as(hooks, iface, mode == SW_MODE_GENERIC ? XDP_MODE_SKB : XDP_MODE_NATIVE);
 
-    iface->xdp_mode = mode == SW_MODE_GENERIC ? XDP_MODE_SKB : XDP_MODE_NATIVE;
-    err = xdp_program__attach(ingress_of(hooks, iface), iface->id.ifindex, iface->xdp_mode, 0);
-    if (err && !is_taken(err) && !go_alone(hooks))
-        err = xdp_program__attach(ingress_of(hooks, iface), iface->id.ifindex, iface->xdp_mode, 0);
     if (err && mode == SW_MODE_AUTO && !is_taken(err)) {
         iface->native_error = err;
-        iface->xdp_mode = XDP_MODE_SKB;
-        err = xdp_program__attach(ingress_of(hooks, iface), iface->id.ifindex, XDP_MODE_SKB, 0);
+        err = go_shared(hooks);
+        if (!err)
+            err = attach_as(hooks, iface, XDP_MODE_SKB);
     }
     if (err)
         return err;
@@ -385,6 +405,8 @@ void sw_hooks_detach(struct sw_hooks *hooks)
 
 void sw_hooks_drop(struct sw_hooks *hooks, struct sw_hook_iface *iface)
 {
+    /* what comes in there is seen where it goes out, from now on */
+    bpf_map_delete_elem(bpf_map__fd(hooks->obj->maps.watched), &iface->id.ifindex);
     if (hooks->stay) {
         sw_stay_drop(hooks, iface);
     } else {

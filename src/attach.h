@@ -38,7 +38,8 @@ struct sw_hook_iface {
 struct sw_hooks {
     bool ingress_only; /* no egress hook wanted */
     bool guard;
-    bool stay; /* --pin: what is attached outlives us, and takes the place of what a former daemon attached */
+    bool alone; /* libxdp was told to leave its dispatcher out */
+    bool stay;  /* --pin: what is attached outlives us, and takes the place of what a former daemon attached */
     struct synward_bpf *obj;
     struct sw_ingress {
         struct synward_bpf *copy;

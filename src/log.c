@@ -2,20 +2,41 @@
 #include "log.h"
 
 #include <bpf/libbpf.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 #include <xdp/libxdp.h>
 
 int sw_log_verbose;
 
+#define PATIENCE_MS 200
+
+/* A reader of standard error that stopped reading must not stop us. */
+static bool can_say(void)
+{
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    return poll(&out, 1, PATIENCE_MS) > 0;
+}
+
 /* One write a line, so that lines of several processes on one terminal do not mix. */
 static void say(const char *prefix, const char *fmt, va_list ap)
 {
+    static unsigned int unsaid;
     char line[1024];
     int used = snprintf(line, sizeof(line), "synward: %s", prefix);
 
     vsnprintf(line + used, sizeof(line) - used, fmt, ap);
+    if (!can_say()) {
+        unsaid++;
+        return;
+    }
     fprintf(stderr, "%s\n", line);
+    if (unsaid && can_say()) {
+        fprintf(stderr, "synward: warning: %u lines before that were not said: nobody read them\n", unsaid);
+        unsaid = 0;
+    }
 }
 
 void sw_err(const char *fmt, ...)

@@ -37,8 +37,10 @@ struct loop {
     __u32 stdout_events;
     bool stdout_watched;
     bool stop;
-    bool stopping; /* the guard issues no more cookies; stop follows */
-    bool more;     /* a batch was full: do not sleep */
+    bool stopping;  /* the guard issues no more cookies; stop follows */
+    bool finishing; /* nothing is attached any more: only what was followed is told */
+    bool more;      /* a batch was full: do not sleep */
+    unsigned signals;
     int exit_code;
     struct sw_failure *failure;
     __u64 next_tick, next_stats, next_look, deadline;
@@ -136,7 +138,7 @@ static void watch_ring(struct loop *l, int which, bool on)
 
 static void no_link_left(struct loop *l, int exit_code)
 {
-    if (l->stop)
+    if (l->stop || l->exit_code)
         return;
     sw_fail(l->failure, exit_code, -ENODEV, "no interface is left to follow");
     l->exit_code = exit_code;
@@ -147,13 +149,15 @@ static void on_link(const struct sw_link *link, void *ctx)
 {
     struct loop *l = ctx;
 
+    if (l->finishing)
+        return;
     if (!sw_fate_link(l->in, link))
         no_link_left(l, SW_EXIT_INTERFACE);
 }
 
 static void check_links(struct loop *l)
 {
-    if (!sw_fate_check(l->in))
+    if (!l->finishing && !sw_fate_check(l->in))
         no_link_left(l, SW_EXIT_INTERFACE);
 }
 
@@ -201,17 +205,28 @@ static void tick(struct loop *l, __u64 now)
     }
 }
 
-static void handle(struct loop *l, const struct epoll_event *ev)
+static void on_signal(struct loop *l)
 {
     struct signalfd_siginfo info;
 
-    if (ev->data.fd == l->in->signal_fd) {
-        if (read(l->in->signal_fd, &info, sizeof(info)) != sizeof(info))
-            return;
-        if (info.ssi_signo == SIGHUP && l->in->guarding)
+    if (read(l->in->signal_fd, &info, sizeof(info)) != sizeof(info))
+        return;
+    if (info.ssi_signo == SIGHUP && l->in->guarding) {
+        if (!l->finishing)
             sw_guarding_reload(l->in->guarding);
-        else
-            begin_stop(l, sw_clock_now());
+        return;
+    }
+    l->signals++;
+    if (!l->finishing)
+        begin_stop(l, sw_clock_now());
+    else if (l->signals > 1) /* a service manager's first may come because the interface went, as we do */
+        l->stop = true;
+}
+
+static void handle(struct loop *l, const struct epoll_event *ev)
+{
+    if (ev->data.fd == l->in->signal_fd) {
+        on_signal(l);
     } else if (ev->data.fd == l->clock) {
         sw_clock_rewatch(l->clock);
         look_at_clock(l);
@@ -293,10 +308,18 @@ static bool write_out(struct loop *l)
 
 static void gave_up(struct loop *l)
 {
-    if (l->exit_code || flush_lines(l) != -EAGAIN)
+    const char *fate = l->in->pin ? "are left to the next synward on the pins" : "thrown away";
+    size_t bytes;
+
+    if (flush_lines(l) != -EAGAIN)
         return;
-    sw_fail(l->failure, SW_EXIT_OUTPUT, -EAGAIN, "the reader of standard output does not read: %zu bytes %s",
-            sw_report_pending(l->in->report), l->in->pin ? "are left to the next synward on the pins" : "thrown away");
+    bytes = sw_report_pending(l->in->report);
+    if (l->exit_code) {
+        sw_warn("the reader of standard output does not read: %zu bytes %s", bytes, fate);
+        return;
+    }
+    sw_fail(l->failure, SW_EXIT_OUTPUT, -EAGAIN, "the reader of standard output does not read: %zu bytes %s", bytes,
+            fate);
     l->exit_code = SW_EXIT_OUTPUT;
 }
 
@@ -424,6 +447,7 @@ int sw_loop_run(struct sw_loop *loop, struct sw_failure *ret_failure)
         sw_watch_begin(&loop->watch, loop->hooks);
         check_links(&l); /* what happened between attaching and listening */
         follow(&l);
+        l.finishing = true;
         sw_notify("STOPPING=1");
         sw_hooks_detach(loop->hooks);
         if (l.exit_code == SW_EXIT_OK || l.exit_code == SW_EXIT_INTERFACE || l.exit_code == SW_EXIT_ATTACH)

@@ -179,11 +179,13 @@ static int feed(struct replay *c, const struct sw_frame *frame)
     c->run.data_size_in = frame->len < c->frame_max ? frame->len : c->frame_max;
     c->run.data_size_out = 0; /* the last run left its frame's here, and would be taken for a limit */
     int err = bpf_prog_test_run_opts(fd, &c->run);
-    if (err && c->run.data_size_in > FRAME_LINEAR) {
+    if (err && err != -EINTR && c->run.data_size_in > FRAME_LINEAR) {
         c->frame_max = c->run.data_size_in = FRAME_LINEAR;
         c->run.data_size_out = 0;
         err = bpf_prog_test_run_opts(fd, &c->run);
     }
+    if (err == -EINTR) /* before 5.13: it ran, and we were stopped (SIGSTOP, a debugger) meanwhile */
+        err = 0;
     return err ? err : drain(c);
 }
 

@@ -184,10 +184,8 @@ int sw_report_loss(struct sw_report *r, const __u64 lost[SW_LOSSES], __u64 now_n
         return 0;
     }
     p = line_room(r);
-    if (!p) {
-        memcpy(r->unmade, all, sizeof(all)); /* said with the next one */
-        return -ENOMEM;
-    }
+    if (!p)
+        return -ENOMEM; /* said with the next one; what the caller lost he gives again */
     memset(r->unmade, 0, sizeof(r->unmade));
     r->seq += total;
     p = r->format == SW_FORMAT_TEXT ? sw_text_loss(&r->lines, r->seq + 1, all, now_ns, p)

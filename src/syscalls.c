@@ -12,6 +12,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -127,10 +128,11 @@ static char *put(char *p, const char *text)
     return p + len;
 }
 
-/* In the middle of anything: nothing but write(). */
+/* In the middle of anything: nothing but poll() and write(). */
 static void tell(unsigned int nr)
 {
     const char *name = nr < SYSCALLS_MAX && *names[nr] ? names[nr] : "one younger than this synward";
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
     char line[160], *p = line;
     int saved = errno;
 
@@ -139,7 +141,7 @@ static void tell(unsigned int nr)
     p = put(p, "synward: warning: its own confinement refused a system call: ");
     p = put(p, name);
     p = put(p, " (--no-confine runs without)\n");
-    if (write(STDERR_FILENO, line, p - line) < 0)
+    if (poll(&out, 1, 0) <= 0 || write(STDERR_FILENO, line, p - line) < 0)
         errno = saved; /* there is nobody to tell */
 }
 

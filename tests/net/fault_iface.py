@@ -95,6 +95,30 @@ def one_deleted():
     all_told(lines, "srv1", opened - g.early)
 
 
+def one_of_a_router_lost():
+    """a router whose second interface loses our program: on the first one connections are told whole"""
+    a, r, b = n.routed()
+    sw = n.Synward(r, "rta", "rtb", args=("--linger", 0.1))
+    n.sh("ip", "link", "set", "dev", "rtb", "xdp", "off", ns=r)
+    k.said(sw, "'rtb': somebody took off")
+    listener = n.listen(b, "10.67.0.2", 7777)
+    for _ in range(5):
+        c, s = n.open_pair(a, listener)
+        c.sendall(b"q" * 500)
+        n.read_n(s, 500)
+        s.sendall(b"a" * 1500)
+        n.read_n(c, 1500)
+        c.close()
+        n.equal("end", s.recv(1), b"")
+        s.close()
+    time.sleep(0.3)
+    lines = k.stopped(sw, "'rtb': somebody took off")
+    told = [x for x in lines if x["event"] == "conn"]
+    n.equal("conn lines", len(told), 5)
+    for x in told:
+        n.fields(x, conn_state="SF", orig_bytes=500, resp_bytes=1500, orig_gaps=0, resp_gaps=0, iface="rta")
+
+
 def last_deleted_guarded():
     """the only one is deleted under the guard: exit 4, nothing is left"""
     ledger = k.Ledger()
@@ -190,5 +214,5 @@ def queues():
 
 
 if __name__ == "__main__":
-    n.main(down_and_up, renamed, renamed_down, one_deleted, last_deleted_guarded, one_moved, moved_guarded,
+    n.main(down_and_up, renamed, renamed_down, one_deleted, one_of_a_router_lost, last_deleted_guarded, one_moved, moved_guarded,
            deleted_namespace, mtu, queues)

@@ -41,14 +41,22 @@ def too_large():
 
 
 def closed_descriptors():
-    """standard output closed: exit 9 at once; standard error closed or full: it runs as ever"""
+    """standard output closed: exit 9 at once; standard error closed, full or a pipe that nobody reads: it runs as ever"""
     a, b = n.pair()
     traffic = k.Traffic(a, b)
     r = k.run(["run", "-i", "srv0", "--duration", 1], ns=b, script="exec >&-")
     n.equal("exit code", r.returncode, k.OUTPUT)
     k.lines_of(r.stderr, "standard output is closed")
     k.nothing_on(b, "srv0")
-    for script in ("exec 2>&-", "exec 2>/dev/full"):
+    fifo = os.path.join(n.tmp.name, "nobody-reads")
+    os.mkfifo(fifo)
+    full = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        while os.write(full, b"x" * 4096):
+            pass
+    except BlockingIOError:
+        pass
+    for script in ("exec 2>&-", "exec 2>/dev/full", f"exec 2>{fifo}"):
         sw = k.Prepared(b, "srv0", args=k.SMALL, script=script)
         n.sh("ip", "link", "set", "srv0", "mtu", 1400, ns=b)
         traffic.steady()
@@ -57,6 +65,7 @@ def closed_descriptors():
         n.sh("ip", "link", "set", "new0", "name", "srv0", ns=b)
         k.stopped(sw)
         k.nothing_on(b, "srv0")
+    os.close(full)
     traffic.stop()
 
 
@@ -73,6 +82,54 @@ def reader_gone():
     k.ended(sw, k.OK)
     k.nothing_on(b, "srv0")
     traffic.stop()
+
+
+def slow_reader(first, code):
+    """first() ends it while the reader sleeps; then links change, and a signal comes. All lines, and the first code."""
+    a, b = n.pair()
+    r, w = os.pipe()
+    fcntl.fcntl(w, fcntl.F_SETPIPE_SZ, 4096)
+    sw = n.Synward(b, "srv0", args=("--linger", 0.1), stdout=w)
+    os.close(w)
+    listener = n.listen(b, "10.66.0.2", 7777)
+    for _ in range(50):
+        c, s = n.open_pair(a, listener)
+        c.close()
+        n.equal("end", s.recv(1), b"")
+        s.close()
+    first(sw, b)
+    time.sleep(0.5)
+    n.sh("ip", "link", "add", "other0", "type", "veth", "peer", "name", "other1", ns=b)
+    n.sh("ip", "link", "del", "srv0", ns=b, check=False)
+    n.sh("ip", "link", "del", "other0", ns=b)
+    if code:
+        sw.p.send_signal(signal.SIGTERM)
+    time.sleep(1)
+    n.equal("it waits for its reader", sw.p.poll(), None)
+    got = bytearray()
+    while piece := os.read(r, 1 << 16):
+        got.extend(piece)
+    os.close(r)
+    n.equal("exit code", sw.p.wait(timeout=k.PATIENCE), code)
+    pathlib.Path(sw.path).write_bytes(got)
+    lines = sw.lines()
+    n.equal("lines lost", books(lines), 0)
+    n.equal("conn lines", sum(x["event"] == "conn" for x in lines), 50)
+
+
+def slow_reader_interface():
+    """the interface goes, a slow reader, other links come and go, a service manager's SIGTERM: every line, exit 4"""
+    slow_reader(lambda sw, b: n.sh("ip", "link", "del", "srv0", ns=b), k.INTERFACE)
+
+
+def slow_reader_hook():
+    """the same after somebody took our program off: exit 6"""
+    slow_reader(lambda sw, b: n.sh("ip", "link", "set", "dev", "srv0", "xdp", "off", ns=b), k.ATTACH)
+
+
+def slow_reader_signal():
+    """the same after SIGTERM, and the interface goes meanwhile: exit 0"""
+    slow_reader(lambda sw, b: sw.p.send_signal(signal.SIGTERM), k.OK)
 
 
 def rush(a, b, seconds):
@@ -241,5 +298,6 @@ def embryos_full():
 
 
 if __name__ == "__main__":
-    n.main(full_disk, too_large, closed_descriptors, reader_gone, blocked_reader, stopped_daemon, flows_full,
+    n.main(full_disk, too_large, closed_descriptors, reader_gone, slow_reader_interface,
+           slow_reader_hook, slow_reader_signal, blocked_reader, stopped_daemon, flows_full,
            embryos_full)
