@@ -5,7 +5,7 @@
 
 #include "sock.h"
 
-enum sw_does { SW_DO_PASS, SW_DO_REPLY, SW_DO_DROP, SW_DO_ACCEPT, SW_DO_ANSWER };
+enum sw_does { SW_DO_PASS, SW_DO_REPLY, SW_DO_DROP, SW_DO_ACCEPT, SW_DO_ANSWER, SW_DO_PASS_SEALED };
 
 /* The option words of the SYN-ACK: of what the SYN offered, what this host grants and the cookie carries. */
 static __always_inline void sw_synack_options(struct sw_reply *r, const struct sw_service *sv, const struct sw_opts *o,
@@ -141,7 +141,7 @@ static __always_inline int sw_listener_cookie(struct xdp_md *ctx, struct sw_guar
     return 1;
 }
 
-/* The SYN-ACK with a cookie, by the service's backend. SW_DO_PASS: that has none to give. */
+/* The SYN-ACK with a cookie, by the service's backend. SW_DO_PASS: that has none to give; or it is signed. */
 SW_STEP int sw_answer_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_judged *j)
 {
     struct sw_guard *g = sw_guard_conf();
@@ -168,7 +168,7 @@ SW_STEP int sw_answer_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg 
         return SW_DO_DROP;
     }
     if (sw_sealed(&at->opts, g))
-        return SW_DO_PASS;
+        return SW_DO_PASS_SEALED;
     if (j->dry_run)
         return SW_DO_REPLY;
     sw_cookie_grant(&at->carries, &at->opts, g, j->v6, sw_syn_ecn(ctx, s, j));

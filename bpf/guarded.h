@@ -33,11 +33,11 @@ static __always_inline int sw_answer(struct xdp_md *ctx, struct sw_key *k, struc
     does = sw_answer_syn(ctx, k, s, j);
     if (does == SW_DO_REPLY)
         t->item[SW_T_COOKIES_SENT]++;
-    if (does == SW_DO_PASS) {
+    if (does == SW_DO_PASS || does == SW_DO_PASS_SEALED)
         t->item[SW_T_PASSED_BACKEND]++;
+    if (does == SW_DO_PASS)
         sw_known_set(k, s->src_is_b);
-    }
-    return does;
+    return does == SW_DO_PASS_SEALED ? SW_DO_PASS : does; /* not known: anybody can write what looks signed */
 }
 
 /* Everything that the guard has to say of a packet: SW_DO_*. */

@@ -82,10 +82,10 @@ SW_STEP int sw_tcpopt_one(struct sw_tcpopt *o, __u32 at)
         o->opts |= SW_OPT_TS;
         o->tsval = sw_tcpopt_at32(o, at + 2);
         o->tsecr = sw_tcpopt_at32(o, at + 6);
-    } else if (kind == SW_TCPOPT_MD5 && len == 18) {
-        o->sealed |= SW_SEAL_MD5;
-    } else if (kind == SW_TCPOPT_AO && len >= 4) {
-        o->sealed |= SW_SEAL_AO;
+    } else if ((kind == SW_TCPOPT_MD5 && len == 18) || (kind == SW_TCPOPT_AO && len > 4)) {
+        if (o->sealed)
+            o->bad = 1; /* two signatures: kernels differ in what they make of it */
+        o->sealed |= kind == SW_TCPOPT_MD5 ? SW_SEAL_MD5 : SW_SEAL_AO;
     } else if (kind == SW_TCPOPT_MPTCP) {
         o->opts |= SW_OPT_MPTCP;
     } else if (kind == SW_TCPOPT_TFO && (len == 2 || (len >= 6 && len <= 18))) {
@@ -94,7 +94,7 @@ SW_STEP int sw_tcpopt_one(struct sw_tcpopt *o, __u32 at)
                sw_tcpopt_at(o, at + 3) == 0x89) {
         o->opts |= len > 4 ? SW_OPT_TFO | SW_OPT_TFO_COOKIE : SW_OPT_TFO;
     } else if (kind == SW_TCPOPT_MSS || kind == SW_TCPOPT_WSCALE || kind == SW_TCPOPT_SACK || kind == SW_TCPOPT_TS ||
-               kind == SW_TCPOPT_TFO) {
+               kind == SW_TCPOPT_TFO || kind == SW_TCPOPT_MD5 || kind == SW_TCPOPT_AO) {
         o->bad = 1; /* a known kind of a wrong length is skipped, and told */
     }
     return len;

@@ -17,7 +17,7 @@ static struct sw_tcpopt parse(const __u8 *bytes, __u32 len, __u8 behind)
     return o;
 }
 
-/* Lengths that RFC 9293, 7323, 2018 and 7413 give; 0: any. */
+/* Lengths that RFC 9293, 7323, 2018, 2385, 5925 and 7413 give; an AO option without a MAC signs nothing. */
 static bool length_is_right(__u8 kind, __u32 len)
 {
     switch (kind) {
@@ -25,6 +25,8 @@ static bool length_is_right(__u8 kind, __u32 len)
     case 3: return len == 3;
     case 4: return len == 2;
     case 8: return len == 10;
+    case 19: return len == 18;
+    case 29: return len >= 5;
     case 34: return len == 2 || (len >= 6 && len <= 18);
     default: return true;
     }
@@ -49,9 +51,11 @@ static void plain_one(const __u8 *p, __u32 len, struct sw_tcpopt *o)
         o->tsecr = ntohl(stamps[1]);
         o->opts |= SW_OPT_TS;
     }
-    if (p[0] == 19 && len == 18)
+    if ((p[0] == 19 || p[0] == 29) && o->sealed)
+        o->bad = 1;
+    if (p[0] == 19)
         o->sealed |= SW_SEAL_MD5;
-    if (p[0] == 29 && len >= 4)
+    if (p[0] == 29)
         o->sealed |= SW_SEAL_AO;
     if (p[0] == 30)
         o->opts |= SW_OPT_MPTCP;

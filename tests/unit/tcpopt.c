@@ -53,6 +53,33 @@ TEST(each_kind)
            0, 0, SW_WSCALE_NONE, 0); /* MD5, RFC 2385: skipped */
 }
 
+#define MD5_16 "0123456789abcdef"
+
+static void expect_seal(struct sw_tcpopt o, unsigned sealed, unsigned bad)
+{
+    assert_int_equal(o.sealed, sealed);
+    assert_int_equal(o.bad, bad);
+}
+
+/* What is no signature to every kernel is none here. */
+TEST(signatures)
+{
+    for (unsigned len = 2; len <= 40; len++) {
+        uint8_t list[40] = {19, (uint8_t)len};
+
+        expect_seal(read_list(list, len), len == 18 ? SW_SEAL_MD5 : 0, len != 18);
+        list[0] = 29;
+        expect_seal(read_list(list, len), len > 4 ? SW_SEAL_AO : 0, len <= 4);
+    }
+    expect_seal(READ("\x01\x01\x01\x01\x1d\x04\x01\x01"), 0, 1);            /* key ids and no MAC */
+    expect_seal(READ("\x13\x02\x13\x12" MD5_16), SW_SEAL_MD5, 1);           /* the first is none */
+    expect_seal(READ("\x13\x12" MD5_16 "\x13\x12" MD5_16), SW_SEAL_MD5, 1); /* twice */
+    expect_seal(READ("\x1d\x06\x01\x01xx\x1d\x06\x01\x01xx"), SW_SEAL_AO, 1);
+    expect_seal(READ("\x1d\x06\x01\x01xx\x13\x12" MD5_16), SW_SEAL_MD5 | SW_SEAL_AO, 1);
+    expect_seal(READ("\x13\x12" MD5_16 "\x1d\x06\x01\x01xx"), SW_SEAL_MD5 | SW_SEAL_AO, 1);
+    expect_seal(READ("\x13\x12" MD5_16 "\x00\x13\x12"), SW_SEAL_MD5, 0); /* behind the end */
+}
+
 TEST(usual_lists)
 {
     const unsigned all = SW_OPT_MSS | SW_OPT_SACK | SW_OPT_TS | SW_OPT_WSCALE;
@@ -153,6 +180,15 @@ static struct sw_tcpopt plainly(const uint8_t *p, size_t n)
             o.opts |= len == 10 ? SW_OPT_TS : 0;
             o.bad |= len != 10;
             break;
+        case 19:
+        case 29:
+            if (*p == 19 ? len != 18 : len < 5)
+                o.bad = 1;
+            else if (o.sealed)
+                o.bad = 1;
+            else
+                o.sealed = 1;
+            break;
         case 30: o.opts |= SW_OPT_MPTCP; break;
         case 34:
             if (len == 2 || (len >= 6 && len <= 18))
@@ -172,8 +208,8 @@ static struct sw_tcpopt plainly(const uint8_t *p, size_t n)
 
 TEST(random_lists)
 {
-    static const uint8_t likely[] = {0, 1, 1, 2, 2, 3, 3, 4, 4, 8, 10, 30, 34, 254, 0xf9, 0x89, 6, 18};
-    uint32_t rng = 12345, good = 0;
+    static const uint8_t likely[] = {0, 1, 1, 2, 2, 3, 3, 4, 4, 8, 10, 19, 29, 30, 34, 254, 0xf9, 0x89, 6, 18};
+    uint32_t rng = 12345, good = 0, sealed = 0;
 
     for (int round = 0; round < 200000; round++) {
         uint8_t list[40];
@@ -189,21 +225,21 @@ TEST(random_lists)
         want = plainly(list, n);
         have = read_list(list, n);
         expect(have, want.opts, want.mss, want.wscale, want.bad);
+        assert_int_equal(!have.sealed, !want.sealed);
         good += !want.bad && want.opts;
+        sealed += !want.bad && want.sealed;
     }
     assert_true(good > 1000); /* else only noise was tried */
+    assert_true(sealed > 100);
 }
 
 int main(void)
 {
     const struct CMUnitTest cases[] = {
-        cmocka_unit_test(each_kind),
-        cmocka_unit_test(usual_lists),
-        cmocka_unit_test(forty_no_operations),
-        cmocka_unit_test(impossible_lengths),
-        cmocka_unit_test(wrong_lengths_are_skipped),
-        cmocka_unit_test(more_than_forty),
-        cmocka_unit_test(random_lists),
+        cmocka_unit_test(each_kind),          cmocka_unit_test(signatures),
+        cmocka_unit_test(usual_lists),        cmocka_unit_test(forty_no_operations),
+        cmocka_unit_test(impossible_lengths), cmocka_unit_test(wrong_lengths_are_skipped),
+        cmocka_unit_test(more_than_forty),    cmocka_unit_test(random_lists),
     };
 
     return cmocka_run_group_tests(cases, NULL, NULL);
