@@ -146,7 +146,7 @@ static int clsact(struct sw_hook_iface *iface, int prog, enum sw_tc_side side)
     return err;
 }
 
-/* Without the egress hook the host's own half is inferred, so a failure here is no reason to stop. */
+/* Without the egress hook the host's own half is inferred, so a failure here is no reason for the tracker to stop. */
 static void attach_egress(struct sw_hooks *hooks, struct sw_hook_iface *iface)
 {
     int prog = bpf_program__fd(hooks->obj->progs.sw_egress);
@@ -300,8 +300,12 @@ static int attach_iface(struct sw_hooks *hooks, struct sw_hook_iface *iface, enu
     if (err)
         return sw_fail(ret_failure, SW_EXIT_ATTACH, err, "'%s' refuses the guard's tc ingress hook: %s", iface->id.name,
                        strerror(-err));
-    if (hooks->guard)
+    if (hooks->guard) {
         attach_egress(hooks, iface);
+        if (iface->egress_error) /* a handshake that is only inferred can be forged blindly */
+            return sw_fail(ret_failure, SW_EXIT_ATTACH, iface->egress_error, "'%s' refuses the guard's tc egress hook: %s",
+                           iface->id.name, strerror(-iface->egress_error));
+    }
     err = attach_ingress(hooks, iface, mode);
     if (is_taken(err))
         return sw_fail(ret_failure, SW_EXIT_ATTACH, err,

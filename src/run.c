@@ -102,6 +102,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if (!run->names_len)
             sw_usage_die("no interface: -i IF");
+        if (run->guard.given && run->ingress_only)
+            sw_usage_die("--guard does not go with --ingress-only: inferred handshakes can be forged blindly");
         if (run->pinned && run->loop.flush)
             sw_usage_die("--flush does not go with --pin: the next one goes on with what is still open");
         if (run->pinned && !*run->pin.name && sw_pin_name_of(run->names, run->names_len, run->pin.name))

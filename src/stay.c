@@ -156,8 +156,12 @@ static int attach_iface(struct sw_hooks *hooks, struct sw_hook_iface *iface, enu
                            strerror(-err));
         iface->accept_attached = true;
     }
-    if (hooks->guard)
+    if (hooks->guard) {
         attach_egress(hooks, iface);
+        if (iface->egress_error)
+            return sw_fail(f, SW_EXIT_ATTACH, iface->egress_error, "'%s' refuses the guard's tc egress hook: %s",
+                           iface->id.name, strerror(-iface->egress_error));
+    }
     err = attach_xdp(hooks, iface, mode, f);
     if (!err && !hooks->guard)
         attach_egress(hooks, iface);

@@ -48,6 +48,8 @@ static int attach(int prog_fd, __u32 ifindex, enum sw_tc_side side, __u32 flags,
     err = bpf_tc_hook_create(&hook);
     if (err && err != -EEXIST)
         return err;
+    if (err && side == SW_TC_EGRESS && !sw_clsact_there(ifindex))
+        return err; /* the qdisc is "ingress": it takes a filter of egress, and runs it on what comes in */
     *ret_made = !err;
     err = bpf_tc_attach(&hook, &opts);
     if (err && *ret_made) {

@@ -239,6 +239,20 @@ def foreign_xdp():
     n.equal("lines on stderr", len(r.stderr.splitlines()), 1)
 
 
+def guard_needs_egress():
+    """a guard without an egress hook could be fooled blindly: refused, and the tracker goes on without"""
+    _, b = n.pair()
+    n.sh("tc", "qdisc", "add", "dev", "srv0", "ingress", ns=b)
+    for more in ([], ["--cookie", "listener"], ["--pin=egress"]):
+        wrong(["run", "-i", "srv0", "--mode", "generic", "--duration", 5, "--guard", "always", *more], ATTACH, ns=b,
+              pattern="tc egress hook: File exists")
+        n.equal("XDP", n.xdp_on(b, "srv0"), False)
+        n.equal("filters", [x for x in n.hooks_on(b, "srv0") if "sw_" in x], [])
+        n.equal("the other's qdisc", "qdisc ingress" in n.sh("tc", "qdisc", "show", "dev", "srv0", ns=b).stdout, True)
+    sw = n.Synward(b, "srv0", args=("--mode", "generic"))
+    n.equal("exit code", sw.stop(), OK)
+
+
 def wrong_uses():
     """wrong uses: each its exit code and exactly one line"""
     _, b = n.pair()
@@ -254,6 +268,8 @@ def wrong_uses():
     wrong(["run", "-i", "srv0", "--flows", "0"], USAGE, ns=b)
     wrong(["run", "-i", "srv0", "--timeout-fin-wait", "-1"], USAGE, ns=b)
     wrong(["run", "-i", "srv0", "more"], USAGE, ns=b, pattern="more")
+    for mode in ("off", "monitor", "auto", "always"):
+        wrong(["run", "-i", "srv0", "--ingress-only", "--guard", mode], USAGE, ns=b, pattern="--ingress-only")
     wrong(["replay"], USAGE)
     wrong(["replay", "/nonexistent.pcap"], INPUT, pattern="nonexistent")
     nothing_left(b, "srv0")
@@ -380,6 +396,7 @@ def live_table():
 
 
 if __name__ == "__main__":
-    n.main(sigint, sigterm, sigquit, hangup, nohup, duration, flush, kill9, second_instance, failed_start_undoes, foreign_xdp, wrong_uses,
+    n.main(sigint, sigterm, sigquit, hangup, nohup, duration, flush, kill9, second_instance, failed_start_undoes, foreign_xdp,
+           guard_needs_egress, wrong_uses,
            bad_captures, not_root, too_large, nobody_to_ask, closed_pipe, full_disk, interface_goes, interface_renamed,
            live_table)
