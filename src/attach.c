@@ -303,8 +303,9 @@ static int attach_iface(struct sw_hooks *hooks, struct sw_hook_iface *iface, enu
     if (hooks->guard) {
         attach_egress(hooks, iface);
         if (iface->egress_error) /* a handshake that is only inferred can be forged blindly */
-            return sw_fail(ret_failure, SW_EXIT_ATTACH, iface->egress_error, "'%s' refuses the guard's tc egress hook: %s",
-                           iface->id.name, strerror(-iface->egress_error));
+            return sw_fail(ret_failure, SW_EXIT_ATTACH, iface->egress_error,
+                           "'%s' refuses the guard's tc egress hook: %s", iface->id.name,
+                           strerror(-iface->egress_error));
     }
     err = attach_ingress(hooks, iface, mode);
     if (is_taken(err))
