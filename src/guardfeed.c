@@ -61,7 +61,6 @@ int sw_guard_feed_open(struct sw_guard_feed *feed, struct synward_bpf *obj, stru
     if (err)
         return sw_fail(f, SW_EXIT_OUTPUT, err, "--capture: '%s': %s", feed->path,
                        err == -EINVAL ? "not a regular file" : strerror(-err));
-    __atomic_fetch_or(&guard->flags, SW_G_CAPTURE, __ATOMIC_SEQ_CST);
     return 0;
 }
 

@@ -24,7 +24,7 @@ struct sw_guard_feed {
     bool keep; /* what was told stays in the ring until it is released */
 };
 
-/* guard is the mmapped configuration; frames are sampled from now on if opts name a file. */
+/* guard is the mmapped configuration: nothing in it is changed. If opts name a file, `capture` is there for frames. */
 int sw_guard_feed_open(struct sw_guard_feed *feed, struct synward_bpf *obj, struct sw_guard *guard,
                        const struct sw_guard_opts *opts, const struct sw_hooks *hooks, __s64 clock_offset,
                        struct sw_failure *ret_failure);

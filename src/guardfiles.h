@@ -25,9 +25,19 @@ void sw_guard_files_free(struct sw_guard_files *files); /* and wipes the keys; a
 int sw_guard_apply_list(struct synward_bpf *obj, struct sw_guard *guard, enum sw_list list, __u32 source,
                         const struct sw_cidrs *want);
 
+/* What options and files have put into the lists, to be put back. */
+struct sw_guard_lists {
+    struct sw_cidrs option[SW_LISTS], file[SW_LISTS];
+};
+int sw_guard_lists_save(struct synward_bpf *obj, struct sw_guard_lists *ret); /* 0 or -errno; *ret is empty then */
+void sw_guard_lists_restore(struct synward_bpf *obj, struct sw_guard *guard, const struct sw_guard_lists *lists);
+void sw_guard_lists_free(struct sw_guard_lists *lists);
+
 /* From the key file, or random if there is none. now_ns is what epochs count. 0 or -errno. */
 int sw_guard_install_keys(struct synward_bpf *obj, struct sw_guard *guard, const struct sw_guard_files *files,
                           __u64 now_ns);
 int sw_guard_renew_key(struct synward_bpf *obj, struct sw_guard *guard, __u64 now_ns);
+/* How long the newer key has counted (sw_keys_age). 0 or -errno. */
+int sw_guard_key_age(struct synward_bpf *obj, const struct sw_guard *guard, __u64 now_ns, __u64 *ret_ns);
 
 #endif

@@ -149,25 +149,17 @@ static int fill_lists(struct sw_guarding *g, struct sw_failure *f)
     return 0;
 }
 
-int sw_guarding_fill(struct sw_guarding *g, struct synward_bpf *obj, const struct sw_hooks *hooks, __s64 clock_offset,
-                     struct sw_failure *f)
+static int fail_services(int err, struct sw_failure *f)
 {
-    bool reqsk = bpf_program__autoload(obj->progs.sw_accept);
+    return sw_fail(f, err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL, err, "listening sockets: %s", strerror(-err));
+}
+
+static int open_services(struct sw_guarding *g, const struct sw_hooks *hooks, bool reqsk, struct sw_failure *f)
+{
     __u32 ifindexes[SW_IFACES_MAX];
-    __u64 now = sw_clock_now();
     size_t len = 0;
     int err;
 
-    g->obj = obj;
-    g->clock_offset = clock_offset;
-    g->next_judge = now;
-    g->next_refresh = now + REFRESH_NS;
-    g->next_known = now; /* again as soon as it is attached: sockets are born meanwhile */
-    g->next_key = now + KEY_NS;
-    if (g->opts->backend == SW_BK_REQSK && !reqsk)
-        return sw_fail(f, SW_EXIT_KERNEL, -ENOTSUP,
-                       "--cookie reqsk: this kernel has no bpf_sk_assign_tcp_reqsk (6.9) or no clsact hook "
-                       "('synward probe' tells); --cookie listener does without");
     for (size_t i = 0; i < hooks->len; i++) {
         char master[IF_NAMESIZE], kind[16];
 
@@ -179,20 +171,88 @@ int sw_guarding_fill(struct sw_guarding *g, struct synward_bpf *obj, const struc
                            hooks->ifaces[i].id.name, *kind ? kind : "device", master, master);
         ifindexes[len++] = hooks->ifaces[i].id.ifindex;
     }
-    err = sw_services_new(obj, g->opts, ifindexes, len, reqsk, &g->services);
+    err = sw_services_new(g->obj, g->opts, ifindexes, len, reqsk, &g->services);
+    return err ? fail_services(err, f) : 0;
+}
+
+int sw_guarding_open(struct sw_guarding *g, struct synward_bpf *obj, const struct sw_hooks *hooks, __s64 clock_offset,
+                     struct sw_failure *f)
+{
+    bool reqsk = bpf_program__autoload(obj->progs.sw_accept);
+    int err;
+
+    g->obj = obj;
+    g->clock_offset = clock_offset;
+    if (g->opts->backend == SW_BK_REQSK && !reqsk)
+        return sw_fail(f, SW_EXIT_KERNEL, -ENOTSUP,
+                       "--cookie reqsk: this kernel has no bpf_sk_assign_tcp_reqsk (6.9) or no clsact hook "
+                       "('synward probe' tells); --cookie listener does without");
+    err = open_services(g, hooks, reqsk, f);
     if (err)
-        return sw_fail(f, err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL, err, "listening sockets: %s",
-                       strerror(-err));
+        return err;
     g->guard = sw_services_guard(g->services);
-    if (g->adopted)
-        __atomic_fetch_and(&g->guard->flags, ~(SW_G_STOPPING | SW_G_CAPTURE), __ATOMIC_SEQ_CST);
+    return sw_guard_feed_open(&g->feed, obj, g->guard, g->opts, hooks, clock_offset, f);
+}
+
+static int fill_keys(struct sw_guarding *g, struct sw_failure *f)
+{
+    int err;
+
     g->guard->clock_offset = epoch_offset(g);
-    err = g->keep_keys ? 0 : sw_guard_install_keys(obj, g->guard, &g->files, epoch_now(g));
+    err = g->keep_keys ? 0 : sw_guard_install_keys(g->obj, g->guard, &g->files, epoch_now(g));
+    return err ? sw_fail(f, SW_EXIT_INTERNAL, err, "cookie keys: %s", strerror(-err)) : 0;
+}
+
+/* Daemons that follow each other within the hour keep one key: it gets no older than without them. */
+static __u64 key_due(const struct sw_guarding *g, __u64 now)
+{
+    __u64 age = 0;
+
+    if (g->keep_keys && sw_guard_key_age(g->obj, g->guard, epoch_now(g), &age))
+        return now;
+    return age < KEY_NS ? now + KEY_NS - age : now;
+}
+
+static void begin(struct sw_guarding *g)
+{
+    __u64 now = sw_clock_now();
+
+    g->next_judge = now;
+    g->next_refresh = now + REFRESH_NS;
+    g->next_known = now; /* again as soon as it is attached: sockets are born meanwhile */
+    g->next_key = key_due(g, now);
+    __atomic_fetch_and(&g->guard->flags, ~(SW_G_STOPPING | SW_G_CAPTURE), __ATOMIC_SEQ_CST);
+    if (g->feed.capture)
+        __atomic_fetch_or(&g->guard->flags, SW_G_CAPTURE, __ATOMIC_SEQ_CST);
+}
+
+int sw_guarding_fill(struct sw_guarding *g, struct sw_failure *f)
+{
+    __u64 clock_offset = g->guard->clock_offset;
+    __u32 key_slot = g->guard->key_slot;
+    struct sw_guard_lists before = {0};
+    int err = g->adopted ? sw_guard_lists_save(g->obj, &before) : 0;
+
     if (err)
-        return sw_fail(f, SW_EXIT_INTERNAL, err, "cookie keys: %s", strerror(-err));
+        return sw_fail(f, err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL, err, "lists: %s", strerror(-err));
     err = fill_lists(g, f);
+    if (!err)
+        err = fill_keys(g, f);
+    if (!err) {
+        err = sw_services_fill(g->services);
+        if (err)
+            fail_services(err, f);
+    }
+    if (!err) {
+        begin(g);
+    } else if (g->adopted) {
+        g->guard->clock_offset = clock_offset;
+        __atomic_store_n(&g->guard->key_slot, key_slot, __ATOMIC_RELEASE); /* the keys before are still there */
+        sw_guard_lists_restore(g->obj, g->guard, &before);
+    }
+    sw_guard_lists_free(&before);
     sw_guard_files_free(&g->files);
-    return err ? err : sw_guard_feed_open(&g->feed, obj, g->guard, g->opts, hooks, clock_offset, f);
+    return err;
 }
 
 static void say_warnings(struct sw_guarding *g)

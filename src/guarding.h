@@ -19,9 +19,13 @@ void sw_guarding_free(struct sw_guarding *g); /* NULL is fine */
 /* What loading depends on: the sizes of maps, and whether sw_accept can be attached to all of the interfaces. */
 void sw_guarding_object(const struct sw_guarding *g, const struct sw_hooks *hooks, struct sw_object_opts *object);
 
-/* Before attaching: services, keys, lists, limits. clock_offset: wall time - CLOCK_MONOTONIC. */
-int sw_guarding_fill(struct sw_guarding *g, struct synward_bpf *obj, const struct sw_hooks *hooks, __s64 clock_offset,
+/* Before attaching, and before anything is changed in the maps: what can be found wrong, and the files that are
+ * written. clock_offset: wall time - CLOCK_MONOTONIC. */
+int sw_guarding_open(struct sw_guarding *g, struct synward_bpf *obj, const struct sw_hooks *hooks, __s64 clock_offset,
                      struct sw_failure *ret_failure);
+/* Services, keys, lists, limits: before attaching. Of a former daemon's maps: once attached, when nothing else can
+ * fail, so that they are as they were if the start fails; if this does, they are, too. */
+int sw_guarding_fill(struct sw_guarding *g, struct sw_failure *ret_failure);
 
 /* The maps are those of a former daemon (--pin). keep_keys: the cookie keys, too. Before sw_guarding_fill. */
 void sw_guarding_adopt(struct sw_guarding *g, bool keep_keys);

@@ -264,6 +264,13 @@ int sw_keys_renew(struct sw_keys *keys, __u64 now_ns)
     return 0;
 }
 
+__u64 sw_keys_age(const struct sw_keys *keys, __u64 now_ns)
+{
+    __s32 epochs = (__s32)(epoch_at(now_ns) - keys->since);
+
+    return epochs > 0 ? (__u64)epochs << SW_EPOCH_SHIFT : 0;
+}
+
 int sw_keys_install(int keys_map_fd, struct sw_guard *guard, const struct sw_keys *keys)
 {
     __u32 slot = !guard->key_slot;

@@ -33,6 +33,9 @@ int sw_keys_random(struct sw_keys *ret, __u64 now_ns); /* getrandom; both keys n
 /* A new key from the next epoch but one; older cookies keep theirs. -EAGAIN: the last renewal is not two epochs old. */
 int sw_keys_renew(struct sw_keys *keys, __u64 now_ns);
 
+/* For how long the newer key has counted, in ns; 0 if it does not yet. */
+__u64 sw_keys_age(const struct sw_keys *keys, __u64 now_ns);
+
 /* Into the slot that is not in use of map `keys`, then flips guard->key_slot. 0 or -errno. */
 int sw_keys_install(int keys_map_fd, struct sw_guard *guard, const struct sw_keys *keys);
 

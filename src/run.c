@@ -25,7 +25,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -303,6 +302,13 @@ static int prepare_guard(struct run *run)
     return sw_guarding_new(&run->guard, &run->loop.guarding, &run->failure);
 }
 
+static int open_guard(struct run *run)
+{
+    if (!run->loop.guarding)
+        return 0;
+    return sw_guarding_open(run->loop.guarding, run->loop.obj, &run->hooks, run->loop.clock_offset, &run->failure);
+}
+
 /* A mode that was set by `synward guard` stays, unless --guard says another one than the last time. */
 static int fill_guard(struct run *run)
 {
@@ -318,7 +324,7 @@ static int fill_guard(struct run *run)
         sw_guarding_adopt(run->loop.guarding, !run->guard.key_file && !run->pin.at->key_file);
     if (same && !bpf_map_lookup_elem(bpf_map__fd(run->loop.obj->maps.guard), &zero, &before))
         run->guard.mode = before.mode;
-    err = sw_guarding_fill(run->loop.guarding, run->loop.obj, &run->hooks, run->loop.clock_offset, &run->failure);
+    err = sw_guarding_fill(run->loop.guarding, &run->failure);
     if (!err && adopted && !same)
         sw_guarding_set_mode(run->loop.guarding, run->guard.mode);
     return err;
@@ -354,6 +360,7 @@ static void settle_pins(struct run *run, int err)
     if (run->pin.adopted)
         sw_info("goes on from the pins '%s' (synward %.31s, pid %d)", run->pin.name, run->pin.at->made_by,
                 run->pin.at->pid);
+    sw_stay_settle(&run->hooks);
     sw_pin_settle(&run->pin, &run->hooks, run->inst.pid);
     run->pin.at->guard_mode = run->guard_mode;
     run->pin.at->key_file = !!run->guard.key_file;
@@ -387,6 +394,8 @@ static int start(struct run *run)
     if (!err)
         err = make_report(run);
     if (!err)
+        err = open_guard(run);
+    if (!err && !run->pin.adopted)
         err = fill_guard(run);
     if (!err)
         err = make_pins(run);
@@ -396,6 +405,8 @@ static int start(struct run *run)
         err = sw_hooks_attach(&run->hooks, run->loop.obj, run->mode, &run->failure);
     if (!err)
         err = write_instance(run, true);
+    if (!err && run->pin.adopted) /* others go on from these settings if the start fails */
+        err = fill_guard(run);
     settle_pins(run, err);
     sw_instance_end(run->start_lock);
     run->start_lock = -1;

@@ -108,16 +108,30 @@ static int share_all(struct sw_services *s, struct synward_bpf *obj)
                          bpf_map__fd(obj->maps.service_past));
 }
 
-static void set_guard(struct sw_guard *g, const struct sw_guard_opts *opts)
+static struct sw_guard settings(const struct sw_guard_opts *opts)
 {
-    g->mode = opts->mode;
-    g->half_open = opts->half_open;
-    g->syn_rate = opts->syn_rate;
-    g->hold = opts->hold_ns;
-    g->grace = opts->grace_ns;
-    g->limit_source = opts->limit_source;
-    g->limit_prefix = opts->limit_prefix;
-    g->reply_budget = opts->reply_budget;
+    return (struct sw_guard){
+        .mode = opts->mode,
+        .half_open = opts->half_open,
+        .syn_rate = opts->syn_rate,
+        .hold = opts->hold_ns,
+        .grace = opts->grace_ns,
+        .limit_source = opts->limit_source,
+        .limit_prefix = opts->limit_prefix,
+        .reply_budget = opts->reply_budget,
+    };
+}
+
+static void set_guard(struct sw_guard *g, const struct sw_guard *to)
+{
+    g->mode = to->mode;
+    g->half_open = to->half_open;
+    g->syn_rate = to->syn_rate;
+    g->hold = to->hold;
+    g->grace = to->grace;
+    g->limit_source = to->limit_source;
+    g->limit_prefix = to->limit_prefix;
+    g->reply_budget = to->reply_budget;
 }
 
 /* What this host grants in its SYN-ACKs; other flags are somebody else's. */
@@ -291,16 +305,25 @@ int sw_services_new(struct synward_bpf *obj, const struct sw_guard_opts *opts, c
     err = sw_tcp_sysctls_refusal(&s->sysctls) ? -ENOTSUP : share_all(s, obj);
     if (err)
         goto fail;
-    set_guard(s->guard, opts);
-    err = sw_services_refresh(s);
-    if (!err)
-        err = sw_services_refill_known(s);
-    if (err)
-        goto fail;
     *ret = s;
     return 0;
 fail:
     sw_services_free(s);
+    return err;
+}
+
+/* What can fail comes before the table is changed. */
+int sw_services_fill(struct sw_services *s)
+{
+    const struct sw_guard before = *s->guard, now = settings(s->opts);
+    int err;
+
+    set_guard(s->guard, &now);
+    err = sw_services_refresh(s);
+    if (!err)
+        err = sw_services_refill_known(s);
+    if (err)
+        set_guard(s->guard, &before);
     return err;
 }
 

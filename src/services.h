@@ -33,12 +33,16 @@ __u16 sw_tcp_window_of(const struct sw_tcp_sysctls *s, __u32 rcvbuf, __u32 mss);
 
 /*
  * ifindexes: the interfaces that are watched (their MTU bounds the MSS). reqsk: the kernel has that backend and
- * sw_accept is loaded. Fills everything for the first time, the marks, times and limits of opts included, but not the
- * clock offset, lists and keys. 0 or -errno; -ENOTSUP: sw_tcp_sysctls_refusal says why.
+ * sw_accept is loaded. Changes nothing in the maps, which may be those of a daemon before us. 0 or -errno; -ENOTSUP:
+ * sw_tcp_sysctls_refusal says why.
  */
 int sw_services_new(struct synward_bpf *obj, const struct sw_guard_opts *opts, const __u32 *ifindexes,
                     size_t ifindexes_len, bool reqsk, struct sw_services **ret);
 void sw_services_free(struct sw_services *s); /* NULL is fine */
+
+/* Fills everything for the first time, the marks, times and limits of opts included, but not the clock offset, lists
+ * and keys. 0 or -errno: the marks, times and limits are as before. */
+int sw_services_fill(struct sw_services *s);
 
 /* Listeners, addresses, MTUs, sysctls anew (once a second). New listeners get the mode of opts; a listener that went
  * away frees its slot, or is SW_SV_GONE if named. */

@@ -141,14 +141,40 @@ static bool wants_accept(const struct sw_hooks *hooks, const struct sw_hook_ifac
     return hooks->guard && !iface->loopback && bpf_program__autoload(hooks->obj->progs.sw_accept);
 }
 
-/* In the order of sw_hooks_attach, for the same reasons. */
-static int attach_iface(struct sw_hooks *hooks, struct sw_hook_iface *iface, enum sw_mode mode, struct sw_failure *f)
+static int watch(const struct sw_hooks *hooks, const struct sw_hook_iface *iface, struct sw_failure *f)
 {
     const __u32 with_ingress = 1;
-    int err = 0;
 
     if (bpf_map_update_elem(bpf_map__fd(hooks->obj->maps.watched), &iface->id.ifindex, &with_ingress, BPF_ANY))
         return sw_fail(f, SW_EXIT_INTERNAL, -errno, "map watched: %s", strerror(errno));
+    return 0;
+}
+
+/* Where a former program sees what comes in, the first new egress program must know that: else it tells again what is
+ * forwarded from there. */
+static int watch_carried(const struct sw_hooks *hooks, struct sw_failure *f)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < hooks->len && !err; i++) {
+        enum xdp_attach_mode mode;
+        int fd = find_xdp(hooks, hooks->ifaces[i].id.ifindex, &mode);
+
+        if (fd < 0)
+            continue;
+        close(fd);
+        err = watch(hooks, &hooks->ifaces[i], f);
+    }
+    return err;
+}
+
+/* In the order of sw_hooks_attach, for the same reasons. */
+static int attach_iface(struct sw_hooks *hooks, struct sw_hook_iface *iface, enum sw_mode mode, struct sw_failure *f)
+{
+    int err = watch(hooks, iface, f);
+
+    if (err)
+        return err;
     if (wants_accept(hooks, iface)) {
         err = put_tc(iface, hooks->obj->progs.sw_accept, SW_TC_INGRESS, &iface->old_accept);
         if (err)
@@ -198,16 +224,22 @@ static void drop_rest(const struct sw_hooks *hooks, const struct sw_hook_iface *
         sw_clsact_detach(iface->id.ifindex, SW_TC_EGRESS, false);
 }
 
+void sw_stay_settle(const struct sw_hooks *hooks)
+{
+    for (size_t i = 0; i < hooks->len; i++)
+        drop_rest(hooks, &hooks->ifaces[i]);
+}
+
 int sw_stay_attach(struct sw_hooks *hooks, enum sw_mode mode, struct sw_failure *f)
 {
     int err = prepare_plain(hooks);
 
     if (err)
         sw_fail(f, SW_EXIT_INTERNAL, err, "the program for loopback cannot be loaded: %s", strerror(-err));
+    else
+        err = watch_carried(hooks, f);
     for (size_t i = 0; i < hooks->len && !err; i++)
         err = attach_iface(hooks, &hooks->ifaces[i], mode, f);
-    for (size_t i = 0; i < hooks->len && !err; i++)
-        drop_rest(hooks, &hooks->ifaces[i]);
     if (err)
         sw_stay_undo(hooks);
     return err;

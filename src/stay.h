@@ -11,6 +11,8 @@
 
 /* As sw_hooks_attach. After a failure the former programs are back in their places. */
 int sw_stay_attach(struct sw_hooks *hooks, enum sw_mode mode, struct sw_failure *ret_failure);
+/* The start went well: what a former daemon attached and this one does not want goes. */
+void sw_stay_settle(const struct sw_hooks *hooks);
 /* Frees; nothing is detached. Safe on a zeroed or half-attached struct, and twice. */
 void sw_stay_let_go(struct sw_hooks *hooks);
 /* After sw_stay_attach, if the start fails all the same: as if it had failed itself. */

@@ -126,6 +126,88 @@ def what_was_said():
         pins.unpin()
 
 
+def untouched():
+    """a start that is refused, at whatever point, leaves modes, marks, lists, keys and services as they were"""
+    g = ground()
+    files = {"b": "192.0.2.0/24\n", "other": "192.0.2.0/25\n203.0.113.0/24\n", "keys": "%032x\n" % 0x1234}
+    for name, text in files.items():
+        files[name] = os.path.join(n.tmp.name, name)
+        with open(files[name], "w", encoding="ascii", opener=lambda p, f: os.open(p, f, 0o600)) as f:
+            f.write(text)
+    args = ("--guard", "auto", "--block-file", files["b"], "--block", "198.51.100.0/24")
+    others = ("--guard", "monitor", "--allow", "198.51.100.7/32", "--key-file",
+              files["keys"], "--limit-source", 7, "--hold", 33, "--protect", 9999, "--mss", 1000, "--wscale", 3)
+    with p.Pins(g.b, "srv0") as pins:
+        pins.start(*args)
+        stop(pins)
+        before = settings(pins)
+        full = os.path.join(n.tmp.name, "full")
+        with open(full, "w", encoding="ascii") as f:
+            f.writelines(f"10.{i >> 12}.{i >> 4 & 255}.{(i & 15) << 4}/28\n" for i in range((1 << 20) - 1))
+        other = ("--block-file", files["other"])
+        for how, code in ((("--capture", "/nodir/x", *other), OUTPUT), (("--mode", "generic", *other), p.PINS),
+                          (("--block-file", full, "--block", "2001:db8::/32", "--block", "2001:db9::/32"), MEMORY)):
+            pins.refused(code, f"--pin={pins.name}", *others, *how)
+            same(f"after {how[0]}", settings(pins), before)
+        pins.start(*args)
+        n.equal("modes", {x["mode"] for x in figures(pins).values()}, {"auto"})
+        n.equal("block list", cidrs(pins, "block"), {"192.0.2.0/24": ["file"], "198.51.100.0/24": ["option"]})
+        stop(pins)
+        pins.unpin()
+
+
+OUTPUT, MEMORY = 9, 10  # src/exit.h
+
+
+def settings(pins):
+    """All that a start changes in the pinned maps, as it stands there."""
+    return {m: json.loads(n.sh("bpftool", "-j", "map", "dump", "pinned", pins.dir / m).stdout)
+            for m in ("guard", "keys", "services", "service_ports", "allow", "block")}
+
+
+def same(when, got, want):
+    for name, rows in want.items():
+        n.equal(f"elements of {name} that changed {when}",
+                [(a, b) for a, b in zip(rows, got[name]) if a["value"] != b["value"]][:2], [])
+        n.equal(f"entries of {name} {when}", len(got[name]), len(rows))
+
+
+KEY_SLOT, SINCE = 76, 32  # of struct sw_guard and sw_keys, include/synward_guard.h
+
+
+def old_key():
+    """random keys are renewed when they are an hour old, not an hour after the last restart"""
+    g = ground()
+    with p.Pins(g.b, "srv0") as pins:
+        for _ in range(2):
+            pins.start("--guard", "auto")
+            stop(pins)
+        slot, key = key_in_use(pins)
+        since = int.from_bytes(key[SINCE:SINCE + 4], "little")
+        key[SINCE:SINCE + 4] = ((since - 60) % (1 << 32)).to_bytes(4, "little")  # 69 minutes older
+        n.sh("bpftool", "map", "update", "pinned", pins.dir / "keys", "key", "hex", "%02x" % slot, "0", "0", "0",
+             "value", "hex", *["%02x" % x for x in key])
+        pins.start("--guard", "auto")
+        k.until(lambda: key_in_use(pins)[0] != slot)
+        n.equal("the older of the two keys", key_in_use(pins)[1][:16], key[16:32])
+        stop(pins)
+        slot = key_in_use(pins)[0]
+        pins.start("--guard", "auto")
+        stop(pins)
+        n.equal("slot after one more restart", key_in_use(pins)[0], slot)
+        pins.unpin()
+
+
+def key_in_use(pins):
+    maps = settings(pins)
+    slot = octets(maps["guard"][0])[KEY_SLOT]
+    return slot, octets(maps["keys"][slot])
+
+
+def octets(row):
+    return bytearray(int(x, 16) for x in row["value"])
+
+
 def cidrs(pins, which):
     r = n.sh(n.SYNWARD, "list", "show", which, "--json", "--pid", pins.daemons[-1].p.pid)
     return {x["cidr"]: x["from"] for x in map(json.loads, r.stdout.splitlines())}
@@ -153,4 +235,4 @@ def unpinned():
 
 
 if __name__ == "__main__":
-    n.main(flooded, on_their_way, what_was_said, unpinned)
+    n.main(flooded, on_their_way, what_was_said, untouched, old_key, unpinned)

@@ -168,6 +168,7 @@ static inline void protect(const char *addr, __u16 port, __u8 any)
 static inline void begin(bool reqsk)
 {
     assert_int_equal(sw_services_new(fx.obj, &fx.opts, &fx.ifindex, 1, reqsk, &fx.s), 0);
+    assert_int_equal(sw_services_fill(fx.s), 0);
 }
 
 static inline void refresh(void)
