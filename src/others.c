@@ -5,6 +5,7 @@
 #include "instance.h"
 #include "log.h"
 #include "pin.h"
+#include "tc.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -20,7 +21,8 @@ struct look {
     pid_t runs;
     const char *where;
     bool made_clsact[SW_IFACES_MAX];
-    bool cleaned; /* now the files of the dead have served */
+    const char *pin; /* that we go on from, else NULL */
+    enum { LOOK, DISARM, CLEANED /* now the files of the dead have served */ } phase;
     bool cookies; /* the dead one's guard had sent some that may still come back */
 };
 
@@ -62,10 +64,12 @@ static int look_at(const struct sw_instance *inst, bool alive, void *ctx)
     struct look *look = ctx;
     char name[IF_NAMESIZE];
     bool all = true; /* what the dead one left is ours to clean, or gone */
+    bool pinned;
 
     if (inst->netns != look->netns) /* perhaps that namespace is no more */
-        return look->cleaned && !alive && nothing_left(inst) ? SW_WALK_REMOVE : SW_WALK_ON;
-    if (!alive && sw_instance_is_pinned(inst))
+        return look->phase == CLEANED && !alive && nothing_left(inst) ? SW_WALK_REMOVE : SW_WALK_ON;
+    pinned = !alive && sw_instance_is_pinned(inst);
+    if (pinned && (!look->pin || strcmp(inst->pin, look->pin)))
         return SW_WALK_ON;
     for (size_t i = 0; i < inst->len; i++) {
         bool ours = false;
@@ -80,12 +84,12 @@ static int look_at(const struct sw_instance *inst, bool alive, void *ctx)
             }
             ours = true;
             look->made_clsact[k] |= inst->ifaces[i].made_clsact;
-            if (!look->cleaned)
+            if (look->phase == DISARM)
                 look->cookies |= stand_down(inst);
         }
         all &= ours || !if_indextoname(inst->ifaces[i].ifindex, name);
     }
-    return look->cleaned && all ? SW_WALK_REMOVE : SW_WALK_ON;
+    return look->phase == CLEANED && all ? SW_WALK_REMOVE : SW_WALK_ON;
 }
 
 /* Pins of a synward that has ended, or of one with another name for them. */
@@ -120,9 +124,23 @@ static int look_at_pins(const char *name, void *ctx)
     return 0;
 }
 
+/* A qdisc that somebody else made after ours was deleted has no filter of ours in it. One of a start that was killed
+ * may have none yet. */
+static void adopt_clsact(struct sw_hooks *hooks, const struct sw_pin *pin, const struct look *look)
+{
+    for (size_t k = 0; k < hooks->len; k++) {
+        struct sw_instance_iface *id = &hooks->ifaces[k].id;
+        bool made = look->made_clsact[k];
+
+        for (__u32 i = 0; i < pin->at->ifaces_len && i < SW_IFACES_MAX; i++)
+            made |= pin->at->iface[i].ifindex == id->ifindex && pin->at->iface[i].made_clsact;
+        id->made_clsact = made && (!pin->at->pid || sw_clsact_is_in_use(id->ifindex));
+    }
+}
+
 int sw_clear_the_way(struct sw_hooks *hooks, const struct sw_pin *pin, struct sw_failure *f)
 {
-    struct look look = {.hooks = hooks, .netns = sw_instance_netns()};
+    struct look look = {.hooks = hooks, .netns = sw_instance_netns(), .pin = pin && pin->adopted ? pin->name : NULL};
     struct held held = {.hooks = hooks, .pin = pin};
     int err = sw_instance_walk(look_at, &look);
 
@@ -134,8 +152,12 @@ int sw_clear_the_way(struct sw_hooks *hooks, const struct sw_pin *pin, struct sw
         return sw_fail(f, SW_EXIT_PINS, -EBUSY,
                        "'%s' is held by the pins '%s': go on from them by --pin=%s, or 'synward unpin %s' first",
                        held.where, held.name, held.name, held.name);
-    if (pin && pin->adopted)
+    if (pin && pin->adopted) {
+        adopt_clsact(hooks, pin, &look);
         return 0;
+    }
+    look.phase = DISARM; /* not for a start that is refused: nobody would be left to guard */
+    sw_instance_walk(look_at, &look);
     if (look.cookies) /* for those on their way, as at a regular end */
         sleep(1);
     for (size_t i = 0; i < hooks->len; i++) {
@@ -149,7 +171,7 @@ int sw_clear_the_way(struct sw_hooks *hooks, const struct sw_pin *pin, struct sw
         if (found)
             sw_info("removed what a killed synward had left on '%s'", iface->id.name);
     }
-    look.cleaned = true; /* should we be killed before, the next one has to know it all */
+    look.phase = CLEANED; /* should we be killed before, the next one has to know it all */
     sw_instance_walk(look_at, &look);
     return 0;
 }

@@ -5,6 +5,7 @@
 #include "layout.h"
 #include "log.h"
 #include "synward.skel.h"
+#include "tc.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -291,9 +292,14 @@ static void describe(struct sw_pin *pin, const struct sw_hooks *hooks)
     snprintf(at->made_by, sizeof(at->made_by), "%s", SW_VERSION);
     for (size_t i = 0; i < hooks->len; i++) {
         at->iface[i].ifindex = hooks->ifaces[i].id.ifindex;
-        at->iface[i].made_clsact |= hooks->ifaces[i].id.made_clsact;
+        at->iface[i].made_clsact = hooks->ifaces[i].id.made_clsact;
         snprintf(at->iface[i].name, sizeof(at->iface[i].name), "%s", hooks->ifaces[i].id.name);
     }
+}
+
+static bool will_make_clsact(const struct sw_hooks *hooks, const struct sw_hook_iface *iface)
+{
+    return !iface->loopback && (hooks->guard || !hooks->ingress_only) && !sw_clsact_there(iface->id.ifindex);
 }
 
 int sw_pin_make(struct sw_pin *pin, struct synward_bpf *obj, const struct sw_hooks *hooks, struct sw_failure *f)
@@ -315,6 +321,8 @@ int sw_pin_make(struct sw_pin *pin, struct synward_bpf *obj, const struct sw_hoo
             err = pin_one(pin, bpf_map__fd(map), bpf_map__name(map));
     }
     describe(pin, hooks);
+    for (size_t i = 0; i < hooks->len; i++) /* should we be killed before it is settled, it is ours */
+        pin->at->iface[i].made_clsact = will_make_clsact(hooks, &hooks->ifaces[i]);
     if (!err)
         err = pin_one(pin, pin->fd, DAEMON);
     if (!err)
@@ -330,18 +338,8 @@ void sw_pin_undo(struct sw_pin *pin)
     pin->made = false;
 }
 
-/* The same interface may stand in another place of the list, or have another index now. */
 void sw_pin_settle(struct sw_pin *pin, const struct sw_hooks *hooks, __s32 pid)
 {
-    struct sw_pinned_iface before[SW_IFACES_MAX];
-
-    memcpy(before, pin->at->iface, sizeof(before));
-    for (size_t i = 0; i < hooks->len; i++) {
-        pin->at->iface[i].made_clsact = 0;
-        for (__u32 k = 0; k < pin->at->ifaces_len; k++)
-            if (before[k].ifindex == hooks->ifaces[i].id.ifindex)
-                pin->at->iface[i].made_clsact = before[k].made_clsact;
-    }
     describe(pin, hooks);
     pin->at->pid = pid;
     pin->made = false;

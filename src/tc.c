@@ -106,6 +106,21 @@ int sw_tc_try(__u32 ifindex, enum sw_tc_side side, bool clsact)
     return err;
 }
 
+bool sw_clsact_is_in_use(__u32 ifindex)
+{
+    const enum sw_tc_side both[] = {SW_TC_INGRESS, SW_TC_EGRESS};
+    bool used = false;
+
+    for (size_t i = 0; i < sizeof(both) / sizeof(both[0]); i++) {
+        int fd = sw_clsact_program(ifindex, both[i]);
+
+        used |= fd >= 0;
+        if (fd >= 0)
+            close(fd);
+    }
+    return used;
+}
+
 /* Counts filters in one half of the clsact qdisc; -errno if the kernel does not say. */
 static int count_filters(__u32 ifindex, __u32 parent)
 {

@@ -24,6 +24,9 @@ int sw_clsact_query(__u32 ifindex, enum sw_tc_side side, __u32 *ret_prog_id);
 /* Is there a clsact qdisc? */
 bool sw_clsact_there(__u32 ifindex);
 
+/* Is a filter of ours in it? */
+bool sw_clsact_is_in_use(__u32 ifindex);
+
 /* Removes the qdisc if nobody has filters in it. 0 or -errno. */
 int sw_clsact_tidy(__u32 ifindex);
 

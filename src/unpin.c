@@ -7,6 +7,7 @@
 #include "options.h"
 #include "pin.h"
 #include "privilege.h"
+#include "tc.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -20,6 +21,9 @@ struct unpin {
     int sets; /* found, without a name given */
     int pid;  /* of a living daemon */
     __u32 prog_ingress;
+    __u64 netns;
+    __u32 made_clsact[SW_IFACES_MAX]; /* on these, say the files of the dead */
+    size_t made_len;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -62,10 +66,14 @@ static int look(const struct sw_instance *inst, bool alive, void *ctx)
 
     if (strcmp(inst->pin, u->name))
         return SW_WALK_ON;
-    if (alive)
+    if (alive) {
         u->pid = inst->pid;
-    else
-        u->prog_ingress = inst->prog_ingress;
+        return SW_WALK_ON;
+    }
+    u->prog_ingress = inst->prog_ingress;
+    for (size_t i = 0; i < inst->len && inst->netns == u->netns; i++)
+        if (inst->ifaces[i].made_clsact && u->made_len < SW_IFACES_MAX)
+            u->made_clsact[u->made_len++] = inst->ifaces[i].ifindex;
     return SW_WALK_ON;
 }
 
@@ -89,6 +97,17 @@ static void stop_guard(const struct unpin *u)
         sleep(1);
 }
 
+/* A qdisc that somebody else made after ours was deleted has no filter of ours in it. One of a start that was killed
+ * may have none yet. */
+static bool made_clsact(const struct unpin *u, const struct sw_pinned *p, const struct sw_pinned_iface *iface)
+{
+    bool made = iface->made_clsact;
+
+    for (size_t i = 0; i < u->made_len; i++)
+        made |= u->made_clsact[i] == iface->ifindex;
+    return made && (!p->pid || sw_clsact_is_in_use(iface->ifindex));
+}
+
 static int detach(const struct unpin *u, const struct sw_pinned *p)
 {
     int code = SW_EXIT_OK;
@@ -103,7 +122,7 @@ static int detach(const struct unpin *u, const struct sw_pinned *p)
 
         if (!if_indextoname(iface.id.ifindex, name))
             continue;
-        err = sw_hooks_clean(&iface, p->iface[i].made_clsact, &found);
+        err = sw_hooks_clean(&iface, made_clsact(u, p, &p->iface[i]), &found);
         if (!err)
             continue;
         sw_err("unpin: '%s' keeps its programs: %s", name, strerror(-err));
@@ -175,7 +194,7 @@ static int remove_pins(struct unpin *u)
 
 int cmd_unpin(int argc, char **argv)
 {
-    struct unpin u = {0};
+    struct unpin u = {.netns = sw_instance_netns()};
     int lock, code;
 
     sw_parse(&argp, "unpin", argc, argv, &u);

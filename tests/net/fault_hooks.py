@@ -10,6 +10,7 @@ import time
 
 import fault_kit as k
 import netns as n
+import pinkit as p
 
 XDP, EGRESS, ACCEPT = "XDP program", "egress program", "program that accepts cookies"
 NO_MORE = "no interface is left to follow"
@@ -121,6 +122,17 @@ def one_of_two():
     ledger.settle()
 
 
+def adopted():
+    """a daemon on another one's pins loses its XDP program: the qdisc that the first one made goes, too"""
+    _, b = n.pair()
+    with p.Pins(b, "srv0") as pins:
+        p.stopped(pins.start())
+        sw = pins.start()
+        n.sh("ip", "link", "set", "srv0", "xdp", "off", ns=b)
+        n.equal(f"exit code ({sw.err()})", sw.p.wait(timeout=k.PATIENCE), k.ATTACH)
+        k.nothing_on(b, "srv0")
+
+
 def taken_at_the_end():
     """replaced while it cannot look, and then it ends: the other's program stays, and nothing false is said"""
     a, b = n.pair()
@@ -161,4 +173,4 @@ def beside_ours():
 
 if __name__ == "__main__":
     n.main(xdp_off, xdp_replaced, generic_off, tcx_detached, clsact_deleted, accept_deleted, guard_off, one_of_two,
-           taken_at_the_end, beside_ours)
+           adopted, taken_at_the_end, beside_ours)

@@ -11,7 +11,7 @@ import time
 import guardkit as k
 import netns as n
 
-USAGE = 2  # src/exit.h
+USAGE, RUNNING, PINS = 2, 7, 12  # src/exit.h
 
 
 def kill9():
@@ -52,6 +52,37 @@ def kill9():
     g.told()
     n.equal("attached", n.hooks_on(g.b, "srv0"), [])
     k.talks(g)
+
+
+def refused_over_orphan():
+    """a start that is refused over another interface leaves a dead one's guard as it was, answering"""
+    g = k.Ground(start=False)
+    n.veth(g.a, "cli1", g.b, "srv1")
+    other = n.Synward(g.b, "srv1")
+    g.start()
+    k.talks(g)
+    g.sw.p.kill()
+    g.sw.p.wait()
+
+    def refused_by(code, says):
+        r = n.sh("timeout", 20, n.SYNWARD, "run", "-i", "srv0", "-i", "srv1", "--guard", "always", ns=g.b, check=False)
+        n.equal(f"exit code ({r.stderr})", r.returncode, code)
+        assert says in r.stderr, r.stderr
+        before = g.counted("cookies_accepted")
+        k.talks(g)
+        n.equal("cookies accepted", g.counted("cookies_accepted") - before, 3)
+
+    refused_by(RUNNING, "already runs on 'srv1'")
+    n.equal("exit code", other.stop(), 0)
+    pins = f"orphan-{os.getpid()}"
+    n.sh(n.SYNWARD, "run", "-i", "srv1", f"--pin={pins}", "--duration", "0.3", ns=g.b)
+    try:
+        refused_by(PINS, pins)
+    finally:
+        n.sh(n.SYNWARD, "unpin", pins, ns=g.b)
+    g.start()
+    k.talks(g)
+    g.told()
 
 
 def stopped_daemon():
@@ -270,5 +301,5 @@ def no_syncookies():
 
 
 if __name__ == "__main__":
-    n.main(kill9, stopped_daemon, sigterm, sigterm_under_load, modes, down_and_up, listener_gone, listener_gone_alone,
-           generic, new_listener, no_syncookies)
+    n.main(kill9, refused_over_orphan, stopped_daemon, sigterm, sigterm_under_load, modes, down_and_up, listener_gone,
+           listener_gone_alone, generic, new_listener, no_syncookies)

@@ -5,7 +5,9 @@ import collections
 import json
 import os
 import pathlib
+import socket
 import stat
+import struct
 
 import guardkit as k
 import netns as n
@@ -61,12 +63,17 @@ def misfits():
 
 COOKIE = 4 + 4 + 32 + 8
 LAYOUT = COOKIE + 8 + 4 + 4 + 64 * 24  # of struct sw_pinned, src/pin.h
+PID = LAYOUT + 8
+
+
+def daemon_bytes(pins):
+    return json.loads(n.sh("bpftool", "-j", "map", "dump", "pinned", pins.dir / "daemon").stdout)[0]["value"]
 
 
 def with_other_bytes(pins, at, do):
     """Something in the pins' own record is another for a while."""
     path = pins.dir / "daemon"
-    hexes = json.loads(n.sh("bpftool", "-j", "map", "dump", "pinned", path).stdout)[0]["value"]
+    hexes = daemon_bytes(pins)
     was = hexes[at]
 
     def put(byte):
@@ -122,6 +129,57 @@ def back_again():
         n.sh(n.SYNWARD, "run", "-i", own, "--pin", "--duration", "0.3", ns=b)
         n.equal("the directory is there", pins.exists(), True)
         p.nothing_after(pins)
+
+
+def own_qdisc():
+    """the clsact qdisc goes with the pins whose start made it, also if that was killed; somebody else's never does"""
+    a, b = n.pair()
+    more = [f"srv{i}" for i in range(1, 6)]
+    for dev in more:
+        n.veth(a, dev.replace("srv", "cli"), b, dev)
+    with p.Pins(b, "srv0", *more) as pins:
+        for again in (False, True):
+            killed_half_way(b, pins)
+            if again:
+                p.stopped(pins.start())
+            pins.unpin()
+            n.equal("hooks", [n.hooks_on(b, i) for i in pins.ifs], [[]] * len(pins.ifs))
+    with p.Pins(b, "srv0") as pins:
+        for again in (False, True):
+            p.stopped(pins.start())
+            n.sh("tc", "qdisc", "del", "dev", "srv0", "clsact", ns=b)
+            n.sh("tc", "qdisc", "add", "dev", "srv0", "clsact", ns=b)
+            if again:
+                p.stopped(pins.start())
+            pins.unpin()
+            n.equal("somebody else's", [x.split()[1] for x in n.hooks_on(b, "srv0")], ["clsact"])
+            n.sh("tc", "qdisc", "del", "dev", "srv0", "clsact", ns=b)
+
+
+def killed_half_way(ns, pins):
+    """kill -9 of a first start once it has made a qdisc, and before its pins say whose they are."""
+    with n.Inside(ns):
+        ask = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+    for _ in range(10):
+        sw = pins.start(wait=False)
+        k.until(lambda: (pins.dir / "daemon").exists() and has_clsact(ask), every=0)
+        sw.kill()
+        if daemon_bytes(pins)[PID:PID + 4] == ["0x00"] * 4:
+            ask.close()
+            return
+        pins.unpin()
+    raise AssertionError("no kill was early enough")
+
+
+def has_clsact(ask):
+    """The namespace has such a qdisc, on whatever interface."""
+    ask.send(struct.pack("=IHHII20x", 36, 38, 0x301, 0, 0))  # RTM_GETQDISC, NLM_F_REQUEST | NLM_F_DUMP
+    got = b""
+    while True:
+        piece = ask.recv(1 << 16)
+        got += piece
+        if struct.unpack_from("=H", piece, 4) == (3,):  # NLMSG_DONE, which comes alone
+            return b"clsact" in got
 
 
 def no_place():
@@ -192,4 +250,4 @@ def not_ours():
 
 
 if __name__ == "__main__":
-    n.main(misfits, new_ground, back_again, no_place, half_a_line, not_ours)
+    n.main(misfits, new_ground, back_again, own_qdisc, no_place, half_a_line, not_ours)
