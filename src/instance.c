@@ -25,9 +25,16 @@ const char *sw_egress_name(enum sw_egress_kind kind)
     }
 }
 
+/* Whoever can open the directory can lock it, and a lock on it is what changes of the lists wait for (lists.c). */
 static int make_dir(void)
 {
-    if (mkdir(DIR_PATH, 0755) && errno != EEXIST)
+    struct stat st;
+
+    if (!mkdir(DIR_PATH, 0700))
+        return 0;
+    if (errno != EEXIST || stat(DIR_PATH, &st))
+        return -errno;
+    if (st.st_mode & 077 && chmod(DIR_PATH, 0700))
         return -errno;
     return 0;
 }

@@ -55,7 +55,7 @@ static int lock(int wait_ms)
     int err = -EBUSY, fd;
 
     fd = open(DIR_PATH, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT && !mkdir(DIR_PATH, 0755))
+    if (fd < 0 && errno == ENOENT && !mkdir(DIR_PATH, 0700))
         fd = open(DIR_PATH, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;

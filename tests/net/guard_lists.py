@@ -93,6 +93,22 @@ def commands():
     g.told()
 
 
+def nobody_locks():
+    """the lock of the lists is out of other users' reach, also where an older synward made /run/synward"""
+    there = pathlib.Path("/run/synward")
+    there.mkdir(exist_ok=True)
+    there.chmod(0o755)
+    g = k.Ground()
+    n.equal("mode of /run/synward", oct(there.stat().st_mode & 0o777), "0o700")
+    r = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "flock", "-n", there, "true"],
+                       capture_output=True, timeout=20, check=False)
+    if not r.returncode or b"ermission denied" not in r.stderr:
+        raise AssertionError(f"another user has the lock: {r}")
+    change(g, "add", "block", "198.51.100.0/24")
+    n.equal("block list", shown(g, "block"), {"198.51.100.0/24": ["command"]})
+    g.told()
+
+
 def established_too():
     """a block counts for open connections, too, and is gone without a trace when it is taken back"""
     g = k.Ground()
@@ -250,4 +266,4 @@ def limit_prefix():
 
 
 if __name__ == "__main__":
-    n.main(commands, established_too, whole_internet, files, bad_at_start, many, limit_source, limit_prefix)
+    n.main(commands, nobody_locks, established_too, whole_internet, files, bad_at_start, many, limit_source, limit_prefix)

@@ -374,7 +374,7 @@ TEST(files_go_in_run_synward_alone)
 
     snprintf(path, sizeof(path), "%s/stays", dir);
     close(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    mkdir("/run/synward", 0755);
+    mkdir("/run/synward", 0700);
     close(open("/run/synward/confine-test", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     assert_int_equal(attempt(t, remove_ours).result, 0);
     assert_int_equal(access("/run/synward/confine-test", F_OK), -1);
