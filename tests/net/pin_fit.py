@@ -8,6 +8,7 @@ import pathlib
 import socket
 import stat
 import struct
+import threading
 
 import guardkit as k
 import netns as n
@@ -182,6 +183,60 @@ def has_clsact(ask):
             return b"clsact" in got
 
 
+def forwarded():
+    """a router's daemons follow each other while a connection passes through it: no segment is told twice"""
+    a, r, b = n.routed()
+    listener = n.listen(b, "10.67.0.2", 7790)
+    between = [f"more{i}" for i in range(4)]  # the longer it takes from the first to the last
+    for dev in between:
+        n.veth(a, dev + "a", r, dev)
+    with p.Pins(r, "rta", *between, "rtb") as pins:
+        pins.start("--linger", "0.1")
+        c, s = n.open_pair(a, listener)
+        who, rounds = c.getsockname(), []
+        for sock in (c, s):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        echo = threading.Thread(target=bounce, args=(s, []), daemon=True)
+        serve = threading.Thread(target=bounce, args=(c, rounds), daemon=True)
+        for t in (echo, serve):
+            t.start()
+        c.sendall(b"x")
+        for _ in range(4):
+            p.stopped(pins.daemons[-1])
+            pins.start("--linger", "0.1")
+        before = len(rounds)
+        k.until(lambda: len(rounds) > before)
+        c.shutdown(socket.SHUT_RDWR)
+        for t in (echo, serve):
+            t.join(10)
+        again = [retransmitted(x) for x in (c, s)]
+        c.close()
+        s.close()
+        k.until(lambda: any(x["event"] == "conn" for x in pins.daemons[-1].whole()))
+        p.stopped(pins.daemons[-1])
+        conn = n.one(n.of(p.in_a_row(pins), who, "conn"))
+        print(f"# {len(rounds)} rounds", flush=True)
+        k.at_least("rounds", len(rounds), 1000)
+        for told, really in zip((conn["orig_rexmit"], conn["resp_rexmit"]), again):
+            k.at_most("retransmissions", told, really)
+        pins.unpin()
+
+
+def bounce(sock, rounds):
+    """Whatever comes goes back."""
+    try:
+        while got := sock.recv(100):
+            sock.sendall(got)
+            rounds.append(1)
+    except OSError:
+        pass
+
+
+def retransmitted(sock):
+    """As its kernel counts: tcpi_total_retrans."""
+    return struct.unpack_from("I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 100)[0]
+
+
 def no_place():
     """no BPF file system, or a read-only one: one line, exit 12, nothing attached; one that can be mounted is"""
     _, b = n.pair()
@@ -250,4 +305,4 @@ def not_ours():
 
 
 if __name__ == "__main__":
-    n.main(misfits, new_ground, back_again, own_qdisc, no_place, half_a_line, not_ours)
+    n.main(misfits, new_ground, back_again, own_qdisc, forwarded, no_place, half_a_line, not_ours)
