@@ -151,6 +151,25 @@ SW_STEP_FDSO(sw_fsm_synack)
     return 1;
 }
 
+/*
+ * RFC 9293 section 3.10.7.4: in SYN-RECEIVED what lies outside the window is answered with an acknowledgement and
+ * changes nothing. If the responder went on it took one that was not seen, and the question is settled.
+ */
+SW_STEP_FDS(sw_fsm_acceptable)
+{
+    struct sw_end *me, *peer;
+    __s32 off;
+
+    sw_side_bound(d);
+    me = &f->end[d];
+    peer = &f->end[d ^ 1];
+    if (!(me->did & SW_E_SYN) || (peer->more & (SW_M_SYNACK | SW_M_WENT_ON)) != SW_M_SYNACK || !peer->win ||
+        s->flags & SW_TCP_SYN)
+        return 1;
+    off = sw_seq_diff(s->seq, peer->ack);
+    return off < 0 ? off + (__s32)sw_seg_space(s) > 0 : !off || (__u32)off < peer->win;
+}
+
 /* What an acknowledgement proves of the peer. */
 SW_STEP_FDSO(sw_fsm_ack)
 {
@@ -159,7 +178,12 @@ SW_STEP_FDSO(sw_fsm_ack)
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];
+    if (!(f->flags & SW_F_ESTABLISHED) && me->more & SW_M_SYNACK && !(s->flags & (SW_TCP_SYN | SW_TCP_RST)) &&
+        (s->len || sw_seq_diff(s->ack, peer->isn + 1 + peer->syn_len) > 0))
+        me->more |= SW_M_WENT_ON;
     if (peer->did & SW_E_SYN && !(peer->did & SW_E_SYN_ACKED)) {
+        if (!sw_fsm_acceptable(f, d, s))
+            return 0;
         if (sw_seq_within(s->ack, peer->isn + 1, peer->seq_hi))
             peer->did |= SW_E_SYN_ACKED;
         else if (!(f->flags & (SW_F_ESTABLISHED | SW_F_OVER)))

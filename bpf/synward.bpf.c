@@ -173,8 +173,19 @@ static __always_inline int sw_sum_is_wrong(struct xdp_md *ctx, struct sw_scratch
  */
 static __always_inline int sw_completes(struct sw_key *k, const struct sw_seg *s)
 {
-    return !cfg.checksum && (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) == SW_TCP_ACK &&
-           bpf_map_lookup_elem(&embryos, k);
+    return (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) == SW_TCP_ACK && bpf_map_lookup_elem(&embryos, k);
+}
+
+/* Nor one whose IPv4 header is broken. */
+static __always_inline int sw_ip_sum_is_wrong(struct xdp_md *ctx, struct sw_scratch *sc)
+{
+    __u32 at = sc->at.ip, len = sc->at.tcp - sc->at.ip;
+    int sum;
+
+    if (sc->at.v6 || sc->at.tunnel)
+        return 0;
+    sum = sw_csum_tail(ctx, sc, at, len);
+    return sum >= 0 && sum != 0xffff;
 }
 
 #endif
@@ -230,7 +241,8 @@ static __always_inline int sw_guard_segment(struct xdp_md *ctx, struct sw_scratc
     case SW_DO_REPLY: return XDP_TX;
     case SW_DO_DROP: return XDP_DROP;
     case SW_DO_ACCEPT:
-        if (!cfg.checksum && sw_sum_is_wrong(ctx, sc))
+        /* the rest of a fragment may never come */
+        if (s->frag || sw_ip_sum_is_wrong(ctx, sc) || (!cfg.checksum && sw_sum_is_wrong(ctx, sc)))
             return XDP_PASS;
         s->one_sided = cfg.one_sided;
         s->now = sw_now();
@@ -238,7 +250,11 @@ static __always_inline int sw_guard_segment(struct xdp_md *ctx, struct sw_scratc
             sw_born(&here->accepted, &here->judged);
         break;
     default:
-        if (sw_completes(&sc->key, s) && sw_sum_is_wrong(ctx, sc))
+        if (!sw_completes(&sc->key, s))
+            break;
+        if (sw_ip_sum_is_wrong(ctx, sc))
+            return XDP_PASS;
+        if (!cfg.checksum && sw_sum_is_wrong(ctx, sc))
             s->bad_csum = 1;
     }
     /* calls that could have changed the frame made all pointers into it invalid */

@@ -104,10 +104,10 @@ static __always_inline int sw_step_locked(struct sw_flow *f, struct sw_seg *s, s
     return verdict;
 }
 
-/* For the guard's books: did this segment complete a handshake, or end it? */
-static __always_inline void sw_settles(const struct sw_flow *f, __u32 told, struct sw_where *w)
+/* For the guard's books: did this segment complete a handshake, or end it? The rest of a fragment may never come. */
+static __always_inline void sw_settles(const struct sw_flow *f, __u32 told, __u32 frag, struct sw_where *w)
 {
-    if (!cfg.guard || f->flags & SW_F_COOKIE || f->direction_by > SW_BY_SYNACK)
+    if (!cfg.guard || frag || f->flags & SW_F_COOKIE || f->direction_by > SW_BY_SYNACK)
         return;
     if (told & 1u << SW_EV_ESTABLISHED)
         w->completed = 1 + !f->orig_is_b;
@@ -129,7 +129,7 @@ SW_STEP int sw_tell(struct sw_flow *f, __u64 now)
         return 0;
     w = &sc->where;
     told = w->out.events;
-    sw_settles(f, told, w);
+    sw_settles(f, told, sc->seg.frag, w);
     if (told & 1u << SW_EV_OPENING)
         sw_emit_opening(SW_ROOM_PACKET, f, w, 0);
     if (told & 1u << SW_EV_ESTABLISHED)

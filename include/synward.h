@@ -235,6 +235,7 @@ enum {
     SW_M_SYNACK = 1 << 0,   /* sent a SYN with ACK */
     SW_M_WINDOW = 1 << 1,   /* sent a window that its shift applies to */
     SW_M_INFERRED = 1 << 2, /* its SYN was not seen, but proved by the peer: no options are known */
+    SW_M_WENT_ON = 1 << 3,  /* sent data after its SYN with ACK, or acknowledged some: it is out of SYN-RECEIVED */
 };
 
 /*

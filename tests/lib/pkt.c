@@ -114,6 +114,8 @@ static void put_v4(struct writer *w, const struct pkt *p)
     memcpy(ip + 16, p->dst + 12, 4);
     memcpy(ip + 20, p->ip_opts, p->ip_opts_len);
     be16(ip + 10, fold(sum(ip, hlen, 0)));
+    if (p->bad_ip_checksum)
+        ip[11] ^= 0x55;
 }
 
 static void put_v6(struct writer *w, const struct pkt *p)

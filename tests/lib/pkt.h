@@ -58,7 +58,8 @@ struct pkt {
     bool no_padding; /* leave frames under 60 bytes short, as egress hooks see them */
 
     /* illegalities */
-    bool bad_checksum;  /* of TCP */
+    bool bad_checksum; /* of TCP */
+    bool bad_ip_checksum;
     __u32 cut_to;       /* the frame ends after so many bytes, headers say otherwise; 0: whole */
     __u8 force_doff;    /* TCP data offset in words */
     __u8 force_ihl;     /* IPv4 header length in words */

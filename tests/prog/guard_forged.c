@@ -32,6 +32,11 @@ static void nearly(void)
     p = good, p.bad_checksum = true; /* never a connection's beginning; the kernel drops it */
     expect_pass(&p, "");
     assert_int_equal(out.meta_len, 0);
+    p = good, p.bad_ip_checksum = !good.v6, p.bad_checksum = good.v6;
+    expect_pass(&p, "");
+    p = good, p.fragment = p.more_frags = true; /* the rest may never come */
+    expect_pass(&p, "");
+    assert_int_equal(out.meta_len, 0);
     assert_int_equal(bpfrun_count(run, BPFRUN_FLOWS), 0);
     expect_born(&good);
 }

@@ -215,8 +215,11 @@ TEST(reset_handshakes_are_charged)
     assert_int_equal(in, 5);
 }
 
-/* The kernel does not take an ACK whose checksum is wrong, so the handshake is not complete: nothing is given back. */
-TEST(bad_checksum_completes_nothing)
+/*
+ * An ACK that the kernel does not take completes no handshake: nothing is given back. A checksum is wrong, TCP's or
+ * IPv4's; it is outside the window; or its rest never comes.
+ */
+static void untaken(int how)
 {
     unsigned in = 0;
 
@@ -234,12 +237,31 @@ TEST(bad_checksum_completes_nothing)
         t->nxt[A]++;
         talk_say(t, B, SYN | ACK, 0);
         p = talk_pkt(t, A, ACK, 0);
-        p.bad_checksum = true;
+        p.bad_checksum = how == 0;
+        p.bad_ip_checksum = how == 1;
+        p.seq += how == 2 ? 100000 : 0;
+        p.fragment = p.more_frags = how == 3;
         deliver(&p);
         bpfrun_clear_events(run);
     }
     assert_in_range(in, 5, 6);
     assert_int_equal(guardrun_tally(guard, svc).item[SW_T_COMPLETED], 0);
+}
+TEST(bad_checksum_completes_nothing)
+{
+    untaken(0);
+}
+TEST(bad_ip_checksum_completes_nothing)
+{
+    untaken(1);
+}
+TEST(out_of_window_completes_nothing)
+{
+    untaken(2);
+}
+TEST(fragment_completes_nothing)
+{
+    untaken(3);
 }
 
 /* --- the budget --- */
@@ -308,6 +330,9 @@ int main(void)
         ENGAGED(one_refund_for_a_handshake),
         CALM(reset_handshakes_are_charged),
         CALM(bad_checksum_completes_nothing),
+        CALM(bad_ip_checksum_completes_nothing),
+        CALM(out_of_window_completes_nothing),
+        CALM(fragment_completes_nothing),
         ENGAGED(budget),
         ENGAGED(small_budgets),
         CALM(budget_while_calm),

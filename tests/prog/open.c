@@ -213,6 +213,54 @@ TEST(final_ack_wrong)
     expect_states(t, ESTABLISHED, ESTABLISHED);
 }
 
+/* RFC 9293 section 3.10.7.4: a listener answers such a segment, and stays in SYN-RECEIVED. */
+TEST(final_ack_out_of_window)
+{
+    static const struct {
+        __s32 seq;
+        __u32 len;
+        bool taken;
+    } cases[] = {{-1, 0, false},       {-1, 1, false}, {-100, 100, false}, {-1, 2, true},   {65535, 0, false},
+                 {1000000, 10, false}, {0, 0, true},   {0, 10, true},      {65534, 0, true}};
+    unsigned taken = 0;
+    struct pkt p;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        talk_init(t, run, false);
+        t->side[A].sport += i;
+        t->side[B].dport += i;
+        t->key = pkt_key(&t->side[A], NULL);
+        talk_say(t, A, SYN, 0);
+        p = talk_pkt(t, B, SYN | ACK, 0);
+        p.win = 65535;
+        talk_send(t, B, &p);
+        expect_events(t, "opening");
+        p = talk_pkt(t, A, ACK, cases[i].len);
+        p.seq += cases[i].seq;
+        talk_send(t, A, &p);
+        assert_int_equal(bpfrun_count(run, BPFRUN_FLOWS), taken += cases[i].taken);
+        expect_events(t, cases[i].taken ? "established" : "");
+        bpfrun_clear_events(run);
+    }
+}
+
+/* The segment that it took was not seen, but its answer was. */
+TEST(final_ack_unseen_data_acknowledged)
+{
+    struct pkt p;
+
+    talk_say(t, A, SYN, 0);
+    talk_say(t, B, SYN | ACK, 0);
+    p = talk_pkt(t, B, ACK, 0);
+    p.ack += 200000;
+    talk_send(t, B, &p);
+    p = talk_pkt(t, A, ACK, 10);
+    p.seq += 200000;
+    talk_send(t, A, &p);
+    expect_where(t, FLOWS);
+    bpfrun_clear_events(run);
+}
+
 TEST(final_ack_lost_data_completes)
 {
     talk_say(t, A, SYN, 0);
@@ -256,6 +304,8 @@ int main(void)
         CASE(synack_again_other_isn),
         CASE(synack_with_wrong_ack),
         CASE(final_ack_wrong),
+        CASE(final_ack_out_of_window),
+        CASE(final_ack_unseen_data_acknowledged),
         CASE(final_ack_lost_data_completes),
         CASE(final_ack_lost_synack_again),
     };
