@@ -177,7 +177,8 @@ static __always_inline int sw_accept_cookie(struct __sk_buff *skb, struct sw_key
         t->item[SW_T_COOKIE_REFUSED]++;
     if (why == SW_T_COOKIE_NO_LISTENER) {
         t->item[SW_T_COOKIE_NO_LISTENER]++;
-        sv->silent = sw_now() + SW_SILENT_NS;
+        if (!(sv->flags & SW_SV_BOUND)) /* it may listen where the cookie did not come from */
+            sv->silent = sw_now() + SW_SILENT_NS;
     }
     return why != SW_QUEUE_FULL;
 }

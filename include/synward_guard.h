@@ -102,6 +102,7 @@ enum {
     SW_SV_MPTCP = 1 << 1, /* its listener is an MPTCP socket */
     SW_SV_GONE = 1 << 2,  /* nobody listens: not guarded */
     SW_SV_FIXED = 1 << 3, /* --wscale: not learned */
+    SW_SV_BOUND = 1 << 4, /* a listener of it is bound to a device: on others there may be none */
 };
 
 /*
@@ -132,7 +133,7 @@ struct sw_service {
     __u64 syn_rate;  /* SYNs a second */
     __u64 done_rate; /* completed handshakes a second */
     __u64 tick;      /* number of the last judgement: time / SW_DECIDE_NS */
-    __u64 silent;    /* until then SYNs are left to the kernel: a cookie came back, and nobody listened */
+    __u64 silent;    /* until then SYNs are left to the kernel: a cookie came back, and nobody listened. Not if bound */
     __u64 pad2[3];
 };
 

@@ -129,6 +129,7 @@ static int add_listener(const struct nlmsghdr *nh, void *ctx)
     if (!m || m->idiag_state != TCP_STATE_LISTEN || !reached(all, m->id.idiag_if))
         return 0;
     read_attrs(nh, &l, &v6only);
+    l.bound = m->id.idiag_if;
     l.port = ntohs(m->id.idiag_sport);
     copy_ip(l.ip, m->idiag_family, m->id.idiag_src);
     if (sw_ip_is_loopback(l.ip) || !l.port)
@@ -182,6 +183,7 @@ static void merge(struct listeners *all)
         }
         have->any |= l->any;
         have->mptcp |= l->mptcp;
+        have->bound |= l->bound;
         if (l->rcvbuf && (!have->rcvbuf || l->rcvbuf < have->rcvbuf))
             have->rcvbuf = l->rcvbuf;
     }

@@ -13,6 +13,7 @@ struct sw_listener {
     __u16 port;  /* host order */
     __u8 any;    /* SW_ANY_*: a wildcard of these families */
     bool mptcp;
+    bool bound;   /* to a device; of a group: one of them */
     __u32 rcvbuf; /* SO_RCVBUF as the kernel counts it, 0: unknown */
 };
 

@@ -44,7 +44,7 @@ static struct sw_wanted from_listener(const struct sw_listener *l, __u8 flags)
     struct sw_wanted w = {.port = l->port, .any = l->any, .rcvbuf = l->rcvbuf};
 
     memcpy(w.ip, l->ip, 16);
-    w.flags = flags | (l->mptcp ? SW_SV_MPTCP : 0);
+    w.flags = flags | (l->mptcp ? SW_SV_MPTCP : 0) | (l->bound ? SW_SV_BOUND : 0);
     return w;
 }
 

@@ -10,7 +10,7 @@ struct sw_wanted {
     __u8 ip[16];
     __u16 port; /* host order */
     __u8 any;
-    __u8 flags;   /* SW_SV_NAMED, SW_SV_MPTCP, SW_SV_GONE */
+    __u8 flags;   /* SW_SV_NAMED, SW_SV_MPTCP, SW_SV_BOUND, SW_SV_GONE */
     __u32 rcvbuf; /* of its listener */
 };
 

@@ -67,6 +67,35 @@ def an_address_and_any():
     g.told()
 
 
+def bound_to_a_device():
+    """a listener that is bound to one of two devices: cookies that come back by the other do not switch its guard off"""
+    k.needs_reqsk("are what comes back to nobody")
+    g = bare("-i", "srv1", "--mode", "generic")
+    n.veth(g.a, "cli1", g.b, "srv1")
+    n.addr(g.a, "cli1", "10.67.0.1/16")
+    n.addr(g.b, "srv1", "10.67.0.2/16")
+    where = listener(g, "0.0.0.0", k.PORT, (socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"srv0"))
+    g.start()
+    for i in range(1, 4):
+        other = n.tcp(g.a)
+        other.settimeout(5)
+        try:  # its SYN gets a cookie, and its ACK a RST
+            other.connect(("10.67.0.2", k.PORT))
+            n.equal("from nobody", other.recv(1), b"")
+        except ConnectionError:
+            pass
+        other.close()
+        k.until(lambda i=i: k.services(g.sw)["0.0.0.0:7777"]["cookie_no_listener"] == i)
+        c = n.connect(g.a, "10.66.0.2", k.PORT)
+        s = k.accepted(where)
+        assert s, "no connection"
+        k.speak(c, s)
+        k.end(c, s)
+    fig = k.services(g.sw)["0.0.0.0:7777"]
+    n.equal("cookies sent, left to the listener", [fig["cookies_sent"], fig["opened"]], [6, 0])
+    g.told()
+
+
 def reuseport():
     """four listeners on one port (SO_REUSEPORT): every connection reaches one of them"""
     g = bare()
@@ -211,4 +240,4 @@ def clock_goes_on():
 
 
 if __name__ == "__main__":
-    n.main(both_families, an_address_and_any, reuseport, buffers, full_accept_queue, first_flights, clock_goes_on)
+    n.main(both_families, an_address_and_any, bound_to_a_device, reuseport, buffers, full_accept_queue, first_flights, clock_goes_on)

@@ -43,7 +43,7 @@
 #define TEST(name) static void name(void **state __attribute__((unused)))
 #define SECOND 1000000000ull
 
-enum { L_REUSE = 1, L_DUAL = 2, L_MPTCP = 4, L_ON_LO = 8 };
+enum { L_REUSE = 1, L_DUAL = 2, L_MPTCP = 4, L_ON_LO = 8, L_ON_D0 = 16 };
 
 struct fixture {
     struct synward_bpf *obj;
@@ -108,6 +108,8 @@ static inline int listener_with(const char *addr, __u16 port, int how, int rcvbu
         assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)), 0);
     if (how & L_ON_LO)
         assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3), 0);
+    if (how & L_ON_D0)
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "d0", 3), 0);
     if (rcvbuf)
         assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf)), 0);
     if (bind(fd, (struct sockaddr *)&sa, len))

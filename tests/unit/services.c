@@ -232,6 +232,28 @@ TEST(figures_of_the_freed_go_on_in_slot_0)
     free(all);
 }
 
+TEST(bound_to_a_device)
+{
+    __u32 any, own;
+    int fd;
+
+    NEEDS_ROOT();
+    listener("0.0.0.0", 9250, L_REUSE);
+    fd = listener("0.0.0.0", 9250, L_REUSE | L_ON_D0);
+    listener("10.9.8.2", 9251, L_ON_D0);
+    listener("0.0.0.0", 9252, 0);
+    begin(true);
+    any = service(NULL, 9250, SW_ANY_4);
+    own = service("10.9.8.2", 9251, 0);
+    assert_int_equal(seen(any)->flags, SW_SV_BOUND); /* one of two */
+    assert_int_equal(seen(own)->flags, SW_SV_BOUND);
+    assert_int_equal(seen(service(NULL, 9252, SW_ANY_4))->flags, 0);
+    shut(fd);
+    refresh();
+    assert_int_equal(seen(any)->flags, 0);
+    assert_int_equal(seen(own)->flags, SW_SV_BOUND);
+}
+
 TEST(mptcp_listeners_take_the_kernels_cookies)
 {
     __u32 index;
@@ -376,6 +398,7 @@ int main(void)
         LIVE_TEST(a_listener_that_is_back_at_once_is_the_same_service),
         LIVE_TEST(an_engaged_service_lingers_until_its_cookies_are_dead),
         LIVE_TEST(figures_of_the_freed_go_on_in_slot_0),
+        LIVE_TEST(bound_to_a_device),
         LIVE_TEST(mptcp_listeners_take_the_kernels_cookies),
         LIVE_TEST(only_what_is_named_is_protected),
         LIVE_TEST(more_addresses_on_a_port_than_a_chain_holds),
