@@ -90,7 +90,12 @@ def read_only(writable):
         inside = any(point == w or point.startswith(w + "/") for w in writable)
         if inside or point.startswith("/dev") or point == "/proc" or not os.path.exists(point):
             continue
-        mount("-o", "remount,bind,ro", point.encode().decode("unicode_escape"))
+        point = point.encode().decode("unicode_escape")
+        try:
+            mount("-o", "remount,bind,ro", point)
+        except subprocess.CalledProcessError:
+            if os.path.ismount(point):  # else it went meanwhile, as other namespaces do
+                raise
     for path in ("/etc/synward-test", "/var/synward-test", "/proc/sys/kernel/hostname"):
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT))
