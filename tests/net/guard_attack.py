@@ -11,18 +11,20 @@ KINDS = (("SA", "synack"), ("R", "rst"), ("RA", "rst"), ("F", "fin"), ("FA", "fi
 
 
 def clients(g, seconds, v=4, port=k.PORT):
-    """Connects, talks and closes for so long; how many connections, and the longest handshake."""
-    count, worst, until = 0, 0, time.monotonic() + seconds
+    """Connects, talks and closes for so long; how long each handshake took. The client speaks first: a veth that the
+    flood fills loses real packets before any program sees them, and after the third one only data comes again."""
+    took, until = [], time.monotonic() + seconds
     while time.monotonic() < until:
         start = time.monotonic()
         c = n.connect(g.a, k.SERVER[v], port)
-        worst = max(worst, time.monotonic() - start)
-        s = k.accepted(g.listeners[v, port])
-        assert s, "connected, but never accepted"
+        took.append(time.monotonic() - start)
+        c.sendall(b"1")
+        s = k.accepted(g.listeners[v, port], 5)
+        assert s, "connected and said something, but never accepted"
+        n.equal("first byte", n.read_n(s, 1), b"1")
         k.speak(c, s)
         k.end(c, s)
-        count += 1
-    return count, worst
+    return took
 
 
 def by_reason():
@@ -79,22 +81,23 @@ def syn_flood():
         g.talk(v)
     before, opens = g.figures(4), g.passive_opens()
     p = k.flood(g, 200000)
-    most, count, worst = 0, 0, 0
+    most, took, turn = 0, [], 0
     while p.poll() is None:
-        some, w = clients(g, 0.1, 4 if count & 1 else 6)
-        count, worst = count + some, max(worst, w)
+        took += clients(g, 0.1, (4, 6)[turn & 1])
+        turn += 1
         most = max(most, g.syn_recv())
     k.finished(p)
     k.until(lambda: g.counted("syns") - before["syns"] >= 150000, 3)
     n.equal("sockets in SYN_RECV, at most", most, 0)
-    k.at_least("real connections", count, 5)
-    k.at_most("longest handshake, s", worst, 0.9)  # a SYN that was lost comes again after 1 s
+    k.at_least("real connections", len(took), 5)
+    k.at_most("handshake, median, s", sorted(took)[len(took) // 2], 0.1)
+    k.at_most("longest handshake, s", max(took), 3.5)  # the veth lost its SYN, or the answer, at most twice
     after = g.figures(4)
     n.equal("begun by the listener", after["opened"], 0)
     n.equal("answered", after["cookies_sent"] - before["cookies_sent"], after["syns"] - before["syns"])
     k.at_least("passive opens", g.passive_opens() - opens, 0)
     got = k.counters(g.sw)
-    k.at_most("flows, which are real ones", got["flows"] + got["embryos"], count + 10)
+    k.at_most("flows, which are real ones", got["flows"] + got["embryos"], len(took) + 10)
     n.equal("embryos", got["embryos"], 0)
     lines = g.told()
     n.equal("conn lines of the flood", len([x for x in lines if x.get("orig_ip", "").startswith("198.")]), 0)

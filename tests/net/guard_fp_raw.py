@@ -8,5 +8,5 @@ import raw
 if __name__ == "__main__":
     guard_fp.run("always", (raw.plain, raw.vlan, raw.qinq, raw.extension_headers, raw.fragments, raw.handshake_times,
                             raw.simultaneous_open, raw.simultaneous_close, raw.blind_reset, raw.blind_syn, raw.scans,
-                            raw.bad_checksum, raw.one_sided, raw.no_decap, *[raw.tunnel(x) for x in raw.TUNNELS]),
+                            raw.bad_checksum, raw.no_decap, *[raw.tunnel(x) for x in raw.TUNNELS]),
                  ("--protect", "10.66.0.200:80,[fd66::200]:80"))
