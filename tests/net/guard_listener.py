@@ -126,6 +126,19 @@ def flood():
     g.told()
 
 
+def through_full_queue(g, port):
+    """Ten clients while a flood keeps the listener's queue full. Its timer halves the queue once a second (the flood
+    needs some 30 ms to fill it again), so one or the other of them finds room."""
+    before = g.figures(4, port)
+    p = k.flood(g, 1_000_000, 20000, port)
+    k.until(lambda: g.counted("cookies_sent", 4, port) - before["cookies_sent"] > 1000)
+    for _ in range(10):
+        g.talk(4, port)
+    p.kill()
+    p.wait()
+    k.at_least("of ten, by cookie", g.counted("cookies_accepted", 4, port) - before["cookies_accepted"], 5)
+
+
 def full_queue_only():
     """tcp_syncookies=1: a listener with room answers itself; when its queue is full, cookies; real clients go on"""
     g = k.ground("--cookie", "listener", "--protect", k.PORT, start=False, backlog=64)
@@ -133,12 +146,9 @@ def full_queue_only():
     k.talks(g, 2)
     fig = g.figures()
     n.equal("cookies while there is room", (fig["cookies_sent"], fig["passed_backend"]), (0, 2))
-    k.finished(k.flood(g, 5000, 20000))
+    through_full_queue(g, k.PORT)
     k.at_most("sockets in SYN_RECV", g.syn_recv(), 128)
     k.talks(g, 5)
-    fig = g.figures()
-    k.at_least("cookies when it is full", fig["cookies_sent"], 4000)
-    n.equal("of real clients, by cookie", fig["cookies_accepted"], 5)
     g.told()
 
 
@@ -195,12 +205,9 @@ def mptcp_default():
     g.start()
     for _ in range(3):
         g.talk(4, LATER)
-    k.finished(k.flood(g, 20000, 20000, LATER))
+    through_full_queue(g, LATER)
     for _ in range(5):
         g.talk(4, LATER)
-    got = g.figures(4, LATER)
-    k.at_least("cookies", got["cookies_sent"], 10000)
-    n.equal("of real clients, by cookie", got["cookies_accepted"], 5)
     g.told()
 
 
