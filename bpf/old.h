@@ -42,6 +42,27 @@ static __always_inline int sw_sum_is_wrong(struct xdp_md *ctx, struct sw_scratch
     return 0;
 }
 
+SW_PART int sw_read_option(void)
+{
+    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
+
+    return sc ? sw_tcpopt_next(&sc->opt) : 0;
+}
+
+/* Option by option: with the reader inlined this was checked in 200,000 to over 1,000,000 steps, as clang pleased. */
+SW_PART int sw_read_list(void)
+{
+    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
+
+    if (!sc)
+        return 0;
+    sw_tcpopt_begin(&sc->opt);
+    for (int i = 0; i < SW_TCPOPT_MAX; i++)
+        if (!sw_read_option())
+            break;
+    return 0;
+}
+
 SEC(SW_XDP)
 int sw_guarded(struct xdp_md *ctx)
 {

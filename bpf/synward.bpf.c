@@ -42,6 +42,7 @@ static __always_inline void sw_room_clear(struct sw_scratch *sc)
     sc->seg.wscale = SW_WSCALE_NONE;
 }
 
+#ifndef SW_OLD
 SW_PART int sw_read_list(void)
 {
     struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
@@ -50,6 +51,7 @@ SW_PART int sw_read_list(void)
         sw_tcpopt_parse(&sc->opt);
     return 0;
 }
+#endif
 
 /* Copies the option bytes (whole words) and reads them. */
 static __always_inline void sw_read_options(struct sw_scratch *sc, struct sw_seg *s, const struct sw_place *at,

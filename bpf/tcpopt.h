@@ -9,7 +9,8 @@
 
 #include "step.h"
 
-#define SW_TCPOPT_BUF 64 /* 40 bytes of options at most; a power of two, so that an index is masked */
+enum { SW_TCPOPT_MAX = 40 }; /* bytes of options */
+#define SW_TCPOPT_BUF 64     /* a power of two, so that an index is masked */
 
 struct sw_tcpopt {
     __u8 bytes[SW_TCPOPT_BUF];
@@ -100,27 +101,39 @@ SW_STEP int sw_tcpopt_one(struct sw_tcpopt *o, __u32 at)
     return len;
 }
 
-/* Reads the whole list of o->bytes[0, o->len). */
-static __always_inline void sw_tcpopt_parse(struct sw_tcpopt *o)
+static __always_inline void sw_tcpopt_begin(struct sw_tcpopt *o)
 {
     o->mss = 0;
     o->wscale = SW_WSCALE_NONE;
     o->opts = 0;
     o->bad = 0;
     o->sealed = 0;
-    if (o->len > 40)
-        o->len = 40;
+    if (o->len > SW_TCPOPT_MAX)
+        o->len = SW_TCPOPT_MAX;
     SW_WRITE_ONCE(o->at, 0);
-    for (int i = 0; i < 40; i++) { /* the place is kept in memory, so that all ways to an option are one state */
-        __u32 at = SW_READ_ONCE(o->at), len;
+}
 
-        if (at >= o->len)
+/* Reads the next option; returns 0 after the last. Its place is kept in memory, so all ways to it are one state. */
+static __always_inline int sw_tcpopt_next(struct sw_tcpopt *o)
+{
+    __u32 at = SW_READ_ONCE(o->at), len;
+
+    if (at >= o->len)
+        return 0;
+    len = (__u32)sw_tcpopt_one(o, at);
+    if (!len)
+        return 0;
+    SW_WRITE_ONCE(o->at, at + len);
+    return 1;
+}
+
+/* Reads the whole list of o->bytes[0, o->len). */
+static __always_inline void sw_tcpopt_parse(struct sw_tcpopt *o)
+{
+    sw_tcpopt_begin(o);
+    for (int i = 0; i < SW_TCPOPT_MAX; i++)
+        if (!sw_tcpopt_next(o))
             break;
-        len = (__u32)sw_tcpopt_one(o, at);
-        if (!len)
-            break;
-        SW_WRITE_ONCE(o->at, at + len);
-    }
 }
 
 #endif
