@@ -2,6 +2,8 @@
 /* The two hooks together, with the kernel's clock: who saw what, verdicts, GSO, forwarding, one-sided views. */
 #include "fixture.h"
 
+#include <errno.h>
+
 static int group_live(void **state)
 {
     struct sw_object_opts opts;
@@ -92,12 +94,28 @@ TEST(gso_counts_as_on_the_wire)
     assert_int_equal(f.end[A].payload, 2000);
 }
 
+/* Older kernels (5.10) refuse an skb with an ingress_ifindex in BPF_PROG_TEST_RUN. */
+static void skip_if_nothing_is_forwarded(void)
+{
+    const struct bpfrun_skb skb = {.ingress_ifindex = 1};
+    struct pkt p = talk_pkt(t, A, ACK, 64);
+    __u8 frame[256];
+    int verdict;
+
+    p.proto = 17;
+    if (bpfrun_egress(run, frame, pkt_build(&p, frame, sizeof(frame)), &skb, &verdict) == -EINVAL) {
+        print_message("skip: this kernel runs no program on a forwarded packet for a test\n");
+        skip();
+    }
+}
+
 /* Forwarded: told where it came in, passed by where it goes out. */
 TEST(forwarded_is_told_once)
 {
     struct bpfrun_skb skb = {.ingress_ifindex = 1};
     struct pkt p = talk_pkt(t, A, SYN, 0);
 
+    skip_if_nothing_is_forwarded();
     assert_int_equal(bpfrun_watch(run, 1), 0);
     talk_send(t, A, &p);
     egress(A, &p, &skb);
@@ -113,6 +131,7 @@ TEST(forwarded_from_unwatched)
     struct bpfrun_skb skb = {.ingress_ifindex = 1};
     struct pkt p = talk_pkt(t, A, SYN, 0);
 
+    skip_if_nothing_is_forwarded();
     egress(A, &p, &skb);
     expect_events(t, "opening");
     expect_counter(t, FORWARDED_TWICE, 0);
