@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Somebody else takes a hook while traffic runs: said within a second or so in one line, the interface is left with
 all that is ours, and what is not ours stays. The last one gone is exit 6. Connections go on; only those that were on
-their way through a cookie when the program that accepts cookies was taken are lost."""
+their way through a cookie when one of the guard's programs was taken are lost."""
 import pathlib
 import re
 import signal
@@ -98,7 +98,7 @@ def accept_deleted():
 def guard_off():
     """with the guard: the XDP program is taken off"""
     taken(lambda b: n.sh("ip", "link", "set", "srv0", "xdp", "off", ns=b), XDP, args=("--guard", "always"),
-          before=k.GUARD_SAYS)
+          before=k.GUARD_SAYS, new=False)
 
 
 def one_of_two():
