@@ -19,7 +19,7 @@ def clients(g, seconds, v=4, port=k.PORT):
         c = n.connect(g.a, k.SERVER[v], port)
         took.append(time.monotonic() - start)
         c.sendall(b"1")
-        s = k.accepted(g.listeners[v, port], 5)
+        s = k.accepted(g.listeners[v, port])
         assert s, "connected and said something, but never accepted"
         n.equal("first byte", n.read_n(s, 1), b"1")
         k.speak(c, s)
@@ -90,8 +90,7 @@ def syn_flood():
     k.until(lambda: g.counted("syns") - before["syns"] >= 150000, 3)
     n.equal("sockets in SYN_RECV, at most", most, 0)
     k.at_least("real connections", len(took), 5)
-    k.at_most("handshake, median, s", sorted(took)[len(took) // 2], 0.1)
-    k.at_most("longest handshake, s", max(took), 3.5)  # the veth lost its SYN, or the answer, at most twice
+    k.at_most("longest handshake, s", max(took), 0.9)  # a SYN that was lost comes again after 1 s
     after = g.figures(4)
     n.equal("begun by the listener", after["opened"], 0)
     n.equal("answered", after["cookies_sent"] - before["cookies_sent"], after["syns"] - before["syns"])

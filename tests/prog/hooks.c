@@ -103,6 +103,8 @@ static void skip_if_nothing_is_forwarded(void)
     int verdict;
 
     p.proto = 17;
+    if (!bpfrun_old())
+        return;
     if (bpfrun_egress(run, frame, pkt_build(&p, frame, sizeof(frame)), &skb, &verdict) == -EINVAL) {
         print_message("skip: this kernel runs no program on a forwarded packet for a test\n");
         skip();
