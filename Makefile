@@ -22,31 +22,35 @@ BPF_CFLAGS ?= -O2 -g
 CFLAGS ?= -O2 -g
 SW_CPPFLAGS := -D_GNU_SOURCE -DSW_VERSION='"$(VERSION)"' -Iinclude -Isrc -Ibpf -I$(B)
 SW_CFLAGS := -std=gnu11 $(WARN) -MMD -MP
-SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 LIBS := -lxdp -lbpf -lelf -lpcap -lz -lmd -lcap-ng -lseccomp
 
-SRC := $(wildcard src/*.c)
+SRC := $(sort $(shell find src -name '*.c'))
 SKEL := $(B)/synward.skel.h $(B)/synward_old.skel.h
-OBJ := $(SRC:src/%.c=$(B)/src/%.o)
+OBJ := $(SRC:%.c=$(B)/%.o)
 PIECES := $(filter-out $(B)/src/main.o,$(OBJ))
-# the same without main(), under the sanitizers, for the tests
-SAN_PIECES := $(PIECES:$(B)/src/%.o=$(B)/san/src/%.o)
-SAN_TESTLIB := $(patsubst tests/lib/%.c,$(B)/san/lib/%.o,$(filter-out $(wildcard tests/lib/tool_*.c),$(wildcard tests/lib/*.c)))
-TESTLIB := $(SAN_TESTLIB:$(B)/san/lib/%.o=$(B)/lib/%.o)
+TESTLIB_SRC := $(filter-out $(wildcard tests/lib/tool_*.c),$(wildcard tests/lib/*.c))
+TESTLIB := $(TESTLIB_SRC:%.c=$(B)/%.o)
 
-UNITS := $(patsubst tests/unit/%.c,$(B)/tests/unit_%,$(wildcard tests/unit/*.c))
-PROGS := $(patsubst tests/prog/%.c,$(B)/tests/prog_%,$(wildcard tests/prog/*.c))
+# The same under the sanitizers, compiled once, by clang: a shared object without main() for the unit and BPF tests, an
+# archive for the fuzz targets (each takes only what it needs), and the whole program. Coverage sets SAN_CC and SANITIZE.
+SAN_CC ?= clang
+SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+SAN_COMPILE := $(SANITIZE) -fPIC $(if $(findstring -fsanitize=,$(SANITIZE)),-fsanitize=fuzzer-no-link)
+SAN_OBJ := $(SRC:%.c=$(B)/san/%.o)
+SAN_PIECES := $(filter-out $(B)/san/src/main.o,$(SAN_OBJ))
+SAN_TESTLIB := $(TESTLIB_SRC:%.c=$(B)/san/%.o)
+SAN_SO := $(B)/san/libsynward-test.so
+
+# programs of their own: build/tests/unit/NAME is tests/unit/NAME.c
+UNITS := $(patsubst %.c,$(B)/%,$(shell find tests/unit -name '*.c'))
+PROGS := $(patsubst %.c,$(B)/%,$(shell find tests/prog -name '*.c'))
 BENCHES := $(patsubst tests/bench/%.c,$(B)/tests/bench_%,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
 # programs that the namespace tests run, each one file: traffic makers and the like
 TOOLS := $(patsubst tests/lib/tool_%.c,$(B)/tests/tool_%,$(wildcard tests/lib/tool_*.c))
-
-# libFuzzer targets, each one file; clang's, whatever compiles the rest
-FUZZ_CC ?= clang
-FUZZ_CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+# libFuzzer targets, each one file
 FUZZES := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
-FUZZ_PIECES := $(PIECES:$(B)/src/%.o=$(B)/fuzz/src/%.o) $(TESTLIB:$(B)/lib/%.o=$(B)/fuzz/lib/%.o)
 
-C_FILES := $(wildcard include/*.h src/*.[ch] bpf/*.[ch] tests/*/*.[ch])
+C_FILES := $(shell find include src bpf tests -name '*.[ch]')
 SH_FILES := $(shell grep -rlE '^\#!.*\b(ba)?sh\b' .ci tests 2>/dev/null) docs/synward.bash-completion
 
 all: $(B)/synward
@@ -60,7 +64,7 @@ $(B)/.tools: Makefile
 	@for h in bpf/libbpf.h xdp/libxdp.h pcap/pcap.h libelf.h zlib.h sha1.h cap-ng.h seccomp.h; do \
 	  echo "#include <$$h>" | $(CC) -include sys/types.h -E -x c - >/dev/null 2>&1 || \
 	  { echo "synward: header $$h is missing; 'sudo tests/setup' installs what the build needs" >&2; exit 1; }; done
-	@mkdir -p $(B)/src $(B)/lib $(B)/san/src $(B)/san/lib $(B)/tests
+	@mkdir -p $(B)/tests
 	@touch $@
 
 $(B)/synward.bpf.o: bpf/synward.bpf.c | $(B)/.tools
@@ -77,51 +81,50 @@ $(B)/synward_old.bpf.o: bpf/synward.bpf.c | $(B)/.tools
 $(B)/%.skel.h: $(B)/%.bpf.o
 	$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp && mv $@.tmp $@
 
-$(B)/src/%.o: src/%.c $(SKEL) | $(B)/.tools
+# The skeletons are there before any object, and only what includes one is compiled again when it changes (-MMD).
+$(B)/src/%.o: src/%.c | $(SKEL)
+	@mkdir -p $(@D)
 	$(CC) $(SW_CPPFLAGS) $(CPPFLAGS) $(SW_CFLAGS) $(CFLAGS) -c $< -o $@
 
-$(B)/san/src/%.o: src/%.c $(SKEL) | $(B)/.tools
-	$(CC) $(SW_CPPFLAGS) $(CPPFLAGS) $(SW_CFLAGS) $(SANITIZE) -c $< -o $@
-
-$(B)/lib/%.o: tests/lib/%.c $(SKEL) | $(B)/.tools
+$(B)/tests/lib/%.o: tests/lib/%.c | $(SKEL)
+	@mkdir -p $(@D)
 	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(CFLAGS) -c $< -o $@
-
-$(B)/san/lib/%.o: tests/lib/%.c $(SKEL) | $(B)/.tools
-	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(SANITIZE) -c $< -o $@
 
 $(B)/synward: $(OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
 
-$(B)/tests/unit_%: tests/unit/%.c $(SAN_PIECES) | $(B)/.tools
-	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(SANITIZE) $< $(SAN_PIECES) -o $@ -lcmocka $(LIBS)
+$(B)/san/%.o: %.c | $(SKEL) $(B)/.fuzz-tools
+	@mkdir -p $(@D)
+	$(SAN_CC) $(SW_CPPFLAGS) $(CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(SAN_COMPILE) -c $< -o $@
 
-# what the sanitizers call is not on the list of system calls that it tests
-$(B)/tests/unit_confine: tests/unit/confine.c $(PIECES) | $(B)/.tools
+$(SAN_SO): $(SAN_PIECES) $(SAN_TESTLIB)
+	$(SAN_CC) $(SANITIZE) -shared $^ -o $@ $(LIBS)
+
+# the whole program under the sanitizers
+$(B)/synward-san: $(SAN_OBJ)
+	$(SAN_CC) $(SANITIZE) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+# What the sanitizers call is not on the list of system calls that it tests: plain objects, in one piece.
+$(B)/tests/unit/confine: tests/unit/confine.c $(PIECES)
+	@mkdir -p $(@D)
 	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(CFLAGS) $< $(PIECES) -o $@ -lcmocka $(LIBS)
 
-$(B)/tests/prog_%: tests/prog/%.c $(SAN_PIECES) $(SAN_TESTLIB) | $(B)/.tools
-	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(SANITIZE) $< $(SAN_TESTLIB) $(SAN_PIECES) -o $@ -lcmocka $(LIBS)
+$(filter-out $(B)/tests/unit/confine,$(UNITS)) $(PROGS): $(B)/%: %.c $(SAN_SO)
+	@mkdir -p $(@D)
+	$(SAN_CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(SANITIZE) $< $(SAN_SO) -Wl,-rpath,$(abspath $(B)/san) -o $@ -lcmocka $(LIBS)
 
 $(B)/.fuzz-tools: | $(B)/.tools
 	@echo 'int LLVMFuzzerTestOneInput(const char *p, long n); int LLVMFuzzerTestOneInput(const char *p, long n) { return p && n < 0; }' | \
-	  $(FUZZ_CC) -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null || \
-	  { echo "synward: $(FUZZ_CC) has no libFuzzer; 'sudo tests/setup' installs it (libclang-rt-dev)" >&2; exit 1; }
-	@mkdir -p $(B)/fuzz/src $(B)/fuzz/lib
+	  $(SAN_CC) $(if $(findstring -fsanitize=,$(SANITIZE)),-fsanitize=fuzzer,-c) -x c - -o /dev/null 2>/dev/null || \
+	  { echo "synward: $(SAN_CC) has no libFuzzer; 'sudo tests/setup' installs it (libclang-rt-dev)" >&2; exit 1; }
 	@touch $@
 
-$(B)/fuzz/src/%.o: src/%.c $(SKEL) | $(B)/.fuzz-tools
-	$(FUZZ_CC) $(SW_CPPFLAGS) $(SW_CFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c $< -o $@
-
-$(B)/fuzz/lib/%.o: tests/lib/%.c $(SKEL) | $(B)/.fuzz-tools
-	$(FUZZ_CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c $< -o $@
-
-# an archive: a target takes what it needs
-$(B)/fuzz/pieces.a: $(FUZZ_PIECES)
-	@rm -f $@
+$(B)/fuzz/pieces.a: $(SAN_PIECES) $(SAN_TESTLIB)
+	@mkdir -p $(@D) && rm -f $@
 	ar rcs $@ $^
 
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/fuzz/pieces.a
-	$(FUZZ_CC) $(SW_CPPFLAGS) -Itests/lib -Itests/unit $(SW_CFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer $< $(B)/fuzz/pieces.a \
+	$(SAN_CC) $(SW_CPPFLAGS) -Itests/lib -Itests/unit $(SW_CFLAGS) $(SANITIZE) -fsanitize=fuzzer $< $(B)/fuzz/pieces.a \
 	  -o $@ -lcmocka $(LIBS)
 
 $(B)/tests/%.skel.h: tests/bench/%.bpf.c tests/bench/%.h | $(B)/.tools
@@ -139,9 +142,9 @@ $(B)/tests/bench_%: tests/bench/%.c $(PIECES) $(TESTLIB) | $(B)/.tools
 VERSIONED := $(shell grep -l SW_VERSION $(SRC))
 $(B)/tests/newer: $(OBJ)
 	$(CC) $(subst "$(VERSION)","$(VERSION)-newer",$(SW_CPPFLAGS)) $(CPPFLAGS) -std=gnu11 $(WARN) $(CFLAGS) $(VERSIONED) \
-	  $(filter-out $(VERSIONED:src/%.c=$(B)/src/%.o),$(OBJ)) $(LDFLAGS) -o $@ $(LIBS)
+	  $(filter-out $(VERSIONED:%.c=$(B)/%.o),$(OBJ)) $(LDFLAGS) -o $@ $(LIBS)
 
-$(B)/tests/tool_%: tests/lib/tool_%.c $(SKEL) | $(B)/.tools
+$(B)/tests/tool_%: tests/lib/tool_%.c | $(SKEL)
 	$(CC) $(SW_CPPFLAGS) -Itests/lib -I$(B)/tests $(SW_CFLAGS) $(CFLAGS) $< -o $@ -lbpf -lpthread
 
 # what the verifier says of the programs, as the daemon loads them; for each compiler a tree of its own
@@ -157,10 +160,6 @@ verifier: costs
 
 setup:
 	tests/setup
-
-# the whole program under the sanitizers
-$(B)/synward-san: $(B)/san/src/main.o $(SAN_PIECES)
-	$(CC) $(SANITIZE) $(LDFLAGS) $^ -o $@ $(LIBS)
 
 tests: $(B)/synward-san $(UNITS) $(PROGS) $(TOOLS) $(B)/tests/newer $(FUZZES)
 
@@ -227,7 +226,7 @@ uninstall:
 clean:
 	rm -rf $(B)
 
--include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/san/*/*.d $(B)/fuzz/*/*.d)
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -33,7 +33,9 @@ static bool chance(struct story *st, __u32 percent)
 
 static __u32 any32(struct story *st)
 {
-    return pick(st, 0x10000) << 16 | pick(st, 0x10000);
+    __u32 high = pick(st, 0x10000); /* one after the other, or compilers disagree about the story of a seed */
+
+    return high << 16 | pick(st, 0x10000);
 }
 
 /* where arithmetic breaks: around 0, around 2^31, anywhere */

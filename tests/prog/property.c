@@ -4,7 +4,7 @@
  * host, segment by segment: the same records, the same flow, byte for byte. Beside that, what must
  * hold whatever comes, and the fast path against the machine without it.
  *
- *   SW_SEED=N        another seed (decimal or 0x…)
+ *   SW_TEST_SEED=N   another seed (decimal or 0x…)
  *   SW_SEQUENCES=N   stories for each configuration (2000)
  */
 #include "fixture.h"
@@ -507,7 +507,8 @@ static void play_all(const struct sw_object_opts *opts, const char *name)
     struct play *p = &play;
 
     memset(p, 0, sizeof(*p));
-    p->seed = from_env("SW_SEED", 0x5eed);
+    p->seed = from_env("SW_TEST_SEED", 0x5eed);
+    print_message("# seed %llu\n", p->seed);
     p->cfg = opts->cfg;
     total_segments = total_fast = total_conns = total_established = 0;
     model_init(&p->host, &opts->cfg, true);
