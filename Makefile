@@ -53,10 +53,10 @@ FUZZES := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
 C_FILES := $(shell find include src bpf tests -name '*.[ch]')
 SH_FILES := $(shell grep -rlE '^\#!.*\b(ba)?sh\b' .ci tests 2>/dev/null) docs/synward.bash-completion
 
-all: $(B)/synward
+all: $(B)/synward ## build/synward; needs no root and no network
 
-help:
-	@echo 'all demo test tests test-kernels verifier bench soak fuzz format format-check lint coverage shellcheck clean install uninstall setup'
+help: ## this list
+	@sed -nE 's/^([a-z][a-z_.-]*):.*## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | sort | awk -F '\t' '{ printf "%-22s%s\n", $$1, $$2 }'
 
 $(B)/.tools: Makefile
 	@for t in $(firstword $(CC)) $(firstword $(CLANG)) $(BPFTOOL); do command -v $$t >/dev/null || \
@@ -155,61 +155,78 @@ COST_CLANGS = $(foreach c,clang-14 clang-19,$(if $(shell command -v $(c)),$(c)))
 costs:
 	@for c in $(COST_CLANGS); do $(MAKE) B=$(B)/$$c CLANG=$$c $(B)/$$c/tests/cost || exit 1; done
 
-verifier: costs
+verifier: costs ## what the running kernel's verifier pays, against tests/verifier.txt (root)
 	@tests/verifier
 
-setup:
+setup: ## installs the Debian packages that are missing (root)
 	tests/setup
 
-tests: $(B)/synward-san $(UNITS) $(PROGS) $(TOOLS) $(B)/tests/newer $(FUZZES)
+tests: $(B)/synward-san $(UNITS) $(PROGS) $(TOOLS) $(B)/tests/newer $(FUZZES) ## builds all tests
 
 # needs only the tests that go into the guests; KERNELS chooses
 KERNELS ?= 5.10 6.1 6.12
-test-kernels: setup
+test-kernels: setup ## the tests in virtual machines: KERNELS='5.10 6.1 6.12' [SHORT=1] (root)
 	$(MAKE) all costs $(PROGS) $(TOOLS)
 	@tests/vm/kernels $(if $(SHORT),--short) $(KERNELS)
 
 # setup comes first, also under -j: what it installs is what the build looks for
-test: setup
+test: setup ## every test (root); tests/run PATTERN runs some
 	$(MAKE) all tests
 	@tests/run
 
-bench: setup
+bench: setup ## what a packet, an event and a flood cost (root)
 	$(MAKE) all $(BENCHES) $(TOOLS)
 	@tests/bench/run $(if $(OBJECT),--object '$(OBJECT)' $(MAPS:%=--map '%'))
 
 # mixed traffic and floods for T seconds, then the books
-soak: setup
+soak: setup ## mixed traffic and floods for T=600 seconds, then the accounts (root)
 	$(MAKE) all $(TOOLS)
 	@tests/bench/soak $(or $(T),600)
 
 # every target of tests/fuzz for T seconds: make fuzz T=3600 TARGETS="parse cidr"
-fuzz: setup
+fuzz: setup ## each fuzz target for T=60 seconds; TARGETS='parse cidr' (root)
 	$(MAKE) $(FUZZES)
 	@tests/fuzz/run -t $(or $(T),60) $(TARGETS)
 
-demo: setup
+# What .ci/run leaves out or does briefly: old kernels and the long namespace tests in virtual machines, every test with
+# 200 kills and under valgrind, coverage, ten minutes of soak, an hour of fuzzing. About five hours.
+nightly: setup ## all that takes too long for each change (root)
+	$(MAKE) all tests
+	SW_TEST_LONG=1 SW_TEST_TIMEOUT=1800 tests/run
+	$(MAKE) test-kernels KERNELS='5.10 6.1 6.12'
+	$(MAKE) coverage
+	$(MAKE) soak T=600
+	$(MAKE) fuzz T=650
+
+# for editors and clangd: how each C file of src, bpf and tests/lib is compiled
+compile_commands.json: Makefile $(SRC) ## the compiler's command of each file, for editors
+	@jq -n --arg dir '$(CURDIR)' --arg host "$(CC) $(subst ',,$(subst ",\\\",$(SW_CPPFLAGS))) -Itests/lib -std=gnu11 $(WARN)" \
+	  --arg bpf '$(CLANG) $(BPF_CFLAGS) -target bpf $(WARN) -Iinclude -Ibpf' \
+	  '$$ARGS.positional | map({directory: $$dir, file: ., command: "\(if startswith("bpf/") then $$bpf else $$host end) -c \(.)"})' \
+	  --args $(SRC) $(TESTLIB_SRC) bpf/synward.bpf.c > $@
+
+demo: setup ## real clients and a flood in namespaces, events on the screen (root)
 	$(MAKE) all $(TOOLS)
 	@tests/demo
 
-format:
+format: ## clang-format over all C files
 	$(CLANG_FORMAT) -i $(C_FILES)
 
-format-check:
+format-check: ## fails where format would change something
 	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 
 # clang-tidy and cppcheck
-lint: $(SKEL)
+lint: $(SKEL) ## clang-tidy and cppcheck
 	@tests/lint
 
 # what the tests run of src and of the pure headers; as root
-coverage: setup
+coverage: setup ## which lines the tests run, a table (root)
 	@tests/coverage
 
-shellcheck:
+shellcheck: ## all shell scripts
 	shellcheck $(sort $(wildcard $(SH_FILES)))
 
-install: all
+install: all ## below DESTDIR and PREFIX: binary, man page, completion, systemd unit
 	install -D -m 755 $(B)/synward $(DESTDIR)$(PREFIX)/sbin/synward
 	install -D -m 644 docs/synward.8 $(DESTDIR)$(PREFIX)/share/man/man8/synward.8
 	install -D -m 644 docs/synward.bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synward
@@ -218,16 +235,17 @@ install: all
 	chmod 644 '$(DESTDIR)$(PREFIX)/lib/systemd/system/synward@.service'
 	[ -e $(DESTDIR)/etc/default/synward ] || install -m 644 src/dist/synward.default $(DESTDIR)/etc/default/synward
 
-uninstall:
+uninstall: ## removes what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/synward $(DESTDIR)$(PREFIX)/share/man/man8/synward.8 \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synward \
 	  '$(DESTDIR)$(PREFIX)/lib/systemd/system/synward@.service'
 
-clean:
+clean: ## removes build/
 	rm -rf $(B)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help setup costs verifier tests test test-kernels bench soak fuzz demo format format-check lint coverage shellcheck install uninstall clean
+.PHONY: all help setup costs verifier tests test test-kernels nightly bench soak fuzz demo format format-check lint coverage shellcheck install
+.PHONY: uninstall clean
