@@ -30,7 +30,7 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "net"))
-import netns as n  # noqa: E402  pylint: disable=wrong-import-position
+import kit as n  # noqa: E402  pylint: disable=wrong-import-position
 
 TOOLS = n.TOP / "build/tests"
 SERVER, PORT, BACKLOG, AT_ONCE, LIMIT_MS, SOURCES = "10.66.0.2", 8080, 1024, 16, 3000, 16

@@ -8,8 +8,8 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "net"))
-import guardkit as k  # noqa: E402  pylint: disable=wrong-import-position
-import netns as n  # noqa: E402  pylint: disable=wrong-import-position
+import kit as n  # noqa: E402  pylint: disable=wrong-import-position
+from kit import guard as k  # noqa: E402  pylint: disable=wrong-import-position
 
 PORT, LOSSY, CLOSED, SILENT = 7700, 7790, 7001, 7002
 STEADY, LOSERS, A_SECOND = 4, 3, 50  # clients without and with loss; connections a second of each of the first

@@ -4,10 +4,11 @@
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 
-import guardkit as g
-import netns as n
+import kit as n
+from kit import guard as g
 
 NET_ADMIN, DAC_READ_SEARCH = 1 << 12, 1 << 2
 KEYS = "0123456789abcdef0123456789abcdef\n"
@@ -20,7 +21,7 @@ def status(pid):
 
 def confined(sw):
     """Waits until the filter is there, which comes last; its status then."""
-    g.until(lambda: status(sw.p.pid)["Seccomp"] == "2")
+    n.until(lambda: status(sw.p.pid)["Seccomp"] == "2")
     return status(sw.p.pid)
 
 
@@ -31,7 +32,7 @@ def kept(sw, caps):
     for name in ("CapBnd", "CapInh", "CapAmb"):
         n.equal(name, int(s[name], 16), 0)
     n.equal("NoNewPrivs", s["NoNewPrivs"], "1")
-    g.at_least("Seccomp_filters", int(s.get("Seccomp_filters", "1")), 1)
+    n.at_least("Seccomp_filters", int(s.get("Seccomp_filters", "1")), 1)
 
 
 def not_refused(sw):
@@ -75,7 +76,7 @@ def tracker():
     for _ in range(5):
         talk(a, listener)
     sw.wait_for(lambda x: x["event"] == "conn")
-    g.until(lambda: "capabilities kept net_admin, " in sw.err())
+    n.until(lambda: "capabilities kept net_admin, " in sw.err())
     n.equal("exit code", sw.stop(), 0)
     lines = sw.lines()
     n.equal("events lost", n.check_seq(lines), 0)
@@ -98,23 +99,23 @@ def guard():
         ground.talk(v)
     pathlib.Path(paths["block"]).write_text("192.0.2.0/24\n203.0.113.0/24\n")
     sw.p.send_signal(signal.SIGHUP)
-    g.until(lambda: "2 in the block list, 1 key" in sw.err())
+    n.until(lambda: "2 in the block list, 1 key" in sw.err())
     g.guard(sw, "list", "add", "block", "10.66.0.99/32")
     for mode in ("off", "monitor", "auto", "always"):
         g.guard(sw, mode)
         ground.talk()
     later = n.listen(ground.b, "10.66.0.2", 7778)
-    g.until(lambda: "10.66.0.2:7778" in g.services(sw))
+    n.until(lambda: "10.66.0.2:7778" in g.services(sw))
     talk(ground.a, later)
     n.sh("ip", "link", "set", "dev", "srv0", "name", "a-longer-name0", ns=ground.b)
-    g.until(lambda: "a-longer-name0" in sw.instance())
+    n.until(lambda: "a-longer-name0" in sw.instance())
     n.sh("ip", "link", "set", "dev", "a-longer-name0", "name", "s0", ns=ground.b)
-    g.until(lambda: sw.instance().rstrip("\n").endswith(" s0"))
+    n.until(lambda: sw.instance().rstrip("\n").endswith(" s0"))
     n.equal("status", g.counters(sw)["ifaces"][0]["name"] if "ifaces" in g.counters(sw) else "s0", "s0")
     ground.talk()
     n.equal("exit code", sw.stop(), 0)
     n.equal("events lost", n.check_seq(sw.lines()), 0)
-    g.at_least("bytes of the capture", os.path.getsize(capture), 28)
+    n.at_least("bytes of the capture", os.path.getsize(capture), 28)
     gone(ground.b, "s0", sw)
 
 
@@ -126,7 +127,7 @@ def foreign_list():
     kept(ground.sw, NET_ADMIN | DAC_READ_SEARCH)
     pathlib.Path(path).write_text("192.0.2.0/24\n203.0.113.0/24\n")
     ground.sw.p.send_signal(signal.SIGHUP)
-    g.until(lambda: "2 in the block list" in ground.sw.err())
+    n.until(lambda: "2 in the block list" in ground.sw.err())
     ground.talk()
     n.equal("exit code", ground.sw.stop(), 0)
     gone(ground.b, "srv0", ground.sw)
@@ -166,7 +167,7 @@ def disk_full():
 
 def reader_goes():
     """pipe and socket as standard output, and a reader that goes away"""
-    for make in (os.pipe, lambda: [s.detach() for s in n.socket.socketpair()]):
+    for make in (os.pipe, lambda: [s.detach() for s in socket.socketpair()]):
         a, b = n.pair()
         listener = n.listen(b, "10.66.0.2", 7777)
         r, w = make()
@@ -191,8 +192,7 @@ def crash():
     confined(sw)
     n.equal("exit", sw.stop(signal.SIGABRT), -signal.SIGABRT)
     talk(a, listener)
-    sw = n.Synward(b, "srv0", wait=False)
-    g.until(lambda: os.path.exists(f"/run/synward/{sw.p.pid}.instance") and status(sw.p.pid)["Seccomp"] == "2")
+    sw = n.Synward(b, "srv0")
     talk(a, listener)
     n.equal("exit code", sw.stop(), 0)
     gone(b, "srv0", sw)
@@ -218,7 +218,7 @@ def three_capabilities():
                               n.SYNWARD, "run", "-i", "srv0", "-vv", "--duration", "2"], stdout=subprocess.DEVNULL,
                              stderr=f)
     n.started.append(p)
-    g.until(lambda: status(p.pid)["Seccomp"] == "2")
+    n.until(lambda: status(p.pid)["Seccomp"] == "2")
     n.equal("CapEff", int(status(p.pid)["CapEff"], 16), NET_ADMIN)
     n.equal("exit code", p.wait(timeout=20), 0)
     said = pathlib.Path(err).read_text()
@@ -237,7 +237,7 @@ def replay():
     os.close(r)
     header = b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00" + b"\0" * 8 + b"\xff\xff\0\0" + b"\x01\0\0\0"
     os.write(w, header)
-    g.until(lambda: status(p.pid)["Seccomp"] == "2")
+    n.until(lambda: status(p.pid)["Seccomp"] == "2")
     for name in ("CapEff", "CapPrm", "CapBnd"):
         n.equal(name, int(status(p.pid)[name], 16), 0)
     frame = bytes(12) + b"\x08\x00" + bytes(46)

@@ -3,6 +3,7 @@
 """The wall clock is stepped while traffic runs. Only synward's is: a library in its process adds an offset to
 CLOCK_REALTIME that the test writes to a file, so this machine's clock stays."""
 import datetime
+import json
 import mmap
 import os
 import pathlib
@@ -10,8 +11,9 @@ import secrets
 import struct
 import time
 
-import fault_kit as k
-import netns as n
+import kit as n
+from kit import fault as k
+from kit.traffic import Traffic
 
 SHIM = r"""
 #define _GNU_SOURCE
@@ -44,6 +46,7 @@ int clock_gettime(clockid_t id, struct timespec *ts)
 }
 """
 DAY = 86400
+SET = "the wall clock was set by"
 
 
 class Clock:
@@ -79,27 +82,32 @@ def follows(sw, want):
     def news():
         """a connection line that goes by the new time"""
         for raw in pathlib.Path(sw.path).read_bytes()[size:].split(b"\n")[1:-1]:
-            line = n.json.loads(raw)
-            if line["event"] == "opening" and abs(off(line) - want) < k.PATIENCE:
+            line = json.loads(raw)
+            if line["event"] == "opening" and abs(off(line) - want) < n.PATIENCE:
                 return True
         return False
 
-    k.until(news)
+    n.until(news, 20)
 
 
 def tracker():
     """a day forth, a month back, an hour forth: ts follows, durations and expiry do not, no line too many"""
     clock = Clock()
     a, b = n.pair()
-    traffic = k.Traffic(a, b)
-    sw = k.Prepared(b, "srv0", args=("--linger", 0.2, "--interval", 0), prefix=clock.prefix())
+    traffic = Traffic(a, b)
+    sw = n.Synward(b, "srv0", args=("--linger", 0.2, "--interval", 0), prefix=clock.prefix())
     before = traffic.opened
     for step in (DAY, -30 * DAY, 3600, 0):
         clock.step(step)
         follows(sw, step)
         traffic.steady()
     opened = traffic.stop()
-    time.sleep(1.5)
+
+    def all_told():
+        """a conn line of each connection that it saw begin"""
+        return pathlib.Path(sw.path).read_bytes().count(b'"event":"conn"') >= opened - before
+
+    n.until(all_told, 20)
     lines = k.stopped(sw)
     conns = [x for x in lines if x["event"] == "conn"]
     if not opened - before <= len(conns) <= opened + 2:  # and the two long ones
@@ -122,21 +130,19 @@ def guarded():
         f.write(secrets.token_hex(16) + "\n")
     a, b = n.pair()
     n.take_replies(b, "srv0")
-    traffic = k.Traffic(a, b)
-    sw = k.Prepared(b, "srv0", args=(*k.SMALL, "--linger", 0.2, "--guard", "always", "--key-file", key),
+    traffic = Traffic(a, b)
+    sw = n.Synward(b, "srv0", args=(*k.SMALL, "--linger", 0.2, "--guard", "always", "--key-file", key),
                     prefix=clock.prefix())
     k.said(sw, "guard always")
     traffic.steady(20)
     for step in (3, 0, -3, 0):
-        clock.step(step)
-        follows_cookies(sw, traffic)
+        follows_cookies(sw, traffic, clock, step)
     for step in (DAY, -DAY, 0):
         traffic.pause = True
         time.sleep(0.5)  # nobody is on his way
-        clock.step(step)
-        time.sleep(2.5)  # it looks each second
+        step_seen(sw, clock, step)
         traffic.pause = False
-        follows_cookies(sw, traffic)
+        traffic.steady(20)
     traffic.stop()
     lines = k.stopped(sw, *k.GUARD_SAYS, *(rf"the wall clock was set by \{x} s: cookies on their way may be" for x in (
         "+3.0", "-3.0", "-3.0", "+3.0", "+86400.0", "-172800.0", "+86400.0")))
@@ -145,18 +151,22 @@ def guarded():
     k.nothing_on(b, "srv0")
 
 
-def follows_cookies(sw, traffic):
-    """More connections come through cookies, over the second in which the step is seen."""
+def step_seen(sw, clock, step):
+    """It looks each second."""
+    before = sw.err().count(SET)
+    clock.step(step)
+    n.until(lambda: sw.err().count(SET) > before, 20)
+
+
+def follows_cookies(sw, traffic, clock, step):
+    """More connections come through cookies, over the second in which the step is seen, and the second after it."""
     def count():
         return pathlib.Path(sw.path).read_bytes().count(b'"via":"cookie"')
 
+    step_seen(sw, clock, step)
     before = count()
-    end = time.monotonic() + 2.5
-    while time.monotonic() < end:
-        traffic.check()
-        time.sleep(0.1)
-    traffic.steady()
-    k.until(lambda: count() > before)
+    traffic.steady(80)
+    n.until(lambda: count() > before, 20)
 
 
 if __name__ == "__main__":

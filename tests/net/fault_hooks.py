@@ -8,9 +8,10 @@ import re
 import signal
 import time
 
-import fault_kit as k
-import netns as n
-import pinkit as p
+import kit as n
+from kit import fault as k
+from kit import pin as p
+from kit.traffic import Traffic
 
 XDP, EGRESS, ACCEPT = "XDP program", "egress program", "program that accepts cookies"
 NO_MORE = "no interface is left to follow"
@@ -24,7 +25,7 @@ def taken(take, what, args=(), before=(), left=None, running=None, new=True):
     """One synward with traffic; take(b) takes a hook of it. running: gets it. new: no new connection may notice."""
     ledger = k.Ledger()
     a, b = n.pair()
-    traffic = k.Traffic(a, b)
+    traffic = Traffic(a, b)
     if not new:
         traffic.pause = True
     sw = n.Synward(b, "srv0", args=(*k.SMALL, "--linger", 0.1, *args))
@@ -32,7 +33,7 @@ def taken(take, what, args=(), before=(), left=None, running=None, new=True):
         k.said(sw, "guard always")
     traffic.steady()
     if new:
-        sw.wait_for(lambda x: x["event"] == "conn", k.PATIENCE)
+        sw.wait_for(lambda x: x["event"] == "conn", n.PATIENCE)
     if running is not None:
         running.append(sw)
     began = time.monotonic()
@@ -106,11 +107,11 @@ def one_of_two():
     ledger = k.Ledger()
     a, b = n.pair()
     n.veth(a, "cli1", b, "srv1")
-    traffic = k.Traffic(a, b)
+    traffic = Traffic(a, b)
     sw = n.Synward(b, "srv0", "srv1", args=k.SMALL)
     n.sh("ip", "link", "set", "srv1", "xdp", "off", ns=b)
     k.said(sw, lost(XDP, "srv1"))
-    k.until(lambda: k.modes(sw) == {"srv0": "xdp_native", "srv1": "xdp_lost"})
+    n.until(lambda: k.modes(sw) == {"srv0": "xdp_native", "srv1": "xdp_lost"}, 20)
     traffic.steady()
     k.nothing_on(b, "srv1")
     n.equal("XDP on the other", n.xdp_on(b, "srv0"), True)
@@ -129,21 +130,21 @@ def adopted():
         p.stopped(pins.start())
         sw = pins.start()
         n.sh("ip", "link", "set", "srv0", "xdp", "off", ns=b)
-        n.equal(f"exit code ({sw.err()})", sw.p.wait(timeout=k.PATIENCE), k.ATTACH)
+        n.equal(f"exit code ({sw.err()})", sw.p.wait(timeout=n.PATIENCE), k.ATTACH)
         k.nothing_on(b, "srv0")
 
 
 def taken_at_the_end():
     """replaced while it cannot look, and then it ends: the other's program stays, and nothing false is said"""
     a, b = n.pair()
-    traffic = k.Traffic(a, b)
+    traffic = Traffic(a, b)
     sw = n.Synward(b, "srv0", args=k.SMALL)
     obj = k.foreign()
     sw.p.send_signal(signal.SIGSTOP)
     n.sh("ip", "-force", "link", "set", "srv0", "xdpdrv", "obj", obj, "sec", "xdp", ns=b)
     sw.p.send_signal(signal.SIGTERM)
     sw.p.send_signal(signal.SIGCONT)
-    code = sw.p.wait(timeout=k.PATIENCE)
+    code = sw.p.wait(timeout=n.PATIENCE)
     if code == k.OK:
         k.lines_of(sw.err())
     else:
@@ -155,7 +156,7 @@ def taken_at_the_end():
 def beside_ours():
     """what others do beside our hooks is none of our business: other filters, another qdisc"""
     a, b = n.pair()
-    traffic = k.Traffic(a, b)
+    traffic = Traffic(a, b)
     sw = n.Synward(b, "srv0", args=(*k.SMALL, "--guard", "always"))
     k.said(sw, "guard always")
     n.sh("tc", "filter", "add", "dev", "srv0", "ingress", "prio", 1, "bpf", "da", "obj",
@@ -164,7 +165,7 @@ def beside_ours():
     time.sleep(2.5)  # two looks at least
     traffic.steady()
     n.sh("tc", "filter", "del", "dev", "srv0", "ingress", "prio", 1, ns=b)
-    time.sleep(1.5)
+    time.sleep(1.5)  # and another
     n.equal("it runs", sw.p.poll(), None)
     traffic.stop()
     k.stopped(sw, *k.GUARD_SAYS)

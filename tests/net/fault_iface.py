@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What happens to the interface while traffic runs: down and up, another name, deleted, moved to another namespace,
 another MTU, another number of queues."""
-import time
-
-import fault_kit as k
-import netns as n
+import kit as n
+from kit import fault as k
+from kit.traffic import Traffic
 
 GONE = "interface 'srv0' is gone"
 MOVED = "interface 'srv0' was moved to another network namespace with our XDP program on it"
@@ -26,7 +25,7 @@ class Ground:
                 n.sh("ip", "addr", "flush", "dev", dev, "scope", "global", ns=ns)
                 n.addr(ns, other, *addrs)
             n.warm(self.a, "10.66.0.2", "fd66::2")
-        self.traffic = k.Traffic(self.a, self.b, families=families)
+        self.traffic = Traffic(self.a, self.b, lanes=families)
         self.sw = n.Synward(self.b, *devs, args=(*k.SMALL, "--linger", 0.1, *args))
         self.early = self.traffic.opened
         self.traffic.steady()
@@ -49,12 +48,12 @@ def all_told(lines, iface, count):
 def down_and_up():
     """down and up: both said, and connections that lived through it are told whole"""
     g = Ground("srv0", families=(4,))
-    for _ in range(2):
+    for i in range(1, 3):
         n.sh("ip", "link", "set", "srv0", "down", ns=g.b)
-        time.sleep(0.3)
+        n.until(lambda i=i: g.sw.err().count(DOWN) == i, 20)
         n.sh("ip", "link", "set", "srv0", "up", ns=g.b)
         g.traffic.steady()
-    k.until(lambda: g.sw.err().count(UP) == 2)
+    n.until(lambda: g.sw.err().count(UP) == 2, 20)
     _, lines = g.end(DOWN, UP, DOWN, UP)
     long = max((x for x in lines if x["event"] == "conn"), key=lambda x: x["orig_pkts"])
     n.fields(long, conn_state="SF", direction_by="midstream")
@@ -66,8 +65,8 @@ def renamed():
     n.sh("ip", "link", "set", "srv0", "name", "new0", ns=g.b)
     k.said(g.sw, "interface 'srv0' is now called 'new0'")
     g.traffic.steady()
-    g.sw.wait_for(lambda x: x["event"] == "conn" and x["iface"] == "new0", k.PATIENCE)
-    k.until(lambda: list(k.modes(g.sw)) == ["new0"])
+    g.sw.wait_for(lambda x: x["event"] == "conn" and x["iface"] == "new0", n.PATIENCE)
+    n.until(lambda: list(k.modes(g.sw)) == ["new0"], 20)
     _, lines = g.end("is now called 'new0'", devs=("new0", "srv1"))
     names = [x["iface"] for x in lines if x["event"] == "opening"]
     n.equal("names, each once", [x for i, x in enumerate(names) if not i or names[i - 1] != x], ["srv0", "new0"])
@@ -90,7 +89,7 @@ def one_deleted():
     n.sh("ip", "link", "del", "srv0", ns=g.b)
     k.said(g.sw, GONE)
     g.traffic.steady()
-    k.until(lambda: k.modes(g.sw) == {"srv0": "xdp_gone", "srv1": "xdp_native"})
+    n.until(lambda: k.modes(g.sw) == {"srv0": "xdp_gone", "srv1": "xdp_native"}, 20)
     opened, lines = g.end(DOWN, GONE, devs=("srv1",))
     all_told(lines, "srv1", opened - g.early)
 
@@ -111,7 +110,7 @@ def one_of_a_router_lost():
         c.close()
         n.equal("end", s.recv(1), b"")
         s.close()
-    time.sleep(0.3)
+    n.settled(a, b)
     lines = k.stopped(sw, "'rtb': somebody took off")
     told = [x for x in lines if x["event"] == "conn"]
     n.equal("conn lines", len(told), 5)
@@ -197,7 +196,7 @@ def mtu():
     n.read_n(server, 200000)
     client.close()
     server.close()
-    g.sw.wait_for(lambda x: x["event"] == "conn" and x["orig_port"] == who[1], k.PATIENCE)
+    g.sw.wait_for(lambda x: x["event"] == "conn" and x["orig_port"] == who[1], n.PATIENCE)
     _, lines = g.end()
     conn = n.one(n.of(lines, who, "conn"))
     n.fields(conn, conn_state="SF", orig_bytes=200000, orig_mss=8960, resp_mss=8960)

@@ -15,17 +15,17 @@ import subprocess
 import sys
 import time
 
-import fault_kit as k
-import netns as n
+import kit as n
+from kit import fault as k
+from kit.traffic import Traffic
 
 LANES = (("tracker", 72, ()), ("always", 44, ("--guard", "always")), ("always-too", 42, ("--guard", "always")),
          ("auto", 42, ("--guard", "auto", "--engage", "half-open=1000000,syn-rate=1000000")))
-SEED = int(os.environ.get("SW_TEST_SEED") or time.time_ns() % 1000000)
 
 
 class Lane:
     def __init__(self, name, args):
-        self.random = random.Random(f"{SEED} {name}")
+        self.random = random.Random(f"{os.environ['SW_TEST_SEED']} {name}")
         self.args = (*k.SMALL, "--events", "conn", *args)
         self.dir = pathlib.Path(n.tmp.name) / "run"
         self.dir.mkdir()
@@ -33,25 +33,17 @@ class Lane:
         self.a, self.b = n.pair()
         if "--guard" in args:
             n.take_replies(self.b, "srv0")
-        self.traffic = k.Traffic(self.a, self.b)
+        self.traffic = Traffic(self.a, self.b)
         self.ready_after = self.regular()
 
     def start(self):
-        return k.Prepared(self.b, "srv0", args=self.args, script=f"mount --bind {self.dir} /run/synward", wait=False)
-
-    def attached(self, sw):
-        """Its file names the mode once all hooks are there; the first version of it does not."""
-        path = self.dir / f"{sw.p.pid}.instance"
-        try:
-            return re.search(r"^iface=\d+ (native|generic) ", path.read_text(encoding="ascii"), re.M)
-        except FileNotFoundError:
-            return None
+        return n.Synward(self.b, "srv0", args=self.args, script=f"mount --bind {self.dir} /run/synward", wait=False)
 
     def regular(self):
         """A start that nobody disturbs, with traffic through it, and a regular end. Seconds until it was attached."""
         began = time.monotonic()
         sw = self.start()
-        k.until(lambda: self.attached(sw) or sw.p.poll() is not None, 60, 0.01)
+        sw.ready()
         took = time.monotonic() - began
         said = [x for x in sw.err().splitlines() if "killed" in x]
         if len(said) > 1 or (said and "removed what a killed synward had left on 'srv0'" not in said[0]):
@@ -74,12 +66,12 @@ class Lane:
 
     def kill_one(self, moment):
         sw = self.start()
-        time.sleep(moment)
+        time.sleep(moment)  # the moment at which it is killed
         rc = sw.p.poll()
         if rc is not None:
             raise AssertionError(f"a start after kills ended by itself, exit {rc}: {sw.err()!r}")
-        up = bool(self.attached(sw))
-        k.kill(sw)
+        up = sw.got_ready()
+        sw.kill()
         self.traffic.check()
         return up
 
@@ -104,9 +96,9 @@ def lane(name):
 def killed():
     """kill -9 at 200 random moments: traffic never stops, the next start is clean, nothing leaks"""
     n.equal("moments", sum(x[1] for x in LANES), 200)
-    ledger = k.Ledger()
+    ledger, seed = k.Ledger(), n.seed()
     work = {x[0]: subprocess.Popen([sys.executable, __file__, "--lane", x[0]], stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, text=True, env={**os.environ, "SW_TEST_SEED": str(SEED)})
+                                   stderr=subprocess.STDOUT, text=True, env={**os.environ, "SW_TEST_SEED": str(seed)})
             for x in LANES}
     bad = []
     try:
@@ -114,14 +106,14 @@ def killed():
             out = p.communicate(timeout=240)[0]
             print(f"# {name}: {out.strip().splitlines()[-1] if out.strip() else 'nothing said'}", flush=True)
             if p.returncode:
-                bad.append(f"{name}: exit {p.returncode}: {out.strip()[-900:]}")
+                bad.append(f"{name}: exit {p.returncode}: {out.strip()}")
     finally:
         for p in work.values():
             if p.poll() is None:
                 p.terminate()
                 p.wait(30)
     if bad:
-        raise AssertionError(f"seed {SEED}: " + "; ".join(bad))
+        raise AssertionError(f"seed {seed}: " + "; ".join(bad))
     ledger.settle()
 
 
@@ -129,14 +121,14 @@ def stale_file():
     """what a killed one noted in a namespace that is no more is removed by the next start"""
     _, b = n.pair()
     dead = n.Synward(b, "srv0", args=k.SMALL)
-    k.kill(dead)
+    dead.kill()
     note = pathlib.Path(f"/run/synward/{dead.p.pid}.instance")
     n.equal("its file after kill -9", note.exists(), True)
     text = note.read_text(encoding="ascii")
     n.cleanup()
     note.write_text(text, encoding="ascii")  # the clean-up of these tests takes it away, a namespace's end does not
     map_id = re.search(r"^map_flows=(\d+)$", text, re.M).group(1)
-    k.until(lambda: n.sh("bpftool", "map", "show", "id", map_id, check=False).returncode != 0)
+    n.until(lambda: n.sh("bpftool", "map", "show", "id", map_id, check=False).returncode != 0, 20)
     _, b = n.pair()
     sw = n.Synward(b, "srv0", args=k.SMALL)
     n.equal("its file after the next start", note.exists(), False)
@@ -147,7 +139,7 @@ def kept_file():
     """what a killed one left in another namespace that lives is still known there after a start here"""
     a, b = n.pair()
     dead = n.Synward(b, "srv0", args=k.SMALL)
-    k.kill(dead)
+    dead.kill()
     note = pathlib.Path(f"/run/synward/{dead.p.pid}.instance")
     here = n.Synward(a, "cli0", args=k.SMALL)
     n.equal("its file after a start elsewhere", note.exists(), True)

@@ -12,8 +12,9 @@ import subprocess
 import threading
 import time
 
-import fault_kit as k
-import netns as n
+import kit as n
+from kit import fault as k
+from kit.traffic import Traffic
 
 DISK = "mkdir -p /mnt; mount -t tmpfs -o size=64k none /mnt; exec "
 
@@ -22,9 +23,9 @@ def full_disk():
     """a disk that fills up while it runs: exit 9 and the system's word, detached"""
     ledger = k.Ledger()
     a, b = n.pair()
-    traffic = k.Traffic(a, b)
-    sw = k.Prepared(b, "srv0", args=k.SMALL, script=DISK + ">/mnt/lines")
-    k.ended(sw, k.OUTPUT, "standard output: No space left on device", timeout=2 * k.PATIENCE)
+    traffic = Traffic(a, b)
+    sw = n.Synward(b, "srv0", args=k.SMALL, script=DISK + ">/mnt/lines")
+    k.ended(sw, k.OUTPUT, "standard output: No space left on device", timeout=2 * n.PATIENCE)
     k.nothing_on(b, "srv0")
     traffic.stop()
     ledger.settle()
@@ -33,9 +34,9 @@ def full_disk():
 def too_large():
     """a file that may not grow further (RLIMIT_FSIZE): exit 9, no death by a signal"""
     a, b = n.pair()
-    traffic = k.Traffic(a, b)
-    sw = k.Prepared(b, "srv0", args=k.SMALL, prefix=("prlimit", "--fsize=32768"))
-    k.ended(sw, k.OUTPUT, "standard output: File too large", timeout=2 * k.PATIENCE)
+    traffic = Traffic(a, b)
+    sw = n.Synward(b, "srv0", args=k.SMALL, prefix=("prlimit", "--fsize=32768"))
+    k.ended(sw, k.OUTPUT, "standard output: File too large", timeout=2 * n.PATIENCE)
     k.nothing_on(b, "srv0")
     traffic.stop()
 
@@ -43,7 +44,7 @@ def too_large():
 def closed_descriptors():
     """standard output closed: exit 9 at once; standard error closed, full or a pipe that nobody reads: it runs as ever"""
     a, b = n.pair()
-    traffic = k.Traffic(a, b)
+    traffic = Traffic(a, b)
     r = k.run(["run", "-i", "srv0", "--duration", 1], ns=b, script="exec >&-")
     n.equal("exit code", r.returncode, k.OUTPUT)
     k.lines_of(r.stderr, "standard output is closed")
@@ -57,11 +58,11 @@ def closed_descriptors():
     except BlockingIOError:
         pass
     for script in ("exec 2>&-", "exec 2>/dev/full", f"exec 2>{fifo}"):
-        sw = k.Prepared(b, "srv0", args=k.SMALL, script=script)
+        sw = n.Synward(b, "srv0", args=k.SMALL, script=script)
         n.sh("ip", "link", "set", "srv0", "mtu", 1400, ns=b)
         traffic.steady()
         n.sh("ip", "link", "set", "srv0", "name", "new0", ns=b)  # would be said
-        sw.wait_for(lambda x: x["event"] == "opening" and x["iface"] == "new0", k.PATIENCE)
+        sw.wait_for(lambda x: x["event"] == "opening" and x["iface"] == "new0", n.PATIENCE)
         n.sh("ip", "link", "set", "new0", "name", "srv0", ns=b)
         k.stopped(sw)
         k.nothing_on(b, "srv0")
@@ -72,7 +73,7 @@ def closed_descriptors():
 def reader_gone():
     """a reader that goes while lines come: exit 0, detached, traffic goes on"""
     a, b = n.pair()
-    traffic = k.Traffic(a, b)
+    traffic = Traffic(a, b)
     r, w = os.pipe()
     sw = n.Synward(b, "srv0", args=k.SMALL, stdout=w)
     os.close(w)
@@ -98,19 +99,19 @@ def slow_reader(first, code):
         n.equal("end", s.recv(1), b"")
         s.close()
     first(sw, b)
-    time.sleep(0.5)
+    n.equal("notification", sw.notified(), "STOPPING=1")
     n.sh("ip", "link", "add", "other0", "type", "veth", "peer", "name", "other1", ns=b)
     n.sh("ip", "link", "del", "srv0", ns=b, check=False)
     n.sh("ip", "link", "del", "other0", ns=b)
     if code:
         sw.p.send_signal(signal.SIGTERM)
-    time.sleep(1)
+    time.sleep(1)  # nothing must happen
     n.equal("it waits for its reader", sw.p.poll(), None)
     got = bytearray()
     while piece := os.read(r, 1 << 16):
         got.extend(piece)
     os.close(r)
-    n.equal("exit code", sw.p.wait(timeout=k.PATIENCE), code)
+    n.equal("exit code", sw.p.wait(timeout=n.PATIENCE), code)
     pathlib.Path(sw.path).write_bytes(got)
     lines = sw.lines()
     n.equal("lines lost", books(lines), 0)
@@ -195,7 +196,7 @@ def blocked_reader():
     sw = n.Synward(b, "srv0", args=("--linger", 0.5, "--ring", "64k", "--ring-open", "64k", "--flush"),
                    stdout=w)
     os.close(w)
-    traffic = k.Traffic(a, b)
+    traffic = Traffic(a, b)
     did = rush_until_lost(a, b, sw)
     traffic.steady()
     opened = traffic.stop()
@@ -210,9 +211,9 @@ def blocked_reader():
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
-    time.sleep(1.5)
+    n.until(lambda: b'"event":"loss"' in got, 20)  # it goes on
     n.equal("exit code", sw.stop(), k.OK)
-    reader.join(k.PATIENCE)
+    reader.join(n.PATIENCE)
     pathlib.Path(sw.path).write_bytes(got)
     lines = sw.lines()
     if not books(lines, final_connections(lines)):
@@ -234,13 +235,13 @@ def stopped_daemon():
     a, b = n.pair()
     more_addresses(a)
     sw = n.Synward(b, "srv0", args=("--linger", 0.5, "--ring", "128k", "--ring-open", "4k", "--flush"))
-    traffic = k.Traffic(a, b)
+    traffic = Traffic(a, b)
     sw.p.send_signal(signal.SIGSTOP)
     did = rush_until_lost(a, b, sw)
     traffic.steady()
     sw.p.send_signal(signal.SIGCONT)
     traffic.stop()
-    time.sleep(1.5)
+    sw.wait_for(lambda x: x["event"] == "loss", n.PATIENCE)  # it goes on
     n.equal("exit code", sw.stop(), k.OK)
     lines = sw.lines()
     if not books(lines, final_connections(lines)):
@@ -261,7 +262,7 @@ def flows_full():
         c.close()
         n.equal("end", s.recv(1), b"")
         s.close()
-    time.sleep(1.5)
+    n.settled(a, b)
     lines = k.stopped(sw)
     books(lines, 100)
     if lines[-1]["flows_full"] < 84:
@@ -276,7 +277,7 @@ def embryos_full():
     n.sh("nft", "add table ip hole; add chain ip hole in { type filter hook input priority 0; }; "
          "add rule ip hole in tcp dport 9999 drop", ns=b)
     sw = n.Synward(b, "srv0", args=("--embryos", 128, "--handshakes", 128, "--linger", 0.2, "--flush"))
-    traffic = k.Traffic(a, b)
+    traffic = Traffic(a, b)
     waiting = []
     for _ in range(1500):
         s = n.tcp(a)
@@ -288,7 +289,7 @@ def embryos_full():
     for s in waiting:
         s.close()
     traffic.stop()
-    time.sleep(1.5)
+    n.settled(a, b)
     n.equal("exit code", sw.stop(), k.OK)
     lines = sw.lines()
     books(lines, final_connections(lines))

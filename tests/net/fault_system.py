@@ -6,8 +6,9 @@ beside all of them, and nothing stays attached."""
 import os
 import pathlib
 
-import fault_kit as k
-import netns as n
+import kit as n
+from kit import fault as k
+from kit.traffic import Traffic
 
 V1_MEMORY, V2 = pathlib.Path("/sys/fs/cgroup/memory"), pathlib.Path("/sys/fs/cgroup")
 MOUNTS = {
@@ -28,7 +29,7 @@ class Shared:
     def __init__(self):
         self.ledger = k.Ledger()
         self.a, self.b = n.pair()
-        self.traffic = k.Traffic(self.a, self.b)
+        self.traffic = Traffic(self.a, self.b)
 
 
 ground = []
@@ -55,14 +56,14 @@ def works(lines=(), args=(), options=k.SMALL, **kw):
     g = get()
     if "--guard" in args:
         n.take_replies(g.b, "srv0")
-    sw = k.Prepared(g.b, "srv0", args=(*options, *args), **kw)
+    sw = n.Synward(g.b, "srv0", args=(*options, *args), **kw)
     try:
-        sw.wait_for(lambda x: x["event"] == "closed", k.PATIENCE)
+        sw.wait_for(lambda x: x["event"] == "closed", n.PATIENCE)
         g.traffic.steady(1)
         n.equal(f"exit code ({sw.err().strip()})", sw.stop(), k.OK)
     finally:
         if sw.p.poll() is None:
-            k.kill(sw)
+            sw.kill()
     k.lines_of(sw.err(), *lines)
     n.equal("events lost", n.check_seq(sw.lines()), 0)
     k.nothing_on(g.b, "srv0")
@@ -158,7 +159,7 @@ def cgroup():
         fails(k.MEMORY, r"no memory for maps of about \d+ MB", options=(), script=join_it)
         works(script=join_it)
     finally:
-        k.until(lambda: gone(here))
+        n.until(lambda: gone(here), 20)
 
 
 def gone(cgroup_dir):

@@ -7,8 +7,8 @@ import socket
 import struct
 import subprocess
 
-import guardkit as k
-import netns as n
+import kit as n
+from kit import guard as k
 
 TCP_MD5SIG = 14
 RULES = ("add table inet fw; add chain inet fw in { type filter hook input priority 0; policy drop; }; "
@@ -28,7 +28,7 @@ def captures():
         p4.say("R", seq=5000 + i)
         p4.say("FPU", seq=6000 + i)
         p6.say("S", seq=7000 + i)
-    k.until(lambda: g.figures(6)["dropped"] >= 40 and g.figures(4)["dropped"] >= 80)
+    n.until(lambda: g.figures(6)["dropped"] >= 40 and g.figures(4)["dropped"] >= 80)
     lines = g.told()
     counts = {}
     for x in lines:
@@ -52,7 +52,7 @@ def firewall():
     k.talks(g, 2)
     assert "loose" not in g.sw.err(), g.sw.err()
     n.sh("sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_loose=0", ns=g.b)
-    k.until(lambda: "nf_conntrack_tcp_loose" in g.sw.err(), 5)
+    n.until(lambda: "nf_conntrack_tcp_loose" in g.sw.err(), 5)
     c = n.connect(g.a, k.SERVER[4], k.PORT)
     c.sendall(b"x")
     n.equal("accepted behind such rules", k.accepted(g.listeners[4, k.PORT], 0.7), None)

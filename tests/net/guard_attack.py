@@ -3,8 +3,8 @@
 """Floods of every kind against a listener while real clients connect, talk and close."""
 import time
 
-import guardkit as k
-import netns as n
+import kit as n
+from kit import guard as k
 
 KINDS = (("SA", "synack"), ("R", "rst"), ("RA", "rst"), ("F", "fin"), ("FA", "fin"), ("", "null"), ("FPU", "xmas"),
          ("A", "cookie_bad"), ("PA", "cookie_bad"), ("P", "no_ack"), ("SF", "bad_flags"))
@@ -29,7 +29,7 @@ def clients(g, seconds, v=4, port=k.PORT):
 
 def by_reason():
     """each kind of flood is dropped by its reason, exactly; real connections go on; no state is left"""
-    g = k.ground()
+    g = k.ground("--linger", "0.5")
     frames = {}
     for v in (4, 6):
         g.talk(v)
@@ -59,19 +59,19 @@ def by_reason():
         n.equal(f"v{v} drops, all", after["dropped"] - before["dropped"], sum(want.values()))
         p.drain()
         n.equal(f"v{v} answers to a flood", p.hear(0.1), None)
-    time.sleep(6)  # real connections linger
+    n.until(lambda: not k.counters(g.sw)["flows"])  # real connections linger
     got = k.counters(g.sw)
     n.equal("flows left", (got["flows"], got["embryos"]), (0, 0))
     lines = g.told()
     drops = [x for x in lines if x["event"] == "drop"]
     n.equal("reasons told", {x["reason"] for x in drops}, {r for _, r in KINDS})
     n.equal("dry_run", {x["dry_run"] for x in drops}, {False})
-    k.at_most("drop lines", len(drops), 400)
+    n.at_most("drop lines", len(drops), 400)
     final = lines[-1]
     for reason in {r for _, r in KINDS}:
         told = sum(x["count"] for x in drops if x["reason"] == reason)
-        k.at_most(f"told of {reason}", told, final[f"guard_drop_{reason}"])
-        k.at_least(f"told of {reason}", told, 1)
+        n.at_most(f"told of {reason}", told, final[f"guard_drop_{reason}"])
+        n.at_least(f"told of {reason}", told, 1)
 
 
 def syn_flood():
@@ -87,16 +87,16 @@ def syn_flood():
         turn += 1
         most = max(most, g.syn_recv())
     k.finished(p)
-    k.until(lambda: g.counted("syns") - before["syns"] >= 150000, 3)
+    n.until(lambda: g.counted("syns") - before["syns"] >= 150000, 3)
     n.equal("sockets in SYN_RECV, at most", most, 0)
-    k.at_least("real connections", len(took), 5)
-    k.at_most("longest handshake, s", max(took), 0.9)  # a SYN that was lost comes again after 1 s
+    n.at_least("real connections", len(took), 5)
+    n.at_most("longest handshake, s", max(took), 0.9)  # a SYN that was lost comes again after 1 s
     after = g.figures(4)
     n.equal("begun by the listener", after["opened"], 0)
     n.equal("answered", after["cookies_sent"] - before["cookies_sent"], after["syns"] - before["syns"])
-    k.at_least("passive opens", g.passive_opens() - opens, 0)
+    n.at_least("passive opens", g.passive_opens() - opens, 0)
     got = k.counters(g.sw)
-    k.at_most("flows, which are real ones", got["flows"] + got["embryos"], len(took) + 10)
+    n.at_most("flows, which are real ones", got["flows"] + got["embryos"], len(took) + 10)
     n.equal("embryos", got["embryos"], 0)
     lines = g.told()
     n.equal("conn lines of the flood", len([x for x in lines if x.get("orig_ip", "").startswith("198.")]), 0)
@@ -106,15 +106,15 @@ def budget():
     """--reply-budget: no more cookies than that a second, and the rest is dropped"""
     g = k.ground("--reply-budget", "500/s")
     g.talk(4)
-    time.sleep(0.3)
+    time.sleep(0.3)  # the budget is whole again
     before = g.figures()
     start = time.monotonic()
     k.finished(k.flood(g, 6000, 3000))
     took = time.monotonic() - start
     after = g.figures()
     sent = after["cookies_sent"] - before["cookies_sent"]
-    k.at_most("cookies", sent, 500 * took + 100)
-    k.at_least("cookies", sent, 500 * took * 0.7)
+    n.at_most("cookies", sent, 500 * took + 100)
+    n.at_least("cookies", sent, 500 * took * 0.7)
     n.equal("dropped", after["drop_budget"] - before["drop_budget"], 6000 - sent)
     g.told()
 

@@ -5,8 +5,8 @@ import select
 import socket
 import time
 
-import guardkit as k
-import netns as n
+import kit as n
+from kit import guard as k
 from scapy.layers.inet import fragment
 
 OTHER = 7778
@@ -22,20 +22,20 @@ def engage_and_stand_down():
     n.equal("state", g.figures()["state"], "engaged")
     n.equal("the other services", {g.figures(4, OTHER)["state"], g.figures(6)["state"]}, {"calm"})
     n.equal("begun by the other listener", g.counted("opened", 4, OTHER), 0)
-    k.at_most("begun by the listener", g.counted("opened"), 400)
+    n.at_most("begun by the listener", g.counted("opened"), 400)
     for _ in range(5):
         g.talk(4)
         g.talk(4, OTHER)
     p = k.Peer(g, 4)
     answer = k.stamp(p.syn(k.TS))
-    k.until(lambda: g.figures()["state"] == "grace", 8)
+    n.until(lambda: g.figures()["state"] == "grace", 8)
     p.say("A", options=answer)
     s = k.accepted(g.listeners[4, k.PORT])
     assert s, "a cookie was not taken in grace"
     sent = g.counted("cookies_sent")
     g.talk(4)
     n.equal("cookies issued in grace", g.counted("cookies_sent") - sent, 0)
-    k.until(lambda: g.figures()["state"] == "calm", 5)
+    n.until(lambda: g.figures()["state"] == "calm", 5)
     g.talk(4)
     lines = g.told()
     told = [x for x in lines if x["event"] == "guard"]
@@ -44,12 +44,12 @@ def engage_and_stand_down():
              ("10.66.0.2:7777", "grace", "calm", "grace_over")])
     for x in told:
         n.fields(x, mode="auto", dry_run=False, half_open_mark=100, syn_rate_mark=1000000, backend="reqsk")
-    k.at_least("half-open when it engaged", told[0]["half_open"], 100)
-    k.at_most("half-open when it engaged", told[0]["half_open"], 400)
-    k.at_most("half-open when it stood down", told[1]["half_open"], 50)
+    n.at_least("half-open when it engaged", told[0]["half_open"], 100)
+    n.at_most("half-open when it engaged", told[0]["half_open"], 400)
+    n.at_most("half-open when it stood down", told[1]["half_open"], 50)
     for x, least, most in ((told[1], 1.0, 9.0), (told[2], 2.0, 3.5)):
-        k.at_least(f"seconds in {x['from']}", x["in_state_ns"] / 1e9, least)
-        k.at_most(f"seconds in {x['from']}", x["in_state_ns"] / 1e9, most)
+        n.at_least(f"seconds in {x['from']}", x["in_state_ns"] / 1e9, least)
+        n.at_most(f"seconds in {x['from']}", x["in_state_ns"] / 1e9, most)
     via = [x["via"] for x in lines if x["event"] == "conn" and x["resp_port"] == k.PORT and x["orig_ip"] == k.CLIENT[4]]
     n.equal("ways in", (via.count("cookie"), via.count("stack")), (5, 3))
     n.equal("ways into the other service", {x["via"] for x in lines if x["event"] == "conn" and
@@ -61,17 +61,17 @@ def by_rate():
     g = k.ground("--engage", "half-open=1000000,syn-rate=500", "--hold", 1, "--grace", 1, mode="auto")
     g.talk(4)
     p = k.flood(g, 8000, 2000)
-    k.until(lambda: g.figures()["state"] == "engaged", 3)
-    time.sleep(2)
+    n.until(lambda: g.figures()["state"] == "engaged", 3)
+    time.sleep(2)  # twice the hold, while the flood lasts: nothing must happen
     n.equal("state", g.figures()["state"], "engaged")
     g.talk(4)
     k.finished(p)
-    k.until(lambda: g.figures()["state"] == "calm", 10)
+    n.until(lambda: g.figures()["state"] == "calm", 10)
     told = [x for x in g.told() if x["event"] == "guard"]
     n.equal("changes", [(x["to"], x["cause"]) for x in told],
             [("engaged", "syn_rate"), ("grace", "quiet"), ("calm", "grace_over")])
-    k.at_least("rate when it engaged", told[0]["syn_rate"], 500)
-    k.at_most("rate when it stood down", told[1]["syn_rate"], 250)
+    n.at_least("rate when it engaged", told[0]["syn_rate"], 500)
+    n.at_most("rate when it stood down", told[1]["syn_rate"], 250)
 
 
 def a_thousand():
@@ -92,7 +92,7 @@ def a_thousand():
                            c.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)], [])
         for s in socks + servers:
             n.reset(s)
-        time.sleep(0.2)
+        time.sleep(0.2)  # a service is judged every 100 ms: each thousand is judged by itself
     n.equal("state", g.figures()["state"], "calm")
     fig = g.figures()
     n.equal("completed", (fig["syns"], fig["opened"], fig["completed"]), (3000, 3000, 3000))
@@ -105,10 +105,10 @@ def slow_decline():
     k.finished(k.flood(g, 3000, 3000))
     n.equal("state", g.figures()["state"], "engaged")
     p = k.flood(g, 2100, 700)  # under the mark, over half of it
-    time.sleep(2.7)
+    time.sleep(2.7)  # more than twice the hold, while the flood lasts: nothing must happen
     n.equal("state", g.figures()["state"], "engaged")
     k.finished(p)
-    k.until(lambda: g.figures()["state"] != "engaged", 6)
+    n.until(lambda: g.figures()["state"] != "engaged", 6)
     told = [x for x in g.told() if x["event"] == "guard"]
     n.equal("changes", [x["to"] for x in told][:2], ["engaged", "grace"])
 
@@ -125,12 +125,12 @@ def dropped_floods():
     end = time.monotonic() + 4
     while time.monotonic() < end:
         p.send(*made)
-        time.sleep(0.005)
+        time.sleep(0.005)  # the rate of the flood
     n.equal("state", g.figures()["state"], "engaged")
     n.equal("begun by the listener", g.counted("opened"), opened)
-    k.at_most("sockets in SYN_RECV", g.syn_recv(), queue)
+    n.at_most("sockets in SYN_RECV", g.syn_recv(), queue)
     g.talk()
-    k.until(lambda: g.figures()["state"] == "calm", 8)
+    n.until(lambda: g.figures()["state"] == "calm", 8)
     n.equal("changes", [x["to"] for x in g.told() if x["event"] == "guard"], ["engaged", "grace", "calm"])
 
 
@@ -140,7 +140,7 @@ def monitor():
     c, s = g.open(4)
     k.finished(k.flood(g, 1000, 2000))
     n.equal("state", g.figures()["state"], "engaged")
-    k.at_least("sockets in SYN_RECV", g.syn_recv(), 900)
+    n.at_least("sockets in SYN_RECV", g.syn_recv(), 900)
     p = k.Peer(g, 4)
     p.say("A", seq=7, ack=9)
     got = p.hear()

@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """No way around an engaged guard: whatever a SYN is wrapped in, the listener never sees one (TcpPassiveOpens,
 sockets in SYN_RECV), and one that is legal gets its answer and leads to a connection."""
-import time
 
-import guardkit as k
-import netns as n
+import kit as n
+from kit import guard as k
 from scapy.layers.inet import IP, IPOption_NOP, IPOption_RR, IPOption_Timestamp, TCP, fragment, in4_chksum
 from scapy.layers.inet6 import (HBHOptUnknown, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop,
                                 IPv6ExtHdrRouting, PadN, in6_chksum)
@@ -149,7 +148,7 @@ def unguarded():
     """with the guard off the listener does take those that were dropped: they would have been ways around it"""
     g = ground()
     k.guard(g.sw, "off")
-    k.until(lambda: {x["state"] for x in k.services(g.sw).values()} == {"grace"}, 3)
+    n.until(lambda: {x["state"] for x in k.services(g.sw).values()} == {"grace"}, 3)
     for name, v, make in (("far", 6, lambda p: [p.packet("S", options=k.TS, over=far_away)]),
                           ("nine headers", 6, lambda p: [p.packet("S", options=k.TS, over=nine_headers)]),
                           ("fragments", 4, fragmented(4, 40)), ("fragments", 6, fragmented(6, 40)),
@@ -174,7 +173,7 @@ def untouched():
 def books():
     """every line is valid, none is lost"""
     g = ground()
-    time.sleep(0.2)
+    n.settled(g.a, g.b, most=0.2)
     n.equal("exit code", g.sw.stop(), 0)
     n.equal("events lost", n.check_seq(g.sw.lines()), 0)
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Segments lost, doubled, late and out of order around a cookie handshake, against a real server: what a connection
 survives without the guard it survives with it."""
-import guardkit as k
-import netns as n
+import kit as n
+from kit import guard as k
 
 TS = k.TS
 PLAIN = [("MSS", 1460), ("NOP", None), ("WScale", 7), ("NOP", None), ("NOP", None), ("SAckOK", b"")]

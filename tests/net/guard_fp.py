@@ -4,7 +4,7 @@
 They must live as without it, and the lines must say the same, but that they came through a cookie and therefore have no
 handshake times. Nothing may be dropped. guard_fp_monitor.py does the same in monitor, guard_fp_raw.py with raw.py."""
 import life
-import netns as n
+import kit as n
 import process
 
 mode, more = "always", ()

@@ -10,8 +10,8 @@ import signal
 import struct
 import time
 
-import guardkit as k
-import netns as n
+import kit as n
+from kit import guard as k
 
 
 def a_map(sw, name):
@@ -95,7 +95,7 @@ def two_hosts():
         two.close()
     os.replace(other, path)  # the second reads another key
     grounds[1].sw.p.send_signal(signal.SIGHUP)
-    k.until(lambda: "read again" in grounds[1].sw.err(), 5)
+    n.until(lambda: "read again" in grounds[1].sw.err(), 5)
     one, two = (k.Peer(x, 4, sport=46001, dev=x.dev) for x in grounds)
     answer = k.stamp(one.syn(k.TS))
     two.syn(k.TS)
@@ -117,11 +117,11 @@ def key_file_gone():
     answer = k.stamp(p.syn(k.TS))
     path.unlink()
     g.sw.p.send_signal(signal.SIGHUP)
-    k.until(lambda: "stay as they are" in g.sw.err(), 5)
+    n.until(lambda: "stay as they are" in g.sw.err(), 5)
     path.write_text("nonsense\n", encoding="ascii")
     path.chmod(0o600)
     g.sw.p.send_signal(signal.SIGHUP)
-    k.until(lambda: g.sw.err().count("stay as they are") == 2, 5)
+    n.until(lambda: g.sw.err().count("stay as they are") == 2, 5)
     assert re.search(rf"{path}:1: ", g.sw.err()), g.sw.err()
     p.say("A", options=answer)
     assert k.accepted(g.listeners[4, k.PORT]), "the cookie was lost with the file"
@@ -129,7 +129,7 @@ def key_file_gone():
     path.write_text(f"{key}\n@{int(time.time()) + 3600} {secrets.token_hex(16)}\n", encoding="ascii")
     path.chmod(0o600)
     g.sw.p.send_signal(signal.SIGHUP)
-    k.until(lambda: "2 keys" in g.sw.err(), 5)
+    n.until(lambda: "2 keys" in g.sw.err(), 5)
     k.talks(g)
     g.told()
 

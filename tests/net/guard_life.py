@@ -8,8 +8,8 @@ import signal
 import subprocess
 import time
 
-import guardkit as k
-import netns as n
+import kit as n
+from kit import guard as k
 
 USAGE, RUNNING, PINS = 2, 7, 12  # src/exit.h
 
@@ -31,18 +31,15 @@ def kill9():
     for i in range(20):
         p.sport = 21000 + i
         p.say("A", seq=i, ack=i)
-    time.sleep(0.1)
+    n.until(lambda: g.figures()["drop_cookie_bad"] - before["drop_cookie_bad"] >= 20)
     after = g.figures()
     n.equal("cookies accepted by itself", after["cookies_accepted"] - before["cookies_accepted"], 4)
     n.equal("dropped by itself", after["drop_cookie_bad"] - before["drop_cookie_bad"], 20)
     for c, s in early:
         k.speak(c, s)
     dead = g.sw
-    g.sw = n.Synward(g.b, "srv0", args=g.args, wait=False)
-    k.until(lambda: "guard always" in g.sw.err() or g.sw.p.poll() is not None, 10)
+    g.sw = n.Synward(g.b, "srv0", args=g.args)
     n.equal("lines about the dead one", g.sw.err().count("killed synward"), 1)
-    k.until(lambda: os.path.exists(f"/run/synward/{g.sw.p.pid}.instance"), 5)
-    time.sleep(0.5)
     k.talks(g)
     n.equal("cookies of the new one", g.counted("cookies_accepted"), 3)
     for c, s in early:
@@ -97,7 +94,7 @@ def stopped_daemon():
         g.talk()
         n.equal("cookies", g.counted("cookies_sent") - sent, 1)
         for want in ("grace", "calm"):  # a SYN now and then is what makes the kernel side judge
-            k.until(lambda want=want: (g.talk(), g.figures()["state"] == want)[1], 8, 0.2)
+            n.until(lambda want=want: (g.talk(), g.figures()["state"] == want)[1], 8, 0.2)
     finally:
         g.sw.p.send_signal(signal.SIGCONT)
     changes = [(x["to"], x["cause"]) for x in g.told() if x["event"] == "guard"]
@@ -151,7 +148,7 @@ def modes():
     way(k.PORT, "cookie")
     way(7778, "stack")
     k.guard(g.sw, "always")
-    time.sleep(0.15)
+    time.sleep(0.15)  # the same
     way(7778, "cookie")
     n.equal("modes", {x["mode"] for x in k.services(g.sw).values()}, {"always"})
     k.guard(g.sw, "monitor", "7777")
@@ -183,13 +180,14 @@ def down_and_up():
     g = k.Ground()
     k.talks(g)
     early = g.open(4)
-    for _ in range(2):
+    for i in range(1, 3):
         n.sh("ip", "link", "set", "srv0", "down", ns=g.b)
-        time.sleep(0.3)
+        n.until(lambda i=i: g.sw.err().count("interface 'srv0' is down") == i)
         n.sh("ip", "link", "set", "srv0", "up", ns=g.b)
         if "fd66::2" not in n.sh("ip", "-6", "addr", ns=g.b).stdout:  # taken away with the link
             n.addr(g.b, "srv0", "fd66::2/64")
-        time.sleep(0.5)
+        n.until(lambda i=i: g.sw.err().count("interface 'srv0' is up") == i)
+        n.warm(g.a, *k.SERVER.values())
         k.speak(*early)
         before = g.counted("cookies_accepted")
         k.talks(g)
@@ -236,13 +234,13 @@ def listener_gone():
     got = p.hear()
     n.equal("answer to the cookie's ACK", got and str(got.flags), "R")
     refused(g)  # the kernel side has seen it, before the daemon looks again
-    k.until(lambda: g.figures()["gone"] and g.figures()["state"] == "grace", 5)
+    n.until(lambda: g.figures()["gone"] and g.figures()["state"] == "grace", 5)
     refused(g)
     k.talks(g, families=(6,))
     g.listeners[4, k.PORT] = n.listen(g.b, k.SERVER[4], k.PORT)
-    k.until(lambda: not g.figures()["gone"], 5)
+    n.until(lambda: not g.figures()["gone"], 5)
     g.talk()
-    k.until(lambda: (g.talk(), g.figures()["state"] == "engaged")[1], 5)
+    n.until(lambda: (g.talk(), g.figures()["state"] == "engaged")[1], 5)
     before = g.counted("cookies_accepted")
     k.talks(g, families=(4,))
     n.equal("cookies", g.counted("cookies_accepted") - before, 3)
@@ -276,7 +274,7 @@ def new_listener():
     k.talks(g, 1)
     n.addr(g.b, "srv0", "10.66.0.3/16")
     late = [n.listen(g.b, "10.66.0.3", 9001), n.listen(g.b, "0.0.0.0", 9002)]
-    k.until(lambda: {"10.66.0.3:9001", "0.0.0.0:9002"} <= set(k.services(g.sw)), 5)
+    n.until(lambda: {"10.66.0.3:9001", "0.0.0.0:9002"} <= set(k.services(g.sw)), 5)
     for listener in late:
         port = listener.getsockname()[1]
         c = n.connect(g.a, "10.66.0.3", port)

@@ -5,8 +5,8 @@ import re
 import socket
 import time
 
-import guardkit as k
-import netns as n
+import kit as n
+from kit import guard as k
 
 IPPROTO_MPTCP = 262
 LATER = 7779
@@ -135,10 +135,10 @@ def full_queue_only():
     fig = g.figures()
     n.equal("cookies while there is room", (fig["cookies_sent"], fig["passed_backend"]), (0, 2))
     k.finished(k.flood(g, 5000, 20000))
-    k.at_most("sockets in SYN_RECV", g.syn_recv(), 128)
+    n.at_most("sockets in SYN_RECV", g.syn_recv(), 128)
     k.talks(g, 5)
     fig = g.figures()
-    k.at_least("cookies when it is full", fig["cookies_sent"], 4000)
+    n.at_least("cookies when it is full", fig["cookies_sent"], 4000)
     n.equal("of real clients, by cookie", fig["cookies_accepted"], 5)
     g.told()
 
@@ -197,15 +197,15 @@ def mptcp_default():
     for _ in range(3):
         g.talk(4, LATER)
     p = k.flood(g, 1_000_000, 20000, LATER)
-    k.until(lambda: g.counted("cookies_sent", 4, LATER) > 1000)
+    n.until(lambda: g.counted("cookies_sent", 4, LATER) > 1000)
     for _ in range(10):  # the kernel halves its queue each second, and the flood fills it again in some 30 ms
         g.talk(4, LATER)
         time.sleep(0.1)
     p.kill()
     p.wait()
     got = g.figures(4, LATER)
-    k.at_least("cookies", got["cookies_sent"], 10000)
-    k.at_least("of ten real clients, by cookie", got["cookies_accepted"], 8)
+    n.at_least("cookies", got["cookies_sent"], 10000)
+    n.at_least("of ten real clients, by cookie", got["cookies_accepted"], 8)
     for _ in range(5):
         g.talk(4, LATER)
     g.told()

@@ -9,8 +9,8 @@ import subprocess
 import threading
 import time
 
-import guardkit as k
-import netns as n
+import kit as n
+from kit import guard as k
 
 USAGE, INPUT = 2, 8  # src/exit.h
 
@@ -28,15 +28,17 @@ class Busy:
             try:
                 self.g.talk((4, 6)[self.count & 1])
                 self.count += 1
-                time.sleep(0.01)
+                time.sleep(0.01)  # the rate of clients
             except Exception as e:  # pylint: disable=broad-except
                 self.failed.append(repr(e))
                 return
 
     def end(self, least=5):
-        k.until(lambda: self.count >= least or self.failed, 10)
+        n.until(lambda: self.count >= least or self.failed, 10)
         self.over = True
-        self.thread.join(20)
+        self.thread.join(60 * n.SLOW)  # longer than a talk's five time-outs of 10 s
+        if self.thread.is_alive():
+            raise AssertionError("a real client hangs")
         n.equal("real clients that failed", self.failed, [])
 
 
@@ -59,7 +61,7 @@ def hup(g, pattern):
     """SIGHUP, and the line that it leads to."""
     before = len(g.sw.err())
     g.sw.p.send_signal(signal.SIGHUP)
-    return k.until(lambda: re.search(pattern, g.sw.err()[before:]), 10).group(0)
+    return n.until(lambda: re.search(pattern, g.sw.err()[before:]), 10).group(0)
 
 
 def commands():
@@ -206,7 +208,7 @@ def many():
                     encoding="ascii")
     start = time.monotonic()
     hup(g, "100000 in the block list")
-    k.at_most("seconds to read again", time.monotonic() - start, 10)
+    n.at_most("seconds to read again", time.monotonic() - start, 10)
     answered(p, True, "not in the file any more")
     answered(k.Peer(g, 6, sport=47300), False, "the last of 100,000")
     n.equal("entries", len(shown(g, "block")), 100000)
@@ -232,15 +234,15 @@ def limit_source():
         before = g.figures(v)
         burst(g, v, k.PEER[v], 100, 30000)
         after = g.figures(v)
-        k.at_least("limited", after["drop_rate_source"] - before["drop_rate_source"], 70)
-        k.at_most("limited", after["drop_rate_source"] - before["drop_rate_source"], 80)
+        n.at_least("limited", after["drop_rate_source"] - before["drop_rate_source"], 70)
+        n.at_most("limited", after["drop_rate_source"] - before["drop_rate_source"], 80)
         answered(k.Peer(g, v, ip=other), True, "another source")
         g.talk(v)
     for v in (4, 6):
         for _ in range(60):
             g.talk(v)
     n.equal("real clients limited", g.figures(4)["drop_rate_source"] + g.figures(6)["drop_rate_source"] <= 160, True)
-    time.sleep(1.1)
+    time.sleep(1.1)  # a limit is counted by the second
     answered(k.Peer(g, 4, sport=31000), True, "a second later")
     g.told()
 
@@ -256,8 +258,8 @@ def limit_prefix():
         for i in range(10):  # of one prefix, and not the real client's
             burst(g, v, f"10.66.7.{i + 1}" if v == 4 else f"fd66:0:0:7::{i + 1:x}", 10, 30000)
         after = g.figures(v)
-        k.at_least("limited", after["drop_rate_prefix"] - before["drop_rate_prefix"], 60)
-        k.at_most("limited", after["drop_rate_prefix"] - before["drop_rate_prefix"], 80)
+        n.at_least("limited", after["drop_rate_prefix"] - before["drop_rate_prefix"], 60)
+        n.at_most("limited", after["drop_rate_prefix"] - before["drop_rate_prefix"], 80)
         for _ in range(30):
             g.talk(v)
         n.equal("real clients limited", g.figures(v)["drop_rate_prefix"], after["drop_rate_prefix"])

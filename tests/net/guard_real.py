@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Real clients and connections that began before: what the engaged guard must not disturb."""
 import errno
+import re
 import select
 import socket
 import time
 
-import guardkit as k
-import netns as n
+import kit as n
+from kit import guard as k
 
 
 def open_by_hand(g, v, sport):
@@ -42,7 +43,7 @@ def before_start():
             pass
     for v in (4, 6):
         fig = g.figures(v)
-        k.at_least(f"v{v} passed for a socket", fig["passed_socket"], 20)
+        n.at_least(f"v{v} passed for a socket", fig["passed_socket"], 20)
         n.equal(f"v{v} dropped", fig["dropped"], 0)
     g.told()
 
@@ -109,10 +110,15 @@ def before_engaging():
     for i in range(60):
         flood.sport = 20000 + i
         flood.say("S", options=k.TS)
-    time.sleep(0.2)
-    flood.sport = 19999
-    flood.say("S", options=k.TS)
-    k.until(lambda: g.figures(4)["state"] == "engaged", 3)
+
+    def engaged():
+        """a SYN finds it engaged, once it is judged again"""
+        flood.sport -= 1
+        flood.say("S", options=k.TS)
+        return g.figures(4)["state"] == "engaged"
+
+    flood.sport = 20000
+    n.until(engaged, 3, 0.1)
     p.say("A", options=answer)
     assert k.accepted(g.listeners[4, k.PORT]), "the half-open connection was lost"
     for c, s in early:
@@ -150,7 +156,7 @@ def port_reuse():
             c.bind((k.CLIENT[v], 5555))
             start = time.monotonic()
             c.connect((k.SERVER[v], k.PORT))
-            k.at_most(f"v{v} seconds to connect", time.monotonic() - start, 0.5)
+            n.at_most(f"v{v} seconds to connect", time.monotonic() - start, 0.5)
             s = g.listeners[v, k.PORT].accept()[0]
             k.speak(c, s)
             s.close()
@@ -163,8 +169,8 @@ def port_reuse():
 
 
 def late_fin():
-    """six seconds after the end, when the flow is forgotten, TIME_WAIT still answers a FIN"""
-    g = k.Ground()
+    """after the end, when the flow is forgotten, TIME_WAIT still answers a FIN"""
+    g = k.Ground("--linger", "0.5")
     peers = []
     for v in (4, 6):
         g.talk(v)
@@ -178,7 +184,7 @@ def late_fin():
         p.say("FA", options=answer)
         p.drain()
         peers.append((p, answer))
-    time.sleep(6.5)
+    n.until(lambda: k.counters(g.sw)["flows"] == 0)
     for p, answer in peers:
         before = g.figures(p.v)
         p.say("FA", options=answer)
@@ -221,7 +227,11 @@ def closes_at_once():
 
 def only_acks_dropped(g):
     n.sh("nft", "add table inet hole; add chain inet hole out { type filter hook output priority 0; }; "
-         f"add rule inet hole out tcp dport {k.PORT} tcp flags & (syn|ack) == ack drop", ns=g.a)
+         f"add rule inet hole out tcp dport {k.PORT} tcp flags & (syn|ack) == ack counter drop", ns=g.a)
+
+
+def dropped(g):
+    return int(re.search(r"packets (\d+)", n.sh("nft", "list", "table", "inet", "hole", ns=g.a).stdout).group(1))
 
 
 def kernel_client(name, doc, then):
@@ -253,8 +263,9 @@ def kernel_client(name, doc, then):
 
 
 def lost_then_data(g, c):
+    before = dropped(g)
     c.sendall(b"hello")
-    time.sleep(0.3)
+    n.until(lambda: dropped(g) >= before + 2)  # and its first retransmission
 
 
 def lost_then_idle(g, c):
@@ -333,7 +344,7 @@ def maps_full():
     for c, s in pairs:
         k.end(c, s)
     k.talks(g, 2)
-    k.at_least("connections that were not followed", k.counters(g.sw)["flows_full"], 20)
+    n.at_least("connections that were not followed", k.counters(g.sw)["flows_full"], 20)
     fig = [g.figures(v) for v in (4, 6)]
     n.equal("dropped", sum(x["dropped"] for x in fig), 0)
     g.told()

@@ -6,8 +6,8 @@ and 1 MiB goes each way. Two ports in one server: 7777 is guarded, 7778 is not.
 Only for a client without timestamps is something rounded, down (docs/cookie.md)."""
 import socket
 
-import guardkit as k
-import netns as n
+import kit as n
+from kit import guard as k
 
 GUARDED, DIRECT = 7777, 7778
 TCP_WINDOW_CLAMP = 10
@@ -110,7 +110,7 @@ def matrix(v, ecn=0, **more):
                 if ws is not None and (held(ws, ts, sack, ecn) or 0) < ws - 3:
                     # at first the server sees a window of a few bytes, and halves its segments to that (ss: mss)
                     for word in ("mss", "rcvmss"):
-                        k.at_most(f"v{v} wscale {ws}: server's {word}", int(got[1][word]), int(want[1][word]))
+                        n.at_most(f"v{v} wscale {ws}: server's {word}", int(got[1][word]), int(want[1][word]))
                     want = want[0], {**want[1], "mss": got[1]["mss"], "rcvmss": got[1]["rcvmss"]}
                 for end, a, b in zip(("client", "server"), got, want):
                     n.equal(f"v{v} ts {ts} sack {sack} wscale {ws} ecn {ecn}: {end}", a, b)
@@ -174,7 +174,7 @@ def mss(v):
                     n.equal(f"v{v} advmss {size} ts {ts} sack {sack}: {end} {word}", a[word], b[word])
             for x in ends[0] + ends[1]:
                 x.close()
-    k.at_least("sizes tried", seen, 5)
+    n.at_least("sizes tried", seen, 5)
     g.told()
 
 
@@ -226,8 +226,8 @@ def only_what_was_offered():
             names = {x for x, _ in got.options} - {"NOP", "EOL"}
             extra = names - {x for x, _ in opts}
             n.equal(f"v{v} {opts}: options that were not offered", extra, set())
-            k.at_most(f"v{v} {opts}: bytes of TCP header", got.dataofs * 4, len(bytes(mine[k.TCP])))
-            k.at_most(f"v{v} {opts}: bytes of the frame", len(p.heard), max(60, 14 + len(bytes(mine))))
+            n.at_most(f"v{v} {opts}: bytes of TCP header", got.dataofs * 4, len(bytes(mine[k.TCP])))
+            n.at_most(f"v{v} {opts}: bytes of the frame", len(p.heard), max(60, 14 + len(bytes(mine))))
             p.say("R", seq=p.seq)
         p.close()
     g.told()

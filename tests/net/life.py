@@ -5,7 +5,7 @@ import select
 import socket
 import time
 
-import netns as n
+import kit as n
 
 V = {4: ("10.66.0.1", "10.66.0.2"), 6: ("fd66::1", "fd66::2")}
 
@@ -22,7 +22,7 @@ class Ground:
         self.sw = n.Synward(*watched, args=args)
 
     def told(self):
-        time.sleep(0.3)
+        n.settled(self.a, self.b)
         n.equal("exit code", self.sw.stop(), 0)
         lines = self.sw.lines()
         n.equal("events lost", n.check_seq(lines), 0)
@@ -112,8 +112,7 @@ def half_close():
     n.fields(half, orig_state="FIN_WAIT_2", resp_state="CLOSE_WAIT", closed_by="orig")
     for _ in range(20):
         s.sendall(b"z" * 1000)
-        time.sleep(0.005)
-    n.read_n(c, 20000)
+        n.read_n(c, 1000)
     s.close()
     n.equal("end", c.recv(1), b"")
     lines = g.told()
@@ -163,6 +162,14 @@ def unanswered():
         raise AssertionError("no retransmission within 2.5 s")
 
 
+def was_reset(s):
+    """Its kernel has seen the RST, which passed synward before."""
+    try:
+        raise AssertionError(f"no reset: read {s.recv(1)!r}")
+    except ConnectionResetError:
+        s.close()
+
+
 def resets():
     """reset by either side (SO_LINGER 0), and what the other had sent stays counted"""
     g = Ground()
@@ -171,14 +178,13 @@ def resets():
     c.sendall(b"12345")
     n.read_n(s, 5)
     n.reset(c)
+    was_reset(s)
     c, s2 = n.open_pair(g.a, g.listener)
     who2 = c.getsockname()
     s2.sendall(b"123")
     n.read_n(c, 3)
     n.reset(s2)
-    time.sleep(0.1)
-    c.close()
-    s.close()
+    was_reset(c)
     lines = g.told()
     n.equal("events", n.story(lines, who1), ["opening", "established", "reset", "conn"])
     n.equal("events", n.story(lines, who2), ["opening", "established", "reset", "conn"])
@@ -207,8 +213,9 @@ def transfer(v):
         if not r and not w:
             raise RuntimeError("the transfer stands still")
     assert got[c] == data and got[s] == data
+    s.settimeout(10)
     c.close()
-    time.sleep(0.2)
+    n.equal("end", s.recv(1), b"")
     s.close()
     conn = n.one(n.of(g.told(), who, "conn"))
     n.fields(conn, conn_state="SF", orig_gaps=0, resp_gaps=0)
@@ -246,7 +253,7 @@ def two_interfaces():
         c.close()
         n.equal("end", s.recv(1), b"")
         s.close()
-    time.sleep(0.3)
+    n.settled(a, b)
     sw.stop()
     lines = sw.lines()
     for w, dev in zip(who, ("srv0", "srv1")):
@@ -271,7 +278,7 @@ def router():
             c.close()
             n.equal("end", s.recv(1), b"")
             s.close()
-    time.sleep(0.3)
+    n.settled(a, b)
     sw.stop()
     lines = sw.lines()
     n.equal("events lost", n.check_seq(lines), 0)

@@ -9,11 +9,10 @@ import re
 import signal
 import struct
 import termios
-import time
 
-import guardkit as k
-import netns as n
-import pinkit as p
+import kit as n
+from kit import guard as k
+from kit import pin as p
 
 OUTPUT = 9  # src/exit.h
 QUICK = ("--linger", "0.2", "--interval", "0.5")
@@ -27,7 +26,7 @@ def restarts():
         listener = n.listen(b, "10.66.0.2", 7789)
         long = [n.open_pair(a, listener) for _ in range(20)]
         names = sorted(c.getsockname()[1] for c, _ in long)
-        rush = p.Rush(a, b)
+        rush = p.rush(a, b)
         try:
             for i in range(6):
                 rush.more(1000)
@@ -35,9 +34,9 @@ def restarts():
                 rush.more(1 + 300 * (i % 3))  # nobody reads the rings meanwhile
                 pins.start(*QUICK, binary=p.NEWER if i == 5 else n.SYNWARD)
             rush.more(1000)
-            clients = rush.stop()
+            clients = p.stopped_rush(rush)
         finally:
-            rush.end()
+            rush.kill()
         for c, s in long:
             k.speak(c, s)
             k.end(c, s)
@@ -45,7 +44,7 @@ def restarts():
         for name in names:
             last.wait_for(lambda x, name=name: x["event"] == "conn" and x["orig_port"] == name and
                           x["resp_port"] == 7789)
-        time.sleep(1.5)  # for those that linger
+        p.all_conns(pins, rush)
         p.stopped(last)
         lines = p.in_a_row(pins)
         p.stories(lines, clients)
@@ -61,7 +60,7 @@ def kills():
     a, b = n.pair()
     with p.Pins(b, "srv0") as pins:
         pins.start(*QUICK)
-        rush = p.Rush(a, b)
+        rush = p.rush(a, b)
         try:
             for i in range(3):
                 rush.more(700 + 111 * i)
@@ -69,10 +68,10 @@ def kills():
                 rush.more(200)
                 pins.start(*QUICK)
             rush.more(500)
-            clients = rush.stop()
+            clients = p.stopped_rush(rush)
         finally:
-            rush.end()
-        time.sleep(1.5)
+            rush.kill()
+        p.all_conns(pins, rush)
         p.stopped(pins.daemons[-1])
         once_but_for_the_end([d.whole() for d in pins.daemons], clients)
         p.nothing_after(pins)
@@ -104,11 +103,11 @@ def unread():
             first = pins.start("--linger", "0.2", "--events", "conn", stdout=to)
             os.close(to)
             clients = collections.Counter(p.some_clients(a, b, 300))
-            k.until(lambda first=first, fro=fro: nothing_new(first) and waiting(fro) > 60000, 20)
+            n.until(lambda first=first, fro=fro: nothing_new(first) and waiting(fro) > 60000, 20)
             end(first)
             written = p.drain(fro)
             second = pins.start("--linger", "0.2", "--events", "conn")
-            k.until(lambda second=second: len(second.whole()) >= 300 - written.count(b"\n"), 20)
+            n.until(lambda second=second: len(second.whole()) >= 300 - written.count(b"\n"), 20)
             p.stopped(second)
             early, late = p.parse(written), second.whole()
             if not early or len(early) > 250:
@@ -131,7 +130,7 @@ def waiting(fd):
 def patience_ends(sw):
     """The second signal ends the wait for a reader."""
     sw.p.send_signal(signal.SIGTERM)
-    time.sleep(0.5)
+    n.equal("notification", sw.notified(), "STOPPING=1")
     p.stopped(sw, OUTPUT)
     assert "left to the next synward" in sw.err(), sw.err()
 
@@ -148,7 +147,7 @@ def no_daemon():
         rows = pins.command("flows", "--all", "--json", "--pid", pins.daemons[0].p.pid).stdout.splitlines()
         n.equal("rows of flows", len(rows), 500)
         second = pins.start(*small)
-        k.until(lambda: sum(x["event"] == "conn" for x in second.whole()) == 500, 20)
+        n.until(lambda: sum(x["event"] == "conn" for x in second.whole()) == 500, 20)
         p.stopped(second)
         p.stopped(pins.start(*small))  # has nothing to say, and no loss a second time
         every = [d.whole() for d in pins.daemons]

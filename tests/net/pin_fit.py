@@ -10,9 +10,8 @@ import stat
 import struct
 import threading
 
-import guardkit as k
-import netns as n
-import pinkit as p
+import kit as n
+from kit import pin as p
 
 USAGE, ATTACH, RUNNING = 2, 6, 7  # src/exit.h
 
@@ -56,7 +55,7 @@ def misfits():
         n.equal("programs", p.hooks(pins), before)
         clients = collections.Counter(p.some_clients(a, b, 5))
         second = pins.start("--linger", "0.1")
-        k.until(lambda: sum(x["event"] == "conn" for x in second.whole()) == 5)
+        n.until(lambda: sum(x["event"] == "conn" for x in second.whole()) == 5)
         p.stopped(second)
         p.stories(p.in_a_row(pins), clients)
         with_other_bytes(pins, 0, lambda: p.nothing_after(pins))  # any version removes any other's
@@ -99,14 +98,14 @@ def new_ground():
         n.addr(b, "srv0", "10.66.0.2/16")
         n.warm(a, "10.66.0.2")
         second = pins.start("--linger", "0.1")
-        k.until(lambda: n.xdp_on(b, "srv0"))
+        n.until(lambda: n.xdp_on(b, "srv0"))
         late = collections.Counter(p.some_clients(a, b, 3, 7791))
-        k.until(lambda: sum(x["event"] == "conn" for x in second.whole()) >= 6)
+        n.until(lambda: sum(x["event"] == "conn" for x in second.whole()) >= 6)
         p.stopped(second)
         p.stories(p.in_a_row(pins), early + late)
         n.sh("ip", "link", "set", "dev", "srv0", "xdp", "off", ns=b)  # somebody else's hand
         third = pins.start("--linger", "0.1")
-        k.until(lambda: n.xdp_on(b, "srv0"))
+        n.until(lambda: n.xdp_on(b, "srv0"))
         p.stopped(third)
         p.nothing_after(pins)
 
@@ -163,7 +162,7 @@ def killed_half_way(ns, pins):
         ask = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
     for _ in range(10):
         sw = pins.start(wait=False)
-        k.until(lambda: (pins.dir / "daemon").exists() and has_clsact(ask), every=0)
+        n.until(lambda: (pins.dir / "daemon").exists() and has_clsact(ask), every=0)
         sw.kill()
         if daemon_bytes(pins)[PID:PID + 4] == ["0x00"] * 4:
             ask.close()
@@ -205,20 +204,20 @@ def forwarded():
             p.stopped(pins.daemons[-1])
             pins.start("--linger", "0.1")
         before = len(rounds)
-        k.until(lambda: len(rounds) > before)
+        n.until(lambda: len(rounds) > before)
         c.shutdown(socket.SHUT_RDWR)
         for t in (echo, serve):
-            t.join(10)
-        again = [retransmitted(x) for x in (c, s)]
+            t.join(30)  # longer than the time-out of its socket
+        again = [n.retransmitted(x) for x in (c, s)]
         c.close()
         s.close()
-        k.until(lambda: any(x["event"] == "conn" for x in pins.daemons[-1].whole()))
+        n.until(lambda: any(x["event"] == "conn" for x in pins.daemons[-1].whole()))
         p.stopped(pins.daemons[-1])
         conn = n.one(n.of(p.in_a_row(pins), who, "conn"))
         print(f"# {len(rounds)} rounds", flush=True)
-        k.at_least("rounds", len(rounds), 1000)
+        n.at_least("rounds", len(rounds), 1000)
         for told, really in zip((conn["orig_rexmit"], conn["resp_rexmit"]), again):
-            k.at_most("retransmissions", told, really)
+            n.at_most("retransmissions", told, really)
         pins.unpin()
 
 
@@ -230,11 +229,6 @@ def bounce(sock, rounds):
             rounds.append(1)
     except OSError:
         pass
-
-
-def retransmitted(sock):
-    """As its kernel counts: tcpi_total_retrans."""
-    return struct.unpack_from("I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 100)[0]
 
 
 def no_place():

@@ -5,9 +5,9 @@ import json
 import os
 import subprocess
 
-import guardkit as k
-import netns as n
-import pinkit as p
+import kit as n
+from kit import guard as k
+from kit import pin as p
 
 QUICK = ("--linger", "0.2", "--interval", "0.5")
 
@@ -47,7 +47,7 @@ def flooded():
         pins.start(*args)
         g.talk()
         flood = k.flood(g, 10_000_000, 5000)
-        k.until(lambda: figures(pins)["10.66.0.2:7777"]["state"] == "engaged")
+        n.until(lambda: figures(pins)["10.66.0.2:7777"]["state"] == "engaged")
         clients = 0
         for _ in range(2):
             clients += talk(g)
@@ -59,7 +59,7 @@ def flooded():
         flood.kill()
         flood.wait()
         sent = figures(pins)["10.66.0.2:7777"]
-        k.until(lambda: sum(x["event"] == "conn" and x["via"] == "cookie" and x["conn_state"] == "SF"
+        n.until(lambda: sum(x["event"] == "conn" and x["via"] == "cookie" and x["conn_state"] == "SF"
                             for x in lines_of(pins)) == clients, 20)
         stop(pins)
         lines = lines_of(pins)
@@ -188,7 +188,7 @@ def old_key():
         n.sh("bpftool", "map", "update", "pinned", pins.dir / "keys", "key", "hex", "%02x" % slot, "0", "0", "0",
              "value", "hex", *["%02x" % x for x in key])
         pins.start("--guard", "auto")
-        k.until(lambda: key_in_use(pins)[0] != slot)
+        n.until(lambda: key_in_use(pins)[0] != slot)
         n.equal("the older of the two keys", key_in_use(pins)[1][:16], key[16:32])
         stop(pins)
         slot = key_in_use(pins)[0]

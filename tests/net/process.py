@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 
-import netns as n
+import kit as n
 
 OK, USAGE, PRIVILEGE, INTERFACE, ATTACH, RUNNING, INPUT, OUTPUT, MEMORY, NOT_RUNNING = 0, 2, 3, 4, 6, 7, 8, 9, 10, 11
 V4 = ("10.66.0.2", 7777)
@@ -29,12 +29,11 @@ def progs_of(sw):
 
 
 def gone(ids):
-    for _ in range(40):
-        left = [i for i in ids if n.sh("bpftool", "prog", "show", "id", i, check=False).returncode == 0]
-        if not left:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"programs still loaded: {left}")
+    def none_left():
+        """the programs are unloaded"""
+        return all(n.sh("bpftool", "prog", "show", "id", i, check=False).returncode for i in ids)
+
+    n.until(none_left, 2)
 
 
 def traffic(a, b, count=3):
@@ -65,9 +64,9 @@ def wrong(args, code, ns=None, pattern=None, env=None, prefix=(), **kw):
     return r
 
 
-def ends_by(sig):
+def ends_by(sig, service=True):
     a, b = n.pair()
-    sw = n.Synward(b, "srv0")
+    sw = n.Synward(b, "srv0", service=service)
     ids = progs_of(sw)
     assert n.xdp_on(b, "srv0")
     traffic(a, b)
@@ -113,7 +112,7 @@ def hangup():
     """SIGHUP: the same, the terminal is gone"""
     if os.environ.get("SW_TEST_GUARD"):
         raise n.Skip("the guard reads its files again")
-    ends_by(signal.SIGHUP)
+    ends_by(signal.SIGHUP, service=False)
 
 
 def nohup():
@@ -121,7 +120,7 @@ def nohup():
     a, b = n.pair()
     was = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        sw = n.Synward(b, "srv0")
+        sw = n.Synward(b, "srv0", service=False)
     finally:
         signal.signal(signal.SIGHUP, was)
     n.equal("mode", oct(os.stat(f"/run/synward/{sw.p.pid}.instance").st_mode & 0o777), "0o600")
@@ -152,7 +151,7 @@ def flush():
         sw = n.Synward(b, "srv0", args=args)
         listener = n.listen(b, *V4)
         c, s = n.open_pair(a, listener)
-        time.sleep(0.3)
+        sw.wait_for(lambda x: x["event"] == "established")
         n.equal("exit code", sw.stop(), OK)
         conns = [x for x in sw.lines() if x["event"] == "conn"]
         n.equal("conn lines", len(conns), want)
@@ -171,20 +170,13 @@ def kill9():
     first.p.kill()
     first.p.wait()
     traffic(a, b)
-    second = n.Synward(b, "srv0", wait=False)
-    told = pathlib.Path(f"/run/synward/{second.p.pid}.instance")
-    for _ in range(600):  # its XDP program is there at once: the dead one left it
-        if second.p.poll() is not None or (told.exists() and re.search(r"prog_ingress=[1-9]", told.read_text())):
-            break
-        time.sleep(0.1)
-    if second.p.poll() is not None:
-        raise AssertionError(f"the next start failed, exit {second.p.returncode}: {second.err()}")
+    second = n.Synward(b, "srv0")
     said = second.err().splitlines()
     n.equal("lines on stderr", len(said), 1)
     if "srv0" not in said[0]:
         raise AssertionError(f"the line does not name the interface: {said[0]!r}")
     traffic(a, b, 5)
-    time.sleep(0.2)
+    n.settled(a, b)
     n.equal("exit code", second.stop(), OK)
     lines = second.lines()
     n.equal("conn lines of the second", len([x for x in lines if x["event"] == "conn"]), 5)
@@ -200,7 +192,7 @@ def second_instance():
     sw = n.Synward(b, "srv0")
     wrong(["run", "-i", "srv0"], RUNNING, ns=b, pattern="srv0")
     traffic(a, b, 2)
-    time.sleep(0.2)
+    n.settled(a, b)
     n.equal("exit code", sw.stop(), OK)
     n.equal("conn lines", len([x for x in sw.lines() if x["event"] == "conn"]), 2)
     nothing_left(b, "srv0")
@@ -363,10 +355,10 @@ def interface_renamed():
         raise n.Skip("this kernel renames no interface that is up")
     n.equal("rename", r.stderr, "")
     n.sh("ip", "link", "set", "new0", "up", ns=b)
-    time.sleep(0.5)
+    n.until(lambda: "is now called 'new0'" in sw.err())
     n.warm(a, "10.66.0.2")
     traffic(a, b, 1)
-    time.sleep(0.3)
+    n.settled(a, b)
     n.equal("exit code", sw.stop(), OK)
     names = [x["iface"] for x in sw.lines() if x["event"] == "opening" and x["resp_port"] == 7777]
     n.equal("names", names, ["srv0", "new0"])

@@ -20,9 +20,10 @@ from scapy.layers.vxlan import VXLAN  # noqa: E402
 from scapy.contrib.geneve import GENEVE  # noqa: E402
 from scapy.contrib.mpls import MPLS  # noqa: E402
 
-import netns as n  # noqa: E402
+import kit as n  # noqa: E402
 
 A, B = 0, 1
+SOL_PACKET, PACKET_IGNORE_OUTGOING, ETH_P_ALL = 263, 23, 3
 ETH = (Ether(src="02:00:00:00:00:0a", dst="02:00:00:00:00:0b"), Ether(src="02:00:00:00:00:0b", dst="02:00:00:00:00:0a"))
 
 
@@ -40,6 +41,11 @@ class Raw:
                 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
                 s.bind((dev, 0))
             self.socks.append(s)
+        with n.Inside(self.b):  # behind the XDP program
+            self.passed = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+            self.passed.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+            self.passed.bind(("srv0", ETH_P_ALL))
+        self.passed.settimeout(10 * n.SLOW)
 
     def packet(self, side, flags, data=b"", seq=None, ack=None, options=()):
         ip = (IPv6 if self.v6 else IP)(src=self.ips[side], dst=self.ips[not side])
@@ -55,8 +61,12 @@ class Raw:
         return self.over(ip) / tcp / data if data else self.over(ip) / tcp
 
     def send(self, side, pkt):
-        self.socks[side].send(bytes(self.under(ETH[side].copy()) / pkt))
-        time.sleep(0.002)  # the two hooks run on different queues: keep the order
+        """Sent, and seen by synward, so that the next one comes after it: the egress program runs within the call, and
+        what the kernel behind the XDP program receives has been through that."""
+        frame = bytes(self.under(ETH[side].copy()) / pkt)
+        self.socks[side].send(frame)
+        while side == A and not self.passed.recv(1 << 16).endswith(frame[-30:]):  # a tag in front is taken off
+            pass
 
     def say(self, side, flags, data=b"", **kw):
         self.send(side, self.packet(side, flags, data, **kw))
@@ -73,8 +83,7 @@ class Raw:
         self.say(A, "A")
 
     def told(self):
-        time.sleep(0.2)
-        for s in self.socks:
+        for s in (*self.socks, self.passed):
             s.close()
         n.equal("exit code", self.sw.stop(), 0)
         lines = self.sw.lines()
@@ -143,9 +152,9 @@ def handshake_times():
     """server_ns and client_ns are the waits that were made"""
     r = Raw()
     r.say(A, "S")
-    time.sleep(0.05)
+    time.sleep(0.05)  # the wait that is measured
     r.say(B, "SA")
-    time.sleep(0.1)
+    time.sleep(0.1)  # the same
     r.say(A, "A")
     est = n.one([x for x in r.told() if x["event"] == "established"], "established")
     n.equal("handshake_ns", est["handshake_ns"], est["server_ns"] + est["client_ns"])

@@ -9,16 +9,14 @@ import re
 import signal
 import struct
 import subprocess
-import threading
-import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = os.environ.get("SW_TEST_BUILD", str(TOP / "build"))
 os.environ.setdefault("SW_TEST_SYNWARD", f"{BUILD}/synward-san")
 
 # pylint: disable=wrong-import-position
-import netns as n  # noqa: E402
-import guardkit as k  # noqa: E402
+import kit as n  # noqa: E402
+from kit import guard as k  # noqa: E402
 
 REPORTED = 99
 REPORTS = pathlib.Path(n.tmp.name, "reports")
@@ -100,7 +98,7 @@ def tracking():
     """run: all events in both formats, flows, status, a second instance, a renamed interface"""
     g = k.Ground(start=False)
     for extra in (("--format", "text", "--checksum"), ("--update", "0.2", "--decap", "--flush")):
-        sw = n.Synward(g.b, "srv0", args=("--interval", "0.3", "--linger", "0.2", *extra))
+        sw = n.Synward(g.b, "srv0", args=("--interval", "0.3", "--linger", "0.2", *extra), service="--update" in extra)
         c, s = conversations(g)
         for args in (("flows",), ("flows", "-a"), ("flows", "-a", "-j", "-s", "7"), ("status",), ("status", "-j")):
             out = ask(*args, "-p", sw.p.pid, ns=g.b)
@@ -121,7 +119,7 @@ def tracking():
     assert {"opening", "established", "reset", "refused", "conn", "update", "stats"} <= events, f"only {events}"
     sw = n.Synward(g.b, "srv0")
     n.sh("ip", "link", "set", "srv0", "name", "srv9", ns=g.b)
-    time.sleep(0.3)
+    n.until(lambda: "is now called 'srv9'" in sw.err())
     n.sh("ip", "link", "del", "srv9", ns=g.b)
     end(sw, None, INTERFACE)
 
@@ -187,7 +185,7 @@ def reload_each(g, lists, keys):
     def hup():
         before = len(g.sw.err())
         g.sw.p.send_signal(signal.SIGHUP)
-        k.until(lambda: len(g.sw.err()) > before and g.sw.err().endswith("\n"))
+        n.until(lambda: len(g.sw.err()) > before and g.sw.err().endswith("\n"))
 
     lists["block"].write_text("198.51.100.0/25\n")
     keys.write_text("ffeeddccbbaa99887766554433221100\n00112233445566778899aabbccddeeff\n")
@@ -315,29 +313,14 @@ def valgrind():
     n.equal(f"replay: exit code ({r.stderr.decode(errors='replace')[:3000]})", r.returncode, 0)
     n.equal("conn lines", len(r.stdout.splitlines()), 100)
     g = k.Ground(start=False)
-    n.take_replies(g.b, "srv0")
-    with open(os.path.join(n.tmp.name, "val.err"), "w+b") as err:
-        p = subprocess.Popen(["nsenter", f"--net=/run/netns/{g.b}", *VALGRIND, "--undef-value-errors=no", plain, "run",
-                              "-i", "srv0", "--guard", "always", "--no-confine"], stdout=subprocess.PIPE, stderr=err)
-        n.started.append(p)
-        got = []
-        reader = threading.Thread(target=lambda: got.extend(p.stdout), daemon=True)
-        reader.start()
-        hooks = ["sw_accept", "sw_egress", "xdp"]
-        k.until(lambda: p.poll() is not None or
-                all(any(h in x for x in n.hooks_on(g.b, "srv0")) for h in hooks), 60, 0.2)
-        for v in (4, 6):
-            g.talk(v)
-        p.send_signal(signal.SIGTERM)
-        code = p.wait(timeout=120)
-        reader.join(20)
-        err.seek(0)
-        said = err.read().decode(errors="replace")
+    sw = n.Synward(g.b, "srv0", args=("--guard", "always"), prefix=(*VALGRIND, "--undef-value-errors=no"), binary=plain)
+    for v in (4, 6):
+        g.talk(v)
+    code, said = sw.stop(timeout=120), sw.err()
     said = "\n".join(x for x in said.splitlines() if "unhandled eBPF command" not in x)
     n.equal(f"run: exit code ({said[:3500]})", code, 0)
     n.equal("errors told", re.findall(r"^==\d+==.*", said, re.M), [])
-    told = [json.loads(x) for x in got]
-    n.equal("conn lines", sum(x["event"] == "conn" and x["resp_port"] == k.PORT for x in told), 2)
+    n.equal("conn lines", sum(x["event"] == "conn" and x["resp_port"] == k.PORT for x in sw.lines()), 2)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-import netns as n
+import kit as n
 
 FLOOD = str(n.TOP / "build/tests/tool_flood")
 KINDS = ("opening", "established", "half_closed", "closed", "reset", "refused", "timeout", "reused", "midstream",
@@ -103,7 +103,7 @@ def twenty_thousand():
     listener = n.listen(b, "10.66.0.2", 7777)
     sw = n.Synward(b, "srv0", args=("--linger", 1))
     names = connections(a, listener, ips, 20000)
-    time.sleep(0.5)
+    n.settled(a, b)
     n.equal("exit code", sw.stop(), 0)
     lines = load(sw.path)
     told, lost = counted(lines)
@@ -145,7 +145,7 @@ def slow_reader():
     stop.clear()
     go.set()
     count += len(connections(a, listener, ips, 200))
-    time.sleep(3)
+    n.until(lambda: b'"event":"loss"' in got, 20)  # it goes on
     n.equal("exit code", sw.stop(), 0)
     thread.join(timeout=20)
     os.close(r)
@@ -183,7 +183,7 @@ def flood():
         during += 20
     n.equal("sent by the flood", p.stdout.read().strip(), b"1000000")
     names += connections(a, listener, ips, 200)
-    time.sleep(1)
+    n.settled(a, b)
     n.equal("exit code", sw.stop(timeout=120), 0)
     lines = []
 

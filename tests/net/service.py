@@ -13,8 +13,8 @@ import socket
 import subprocess
 import sys
 
-import guardkit as g
-import netns as n
+import kit as n
+from kit import guard, pin
 
 MOST_EXPOSED = 2.5  # systemd 252's figure; a change of the unit may not make it worse
 TEMPLATE = n.TOP / "src/dist/synward@.service.in"
@@ -117,32 +117,12 @@ def inside(command):
     os.execv(command[0], command)
 
 
-class Service(n.Synward):
-    """A synward under the unit, and its notification socket."""
-
-    def __init__(self, ns, *ifs, args=()):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(os.path.join(n.tmp.name, f"notify-{len(n.started)}"))
-        self.socket.settimeout(120)
-        os.makedirs("/run/synward", exist_ok=True)
-        self.ns, self.ifs = ns, ifs
-        self.path = os.path.join(n.tmp.name, f"out-{len(n.started)}")
-        self.err_path = self.path + ".err"
-        cmd = ["nsenter", f"--net=/run/netns/{ns}", "unshare", "-m", sys.executable, __file__, "--inside", n.SYNWARD,
-               *shlex.split(settings()["ExecStart"][0].split(None, 1)[1].replace("-i %I $SYNWARD_OPTIONS", ""))]
-        for i in ifs:
-            cmd += ["-i", i]
-        with open(self.path, "wb") as out, open(self.err_path, "wb") as err:
-            self.p = subprocess.Popen([*cmd, *args], stdout=out, stderr=err, stdin=subprocess.DEVNULL,
-                                      env={**os.environ, "NOTIFY_SOCKET": self.socket.getsockname()})
-        n.started.append(self.p)
-        self.told("READY=1")
-
-    def told(self, want):
-        try:
-            n.equal("notification", self.socket.recv(100).decode(), want)
-        except TimeoutError as e:
-            raise AssertionError(f"no {want}: {self.err()}") from e
+def started(ns, *ifs, args=()):
+    """A synward under the unit."""
+    os.makedirs("/run/synward", exist_ok=True)
+    options = shlex.split(settings()["ExecStart"][0].split(None, 1)[1].replace("-i %I $SYNWARD_OPTIONS", ""))
+    n.equal("the unit's command", options, ["run"])
+    return n.Synward(ns, *ifs, args=args, prefix=("unshare", "-m", sys.executable, __file__, "--inside"))
 
 
 def talk(a, listener, count=3):
@@ -164,7 +144,7 @@ def exposure():
     text = n.sh("systemd-analyze", "--no-pager", "security", "--offline=true", unit, check=False).stdout
     figure = re.search(r"Overall exposure level for \S+: ([0-9.]+)", text)
     assert figure, text
-    g.at_most("exposure", float(figure.group(1)), MOST_EXPOSED)
+    n.at_most("exposure", float(figure.group(1)), MOST_EXPOSED)
 
 
 def installed():
@@ -189,7 +169,7 @@ def default_options():
     line = re.search(r'^SYNWARD_OPTIONS="(.*)"$', (n.TOP / "src/dist/synward.default").read_text(), re.M).group(1)
     a, b = n.pair()
     listener = n.listen(b, "10.66.0.2", 7777)
-    sw = Service(b, "srv0", args=line.split())
+    sw = started(b, "srv0", args=line.split())
     talk(a, listener)
     n.equal("exit code", sw.stop(), 0)
     n.equal("stderr", sw.err(), "")
@@ -203,19 +183,80 @@ def guarded():
     n.take_replies(b, "srv0")
     block = os.path.join(n.tmp.name, "block")
     pathlib.Path(block).write_text("192.0.2.0/24\n")
-    sw = Service(b, "srv0", args=("--guard", "always", "--block-file", block))
+    sw = started(b, "srv0", args=("--guard", "always", "--block-file", block))
     talk(a, listener)
     sw.p.send_signal(signal.SIGHUP)
-    g.until(lambda: "1 in the block list" in sw.err())
+    n.until(lambda: "1 in the block list" in sw.err())
     sw.p.kill()
     sw.p.wait()
-    again = Service(b, "srv0", args=("--guard", "always", "--block-file", block))
+    again = started(b, "srv0", args=("--guard", "always", "--block-file", block))
     talk(a, listener)
     n.equal("exit code", again.stop(), 0)
-    again.told("STOPPING=1")
+    n.equal("notification", again.notified(), "STOPPING=1")
     if "removed what a killed synward had left" not in again.err() or "refused" in sw.err() + again.err():
         raise AssertionError(sw.err() + again.err())
     n.equal("attached", n.hooks_on(b, "srv0"), [])
+
+
+class Full(n.Synward):
+    """Its notification socket takes no more, so that it stands still where it sends READY=1."""
+
+    def listen(self):
+        s = super().listen()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
+            filler.setblocking(False)
+            filler.connect(s.getsockname())
+            try:
+                while filler.send(b"filler"):
+                    pass
+            except BlockingIOError:
+                pass
+        return s
+
+    def ready(self, timeout=60):
+        """Waits until it stands there."""
+        def about_to_say_it():
+            """it waits for room in the socket"""
+            if self.p.poll() is not None:
+                raise RuntimeError(f"synward ended at start, exit {self.p.returncode}: {self.err()}")
+            return "unix_wait_for_peer" in pathlib.Path(f"/proc/{self.p.pid}/wchan").read_text(encoding="ascii")
+
+        n.until(about_to_say_it, timeout)
+
+    def let_go(self):
+        while (said := self.notified()) == "filler":
+            pass
+        n.equal("notification", said, "READY=1")
+
+
+def ready_comes_last():
+    """READY=1 is sent when all is there: hooks, instance file, services, modes of an adopted guard, confinement"""
+    g = guard.Ground(start=False)
+    n.take_replies(g.b, "srv0")
+    with pin.Pins(g.b, "srv0") as pins:
+        pinned = "--pin=" + pins.name
+        for args, mode in (((), None), (("--guard", "always"), "always"), ((pinned, "--guard", "always"), "always"),
+                           ((pinned, "--guard", "monitor"), "monitor")):
+            sw = Full(g.b, "srv0", args=args)
+            attached = "\n".join(n.hooks_on(g.b, "srv0"))
+            hooks = ["xdp", "sw_egress", "sw_accept"] if mode else ["xdp"]
+            n.equal(f"hooks with {args}", [h for h in hooks if h in attached], hooks)
+            assert re.search(r"^iface=\d+ native \d [1-9] ", sw.instance(), re.M), sw.instance()
+            n.equal("Seccomp", re.search(r"^Seccomp:\t(\d)", pathlib.Path(f"/proc/{sw.p.pid}/status").read_text(), re.M).group(1),
+                    "2")
+            if mode:
+                n.equal("modes", {x["mode"] for x in guard.services(sw).values()}, {mode})
+            if mode == "always":
+                before = accepted_by_cookie(sw)
+                talk(g.a, g.listeners[4, guard.PORT], 1)
+                n.equal("through a cookie", accepted_by_cookie(sw) - before, 1)
+            sw.let_go()
+            n.equal("exit code", sw.stop(), 0)
+        pins.unpin()
+
+
+def accepted_by_cookie(sw):
+    return guard.services(sw)[f"10.66.0.2:{guard.PORT}"]["cookies_accepted"]
 
 
 def abstract_socket():
@@ -226,11 +267,7 @@ def abstract_socket():
         s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     s.bind(f"\0synward-test-{os.getpid()}")
     s.settimeout(120)
-    os.environ["NOTIFY_SOCKET"] = f"@synward-test-{os.getpid()}"
-    try:
-        sw = n.Synward(b, "srv0")
-    finally:
-        del os.environ["NOTIFY_SOCKET"]
+    sw = n.Synward(b, "srv0", service=False, env={"NOTIFY_SOCKET": f"@synward-test-{os.getpid()}"}, wait=False)
     n.equal("notification", s.recv(100), b"READY=1")
     sw.p.send_signal(signal.SIGHUP)
     talk(a, listener, 1)
@@ -242,4 +279,4 @@ def abstract_socket():
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--inside"]:
         inside(sys.argv[2:])
-    n.main(exposure, installed, default_options, guarded, abstract_socket)
+    n.main(exposure, installed, default_options, guarded, ready_comes_last, abstract_socket)

@@ -8,8 +8,8 @@ Where the dispatcher does not work, or takes no program that changes packets, sy
 import json
 import subprocess
 
-import guardkit as k
-import netns as n
+import kit as n
+from kit import guard as k
 
 OK, ATTACH = 0, 6
 OPEN, BLOCKED = 7777, 7778
@@ -32,16 +32,13 @@ class Ground:
         n.sh("xdp-filter", "unload", "srv0", ns=self.b)
 
     def synward_on(self, *args):
-        self.sw = n.Synward(self.b, "srv0", args=("--linger", "0.1", *args), wait=False)
-        k.until(lambda: self.sw.p.poll() is not None or self.shared() is not None, 60)
-        if self.sw.p.poll() is not None:
-            raise AssertionError(f"synward ended at start, exit {self.sw.p.returncode}: {self.sw.err()}")
+        self.sw = n.Synward(self.b, "srv0", args=("--linger", "0.1", *args))
 
     def shared(self):
-        """Is its program behind the dispatcher? None: it is not ready."""
-        r = n.sh(n.SYNWARD, "status", "--json", "--pid", self.sw.p.pid, check=False)
-        ifaces = json.loads(r.stdout)["ifaces"] if r.returncode == 0 else []
-        return ifaces[0]["shared"] if ifaces and ifaces[0]["ingress"] in ("xdp_native", "xdp_generic") else None
+        """Is its program behind the dispatcher?"""
+        iface = json.loads(n.sh(n.SYNWARD, "status", "--json", "--pid", self.sw.p.pid).stdout)["ifaces"][0]
+        assert iface["ingress"] in ("xdp_native", "xdp_generic"), iface
+        return iface["shared"]
 
     def passes(self):
         c, s = n.open_pair(self.a, self.listeners[0])
@@ -64,7 +61,7 @@ class Ground:
         """synward tells a connection that is made now, once."""
         self.passes()
         self.told += 1
-        k.until(lambda: self.conns(OPEN) == self.told)
+        n.until(lambda: self.conns(OPEN) == self.told)
 
     def conns(self, port):
         with open(self.sw.path, encoding="utf-8") as lines:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Namespaces, real kernels and a real synward, for the tests beside this file.
+"""Namespaces, veth pairs between them, and sockets in them.
 
     pair()     +------- a -------+         +------- b -------+
                | client          |  veth   |          server |
@@ -30,15 +30,15 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
-SYNWARD = os.environ.get("SW_TEST_SYNWARD", str(TOP / "build/synward"))  # another: built to be watched or measured
+from .wait import SLOW, until
+
+TOP = pathlib.Path(__file__).resolve().parents[3]
 CLONE_NEWNET = 0x40000000
-SLOW = float(os.environ.get("SW_TEST_SLOW", "1"))  # what waits are multiplied by, where a kernel is emulated
 libc = ctypes.CDLL(None, use_errno=True)
 tmp = tempfile.TemporaryDirectory(prefix="synward-test-")
 made, started, peers = [], [], {}
+endings = []  # what a kit module has running besides: called before the namespaces go
 
 
 def sh(*args, ns=None, check=True, **kw):
@@ -53,6 +53,8 @@ def sh(*args, ns=None, check=True, **kw):
 
 
 def cleanup():
+    for end in list(endings):
+        end()
     for p in started:
         if p.poll() is None:
             p.kill()
@@ -62,6 +64,7 @@ def cleanup():
     for ns in made:
         subprocess.run(["ip", "netns", "del", ns], capture_output=True, check=False)
     made.clear()
+    started.clear()
     peers.clear()
 
 
@@ -145,7 +148,7 @@ def warm(ns, *addrs):
             except ConnectionRefusedError:
                 break
             except OSError:
-                time.sleep(0.1)
+                time.sleep(0.1)  # until the next attempt
             finally:
                 s.close()
         else:
@@ -224,83 +227,6 @@ def reset(s):
     s.close()
 
 
-class Synward:
-    """A running `synward run`. Its lines go to a file, or where the test says.
-
-    SW_TEST_GUARD=always runs those that say nothing about the guard with it, in that mode."""
-
-    def __init__(self, ns, *ifs, args=(), stdout=None, wait=True):
-        mode = os.environ.get("SW_TEST_GUARD")
-        if mode and "--guard" not in args:
-            args = (*args, "--guard", mode)
-        if "--guard" in args and "generic" not in args:
-            for i in ifs:
-                take_replies(ns, i)
-        self.ns, self.ifs = ns, ifs
-        self.path = os.path.join(tmp.name, f"out-{len(started)}")
-        self.err_path = self.path + ".err"
-        cmd = ["nsenter", f"--net=/run/netns/{ns}", SYNWARD, "run"]
-        for i in ifs:
-            cmd += ["-i", i]
-        if "SW_TEST_SYNWARD" in os.environ:
-            cmd.append("--no-confine")  # sanitizers and coverage write files and call what synward may not
-        cmd += [str(a) for a in args]
-        with open(self.path, "wb") as out, open(self.err_path, "wb") as err:
-            self.p = subprocess.Popen(cmd, stdout=out if stdout is None else stdout, stderr=err,
-                                      stdin=subprocess.DEVNULL)
-        started.append(self.p)
-        if wait:
-            self.ready()
-
-    def ready(self):
-        for _ in range(int(1200 * SLOW)):
-            if self.p.poll() is not None:
-                raise RuntimeError(f"synward ended at start, exit {self.p.returncode}: {self.err()}")
-            if all(xdp_on(self.ns, i) for i in self.ifs):
-                time.sleep(0.3)  # the egress hooks come right after
-                return
-            time.sleep(0.05)
-        raise RuntimeError(f"synward does not get ready: {self.err()}")
-
-    def err(self):
-        return pathlib.Path(self.err_path).read_text(errors="replace")
-
-    def instance(self):
-        return pathlib.Path(f"/run/synward/{self.p.pid}.instance").read_text(errors="replace")
-
-    def stop(self, sig=signal.SIGTERM, timeout=60):
-        self.p.send_signal(sig)
-        return self.p.wait(timeout=timeout * SLOW)
-
-    def lines(self):
-        """All lines as objects; fails if one is not whole, or not valid against the schema."""
-        raw = pathlib.Path(self.path).read_bytes()
-        assert raw.endswith(b"\n") or not raw, "the last line is not whole"
-        if raw:
-            r = subprocess.run([str(TOP / "tests/schema_check")], input=raw, capture_output=True, check=False)
-            assert r.returncode == 0, f"schema_check: {(r.stdout + r.stderr).decode(errors='replace')[:600]}"
-        return [json.loads(line) for line in raw.splitlines()]
-
-    def wait_for(self, what, timeout=10):
-        """Waits until a line satisfies what(line); returns it."""
-        end = time.monotonic() + timeout * SLOW
-        while time.monotonic() < end:
-            for raw in pathlib.Path(self.path).read_bytes().split(b"\n")[:-1]:
-                line = json.loads(raw)
-                if what(line):
-                    return line
-            time.sleep(0.05)
-        raise AssertionError("no such line within %d s; lines: %s" % (timeout, summary(self.path)))
-
-
-def summary(path):
-    out = []
-    for raw in pathlib.Path(path).read_bytes().split(b"\n")[:-1][-40:]:
-        line = json.loads(raw)
-        out.append("%s:%s" % (line["event"], line.get("orig_port", "")))
-    return " ".join(out)
-
-
 def xdp_on(ns, dev):
     r = sh("ip", "-j", "link", "show", "dev", dev, ns=ns, check=False)
     return not r.returncode and "xdp" in json.loads(r.stdout)[0]
@@ -313,72 +239,41 @@ def hooks_on(ns, dev):
     return [w for w in text.splitlines() if "sw_" in w or "clsact" in w] + (["xdp"] if xdp_on(ns, dev) else [])
 
 
-def of(lines, sock_name, event=None):
-    """Lines of the connection whose originator has this address and port."""
-    ip, port = sock_name[0], sock_name[1]
-    return [x for x in lines if x.get("orig_ip") == ip and x.get("orig_port") == port and
-            (event is None or x["event"] == event)]
+def retransmitted(sock):
+    """As its kernel counts: tcpi_total_retrans."""
+    return struct.unpack_from("I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 100)[0]
 
 
-def story(lines, sock_name):
-    return [x["event"] for x in of(lines, sock_name)]
+FIN_WAIT1, LAST_ACK, CLOSING, ESTABLISHED, CLOSE_WAIT = 4, 9, 11, 1, 8  # include/net/tcp_states.h
+UNDER_WAY = (FIN_WAIT1, LAST_ACK, CLOSING)
 
 
-def check_seq(lines):
-    """seq counts by one; where it jumps, a loss line says by how much, exactly. Returns the sum lost."""
-    want, lost = 1, 0
-    for x in lines:
-        jump = x["lost"] if x["event"] == "loss" else 0
-        if x["seq"] != want + jump:
-            raise AssertionError(f"seq {x['seq']} after {want - 1}, expected {want + jump} ({x['event']})")
-        want = x["seq"] + 1
-        lost += jump
-    return lost
+def waiting_for_ack(ns):
+    """Sockets of this namespace whose data or FIN the other side has not acknowledged."""
+    found = []
+    with Inside(ns):
+        for name in ("tcp", "tcp6"):
+            text = pathlib.Path(f"/proc/thread-self/net/{name}").read_text(encoding="ascii")
+            for row in text.splitlines()[1:]:
+                word = row.split()
+                state, queued = int(word[3], 16), int(word[4].split(":")[0], 16)
+                if state in UNDER_WAY or (state in (ESTABLISHED, CLOSE_WAIT) and queued):
+                    found.append((word[1], word[2], state, queued))
+    return found
 
 
-def equal(what, got, want):
-    if got != want:
-        raise AssertionError(f"{what}: got {got!r}, expected {want!r}")
+def settled(*names, most=None):
+    """Waits until both kernels have acknowledged all data and every FIN: then every packet but a reset or an
+    acknowledgement of nothing new has come by synward. most: where a peer that is no kernel may never acknowledge, this
+    many seconds are enough."""
+    def quiet_now():
+        """every FIN and all data are acknowledged"""
+        return not any(waiting_for_ack(x) for x in names)
 
-
-def fields(line, **want):
-    for k, v in want.items():
-        equal(f"{line['event']} {k}", line.get(k), v)
-
-
-def one(lines, what="conn line"):
-    if len(lines) != 1:
-        raise AssertionError(f"{what}: got {len(lines)}, expected 1")
-    return lines[0]
-
-
-class Skip(Exception):
-    pass
-
-
-def main(*cases, keep=False):
-    """Runs the cases as TAP. Each is a function; its docstring or name is what it proves. keep: they share their
-    ground, so it is removed only at the end."""
-    if os.geteuid():
-        print("1..0 # SKIP needs root for network namespaces")
-        sys.exit(0)
-    only = sys.argv[1:]
-    cases = [c for c in cases if not only or c.__name__ in only]
-    bad = 0
-    print(f"1..{len(cases)}", flush=True)
-    for n, case in enumerate(cases, 1):
-        name = (case.__doc__ or case.__name__).strip().splitlines()[0].replace("#", "")
-        try:
-            case()
-            print(f"ok {n} - {name}", flush=True)
-        except Skip as why:
-            print(f"ok {n} - {name} # SKIP {why}", flush=True)
-        except Exception as e:  # pylint: disable=broad-except
-            bad = 1
-            where = traceback.extract_tb(e.__traceback__)
-            at = [f for f in where if f.filename != __file__] or where
-            print(f"not ok {n} - {name}\n# {type(e).__name__}: {e}\n# at {at[-1].filename}:{at[-1].lineno}", flush=True)
-        finally:
-            if not keep:
-                cleanup()
-    sys.exit(bad)
+    if most is None:
+        until(quiet_now, 20)
+        return
+    try:
+        until(quiet_now, most / SLOW, 0.01)
+    except AssertionError:
+        pass

@@ -3,23 +3,24 @@
 clients that never stop.
 
     +------- a -------+         +------- b -------+
-    | Rush: clients   |  veth   | Rush: servers   |    synward --pin on srv0: one after the other, and for a while none
+    | rush(): clients |  veth   | rush(): servers |    synward --pin on srv0: one after the other, and for a while none
     | 10.66.0.1,      o=========o    10.66.0.2    |
     | 10.66.1.1 ...   |         |                 |
     +-----------------+         +-----------------+
 """
+import atexit
 import collections
 import itertools
 import json
 import os
 import pathlib
 import re
-import signal
 import subprocess
 import time
 
-import guardkit as k
-import netns as n
+import kit as n
+
+from .traffic import Traffic, end
 
 PINS = 12  # src/exit.h
 ROOT = pathlib.Path("/sys/fs/bpf/synward")
@@ -30,38 +31,15 @@ left = []
 
 
 class Pinned(n.Synward):
-    """A daemon on pins. ready() waits until it has taken them over."""
+    """A daemon on pins."""
 
-    def __init__(self, pins, *args, binary=n.SYNWARD, **kw):
-        self.pins, self.before = pins, pins.exists()
-        old, n.SYNWARD = n.SYNWARD, binary
-        try:
-            super().__init__(pins.ns, *pins.ifs, args=("--pin=" + pins.name, *args), **kw)
-        finally:
-            n.SYNWARD = old
-
-    def ready(self):
-        def there():
-            if self.before:
-                return "goes on from the pins" in self.err()
-            return self.pins.exists() and all(n.xdp_on(self.ns, i) for i in self.ifs) and settled(self)
-        k.until(lambda: self.p.poll() is not None or there(), 60)  # starts wait for each other
-        if self.p.poll() is not None:
-            raise RuntimeError(f"synward ended at start, exit {self.p.returncode}: {self.err()}")
-
-    def kill(self):
-        self.p.kill()
-        self.p.wait()
+    def __init__(self, pins, *args, **kw):
+        super().__init__(pins.ns, *pins.ifs, args=("--pin=" + pins.name, *args), **kw)
 
     def whole(self):
         """Its lines; after a kill the last one may be torn. Some are validated, it is slow."""
         raw = pathlib.Path(self.path).read_bytes()
         return parse(raw)
-
-
-def settled(sw):
-    """Its file names the attached program only once all hooks are in their places."""
-    return re.search(r"prog_ingress=[1-9]", sw.instance())
 
 
 def parse(raw):
@@ -132,7 +110,7 @@ def clear_all():
         p.clear()
 
 
-n.atexit.register(clear_all)  # runs before the namespaces go
+atexit.register(clear_all)  # runs before the namespaces go
 
 
 def hooks(pins):
@@ -146,104 +124,33 @@ def hooks(pins):
 def gone(what, ids):
     def rest():
         return [i for i in ids if n.sh("bpftool", what, "show", "id", i, check=False).returncode == 0]
-    k.until(lambda: not rest(), 20)
+    n.until(lambda: not rest(), 20)
 
 
-def serve(listener):
-    """One connection after the other, for ever: ten bytes in, twenty out."""
-    while True:
-        s = listener.accept()[0]
-        try:
-            n.read_n(s, 10)
-            s.sendall(b"abcdefghijklmnopqrst")
-            while s.recv(100):
-                pass
-        except (OSError, RuntimeError):
-            pass  # the client tells
-        s.close()
+def rush(a, b, port=7790, addresses=8):
+    """RATE new connections a second: two clients, two servers."""
+    ips = [f"10.66.1.{i + 1}" for i in range(addresses)]
+    n.addr(a, "cli0", *[f"{ip}/16" for ip in ips])
+    return Traffic(a, b, port, lanes=(4, 4), talk=False, rate=RATE / 2, sources=ips)
 
 
-def call(a, listener, ips, path, stop_at):
-    """Clients at RATE / 2 until the file `stop_at` is there; a row for each: address, port, what went wrong."""
-    host, began = listener.getsockname(), time.monotonic()
-    with open(path, "w", encoding="ascii") as out:
-        for i in itertools.count():
-            if not i % 50 and os.path.exists(stop_at):
-                return
-            name, wrong = ("-", 0), ""
-            try:
-                c = n.connect(a, host[0], host[1], ips[i % len(ips)])
-                name = c.getsockname()
-                c.sendall(b"0123456789")
-                n.read_n(c, 20)
-                c.close()
-            except (OSError, RuntimeError) as e:
-                wrong = repr(e)
-            out.write(f"{name[0]} {name[1]} {wrong}\n")
-            out.flush()
-            ahead = began + i / (RATE / 2) - time.monotonic()
-            if ahead > 0:
-                time.sleep(ahead)
+def stopped_rush(traffic):
+    """Names of all its clients."""
+    opened = traffic.stop()
+    print(f"# {opened} connections, {opened / (time.monotonic() - traffic.began):.0f} a second", flush=True)
+    return traffic.names()
 
 
-class Rush:
-    """Real connections all the time, from processes of their own: two clients, two servers."""
+def all_conns(pins, traffic):
+    """Waits until each connection of the rush has its line, from whichever daemon."""
+    wanted = traffic.opened
 
-    def __init__(self, a, b, port=7790, addresses=8):
-        self.stop_at = os.path.join(n.tmp.name, f"stop-{port}-{next(names)}")
-        self.paths, self.pids, self.began = [], [], time.monotonic()
-        ips = [f"10.66.1.{i + 1}" for i in range(addresses)]
-        n.addr(a, "cli0", *[f"{ip}/16" for ip in ips])
-        for w in range(2):
-            listener = n.listen(b, "10.66.0.2", port + w, 4096)
-            listener.settimeout(None)
-            self.paths.append(f"{self.stop_at}-{w}")
-            self.fork(serve, listener)
-            self.fork(call, a, listener, ips[w::2], self.paths[-1], self.stop_at)
-            listener.close()
+    def told():
+        """a conn line of each connection"""
+        lines = b"".join(pathlib.Path(d.path).read_bytes() for d in pins.daemons)
+        return len(set(re.findall(rb'"event":"conn".*?"uid":"(\w+)"', lines))) >= wanted
 
-    def fork(self, fn, *args):
-        pid = os.fork()
-        if pid:
-            self.pids.append(pid)
-            return
-        n.libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(sig, signal.SIG_DFL)
-        try:
-            fn(*args)
-        finally:
-            os._exit(0)
-
-    def count(self):
-        return sum(pathlib.Path(p).read_bytes().count(b"\n") for p in self.paths if os.path.exists(p))
-
-    def more(self, count):
-        """Waits until so many more were served."""
-        want = self.count() + count
-        k.until(lambda: self.count() >= want, 120)
-
-    def stop(self):
-        """Names of all clients; fails if one did not get through."""
-        took = time.monotonic() - self.began
-        pathlib.Path(self.stop_at).touch()
-        for pid in self.pids[1::2]:
-            os.waitpid(pid, 0)
-        self.end()
-        rows = [x.split(" ", 2) for p in self.paths for x in pathlib.Path(p).read_text(encoding="ascii").splitlines()]
-        wrong = [x for x in rows if x[2]]
-        n.equal("connections that failed", wrong[:5], [])
-        print(f"# {len(rows)} connections, {len(rows) / took:.0f} a second", flush=True)
-        found = collections.Counter((x[0], int(x[1])) for x in rows)
-        return found
-
-    def end(self):
-        for pid in self.pids[0::2]:
-            try:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-            except (ProcessLookupError, ChildProcessError):
-                pass
+    n.until(told, 20, 0.1)
 
 
 def stories(lines, clients, dup_ok=0):
@@ -289,7 +196,7 @@ def some_clients(a, b, count, port=7790):
         s.sendall(b"abcdefghijklmnopqrst")
         n.read_n(c, 20)
         yield c.getsockname()
-        k.end(c, s)
+        end(c, s)
     listener.close()
 
 

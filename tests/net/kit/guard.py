@@ -24,37 +24,14 @@ from scapy.layers.inet import IP, TCP  # noqa: E402
 from scapy.layers.inet6 import IPv6  # noqa: E402
 from scapy.layers.l2 import Dot1Q, Ether  # noqa: E402
 
-import netns as n  # noqa: E402
+import kit as n  # noqa: E402
+from .traffic import DATA, SERVER, end, exchange, speak  # noqa: E402,F401
 
-SERVER = {4: "10.66.0.2", 6: "fd66::2"}
 CLIENT = {4: "10.66.0.1", 6: "fd66::1"}
 PEER = {4: "10.66.0.99", 6: "fd66::99"}
 PORT = 7777
 SOL_PACKET, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING, TP_STATUS_VLAN_VALID = 263, 8, 23, 1 << 4
 ETH_P_ALL, SO_RCVBUFFORCE = 3, 33
-DATA = bytes(i * 7 & 255 for i in range(1 << 20))
-
-
-def until(what, timeout=10, every=0.02):
-    """Waits until what() is true; returns it."""
-    end = time.monotonic() + timeout * n.SLOW
-    while True:
-        got = what()
-        if got:
-            return got
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {timeout} s: {what.__doc__ or what}; last: {got!r}")
-        time.sleep(every)
-
-
-def at_most(what, got, most):
-    if got > most:
-        raise AssertionError(f"{what}: got {got!r}, expected at most {most!r}")
-
-
-def at_least(what, got, least):
-    if got < least:
-        raise AssertionError(f"{what}: got {got!r}, expected at least {least!r}")
 
 
 @functools.cache
@@ -128,7 +105,7 @@ class Ground:
 
     def told(self, stderr=None):
         """Stops synward; its lines, none lost."""
-        time.sleep(0.2)
+        n.settled(self.a, self.b, most=0.2)
         n.equal("exit code", self.sw.stop(), 0)
         lines = self.sw.lines()
         n.equal("events lost", n.check_seq(lines), 0)
@@ -150,42 +127,6 @@ def netstat(ns, name):
         if word and word[0] == name:
             return int(word[1])
     raise RuntimeError(f"no counter {name}")
-
-
-def speak(c, s, size=1000):
-    c.sendall(DATA[:size])
-    n.equal("at the server", n.read_n(s, size) == DATA[:size], True)
-    s.sendall(DATA[:size])
-    n.equal("at the client", n.read_n(c, size) == DATA[:size], True)
-
-
-def end(c, s):
-    c.close()
-    n.equal("end", s.recv(1), b"")
-    s.close()
-
-
-def exchange(pairs, size=1 << 20):
-    """size bytes each way on all pairs of sockets at once, compared."""
-    got, left = {}, {}
-    for x in (x for p in pairs for x in p):
-        x.setblocking(False)
-        got[x], left[x] = bytearray(), memoryview(DATA[:size])
-    while got:
-        r, w, _ = select.select(list(got), list(left), [], 10)
-        if not r and not w:
-            raise RuntimeError("the transfer stands still")
-        for x in w:
-            left[x] = left[x][x.send(left[x][:60000]):]
-            if not left[x]:
-                del left[x]
-        for x in r:
-            got[x] += x.recv(1 << 18)
-            if len(got[x]) >= size:
-                if got.pop(x) != DATA[:size]:
-                    raise AssertionError("other bytes came than were sent")
-    for x in (x for p in pairs for x in p):
-        x.settimeout(10)
 
 
 def sockets(ns):

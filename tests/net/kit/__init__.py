@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The kit of the namespace tests. What every test uses is here by its name; guard, fault, pin and traffic are modules
+to import.
+
+    ns       namespaces, veth pairs, commands in them, sockets in them
+    wait     until a condition holds
+    daemon   a running synward
+    lines    what its lines say
+    tap      cases, comparisons
+    traffic  clients and servers that never stop; pairs of sockets that talk
+    guard    a guarded server, and a client that is no kernel
+    fault    what a user is told, and what must not be left behind
+    pin      daemons that follow each other on pinned maps
+"""
+from .daemon import SYNWARD, Synward
+from .lines import check_seq, fields, of, story
+from .ns import (TOP, Inside, addr, cleanup, connect, hooks_on, libc, listen, made, new_ns, open_pair, pair, quiet, read_all,
+                 read_n, reset, retransmitted, routed, settled, sh, started, take_replies, tcp, tmp, veth, warm, xdp_on)
+from .tap import Skip, at_least, at_most, equal, main, one, seed
+from .wait import PATIENCE, SLOW, until
+
+__all__ = ["PATIENCE", "SLOW", "SYNWARD", "TOP", "Inside", "Skip", "Synward", "addr", "at_least", "at_most", "check_seq",
+           "cleanup", "connect", "equal", "fields", "hooks_on", "libc", "listen", "made", "main", "new_ns", "of", "one",
+           "open_pair", "pair", "quiet", "read_all", "read_n", "reset", "retransmitted", "routed", "seed", "settled", "sh", "started",
+           "story", "take_replies", "tcp", "tmp", "until", "veth", "warm", "xdp_on"]

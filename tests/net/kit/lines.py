@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""What synward's lines say."""
+import json
+import pathlib
+
+from .tap import equal
+
+
+def summary(path):
+    out = []
+    for raw in pathlib.Path(path).read_bytes().split(b"\n")[:-1][-40:]:
+        line = json.loads(raw)
+        out.append("%s:%s" % (line["event"], line.get("orig_port", "")))
+    return " ".join(out)
+
+
+def of(lines, sock_name, event=None):
+    """Lines of the connection whose originator has this address and port."""
+    ip, port = sock_name[0], sock_name[1]
+    return [x for x in lines if x.get("orig_ip") == ip and x.get("orig_port") == port and
+            (event is None or x["event"] == event)]
+
+
+def story(lines, sock_name):
+    return [x["event"] for x in of(lines, sock_name)]
+
+
+def check_seq(lines):
+    """seq counts by one; where it jumps, a loss line says by how much, exactly. Returns the sum lost."""
+    want, lost = 1, 0
+    for x in lines:
+        jump = x["lost"] if x["event"] == "loss" else 0
+        if x["seq"] != want + jump:
+            raise AssertionError(f"seq {x['seq']} after {want - 1}, expected {want + jump} ({x['event']})")
+        want = x["seq"] + 1
+        lost += jump
+    return lost
+
+
+def fields(line, **want):
+    for k, v in want.items():
+        equal(f"{line['event']} {k}", line.get(k), v)
