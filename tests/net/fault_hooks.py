@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# run: in turn, for programs and maps that no process holds are counted
 """Somebody else takes a hook while traffic runs: said within a second or so in one line, the interface is left with
 all that is ours, and what is not ours stays. The last one gone is exit 6. Connections go on; only those that were on
 their way through a cookie when one of the guard's programs was taken are lost."""

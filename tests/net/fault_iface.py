@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# run: in turn, for programs and maps that no process holds are counted
 """What happens to the interface while traffic runs: down and up, another name, deleted, moved to another namespace,
 another MTU, another number of queues."""
 import kit as n

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# run: in turn, for programs and maps that no process holds are counted
 """kill -9 at 200 random moments, from the first millisecond of a start to well into running: no connection notices,
 the next start says at most one line about it and cleans up, and nothing is left in the end.
 

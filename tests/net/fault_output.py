@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# run: in turn, for programs and maps that no process holds are counted
 """Nobody takes the lines: a disk that fills up, a reader that stops, closed descriptors. And every map full: what
 passes, passes, what is lost is counted exactly. Traffic goes on beside all of it."""
 import fcntl

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# run: in turn, for programs and maps that no process holds are counted
 """A system that lacks something or allows little: file systems read-only or missing, no BTF, small limits, missing
 capabilities. Each start either works and tells connections, or ends with one line and its exit code; traffic goes on
 beside all of them, and nothing stays attached."""

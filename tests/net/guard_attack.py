@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# run: alone, for it measures
 """Floods of every kind against a listener while real clients connect, talk and close."""
 import time
 

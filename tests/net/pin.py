@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# run: in turn, for programs and maps that no process holds are counted
 """--pin: a daemon ends, another one goes on, and nobody notices: no connection is reset, lost, or told twice."""
 import collections
 import fcntl

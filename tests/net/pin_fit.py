@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# run: in turn, for programs and maps that no process holds are counted
 """--pin: pins and uses that do not fit, interfaces that change, and a BPF file system that is none."""
 import collections
 import json

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# run: in turn, for programs and maps that no process holds are counted
 """--pin with the guard: it goes on deciding, with the same keys, lists, modes and books, whoever reads its events."""
 import json
 import os

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# run: alone, for it measures
 """Many connections, a reader that stops, and a flood beside real connections: every line is there or is accounted for."""
 import collections
 import json
