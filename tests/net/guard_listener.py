@@ -200,7 +200,7 @@ def mptcp_default():
     n.until(lambda: g.counted("cookies_sent", 4, LATER) > 1000)
     for _ in range(10):  # the kernel halves its queue each second, and the flood fills it again in some 30 ms
         g.talk(4, LATER)
-        time.sleep(0.1)
+        time.sleep(0.1)  # the ten are spread over a second
     p.kill()
     p.wait()
     got = g.figures(4, LATER)

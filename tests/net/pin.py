@@ -42,10 +42,7 @@ def restarts():
             k.speak(c, s)
             k.end(c, s)
         last = pins.daemons[-1]
-        for name in names:
-            last.wait_for(lambda x, name=name: x["event"] == "conn" and x["orig_port"] == name and
-                          x["resp_port"] == 7789)
-        p.all_conns(pins, rush)
+        p.all_conns(pins, rush.opened + len(names))
         p.stopped(last)
         lines = p.in_a_row(pins)
         p.stories(lines, clients)
@@ -72,7 +69,7 @@ def kills():
             clients = p.stopped_rush(rush)
         finally:
             rush.kill()
-        p.all_conns(pins, rush)
+        p.all_conns(pins, rush.opened)
         p.stopped(pins.daemons[-1])
         once_but_for_the_end([d.whole() for d in pins.daemons], clients)
         p.nothing_after(pins)

@@ -193,11 +193,11 @@ def forwarded():
     with p.Pins(r, "rta", *between, "rtb") as pins:
         pins.start("--linger", "0.1")
         c, s = n.open_pair(a, listener)
-        who, rounds = c.getsockname(), []
+        who, rounds, failed = c.getsockname(), [], []
         for sock in (c, s):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        echo = threading.Thread(target=bounce, args=(s, []), daemon=True)
-        serve = threading.Thread(target=bounce, args=(c, rounds), daemon=True)
+        echo = threading.Thread(target=bounce, args=(s, [], failed), daemon=True)
+        serve = threading.Thread(target=bounce, args=(c, rounds, failed), daemon=True)
         for t in (echo, serve):
             t.start()
         c.sendall(b"x")
@@ -205,10 +205,12 @@ def forwarded():
             p.stopped(pins.daemons[-1])
             pins.start("--linger", "0.1")
         before = len(rounds)
-        n.until(lambda: len(rounds) > before)
+        n.until(lambda: len(rounds) > before or failed)
+        n.equal("what failed", failed, [])
         c.shutdown(socket.SHUT_RDWR)
         for t in (echo, serve):
             t.join(30)  # longer than the time-out of its socket
+            assert not t.is_alive(), "a connection hangs"
         again = [n.retransmitted(x) for x in (c, s)]
         c.close()
         s.close()
@@ -222,14 +224,14 @@ def forwarded():
         pins.unpin()
 
 
-def bounce(sock, rounds):
-    """Whatever comes goes back."""
+def bounce(sock, rounds, failed):
+    """Whatever comes goes back; nothing that comes for so long as the socket waits is a failure."""
     try:
         while got := sock.recv(100):
             sock.sendall(got)
             rounds.append(1)
-    except OSError:
-        pass
+    except OSError as e:
+        failed.append(f"{e!r}, {len(rounds)} rounds, {n.retransmitted(sock)} retransmissions")
 
 
 def no_place():

@@ -178,7 +178,7 @@ TEST(an_engaged_service_lingers_until_its_cookies_are_dead)
     sv->state = SW_GS_CALM; /* as the kernel side does */
     refresh();
     assert_int_equal(ntohs(sv->port), 9120);
-    usleep(250000);
+    usleep(250000); /* its grace of 200 ms, in which cookies on their way still count, goes by the clock */
     refresh();
     assert_int_equal(sv->port, 0);
     assert_int_equal(first_of(9120), 0);

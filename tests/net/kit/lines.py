@@ -1,9 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What synward's lines say."""
+import functools
+import importlib.machinery
+import importlib.util
 import json
 import pathlib
 
+from .ns import TOP
 from .tap import equal
+
+
+@functools.cache
+def schema():
+    """tests/schema_check as a module, and its validator: loaded once, as loading takes longer than most checks."""
+    loader = importlib.machinery.SourceFileLoader("schema_check", str(TOP / "tests/schema_check"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("schema_check", loader))
+    loader.exec_module(module)
+    return module, module.validator_of()
+
+
+def valid(rows):
+    """Each of these raw lines is valid against the schema."""
+    module, validator = schema()
+    equal("schema_check", (module.check(validator, rows)[1] or "")[:600], "")
 
 
 def summary(path):

@@ -83,9 +83,10 @@ def new_ns(name):
 
 def quiet(ns):
     """No traffic of the kernel's own, no waiting for duplicate address detection."""
-    for k, v in (("ipv6.conf.all.accept_dad", 0), ("ipv6.conf.default.accept_dad", 0),
-                 ("ipv6.conf.default.router_solicitations", 0), ("ipv4.ip_local_port_range", "10000 65000")):
-        sh("sysctl", "-qw", f"net.{k}={v}", ns=ns, check=False)
+    with Inside(ns):
+        for k, v in (("ipv6/conf/all/accept_dad", "0"), ("ipv6/conf/default/accept_dad", "0"),
+                     ("ipv6/conf/default/router_solicitations", "0"), ("ipv4/ip_local_port_range", "10000 65000")):
+            pathlib.Path("/proc/sys/net", k).write_text(v, encoding="ascii")
 
 
 def veth(ns_a, if_a, ns_b, if_b):
@@ -104,8 +105,7 @@ def take_replies(ns, dev):
 
 
 def addr(ns, dev, *addrs):
-    for a in addrs:
-        sh("ip", "addr", "add", a, "dev", dev, *(["nodad"] if ":" in a else []), ns=ns)
+    sh("ip", "-batch", "-", ns=ns, input="".join(f"addr add {a} dev {dev}{' nodad' * (':' in a)}\n" for a in addrs))
 
 
 def pair():

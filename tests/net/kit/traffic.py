@@ -213,7 +213,7 @@ class Traffic:
             while not self.stopping:
                 ahead = began + count / self.rate - time.monotonic()
                 if self.pause or ahead > 0:
-                    time.sleep(0.02 if self.pause else ahead)
+                    time.sleep(0.02 if self.pause else ahead)  # the rate
                     continue
                 s = self.open(host, v, sources[count % len(sources)] if sources else None)
                 print(*s.getsockname()[:2], file=out, flush=True)
