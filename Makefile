@@ -128,7 +128,7 @@ $(B)/fuzz/%: tests/fuzz/%.c $(B)/fuzz/pieces.a
 	  -o $@ -lcmocka $(LIBS)
 
 $(B)/tests/%.skel.h: tests/bench/%.bpf.c tests/bench/%.h | $(B)/.tools
-	$(CLANG) $(BPF_CFLAGS) -target bpf -mcpu=$(BPF_CPU) $(WARN) $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH)) \
+	$(CLANG) $(BPF_CFLAGS) -target bpf -mcpu=$(BPF_CPU) $(WARN) -Iinclude -Ibpf $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH)) \
 	  -c $< -o $(B)/tests/$*.bpf.o
 	@$(BPFTOOL) gen skeleton $(B)/tests/$*.bpf.o name $*_bpf > $@.tmp && mv $@.tmp $@
 
