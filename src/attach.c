@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "attach.h"
 
-#include "log.h"
+#include "base/log.h"
 
-#include "exit.h"
-#include "links.h"
+#include "base/exit.h"
+#include "base/links.h"
 #include "stay.h"
 #include "synward.skel.h"
 #include "tc.h"

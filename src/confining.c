@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "confining.h"
 
-#include "confine.h"
-#include "exit.h"
-#include "log.h"
+#include "base/exit.h"
+#include "base/log.h"
+#include "base/sandbox.h"
 #include "synward.skel.h"
 
 #include <bpf/libbpf.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "fate.h"
 
-#include "log.h"
+#include "base/log.h"
 
 #include <net/if.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #ifndef SW_FATE_H
 #define SW_FATE_H
 
-#include "links.h"
+#include "base/links.h"
 #include "loop.h"
 
 /* One change, as sw_links_fn has it. False: no interface is left. */

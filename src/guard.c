@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* synward guard: see and change the guard of a running instance, through its mmapped maps. */
-#include "clock.h"
+#include "base/capabilities.h"
+#include "base/clock.h"
+#include "base/exit.h"
+#include "base/log.h"
 #include "cmd.h"
-#include "exit.h"
 #include "guarded.h"
 #include "guardopts.h"
 #include "json.h"
-#include "log.h"
 #include "names.h"
 #include "options.h"
-#include "privilege.h"
 #include "tally.h"
 
 #include <arpa/inet.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guardfeed.h"
 
-#include "exit.h"
-#include "log.h"
+#include "base/exit.h"
+#include "base/log.h"
 #include "synward.skel.h"
 
 #include <bpf/libbpf.h>

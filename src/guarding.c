@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guarding.h"
 
-#include "clock.h"
-#include "exit.h"
+#include "base/clock.h"
+#include "base/exit.h"
+#include "base/log.h"
 #include "guardfeed.h"
 #include "guardfiles.h"
-#include "log.h"
 #include "names.h"
 #include "probe.h"
 #include "services.h"

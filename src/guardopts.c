@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guardopts.h"
 
-#include "clock.h"
+#include "base/clock.h"
 #include "names.h"
 #include "options.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* synward list: the allow and block lists of a running instance. */
+#include "base/capabilities.h"
+#include "base/exit.h"
+#include "base/log.h"
 #include "cmd.h"
-#include "exit.h"
 #include "guarded.h"
 #include "guardfiles.h"
-#include "log.h"
 #include "options.h"
-#include "privilege.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>

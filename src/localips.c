@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "localips.h"
 
-#include "netlink.h"
+#include "base/netlink.h"
 #include "service.h"
 #include "sockdiag.h"
 

@@ -2,14 +2,14 @@
 #include "loop.h"
 
 #include "account.h"
+#include "base/clock.h"
+#include "base/exit.h"
+#include "base/links.h"
+#include "base/log.h"
+#include "base/notify.h"
 #include "books.h"
-#include "clock.h"
 #include "confining.h"
-#include "exit.h"
 #include "fate.h"
-#include "links.h"
-#include "log.h"
-#include "notify.h"
 #include "rings.h"
 
 #include <errno.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "others.h"
 
-#include "exit.h"
+#include "base/exit.h"
+#include "base/log.h"
 #include "instance.h"
-#include "log.h"
 #include "pin.h"
 #include "tc.h"
 

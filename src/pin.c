@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "pin.h"
 
-#include "exit.h"
+#include "base/exit.h"
+#include "base/log.h"
 #include "layout.h"
-#include "log.h"
 #include "synward.skel.h"
 #include "tc.h"
 

@@ -2,13 +2,13 @@
 /* synward probe: what is here, what would be used, what is lost by it. */
 #include "probe.h"
 
+#include "base/capabilities.h"
+#include "base/exit.h"
+#include "base/log.h"
 #include "cmd.h"
-#include "exit.h"
 #include "json.h"
-#include "log.h"
 #include "names.h"
 #include "options.h"
-#include "privilege.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -5,13 +5,13 @@
  * before its predecessor counts as simultaneous with it.
  */
 #include "account.h"
+#include "base/exit.h"
+#include "base/log.h"
+#include "base/pcap.h"
 #include "cmd.h"
 #include "confining.h"
-#include "exit.h"
-#include "log.h"
 #include "options.h"
 #include "pace.h"
-#include "pcap.h"
 
 #include "synward.skel.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "sockdiag.h"
 
-#include "netlink.h"
+#include "base/netlink.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

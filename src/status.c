@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* synward status: what runs where, how full the maps are, counters, events lost. */
-#include "clock.h"
+#include "base/capabilities.h"
+#include "base/clock.h"
+#include "base/exit.h"
+#include "base/log.h"
 #include "cmd.h"
-#include "exit.h"
 #include "instance.h"
 #include "json.h"
 #include "live.h"
-#include "log.h"
 #include "names.h"
 #include "options.h"
-#include "privilege.h"
 #include "put.h"
 #include "tally.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "stay.h"
 
-#include "exit.h"
+#include "base/exit.h"
 #include "synward.skel.h"
 #include "tc.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* synward unpin: detaches what a synward with --pin left attached, and forgets its state. */
 #include "attach.h"
+#include "base/capabilities.h"
+#include "base/exit.h"
+#include "base/log.h"
 #include "cmd.h"
-#include "exit.h"
-#include "log.h"
 #include "options.h"
 #include "pin.h"
-#include "privilege.h"
 #include "tc.h"
 
 #include <bpf/bpf.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "watch.h"
 
-#include "links.h"
+#include "base/links.h"
 #include "tc.h"
 
 #include <bpf/bpf.h>

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../src/log.h"
+#include "base/log.h"
 #include "../../src/object.h"
 #include "../../src/report.h"
 #include "../../src/rings.h"

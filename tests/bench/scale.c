@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../src/log.h"
+#include "base/log.h"
 #include "../../src/object.h"
 #include "../../src/rings.h"
 #include "drive.h"

@@ -12,7 +12,7 @@
  */
 #include <getopt.h>
 
-#include "../../src/log.h"
+#include "base/log.h"
 #include "target.h"
 
 enum { ROUNDS_MAX = 99, MAPS_MAX = 32 };

@@ -5,7 +5,7 @@
  */
 #include "fuzz.h"
 
-#include "exit.h"
+#include "base/exit.h"
 #include "guardopts.h"
 #include "options.h"
 

@@ -7,7 +7,7 @@
 
 #include "blocks.h" /* asserts with cmocka, which ends us outside of a test */
 #include "names.h"
-#include "pcap.h"
+#include "base/pcap.h"
 #include "pcapng.h"
 
 #include <errno.h>

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "synward.skel.h"
-#include "../../src/log.h"
+#include "base/log.h"
 
 #define SEC_NS 1000000000ull
 

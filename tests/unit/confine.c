@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "confine.h"
-#include "privilege.h"
+#include "base/sandbox.h"
+#include "base/capabilities.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>

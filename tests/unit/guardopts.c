@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "clock.h"
-#include "exit.h"
+#include "base/clock.h"
+#include "base/exit.h"
 #include "guardopts.h"
 #include "options.h"
 

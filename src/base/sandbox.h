@@ -6,8 +6,8 @@
  * A call that is not on the list fails with EPERM and is named on stderr, once: a tracker that a newer C library
  * made call something else goes on, and nobody has to guess why.
  */
-#ifndef SW_CONFINE_H
-#define SW_CONFINE_H
+#ifndef SW_BASE_SANDBOX_H
+#define SW_BASE_SANDBOX_H
 
 #include <stdbool.h>
 #include <stddef.h>

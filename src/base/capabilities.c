@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "privilege.h"
+#include "base/capabilities.h"
 
 #include <cap-ng.h>
 #include <errno.h>

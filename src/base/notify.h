@@ -3,8 +3,8 @@
  * What a service manager that asked for it is told: datagrams to the socket that NOTIFY_SOCKET names, as
  * sd_notify(3) describes them. These few lines instead of libsystemd: it would be the largest library here.
  */
-#ifndef SW_NOTIFY_H
-#define SW_NOTIFY_H
+#ifndef SW_BASE_NOTIFY_H
+#define SW_BASE_NOTIFY_H
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What becomes of the interfaces, by rtnetlink. */
-#ifndef SW_LINKS_H
-#define SW_LINKS_H
+#ifndef SW_BASE_LINKS_H
+#define SW_BASE_LINKS_H
 
 #include <linux/types.h>
 #include <stdbool.h>

@@ -3,7 +3,7 @@
  * Landlock: no path is opened for writing, made, moved, removed or executed, but where it has to be. What is open
  * stays as it is. seccomp cannot look at paths; the files of user 0 are those that matter.
  */
-#include "confine.h"
+#include "base/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>

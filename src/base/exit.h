@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Exit codes, one a kind of failure; documented in the man page. */
-#ifndef SW_EXIT_H
-#define SW_EXIT_H
+#ifndef SW_BASE_EXIT_H
+#define SW_BASE_EXIT_H
 
 enum sw_exit {
     SW_EXIT_OK = 0,

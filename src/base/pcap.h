@@ -4,8 +4,8 @@
  * one parser of the BPF side reads everything. Link types: Ethernet, raw IP, BSD loopback (NULL,
  * LOOP), Linux cooked v1 and v2, PPP, PPPoE without Ethernet, Cisco HDLC.
  */
-#ifndef SW_PCAP_H
-#define SW_PCAP_H
+#ifndef SW_BASE_PCAP_H
+#define SW_BASE_PCAP_H
 
 #include <linux/types.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "notify.h"
+#include "base/notify.h"
 
-#include "log.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Lines for people, on stderr, each "synward: …". Only commands log; leaf code returns 0 or -errno. */
-#ifndef SW_LOG_H
-#define SW_LOG_H
+#ifndef SW_BASE_LOG_H
+#define SW_BASE_LOG_H
 
 extern int sw_log_verbose; /* -v: libbpf's and libxdp's own lines too */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#ifndef SW_PRIVILEGE_H
-#define SW_PRIVILEGE_H
+#ifndef SW_BASE_CAPABILITIES_H
+#define SW_BASE_CAPABILITIES_H
 
 #include <stdbool.h>
 #include <stdint.h>

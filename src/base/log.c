@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "log.h"
+#include "base/log.h"
 
 #include <bpf/libbpf.h>
 #include <poll.h>

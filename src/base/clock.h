@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Event times are CLOCK_MONOTONIC; lines show wall time. */
-#ifndef SW_CLOCK_H
-#define SW_CLOCK_H
+#ifndef SW_BASE_CLOCK_H
+#define SW_BASE_CLOCK_H
 
 #include <linux/types.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "links.h"
+#include "base/links.h"
 
-#include "netlink.h"
+#include "base/netlink.h"
 
 #include <errno.h>
 #include <linux/if_link.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* One question to the kernel, and its answer of many parts. */
-#ifndef SW_NETLINK_H
-#define SW_NETLINK_H
+#ifndef SW_BASE_NETLINK_H
+#define SW_BASE_NETLINK_H
 
 #include <linux/netlink.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "confine.h"
+#include "base/sandbox.h"
 
-#include "privilege.h"
+#include "base/capabilities.h"
 
 #include <bpf/bpf.h>
 #include <cap-ng.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What an interface is and is set to. */
-#include "netlink.h"
+#include "base/netlink.h"
 #include "probe.h"
 
 #include <bpf/libbpf.h>
