@@ -4,7 +4,7 @@
 #define SW_ACCOUNT_H
 
 #include "object.h"
-#include "report.h"
+#include "output/report.h"
 
 /* What the counters said once. */
 struct sw_look {

@@ -8,7 +8,7 @@
 #define SW_BOOKS_H
 
 #include "account.h"
-#include "report.h"
+#include "output/report.h"
 #include "ringbuf.h"
 
 #define SW_BOOK_RINGS 3 /* events, events_open, guard_events */

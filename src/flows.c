@@ -6,10 +6,10 @@
 #include "base/log.h"
 #include "cmd.h"
 #include "instance.h"
-#include "json.h"
 #include "live.h"
-#include "names.h"
 #include "options.h"
+#include "output/json.h"
+#include "output/names.h"
 #include "zeek.h"
 
 #include <arpa/inet.h>

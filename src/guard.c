@@ -7,9 +7,9 @@
 #include "cmd.h"
 #include "guarded.h"
 #include "guardopts.h"
-#include "json.h"
-#include "names.h"
 #include "options.h"
+#include "output/json.h"
+#include "output/names.h"
 #include "tally.h"
 
 #include <arpa/inet.h>

@@ -5,8 +5,8 @@
 
 #include "attach.h"
 #include "guardopts.h"
-#include "pcapng.h"
-#include "report.h"
+#include "output/pcapng.h"
+#include "output/report.h"
 #include "ringbuf.h"
 
 struct ring_buffer;

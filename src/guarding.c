@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "guardfeed.h"
 #include "guardfiles.h"
-#include "names.h"
+#include "output/names.h"
 #include "probe.h"
 #include "services.h"
 #include "synward.skel.h"

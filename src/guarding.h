@@ -8,7 +8,7 @@
 
 #include "attach.h"
 #include "guardopts.h"
-#include "report.h"
+#include "output/report.h"
 
 struct sw_guarding; /* opaque */
 

@@ -2,8 +2,8 @@
 #include "guardopts.h"
 
 #include "base/clock.h"
-#include "names.h"
 #include "options.h"
+#include "output/names.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

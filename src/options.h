@@ -8,7 +8,7 @@
 #define SW_OPTIONS_H
 
 #include "object.h"
-#include "report.h"
+#include "output/report.h"
 
 #include <argp.h>
 #include <stdbool.h>

@@ -6,9 +6,9 @@
 #include "base/exit.h"
 #include "base/log.h"
 #include "cmd.h"
-#include "json.h"
-#include "names.h"
 #include "options.h"
+#include "output/json.h"
+#include "output/names.h"
 
 #include <errno.h>
 #include <stdio.h>

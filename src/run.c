@@ -14,10 +14,10 @@
 #include "loop.h"
 #include "options.h"
 #include "others.h"
+#include "output/torn_line.h"
 #include "pin.h"
 #include "stay.h"
 #include "synward.skel.h"
-#include "tail.h"
 #include "tc.h"
 
 #include <bpf/bpf.h>

@@ -6,11 +6,11 @@
 #include "base/log.h"
 #include "cmd.h"
 #include "instance.h"
-#include "json.h"
 #include "live.h"
-#include "names.h"
 #include "options.h"
-#include "put.h"
+#include "output/json.h"
+#include "output/json_fmt.h"
+#include "output/names.h"
 #include "tally.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 #ifndef SW_TALLY_H
 #define SW_TALLY_H
 
-#include "report.h"
+#include "output/report.h"
 
 /* All services: slot 0 has what belongs to none, and what services counted that are gone. */
 struct sw_tallies {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* CIDRs as text: one, a file of them, those of the options. */
-#include "ident.h"
 #include "lists.h"
+#include "output/conn_id.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>

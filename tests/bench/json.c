@@ -4,7 +4,7 @@
  * all different (identities never cached) and with few (always cached). Lines go to /dev/null in pieces, as the
  * loop does. SW_BENCH_EVENTS sets the count of one measurement.
  */
-#include "json.h"
+#include "output/json.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -19,7 +19,7 @@
 
 #include "base/log.h"
 #include "../../src/object.h"
-#include "../../src/report.h"
+#include "output/report.h"
 #include "../../src/rings.h"
 #include "drive.h"
 #include "drive.skel.h"

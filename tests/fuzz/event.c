@@ -6,8 +6,8 @@
 #include "fuzz.h"
 #include "jsonline.h"
 
-#include "json.h"
-#include "report.h"
+#include "output/json.h"
+#include "output/report.h"
 
 #include <errno.h>
 

@@ -6,9 +6,9 @@
 #include "fuzz.h"
 
 #include "blocks.h" /* asserts with cmocka, which ends us outside of a test */
-#include "names.h"
+#include "output/names.h"
 #include "base/pcap.h"
-#include "pcapng.h"
+#include "output/pcapng.h"
 
 #include <errno.h>
 

@@ -9,9 +9,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "json.h"
-#include "names.h"
-#include "report.h"
+#include "output/json.h"
+#include "output/names.h"
+#include "output/report.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The capture file of dropped frames: its bytes, its bound, a full disk; and what tshark reads in it. */
 #include "blocks.h"
-#include "names.h"
-#include "pcapng.h"
+#include "output/names.h"
+#include "output/pcapng.h"
 
 #include <errno.h>
 #include <fcntl.h>

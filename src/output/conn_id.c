@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "ident.h"
-#include "json.h"
-#include "report.h"
+#include "output/conn_id.h"
+#include "output/json.h"
+#include "output/report.h"
 
 #include <endian.h>
 #include <string.h>

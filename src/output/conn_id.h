@@ -3,8 +3,8 @@
  * What identifies a connection in a line: addresses as text, `uid`, Community ID. The put_ functions
  * append without a terminating zero and return the new end.
  */
-#ifndef SW_IDENT_H
-#define SW_IDENT_H
+#ifndef SW_OUTPUT_CONN_ID_H
+#define SW_OUTPUT_CONN_ID_H
 
 #include "synward.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Pieces of lines, for the files that make lines. Each appends and returns the new end. */
-#ifndef SW_PUT_H
-#define SW_PUT_H
+#ifndef SW_OUTPUT_JSON_FMT_H
+#define SW_OUTPUT_JSON_FMT_H
 
-#include "json.h"
-#include "names.h"
+#include "output/json.h"
+#include "output/names.h"
 
 #define SW_STR_OF(x) #x
 #define SW_STR(x) SW_STR_OF(x)

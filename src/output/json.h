@@ -4,11 +4,11 @@
  * two formats. A formatter appends one whole line, newline included, to room that the caller has made:
  * sw_lines_room() bytes are always enough.
  */
-#ifndef SW_JSON_H
-#define SW_JSON_H
+#ifndef SW_OUTPUT_JSON_H
+#define SW_OUTPUT_JSON_H
 
-#include "ident.h"
-#include "report.h"
+#include "output/conn_id.h"
+#include "output/report.h"
 #include "synward.h"
 
 #include <string.h>

@@ -7,8 +7,8 @@
  * Nothing here blocks: lines gather in a buffer (sw_report_pending bytes); sw_report_flush writes as
  * much as the descriptor takes without blocking.
  */
-#ifndef SW_REPORT_H
-#define SW_REPORT_H
+#ifndef SW_OUTPUT_REPORT_H
+#define SW_OUTPUT_REPORT_H
 
 #include "synward.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "names.h"
+#include "output/names.h"
 
 #define SW_NAME_ITEM(prefix, id, name) [prefix##id] = {name, sizeof(name) - 1},
 #define SW_NAME(name)                                                                                                  \

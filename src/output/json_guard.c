@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The guard's lines, `guard`, `drop` and `service`, in both formats. They are rare: drops are sampled in the kernel. */
 #include "flow.h"
-#include "put.h"
+#include "output/json_fmt.h"
 #include "tally.h"
 
 #include <arpa/inet.h>

@@ -4,9 +4,9 @@
  * copied as literals of known length, and names from tables of fixed-size entries. Keys that follow a
  * string carry its closing quote.
  */
-#include "json.h"
-#include "names.h"
-#include "put.h"
+#include "output/json.h"
+#include "output/json_fmt.h"
+#include "output/names.h"
 #include "zeek.h"
 
 #include <arpa/inet.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The reporter: numbers lines, gathers them, writes them without ever waiting for the reader. */
-#include "report.h"
-#include "json.h"
+#include "output/report.h"
+#include "output/json.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The names of the contract's lists as they stand in lines, with their lengths; made from the X-macros. */
-#ifndef SW_NAMES_H
-#define SW_NAMES_H
+#ifndef SW_OUTPUT_NAMES_H
+#define SW_OUTPUT_NAMES_H
 
 #include "synward.h"
 

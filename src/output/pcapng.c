@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "pcapng.h"
+#include "output/pcapng.h"
 
-#include "names.h"
+#include "output/names.h"
 
 #include <errno.h>
 #include <fcntl.h>

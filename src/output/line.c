@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What both formats share: names, times, identities, and their caches. */
-#include "json.h"
+#include "output/json.h"
 
 #include <errno.h>
 #include <stdlib.h>

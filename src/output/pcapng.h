@@ -3,8 +3,8 @@
  * Dropped frames as pcapng (draft-ietf-opsawg-pcapng): one section, one interface block an ifindex (nanosecond
  * resolution, name), one enhanced packet block a frame with the reason as its comment. Never grows over max_bytes.
  */
-#ifndef SW_PCAPNG_H
-#define SW_PCAPNG_H
+#ifndef SW_OUTPUT_PCAPNG_H
+#define SW_OUTPUT_PCAPNG_H
 
 #include "synward.h"
 
