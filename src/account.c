@@ -2,8 +2,8 @@
 #include "account.h"
 
 #include "base/clock.h"
+#include "loader/service_stats.h"
 #include "synward.skel.h"
-#include "tally.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #ifndef SW_ACCOUNT_H
 #define SW_ACCOUNT_H
 
-#include "object.h"
+#include "loader/object.h"
 #include "output/report.h"
 
 /* What the counters said once. */

@@ -7,10 +7,10 @@
 #include "cmd.h"
 #include "guarded.h"
 #include "guardopts.h"
+#include "loader/service_stats.h"
 #include "options.h"
 #include "output/json.h"
 #include "output/names.h"
-#include "tally.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>

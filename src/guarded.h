@@ -3,7 +3,7 @@
 #ifndef SW_GUARDED_H
 #define SW_GUARDED_H
 
-#include "instance.h"
+#include "loader/instance.h"
 
 /*
  * The one synward that has the guard, or the one with this pid (0: any): one that runs, else one that was killed and

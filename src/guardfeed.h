@@ -3,8 +3,8 @@
 #ifndef SW_GUARDFEED_H
 #define SW_GUARDFEED_H
 
-#include "attach.h"
 #include "guardopts.h"
+#include "loader/hooks.h"
 #include "output/pcapng.h"
 #include "output/report.h"
 #include "ringbuf.h"

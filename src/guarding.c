@@ -6,11 +6,11 @@
 #include "base/log.h"
 #include "guardfeed.h"
 #include "guardfiles.h"
+#include "loader/features.h"
+#include "loader/tc.h"
 #include "output/names.h"
-#include "probe.h"
 #include "services.h"
 #include "synward.skel.h"
-#include "tc.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

@@ -6,8 +6,8 @@
 #ifndef SW_GUARDING_H
 #define SW_GUARDING_H
 
-#include "attach.h"
 #include "guardopts.h"
+#include "loader/hooks.h"
 #include "output/report.h"
 
 struct sw_guarding; /* opaque */

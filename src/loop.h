@@ -6,11 +6,11 @@
 #ifndef SW_LOOP_H
 #define SW_LOOP_H
 
-#include "attach.h"
 #include "guarding.h"
-#include "instance.h"
+#include "loader/hooks.h"
+#include "loader/instance.h"
+#include "loader/pins.h"
 #include "options.h"
-#include "pin.h"
 #include "watch.h"
 
 struct sw_loop {

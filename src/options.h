@@ -7,7 +7,7 @@
 #ifndef SW_OPTIONS_H
 #define SW_OPTIONS_H
 
-#include "object.h"
+#include "loader/object.h"
 #include "output/report.h"
 
 #include <argp.h>

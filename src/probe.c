@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* synward probe: what is here, what would be used, what is lost by it. */
-#include "probe.h"
+#include "loader/features.h"
 
 #include "base/capabilities.h"
 #include "base/exit.h"

@@ -3,7 +3,7 @@
 #ifndef SW_RINGS_H
 #define SW_RINGS_H
 
-#include "object.h"
+#include "loader/object.h"
 #include "ringbuf.h"
 
 enum { SW_RING_MAIN, SW_RING_OPEN, SW_RINGS }; /* events, events_open */

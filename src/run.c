@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* synward run: configure everything, then attach, follow, detach. */
-#include "attach.h"
 #include "base/capabilities.h"
 #include "base/clock.h"
 #include "base/exit.h"
@@ -9,16 +8,17 @@
 #include "cmd.h"
 #include "guarding.h"
 #include "guardopts.h"
-#include "instance.h"
 #include "keys.h"
+#include "loader/hooks.h"
+#include "loader/hooks_pinned.h"
+#include "loader/instance.h"
+#include "loader/pins.h"
+#include "loader/takeover.h"
+#include "loader/tc.h"
 #include "loop.h"
 #include "options.h"
-#include "others.h"
 #include "output/torn_line.h"
-#include "pin.h"
-#include "stay.h"
 #include "synward.skel.h"
-#include "tc.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

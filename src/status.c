@@ -5,13 +5,13 @@
 #include "base/exit.h"
 #include "base/log.h"
 #include "cmd.h"
-#include "instance.h"
-#include "live.h"
+#include "loader/instance.h"
+#include "loader/map_reader.h"
+#include "loader/service_stats.h"
 #include "options.h"
 #include "output/json.h"
 #include "output/json_fmt.h"
 #include "output/names.h"
-#include "tally.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* synward unpin: detaches what a synward with --pin left attached, and forgets its state. */
-#include "attach.h"
 #include "base/capabilities.h"
 #include "base/exit.h"
 #include "base/log.h"
 #include "cmd.h"
+#include "loader/hooks.h"
+#include "loader/pins.h"
+#include "loader/tc.h"
 #include "options.h"
-#include "pin.h"
-#include "tc.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>

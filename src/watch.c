@@ -2,7 +2,7 @@
 #include "watch.h"
 
 #include "base/links.h"
-#include "tc.h"
+#include "loader/tc.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

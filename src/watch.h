@@ -6,7 +6,7 @@
 #ifndef SW_WATCH_H
 #define SW_WATCH_H
 
-#include "attach.h"
+#include "loader/hooks.h"
 
 struct sw_watch {
     struct {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What an interface is and is set to. */
 #include "base/netlink.h"
-#include "probe.h"
+#include "loader/features.h"
 
 #include <bpf/libbpf.h>
 #include <dirent.h>

@@ -3,10 +3,10 @@
  * Lines for people: time, connection, what happened, between whom, the state of each side, then the
  * numbers that this kind of event is about. Columns grow with what was seen, so they stay aligned.
  */
+#include "loader/service_stats.h"
 #include "output/json.h"
 #include "output/json_fmt.h"
 #include "output/names.h"
-#include "tally.h"
 #include "zeek.h"
 
 #include <arpa/inet.h>

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "../../src/object.h"
+#include "loader/object.h"
 #include "output/report.h"
 #include "../../src/rings.h"
 #include "drive.h"

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "../../src/object.h"
+#include "loader/object.h"
 #include "../../src/rings.h"
 #include "drive.h"
 #include "drive.skel.h"

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 
 #include "../../bpf/service.h"
-#include "../../src/object.h"
+#include "loader/object.h"
 #include "lanes.h"
 #include "synward.skel.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "bpfrun.h"
 
-#include "probe.h"
+#include "loader/features.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

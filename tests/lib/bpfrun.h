@@ -7,7 +7,7 @@
 #define SW_TEST_BPFRUN_H
 
 #include "synward.h"
-#include "../../src/object.h"
+#include "loader/object.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,7 +5,7 @@
  */
 #include "floods.h"
 
-#include "../../src/object.h"
+#include "loader/object.h"
 #include "synward.skel.h"
 
 #include <bpf/libbpf.h>

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tally.h"
+#include "loader/service_stats.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>

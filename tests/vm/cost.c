@@ -4,7 +4,7 @@
  *     CONFIGURATION PROGRAM INSTRUCTIONS STATES PEAK
  * or CONFIGURATION refused - - -, and then the kernel's reason on stderr. Exit 1: even the plain tracker was refused.
  */
-#include "object.h"
+#include "loader/object.h"
 #include "synward.skel.h"
 
 #include <bpf/libbpf.h>

@@ -3,10 +3,10 @@
  * Running instances: one file each, /run/synward/PID.instance, written atomically and kept locked (flock)
  * while its process lives, so that a reader tells the living from the dead whatever became of the pid.
  */
-#ifndef SW_INSTANCE_H
-#define SW_INSTANCE_H
+#ifndef SW_LOADER_INSTANCE_H
+#define SW_LOADER_INSTANCE_H
 
-#include "pinfs.h"
+#include "loader/pinfs.h"
 #include "synward.h"
 
 #include <net/if.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "stay.h"
+#include "loader/hooks_pinned.h"
 
 #include "base/exit.h"
+#include "loader/tc.h"
 #include "synward.skel.h"
-#include "tc.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

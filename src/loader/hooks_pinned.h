@@ -4,10 +4,10 @@
  * on the same pins attached is replaced, each program in one step, so that no packet passes without one or meets two.
  * libxdp's dispatcher cannot do that: it takes a program out and puts another in.
  */
-#ifndef SW_STAY_H
-#define SW_STAY_H
+#ifndef SW_LOADER_HOOKS_PINNED_H
+#define SW_LOADER_HOOKS_PINNED_H
 
-#include "attach.h"
+#include "loader/hooks.h"
 
 /* As sw_hooks_attach. After a failure the former programs are back in their places. */
 int sw_stay_attach(struct sw_hooks *hooks, enum sw_mode mode, struct sw_failure *ret_failure);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* A fingerprint of what a map's records look like, from the object's BTF and the names of all lists. */
-#ifndef SW_LAYOUT_H
-#define SW_LAYOUT_H
+#ifndef SW_LOADER_BTF_FINGERPRINT_H
+#define SW_LOADER_BTF_FINGERPRINT_H
 
 #include <linux/types.h>
 

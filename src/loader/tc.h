@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The tc hooks: tcx (kernel 6.6, egress only), or a clsact filter of fixed handle and priority. */
-#ifndef SW_TC_H
-#define SW_TC_H
+#ifndef SW_LOADER_TC_H
+#define SW_LOADER_TC_H
 
 #include <linux/types.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The place of pins: /sys/fs/bpf/synward/NAME, a directory of root's alone for each set. */
-#ifndef SW_PINFS_H
-#define SW_PINFS_H
+#ifndef SW_LOADER_PINFS_H
+#define SW_LOADER_PINFS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -6,8 +6,8 @@
  * Maps: flows, embryos, handshakes, locks, counters, events, events_open, watched, server_ports; the guard's are
  * in bpf/guard_maps.h, and as small as can be without cfg.guard.
  */
-#ifndef SW_OBJECT_H
-#define SW_OBJECT_H
+#ifndef SW_LOADER_OBJECT_H
+#define SW_LOADER_OBJECT_H
 
 #include "synward.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "attach.h"
+#include "loader/hooks.h"
 
 #include "base/log.h"
 
 #include "base/exit.h"
 #include "base/links.h"
-#include "stay.h"
+#include "loader/hooks_pinned.h"
+#include "loader/tc.h"
 #include "synward.skel.h"
-#include "tc.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

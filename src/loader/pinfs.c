@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "pinfs.h"
+#include "loader/pinfs.h"
 
 #include <ctype.h>
 #include <dirent.h>

@@ -3,8 +3,8 @@
  * What this kernel can do, found by trying: small programs are loaded and attached in a network namespace of
  * their own, so that nothing real is touched. What an interface is set to comes from ethtool and sysfs.
  */
-#ifndef SW_PROBE_H
-#define SW_PROBE_H
+#ifndef SW_LOADER_FEATURES_H
+#define SW_LOADER_FEATURES_H
 
 #include <linux/types.h>
 #include <net/if.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The guard's figures, read from the maps of an instance: our own by descriptor, another's by id. */
-#ifndef SW_TALLY_H
-#define SW_TALLY_H
+#ifndef SW_LOADER_SERVICE_STATS_H
+#define SW_LOADER_SERVICE_STATS_H
 
 #include "output/report.h"
 

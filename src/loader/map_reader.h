@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Reading the maps of a running instance, by id. */
-#ifndef SW_LIVE_H
-#define SW_LIVE_H
+#ifndef SW_LOADER_MAP_READER_H
+#define SW_LOADER_MAP_READER_H
 
 #include "synward.h"
 

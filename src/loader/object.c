@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "object.h"
+#include "loader/object.h"
 
 #include "base/exit.h"
 #include "lists.h"
-#include "pin.h"
-#include "probe.h"
+#include "loader/features.h"
+#include "loader/pins.h"
 #include "synward.skel.h"
 #include "synward_old.skel.h"
 

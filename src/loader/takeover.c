@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "others.h"
+#include "loader/takeover.h"
 
 #include "base/exit.h"
 #include "base/log.h"
-#include "instance.h"
-#include "pin.h"
-#include "tc.h"
+#include "loader/instance.h"
+#include "loader/pins.h"
+#include "loader/tc.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Other synwards on the interfaces that we want. */
-#ifndef SW_OTHERS_H
-#define SW_OTHERS_H
+#ifndef SW_LOADER_TAKEOVER_H
+#define SW_LOADER_TAKEOVER_H
 
-#include "attach.h"
+#include "loader/hooks.h"
 
 struct sw_pin;
 

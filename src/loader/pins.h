@@ -3,12 +3,12 @@
  * run --pin: the maps outlive the daemon as pins, and so do the attached programs, which need none. A set of pins is
  * whole once its map `daemon` is pinned, which comes last; it says whose they are and how far the lines got.
  */
-#ifndef SW_PIN_H
-#define SW_PIN_H
+#ifndef SW_LOADER_PINS_H
+#define SW_LOADER_PINS_H
 
-#include "attach.h"
 #include "books.h"
-#include "pinfs.h"
+#include "loader/hooks.h"
+#include "loader/pinfs.h"
 
 #include <stdbool.h>
 

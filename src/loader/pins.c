@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "pin.h"
+#include "loader/pins.h"
 
 #include "base/exit.h"
 #include "base/log.h"
-#include "layout.h"
+#include "loader/btf_fingerprint.h"
+#include "loader/tc.h"
 #include "synward.skel.h"
-#include "tc.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "instance.h"
+#include "loader/instance.h"
 
 #include <bpf/bpf.h>
 #include <dirent.h>

@@ -6,11 +6,11 @@
  * link would go and leave half of it behind.
  * Whatever is attached here is detached by sw_hooks_detach, also after a failure in the middle.
  */
-#ifndef SW_ATTACH_H
-#define SW_ATTACH_H
+#ifndef SW_LOADER_HOOKS_H
+#define SW_LOADER_HOOKS_H
 
-#include "instance.h"
-#include "object.h"
+#include "loader/instance.h"
+#include "loader/object.h"
 
 #include <xdp/libxdp.h>
 

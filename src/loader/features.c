@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Kernel features, by trying. The attach tests run in a child with a network namespace of its own. */
-#include "probe.h"
-#include "tc.h"
+#include "loader/features.h"
+#include "loader/tc.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
