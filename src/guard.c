@@ -5,10 +5,10 @@
 #include "base/exit.h"
 #include "base/log.h"
 #include "cmd.h"
+#include "config/guard_options.h"
+#include "config/options.h"
 #include "guarded.h"
-#include "guardopts.h"
 #include "loader/service_stats.h"
-#include "options.h"
 #include "output/json.h"
 #include "output/names.h"
 

@@ -3,7 +3,7 @@
 #ifndef SW_GUARDFEED_H
 #define SW_GUARDFEED_H
 
-#include "guardopts.h"
+#include "config/guard_options.h"
 #include "loader/hooks.h"
 #include "output/pcapng.h"
 #include "output/report.h"

@@ -3,7 +3,7 @@
 #ifndef SW_GUARDFILES_H
 #define SW_GUARDFILES_H
 
-#include "guardopts.h"
+#include "config/guard_options.h"
 #include "keys.h"
 #include "lists.h"
 

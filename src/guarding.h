@@ -6,7 +6,7 @@
 #ifndef SW_GUARDING_H
 #define SW_GUARDING_H
 
-#include "guardopts.h"
+#include "config/guard_options.h"
 #include "loader/hooks.h"
 #include "output/report.h"
 

@@ -4,9 +4,9 @@
 #include "base/exit.h"
 #include "base/log.h"
 #include "cmd.h"
+#include "config/options.h"
 #include "guarded.h"
 #include "guardfiles.h"
-#include "options.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>

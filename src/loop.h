@@ -6,11 +6,11 @@
 #ifndef SW_LOOP_H
 #define SW_LOOP_H
 
+#include "config/options.h"
 #include "guarding.h"
 #include "loader/hooks.h"
 #include "loader/instance.h"
 #include "loader/pins.h"
-#include "options.h"
 #include "watch.h"
 
 struct sw_loop {

@@ -6,7 +6,7 @@
 #include "base/exit.h"
 #include "base/log.h"
 #include "cmd.h"
-#include "options.h"
+#include "config/options.h"
 #include "output/json.h"
 #include "output/names.h"
 

@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "base/pcap.h"
 #include "cmd.h"
+#include "config/options.h"
 #include "confining.h"
-#include "options.h"
 #include "pace.h"
 
 #include "synward.skel.h"

@@ -6,8 +6,9 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "cmd.h"
+#include "config/guard_options.h"
+#include "config/options.h"
 #include "guarding.h"
-#include "guardopts.h"
 #include "keys.h"
 #include "loader/hooks.h"
 #include "loader/hooks_pinned.h"
@@ -16,7 +17,6 @@
 #include "loader/takeover.h"
 #include "loader/tc.h"
 #include "loop.h"
-#include "options.h"
 #include "output/torn_line.h"
 #include "synward.skel.h"
 

@@ -7,7 +7,7 @@
 #ifndef SW_SERVICES_H
 #define SW_SERVICES_H
 
-#include "guardopts.h"
+#include "config/guard_options.h"
 #include "synward.h"
 
 struct synward_bpf;

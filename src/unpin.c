@@ -4,10 +4,10 @@
 #include "base/exit.h"
 #include "base/log.h"
 #include "cmd.h"
+#include "config/options.h"
 #include "loader/hooks.h"
 #include "loader/pins.h"
 #include "loader/tc.h"
-#include "options.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>

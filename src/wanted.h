@@ -3,7 +3,7 @@
 #ifndef SW_WANTED_H
 #define SW_WANTED_H
 
-#include "guardopts.h"
+#include "config/guard_options.h"
 #include "sockdiag.h"
 
 struct sw_wanted {

@@ -6,8 +6,8 @@
 #include "fuzz.h"
 
 #include "base/exit.h"
-#include "guardopts.h"
-#include "options.h"
+#include "config/guard_options.h"
+#include "config/options.h"
 
 #include <sanitizer/allocator_interface.h>
 #include <setjmp.h>

@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 #include "base/exit.h"
-#include "guardopts.h"
-#include "options.h"
+#include "config/guard_options.h"
+#include "config/options.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

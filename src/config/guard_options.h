@@ -3,8 +3,8 @@
  * The guard's options of `run`, as one argp child parser (sw_guard_argp) with its struct sw_guard_opts as child
  * input. Files that are named here are read by sw_lists_* and sw_keys_*, before anything is attached.
  */
-#ifndef SW_GUARDOPTS_H
-#define SW_GUARDOPTS_H
+#ifndef SW_CONFIG_GUARD_OPTIONS_H
+#define SW_CONFIG_GUARD_OPTIONS_H
 
 #include "lists.h"
 #include "synward.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "options.h"
+#include "config/options.h"
 
 #include "base/exit.h"
 #include "base/log.h"

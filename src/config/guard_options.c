@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "guardopts.h"
+#include "config/guard_options.h"
 
 #include "base/clock.h"
-#include "options.h"
+#include "config/options.h"
 #include "output/names.h"
 
 #include <arpa/inet.h>

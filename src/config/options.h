@@ -4,8 +4,8 @@
  * children with its struct sw_common_opts as child input (state->child_inputs[0] = &opts, in
  * ARGP_KEY_INIT). Every wrong use prints one line and exits with SW_EXIT_USAGE.
  */
-#ifndef SW_OPTIONS_H
-#define SW_OPTIONS_H
+#ifndef SW_CONFIG_OPTIONS_H
+#define SW_CONFIG_OPTIONS_H
 
 #include "loader/object.h"
 #include "output/report.h"
