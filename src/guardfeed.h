@@ -4,10 +4,10 @@
 #define SW_GUARDFEED_H
 
 #include "config/guard_options.h"
+#include "events/ringbuf.h"
 #include "loader/hooks.h"
 #include "output/pcapng.h"
 #include "output/report.h"
-#include "ringbuf.h"
 
 struct ring_buffer;
 

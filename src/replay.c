@@ -4,13 +4,13 @@
  * BPF_PROG_TEST_RUN. The clock is the capture's and never runs backwards: a frame that is dated
  * before its predecessor counts as simultaneous with it.
  */
-#include "account.h"
 #include "base/exit.h"
 #include "base/log.h"
 #include "base/pcap.h"
 #include "cmd.h"
 #include "config/options.h"
 #include "confining.h"
+#include "events/loss.h"
 #include "pace.h"
 
 #include "synward.skel.h"

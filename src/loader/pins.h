@@ -6,7 +6,7 @@
 #ifndef SW_LOADER_PINS_H
 #define SW_LOADER_PINS_H
 
-#include "books.h"
+#include "events/checkpoint.h"
 #include "loader/hooks.h"
 #include "loader/pinfs.h"
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "../../src/rings.h"
+#include "events/reader.h"
 #include "genrun.h"
 
 /* A mapped array of the guard. */

@@ -20,7 +20,7 @@
 #include "base/log.h"
 #include "loader/object.h"
 #include "output/report.h"
-#include "../../src/rings.h"
+#include "events/reader.h"
 #include "drive.h"
 #include "drive.skel.h"
 #include "pkt.h"

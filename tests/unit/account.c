@@ -2,7 +2,7 @@
 /* The books over a loaded object: what the guard lost is said once, and its services are told with the stats. */
 #include "lines.h"
 
-#include "account.h"
+#include "events/loss.h"
 #include "synward.skel.h"
 
 #include <bpf/bpf.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The books: what the kernel could not tell, by kind, and the figures of a stats line. */
-#ifndef SW_ACCOUNT_H
-#define SW_ACCOUNT_H
+#ifndef SW_EVENTS_LOSS_H
+#define SW_EVENTS_LOSS_H
 
 #include "loader/object.h"
 #include "output/report.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "account.h"
+#include "events/loss.h"
 
 #include "base/clock.h"
 #include "loader/service_stats.h"

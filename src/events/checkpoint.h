@@ -4,12 +4,12 @@
  * lines up to a byte stand for. Once that byte is written, the mark counts: its records are released, and its figures
  * are what the next daemon on the same pins goes on from.
  */
-#ifndef SW_BOOKS_H
-#define SW_BOOKS_H
+#ifndef SW_EVENTS_CHECKPOINT_H
+#define SW_EVENTS_CHECKPOINT_H
 
-#include "account.h"
+#include "events/loss.h"
+#include "events/ringbuf.h"
 #include "output/report.h"
-#include "ringbuf.h"
 
 #define SW_BOOK_RINGS 3 /* events, events_open, guard_events */
 #define SW_MARKS 64

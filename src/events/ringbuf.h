@@ -3,8 +3,8 @@
  * A reader of one BPF ring buffer (BPF_MAP_TYPE_RINGBUF) that reads ahead of what it gives back: a record is the
  * kernel's again only when it is released, so that it can wait until its line is written.
  */
-#ifndef SW_RINGBUF_H
-#define SW_RINGBUF_H
+#ifndef SW_EVENTS_RINGBUF_H
+#define SW_EVENTS_RINGBUF_H
 
 #include <linux/types.h>
 #include <stddef.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The two event rings, read in batches of bounded size. */
-#ifndef SW_RINGS_H
-#define SW_RINGS_H
+#ifndef SW_EVENTS_READER_H
+#define SW_EVENTS_READER_H
 
+#include "events/ringbuf.h"
 #include "loader/object.h"
-#include "ringbuf.h"
 
 enum { SW_RING_MAIN, SW_RING_OPEN, SW_RINGS }; /* events, events_open */
 
