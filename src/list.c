@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "cmd.h"
 #include "config/options.h"
+#include "guard/files.h"
 #include "guarded.h"
-#include "guardfiles.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>

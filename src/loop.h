@@ -7,7 +7,7 @@
 #define SW_LOOP_H
 
 #include "config/options.h"
-#include "guarding.h"
+#include "guard/guard.h"
 #include "loader/hooks.h"
 #include "loader/instance.h"
 #include "loader/pins.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* CIDRs as text: one, a file of them, those of the options. */
-#include "lists.h"
+#include "guard/lists.h"
 #include "output/conn_id.h"
 
 #include <arpa/inet.h>

@@ -6,7 +6,7 @@
 #ifndef SW_CONFIG_GUARD_OPTIONS_H
 #define SW_CONFIG_GUARD_OPTIONS_H
 
-#include "lists.h"
+#include "guard/lists.h"
 #include "synward.h"
 
 #include <argp.h>

@@ -2,7 +2,7 @@
 #include "loader/object.h"
 
 #include "base/exit.h"
-#include "lists.h"
+#include "guard/lists.h"
 #include "loader/features.h"
 #include "loader/pins.h"
 #include "synward.skel.h"

@@ -5,7 +5,7 @@
  */
 #include "fuzz.h"
 
-#include "lists.h"
+#include "guard/lists.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -5,7 +5,7 @@
  */
 #include "fuzz.h"
 
-#include "keys.h"
+#include "guard/keys.h"
 
 #include <ctype.h>
 #include <errno.h>

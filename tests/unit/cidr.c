@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "lists.h"
+#include "guard/lists.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "cookie.h"
-#include "keys.h"
+#include "guard/keys.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>

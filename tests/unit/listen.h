@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "service.h"
-#include "services.h"
+#include "guard/services.h"
 #include "synward.skel.h"
 
 #include <arpa/inet.h>

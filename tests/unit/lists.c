@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "lists.h"
+#include "guard/lists.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>

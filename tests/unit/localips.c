@@ -2,7 +2,7 @@
 /* This host's addresses in the table that the kernel side looks into. */
 #include "listen.h"
 
-#include "localips.h"
+#include "guard/addresses.h"
 
 static __u32 (*local_table(void))[4]
 {

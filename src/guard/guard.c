@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "guarding.h"
+#include "guard/guard.h"
 
 #include "base/clock.h"
 #include "base/exit.h"
 #include "base/log.h"
-#include "guardfeed.h"
-#include "guardfiles.h"
+#include "guard/files.h"
+#include "guard/reader.h"
+#include "guard/services.h"
 #include "loader/features.h"
 #include "loader/tc.h"
 #include "output/names.h"
-#include "services.h"
 #include "synward.skel.h"
 
 #include <bpf/bpf.h>

@@ -8,8 +8,8 @@
  * begins to count); '#' comments. The one that began last makes cookies, the other still proves older ones. Must be a
  * regular file that nobody but its owner can read or write.
  */
-#ifndef SW_KEYS_H
-#define SW_KEYS_H
+#ifndef SW_GUARD_KEYS_H
+#define SW_GUARD_KEYS_H
 
 #include "synward.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "svctable.h"
+#include "guard/service_table.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The whole of a list's trie. */
-#ifndef SW_TRIE_H
-#define SW_TRIE_H
+#ifndef SW_GUARD_LPM_H
+#define SW_GUARD_LPM_H
 
-#include "lists.h"
+#include "guard/lists.h"
 
 #define SW_TRIE_BATCH 4096u
 #define SW_ENOTSUPP 524 /* the kernel's own, which no header has */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "guardfiles.h"
+#include "guard/files.h"
 
 #include "synward.skel.h"
 

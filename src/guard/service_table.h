@@ -4,11 +4,11 @@
  * service keeps its slot as long as it is there. It is filled before it is linked, and a slot that was freed is not
  * taken again in the same round. Order of a chain: addresses, wildcards, then those that are gone.
  */
-#ifndef SW_SVCTABLE_H
-#define SW_SVCTABLE_H
+#ifndef SW_GUARD_SERVICE_TABLE_H
+#define SW_GUARD_SERVICE_TABLE_H
 
-#include "services.h"
-#include "wanted.h"
+#include "guard/service_set.h"
+#include "guard/services.h"
 
 /* An element of the mmapped `service_ports`: values are padded to 8 bytes. */
 struct sw_port_slot {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "wanted.h"
+#include "guard/service_set.h"
 
-#include "localips.h"
+#include "guard/addresses.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "localips.h"
+#include "guard/addresses.h"
 
 #include "base/netlink.h"
+#include "guard/sock_diag.h"
 #include "service.h"
-#include "sockdiag.h"
 
 #include <errno.h>
 #include <linux/rtnetlink.h>

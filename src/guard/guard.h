@@ -3,8 +3,8 @@
  * The guard's life in the daemon. The kernel side decides by itself; this fills its maps, keeps them true, and
  * tells what it says. Whatever fails here while it runs is said once, and what was there before stays.
  */
-#ifndef SW_GUARDING_H
-#define SW_GUARDING_H
+#ifndef SW_GUARD_GUARD_H
+#define SW_GUARD_GUARD_H
 
 #include "config/guard_options.h"
 #include "loader/hooks.h"

@@ -8,8 +8,8 @@
  * address, too. As long as there is such a prefix, an entry with value 0, a hole, stands at ::ffff:0:0/96 unless
  * 0.0.0.0/0 is listed: the longest match of an IPv4 address is then the hole, and means "not listed".
  */
-#ifndef SW_LISTS_H
-#define SW_LISTS_H
+#ifndef SW_GUARD_LISTS_H
+#define SW_GUARD_LISTS_H
 
 #include "synward.h"
 

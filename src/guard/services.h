@@ -4,8 +4,8 @@
  * `local_ips`) and the four-tuples that have a socket (map `known`), all kept up to date from sock_diag and rtnetlink.
  * The maps are mmapped, so that the kernel side sees each change at once and nothing is copied back over its fields.
  */
-#ifndef SW_SERVICES_H
-#define SW_SERVICES_H
+#ifndef SW_GUARD_SERVICES_H
+#define SW_GUARD_SERVICES_H
 
 #include "config/guard_options.h"
 #include "synward.h"

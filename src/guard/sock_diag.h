@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* This network namespace's TCP sockets, by sock_diag. */
-#ifndef SW_SOCKDIAG_H
-#define SW_SOCKDIAG_H
+#ifndef SW_GUARD_SOCK_DIAG_H
+#define SW_GUARD_SOCK_DIAG_H
 
 #include "synward.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* This host's addresses, by rtnetlink, and their table for the kernel side (map `local_ips`). */
-#ifndef SW_LOCALIPS_H
-#define SW_LOCALIPS_H
+#ifndef SW_GUARD_ADDRESSES_H
+#define SW_GUARD_ADDRESSES_H
 
 #include "synward.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What the guard says: records of ring `guard_events` to lines, frames of ring `captures` to a pcapng file. */
-#ifndef SW_GUARDFEED_H
-#define SW_GUARDFEED_H
+#ifndef SW_GUARD_READER_H
+#define SW_GUARD_READER_H
 
 #include "config/guard_options.h"
 #include "events/ringbuf.h"

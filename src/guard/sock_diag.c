@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "sockdiag.h"
+#include "guard/sock_diag.h"
 
 #include "base/netlink.h"
 

@@ -3,9 +3,9 @@
  * Changes of a list's trie. A lookup in an LPM trie finds the longest match, not the entry itself, so a change reads
  * the whole trie first, works out old and new value of each entry, and carries out the difference.
  */
-#include "lists.h"
+#include "guard/lists.h"
 
-#include "trie.h"
+#include "guard/lpm.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>

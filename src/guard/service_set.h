@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Which services there should be, from what listens and what --protect names. Pure. */
-#ifndef SW_WANTED_H
-#define SW_WANTED_H
+#ifndef SW_GUARD_SERVICE_SET_H
+#define SW_GUARD_SERVICE_SET_H
 
 #include "config/guard_options.h"
-#include "sockdiag.h"
+#include "guard/sock_diag.h"
 
 struct sw_wanted {
     __u8 ip[16];

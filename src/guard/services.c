@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "services.h"
+#include "guard/services.h"
 
-#include "localips.h"
+#include "guard/addresses.h"
+#include "guard/service_table.h"
+#include "guard/sock_diag.h"
 #include "service.h"
-#include "sockdiag.h"
-#include "svctable.h"
 #include "synward.skel.h"
 
 #include <arpa/inet.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What the guard takes from files: lists and keys. Read whole, before anything of it counts. */
-#ifndef SW_GUARDFILES_H
-#define SW_GUARDFILES_H
+#ifndef SW_GUARD_FILES_H
+#define SW_GUARD_FILES_H
 
 #include "config/guard_options.h"
-#include "keys.h"
-#include "lists.h"
+#include "guard/keys.h"
+#include "guard/lists.h"
 
 struct synward_bpf;
 
