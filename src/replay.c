@@ -9,7 +9,7 @@
 #include "base/pcap.h"
 #include "cmd.h"
 #include "config/options.h"
-#include "confining.h"
+#include "daemon/lock_down.h"
 #include "events/loss.h"
 #include "pace.h"
 

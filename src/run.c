@@ -8,6 +8,7 @@
 #include "cmd.h"
 #include "config/guard_options.h"
 #include "config/options.h"
+#include "daemon/loop.h"
 #include "guard/guard.h"
 #include "guard/keys.h"
 #include "loader/hooks.h"
@@ -16,7 +17,6 @@
 #include "loader/pins.h"
 #include "loader/takeover.h"
 #include "loader/tc.h"
-#include "loop.h"
 #include "output/torn_line.h"
 #include "synward.skel.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* When and how far `run` and `replay` confine themselves. */
-#ifndef SW_CONFINING_H
-#define SW_CONFINING_H
+#ifndef SW_DAEMON_LOCK_DOWN_H
+#define SW_DAEMON_LOCK_DOWN_H
 
-#include "loop.h"
+#include "daemon/loop.h"
 
 /* Everything is open and attached. --no-confine: does nothing. What fails ends in f. */
 int sw_confining_run(const struct sw_loop *loop, struct sw_failure *f);

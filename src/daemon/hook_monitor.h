@@ -3,8 +3,8 @@
  * Are our hooks still where we put them? Anybody with the right to can take them off or put a program of his own in
  * the place, and without one of them what is told would be wrong, or cookies would be answered that nobody accepts.
  */
-#ifndef SW_WATCH_H
-#define SW_WATCH_H
+#ifndef SW_DAEMON_HOOK_MONITOR_H
+#define SW_DAEMON_HOOK_MONITOR_H
 
 #include "loader/hooks.h"
 

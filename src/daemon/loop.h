@@ -3,15 +3,15 @@
  * The daemon's loop: rings to lines, once a second the sweep and the accounts, signals, the reader's pace and
  * the interfaces' fate. Nothing in it blocks, whatever the reader does.
  */
-#ifndef SW_LOOP_H
-#define SW_LOOP_H
+#ifndef SW_DAEMON_LOOP_H
+#define SW_DAEMON_LOOP_H
 
 #include "config/options.h"
+#include "daemon/hook_monitor.h"
 #include "guard/guard.h"
 #include "loader/hooks.h"
 #include "loader/instance.h"
 #include "loader/pins.h"
-#include "watch.h"
 
 struct sw_loop {
     const struct sw_common_opts *opts;

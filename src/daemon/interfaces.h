@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What becomes of the interfaces while they are followed: told to people, to the report, to the instance file. */
-#ifndef SW_FATE_H
-#define SW_FATE_H
+#ifndef SW_DAEMON_INTERFACES_H
+#define SW_DAEMON_INTERFACES_H
 
 #include "base/links.h"
-#include "loop.h"
+#include "daemon/loop.h"
 
 /* One change, as sw_links_fn has it. False: no interface is left. */
 bool sw_fate_link(struct sw_loop *loop, const struct sw_link *link);

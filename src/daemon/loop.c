@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "loop.h"
+#include "daemon/loop.h"
 
 #include "base/clock.h"
 #include "base/exit.h"
 #include "base/links.h"
 #include "base/log.h"
 #include "base/notify.h"
-#include "confining.h"
+#include "daemon/interfaces.h"
+#include "daemon/lock_down.h"
 #include "events/checkpoint.h"
 #include "events/loss.h"
 #include "events/reader.h"
-#include "fate.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "confining.h"
+#include "daemon/lock_down.h"
 
 #include "base/exit.h"
 #include "base/log.h"

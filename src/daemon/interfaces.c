@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "fate.h"
+#include "daemon/interfaces.h"
 
 #include "base/log.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "watch.h"
+#include "daemon/hook_monitor.h"
 
 #include "base/links.h"
 #include "loader/tc.h"
