@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "base/exit.h"
 #include "base/log.h"
-#include "cmd.h"
+#include "cmd/cmd.h"
 
 #include <fcntl.h>
 #include <stdbool.h>

@@ -14,7 +14,7 @@
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 #define ring_buffer__consume fuzz_consume
 #define bpf_program__fd fuzz_program_fd
-#include "../../src/replay.c"
+#include "cmd/replay.c"
 
 #define sw_parse sw_parse_frame /* the options' parser has the name, too */
 #include "../../bpf/parse.h"

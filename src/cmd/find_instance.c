@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "guarded.h"
+#include "cmd/find_instance.h"
 
 #include "base/exit.h"
 #include "base/log.h"

@@ -3,10 +3,10 @@
 #include "base/capabilities.h"
 #include "base/exit.h"
 #include "base/log.h"
-#include "cmd.h"
+#include "cmd/cmd.h"
+#include "cmd/find_instance.h"
 #include "config/options.h"
 #include "guard/files.h"
-#include "guarded.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>

@@ -5,7 +5,7 @@
 #include "base/exit.h"
 #include "base/log.h"
 #include "base/notify.h"
-#include "cmd.h"
+#include "cmd/cmd.h"
 #include "config/guard_options.h"
 #include "config/options.h"
 #include "daemon/loop.h"

@@ -3,7 +3,7 @@
 #include "base/capabilities.h"
 #include "base/exit.h"
 #include "base/log.h"
-#include "cmd.h"
+#include "cmd/cmd.h"
 #include "config/options.h"
 #include "loader/hooks.h"
 #include "loader/pins.h"

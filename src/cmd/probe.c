@@ -5,7 +5,7 @@
 #include "base/capabilities.h"
 #include "base/exit.h"
 #include "base/log.h"
-#include "cmd.h"
+#include "cmd/cmd.h"
 #include "config/options.h"
 #include "output/json.h"
 #include "output/names.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Which running instance the guard's commands are about. */
-#ifndef SW_GUARDED_H
-#define SW_GUARDED_H
+#ifndef SW_CMD_FIND_INSTANCE_H
+#define SW_CMD_FIND_INSTANCE_H
 
 #include "loader/instance.h"
 

@@ -3,8 +3,8 @@
  * When a replay sweeps. Expiry goes by whole seconds since the first frame, but a sweep walks the
  * maps, so the seconds at which nothing can expire are left out. Pure; times in event time.
  */
-#ifndef SW_PACE_H
-#define SW_PACE_H
+#ifndef SW_CMD_REPLAY_SCHEDULE_H
+#define SW_CMD_REPLAY_SCHEDULE_H
 
 #include "synward.h"
 

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/exit.h"
 #include "base/log.h"
-#include "cmd.h"
+#include "cmd/cmd.h"
 #include "config/options.h"
 #include "loader/instance.h"
 #include "loader/map_reader.h"

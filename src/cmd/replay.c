@@ -7,11 +7,11 @@
 #include "base/exit.h"
 #include "base/log.h"
 #include "base/pcap.h"
-#include "cmd.h"
+#include "cmd/cmd.h"
+#include "cmd/replay_schedule.h"
 #include "config/options.h"
 #include "daemon/lock_down.h"
 #include "events/loss.h"
-#include "pace.h"
 
 #include "synward.skel.h"
 
