@@ -15,7 +15,7 @@
 #include "fast.h"
 #include "guarded.h"
 #else
-#include "old.h"
+#include "legacy.h"
 #endif
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

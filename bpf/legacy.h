@@ -5,8 +5,8 @@
  * syscall programs (5.14) and no frames of several pages (5.18). The same maps and programs by name, so that user space
  * knows one object; those below are never loaded.
  */
-#ifndef SW_OLD_H
-#define SW_OLD_H
+#ifndef SW_BPF_LEGACY_H
+#define SW_BPF_LEGACY_H
 
 #include "guard_maps.h"
 #include "sweep.h"
