@@ -4,8 +4,8 @@
 #define SW_MAPS_H
 
 #include "fsm.h"
-#include "parse.h"
-#include "tcpopt.h"
+#include "packet/parse.h"
+#include "packet/tcp_options.h"
 #include "../include/synward.h"
 
 #define SW_LOCKS 1024 /* striped by the key's hash: LRU values may not hold a lock themselves */

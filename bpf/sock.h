@@ -3,7 +3,7 @@
 #ifndef SW_SOCK_H
 #define SW_SOCK_H
 
-#include "options.h"
+#include "packet/tcp_options_fast.h"
 
 enum sw_sock { SW_SOCK_NONE, SW_SOCK_LISTEN, SW_SOCK_COOKIE, SW_SOCK_OWNED };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The programs: a table of contents. Whatever happens, the packet passes (fail open). */
 #include "compat.h"
-#include "parse.h"
+#include "packet/parse.h"
 #include "sweep.h"
-#include "tcpopt.h"
+#include "packet/tcp_options.h"
 #include "track.h"
 
 #include <linux/pkt_cls.h>
@@ -11,7 +11,7 @@
 #ifndef SW_OLD
 #include "accept.h"
 #include "born.h"
-#include "csum.h"
+#include "packet/checksum.h"
 #include "fast.h"
 #include "guarded.h"
 #else

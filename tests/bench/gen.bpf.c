@@ -10,7 +10,7 @@
 #include <bpf/bpf_endian.h>
 
 #include "../../bpf/cookie.h"
-#include "../../bpf/parse.h"
+#include "packet/parse.h"
 #include "gen.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -9,8 +9,8 @@
 #include "fuzz.h"
 #include "model.h"
 
-#include "../../bpf/parse.h"
-#include "../../bpf/tcpopt.h"
+#include "packet/parse.h"
+#include "packet/tcp_options.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

@@ -5,7 +5,7 @@
  */
 #include "fuzz.h"
 
-#include "../../bpf/parse.h"
+#include "packet/parse.h"
 
 struct result {
     enum sw_found found;

@@ -17,7 +17,7 @@
 #include "cmd/replay.c"
 
 #define sw_parse sw_parse_frame /* the options' parser has the name, too */
-#include "../../bpf/parse.h"
+#include "packet/parse.h"
 
 /* A gap of any length in 1000 steps, and rounded to seconds; see pace.c. */
 enum { SWEEPS_A_FRAME = 1200 };

@@ -2,7 +2,7 @@
 /* The option parser against a second one, and: bytes behind the list change nothing. */
 #include "fuzz.h"
 
-#include "../../bpf/tcpopt.h"
+#include "packet/tcp_options.h"
 
 static struct sw_tcpopt parse(const __u8 *bytes, __u32 len, __u8 behind)
 {

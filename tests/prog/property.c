@@ -13,8 +13,8 @@
 
 #include <stdlib.h>
 
-#include "../../bpf/parse.h"
-#include "../../bpf/tcpopt.h"
+#include "packet/parse.h"
+#include "packet/tcp_options.h"
 #include "../../bpf/zeek.h"
 
 enum { SEGMENTS = 30, KEPT = STORY_MAX * 2, FRAME = 2048 };

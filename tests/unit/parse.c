@@ -14,7 +14,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#include "../../bpf/csum.h"
+#include "packet/checksum.h"
 #include "pkt.c" /* unit tests link no test library */
 
 #define TEST(name) static void name(void **state __attribute__((unused)))

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "../../bpf/tcpopt.h"
+#include "packet/tcp_options.h"
 
 #define TEST(name) static void name(void **state __attribute__((unused)))
 

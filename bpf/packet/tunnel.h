@@ -3,8 +3,8 @@
  * To the innermost IP header: VLAN, QinQ, PPPoE (RFC 2516), MPLS (RFC 3032), GRE (RFC 2784, 2890),
  * VXLAN (RFC 7348), Geneve (RFC 8926), IP in IP. One small state machine; included by parse.h.
  */
-#ifndef SW_DECAP_H
-#define SW_DECAP_H
+#ifndef SW_BPF_PACKET_TUNNEL_H
+#define SW_BPF_PACKET_TUNNEL_H
 
 /*
  * The walk's state. The BPF programs keep it in a map value: what the verifier reads from there it

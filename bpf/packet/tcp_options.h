@@ -4,8 +4,8 @@
  * option bytes are a copy in a fixed buffer, and what is found is written to memory, not kept in
  * registers: so the verifier sees one state for each step and not one for each mix of options.
  */
-#ifndef SW_TCPOPT_H
-#define SW_TCPOPT_H
+#ifndef SW_BPF_PACKET_TCP_OPTIONS_H
+#define SW_BPF_PACKET_TCP_OPTIONS_H
 
 #include "step.h"
 

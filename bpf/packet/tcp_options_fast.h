@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* TCP options as the guard reads them, from a frame or a socket buffer; and its room beside the stack. */
-#ifndef SW_OPTIONS_H
-#define SW_OPTIONS_H
+#ifndef SW_BPF_PACKET_TCP_OPTIONS_FAST_H
+#define SW_BPF_PACKET_TCP_OPTIONS_FAST_H
 
 #include "synack.h"
 

@@ -3,11 +3,11 @@
  * TCP checksum (RFC 9293 section 3.1) of a segment as it is in the frame. A segment that its sender
  * left to offloading holds the folded sum of the pseudo-header alone: that is taken as good.
  */
-#ifndef SW_CSUM_H
-#define SW_CSUM_H
+#ifndef SW_BPF_PACKET_CHECKSUM_H
+#define SW_BPF_PACKET_CHECKSUM_H
 
 #include "maps.h"
-#include "parse.h"
+#include "packet/parse.h"
 
 #define SW_CSUM_CHUNKS 130 /* of SW_CSUM_CHUNK bytes: more than an IP packet holds */
 

@@ -7,8 +7,8 @@
  *                          | IPv6 + extension headers  |
  *   with decap: PPPoE, MPLS, GRE, VXLAN, Geneve, IP in IP between them, up to SW_LAYERS headers
  */
-#ifndef SW_PARSE_H
-#define SW_PARSE_H
+#ifndef SW_BPF_PACKET_PARSE_H
+#define SW_BPF_PACKET_PARSE_H
 
 #include "flow.h"
 
@@ -273,7 +273,7 @@ static __always_inline enum sw_found sw_parse_ip6(void *ip, void *data, void *en
     return found;
 }
 
-#include "decap.h"
+#include "packet/tunnel.h"
 
 /* Past the VLAN tags. The IP header's place, or NULL and *ret_found. */
 static __always_inline __u8 *sw_parse_link(void *data, void *end, struct sw_seg *s, __u32 *ret_type,
