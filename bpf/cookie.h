@@ -23,7 +23,7 @@
 #ifndef SW_COOKIE_H
 #define SW_COOKIE_H
 
-#include "flow.h"
+#include "tcp/flow.h"
 #include "siphash.h"
 #include "../include/synward.h"
 

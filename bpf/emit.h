@@ -8,7 +8,7 @@
 #define SW_EMIT_H
 
 #include "maps.h"
-#include "fsm.h"
+#include "tcp/fsm.h"
 
 /*
  * The reader is woken when a batch is there, or by its own timer at the latest. Only the few records that

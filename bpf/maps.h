@@ -3,7 +3,7 @@
 #ifndef SW_MAPS_H
 #define SW_MAPS_H
 
-#include "fsm.h"
+#include "tcp/fsm.h"
 #include "packet/parse.h"
 #include "packet/tcp_options.h"
 #include "../include/synward.h"

@@ -3,7 +3,7 @@
 #ifndef SW_SWEEP_H
 #define SW_SWEEP_H
 
-#include "expiry.h"
+#include "tcp/timeouts.h"
 #include "track.h"
 
 struct sw_sweep_ctx {

@@ -10,7 +10,7 @@
 #ifndef SW_BPF_PACKET_PARSE_H
 #define SW_BPF_PACKET_PARSE_H
 
-#include "flow.h"
+#include "tcp/flow.h"
 
 #define SW_VLANS 2      /* tags without decap; more is ext_limit */
 #define SW_LAYERS 14    /* headers that decap walks */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The sweep for kernels that cannot walk a map themselves: here, and what is due is ended there, flow by flow. */
-#include "expiry.h"
 #include "loader/object.h"
 #include "synward.skel.h"
+#include "tcp/timeouts.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

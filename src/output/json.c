@@ -7,7 +7,7 @@
 #include "output/json.h"
 #include "output/json_fmt.h"
 #include "output/names.h"
-#include "zeek.h"
+#include "tcp/zeek.h"
 
 #include <arpa/inet.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The guard's lines, `guard`, `drop` and `service`, in both formats. They are rare: drops are sampled in the kernel. */
-#include "flow.h"
 #include "loader/service_stats.h"
 #include "output/json_fmt.h"
+#include "tcp/flow.h"
 
 #include <arpa/inet.h>
 

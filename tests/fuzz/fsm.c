@@ -10,7 +10,7 @@
 #include "fuzz.h"
 #include "model.h"
 
-#include "../../bpf/zeek.h"
+#include "tcp/zeek.h"
 
 enum { SEGMENTS = 200, SECOND_MS = 1000 };
 

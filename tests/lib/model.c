@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../bpf/expiry.h"
-#include "../../bpf/fsm.h"
+#include "tcp/timeouts.h"
+#include "tcp/fsm.h"
 
 /* where and by what something is told */
 struct cause {

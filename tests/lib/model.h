@@ -7,7 +7,7 @@
 #define SW_TEST_MODEL_H
 
 #include "bpfrun.h"
-#include "../../bpf/flow.h"
+#include "tcp/flow.h"
 
 enum { MODEL_EVENTS = 16 };
 

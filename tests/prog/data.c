@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What happens between opening and close, what begins in the middle, and what no stack would send. */
 #include "fixture.h"
-#include "../../bpf/zeek.h"
+#include "tcp/zeek.h"
 
 static void opened(void)
 {

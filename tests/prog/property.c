@@ -15,7 +15,7 @@
 
 #include "packet/parse.h"
 #include "packet/tcp_options.h"
-#include "../../bpf/zeek.h"
+#include "tcp/zeek.h"
 
 enum { SEGMENTS = 30, KEPT = STORY_MAX * 2, FRAME = 2048 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* One segment that its receiver ignores must not falsify the rest of the story; and retries after the end. */
 #include "fixture.h"
-#include "../../bpf/zeek.h"
+#include "tcp/zeek.h"
 
 static void say_at(int who, __u16 flags, __s32 seq_off, __s32 ack_off)
 {

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "../../bpf/fsm.h"
+#include "tcp/fsm.h"
 
 #define TEST(name) static void name(void **state __attribute__((unused)))
 #define NAME_ITEM(prefix, id, name) [prefix##id] = (name),

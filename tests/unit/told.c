@@ -2,7 +2,7 @@
 /* The guard's lines: right values in both formats, valid by the schema, within their room, numbered. */
 #include "lines.h"
 
-#include "flow.h"
+#include "tcp/flow.h"
 
 static const __u8 v4[16] = {[10] = 0xff, 0xff, 10, 0, 0, 2};
 static const __u8 v6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "../../bpf/zeek.h"
+#include "tcp/zeek.h"
 
 #define TEST(name) static void name(void **state __attribute__((unused)))
 #define NAME_ITEM(prefix, id, name) [prefix##id] = (name),

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What was seen beyond a hole: SW_OOO blocks for each endpoint. Pure. */
-#ifndef SW_OOO_H
-#define SW_OOO_H
+#ifndef SW_BPF_TCP_REASSEMBLY_H
+#define SW_BPF_TCP_REASSEMBLY_H
 
-#include "step.h"
+#include "tcp/step.h"
 
 /*
  * The out-of-order blocks are worked on with masks instead of branches: nine rounds of three-way

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What the state machine says of a segment. Pure. */
-#ifndef SW_VERDICT_H
-#define SW_VERDICT_H
+#ifndef SW_BPF_TCP_VERDICT_H
+#define SW_BPF_TCP_VERDICT_H
 
-#include "zeek.h"
+#include "tcp/zeek.h"
 
 enum sw_verdict {
     SW_GO_ON,       /* the segment was taken into the flow */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* How a connection ends: RST (RFC 5961) and FIN. Pure. */
-#ifndef SW_CLOSE_H
-#define SW_CLOSE_H
+#ifndef SW_BPF_TCP_FSM_CLOSE_H
+#define SW_BPF_TCP_FSM_CLOSE_H
 
-#include "verdict.h"
+#include "tcp/verdict.h"
 
 /* RFC 9293 section 3.10.7 and RFC 5961 section 3: is this RST one that its receiver obeys? */
 static __always_inline int sw_rst_acceptable(const struct sw_flow *f, enum sw_side d, const struct sw_seg *s,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* When a flow ends for want of segments. Pure. */
-#ifndef SW_EXPIRY_H
-#define SW_EXPIRY_H
+#ifndef SW_BPF_TCP_TIMEOUTS_H
+#define SW_BPF_TCP_TIMEOUTS_H
 
-#include "flow.h"
+#include "tcp/flow.h"
 
 /* The timeout that applies to a flow that is not over, by its states. */
 static __always_inline __u64 sw_expiry_limit(const struct sw_flow *f, const struct sw_config *c)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* How a connection begins: SYN, SYN-ACK, their acknowledgements, and a SYN where one is already. Pure. */
-#ifndef SW_OPEN_H
-#define SW_OPEN_H
+#ifndef SW_BPF_TCP_FSM_OPEN_H
+#define SW_BPF_TCP_FSM_OPEN_H
 
-#include "verdict.h"
+#include "tcp/verdict.h"
 
 /*
  * Does a SYN on this flow begin another connection? On a live one it may be spoofed, so it waits for

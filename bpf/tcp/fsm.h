@@ -14,11 +14,11 @@
  * So each endpoint's RFC 9293 state is a function of a few facts (SW_E_*), and simultaneous opens and
  * closes, three-segment closes and reordered FINs need no transitions of their own.
  */
-#ifndef SW_FSM_H
-#define SW_FSM_H
+#ifndef SW_BPF_TCP_FSM_H
+#define SW_BPF_TCP_FSM_H
 
-#include "close.h"
-#include "open.h"
+#include "tcp/fsm_close.h"
+#include "tcp/fsm_open.h"
 
 /* RFC 9293 section 3.3.2, from facts */
 static __always_inline __u8 sw_end_state(const struct sw_flow *f, const struct sw_end *me, const struct sw_end *peer)

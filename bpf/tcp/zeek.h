@@ -8,10 +8,10 @@
  * w zero window, i FIN+RST, q SYN with FIN or RST, ^ flipped. a d i q once a side; s h f r again only
  * with another sequence number; c g t w at the 1st, 10th, 100th … time.
  */
-#ifndef SW_ZEEK_H
-#define SW_ZEEK_H
+#ifndef SW_BPF_TCP_ZEEK_H
+#define SW_BPF_TCP_ZEEK_H
 
-#include "ooo.h"
+#include "tcp/reassembly.h"
 
 #define SW_Z_JUMP 1048576 /* a SYN or RST further than this from the last sequence number moves nothing */
 

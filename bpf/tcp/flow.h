@@ -3,11 +3,11 @@
  * What one segment is to the tracker, the flow's small helpers, and its birth. Pure: time and
  * configuration are parameters.
  */
-#ifndef SW_FLOW_H
-#define SW_FLOW_H
+#ifndef SW_BPF_TCP_FLOW_H
+#define SW_BPF_TCP_FLOW_H
 
 #include "compat.h"
-#include "../include/synward.h"
+#include "synward.h"
 
 /* RFC 9293 section 3.1 control bits; AE is the former NS bit (RFC 9768). */
 enum {

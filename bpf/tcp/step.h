@@ -10,10 +10,10 @@
  * Before 5.12 a global function takes numbers only (SW_OLD, see old.h). There the steps work on one flow, segment and
  * outcome in a map of their own, and sw_fsm_step, the first of them, copies them in and out.
  */
-#ifndef SW_STEP_H
-#define SW_STEP_H
+#ifndef SW_BPF_TCP_STEP_H
+#define SW_BPF_TCP_STEP_H
 
-#include "flow.h"
+#include "tcp/flow.h"
 
 #define SW_F_ struct sw_flow *f __attribute__((unused))
 #define SW_D_ __u32 d
