@@ -8,7 +8,7 @@
 
 #include "cookie.h"
 #include "limit.h"
-#include "track.h"
+#include "track/flow_table.h"
 
 /* Option bytes as both sides send them: whole words. */
 static __always_inline __u32 sw_born_options(const struct sw_cookie_opts *c)

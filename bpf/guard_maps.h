@@ -3,7 +3,7 @@
 #ifndef SW_GUARD_MAPS_H
 #define SW_GUARD_MAPS_H
 
-#include "maps.h"
+#include "track/maps.h"
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);

@@ -9,7 +9,7 @@
 #define SW_BPF_LEGACY_H
 
 #include "guard_maps.h"
-#include "sweep.h"
+#include "track/sweep.h"
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -2,9 +2,9 @@
 /* The programs: a table of contents. Whatever happens, the packet passes (fail open). */
 #include "compat.h"
 #include "packet/parse.h"
-#include "sweep.h"
+#include "track/sweep.h"
 #include "packet/tcp_options.h"
-#include "track.h"
+#include "track/flow_table.h"
 
 #include <linux/pkt_cls.h>
 

@@ -3,7 +3,7 @@
 #ifndef SW_TOLD_H
 #define SW_TOLD_H
 
-#include "emit.h"
+#include "track/emit.h"
 #include "service.h"
 
 #define SW_TELL_EVERY 100000000ull /* ns between drop records for one reason on one CPU */

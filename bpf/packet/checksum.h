@@ -6,7 +6,7 @@
 #ifndef SW_BPF_PACKET_CHECKSUM_H
 #define SW_BPF_PACKET_CHECKSUM_H
 
-#include "maps.h"
+#include "track/maps.h"
 #include "packet/parse.h"
 
 #define SW_CSUM_CHUNKS 130 /* of SW_CSUM_CHUNK bytes: more than an IP packet holds */

@@ -4,10 +4,10 @@
  * An `opening` is special: in a flood most belong to spoofed sources and the ring for them fills, so
  * one that does not fit is owed, and told before `established` if the connection turns out real.
  */
-#ifndef SW_EMIT_H
-#define SW_EMIT_H
+#ifndef SW_BPF_TRACK_EMIT_H
+#define SW_BPF_TRACK_EMIT_H
 
-#include "maps.h"
+#include "track/maps.h"
 #include "tcp/fsm.h"
 
 /*

@@ -5,10 +5,10 @@
  * outlives it. When a segment comes for which there is no flow, the note's SYN and SYN-ACK are put
  * through the state machine again, at their own times: the flow is as it would have been.
  */
-#ifndef SW_HANDSHAKE_H
-#define SW_HANDSHAKE_H
+#ifndef SW_BPF_TRACK_SYN_CACHE_H
+#define SW_BPF_TRACK_SYN_CACHE_H
 
-#include "maps.h"
+#include "track/maps.h"
 
 /* Notes are found by a hash of 64 bits; that and the sequence numbers must fit, so strangers do not meet. */
 static __always_inline __u64 sw_note_id(const struct sw_key *k)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Expiry, in the kernel: walks both maps, ends what its time has come for, copies nothing out. */
-#ifndef SW_SWEEP_H
-#define SW_SWEEP_H
+#ifndef SW_BPF_TRACK_SWEEP_H
+#define SW_BPF_TRACK_SWEEP_H
 
 #include "tcp/timeouts.h"
-#include "track.h"
+#include "track/flow_table.h"
 
 struct sw_sweep_ctx {
     __u64 now;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Maps and globals. Sizes here are defaults; user space sets them before loading. */
-#ifndef SW_MAPS_H
-#define SW_MAPS_H
+#ifndef SW_BPF_TRACK_MAPS_H
+#define SW_BPF_TRACK_MAPS_H
 
 #include "tcp/fsm.h"
 #include "packet/parse.h"
 #include "packet/tcp_options.h"
-#include "../include/synward.h"
+#include "synward.h"
 
 #define SW_LOCKS 1024 /* striped by the key's hash: LRU values may not hold a lock themselves */
 #define SW_SPINS 128

@@ -3,11 +3,11 @@
  * Segment to flow: look up, judge, tell. Embryos (LRU) hold what is not established, so that a flood
  * can only push out its own kind; `flows` holds what is, and is never evicted from.
  */
-#ifndef SW_TRACK_H
-#define SW_TRACK_H
+#ifndef SW_BPF_TRACK_FLOW_TABLE_H
+#define SW_BPF_TRACK_FLOW_TABLE_H
 
-#include "emit.h"
-#include "handshake.h"
+#include "track/emit.h"
+#include "track/syn_cache.h"
 
 #define SW_EEXIST 17 /* errno.h is not for BPF */
 
