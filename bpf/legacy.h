@@ -8,7 +8,7 @@
 #ifndef SW_BPF_LEGACY_H
 #define SW_BPF_LEGACY_H
 
-#include "guard_maps.h"
+#include "guard/maps.h"
 #include "track/sweep.h"
 
 struct {

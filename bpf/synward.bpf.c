@@ -9,11 +9,11 @@
 #include <linux/pkt_cls.h>
 
 #ifndef SW_OLD
-#include "accept.h"
-#include "born.h"
+#include "guard/tc_accept.h"
+#include "guard/cookie_flow.h"
 #include "packet/checksum.h"
-#include "fast.h"
-#include "guarded.h"
+#include "guard/fast_syn.h"
+#include "guard/ingress.h"
 #else
 #include "legacy.h"
 #endif

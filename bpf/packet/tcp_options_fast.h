@@ -3,7 +3,7 @@
 #ifndef SW_BPF_PACKET_TCP_OPTIONS_FAST_H
 #define SW_BPF_PACKET_TCP_OPTIONS_FAST_H
 
-#include "synack.h"
+#include "guard/reply.h"
 
 /* What a packet's options say, as far as the guard needs it. */
 struct sw_opts {

@@ -2,8 +2,8 @@
 #include "guard/addresses.h"
 
 #include "base/netlink.h"
+#include "guard/service.h"
 #include "guard/sock_diag.h"
-#include "service.h"
 
 #include <errno.h>
 #include <linux/rtnetlink.h>

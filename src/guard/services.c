@@ -2,9 +2,9 @@
 #include "guard/services.h"
 
 #include "guard/addresses.h"
+#include "guard/service.h"
 #include "guard/service_table.h"
 #include "guard/sock_diag.h"
-#include "service.h"
 #include "synward.skel.h"
 
 #include <arpa/inet.h>

@@ -4,7 +4,7 @@
  * BPF_PROG_TEST_RUN. Programs: sw_ingress (xdp.frags), sw_egress (tc), sw_sweep (syscall); with cfg.guard
  * sw_guarded in place of sw_ingress, and sw_judge (syscall) and sw_accept (tc) too.
  * Maps: flows, embryos, handshakes, locks, counters, events, events_open, watched, server_ports; the guard's are
- * in bpf/guard_maps.h, and as small as can be without cfg.guard.
+ * in bpf/guard/maps.h, and as small as can be without cfg.guard.
  */
 #ifndef SW_LOADER_OBJECT_H
 #define SW_LOADER_OBJECT_H

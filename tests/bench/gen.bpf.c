@@ -9,7 +9,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_endian.h>
 
-#include "../../bpf/cookie.h"
+#include "guard/syncookie.h"
 #include "packet/parse.h"
 #include "gen.h"
 

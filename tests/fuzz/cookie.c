@@ -6,7 +6,7 @@
  */
 #include "fuzz.h"
 
-#include "../../bpf/cookie.h"
+#include "guard/syncookie.h"
 
 #define EPOCH_NS (1ull << SW_EPOCH_SHIFT)
 #define SKEW_NS (1ull << SW_SKEW_SHIFT)

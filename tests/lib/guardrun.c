@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "synward.skel.h"
-#include "../../bpf/service.h"
+#include "guard/service.h"
 
 #define SECOND 1000000000ull
 

@@ -4,7 +4,7 @@
 #define SW_TEST_GUARDSYN_H
 
 #include "guardfix.h"
-#include "../../bpf/cookie.h"
+#include "guard/syncookie.h"
 
 /* What the cookie of the last answer carries, read with the key. */
 static inline struct sw_cookie_opts carried(void)

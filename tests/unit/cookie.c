@@ -12,7 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "../../bpf/cookie.h"
+#include "guard/syncookie.h"
 
 #define TEST(name) static void name(void **state __attribute__((unused)))
 #define SEC 1000000000ull

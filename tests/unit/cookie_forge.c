@@ -14,7 +14,7 @@
 static unsigned isn_mac, ts_mac; /* the masks, each test's own */
 #define SW_COOKIE_ISN_MAC isn_mac
 #define SW_COOKIE_TS_MAC ts_mac
-#include "../../bpf/cookie.h"
+#include "guard/syncookie.h"
 
 #define TEST(name) static void name(void **state __attribute__((unused)))
 #define NOW (1000ull << SW_EPOCH_SHIFT)

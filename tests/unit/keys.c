@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "cookie.h"
+#include "guard/syncookie.h"
 #include "guard/keys.h"
 
 #include <bpf/bpf.h>

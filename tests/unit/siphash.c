@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "../../bpf/siphash.h"
+#include "guard/siphash.h"
 
 #define TEST(name) static void name(void **state __attribute__((unused)))
 

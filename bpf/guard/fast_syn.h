@@ -4,10 +4,10 @@
  * words, no payload, a service that is engaged, and nothing else to ask (no lists, limits, budget). The
  * answer is to the byte that of guard.h, which takes all other SYNs; a test compares them.
  */
-#ifndef SW_FAST_H
-#define SW_FAST_H
+#ifndef SW_BPF_GUARD_FAST_SYN_H
+#define SW_BPF_GUARD_FAST_SYN_H
 
-#include "guard.h"
+#include "guard/policy.h"
 
 /* Addresses, v4-mapped for IPv4, from a header that has been checked. */
 static __always_inline void sw_fast_ips(void *data, __u32 v6, struct sw_ip *src, struct sw_ip *dst)

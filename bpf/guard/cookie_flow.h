@@ -3,11 +3,11 @@
  * A connection that begins with a cookie's acknowledgement: its SYN and SYN-ACK were not kept, so they are
  * put through the state machine as the cookie remembers them. When they came is not known: no handshake times.
  */
-#ifndef SW_BORN_H
-#define SW_BORN_H
+#ifndef SW_BPF_GUARD_COOKIE_FLOW_H
+#define SW_BPF_GUARD_COOKIE_FLOW_H
 
-#include "cookie.h"
-#include "limit.h"
+#include "guard/syncookie.h"
+#include "guard/rate_limit.h"
 #include "track/flow_table.h"
 
 /* Option bytes as both sides send them: whole words. */

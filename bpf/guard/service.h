@@ -3,11 +3,11 @@
  * Which service a packet is for, and tables that are asked for every SYN: so they are arrays, found by
  * hashes that user space computes alike. Nobody gains by colliding in them but a slower answer.
  */
-#ifndef SW_SERVICE_H
-#define SW_SERVICE_H
+#ifndef SW_BPF_GUARD_SERVICE_H
+#define SW_BPF_GUARD_SERVICE_H
 
 #include "compat.h"
-#include "../include/synward.h"
+#include "synward.h"
 
 /* First slot of an address (four words as on the wire, v4-mapped) in `local_ips`; SW_LOCAL_PROBES follow, wrapping.
  * An all-zero slot is free, but others may follow it. */
@@ -33,7 +33,7 @@ static __always_inline __u32 sw_known_bit(const __u32 remote[4], const __u32 loc
 }
 
 #ifdef __bpf__
-#include "guard_maps.h"
+#include "guard/maps.h"
 
 static __always_inline struct sw_guard *sw_guard_conf(void)
 {

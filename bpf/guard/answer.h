@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Answers: SYN-ACKs with a cookie of ours or of the kernel's, and probes. */
-#ifndef SW_ANSWER_H
-#define SW_ANSWER_H
+#ifndef SW_BPF_GUARD_ANSWER_H
+#define SW_BPF_GUARD_ANSWER_H
 
-#include "sock.h"
+#include "guard/sockets.h"
 
 enum sw_does { SW_DO_PASS, SW_DO_REPLY, SW_DO_DROP, SW_DO_ACCEPT, SW_DO_ANSWER, SW_DO_PASS_SEALED };
 

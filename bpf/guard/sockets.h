@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What the kernel knows: its sockets, and its own SYN cookies. */
-#ifndef SW_SOCK_H
-#define SW_SOCK_H
+#ifndef SW_BPF_GUARD_SOCKETS_H
+#define SW_BPF_GUARD_SOCKETS_H
 
 #include "packet/tcp_options_fast.h"
 

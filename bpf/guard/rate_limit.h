@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Lists, rate limits of SYNs and the budget of replies. */
-#ifndef SW_LIMIT_H
-#define SW_LIMIT_H
+#ifndef SW_BPF_GUARD_RATE_LIMIT_H
+#define SW_BPF_GUARD_RATE_LIMIT_H
 
-#include "service.h"
+#include "guard/service.h"
 
 #define SW_SECOND 1000000000ull
 

@@ -4,10 +4,10 @@
  * tc ingress, where there is a socket buffer, the listener gets its request socket with all that the cookie
  * remembers. Everything is proved again here; only the mark is taken from there.
  */
-#ifndef SW_ACCEPT_H
-#define SW_ACCEPT_H
+#ifndef SW_BPF_GUARD_TC_ACCEPT_H
+#define SW_BPF_GUARD_TC_ACCEPT_H
 
-#include "guard.h"
+#include "guard/policy.h"
 
 #define SW_SILENT_NS 1000000000ull /* after a cookie for which nobody listens */
 #define SW_META_MAGIC 0x53594e57   /* "SYNW" */

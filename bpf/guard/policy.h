@@ -4,12 +4,12 @@
  * own sockets have the last word: nothing that belongs to one is dropped. Whatever cannot be judged
  * passes (fail open).
  */
-#ifndef SW_GUARD_H
-#define SW_GUARD_H
+#ifndef SW_BPF_GUARD_POLICY_H
+#define SW_BPF_GUARD_POLICY_H
 
-#include "answer.h"
-#include "judge.h"
-#include "limit.h"
+#include "guard/answer.h"
+#include "guard/detect.h"
+#include "guard/rate_limit.h"
 
 /* Shorter than the first retransmission, longer than packets wait in a busy softirq; and more than a first flight. */
 #define SW_YOUNG_NS 100000000ull

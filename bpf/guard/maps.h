@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The guard's maps. Sizes here are defaults; user space sets those that options change before loading. */
-#ifndef SW_GUARD_MAPS_H
-#define SW_GUARD_MAPS_H
+#ifndef SW_BPF_GUARD_MAPS_H
+#define SW_BPF_GUARD_MAPS_H
 
 #include "track/maps.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The guard as sw_ingress calls it: the block list, what cannot be read, and each packet that the fast path left. */
-#ifndef SW_GUARDED_H
-#define SW_GUARDED_H
+#ifndef SW_BPF_GUARD_INGRESS_H
+#define SW_BPF_GUARD_INGRESS_H
 
-#include "guard.h"
+#include "guard/policy.h"
 
 /* A SYN came: counts it, and judges the service if it is time. */
 static __always_inline void sw_guard_arrival(struct sw_judged *j)

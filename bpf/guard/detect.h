@@ -3,10 +3,10 @@
  * Is a service under a SYN flood? calm -> engaged -> grace -> calm, judged every 100 ms by the CPU that
  * gets the first SYN after that (or by sw_judge, when no SYN comes), from per-CPU counters.
  */
-#ifndef SW_JUDGE_H
-#define SW_JUDGE_H
+#ifndef SW_BPF_GUARD_DETECT_H
+#define SW_BPF_GUARD_DETECT_H
 
-#include "told.h"
+#include "guard/drop.h"
 
 #define SW_CPUS_MAX 256      /* counters of further CPUs are not summed */
 #define SW_HALF_OPEN_BACK 63 /* seconds that a listener keeps a half-open handshake (5 SYN-ACK retries) */

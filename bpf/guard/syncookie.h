@@ -20,12 +20,12 @@
  * For a given SYN 2 epochs x 2^5 options are valid of 2^32 ISNs: a random ACK hits with 2^-26. With
  * timestamps 2 x 2^13 of 2^64: 2^-50.
  */
-#ifndef SW_COOKIE_H
-#define SW_COOKIE_H
+#ifndef SW_BPF_GUARD_SYNCOOKIE_H
+#define SW_BPF_GUARD_SYNCOOKIE_H
 
 #include "tcp/flow.h"
-#include "siphash.h"
-#include "../include/synward.h"
+#include "guard/siphash.h"
+#include "synward.h"
 
 /* The bits of the MAC that are compared. A test compares fewer, to count what it cannot wait for. */
 #ifndef SW_COOKIE_ISN_MAC

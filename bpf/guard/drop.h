@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What the guard tells: changes of state, and drops: all counted, a few told, fewer captured. */
-#ifndef SW_TOLD_H
-#define SW_TOLD_H
+#ifndef SW_BPF_GUARD_DROP_H
+#define SW_BPF_GUARD_DROP_H
 
 #include "track/emit.h"
-#include "service.h"
+#include "guard/service.h"
 
 #define SW_TELL_EVERY 100000000ull /* ns between drop records for one reason on one CPU */
 #define SW_FRAMES_A_SECOND 100     /* captured, the same */

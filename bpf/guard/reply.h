@@ -3,11 +3,11 @@
  * Replies in the frame that they answer: Ethernet header and VLAN tags stay but for the swapped addresses,
  * then a plain IP header, TCP with up to five words of options, no payload. Whatever followed is cut off.
  */
-#ifndef SW_SYNACK_H
-#define SW_SYNACK_H
+#ifndef SW_BPF_GUARD_REPLY_H
+#define SW_BPF_GUARD_REPLY_H
 
-#include "cookie.h"
-#include "told.h"
+#include "guard/syncookie.h"
+#include "guard/drop.h"
 
 #define SW_MIN_FRAME 60
 #define SW_REPLY_OFF 70  /* --decap walks so many tags at most */

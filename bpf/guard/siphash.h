@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* SipHash-2-4 (Aumasson and Bernstein, 2012), over whole words. Pure. */
-#ifndef SW_SIPHASH_H
-#define SW_SIPHASH_H
+#ifndef SW_BPF_GUARD_SIPHASH_H
+#define SW_BPF_GUARD_SIPHASH_H
 
 #include "compat.h"
 
