@@ -25,6 +25,19 @@
 #define SW_ASSERT _Static_assert
 #endif
 
+/* RFC 9293 section 3.1 control bits; AE is the former NS bit (RFC 9768). */
+enum {
+    SW_TCP_FIN = 0x001,
+    SW_TCP_SYN = 0x002,
+    SW_TCP_RST = 0x004,
+    SW_TCP_PSH = 0x008,
+    SW_TCP_ACK = 0x010,
+    SW_TCP_URG = 0x020,
+    SW_TCP_ECE = 0x040,
+    SW_TCP_CWR = 0x080,
+    SW_TCP_AE = 0x100,
+};
+
 /* RFC 9293 section 3.3.2. LISTEN also stands for an endpoint that has not sent anything yet. */
 #define SW_STATES(X)                                                                                                   \
     X(SW_ST_, CLOSED, "CLOSED")                                                                                        \
@@ -278,7 +291,6 @@ struct sw_end {
     __u32 z_rexmit; /* as Zeek counts them: data in the first SYN is one */
 };
 
-#define SW_HANDSHAKE_BYTES 72 /* sizeof(struct sw_handshake), the value of map `handshakes` */
 /* An evicted handshake can be rebuilt for so long: its SYN comes again after 1, 3, 7 and 15 s. */
 #define SW_NOTE_NS 16000000000ull
 
@@ -388,11 +400,40 @@ struct sw_sweep {
     __u64 held_back;   /* out: expired but kept because the ring is short of room; sweep again */
 };
 
+/* One segment of a handshake, as far as the state machine needs it. */
+struct sw_half {
+    __u64 ns;
+    __u32 seq;
+    __u16 flags;
+    __u16 win;
+    __u16 mss;
+    __u16 ip_bytes;
+    __u16 len;
+    __u8 wscale;
+    __u8 opts;
+};
+
+/* What is kept of a handshake: the value of map `handshakes`. */
+struct sw_handshake {
+    struct sw_half syn;
+    struct sw_half synack; /* ns 0: not seen */
+    __u32 synack_ack;
+    __u32 ifindex;
+    __u16 vlan[2];
+    __u8 src_is_b; /* of the SYN */
+    __u8 hook;
+    __u8 syn_again;
+    __u8 synack_again;
+    __u8 told; /* SW_NOTE_* */
+    __u8 pad[7];
+};
+
 #include "synward_guard.h"
 
 SW_ASSERT(sizeof(struct sw_key) == 36, "sw_key has no padding");
 SW_ASSERT(sizeof(struct sw_end) == 128, "sw_end is two cache lines");
 SW_ASSERT(sizeof(struct sw_flow) == 392, "sw_flow has no padding");
+SW_ASSERT(sizeof(struct sw_handshake) == 24 + 2 * sizeof(struct sw_half), "sw_handshake has no padding");
 SW_ASSERT(sizeof(struct sw_event) == 12 + 36 + 8 + sizeof(struct sw_flow), "sw_event has no padding");
 SW_ASSERT(SW_C_LOST_OPENING + SW_EV_MAX == SW_C_TOLD_OPENING, "lost_* follow the kinds");
 SW_ASSERT(SW_C_TOLD_OPENING + SW_EV_MAX == SW_C_MAX, "told_* follow the kinds");

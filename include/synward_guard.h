@@ -195,6 +195,8 @@ struct sw_keys {
     __u32 pad;
 };
 
+#define SW_LIST_ENTRIES_MAX (1u << 20) /* of each list's trie, and of a file */
+
 /* Value of the lists' tries: who put the entry there, as bits. Gone when none is left. */
 enum { SW_LIST_OPTION = 1, SW_LIST_FILE = 2, SW_LIST_COMMAND = 4 };
 struct sw_cidr {

@@ -9,19 +9,6 @@
 #include "compat.h"
 #include "synward.h"
 
-/* RFC 9293 section 3.1 control bits; AE is the former NS bit (RFC 9768). */
-enum {
-    SW_TCP_FIN = 0x001,
-    SW_TCP_SYN = 0x002,
-    SW_TCP_RST = 0x004,
-    SW_TCP_PSH = 0x008,
-    SW_TCP_ACK = 0x010,
-    SW_TCP_URG = 0x020,
-    SW_TCP_ECE = 0x040,
-    SW_TCP_CWR = 0x080,
-    SW_TCP_AE = 0x100,
-};
-
 struct sw_seg {
     __u64 now;
     __u32 seq;

@@ -91,35 +91,6 @@ struct sw_where {
     __u8 pad[3];
 };
 
-/* One segment of a handshake, as far as the state machine needs it. */
-struct sw_half {
-    __u64 ns;
-    __u32 seq;
-    __u16 flags;
-    __u16 win;
-    __u16 mss;
-    __u16 ip_bytes;
-    __u16 len;
-    __u8 wscale;
-    __u8 opts;
-};
-
-struct sw_handshake {
-    struct sw_half syn;
-    struct sw_half synack; /* ns 0: not seen */
-    __u32 synack_ack;
-    __u32 ifindex;
-    __u16 vlan[2];
-    __u8 src_is_b; /* of the SYN */
-    __u8 hook;
-    __u8 syn_again;
-    __u8 synack_again;
-    __u8 told; /* SW_NOTE_* of handshake.h */
-    __u8 pad[7];
-};
-
-SW_ASSERT(sizeof(struct sw_handshake) == SW_HANDSHAKE_BYTES, "user space sizes the map by it");
-
 /* Notes of handshakes that are not complete, by sw_note_id. Many more than embryos. */
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);

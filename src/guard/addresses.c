@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guard/addresses.h"
-
 #include "base/netlink.h"
-#include "guard/service.h"
 #include "guard/sock_diag.h"
+#include "synward_hash.h"
 
 #include <errno.h>
 #include <linux/rtnetlink.h>

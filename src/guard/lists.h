@@ -18,7 +18,6 @@
 enum sw_list { SW_LIST_ALLOW, SW_LIST_BLOCK, SW_LISTS };
 
 #define SW_LIST_OPTS_MAX 256
-#define SW_LIST_ENTRIES_MAX (1u << 20) /* of each trie, and of a file */
 
 struct sw_list_opts {
     const char *cidrs[SW_LIST_OPTS_MAX]; /* --allow CIDR, --block CIDR */

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guard/services.h"
-
 #include "guard/addresses.h"
-#include "guard/service.h"
 #include "guard/service_table.h"
 #include "guard/sock_diag.h"
 #include "synward.skel.h"
+#include "synward_hash.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>

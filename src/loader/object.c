@@ -191,7 +191,7 @@ static int try_maps(const struct sw_object_opts *opts)
     } maps[] = {
         {BPF_MAP_TYPE_HASH, sizeof(struct sw_key), sizeof(struct sw_flow), opts->max_flows},
         {BPF_MAP_TYPE_LRU_HASH, sizeof(struct sw_key), sizeof(struct sw_flow), opts->max_embryos},
-        {BPF_MAP_TYPE_LRU_HASH, sizeof(__u64), SW_HANDSHAKE_BYTES, opts->max_handshakes},
+        {BPF_MAP_TYPE_LRU_HASH, sizeof(__u64), sizeof(struct sw_handshake), opts->max_handshakes},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_bytes},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_open_bytes},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->captures_bytes},
@@ -278,8 +278,8 @@ unsigned long long sw_object_bytes(const struct sw_object_opts *opts)
     unsigned long long bytes;
 
     bytes = (opts->max_flows + (unsigned long long)opts->max_embryos) * element +
-            (unsigned long long)opts->max_handshakes * (sizeof(__u64) + SW_HANDSHAKE_BYTES + 64) + opts->ring_bytes +
-            opts->ring_open_bytes;
+            (unsigned long long)opts->max_handshakes * (sizeof(__u64) + sizeof(struct sw_handshake) + 64) +
+            opts->ring_bytes + opts->ring_open_bytes;
     if (!opts->cfg.guard)
         return bytes;
     return bytes + (opts->limit_source_max + (unsigned long long)opts->limit_prefix_max) * bucket +

@@ -2,7 +2,6 @@
 /* The guard's lines, `guard`, `drop` and `service`, in both formats. They are rare: drops are sampled in the kernel. */
 #include "loader/service_stats.h"
 #include "output/json_fmt.h"
-#include "tcp/flow.h"
 
 #include <arpa/inet.h>
 

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "guard/service.h"
+#include "synward_hash.h"
 #include "loader/object.h"
 #include "lanes.h"
 #include "synward.skel.h"

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "synward.skel.h"
-#include "guard/service.h"
+#include "synward_hash.h"
 
 #define SECOND 1000000000ull
 

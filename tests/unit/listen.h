@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "guard/service.h"
+#include "synward_hash.h"
 #include "guard/services.h"
 #include "synward.skel.h"
 
