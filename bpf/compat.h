@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Compiler, kernel and host differences, and nothing else. The pure headers (parse, tcpopt, flow,
- * zeek, fsm, expiry) compile for BPF and for the host, where they are tested and fuzzed.
+ * Compiler, kernel and host differences, and nothing else. The pure headers (packet/parse.h, tcp/fsm.h
+ * and others) compile for BPF and for the host, where they are tested and fuzzed.
  */
 #ifndef SW_COMPAT_H
 #define SW_COMPAT_H
@@ -72,6 +72,21 @@ static __always_inline __u32 sw_length(__u32 n, __u32 most)
     sw_opaque(n);
     return (n & (most - 1)) + 1;
 }
+
+/* A part of the BPF programs that is checked by itself and finds all it needs in its room. */
+#define SW_PART __noinline
+
+/*
+ * A function with pointers that the verifier checks by itself, once, as a global one. Before 5.12 a global function
+ * takes numbers only, so there it is inlined.
+ */
+#if !defined(__bpf__)
+#define SW_STEP static inline __attribute__((unused))
+#elif !defined(SW_OLD)
+#define SW_STEP __noinline
+#else
+#define SW_STEP static __always_inline
+#endif
 
 /* Fields that two CPUs may write and read without the lock: one access, never torn or cached. */
 #define SW_READ_ONCE(x) (*(const volatile typeof(x) *)&(x))

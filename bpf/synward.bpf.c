@@ -2,6 +2,7 @@
 /* The programs: a table of contents. Whatever happens, the packet passes (fail open). */
 #include "compat.h"
 #include "packet/parse.h"
+#include "packet/tunnel.h"
 #include "track/sweep.h"
 #include "packet/tcp_options.h"
 #include "track/flow_table.h"

@@ -4,8 +4,26 @@
 #define SW_BPF_GUARD_ANSWER_H
 
 #include "guard/sockets.h"
+#include "guard/syncookie_keys.h"
 
 enum sw_does { SW_DO_PASS, SW_DO_REPLY, SW_DO_DROP, SW_DO_ACCEPT, SW_DO_ANSWER, SW_DO_PASS_SEALED };
+
+/* Addresses, ports and place of the answer. */
+static __always_inline void sw_reply_to(struct sw_reply *r, const struct sw_key *k, const struct sw_seg *s,
+                                        const struct sw_judged *j, const struct sw_guard *g)
+{
+    const __u32 *a = (const __u32 *)k->a_ip, *b = (const __u32 *)k->b_ip;
+
+    for (int i = 0; i < 4; i++) {
+        r->src[i] = s->src_is_b ? b[i] : a[i];
+        r->dst[i] = s->src_is_b ? a[i] : b[i];
+    }
+    r->sport = s->src_is_b ? k->b_port : k->a_port;
+    r->dport = s->src_is_b ? k->a_port : k->b_port;
+    r->ip_off = j->ip_off;
+    r->hops = j->v6 ? g->hop_limit : g->ttl;
+    r->words = 0;
+}
 
 /* The option words of the SYN-ACK: of what the SYN offered, what this host grants and the cookie carries. */
 static __always_inline void sw_synack_options(struct sw_reply *r, const struct sw_service *sv, const struct sw_opts *o,
@@ -56,42 +74,6 @@ static __always_inline void sw_cookie_grant(struct sw_cookie_opts *c, const stru
     if (o->opts & SW_OPT_WSCALE && g->flags & SW_G_WSCALE)
         c->wscale = o->wscale > 14 ? 14 : o->wscale; /* RFC 7323 section 2.3 */
     c->ecn = ecn && g->flags & SW_G_ECN;
-}
-
-static __always_inline struct sw_keys *sw_keys_now(const struct sw_guard *g)
-{
-    __u32 slot = g->key_slot & 1;
-
-    return bpf_map_lookup_elem(&keys, &slot);
-}
-
-SW_STEP int sw_make(struct sw_keys *k, struct sw_guarding *at, __u64 now)
-{
-    if (k && at)
-        sw_cookie_make(k, &at->who, &at->carries, now, &at->cookie);
-    return 0;
-}
-
-/* Does the acknowledgement `isn` + 1 prove the handshake in at->who? */
-SW_STEP int sw_check(struct sw_keys *k, struct sw_guarding *at, __u32 isn, __u64 now, struct sw_cookie_opts *c)
-{
-    if (!k || !at || !c)
-        return 0;
-    return sw_cookie_alive(k, &at->who, isn, at->opts.opts & SW_OPT_TS, at->opts.tsecr, now, c);
-}
-
-/* Did it, some minutes ago? */
-SW_STEP int sw_check_old(struct sw_guarding *at, __u32 isn, __u64 now)
-{
-    struct sw_guard *g = sw_guard_conf();
-    struct sw_keys *k;
-
-    if (!at)
-        return 0;
-    if (!g)
-        return 0;
-    k = sw_keys_now(g);
-    return k ? sw_cookie_was(k, &at->who, isn, at->opts.opts & SW_OPT_TS, at->opts.tsecr, now + g->clock_offset) : 0;
 }
 
 /*
@@ -182,26 +164,6 @@ SW_STEP int sw_answer_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg 
     at->reply.win = sv->win;
     sw_synack_options(&at->reply, sv, &at->opts, &at->carries, j->v6, at->cookie.tsval);
     return (j->v6 ? sw_reply6(ctx, &at->reply) : sw_reply4(ctx, &at->reply)) ? SW_DO_REPLY : SW_DO_PASS;
-}
-
-/* Is the acknowledgement a cookie of ours for a SYN with this ISN? j->now is exact. */
-SW_STEP int sw_cookie_ok(struct sw_key *key, struct sw_seg *s, struct sw_judged *j, __u32 isn, struct sw_cookie_opts *c)
-{
-    struct sw_guard *g = sw_guard_conf();
-    struct sw_guarding *at = sw_guarding_here();
-    struct sw_keys *k;
-
-    if (!key || !s || !j || !c)
-        return 0;
-    if (!g)
-        return 0;
-    if (!at)
-        return 0;
-    k = sw_keys_now(g);
-    if (!k)
-        return 0;
-    sw_cookie_for(&at->who, key, s, j->v6, isn);
-    return sw_check(k, at, s->ack - 1, j->now + g->clock_offset, c);
 }
 
 /*

@@ -6,8 +6,9 @@
 #ifndef SW_BPF_GUARD_COOKIE_FLOW_H
 #define SW_BPF_GUARD_COOKIE_FLOW_H
 
-#include "guard/syncookie.h"
+#include "guard/drop.h"
 #include "guard/rate_limit.h"
+#include "guard/syncookie.h"
 #include "track/flow_table.h"
 
 /* Option bytes as both sides send them: whole words. */

@@ -3,8 +3,9 @@
 #ifndef SW_BPF_GUARD_DROP_H
 #define SW_BPF_GUARD_DROP_H
 
-#include "track/emit.h"
+#include "guard/context.h"
 #include "guard/service.h"
+#include "track/emit.h"
 
 #define SW_TELL_EVERY 100000000ull /* ns between drop records for one reason on one CPU */
 #define SW_FRAMES_A_SECOND 100     /* captured, the same */
@@ -18,20 +19,6 @@ static __always_inline struct sw_tally *sw_tally_of(__u32 service)
 /* Is this kind of record wanted? The bits after those of the connections' kinds, as user space numbers its lines:
  * loss and stats come before. */
 #define SW_TELLS(kind) (cfg.event_mask & 1u << (SW_EV_MAX + 2 + (kind)))
-
-/* What is known of a packet that the guard judges. */
-struct sw_judged {
-    __u64 now;
-    __u32 service;
-    __u32 reason;  /* enum sw_drop */
-    __u32 dry_run; /* the service is monitored */
-    __u32 ip_off;  /* places in the frame */
-    __u32 tcp_off;
-    __u32 opt_len;
-    __u32 v6;
-    __u32 has_flow; /* there is a flow of the four-tuple, and the kernel knows it */
-    __u32 owned;    /* found: a socket */
-};
 
 static __always_inline void sw_told_service(struct sw_told *t, const struct sw_service *sv, __u32 index)
 {

@@ -6,8 +6,7 @@
 #ifndef SW_BPF_GUARD_REPLY_H
 #define SW_BPF_GUARD_REPLY_H
 
-#include "guard/syncookie.h"
-#include "guard/drop.h"
+#include "packet/parse.h"
 
 #define SW_MIN_FRAME 60
 #define SW_REPLY_OFF 70  /* --decap walks so many tags at most */
@@ -168,42 +167,6 @@ SW_STEP int sw_reply4(struct xdp_md *ctx, struct sw_reply *r)
 SW_STEP int sw_reply6(struct xdp_md *ctx, struct sw_reply *r)
 {
     return r ? sw_reply6_write(ctx, r) : 0;
-}
-
-/* Addresses, ports and place of the answer. */
-static __always_inline void sw_reply_to(struct sw_reply *r, const struct sw_key *k, const struct sw_seg *s,
-                                        const struct sw_judged *j, const struct sw_guard *g)
-{
-    const __u32 *a = (const __u32 *)k->a_ip, *b = (const __u32 *)k->b_ip;
-
-    for (int i = 0; i < 4; i++) {
-        r->src[i] = s->src_is_b ? b[i] : a[i];
-        r->dst[i] = s->src_is_b ? a[i] : b[i];
-    }
-    r->sport = s->src_is_b ? k->b_port : k->a_port;
-    r->dport = s->src_is_b ? k->a_port : k->b_port;
-    r->ip_off = j->ip_off;
-    r->hops = j->v6 ? g->hop_limit : g->ttl;
-    r->words = 0;
-}
-
-static __always_inline void sw_cookie_for(struct sw_cookie_for *f, const struct sw_key *k, const struct sw_seg *s,
-                                          __u32 v6, __u32 isn)
-{
-    const __u32 *a = (const __u32 *)k->a_ip, *b = (const __u32 *)k->b_ip;
-
-    for (int i = 0; i < 4; i++) {
-        f->src[i] = s->src_is_b ? b[i] : a[i];
-        f->dst[i] = s->src_is_b ? a[i] : b[i];
-    }
-    if (!v6) {
-        f->src[0] = f->src[3];
-        f->dst[0] = f->dst[3];
-    }
-    f->sport = s->src_is_b ? k->b_port : k->a_port;
-    f->dport = s->src_is_b ? k->a_port : k->b_port;
-    f->isn = isn;
-    f->v6 = v6;
 }
 
 #endif

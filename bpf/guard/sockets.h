@@ -3,7 +3,7 @@
 #ifndef SW_BPF_GUARD_SOCKETS_H
 #define SW_BPF_GUARD_SOCKETS_H
 
-#include "packet/tcp_options_fast.h"
+#include "guard/context.h"
 
 enum sw_sock { SW_SOCK_NONE, SW_SOCK_LISTEN, SW_SOCK_COOKIE, SW_SOCK_OWNED };
 

@@ -10,7 +10,7 @@
 #ifndef SW_BPF_PACKET_PARSE_H
 #define SW_BPF_PACKET_PARSE_H
 
-#include "tcp/flow.h"
+#include "packet/segment.h"
 
 #define SW_VLANS 2      /* tags without decap; more is ext_limit */
 #define SW_LAYERS 14    /* headers that decap walks */
@@ -35,6 +35,20 @@ struct sw_place {
     __u32 opt_len; /* option bytes, 0 to 40 */
     __u32 v6;
     __u32 tunnel; /* the IP header is not the frame's first, or not right behind Ethernet and VLAN tags */
+};
+
+/*
+ * The state of the walk through tunnels (tunnel.h), and what parsing goes on from. The BPF programs keep it in a map
+ * value: what the verifier reads from there it knows nothing about, so all ways to a step are one state to it.
+ */
+struct sw_inner {
+    __u32 off;     /* where the next header is */
+    __u32 next;    /* what it is: an EtherType, or SW_L_* */
+    __u32 ip_off;  /* the innermost IP header so far */
+    __u32 ip_type; /* SW_ETH_IP4, SW_ETH_IP6, or the EtherType that was not followed */
+    __u16 vlan[2];
+    __u32 found;  /* enum sw_found */
+    __u32 tunnel; /* something else than VLAN tags was taken off */
 };
 
 struct sw_eth {
@@ -272,8 +286,6 @@ static __always_inline enum sw_found sw_parse_ip6(void *ip, void *data, void *en
         sw_key6(k, s, h->src, h->dst, t->sport, t->dport);
     return found;
 }
-
-#include "packet/tunnel.h"
 
 /* Past the VLAN tags. The IP header's place, or NULL and *ret_found. */
 static __always_inline __u8 *sw_parse_link(void *data, void *end, struct sw_seg *s, __u32 *ret_type,

@@ -7,7 +7,8 @@
 #ifndef SW_BPF_PACKET_TCP_OPTIONS_H
 #define SW_BPF_PACKET_TCP_OPTIONS_H
 
-#include "tcp/step.h"
+#include "compat.h"
+#include "synward.h"
 
 enum { SW_TCPOPT_MAX = 40 }; /* bytes of options */
 #define SW_TCPOPT_BUF 64     /* a power of two, so that an index is masked */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* TCP options as the guard reads them, from a frame or a socket buffer; and its room beside the stack. */
+/* TCP options by whole words, as nearly all stacks align them: no copy, and no loop over bytes. */
 #ifndef SW_BPF_PACKET_TCP_OPTIONS_FAST_H
 #define SW_BPF_PACKET_TCP_OPTIONS_FAST_H
 
-#include "guard/reply.h"
+#include "packet/parse.h"
+#include "packet/tcp_options.h"
 
 /* What a packet's options say, as far as the guard needs it. */
 struct sw_opts {
@@ -15,31 +16,6 @@ struct sw_opts {
     __u8 sealed; /* SW_SEAL_* */
     __u8 pad[2];
 };
-
-/* What does not fit on the stack; bottom halves are off, so one packet at a time a CPU. */
-struct sw_guarding {
-    struct sw_reply reply;
-    struct sw_cookie_for who;
-    struct sw_cookie_opts carries;
-    struct sw_cookie cookie;
-    struct sw_opts opts;
-    struct sw_cookie_opts accepted; /* what an accepted cookie remembers */
-    __u8 pad[2];
-    struct sw_judged judged;
-};
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct sw_guarding);
-} guarding SEC(".maps");
-
-static __always_inline struct sw_guarding *sw_guarding_here(void)
-{
-    __u32 zero = 0;
-
-    return bpf_map_lookup_elem(&guarding, &zero);
-}
 
 /*
  * Options by words, as nearly all stacks align them, in any order. What is found is written to memory that
@@ -114,53 +90,6 @@ static __always_inline int sw_opts_linux(const __be32 *w, __u32 len, void *end, 
         return 1;
     }
     return !len;
-}
-
-static __always_inline void sw_opts_read(void *data, void *end, __u32 tcp_off, __u32 len, struct sw_opts *o)
-{
-    struct sw_scratch *sc;
-    __u32 *p;
-
-    sw_opts_none(o);
-    sw_opaque(tcp_off);
-    if (tcp_off > 4096)
-        return;
-    p = (__u32 *)((__u8 *)data + tcp_off + sizeof(struct sw_tcp));
-    if (sw_opts_linux(p, len, end, o) || sw_opts_words(p, len, end, o))
-        return;
-    sc = sw_room(SW_ROOM_PACKET);
-    if (!sc)
-        return;
-    sc->opt.len = 0;
-    for (int i = 0; i < 10; i++) {
-        if ((__u32)i * 4 >= len || !SW_HAS(p + i, 4, end))
-            break;
-        ((__u32 *)sc->opt.bytes)[i] = p[i];
-        sc->opt.len = i * 4 + 4;
-    }
-    sc->opt.tsval = sc->opt.tsecr = 0;
-    sw_tcpopt_parse(&sc->opt);
-    o->tsval = sc->opt.tsval;
-    o->tsecr = sc->opt.tsecr;
-    o->mss = sc->opt.mss;
-    o->wscale = sc->opt.wscale;
-    o->opts = sc->opt.opts;
-    o->bad = sc->opt.bad;
-    o->sealed = sc->opt.sealed;
-}
-
-SW_STEP int sw_opts_xdp(struct xdp_md *ctx, struct sw_judged *j, struct sw_opts *o)
-{
-    if (j && o)
-        sw_opts_read((void *)(long)ctx->data, (void *)(long)ctx->data_end, j->tcp_off, j->opt_len, o);
-    return 0;
-}
-
-SW_STEP int sw_opts_skb(struct __sk_buff *skb, struct sw_judged *j, struct sw_opts *o)
-{
-    if (j && o)
-        sw_opts_read((void *)(long)skb->data, (void *)(long)skb->data_end, j->tcp_off, j->opt_len, o);
-    return 0;
 }
 
 #endif

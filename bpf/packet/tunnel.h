@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * To the innermost IP header: VLAN, QinQ, PPPoE (RFC 2516), MPLS (RFC 3032), GRE (RFC 2784, 2890),
- * VXLAN (RFC 7348), Geneve (RFC 8926), IP in IP. One small state machine; included by parse.h.
+ * VXLAN (RFC 7348), Geneve (RFC 8926), IP in IP. One small state machine.
  */
 #ifndef SW_BPF_PACKET_TUNNEL_H
 #define SW_BPF_PACKET_TUNNEL_H
 
-/*
- * The walk's state. The BPF programs keep it in a map value: what the verifier reads from there it
- * knows nothing about, so all ways to a step are one state to it.
- */
-struct sw_inner {
-    __u32 off;     /* where the next header is */
-    __u32 next;    /* what it is: an EtherType, or SW_L_* */
-    __u32 ip_off;  /* the innermost IP header so far */
-    __u32 ip_type; /* SW_ETH_IP4, SW_ETH_IP6, or the EtherType that was not followed */
-    __u16 vlan[2];
-    __u32 found;  /* enum sw_found */
-    __u32 tunnel; /* something else than VLAN tags was taken off */
-};
+#include "packet/parse.h"
 
 /* Steps beside EtherTypes, out of their range */
 enum { SW_L_ETH = 1, SW_L_GRE, SW_L_UDP };

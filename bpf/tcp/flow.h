@@ -6,33 +6,7 @@
 #ifndef SW_BPF_TCP_FLOW_H
 #define SW_BPF_TCP_FLOW_H
 
-#include "compat.h"
-#include "synward.h"
-
-struct sw_seg {
-    __u64 now;
-    __u32 seq;
-    __u32 ack;
-    __u32 len;      /* payload bytes, by the IP header */
-    __u32 cap;      /* of these, bytes that are there (snap length) */
-    __u32 ip_bytes; /* on the wire, all `pkts` together */
-    __u32 pkts;     /* 1, or a GSO segment's share */
-    __u32 ifindex;
-    __u16 flags; /* SW_TCP_* */
-    __u16 win;   /* unscaled */
-    __u16 vlan[2];
-    __u16 mss;     /* SYN only */
-    __u8 wscale;   /* SYN only */
-    __u8 opts;     /* SYN only, SW_OPT_* */
-    __u8 hook;     /* enum sw_hook */
-    __u8 src_is_b; /* the sender is the key's b endpoint */
-    __u8 bad_csum;
-    __u8 bad_opt;
-    __u8 frag;      /* first fragment: more payload follows unseen */
-    __u8 one_sided; /* the other direction may be invisible here: infer from acknowledgements */
-    __u8 flip;      /* if it begins a flow: its sender is the responder */
-    __u8 flip_by;   /* and why, enum sw_direction_by */
-};
+#include "packet/segment.h"
 
 struct sw_out {
     __u32 events; /* 1 << enum sw_event_kind */
@@ -75,18 +49,6 @@ static __always_inline __u32 sw_pick(__u32 m, __u32 a, __u32 b)
 static __always_inline int sw_seq_within(__u32 x, __u32 lo, __u32 hi)
 {
     return sw_seq_diff(x, lo) >= 0 && sw_seq_diff(x, hi) <= 0 && sw_seq_diff(hi, lo) >= 0;
-}
-
-/* sequence space a segment takes (RFC 9293 section 3.4) */
-static __always_inline __u32 sw_seg_space(const struct sw_seg *s)
-{
-    __u32 n = s->flags & SW_TCP_RST ? 0 : s->len;
-
-    if (s->flags & SW_TCP_SYN)
-        n++;
-    if (s->flags & SW_TCP_FIN)
-        n++;
-    return n;
 }
 
 static __always_inline enum sw_side sw_flow_side(const struct sw_flow *f, const struct sw_seg *s)

@@ -7,8 +7,8 @@
  * The kinds are named for their parameters: F flow, D direction (enum sw_side), S segment, O what is to be told, N a
  * number. SW_STEP_FDSO(name) { body } defines int name(f, d, s, o).
  *
- * Before 5.12 a global function takes numbers only (SW_OLD, see old.h). There the steps work on one flow, segment and
- * outcome in a map of their own, and sw_fsm_step, the first of them, copies them in and out.
+ * Before 5.12 a global function takes numbers only (SW_OLD, see legacy.h). There the steps work on one flow, segment
+ * and outcome in a map of their own, and sw_fsm_step, the first of them, copies them in and out.
  */
 #ifndef SW_BPF_TCP_STEP_H
 #define SW_BPF_TCP_STEP_H
@@ -20,14 +20,9 @@
 #define SW_S_ const struct sw_seg *s __attribute__((unused))
 #define SW_O_ struct sw_out *o __attribute__((unused))
 
-/* A part of the BPF programs that is checked by itself and finds all it needs in its room. */
-#define SW_PART __noinline
-
 #if !defined(__bpf__)
-#define SW_STEP static inline __attribute__((unused))
 #define SW_STEP_ANY(name, params, args, test) SW_STEP int name params
 #elif !defined(SW_OLD)
-#define SW_STEP __noinline
 #define SW_STEP_ANY(name, params, args, test)                                                                          \
     static __always_inline int name##_checked params;                                                                  \
     SW_STEP int name params                                                                                            \
@@ -50,8 +45,6 @@
 #define SW_STEP_FSO(name) SW_STEP_ANY(name, (SW_F_, SW_S_, SW_O_), (f, s, o), !f || !s || !o)
 #define SW_STEP_FIRST(name) SW_STEP_FSO(name)
 #else
-#define SW_STEP static __always_inline
-
 struct sw_work {
     struct sw_flow f;
     struct sw_seg s;
