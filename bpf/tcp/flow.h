@@ -1,55 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What one segment is to the tracker, the flow's small helpers, and its birth. Pure: time and
+ * A flow's small helpers, and its first segment. Pure: time and
  * configuration are parameters.
  */
 #ifndef SW_BPF_TCP_FLOW_H
 #define SW_BPF_TCP_FLOW_H
 
 #include "packet/segment.h"
-
-struct sw_out {
-    __u32 events; /* 1 << enum sw_event_kind */
-    __u8 anomaly; /* enum sw_anomaly, with SW_EV_ANOMALY */
-    __u8 by;      /* enum sw_side of the sender */
-    __u8 pad[2];
-};
-
-/* a - b in sequence space: negative if a is before b */
-static __always_inline __s32 sw_seq_diff(__u32 a, __u32 b)
-{
-    return (__s32)(a - b);
-}
-
-/* all ones if a is at or before b in sequence space, else 0 */
-static __always_inline __u32 sw_mask_le(__u32 a, __u32 b)
-{
-    __u32 m = (__u32)((__s32)(a - b - 1) >> 31);
-
-    sw_opaque(m);
-    return m;
-}
-
-/* all ones if a != b, else 0 */
-static __always_inline __u32 sw_mask_ne(__u32 a, __u32 b)
-{
-    __u32 x = a ^ b, m = -((x | -x) >> 31);
-
-    sw_opaque(m);
-    return m;
-}
-
-/* m ? a : b for a mask */
-static __always_inline __u32 sw_pick(__u32 m, __u32 a, __u32 b)
-{
-    return (a & m) | (b & ~m);
-}
-
-/* lo <= x <= hi in sequence space; nothing is within what ends before it begins */
-static __always_inline int sw_seq_within(__u32 x, __u32 lo, __u32 hi)
-{
-    return sw_seq_diff(x, lo) >= 0 && sw_seq_diff(x, hi) <= 0 && sw_seq_diff(hi, lo) >= 0;
-}
 
 static __always_inline enum sw_side sw_flow_side(const struct sw_flow *f, const struct sw_seg *s)
 {

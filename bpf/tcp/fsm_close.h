@@ -4,6 +4,7 @@
 #define SW_BPF_TCP_FSM_CLOSE_H
 
 #include "tcp/verdict.h"
+#include "tcp/zeek.h"
 
 /* RFC 9293 section 3.10.7 and RFC 5961 section 3: is this RST one that its receiver obeys? */
 static __always_inline int sw_rst_acceptable(const struct sw_flow *f, enum sw_side d, const struct sw_seg *s,

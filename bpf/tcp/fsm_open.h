@@ -4,6 +4,7 @@
 #define SW_BPF_TCP_FSM_OPEN_H
 
 #include "tcp/verdict.h"
+#include "tcp/zeek.h"
 
 /*
  * Does a SYN on this flow begin another connection? On a live one it may be spoofed, so it waits for

@@ -3,6 +3,7 @@
 #ifndef SW_BPF_TCP_REASSEMBLY_H
 #define SW_BPF_TCP_REASSEMBLY_H
 
+#include "tcp/sequence.h"
 #include "tcp/step.h"
 
 /*

@@ -14,6 +14,7 @@
 #define SW_BPF_TCP_STEP_H
 
 #include "tcp/flow.h"
+#include "tcp/verdict.h"
 
 #define SW_F_ struct sw_flow *f __attribute__((unused))
 #define SW_D_ __u32 d

@@ -3,7 +3,15 @@
 #ifndef SW_BPF_TCP_VERDICT_H
 #define SW_BPF_TCP_VERDICT_H
 
-#include "tcp/zeek.h"
+#include "compat.h"
+#include "synward.h"
+
+struct sw_out {
+    __u32 events; /* 1 << enum sw_event_kind */
+    __u8 anomaly; /* enum sw_anomaly, with SW_EV_ANOMALY */
+    __u8 by;      /* enum sw_side of the sender */
+    __u8 pad[2];
+};
 
 enum sw_verdict {
     SW_GO_ON,       /* the segment was taken into the flow */

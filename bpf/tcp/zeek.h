@@ -1,49 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Zeek's view of a connection, next to RFC 9293's: the endpoint states that its conn_state comes
- * from, and the history letters. It follows what Zeek does, odd corners included, so that the lines
+ * from, and the history letters (zeek_history.h). It follows what Zeek does, odd corners included, so that the lines
  * can be joined with a conn.log. Where it differs from the RFC, fsm.h has the other answer.
- *
- * Letters: s SYN, h SYN-ACK, a pure ACK, d data, f FIN, r RST, c bad checksum, g gap, t retransmission,
- * w zero window, i FIN+RST, q SYN with FIN or RST, ^ flipped. a d i q once a side; s h f r again only
- * with another sequence number; c g t w at the 1st, 10th, 100th … time.
  */
 #ifndef SW_BPF_TCP_ZEEK_H
 #define SW_BPF_TCP_ZEEK_H
 
 #include "tcp/reassembly.h"
+#include "tcp/zeek_history.h"
 
 #define SW_Z_JUMP 1048576 /* a SYN or RST further than this from the last sequence number moves nothing */
-
-enum { SW_H_SYN = 1, SW_H_FIN = 2, SW_H_RST = 4, SW_H_DATA = 8, SW_H_ACK = 16, SW_H_FIN_RST = 32, SW_H_MULTI = 64 };
-
-/* true if the letter was there already */
-static __always_inline int sw_hist_once(struct sw_flow *f, enum sw_side d, __u16 bit, char letter)
-{
-    __u16 mask = d == SW_RESP ? bit << 8 : bit;
-
-    if (f->hist_seen & mask)
-        return 1;
-    f->hist_seen |= mask;
-    sw_hist_add(f, d, letter);
-    return 0;
-}
-
-/* Counts, and adds the letter at each power of ten. */
-SW_STEP int sw_hist_scaled(struct sw_flow *f, __u32 d, __u32 *count, __u32 letter)
-{
-    __u32 n, rest;
-
-    if (!f || !count)
-        return 0;
-    n = ++*count;
-    rest = sw_mask_ne(n, 1) & sw_mask_ne(n, 10) & sw_mask_ne(n, 100) & sw_mask_ne(n, 1000) & sw_mask_ne(n, 10000) &
-           sw_mask_ne(n, 100000) & sw_mask_ne(n, 1000000);
-
-    if (!rest)
-        sw_hist_add(f, d, (char)letter);
-    return 0;
-}
 
 static __always_inline void sw_zeek_set(struct sw_end *e, __u8 z)
 {
@@ -357,75 +324,6 @@ SW_STEP_FDS(sw_zeek_step)
     if (s->len && s->cap >= s->len && !(s->flags & SW_TCP_RST) && !underflow)
         sw_zeek_data(f, d, syn ? s->seq + 1 : s->seq, (syn ? s->seq + 1 : s->seq) + s->len);
     return flip;
-}
-
-/* Bytes of an endpoint as its sequence numbers tell, SYN and FIN not counted. */
-static inline __u32 sw_zeek_size(const struct sw_end *me, const struct sw_end *peer)
-{
-    __u32 hi = me->seq_hi;
-    __u32 n;
-
-    if (!(me->did & SW_E_INIT))
-        return 0;
-    if (peer->did & SW_E_SEEN && peer->ack && sw_seq_diff(peer->ack, hi) > 0)
-        hi = peer->ack;
-    n = hi - me->isn;
-    if (n)
-        n--;
-    if (n && me->did & SW_E_FIN)
-        n--;
-    return n;
-}
-
-/* A SYN, then the originator's RST, and nothing else of the originator's but data between. */
-static inline int sw_zeek_syn_rst(const struct sw_flow *f)
-{
-    int i = 0;
-
-    if (i < f->hist_len && f->hist[i] == '^')
-        i++;
-    if (i >= f->hist_len || f->hist[i] != 'S')
-        return 0;
-    for (i++; i < f->hist_len && i < SW_HIST_MAX; i++) {
-        char c = f->hist[i];
-
-        if (c == 'R')
-            return 1;
-        if (c == 'H' || c == 'A' || c == 'F' || c == 'G' || c == 'I' || c == 'Q')
-            return 0;
-    }
-    return 0;
-}
-
-/* Zeek's conn_state of a flow at this moment. */
-static inline enum sw_conn_state sw_zeek_conn_state(const struct sw_flow *f)
-{
-    const struct sw_end *o = &f->end[SW_ORIG], *r = &f->end[SW_RESP];
-    int o_idle = o->zstate == SW_Z_INACTIVE || o->zstate == SW_Z_PARTIAL;
-    int r_idle = r->zstate == SW_Z_INACTIVE || r->zstate == SW_Z_PARTIAL;
-
-    if (r->zstate == SW_Z_RESET) {
-        if (o->zstate == SW_Z_SYN_SENT || o->zstate == SW_Z_SYN_ACK_SENT ||
-            (o->zstate == SW_Z_RESET && !sw_zeek_size(o, r) && !sw_zeek_size(r, o)))
-            return SW_CS_REJ;
-        return o_idle ? SW_CS_RSTRH : SW_CS_RSTR;
-    }
-    if (o->zstate == SW_Z_RESET) {
-        if (r_idle)
-            return sw_zeek_syn_rst(f) ? SW_CS_RSTOS0 : SW_CS_OTH;
-        return SW_CS_RSTO;
-    }
-    if (o->zstate == SW_Z_CLOSED && r->zstate == SW_Z_CLOSED)
-        return SW_CS_SF;
-    if (o->zstate == SW_Z_CLOSED)
-        return r_idle ? SW_CS_SH : SW_CS_S2;
-    if (r->zstate == SW_Z_CLOSED)
-        return o_idle ? SW_CS_SHR : SW_CS_S3;
-    if (o->zstate == SW_Z_SYN_SENT && r->zstate == SW_Z_INACTIVE)
-        return SW_CS_S0;
-    if (o->zstate == SW_Z_ESTABLISHED && r->zstate == SW_Z_ESTABLISHED)
-        return SW_CS_S1;
-    return SW_CS_OTH;
 }
 
 #endif

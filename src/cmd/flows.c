@@ -10,7 +10,7 @@
 #include "loader/map_reader.h"
 #include "output/json.h"
 #include "output/names.h"
-#include "tcp/zeek.h"
+#include "tcp/conn_state.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

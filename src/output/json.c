@@ -7,7 +7,7 @@
 #include "output/json.h"
 #include "output/json_fmt.h"
 #include "output/names.h"
-#include "tcp/zeek.h"
+#include "tcp/conn_state.h"
 
 #include <arpa/inet.h>
 

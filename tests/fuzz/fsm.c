@@ -10,6 +10,7 @@
 #include "fuzz.h"
 #include "model.h"
 
+#include "tcp/conn_state.h"
 #include "tcp/zeek.h"
 
 enum { SEGMENTS = 200, SECOND_MS = 1000 };

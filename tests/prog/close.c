@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The teardown: RFC 9293 section 3.6, each endpoint's state after each segment. */
 #include "fixture.h"
-#include "tcp/zeek.h"
+#include "tcp/conn_state.h"
 
 static void opened(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The opening: RFC 9293 section 3.5, with every way in which it is not three segments. */
 #include "fixture.h"
-#include "tcp/zeek.h"
+#include "tcp/conn_state.h"
 
 static void three_way(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* RST in every state, acceptable or not: RFC 9293 section 3.10.7, RFC 5961 section 3. */
 #include "fixture.h"
-#include "tcp/zeek.h"
+#include "tcp/conn_state.h"
 
 static void one_conn(enum sw_reason reason, unsigned closed_by, enum sw_conn_state conn_state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Time: each state's own timeout, the linger, and what happens at exit. */
 #include "fixture.h"
-#include "tcp/zeek.h"
+#include "tcp/conn_state.h"
 
 static struct sw_sweep sweep(__u64 flush)
 {

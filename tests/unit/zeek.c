@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "tcp/conn_state.h"
 #include "tcp/zeek.h"
 
 #define TEST(name) static void name(void **state __attribute__((unused)))
