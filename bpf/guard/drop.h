@@ -5,6 +5,7 @@
 
 #include "guard/context.h"
 #include "guard/service.h"
+#include "track/clock.h"
 #include "track/emit.h"
 
 #define SW_TELL_EVERY 100000000ull /* ns between drop records for one reason on one CPU */

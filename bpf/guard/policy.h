@@ -10,6 +10,7 @@
 #include "guard/answer.h"
 #include "guard/detect.h"
 #include "guard/rate_limit.h"
+#include "track/clock.h"
 
 /* Shorter than the first retransmission, longer than packets wait in a busy softirq; and more than a first flight. */
 #define SW_YOUNG_NS 100000000ull

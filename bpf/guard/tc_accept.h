@@ -8,6 +8,7 @@
 #define SW_BPF_GUARD_TC_ACCEPT_H
 
 #include "guard/policy.h"
+#include "track/clock.h"
 
 #define SW_SILENT_NS 1000000000ull /* after a cookie for which nobody listens */
 #define SW_META_MAGIC 0x53594e57   /* "SYNW" */

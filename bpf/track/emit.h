@@ -8,7 +8,6 @@
 #define SW_BPF_TRACK_EMIT_H
 
 #include "track/maps.h"
-#include "tcp/fsm.h"
 
 /*
  * The reader is woken when a batch is there, or by its own timer at the latest. Only the few records that

@@ -6,103 +6,12 @@
 #ifndef SW_BPF_TRACK_FLOW_TABLE_H
 #define SW_BPF_TRACK_FLOW_TABLE_H
 
+#include "track/clock.h"
 #include "track/emit.h"
+#include "track/lock.h"
 #include "track/syn_cache.h"
 
 #define SW_EEXIST 17 /* errno.h is not for BPF */
-
-static __always_inline __u32 sw_lock_slot(const struct sw_key *k)
-{
-    const __u32 *w = (const __u32 *)k;
-    __u32 h = w[3] * 0x9e3779b1u ^ w[7] * 0x85ebca6bu ^ w[8] * 0xc2b2ae35u ^ w[2] ^ w[6];
-
-    return (h ^ h >> 15) & (SW_LOCKS - 1);
-}
-
-static __always_inline struct sw_lock *sw_lock_of(const struct sw_key *k)
-{
-    __u32 slot = sw_lock_slot(k);
-
-    return bpf_map_lookup_elem(&locks, &slot);
-}
-
-#ifndef SW_OLD
-static __always_inline int sw_lock_try(struct sw_lock *l)
-{
-    return !__sync_val_compare_and_swap(&l->taken, 0, 1);
-}
-
-static __always_inline void sw_lock_drop(struct sw_lock *l)
-{
-    __sync_lock_test_and_set(&l->taken, 0);
-}
-
-/* Only one may end a flow: the sweep and a new SYN on the same four-tuple can meet on two CPUs. */
-static __always_inline int sw_claim_end(struct sw_flow *f, struct sw_lock *l)
-{
-    (void)l;
-    return !__sync_val_compare_and_swap(&f->ended, 0, 1);
-}
-#else
-/* No atomic exchange before 5.12: a spin lock around a plain one. */
-static __always_inline int sw_lock_try(struct sw_lock *l)
-{
-    int mine;
-
-    bpf_spin_lock(&l->spin);
-    mine = !l->taken;
-    l->taken = 1;
-    bpf_spin_unlock(&l->spin);
-    return mine;
-}
-
-static __always_inline void sw_lock_drop(struct sw_lock *l)
-{
-    bpf_spin_lock(&l->spin);
-    l->taken = 0;
-    bpf_spin_unlock(&l->spin);
-}
-
-static __always_inline int sw_claim_end(struct sw_flow *f, struct sw_lock *l)
-{
-    int mine;
-
-    bpf_spin_lock(&l->spin);
-    mine = !f->ended;
-    f->ended = 1;
-    bpf_spin_unlock(&l->spin);
-    return mine;
-}
-#endif
-
-/*
- * The state machine under the flow's lock: one word, striped by the key. bpf_spin_lock would do, but
- * forbids calls while held, and LRU values. A holder is never preempted by another segment of its own
- * CPU (bottom halves are off), so waiting is short; after SW_SPINS the segment goes on without (fail
- * open) and is counted: the worst case is one flow's fields written by two segments at once. The value may be recycled
- * by the LRU meanwhile: then one segment is judged by a stranger's embryo, in a flood, which the eviction count
- * reports.
- */
-static __always_inline int sw_step_locked(struct sw_flow *f, struct sw_seg *s, struct sw_out *o, struct sw_lock *l)
-{
-    int verdict, mine = 0;
-
-    for (int i = 0; i < SW_SPINS && !mine; i++)
-        mine = sw_lock_try(l);
-    if (!mine)
-        sw_count(SW_C_LOCK_TIMEOUT);
-#ifdef SW_OLD
-    if (mine && sw_fsm_fast(f, s)) { /* here, because sw_fsm_step puts back the whole flow */
-        sw_count(SW_C_FAST_PATH);
-        sw_lock_drop(l);
-        return SW_GO_ON;
-    }
-#endif
-    verdict = sw_fsm_step(f, s, o);
-    if (mine)
-        sw_lock_drop(l);
-    return verdict;
-}
 
 /* For the guard's books: did this segment complete a handshake, or end it? The rest of a fragment may never come. */
 static __always_inline void sw_settles(const struct sw_flow *f, __u32 told, __u32 frag, struct sw_where *w)

@@ -3,10 +3,10 @@
 #ifndef SW_BPF_TRACK_MAPS_H
 #define SW_BPF_TRACK_MAPS_H
 
-#include "tcp/fsm.h"
 #include "packet/parse.h"
 #include "packet/tcp_options.h"
 #include "synward.h"
+#include "tcp/verdict.h"
 
 #define SW_LOCKS 1024 /* striped by the key's hash: LRU values may not hold a lock themselves */
 #define SW_SPINS 128
@@ -140,46 +140,6 @@ static __always_inline void sw_count(enum sw_counter c)
 
     if (n)
         *n += 1;
-}
-
-static __always_inline __u64 sw_now(void)
-{
-    return cfg.replay ? *(volatile __u64 *)&replay_now : bpf_ktime_get_ns();
-}
-
-/* The CPU's last reading of the clock, and the tick that it was in. */
-struct sw_clock {
-    __u64 tick;
-    __u64 ns;
-};
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct sw_clock);
-} clock SEC(".maps");
-
-/*
- * At most a tick (1 to 10 ms) behind sw_now: read once a tick, because a reading is a third of the fast path's
- * time. For when a flow was last seen, never for what is measured.
- */
-static __always_inline __u64 sw_now_coarse(void)
-{
-    struct sw_clock *c;
-    __u32 zero = 0;
-    __u64 tick;
-
-    if (cfg.replay)
-        return sw_now();
-    c = bpf_map_lookup_elem(&clock, &zero);
-    if (!c)
-        return sw_now();
-    tick = bpf_jiffies64();
-    if (c->tick != tick) {
-        c->tick = tick;
-        c->ns = bpf_ktime_get_ns();
-    }
-    return c->ns;
 }
 
 #endif

@@ -4,6 +4,7 @@
 #define SW_BPF_TRACK_SWEEP_H
 
 #include "tcp/timeouts.h"
+#include "track/clock.h"
 #include "track/flow_table.h"
 
 struct sw_sweep_ctx {

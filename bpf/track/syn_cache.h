@@ -8,6 +8,7 @@
 #ifndef SW_BPF_TRACK_SYN_CACHE_H
 #define SW_BPF_TRACK_SYN_CACHE_H
 
+#include "tcp/fsm.h"
 #include "track/maps.h"
 
 /* Notes are found by a hash of 64 bits; that and the sequence numbers must fit, so strangers do not meet. */
