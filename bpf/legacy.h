@@ -3,13 +3,15 @@
  * Kernels before 5.18, of which Debian 11's 5.10 is tested: the tracker, and nothing of the guard. There global
  * functions take no pointers (5.12), atomic operations give no results (5.12), nothing walks a map (5.13), there are no
  * syscall programs (5.14) and no frames of several pages (5.18). The same maps and programs by name, so that user space
- * knows one object; those below are never loaded.
+ * knows one object; those below are never loaded. Stands for the whole of guard/.
  */
 #ifndef SW_BPF_LEGACY_H
 #define SW_BPF_LEGACY_H
 
 #include "guard/maps.h"
 #include "track/sweep.h"
+
+#include <linux/pkt_cls.h>
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The body of the XDP programs: parse, checksum, track; and what both hooks share. */
+#ifndef SW_BPF_INGRESS_H
+#define SW_BPF_INGRESS_H
+
+#include "packet/parse.h"
+#include "packet/tunnel.h"
+#include "track/clock.h"
+#include "track/flow_table.h"
+#include "track/sweep.h"
+
+#include <linux/pkt_cls.h>
+
+#ifndef SW_OLD
+#include "guard/cookie_flow.h"
+#include "guard/fast_syn.h"
+#include "guard/ingress.h"
+#include "guard/tc_accept.h"
+#include "packet/checksum.h"
+#else
+#include "legacy.h"
+#endif
+
+static __always_inline void sw_count_found(enum sw_found found)
+{
+    switch (found) {
+    case SW_FOUND_TCP: sw_count(SW_C_TCP); break;
+    case SW_FOUND_NOT_IP: sw_count(SW_C_NOT_IP); break;
+    case SW_FOUND_NOT_TCP: sw_count(SW_C_NOT_TCP); break;
+    case SW_FOUND_FRAG_LATER: sw_count(SW_C_FRAG_LATER); break;
+    case SW_FOUND_TRUNCATED: sw_count(SW_C_TRUNCATED); break;
+    case SW_FOUND_BAD_HEADER: sw_count(SW_C_BAD_HEADER); break;
+    case SW_FOUND_EXT_LIMIT: sw_count(SW_C_EXT_LIMIT); break;
+    }
+}
+
+/* A packet's room as the parser wants it. */
+static __always_inline void sw_room_clear(struct sw_scratch *sc)
+{
+    __builtin_memset(&sc->seg, 0, sizeof(sc->seg));
+    __builtin_memset(&sc->at, 0, sizeof(sc->at));
+    sc->seg.pkts = 1;
+    sc->seg.wscale = SW_WSCALE_NONE;
+}
+
+#ifndef SW_OLD
+SW_PART int sw_read_list(void)
+{
+    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
+
+    if (sc)
+        sw_tcpopt_parse(&sc->opt);
+    return 0;
+}
+#endif
+
+/* Copies the option bytes (whole words) and reads them. */
+static __always_inline void sw_read_options(struct sw_scratch *sc, struct sw_seg *s, const struct sw_place *at,
+                                            void *data, void *end)
+{
+    __u32 off = at->tcp;
+    __u32 *p;
+
+    sc->opt.len = 0;
+    sw_opaque(off);
+    if (off > 4096)
+        return;
+    p = (__u32 *)((__u8 *)data + off + sizeof(struct sw_tcp));
+    for (int i = 0; i < 10; i++) {
+        if ((__u32)i * 4 >= at->opt_len || !SW_HAS(p + i, 4, end))
+            break;
+        ((__u32 *)sc->opt.bytes)[i] = p[i];
+        sc->opt.len = i * 4 + 4;
+    }
+    sw_read_list();
+    s->mss = sc->opt.mss;
+    s->wscale = sc->opt.wscale;
+    s->opts = sc->opt.opts;
+    s->bad_opt = sc->opt.bad;
+    if (sc->opt.bad)
+        sw_count(SW_C_BAD_OPTION);
+}
+
+/* The walk through tunnels, checked by itself: its many ways would multiply with the parser's. */
+SW_PART int sw_decap_xdp(struct xdp_md *ctx)
+{
+    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
+
+    return sc ? sw_decap((void *)(long)ctx->data, (void *)(long)ctx->data_end, &sc->inner) : 0;
+}
+
+SW_PART int sw_decap_skb(struct __sk_buff *skb)
+{
+    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
+
+    return sc ? sw_decap((void *)(long)skb->data, (void *)(long)skb->data_end, &sc->inner) : 0;
+}
+
+static __always_inline int sw_is_server_port(__be16 port)
+{
+    __u32 p = sw_ntohs(port), word = p >> 6;
+    __u64 *bits = bpf_map_lookup_elem(&server_ports, &word);
+
+    return bits && *bits >> (p & 63) & 1;
+}
+
+/*
+ * If this segment begins a flow: is its sender the responder? A SYN-ACK says so itself. Midstream,
+ * a likely server port on the sender's side alone does, or the lower of two.
+ */
+static __always_inline void sw_judge_direction(const struct sw_key *k, struct sw_seg *s)
+{
+    __be16 sp = s->src_is_b ? k->b_port : k->a_port, dp = s->src_is_b ? k->a_port : k->b_port;
+
+    if (!cfg.likely_server_ports || (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN)
+        return;
+    if (s->flags & SW_TCP_SYN) {
+        s->flip = 1;
+        s->flip_by = SW_BY_SYNACK;
+        return;
+    }
+    s->flip_by = SW_BY_FLIPPED;
+    s->flip = sw_is_server_port(sp) && (!sw_is_server_port(dp) || sw_ntohs(sp) < sw_ntohs(dp));
+}
+
+/* What the fast path did not take. */
+static __always_inline void sw_track_segment(struct sw_scratch *sc, void *data, void *end)
+{
+    struct sw_key *k = &sc->key;
+    struct sw_seg *s = &sc->seg;
+
+    if (s->flags & SW_TCP_SYN && sc->at.opt_len)
+        sw_read_options(sc, s, &sc->at, data, end);
+    sw_judge_direction(k, s);
+    s->one_sided = cfg.one_sided;
+    s->now = sw_now();
+    sw_track();
+    if (!cfg.guard)
+        return;
+    if (sc->where.opened)
+        sw_guard_book(k, sc->where.opened - 1, SW_BOOK_OPENED);
+    if (sc->where.completed)
+        sw_guard_book(k, sc->where.completed - 1, SW_BOOK_COMPLETED);
+    if (sc->where.aborted)
+        sw_guard_book(k, sc->where.aborted - 1, SW_BOOK_ABORTED);
+}
+
+#ifndef SW_OLD
+/* The whole frame, which may be more than lies between data and data_end. */
+static __always_inline __u32 sw_frame_len(struct xdp_md *ctx)
+{
+    return (__u32)bpf_xdp_get_buff_len(ctx);
+}
+
+/* Is the TCP checksum wrong? Counts it. What cannot be read is not judged. */
+static __always_inline int sw_sum_is_wrong(struct xdp_md *ctx, struct sw_scratch *sc)
+{
+    void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+    struct sw_seg *s = &sc->seg;
+    struct sw_tcp *t;
+    __u32 off = sc->at.tcp;
+
+    sw_opaque(off);
+    if (off >= 0xfff || s->frag || s->cap != s->len)
+        return 0;
+    t = data + off;
+    if (!SW_HAS(t, sizeof(*t), end) || sw_csum_ok(ctx, sc, &sc->key, &sc->at, t->check))
+        return 0;
+    sw_count(SW_C_BAD_CHECKSUM);
+    return 1;
+}
+
+/*
+ * With the guard, the one ACK that completes a handshake is proved though no checksum is asked for: the kernel would
+ * not take it, and a flood could pass for connections.
+ */
+static __always_inline int sw_completes(struct sw_key *k, const struct sw_seg *s)
+{
+    return (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) == SW_TCP_ACK && bpf_map_lookup_elem(&embryos, k);
+}
+
+/* Nor one whose IPv4 header is broken. */
+static __always_inline int sw_ip_sum_is_wrong(struct xdp_md *ctx, struct sw_scratch *sc)
+{
+    __u32 at = sc->at.ip, len = sc->at.tcp - sc->at.ip;
+    int sum;
+
+    if (sc->at.v6 || sc->at.tunnel)
+        return 0;
+    sum = sw_csum_tail(ctx, sc, at, len);
+    return sum >= 0 && sum != 0xffff;
+}
+
+#endif
+
+/* Parses the frame into the packet's room. */
+static __always_inline enum sw_found sw_find(struct xdp_md *ctx, struct sw_scratch *sc)
+{
+    void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+    __u32 frame_len = cfg.replay ? sw_frame_len(ctx) : (__u32)(end - data);
+    struct sw_seg *s = &sc->seg;
+    enum sw_found found;
+
+    sw_count(SW_C_PACKETS);
+    if (cfg.decap)
+        sw_decap_xdp(ctx);
+    sw_room_clear(sc);
+    found = sw_parse(data, end, frame_len, cfg.decap ? &sc->inner : 0, &sc->key, s, &sc->at);
+    sw_count_found(found);
+    s->ifindex = ctx->ingress_ifindex;
+    s->hook = cfg.replay ? SW_HOOK_REPLAY : SW_HOOK_XDP_INGRESS;
+    if (found != SW_FOUND_TCP)
+        return found;
+    if (s->frag)
+        sw_count(SW_C_FRAG_FIRST);
+    if (!cfg.replay)
+        s->cap = s->len;
+    if (cfg.checksum && sw_sum_is_wrong(ctx, sc))
+        s->bad_csum = 1;
+    return found;
+}
+
+#ifndef SW_OLD
+/* What the guard says of a segment: an XDP action, or XDP_PASS once it has been told to the tracker, too. */
+static __always_inline int sw_guard_segment(struct xdp_md *ctx, struct sw_scratch *sc, int blocked)
+{
+    struct sw_guarding *here = blocked ? 0 : sw_guarding_here();
+    struct sw_seg *s = &sc->seg;
+    int does = here ? sw_guard_ingress(ctx, &sc->key, s, &sc->at, here) : SW_DO_PASS;
+
+    switch (does) {
+    case SW_DO_REPLY: return XDP_TX;
+    case SW_DO_DROP: return XDP_DROP;
+    case SW_DO_ACCEPT:
+        /* the rest of a fragment may never come */
+        if (s->frag || sw_ip_sum_is_wrong(ctx, sc) || (!cfg.checksum && sw_sum_is_wrong(ctx, sc)))
+            return XDP_PASS;
+        s->one_sided = cfg.one_sided;
+        s->now = sw_now();
+        if (here)
+            sw_born(&here->accepted, &here->judged);
+        break;
+    default:
+        if (!sw_completes(&sc->key, s))
+            break;
+        if (sw_ip_sum_is_wrong(ctx, sc))
+            return XDP_PASS;
+        if (!cfg.checksum && sw_sum_is_wrong(ctx, sc))
+            s->bad_csum = 1;
+    }
+    /* calls that could have changed the frame made all pointers into it invalid */
+    sw_track_segment(sc, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
+    if (does == SW_DO_ACCEPT)
+        sw_mark(ctx);
+    return XDP_PASS;
+}
+#endif
+
+#endif
