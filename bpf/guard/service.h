@@ -6,12 +6,8 @@
 #ifndef SW_BPF_GUARD_SERVICE_H
 #define SW_BPF_GUARD_SERVICE_H
 
-#include "compat.h"
-#include "synward.h"
-#include "synward_hash.h"
-
-#ifdef __bpf__
 #include "guard/maps.h"
+#include "synward_hash.h"
 
 static __always_inline struct sw_guard *sw_guard_conf(void)
 {
@@ -116,6 +112,4 @@ static __always_inline void sw_known_set(const struct sw_key *k, __u32 src_is_b)
             __sync_fetch_and_or(w, one);
     }
 }
-#endif
-
 #endif
