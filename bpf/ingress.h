@@ -164,7 +164,7 @@ static __always_inline int sw_sum_is_wrong(struct xdp_md *ctx, struct sw_scratch
     if (off >= 0xfff || s->frag || s->cap != s->len)
         return 0;
     t = data + off;
-    if (!SW_HAS(t, sizeof(*t), end) || sw_csum_ok(ctx, sc, &sc->key, &sc->at, t->check))
+    if (!SW_HAS(t, sizeof(*t), end) || sw_csum_ok(ctx, &sc->chunk, &sc->key, &sc->at, t->check))
         return 0;
     sw_count(SW_C_BAD_CHECKSUM);
     return 1;
@@ -187,7 +187,7 @@ static __always_inline int sw_ip_sum_is_wrong(struct xdp_md *ctx, struct sw_scra
 
     if (sc->at.v6 || sc->at.tunnel)
         return 0;
-    sum = sw_csum_tail(ctx, sc, at, len);
+    sum = sw_csum_tail(ctx, &sc->chunk, at, len);
     return sum >= 0 && sum != 0xffff;
 }
 

@@ -33,9 +33,9 @@ static __always_inline __u32 sw_tuple(struct bpf_sock_tuple *t, const struct sw_
 /* Both headers of the packet, copied to where the kernel's cookie helpers may read them. */
 static __always_inline int sw_copy_headers(struct xdp_md *ctx, const struct sw_judged *j, struct sw_scratch *sc)
 {
-    if (bpf_xdp_load_bytes(ctx, j->ip_off, sc->chunk, j->v6 ? 40 : 20))
+    if (bpf_xdp_load_bytes(ctx, j->ip_off, sc->chunk.bytes, j->v6 ? 40 : 20))
         return 0;
-    return !bpf_xdp_load_bytes(ctx, j->tcp_off, sc->chunk + 64, sw_length(20 + j->opt_len, 64));
+    return !bpf_xdp_load_bytes(ctx, j->tcp_off, sc->chunk.bytes + 64, sw_length(20 + j->opt_len, 64));
 }
 
 /* Is there a socket for this packet, and whose? For an ACK that only a listener would take: is it the kernel's
@@ -62,7 +62,7 @@ SW_STEP int sw_sock_of(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s,
         struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
 
         if (sc && sw_copy_headers(ctx, j, sc) &&
-            !bpf_tcp_check_syncookie(sk, sc->chunk, j->v6 ? 40 : 20, (struct tcphdr *)(sc->chunk + 64), 20))
+            !bpf_tcp_check_syncookie(sk, sc->chunk.bytes, j->v6 ? 40 : 20, (struct tcphdr *)(sc->chunk.bytes + 64), 20))
             found = SW_SOCK_COOKIE;
     }
     bpf_sk_release(sk);
@@ -109,7 +109,8 @@ SW_STEP __s64 sw_kernel_cookie(struct xdp_md *ctx, struct sw_key *key, struct sw
         return -1;
     len = sw_length(20 + j->opt_len, 64);
     if (sk->state == SW_TCP_LISTEN_STATE)
-        cookie = bpf_tcp_gen_syncookie(sk, sc->chunk, j->v6 ? 40 : 20, (struct tcphdr *)(sc->chunk + 64), len);
+        cookie =
+            bpf_tcp_gen_syncookie(sk, sc->chunk.bytes, j->v6 ? 40 : 20, (struct tcphdr *)(sc->chunk.bytes + 64), len);
     bpf_sk_release(sk);
     return cookie;
 }

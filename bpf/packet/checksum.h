@@ -6,10 +6,15 @@
 #ifndef SW_BPF_PACKET_CHECKSUM_H
 #define SW_BPF_PACKET_CHECKSUM_H
 
-#include "track/maps.h"
 #include "packet/parse.h"
 
+#define SW_CSUM_CHUNK 512  /* bpf_csum_diff takes no more */
 #define SW_CSUM_CHUNKS 130 /* of SW_CSUM_CHUNK bytes: more than an IP packet holds */
+
+/* Where a part of the frame is copied to be summed. */
+struct sw_chunk {
+    __u8 bytes[SW_CSUM_CHUNK];
+};
 
 static __always_inline __u16 sw_csum_fold(__u32 sum)
 {
@@ -33,29 +38,29 @@ static __always_inline __u32 sw_csum_pseudo(const struct sw_key *k, __u32 tcp_le
 
 #ifdef __bpf__
 /* Adds the sum of n < SW_CSUM_CHUNK bytes at off; -1: not in the frame. */
-SW_STEP int sw_csum_tail(struct xdp_md *ctx, struct sw_scratch *sc, __u32 off, __u32 n)
+SW_STEP int sw_csum_tail(struct xdp_md *ctx, struct sw_chunk *chunk, __u32 off, __u32 n)
 {
     __u32 even;
 
-    if (!sc)
+    if (!chunk)
         return -1;
     even = (n + 3) & ~3u;
     sw_opaque(even);
     if (even < 4 || even > SW_CSUM_CHUNK)
         return -1;
-    *(__u32 *)(sc->chunk + even - 4) = 0; /* what fills up the last word */
-    if (bpf_xdp_load_bytes(ctx, off, sc->chunk, sw_length(n, SW_CSUM_CHUNK)))
+    *(__u32 *)(chunk->bytes + even - 4) = 0; /* what fills up the last word */
+    if (bpf_xdp_load_bytes(ctx, off, chunk->bytes, sw_length(n, SW_CSUM_CHUNK)))
         return -1;
-    return sw_csum_fold((__u32)bpf_csum_diff(0, 0, (__be32 *)sc->chunk, even, 0));
+    return sw_csum_fold((__u32)bpf_csum_diff(0, 0, (__be32 *)chunk->bytes, even, 0));
 }
 
 /* Is the checksum of the TCP header and payload in the frame right? What cannot be read is not judged. */
-SW_STEP int sw_csum_ok(struct xdp_md *ctx, struct sw_scratch *sc, struct sw_key *key, struct sw_place *place,
+SW_STEP int sw_csum_ok(struct xdp_md *ctx, struct sw_chunk *chunk, struct sw_key *key, struct sw_place *place,
                        __u32 check)
 {
     __u32 at = 0, sum, off, len;
 
-    if (!sc || !key || !place)
+    if (!chunk || !key || !place)
         return 1;
     off = place->tcp;
     len = place->tcp_len;
@@ -63,13 +68,13 @@ SW_STEP int sw_csum_ok(struct xdp_md *ctx, struct sw_scratch *sc, struct sw_key 
     if (sum == check)
         return 1;
     for (int i = 0; i < SW_CSUM_CHUNKS && at + SW_CSUM_CHUNK <= len; i++) {
-        if (bpf_xdp_load_bytes(ctx, off + at, sc->chunk, SW_CSUM_CHUNK))
+        if (bpf_xdp_load_bytes(ctx, off + at, chunk->bytes, SW_CSUM_CHUNK))
             return 1;
-        sum += sw_csum_fold((__u32)bpf_csum_diff(0, 0, (__be32 *)sc->chunk, SW_CSUM_CHUNK, 0));
+        sum += sw_csum_fold((__u32)bpf_csum_diff(0, 0, (__be32 *)chunk->bytes, SW_CSUM_CHUNK, 0));
         at += SW_CSUM_CHUNK;
     }
     if (at < len) {
-        int tail = sw_csum_tail(ctx, sc, off + at, len - at);
+        int tail = sw_csum_tail(ctx, chunk, off + at, len - at);
 
         if (tail < 0)
             return 1;

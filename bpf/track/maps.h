@@ -3,6 +3,7 @@
 #ifndef SW_BPF_TRACK_MAPS_H
 #define SW_BPF_TRACK_MAPS_H
 
+#include "packet/checksum.h"
 #include "packet/parse.h"
 #include "packet/tcp_options.h"
 #include "synward.h"
@@ -10,7 +11,6 @@
 
 #define SW_LOCKS 1024 /* striped by the key's hash: LRU values may not hold a lock themselves */
 #define SW_SPINS 128
-#define SW_CSUM_CHUNK 512 /* bpf_csum_diff takes no more */
 
 const volatile struct sw_config cfg = {0};
 
@@ -118,7 +118,7 @@ struct sw_scratch {
     struct sw_inner inner;
     struct sw_flow telling; /* what a record is made of, when its flow may go meanwhile */
     __u32 born;             /* flow was built from a cookie, for the segment at hand */
-    __u8 chunk[SW_CSUM_CHUNK];
+    struct sw_chunk chunk;
 };
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
