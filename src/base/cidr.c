@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* CIDRs as text: one, a file of them, those of the options. */
-#include "guard/lists.h"
-#include "output/conn_id.h"
+#include "base/cidr.h"
+
+#include "base/fmt.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -18,11 +18,9 @@
 #define LINE_MAX_SHOWN 60
 #define FILE_MAX (256ll << 20) /* room for SW_LIST_ENTRIES_MAX lines with long comments */
 
-static const __u8 v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
-
 static bool is_v4(const struct sw_cidr *cidr)
 {
-    return cidr->prefixlen >= V4_BITS && !memcmp(cidr->ip, v4_prefix, sizeof(v4_prefix));
+    return cidr->prefixlen >= V4_BITS && sw_ip_is_v4(cidr->ip);
 }
 
 /* Clears the bits beyond the prefix; false: none was set. */
@@ -72,7 +70,7 @@ static int parse_any(const char *text, struct sw_cidr *ret)
     bits = slash ? parse_bits(slash + 1, max) : max;
     if (bits < 0)
         return -EINVAL;
-    memcpy(ret->ip, v4_prefix, sizeof(v4_prefix));
+    memcpy(ret->ip, sw_v4_mapped, sizeof(sw_v4_mapped));
     if (inet_pton(v6 ? AF_INET6 : AF_INET, ip, v6 ? ret->ip : ret->ip + 12) != 1)
         return -EINVAL;
     ret->prefixlen = v6 ? bits : V4_BITS + bits;
@@ -169,24 +167,6 @@ void sw_cidrs_free(struct sw_cidrs *cidrs)
         return;
     free(cidrs->cidr);
     memset(cidrs, 0, sizeof(*cidrs));
-}
-
-int sw_cidrs_from_opts(const struct sw_list_opts *opts, struct sw_cidrs *ret)
-{
-    struct sw_cidr cidr;
-    int err = 0;
-
-    memset(ret, 0, sizeof(*ret));
-    for (size_t i = 0; i < opts->cidrs_len && !err; i++) {
-        err = sw_cidr_parse(opts->cidrs[i], &cidr);
-        if (!err)
-            err = sw_cidrs_add(ret, &cidr);
-    }
-    if (err)
-        sw_cidrs_free(ret);
-    else
-        sw_cidrs_sort(ret);
-    return err;
 }
 
 /* Cuts the comment and the space around; NULL: nothing is left. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What an interface is and is set to. */
+#include "base/nic.h"
 #include "base/netlink.h"
-#include "loader/features.h"
 
 #include <bpf/libbpf.h>
 #include <dirent.h>
@@ -23,20 +22,6 @@
 #define NETDEV_A_DEV_IFINDEX 1
 #define NETDEV_A_DEV_XDP_FEATURES 3
 #define NETDEV_XDP_ACT_BASIC 1
-
-int sw_probe_sysctl(const char *path)
-{
-    FILE *f = fopen(path, "r");
-    int value = -1;
-
-    if (!f)
-        return -1;
-    /* NOLINTNEXTLINE(cert-err34-c): the kernel writes it */
-    if (fscanf(f, "%d", &value) != 1)
-        value = -1;
-    fclose(f);
-    return value;
-}
 
 static int ask_flag(int fd, const char *name, __u32 cmd)
 {

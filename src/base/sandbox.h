@@ -9,17 +9,10 @@
 #ifndef SW_BASE_SANDBOX_H
 #define SW_BASE_SANDBOX_H
 
+#include "base/sandbox_syscalls.h"
+
 #include <stdbool.h>
 #include <stddef.h>
-
-#define SW_CONFINE_FILES 4
-
-struct sw_confine_opts {
-    bool follow;     /* as `run` needs it: interfaces, sockets, files read again; else a capture that is open */
-    bool dispatcher; /* libxdp has to take a program out of its dispatcher later, which is loading another one */
-    int map_fd;      /* a BPF map: does reading it take CAP_BPF here? */
-    const char *files[SW_CONFINE_FILES]; /* read again later; NULL: none */
-};
 
 struct sw_confined {
     char caps[128];        /* kept, by name; "none" */
@@ -31,8 +24,7 @@ struct sw_confined {
 /* 0, or -errno and what failed; then part of it may have been done. */
 int sw_confine(const struct sw_confine_opts *opts, struct sw_confined *ret, const char **ret_what);
 
-/* The parts, after PR_SET_NO_NEW_PRIVS. Directories that are not there count for nothing; NULL: none. */
+/* Landlock's part, after PR_SET_NO_NEW_PRIVS. Directories that are not there count for nothing; NULL: none. */
 int sw_confine_files(const char *remove_in, const char *all_in); /* Landlock's ABI, 0: it has none, or -errno */
-int sw_confine_syscalls(const struct sw_confine_opts *opts, unsigned int *ret_len);
 
 #endif

@@ -3,7 +3,7 @@
  * The system calls that are left. Only what this synward was seen to need or can come to need is here: no way to
  * execute, to trace, to mount, to load, to connect, to open for writing. Paths are Landlock's part.
  */
-#include "base/sandbox.h"
+#include "base/sandbox_syscalls.h"
 
 #include <errno.h>
 #include <fcntl.h>

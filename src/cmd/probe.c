@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* synward probe: what is here, what would be used, what is lost by it. */
-#include "loader/features.h"
-
 #include "base/capabilities.h"
 #include "base/exit.h"
 #include "base/log.h"
+#include "base/nic.h"
+#include "base/sysctl.h"
 #include "cmd/cmd.h"
 #include "config/options.h"
+#include "loader/features.h"
 #include "output/json.h"
 #include "output/names.h"
 
@@ -266,8 +267,8 @@ int cmd_probe(int argc, char **argv)
     }
     uname(&p.uts);
     sw_probe_kernel(&p.features);
-    p.syncookies = sw_probe_sysctl("/proc/sys/net/ipv4/tcp_syncookies");
-    p.timestamps = sw_probe_sysctl("/proc/sys/net/ipv4/tcp_timestamps");
+    p.syncookies = sw_sysctl_int("/proc/sys/net/ipv4/tcp_syncookies");
+    p.timestamps = sw_sysctl_int("/proc/sys/net/ipv4/tcp_timestamps");
     (p.json ? print_json : print_text)(&p);
     if (fflush(stdout) && errno != EPIPE) {
         sw_err("standard output: %s", strerror(errno));

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guard/guard.h"
-
 #include "base/clock.h"
 #include "base/exit.h"
 #include "base/log.h"
+#include "base/nic.h"
 #include "guard/files.h"
 #include "guard/reader.h"
 #include "guard/services.h"

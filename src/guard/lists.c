@@ -94,6 +94,24 @@ int sw_list_dump(int map_fd, struct sw_list_entry **ret, size_t *ret_len)
     return 0;
 }
 
+int sw_cidrs_from_opts(const struct sw_list_opts *opts, struct sw_cidrs *ret)
+{
+    struct sw_cidr cidr;
+    int err = 0;
+
+    memset(ret, 0, sizeof(*ret));
+    for (size_t i = 0; i < opts->cidrs_len && !err; i++) {
+        err = sw_cidr_parse(opts->cidrs[i], &cidr);
+        if (!err)
+            err = sw_cidrs_add(ret, &cidr);
+    }
+    if (err)
+        sw_cidrs_free(ret);
+    else
+        sw_cidrs_sort(ret);
+    return err;
+}
+
 /* --- what is to be done --- */
 
 static __u32 value_after(enum how how, __u32 source, __u32 old, bool named)

@@ -1,38 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What this host's sysctls say of its TCP, and what its own SYN-ACKs look like because of them. */
+#include "base/sysctl.h"
 #include "guard/services.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { TCP_MAX_WSCALE = 14, U16_TOP = 65535 };
 enum { OPTION_AO_INFO = 40 }; /* TCP_AO_INFO: younger than the headers this is built with */
-
-/* Reads up to n numbers; returns how many there were. */
-static int read_numbers(const char *path, long long *ret, int n)
-{
-    FILE *f = fopen(path, "re");
-    int got = 0;
-
-    if (!f)
-        return 0;
-    /* NOLINTNEXTLINE(cert-err34-c): the kernel writes them */
-    while (got < n && fscanf(f, "%lld", &ret[got]) == 1)
-        got++;
-    fclose(f);
-    return got;
-}
-
-static int read_int(const char *path)
-{
-    long long v;
-
-    return read_numbers(path, &v, 1) == 1 && v >= 0 && v <= 0x7fffffff ? (int)v : -1;
-}
 
 /* Is the socket option built into this kernel? Wrong use of one that is fails in another way. */
 static int knows_option(int option)
@@ -51,23 +29,23 @@ void sw_tcp_sysctls_read(struct sw_tcp_sysctls *ret)
     long long v[3];
 
     *ret = (struct sw_tcp_sysctls){
-        .syncookies = read_int("/proc/sys/net/ipv4/tcp_syncookies"),
-        .timestamps = read_int("/proc/sys/net/ipv4/tcp_timestamps"),
-        .sack = read_int("/proc/sys/net/ipv4/tcp_sack"),
-        .window_scaling = read_int("/proc/sys/net/ipv4/tcp_window_scaling"),
-        .ecn = read_int("/proc/sys/net/ipv4/tcp_ecn"),
+        .syncookies = sw_sysctl_int("/proc/sys/net/ipv4/tcp_syncookies"),
+        .timestamps = sw_sysctl_int("/proc/sys/net/ipv4/tcp_timestamps"),
+        .sack = sw_sysctl_int("/proc/sys/net/ipv4/tcp_sack"),
+        .window_scaling = sw_sysctl_int("/proc/sys/net/ipv4/tcp_window_scaling"),
+        .ecn = sw_sysctl_int("/proc/sys/net/ipv4/tcp_ecn"),
         .rmem = {4096, 131072, 6291456}, /* the kernel's defaults */
-        .loose = read_int("/proc/sys/net/netfilter/nf_conntrack_tcp_loose"),
+        .loose = sw_sysctl_int("/proc/sys/net/netfilter/nf_conntrack_tcp_loose"),
         .md5 = knows_option(TCP_MD5SIG),
         .ao = knows_option(OPTION_AO_INFO),
-        .ttl = read_int("/proc/sys/net/ipv4/ip_default_ttl"),
-        .hop_limit = read_int("/proc/sys/net/ipv6/conf/default/hop_limit"),
+        .ttl = sw_sysctl_int("/proc/sys/net/ipv4/ip_default_ttl"),
+        .hop_limit = sw_sysctl_int("/proc/sys/net/ipv6/conf/default/hop_limit"),
     };
-    if (read_numbers("/proc/sys/net/ipv4/tcp_rmem", v, 3) == 3)
+    if (sw_sysctl_numbers("/proc/sys/net/ipv4/tcp_rmem", v, 3) == 3)
         for (int i = 0; i < 3; i++)
             ret->rmem[i] = (__u32)v[i];
     /* absent in another network namespace than the first on older kernels */
-    if (read_numbers("/proc/sys/net/core/rmem_max", v, 1) == 1)
+    if (sw_sysctl_numbers("/proc/sys/net/core/rmem_max", v, 1) == 1)
         ret->rmem_max = (__u32)v[0];
 }
 

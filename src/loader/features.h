@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What this kernel can do, found by trying: small programs are loaded and attached in a network namespace of
- * their own, so that nothing real is touched. What an interface is set to comes from ethtool and sysfs.
+ * their own, so that nothing real is touched.
  */
 #ifndef SW_LOADER_FEATURES_H
 #define SW_LOADER_FEATURES_H
@@ -41,26 +41,8 @@ struct sw_features {
     int error[SW_FEATURE_MAX]; /* why not: -errno */
 };
 
-struct sw_nic {
-    __u32 ifindex;
-    char name[IF_NAMESIZE];
-    char driver[32]; /* "" unknown */
-    int mtu;
-    bool up, ethernet, loopback;
-    int gro, lro, gso, tso, rxvlan; /* 1 on, 0 off, -1 unknown */
-    int rx_queues, tx_queues;
-    int native_xdp; /* as the driver declares it (netlink): 1, 0, -1 unknown */
-    __u32 xdp_prog; /* id of the program on it now, 0: none */
-};
-
 void sw_probe_kernel(struct sw_features *ret_features);
 bool sw_kernel_has_reqsk(void); /* cookie_reqsk alone, quickly */
 bool sw_kernel_is_old(void);    /* no xdp_load_bytes: before 5.18 */
-int sw_probe_nic(const char *name, struct sw_nic *ret_nic);
-/* It has VLANs above it, and takes their tags off before native XDP. */
-/* Is it a port of a bridge, bond or the like, so that addresses and sockets belong to that? (Of a VRF: no.) */
-bool sw_nic_is_port(__u32 ifindex, char ret_master[IF_NAMESIZE], char ret_kind[16]);
-bool sw_nic_strips_vlans(const struct sw_nic *nic);
-int sw_probe_sysctl(const char *path); /* a number, or -1 */
 
 #endif

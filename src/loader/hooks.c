@@ -14,23 +14,11 @@
 #include <errno.h>
 #include <linux/if_link.h>
 #include <net/if_arp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-int sw_fail(struct sw_failure *f, int exit_code, int err, const char *fmt, ...)
-{
-    va_list ap;
-
-    f->exit_code = exit_code;
-    va_start(ap, fmt);
-    vsnprintf(f->line, sizeof(f->line), fmt, ap);
-    va_end(ap);
-    return err;
-}
 
 int sw_hooks_add(struct sw_hooks *hooks, const char *name, struct sw_failure *ret_failure)
 {

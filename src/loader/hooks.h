@@ -9,18 +9,13 @@
 #ifndef SW_LOADER_HOOKS_H
 #define SW_LOADER_HOOKS_H
 
+#include "base/failure.h"
 #include "loader/instance.h"
 #include "loader/object.h"
 
 #include <xdp/libxdp.h>
 
 enum sw_mode { SW_MODE_AUTO, SW_MODE_NATIVE, SW_MODE_GENERIC };
-
-/* What went wrong, for the command to say: an enum sw_exit and one line. */
-struct sw_failure {
-    int exit_code;
-    char line[512];
-};
 
 struct sw_hook_iface {
     struct sw_instance_iface id;
@@ -69,7 +64,5 @@ void sw_hooks_drop(struct sw_hooks *hooks, struct sw_hook_iface *iface);
 bool sw_hooks_is_ingress(const struct sw_hooks *hooks, __u32 prog_id);
 
 __u32 sw_hooks_ingress_id(const struct sw_hooks *hooks);
-
-__attribute__((format(printf, 4, 5))) int sw_fail(struct sw_failure *f, int exit_code, int err, const char *fmt, ...);
 
 #endif

@@ -1,77 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "output/conn_id.h"
-#include "output/json.h"
+#include "base/ip.h"
 #include "output/report.h"
 
 #include <endian.h>
 #include <string.h>
 #include <sys/types.h>
 #include <sha1.h>
-
-static const __u8 v4_mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
-static char *put_hex16(char *p, unsigned int v)
-{
-    static const char hex[] = "0123456789abcdef";
-
-    if (v >= 0x1000)
-        *p++ = hex[v >> 12];
-    if (v >= 0x100)
-        *p++ = hex[v >> 8 & 15];
-    if (v >= 0x10)
-        *p++ = hex[v >> 4 & 15];
-    *p++ = hex[v & 15];
-    return p;
-}
-
-/* RFC 5952: lower case, no leading zeros, the first of the longest runs of two or more zero groups is "::". */
-static char *put_ip6(char *p, const __u8 ip[16])
-{
-    unsigned int group[8];
-    int best = -1, best_len = 1;
-
-    for (int i = 0; i < 8; i++)
-        group[i] = ip[2 * i] << 8 | ip[2 * i + 1];
-    for (int i = 0; i < 8; i++) {
-        int n = 0;
-
-        while (i + n < 8 && !group[i + n])
-            n++;
-        if (n > best_len) {
-            best = i;
-            best_len = n;
-        }
-        i += n;
-    }
-    for (int i = 0; i < 8; i++) {
-        if (i == best) {
-            *p++ = ':';
-            *p++ = ':';
-            i += best_len - 1;
-            continue;
-        }
-        if (i && i != best + best_len)
-            *p++ = ':';
-        p = put_hex16(p, group[i]);
-    }
-    return p;
-}
-
-char *sw_put_ip(char *p, const __u8 ip[16])
-{
-    if (memcmp(ip, v4_mapped, sizeof(v4_mapped)))
-        return put_ip6(p, ip);
-    for (int i = 12; i < 16; i++) {
-        p = sw_put_u8(p, ip[i]);
-        *p++ = '.';
-    }
-    return p - 1;
-}
-
-void sw_format_ip(const __u8 ip[16], char *buf)
-{
-    *sw_put_ip(buf, ip) = 0;
-}
 
 #define SW_ROTL(x, n) ((x) << (n) | (x) >> (64 - (n)))
 
@@ -178,7 +113,7 @@ static char *put_base64_sha1(char *p, const __u8 in[SHA1_DIGEST_LENGTH])
 char *sw_put_community_id(char *p, const struct sw_key *key, __u16 seed)
 {
     __u8 in[2 + 16 + 16 + 2 + 4], digest[SHA1_DIGEST_LENGTH];
-    size_t skip = memcmp(key->a_ip, v4_mapped, 12) || memcmp(key->b_ip, v4_mapped, 12) ? 0 : 12;
+    size_t skip = sw_ip_is_v4(key->a_ip) && sw_ip_is_v4(key->b_ip) ? 12 : 0;
     size_t n = 0;
     SHA1_CTX ctx;
 

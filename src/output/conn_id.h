@@ -12,9 +12,7 @@
 
 #define SW_UID_LEN 18 /* "C" and 17 digits of base 62, about 101 bits */
 #define SW_CID_LEN 30 /* "1:" and 28 of base 64 */
-#define SW_IP_LEN 39
 
-char *sw_put_ip(char *p, const __u8 ip[16]);
 char *sw_put_uid(char *p, const struct sw_key *key, __u64 start_ns);
 char *sw_put_community_id(char *p, const struct sw_key *key, __u16 seed);
 

@@ -7,6 +7,7 @@
 #ifndef SW_OUTPUT_JSON_H
 #define SW_OUTPUT_JSON_H
 
+#include "base/fmt.h"
 #include "output/conn_id.h"
 #include "output/report.h"
 #include "synward.h"
@@ -79,43 +80,7 @@ char *sw_text_service(struct sw_lines *l, __u64 seq, const struct sw_report_serv
  * bytes. */
 #define SW_SERVICE_ROOM 2048
 char *sw_json_service_body(char *p, const struct sw_report_service *s, __u64 now_ns);
-/* "10.0.0.1:80", "[2001:db8::1]:80", "0.0.0.0:80", "[::]:80", "*:80"; not terminated */
-char *sw_put_service(char *p, const __u8 ip[16], __be16 port, __u8 any);
 
-/* Any bytes to the inside of a JSON string: at most 6 bytes for one. Invalid UTF-8 becomes U+FFFD, control
- * characters (C0, DEL, C1) become escapes, so the text is harmless on a terminal too. Returns the end. */
-char *sw_json_escape(char *p, const char *in);
 char *sw_put_time(struct sw_lines *l, char *p, __s64 unix_ns); /* RFC 3339, UTC, nanoseconds */
-char *sw_put_u64_long(char *p, __u64 v);
-
-extern const char sw_digits[201]; /* "00" … "99" */
-
-static inline char *sw_put_u8(char *p, unsigned int v)
-{
-    if (v >= 100) {
-        *p++ = '0' + v / 100;
-        v %= 100;
-        memcpy(p, sw_digits + 2 * v, 2);
-        return p + 2;
-    }
-    if (v >= 10) {
-        memcpy(p, sw_digits + 2 * v, 2);
-        return p + 2;
-    }
-    *p++ = '0' + v;
-    return p;
-}
-
-static inline char *sw_put_u64(char *p, __u64 v)
-{
-    return v < 256 ? sw_put_u8(p, v) : sw_put_u64_long(p, v);
-}
-
-/* times and durations that events imply; false: not seen */
-static inline bool sw_span(__u64 from, __u64 to, __u64 *ret_ns)
-{
-    *ret_ns = to - from;
-    return from && to >= from;
-}
 
 #endif

@@ -52,7 +52,6 @@ __attribute__((format(printf, 2, 3))) char *sw_text_put(char *p, const char *fmt
 char *sw_text_color(const struct sw_lines *l, char *p, const char *color);
 char *sw_text_clock(const struct sw_lines *l, char *p, __u64 ts);
 char *sw_text_duration(char *p, __u64 ns);
-char *sw_text_endpoint(char *p, const __u8 ip[16], __be16 port);
 
 #define SW_DIM "\033[2m"
 #define SW_BOLD "\033[1m"

@@ -8,22 +8,6 @@
 #define LIT SW_LIT
 #define put sw_text_put
 
-char *sw_put_service(char *p, const __u8 ip[16], __be16 port, __u8 any)
-{
-    switch (any) {
-    case 0: return sw_text_endpoint(p, ip, port);
-    case SW_ANY_4: p = LIT(p, "0.0.0.0:"); break;
-    case SW_ANY_6: p = LIT(p, "[::]:"); break;
-    default: p = LIT(p, "*:"); break;
-    }
-    return sw_put_u64(p, ntohs(port));
-}
-
-void sw_format_service(const __u8 ip[16], __be16 port, __u8 any, char *buf)
-{
-    *sw_put_service(buf, ip, port, any) = 0;
-}
-
 /* In the order in which people name them. */
 static char *put_flags(char *p, __u16 flags)
 {
@@ -225,8 +209,8 @@ static char *text_drop(const struct sw_lines *l, char *p, const struct sw_told *
     p = sw_text_color(l, p, "\033[31m");
     p = sw_text_color(l, put(p, "drop "), SW_PLAIN);
     *p++ = ' ';
-    p = put(sw_text_endpoint(p, t->src_ip, t->src_port), " -> ");
-    p = sw_text_endpoint(p, t->dst_ip, t->dst_port);
+    p = put(sw_put_endpoint(p, t->src_ip, t->src_port), " -> ");
+    p = sw_put_endpoint(p, t->dst_ip, t->dst_port);
     p = put(p, " %s x%llu: ", sw_name_drop(t->reason)->text, t->count);
     p = put_flags(p, t->flags);
     p = put(p, " seq %u ack %u", t->seq, t->ack);

@@ -89,12 +89,8 @@ __u64 sw_report_seq(const struct sw_report *r);      /* of the last one, lost on
  * (ENOSPC, EIO). */
 int sw_report_flush(struct sw_report *r);
 
-/* Pure pieces, used by other commands too. buf sizes: ip 46, uid 24, cid 32, service SW_SERVICE_TEXT. */
-#define SW_SERVICE_TEXT 48
-void sw_format_ip(const __u8 ip[16], char *buf);
+/* Pure pieces, used by other commands too. buf sizes: uid 24, cid 32. */
 void sw_format_uid(const struct sw_key *key, __u64 start_ns, char *buf);
 void sw_format_community_id(const struct sw_key *key, __u16 seed, char *buf);
-/* "10.0.0.1:80", "[2001:db8::1]:80"; a wildcard is "0.0.0.0:80", "[::]:80", or "*:80" for both families */
-void sw_format_service(const __u8 ip[16], __be16 port, __u8 any, char *buf);
 
 #endif

@@ -85,23 +85,15 @@ char *sw_text_clock(const struct sw_lines *l, char *p, __u64 ts)
     return sw_text_color(l, p, SW_PLAIN);
 }
 
-char *sw_text_endpoint(char *p, const __u8 ip[16], __be16 port)
-{
-    char text[SW_IP_LEN + 1];
-
-    sw_format_ip(ip, text);
-    return put(p, strchr(text, ':') ? "[%s]:%u" : "%s:%u", text, ntohs(port));
-}
-
 static char *put_pair(struct sw_lines *l, char *p, const struct sw_event *ev)
 {
     bool b = ev->flow.orig_is_b;
     char text[128], *q = text;
     int width;
 
-    q = sw_text_endpoint(q, b ? ev->key.b_ip : ev->key.a_ip, b ? ev->key.b_port : ev->key.a_port);
+    q = sw_put_endpoint(q, b ? ev->key.b_ip : ev->key.a_ip, b ? ev->key.b_port : ev->key.a_port);
     q = put(q, " -> ");
-    q = sw_text_endpoint(q, b ? ev->key.a_ip : ev->key.b_ip, b ? ev->key.a_port : ev->key.b_port);
+    q = sw_put_endpoint(q, b ? ev->key.a_ip : ev->key.b_ip, b ? ev->key.a_port : ev->key.b_port);
     width = q - text;
     if (width > l->width)
         l->width = width;

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Addresses are 16 bytes everywhere; an IPv4 one is v4-mapped, ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). */
+#ifndef SW_BASE_IP_H
+#define SW_BASE_IP_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <string.h>
+
+static const __u8 sw_v4_mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+static inline bool sw_ip_is_v4(const __u8 ip[16])
+{
+    return !memcmp(ip, sw_v4_mapped, sizeof(sw_v4_mapped));
+}
+
+#endif
