@@ -97,6 +97,12 @@ enum sw_conn_state { SW_CONN_STATES(SW_ENUM_ITEM) SW_CS_MAX };
     X(SW_EV_, CONN, "conn")
 enum sw_event_kind { SW_EVENTS(SW_ENUM_ITEM) SW_EV_MAX };
 
+/* Bits of the event mask beyond the kinds: lines that user space makes, and the guard's. */
+enum { SW_LINE_LOSS = SW_EV_MAX, SW_LINE_STATS, SW_LINE_GUARD, SW_LINE_DROP, SW_LINE_SERVICE, SW_LINE_MAX };
+
+/* What a loss line counts: the event kinds, then guard and drop records together (counter guard_lost) */
+enum { SW_LOSS_GUARD = SW_EV_MAX, SW_LOSSES };
+
 /* Why a connection is over ("none" while it is not). */
 #define SW_REASONS(X)                                                                                                  \
     X(SW_WHY_, NONE, "none")                                                                                           \
@@ -435,6 +441,9 @@ SW_ASSERT(sizeof(struct sw_end) == 128, "sw_end is two cache lines");
 SW_ASSERT(sizeof(struct sw_flow) == 392, "sw_flow has no padding");
 SW_ASSERT(sizeof(struct sw_handshake) == 24 + 2 * sizeof(struct sw_half), "sw_handshake has no padding");
 SW_ASSERT(sizeof(struct sw_event) == 12 + 36 + 8 + sizeof(struct sw_flow), "sw_event has no padding");
+SW_ASSERT(SW_LINE_GUARD + SW_TOLD_GUARD == SW_LINE_GUARD && SW_LINE_GUARD + SW_TOLD_DROP == SW_LINE_DROP,
+          "the guard's lines follow its kinds of records");
+SW_ASSERT(SW_LINE_MAX <= 32, "an event mask has 32 bits");
 SW_ASSERT(SW_C_LOST_OPENING + SW_EV_MAX == SW_C_TOLD_OPENING, "lost_* follow the kinds");
 SW_ASSERT(SW_C_TOLD_OPENING + SW_EV_MAX == SW_C_MAX, "told_* follow the kinds");
 

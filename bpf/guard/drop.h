@@ -17,9 +17,8 @@ static __always_inline struct sw_tally *sw_tally_of(__u32 service)
     return bpf_map_lookup_elem(&service_counters, &service);
 }
 
-/* Is this kind of record wanted? The bits after those of the connections' kinds, as user space numbers its lines:
- * loss and stats come before. */
-#define SW_TELLS(kind) (cfg.event_mask & 1u << (SW_EV_MAX + 2 + (kind)))
+/* Is this kind of record (enum sw_told_kind) wanted? */
+#define SW_TELLS(kind) (cfg.event_mask & 1u << (SW_LINE_GUARD + (kind)))
 
 static __always_inline void sw_told_service(struct sw_told *t, const struct sw_service *sv, __u32 index)
 {

@@ -17,12 +17,6 @@
 
 enum sw_format { SW_FORMAT_JSON, SW_FORMAT_TEXT };
 
-/* Bits of the event mask beyond enum sw_event_kind: lines that user space makes, and the guard's */
-enum { SW_LINE_LOSS = SW_EV_MAX, SW_LINE_STATS, SW_LINE_GUARD, SW_LINE_DROP, SW_LINE_SERVICE, SW_LINE_MAX };
-
-/* What a loss line counts: the event kinds, then guard and drop records together (counter guard_lost) */
-enum { SW_LOSS_GUARD = SW_EV_MAX, SW_LOSSES };
-
 struct sw_report_opts {
     int fd; /* where lines go */
     enum sw_format format;
