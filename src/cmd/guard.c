@@ -3,13 +3,15 @@
 #include "base/capabilities.h"
 #include "base/clock.h"
 #include "base/exit.h"
+#include "base/fmt.h"
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "cmd/find_instance.h"
 #include "config/guard_options.h"
 #include "config/options.h"
 #include "loader/service_stats.h"
-#include "output/json.h"
+#include "output/figures.h"
+#include "output/json_guard.h"
 #include "output/names.h"
 
 #include <arpa/inet.h>

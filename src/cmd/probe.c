@@ -2,13 +2,13 @@
 /* synward probe: what is here, what would be used, what is lost by it. */
 #include "base/capabilities.h"
 #include "base/exit.h"
+#include "base/fmt.h"
 #include "base/log.h"
 #include "base/nic.h"
 #include "base/sysctl.h"
 #include "cmd/cmd.h"
 #include "config/options.h"
 #include "loader/features.h"
-#include "output/json.h"
 #include "output/names.h"
 
 #include <errno.h>

@@ -3,14 +3,16 @@
 #include "base/capabilities.h"
 #include "base/clock.h"
 #include "base/exit.h"
+#include "base/fmt.h"
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "config/options.h"
 #include "loader/instance.h"
 #include "loader/map_reader.h"
 #include "loader/service_stats.h"
-#include "output/json.h"
+#include "output/figures.h"
 #include "output/json_fmt.h"
+#include "output/json_guard.h"
 #include "output/names.h"
 
 #include <errno.h>

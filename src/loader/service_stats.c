@@ -116,12 +116,3 @@ void sw_tallies_sum(const struct sw_tallies *t, __u64 *ret_services, __u64 *ret_
         *ret_awake += t->services[i].state != SW_GS_CALM;
     }
 }
-
-__u64 sw_tally_dropped(const struct sw_tally *t)
-{
-    __u64 sum = 0;
-
-    for (int i = SW_DROP_NONE + 1; i < SW_DROP_MAX; i++)
-        sum += t->drop[i];
-    return sum;
-}

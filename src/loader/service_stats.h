@@ -3,7 +3,7 @@
 #ifndef SW_LOADER_SERVICE_STATS_H
 #define SW_LOADER_SERVICE_STATS_H
 
-#include "output/report.h"
+#include "synward.h"
 
 /* All services: slot 0 has what belongs to none, and what services counted that are gone. */
 struct sw_tallies {
@@ -18,7 +18,5 @@ int sw_tallies_read_ids(__u32 services_id, __u32 counters_id, __u64 now_ns, stru
 
 /* How many there are, how many of them are not calm, and the sum over all slots. */
 void sw_tallies_sum(const struct sw_tallies *t, __u64 *ret_services, __u64 *ret_awake, struct sw_tally *ret_sum);
-
-__u64 sw_tally_dropped(const struct sw_tally *t);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "output/conn_id.h"
 #include "base/ip.h"
-#include "output/report.h"
 
 #include <endian.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What identifies a connection in a line: addresses as text, `uid`, Community ID. The put_ functions
+ * What identifies a connection in a line: `uid` and Community ID. The put_ functions
  * append without a terminating zero and return the new end.
  */
 #ifndef SW_OUTPUT_CONN_ID_H
@@ -15,6 +15,10 @@
 
 char *sw_put_uid(char *p, const struct sw_key *key, __u64 start_ns);
 char *sw_put_community_id(char *p, const struct sw_key *key, __u16 seed);
+
+/* The same, terminated: SW_UID_LEN + 1 and SW_CID_LEN + 1 bytes. */
+void sw_format_uid(const struct sw_key *key, __u64 start_ns, char *buf);
+void sw_format_community_id(const struct sw_key *key, __u16 seed, char *buf);
 
 /* SipHash-2-4 with 128 bits of result, words little-endian as in the reference implementation. */
 void sw_siphash128(const __u64 key[2], const void *data, size_t len, __u64 ret_hash[2]);

@@ -5,6 +5,7 @@
  * string carry its closing quote.
  */
 #include "output/json.h"
+#include "base/fmt.h"
 #include "output/json_fmt.h"
 #include "output/names.h"
 #include "tcp/conn_state.h"
@@ -43,31 +44,6 @@ static inline char *put_who(struct sw_lines *l, char *p, const struct sw_event *
     p = sw_put_ip(p, b ? ev->key.a_ip : ev->key.b_ip);
     p = LIT(p, "\",\"resp_port\":");
     return sw_put_u64(p, ntohs(b ? ev->key.a_port : ev->key.b_port));
-}
-
-char *sw_put_vlan(char *p, const __u16 vlan[2])
-{
-    if (!vlan[0] && !vlan[1])
-        return p;
-    p = LIT(p, ",\"vlan\":[");
-    p = sw_put_u64(p, vlan[0]);
-    if (vlan[1]) {
-        *p++ = ',';
-        p = sw_put_u64(p, vlan[1]);
-    }
-    *p++ = ']';
-    return p;
-}
-
-/* Letters and '^'; anything else would break the line, and shows as '?'. Writes SW_HIST_MAX bytes in any case. */
-char *sw_put_history(char *p, const struct sw_flow *f)
-{
-    for (int i = 0; i < SW_HIST_MAX; i++) {
-        __u8 c = f->hist[i];
-
-        p[i] = (__u8)((c | 0x20) - 'a') < 26 || c == '^' ? c : '?';
-    }
-    return p + (f->hist_len < SW_HIST_MAX ? f->hist_len : SW_HIST_MAX);
 }
 
 /* What only some kinds say: the anomaly, or the RST's sender and the state in which it met the receiver. */
@@ -226,25 +202,6 @@ char *sw_json_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, ch
     p = LIT(p, "\",\"duration_ns\":");
     p = sw_put_u64(p, f->last_ns > f->start_ns ? f->last_ns - f->start_ns : 0);
     return LIT(p, "}\n");
-}
-
-/* The lines about the whole instance belong to no interface, except that a capture is the only one. */
-char *sw_put_whole(const struct sw_lines *l, char *p)
-{
-    if (!l->replay)
-        return LIT(p, "\",\"iface\":null,\"hook\":null");
-    p = LIT(p, "\",\"iface\":\"");
-    memcpy(p, l->capture.text, l->capture.len);
-    return LIT(p + l->capture.len, "\",\"hook\":\"replay\"");
-}
-
-char *sw_put_pair(char *p, const char *prefix, const char *key, __u64 v)
-{
-    *p++ = ',';
-    *p++ = '"';
-    p = stpcpy(stpcpy(p, prefix), key);
-    p = LIT(p, "\":");
-    return sw_put_u64(p, v);
 }
 
 char *sw_json_loss(struct sw_lines *l, __u64 seq, const __u64 lost[SW_LOSSES], __u64 now_ns, char *p)

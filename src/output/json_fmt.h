@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Pieces of lines, for the files that make lines. Each appends and returns the new end. */
+/* Pieces of JSON that all lines share. Each appends and returns the new end. */
 #ifndef SW_OUTPUT_JSON_FMT_H
 #define SW_OUTPUT_JSON_FMT_H
 
-#include "output/json.h"
+#include "base/fmt.h"
+#include "output/line.h"
 #include "output/names.h"
 
 #define SW_STR_OF(x) #x
 #define SW_STR(x) SW_STR_OF(x)
 
-/* JSON: keys are literals of known length. */
+/* Keys are literals of known length. */
 #define SW_LIT(p, s) (memcpy((p), (s), sizeof(s) - 1), (p) + sizeof(s) - 1)
 
 /* Copies the whole entry, which the line's room allows, and keeps its length. */
@@ -41,20 +42,9 @@ static inline char *sw_put_head(struct sw_lines *l, char *p, __u64 seq, __u64 ts
 
 char *sw_put_whole(const struct sw_lines *l, char *p); /* iface and hook of a line about the instance */
 char *sw_put_vlan(char *p, const __u16 vlan[2]);       /* nothing without a tag */
-char *sw_put_history(char *p, const struct sw_flow *f);
 /* ,"PREFIXkey":v - for the lines that are rare */
 char *sw_put_pair(char *p, const char *prefix, const char *key, __u64 v);
 /* ,"PREFIXsyns":n, each item by name, then the sum of the drops, then each reason */
 char *sw_put_tally(char *p, const char *prefix, const struct sw_tally *t);
-
-/* Text: as printf, at most 511 characters. */
-__attribute__((format(printf, 2, 3))) char *sw_text_put(char *p, const char *fmt, ...);
-char *sw_text_color(const struct sw_lines *l, char *p, const char *color);
-char *sw_text_clock(const struct sw_lines *l, char *p, __u64 ts);
-char *sw_text_duration(char *p, __u64 ns);
-
-#define SW_DIM "\033[2m"
-#define SW_BOLD "\033[1m"
-#define SW_PLAIN "\033[0m"
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What both formats share: names, times, identities, and their caches. */
-#include "output/json.h"
+#include "output/line.h"
+#include "base/fmt.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static char *escaped(const char *in, size_t *ret_len)
 {
@@ -139,4 +140,36 @@ const struct sw_ids *sw_lines_ids(struct sw_lines *l, const struct sw_key *key, 
 size_t sw_lines_room(const struct sw_lines *l)
 {
     return 8192 + l->host_len + l->iface_max;
+}
+
+/* Letters and '^'; anything else would break the line, and shows as '?'. Writes SW_HIST_MAX bytes in any case. */
+char *sw_put_history(char *p, const struct sw_flow *f)
+{
+    for (int i = 0; i < SW_HIST_MAX; i++) {
+        __u8 c = f->hist[i];
+
+        p[i] = (__u8)((c | 0x20) - 'a') < 26 || c == '^' ? c : '?';
+    }
+    return p + (f->hist_len < SW_HIST_MAX ? f->hist_len : SW_HIST_MAX);
+}
+
+char *sw_put_tcp_flags(char *p, __u16 flags)
+{
+    static const struct {
+        __u16 bit;
+        char name[4];
+    } bits[] = {
+        {SW_TCP_SYN, "SYN"}, {SW_TCP_FIN, "FIN"}, {SW_TCP_RST, "RST"}, {SW_TCP_PSH, "PSH"}, {SW_TCP_ACK, "ACK"},
+        {SW_TCP_URG, "URG"}, {SW_TCP_ECE, "ECE"}, {SW_TCP_CWR, "CWR"}, {SW_TCP_AE, "AE"},
+    };
+    char *start = p;
+
+    for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+        if (!(flags & bits[i].bit))
+            continue;
+        if (p != start)
+            *p++ = ',';
+        p = stpcpy(p, bits[i].name);
+    }
+    return p == start ? stpcpy(p, "none") : p;
 }

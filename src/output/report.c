@@ -2,6 +2,9 @@
 /* The reporter: numbers lines, gathers them, writes them without ever waiting for the reader. */
 #include "output/report.h"
 #include "output/json.h"
+#include "output/json_guard.h"
+#include "output/text.h"
+#include "output/text_guard.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +12,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>

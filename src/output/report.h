@@ -10,41 +10,13 @@
 #ifndef SW_OUTPUT_REPORT_H
 #define SW_OUTPUT_REPORT_H
 
-#include "synward.h"
+#include "output/figures.h"
+#include "output/line.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-enum sw_format { SW_FORMAT_JSON, SW_FORMAT_TEXT };
-
-struct sw_report_opts {
-    int fd; /* where lines go */
-    enum sw_format format;
-    bool color;            /* text only */
-    __u32 event_mask;      /* 1 << kind, 1 << SW_LINE_* */
-    __u16 cid_seed;        /* Community ID seed */
-    const char *host;      /* any bytes: escaped */
-    __s64 clock_offset_ns; /* event time + offset = nanoseconds since 1970 */
-    bool replay;           /* iface is the capture's name */
-    const char *iface;     /* replay: name to show; live: NULL, by ifindex */
-    __u64 seq;             /* of the line before the first */
-};
-
 struct sw_report; /* opaque */
-
-/* Everything a stats line says; counters are sums over CPUs, indexed by enum sw_counter. */
-struct sw_report_stats {
-    __u64 counters[SW_C_MAX];
-    __u64 flows, flows_max;
-    __u64 embryos, embryos_max;
-    __u64 established;
-    __u64 lost_total;      /* events lost since start, all kinds */
-    __u64 embryos_evicted; /* embryos that the LRU took: their conn lines are lost (kind conn) */
-    __u64 services;        /* protected, and of these not calm; 0 without the guard */
-    __u64 services_awake;
-    struct sw_tally guard; /* sum over all services and CPUs */
-    bool final;            /* the last line of a run */
-};
 
 int sw_report_new(const struct sw_report_opts *opts, struct sw_report **ret_report); /* 0 or -errno */
 void sw_report_free(struct sw_report *r);                                            /* NULL is fine */
@@ -66,11 +38,6 @@ int sw_report_stats(struct sw_report *r, const struct sw_report_stats *stats, __
 int sw_report_told(struct sw_report *r, const struct sw_told *told);
 
 /* One service's figures: a `service` line. */
-struct sw_report_service {
-    struct sw_service service;
-    struct sw_tally tally; /* summed over CPUs */
-    bool final;
-};
 int sw_report_service(struct sw_report *r, const struct sw_report_service *s, __u64 now_ns);
 
 size_t sw_report_pending(const struct sw_report *r); /* bytes not yet written */
@@ -82,9 +49,5 @@ __u64 sw_report_seq(const struct sw_report *r);      /* of the last one, lost on
  * out, -EAGAIN when the reader is slow, -EPIPE when it is gone (the caller ignores SIGPIPE), -errno otherwise
  * (ENOSPC, EIO). */
 int sw_report_flush(struct sw_report *r);
-
-/* Pure pieces, used by other commands too. buf sizes: uid 24, cid 32. */
-void sw_format_uid(const struct sw_key *key, __u64 start_ns, char *buf);
-void sw_format_community_id(const struct sw_key *key, __u16 seed, char *buf);
 
 #endif

@@ -3,16 +3,14 @@
  * Lines for people: time, connection, what happened, between whom, the state of each side, then the
  * numbers that this kind of event is about. Columns grow with what was seen, so they stay aligned.
  */
-#include "loader/service_stats.h"
-#include "output/json.h"
-#include "output/json_fmt.h"
+#include "output/text.h"
+#include "base/fmt.h"
 #include "output/names.h"
+#include "output/text_fmt.h"
 #include "tcp/conn_state.h"
 
-#include <arpa/inet.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
+#include <string.h>
 
 #define put sw_text_put
 #define SW_TEXT_UID 7 /* characters of the uid shown: enough to tell a connection's lines apart */
@@ -23,35 +21,6 @@ static const char *const event_color[SW_EV_MAX] = {
     [SW_EV_TIMEOUT] = "\033[35m",   [SW_EV_REUSED] = "\033[36m",      [SW_EV_MIDSTREAM] = "\033[36m",
     [SW_EV_ANOMALY] = "\033[1;33m", [SW_EV_UPDATE] = "\033[2m",       [SW_EV_CONN] = "\033[1m",
 };
-
-char *sw_text_put(char *p, const char *fmt, ...)
-{
-    va_list ap;
-    int n;
-
-    va_start(ap, fmt);
-    n = vsnprintf(p, 512, fmt, ap);
-    va_end(ap);
-    return p + (n < 512 ? n : 511);
-}
-
-char *sw_text_color(const struct sw_lines *l, char *p, const char *color)
-{
-    return l->color ? put(p, "%s", color) : p;
-}
-
-char *sw_text_duration(char *p, __u64 ns)
-{
-    if (ns < 1000)
-        return put(p, "%llu ns", ns);
-    if (ns < 1000000)
-        return put(p, "%.3g us", ns / 1e3);
-    if (ns < 1000000000)
-        return put(p, "%.3g ms", ns / 1e6);
-    if (ns < 100ULL * 1000000000)
-        return put(p, "%.3g s", ns / 1e9);
-    return put(p, "%llum%02llus", ns / 60000000000ULL, ns / 1000000000 % 60);
-}
 
 static char *put_bytes(char *p, __u64 n)
 {
@@ -66,23 +35,6 @@ static char *put_bytes(char *p, __u64 n)
         i++;
     } while (v >= 999.5 && i < 5);
     return put(p, "%.3g %c", v, unit[i]);
-}
-
-/* Local time; a capture is rarely of today, so there the date comes first. */
-char *sw_text_clock(const struct sw_lines *l, char *p, __u64 ts)
-{
-    __s64 ns = (__s64)(ts + (__u64)l->clock_offset);
-    time_t sec = ns / 1000000000 - (ns % 1000000000 < 0);
-    struct tm tm;
-
-    if (!localtime_r(&sec, &tm))
-        memset(&tm, 0, sizeof(tm));
-    p = sw_text_color(l, p, SW_DIM);
-    if (l->replay)
-        p = put(p, "%04d-%02d-%02d ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
-    p = put(p, "%02d:%02d:%02d.%06lld", tm.tm_hour, tm.tm_min, tm.tm_sec,
-            (ns % 1000000000 + 1000000000) % 1000000000 / 1000);
-    return sw_text_color(l, p, SW_PLAIN);
 }
 
 static char *put_pair(struct sw_lines *l, char *p, const struct sw_event *ev)

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The guard's lines, `guard`, `drop` and `service`, as NDJSON. See line.h. */
+#ifndef SW_OUTPUT_JSON_GUARD_H
+#define SW_OUTPUT_JSON_GUARD_H
+
+#include "output/figures.h"
+#include "output/line.h"
+
+char *sw_json_told(struct sw_lines *l, __u64 seq, const struct sw_told *t, char *p);
+char *sw_json_service(struct sw_lines *l, __u64 seq, const struct sw_report_service *s, __u64 now_ns, char *p);
+
+/* "service":… as in a service line, without the fields that all lines have and without `final`: at most SW_SERVICE_ROOM
+ * bytes. */
+#define SW_SERVICE_ROOM 2048
+char *sw_json_service_body(char *p, const struct sw_report_service *s, __u64 now_ns);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the lines of both formats share: names already escaped, caches of dates and identities. A formatter (json.h,
+ * json_guard.h, text.h, text_guard.h) appends one whole line, newline included, to room that the caller has made:
+ * sw_lines_room() bytes are always enough.
+ */
+#ifndef SW_OUTPUT_LINE_H
+#define SW_OUTPUT_LINE_H
+
+#include "output/conn_id.h"
+#include "synward.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum sw_format { SW_FORMAT_JSON, SW_FORMAT_TEXT };
+
+struct sw_report_opts {
+    int fd; /* where lines go */
+    enum sw_format format;
+    bool color;            /* text only */
+    __u32 event_mask;      /* 1 << kind, 1 << SW_LINE_* */
+    __u16 cid_seed;        /* Community ID seed */
+    const char *host;      /* any bytes: escaped */
+    __s64 clock_offset_ns; /* event time + offset = nanoseconds since 1970 */
+    bool replay;           /* iface is the capture's name */
+    const char *iface;     /* replay: name to show; live: NULL, by ifindex */
+    __u64 seq;             /* of the line before the first */
+};
+
+#define SW_SCHEMA 2
+#define SW_SECONDS 64 /* cached date texts, by second */
+#define SW_IDS 1024   /* cached identities: the lines of a short connection come close together */
+
+struct sw_iface_text {
+    __u32 ifindex;
+    __u32 len;
+    char *text; /* escaped */
+};
+
+struct sw_second {
+    __s64 sec;
+    char text[24]; /* "2026-11-21T04:41:00." */
+};
+
+struct sw_ids {
+    struct sw_key key;
+    __u64 start_ns;
+    char uid[24]; /* of SW_UID_LEN */
+    char cid[32]; /* of SW_CID_LEN */
+};
+
+struct sw_lines {
+    __s64 clock_offset;
+    __u16 cid_seed;
+    bool color;
+    bool replay;
+    char *host; /* escaped */
+    size_t host_len;
+    struct sw_iface_text capture; /* replay: stands for every ifindex */
+    struct sw_iface_text *ifaces;
+    size_t ifaces_len;
+    size_t iface_max; /* longest name, for the room and for columns */
+    size_t last_iface;
+    int width;                    /* text: widest pair of endpoints so far */
+    struct sw_iface_text unnamed; /* an ifindex that nobody named: "#7" */
+    char unnamed_text[16];
+    struct sw_second seconds[SW_SECONDS];
+    struct sw_ids ids[SW_IDS];
+};
+
+int sw_lines_init(struct sw_lines *l, const struct sw_report_opts *opts);
+void sw_lines_fini(struct sw_lines *l);
+int sw_lines_set_iface(struct sw_lines *l, __u32 ifindex, const char *name);
+size_t sw_lines_room(const struct sw_lines *l);
+const struct sw_iface_text *sw_lines_iface(struct sw_lines *l, const struct sw_event *ev);
+const struct sw_iface_text *sw_lines_iface_at(struct sw_lines *l, __u32 ifindex);
+const struct sw_ids *sw_lines_ids(struct sw_lines *l, const struct sw_key *key, __u64 start_ns);
+
+char *sw_put_time(struct sw_lines *l, char *p, __s64 unix_ns); /* RFC 3339, UTC, nanoseconds */
+char *sw_put_history(char *p, const struct sw_flow *f);
+char *sw_put_tcp_flags(char *p, __u16 flags); /* "SYN,ACK", "none"; in the order in which people name them */
+
+#endif
