@@ -318,7 +318,7 @@ static int open_all(struct replay *c)
         return SW_EXIT_INPUT;
     }
     fit_maps(c);
-    int err = sw_object_load(&c->opts.object, &c->obj, &reason);
+    int err = sw_object_new(&c->opts.object, &c->obj, &reason);
     if (err) {
         sw_err("replay: cannot load the BPF programs: %s", reason ? reason : strerror(-err));
         return sw_object_exit_code(err);

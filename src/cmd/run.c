@@ -9,11 +9,13 @@
 #include "config/guard_options.h"
 #include "config/options.h"
 #include "daemon/loop.h"
+#include "events/checkpoint.h"
 #include "guard/guard.h"
 #include "guard/keys.h"
 #include "loader/hooks.h"
 #include "loader/hooks_pinned.h"
 #include "loader/instance.h"
+#include "loader/object.h"
 #include "loader/pins.h"
 #include "loader/takeover.h"
 #include "loader/tc.h"
@@ -136,12 +138,20 @@ static int load(struct run *run)
         if (!run->hooks.ifaces[i].loopback &&
             sw_tc_try(run->hooks.ifaces[i].id.ifindex, SW_TC_EGRESS, run->hooks.guard || run->pinned))
             object->cfg.one_sided = 1;
-    object->pin = run->loop.pin;
+    object->pinned = run->pinned;
     if (run->loop.guarding)
         sw_guarding_object(run->loop.guarding, &run->hooks, object);
-    err = sw_object_load(object, &run->loop.obj, &why);
+    err = sw_object_open(object, &run->loop.obj, &why);
+    if (!err && run->loop.pin) {
+        err = sw_pin_reuse(run->loop.pin, run->loop.obj);
+        why = sw_object_why(err);
+    }
+    if (!err)
+        err = sw_object_load(run->loop.obj, object, &why);
     if (!err)
         return 0;
+    sw_object_free(run->loop.obj);
+    run->loop.obj = NULL;
     if (sw_object_exit_code(err) == SW_EXIT_MEMORY)
         return sw_fail(
             &run->failure, SW_EXIT_MEMORY, err,

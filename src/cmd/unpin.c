@@ -5,15 +5,15 @@
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "config/options.h"
+#include "events/ringbuf.h"
 #include "loader/hooks.h"
 #include "loader/pins.h"
-#include "loader/tc.h"
+#include "loader/takeover.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 struct unpin {
@@ -77,52 +77,30 @@ static int look(const struct sw_instance *inst, bool alive, void *ctx)
     return SW_WALK_ON;
 }
 
-/* No more cookies; those that are on their way have a second to come back. */
-static void stop_guard(const struct unpin *u)
+static bool made_clsact(const struct unpin *u, __u32 ifindex)
 {
-    int fd = sw_pin_map(u->name, "guard");
-    struct sw_guard *guard;
-    bool engaged;
-
-    if (fd < 0)
-        return;
-    guard = mmap(NULL, sizeof(*guard), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    close(fd);
-    if (guard == MAP_FAILED)
-        return;
-    __atomic_fetch_or(&guard->flags, SW_G_STOPPING, __ATOMIC_SEQ_CST);
-    engaged = guard->engaged;
-    munmap(guard, sizeof(*guard));
-    if (engaged)
-        sleep(1);
-}
-
-/* A qdisc that somebody else made after ours was deleted has no filter of ours in it. One of a start that was killed
- * may have none yet. */
-static bool made_clsact(const struct unpin *u, const struct sw_pinned *p, const struct sw_pinned_iface *iface)
-{
-    bool made = iface->made_clsact;
-
     for (size_t i = 0; i < u->made_len; i++)
-        made |= u->made_clsact[i] == iface->ifindex;
-    return made && (!p->pid || sw_clsact_is_in_use(iface->ifindex));
+        if (u->made_clsact[i] == ifindex)
+            return true;
+    return false;
 }
 
 static int detach(const struct unpin *u, const struct sw_pinned *p)
 {
     int code = SW_EXIT_OK;
 
-    if (p->guard)
-        stop_guard(u);
+    if (p->guard && sw_guard_stop(sw_pin_map(u->name, "guard")))
+        sleep(1);
     for (__u32 i = 0; i < p->ifaces_len && i < SW_IFACES_MAX; i++) {
         struct sw_hook_iface iface = {.id.ifindex = p->iface[i].ifindex};
         char name[IF_NAMESIZE];
-        bool found;
+        bool found, made;
         int err;
 
         if (!if_indextoname(iface.id.ifindex, name))
             continue;
-        err = sw_hooks_clean(&iface, made_clsact(u, p, &p->iface[i]), &found);
+        made = sw_pinned_owns_clsact(p, iface.id.ifindex, made_clsact(u, iface.id.ifindex));
+        err = sw_hooks_clean(&iface, made, &found);
         if (!err)
             continue;
         sw_err("unpin: '%s' keeps its programs: %s", name, strerror(-err));

@@ -9,26 +9,10 @@
 
 #include "events/loss.h"
 #include "events/ringbuf.h"
+#include "loader/pin_format.h"
 #include "output/report.h"
 
-#define SW_BOOK_RINGS 3 /* events, events_open, guard_events */
 #define SW_MARKS 64
-
-struct sw_books {
-    __u64 seq;               /* of the last line */
-    __u64 at[SW_BOOK_RINGS]; /* positions in the rings */
-    __u64 said[SW_LOSSES];   /* as of struct sw_account */
-    __u64 evicted;
-    __u64 owed;
-};
-
-/* In the pinned map: the other slot is written, then `current` moves, so that a kill at any moment leaves a whole one.
- */
-struct sw_saved {
-    __u32 current;
-    __u32 pad;
-    struct sw_books slot[2];
-};
 
 struct sw_marks {
     struct sw_saved *saved;

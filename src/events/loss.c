@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "events/loss.h"
-
 #include "base/clock.h"
+#include "loader/map_reader.h"
 #include "loader/service_stats.h"
+#include "loader/sweep.h"
 #include "synward.skel.h"
 
 #include <errno.h>
@@ -69,11 +70,11 @@ int sw_account_update(struct sw_account *a, __u64 now_ns, __u64 flush, bool fina
     for (unsigned i = 0; i < a->looks; i++)
         if (!a->look[i].before)
             a->look[i].before = now_ns;
-    err = sw_object_counters(a->obj, before);
+    err = sw_counters_read(bpf_map__fd(a->obj->maps.counters), before);
     if (!err)
         err = sw_object_sweep(a->obj, 0, flush, &a->sweep);
     if (!err)
-        err = sw_object_counters(a->obj, a->counters);
+        err = sw_counters_read(bpf_map__fd(a->obj->maps.counters), a->counters);
     if (err)
         return err;
     if (final)

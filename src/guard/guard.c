@@ -108,11 +108,11 @@ void sw_guarding_object(const struct sw_guarding *g, const struct sw_hooks *hook
 
     object->cfg.guard = 1;
     /* pinned, they are there at their sizes, so that the options may change from one daemon to the next */
-    if (!opts->limit_source && !object->pin)
+    if (!opts->limit_source && !object->pinned)
         object->limit_source_max = 1;
-    if (!opts->limit_prefix && !object->pin)
+    if (!opts->limit_prefix && !object->pinned)
         object->limit_prefix_max = 1;
-    if (!opts->capture_file && !object->pin)
+    if (!opts->capture_file && !object->pinned)
         object->captures_bytes = sysconf(_SC_PAGESIZE);
     object->accept = opts->backend != SW_BK_LISTENER;
     for (size_t i = 0; i < hooks->len && object->accept; i++)

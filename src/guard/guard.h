@@ -6,8 +6,10 @@
 #ifndef SW_GUARD_GUARD_H
 #define SW_GUARD_GUARD_H
 
+#include "base/failure.h"
 #include "config/guard_options.h"
-#include "loader/hooks.h"
+#include "loader/iface.h"
+#include "loader/map_sizes.h"
 #include "output/report.h"
 
 struct sw_guarding; /* opaque */

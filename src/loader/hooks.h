@@ -10,39 +10,7 @@
 #define SW_LOADER_HOOKS_H
 
 #include "base/failure.h"
-#include "loader/instance.h"
-#include "loader/object.h"
-
-#include <xdp/libxdp.h>
-
-enum sw_mode { SW_MODE_AUTO, SW_MODE_NATIVE, SW_MODE_GENERIC };
-
-struct sw_hook_iface {
-    struct sw_instance_iface id;
-    bool loopback; /* ingress only: it sees each packet twice otherwise; never guarded */
-    bool gone;     /* deleted, or moved to another namespace */
-    bool xdp_attached;
-    bool accept_attached;
-    enum xdp_attach_mode xdp_mode;
-    int egress_link;                     /* tcx: fd, else -1 */
-    int old_xdp, old_egress, old_accept; /* stay: fds of the programs that were there, else -1 */
-    int native_error;                    /* why generic: -errno, 0 when native or asked for */
-    int egress_error;                    /* why no egress: -errno */
-};
-
-struct sw_hooks {
-    bool ingress_only; /* no egress hook wanted */
-    bool guard;
-    bool alone; /* libxdp was told to leave its dispatcher out */
-    bool stay;  /* --pin: what is attached outlives us, and takes the place of what a former daemon attached */
-    struct synward_bpf *obj;
-    struct sw_ingress {
-        struct synward_bpf *copy;
-        struct xdp_program *prog;
-    } ingress, ingress_plain; /* plain: only follows; for loopback when others are guarded */
-    size_t len;
-    struct sw_hook_iface ifaces[SW_IFACES_MAX];
-};
+#include "loader/iface.h"
 
 /* Resolves the name: exists, carries Ethernet frames, given once. Attaches nothing. */
 int sw_hooks_add(struct sw_hooks *hooks, const char *name, struct sw_failure *ret_failure);

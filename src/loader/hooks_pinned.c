@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "loader/hooks_pinned.h"
-
 #include "base/exit.h"
+#include "loader/object.h"
 #include "loader/tc.h"
 #include "synward.skel.h"
 

@@ -7,7 +7,8 @@
 #ifndef SW_LOADER_HOOKS_PINNED_H
 #define SW_LOADER_HOOKS_PINNED_H
 
-#include "loader/hooks.h"
+#include "base/failure.h"
+#include "loader/iface.h"
 
 /* As sw_hooks_attach. After a failure the former programs are back in their places. */
 int sw_stay_attach(struct sw_hooks *hooks, enum sw_mode mode, struct sw_failure *ret_failure);

@@ -86,26 +86,37 @@ int sw_live_max(__u32 map_id, __u64 *ret_max)
     return 0;
 }
 
-int sw_live_counters(__u32 map_id, __u64 ret_counters[SW_C_MAX])
+int sw_counters_read(int map_fd, __u64 ret_counters[SW_C_MAX])
 {
-    int cpus = libbpf_num_possible_cpus(), fd, err = 0;
-    struct bpf_map_info info;
+    int cpus = libbpf_num_possible_cpus(), err = 0;
     __u64 *values;
 
-    fd = open_map(map_id, &info);
-    if (fd < 0)
-        return fd;
-    memset(ret_counters, 0, SW_C_MAX * sizeof(*ret_counters));
-    values = cpus > 0 ? calloc(cpus, sizeof(*values)) : NULL;
+    if (cpus < 0)
+        return cpus;
+    values = calloc(cpus, sizeof(*values));
     if (!values)
-        err = -ENOMEM;
+        return -ENOMEM;
     for (__u32 i = 0; i < SW_C_MAX && !err; i++) {
-        if (bpf_map_lookup_elem(fd, &i, values))
+        if (bpf_map_lookup_elem(map_fd, &i, values)) {
             err = -errno;
-        for (int cpu = 0; cpu < cpus && !err; cpu++)
+            break;
+        }
+        ret_counters[i] = 0;
+        for (int cpu = 0; cpu < cpus; cpu++)
             ret_counters[i] += values[cpu];
     }
     free(values);
+    return err;
+}
+
+int sw_live_counters(__u32 map_id, __u64 ret_counters[SW_C_MAX])
+{
+    struct bpf_map_info info;
+    int fd = open_map(map_id, &info), err;
+
+    if (fd < 0)
+        return fd;
+    err = sw_counters_read(fd, ret_counters);
     close(fd);
     return err;
 }

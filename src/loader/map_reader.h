@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Reading the maps of a running instance, by id. */
+/* Reads flows and counters: our own by descriptor, those of any running instance by map id. */
 #ifndef SW_LOADER_MAP_READER_H
 #define SW_LOADER_MAP_READER_H
 
@@ -10,6 +10,7 @@
 typedef void (*sw_live_fn)(const struct sw_key *key, const struct sw_flow *flow, void *ctx);
 int sw_live_walk(__u32 map_id, sw_live_fn fn, void *ctx);
 
+int sw_counters_read(int map_fd, __u64 ret_counters[SW_C_MAX]);   /* sums over CPUs; 0 or -errno */
 int sw_live_counters(__u32 map_id, __u64 ret_counters[SW_C_MAX]); /* sums over CPUs */
 int sw_live_max(__u32 map_id, __u64 *ret_max);
 

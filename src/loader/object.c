@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "loader/object.h"
-
 #include "base/exit.h"
-#include "guard/lists.h"
 #include "loader/features.h"
-#include "loader/pins.h"
 #include "synward.skel.h"
 #include "synward_old.skel.h"
 
@@ -14,11 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #define SECOND 1000000000ull
-#define GUARD_RING (1u << 20)
 
 /* Well-known TCP services: who owns one of these is taken for the server. --likely-server-ports replaces them. */
 static const __u16 default_server_ports[] = {
@@ -109,7 +104,7 @@ static struct synward_bpf *open_form(bool old)
     return NULL;
 }
 
-static bool is_old(const struct synward_bpf *obj)
+bool sw_object_is_old(const struct synward_bpf *obj)
 {
     return !bpf_program__autoload(obj->progs.sw_sweep);
 }
@@ -129,87 +124,7 @@ static int choose_programs(struct synward_bpf *obj, const struct sw_object_opts 
     return err;
 }
 
-/* The guard's maps keep their sizes only if there is a guard. */
-static int configure_guard(struct synward_bpf *obj, const struct sw_object_opts *opts)
-{
-    const bool guard = opts->cfg.guard;
-    const __u32 page = sysconf(_SC_PAGESIZE);
-    const struct {
-        struct bpf_map *map;
-        __u32 with, without;
-    } sizes[] = {
-        {obj->maps.services, SW_SERVICES, 1},
-        {obj->maps.service_ports, 65536, 1},
-        {obj->maps.service_counters, SW_SERVICES, 1},
-        {obj->maps.service_past, SW_SERVICES, 1},
-        {obj->maps.local_ips, SW_LOCAL_IPS, 1},
-        {obj->maps.known, 2 * SW_KNOWN_WORDS, 1},
-        {obj->maps.allow, SW_LIST_ENTRIES_MAX, 1},
-        {obj->maps.block, SW_LIST_ENTRIES_MAX, 1},
-        {obj->maps.limit_source, opts->limit_source_max, 1},
-        {obj->maps.limit_prefix, opts->limit_prefix_max, 1},
-        {obj->maps.guard_events, GUARD_RING, page},
-        {obj->maps.captures, opts->captures_bytes, page},
-    };
-    int err = 0;
-
-    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]) && !err; i++)
-        err = bpf_map__set_max_entries(sizes[i].map, guard ? sizes[i].with : sizes[i].without);
-    return err;
-}
-
-static int configure(struct synward_bpf *obj, const struct sw_object_opts *opts)
-{
-    const struct {
-        struct bpf_map *map;
-        __u32 entries;
-    } sizes[] = {
-        {obj->maps.flows, opts->max_flows},
-        {obj->maps.embryos, opts->max_embryos},
-        {obj->maps.handshakes, opts->max_handshakes},
-        {obj->maps.events, opts->ring_bytes},
-        {obj->maps.events_open, opts->ring_open_bytes},
-    };
-    int err;
-
-    obj->rodata->cfg = opts->cfg;
-    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        err = bpf_map__set_max_entries(sizes[i].map, sizes[i].entries);
-        if (err)
-            return err;
-    }
-    err = configure_guard(obj, opts);
-    return err ? err : choose_programs(obj, opts);
-}
-
-/* Loading says E2BIG or ENOMEM of maps and of programs alike: are maps of these sizes to be had? */
-static int try_maps(const struct sw_object_opts *opts)
-{
-    const struct {
-        enum bpf_map_type type;
-        __u32 key, value, entries;
-    } maps[] = {
-        {BPF_MAP_TYPE_HASH, sizeof(struct sw_key), sizeof(struct sw_flow), opts->max_flows},
-        {BPF_MAP_TYPE_LRU_HASH, sizeof(struct sw_key), sizeof(struct sw_flow), opts->max_embryos},
-        {BPF_MAP_TYPE_LRU_HASH, sizeof(__u64), sizeof(struct sw_handshake), opts->max_handshakes},
-        {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_bytes},
-        {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_open_bytes},
-        {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->captures_bytes},
-    };
-    int fds[6], n = 0, err = 0;
-
-    for (; n < 5 + opts->cfg.guard && !err; n++) {
-        fds[n] = bpf_map_create(maps[n].type, NULL, maps[n].key, maps[n].value, maps[n].entries, NULL);
-        err = fds[n] < 0 ? -errno : 0;
-    }
-    while (n--)
-        /* cppcheck-suppress uninitvar ; the loop above wrote the first n */
-        if (fds[n] >= 0)
-            close(fds[n]);
-    return err;
-}
-
-static const char *why(int err)
+const char *sw_object_why(int err)
 {
     switch (-err) {
     case EPERM: return "the kernel refuses BPF to this user";
@@ -234,7 +149,7 @@ static int fail_old(const struct sw_object_opts *opts, const char **ret_why)
     return -EOPNOTSUPP;
 }
 
-int sw_object_load(const struct sw_object_opts *opts, struct synward_bpf **ret_obj, const char **ret_why)
+int sw_object_open(const struct sw_object_opts *opts, struct synward_bpf **ret_obj, const char **ret_why)
 {
     struct synward_bpf *obj;
     int err;
@@ -244,48 +159,52 @@ int sw_object_load(const struct sw_object_opts *opts, struct synward_bpf **ret_o
     if (opts->old && (opts->cfg.guard || opts->cfg.checksum))
         return fail_old(opts, ret_why);
     obj = open_form(opts->old);
-    if (!obj) {
-        err = -errno;
-        goto fail;
+    err = obj ? 0 : -errno;
+    if (!err) {
+        obj->rodata->cfg = opts->cfg;
+        err = sw_object_size_maps(obj, opts);
     }
-    err = configure(obj, opts);
-    if (!err && opts->pin)
-        err = sw_pin_reuse(opts->pin, obj);
     if (!err)
-        err = synward_bpf__load(obj);
-    if (!err)
-        err = fill_server_ports(obj, opts);
+        err = choose_programs(obj, opts);
     if (!err) {
         *ret_obj = obj;
         return 0;
     }
-    if (err == -ESRCH && !access("/sys/kernel/btf/vmlinux", R_OK)) /* libbpf's word for any failure to take it in */
-        err = -ENOMEM;
-    else if ((err == -E2BIG || err == -ENOMEM) && !try_maps(opts))
-        err = -ENOEXEC;
-fail:
     if (ret_why)
-        *ret_why = why(err);
+        *ret_why = sw_object_why(err);
     sw_object_free(obj);
     return err;
 }
 
-/* A hash element costs its key and value and about 64 bytes of links, hash and bucket. */
-unsigned long long sw_object_bytes(const struct sw_object_opts *opts)
+int sw_object_load(struct synward_bpf *obj, const struct sw_object_opts *opts, const char **ret_why)
 {
-    const unsigned long long element = sizeof(struct sw_key) + sizeof(struct sw_flow) + 64;
-    const unsigned long long bucket = sizeof(struct sw_bucket) + 16 + 64;
-    unsigned long long bytes;
+    int err = synward_bpf__load(obj);
 
-    bytes = (opts->max_flows + (unsigned long long)opts->max_embryos) * element +
-            (unsigned long long)opts->max_handshakes * (sizeof(__u64) + sizeof(struct sw_handshake) + 64) +
-            opts->ring_bytes + opts->ring_open_bytes;
-    if (!opts->cfg.guard)
-        return bytes;
-    return bytes + (opts->limit_source_max + (unsigned long long)opts->limit_prefix_max) * bucket +
-           opts->captures_bytes + GUARD_RING + 65536ull * 8 + 2 * SW_KNOWN_WORDS * sizeof(__u64) +
-           SW_SERVICES * (sizeof(struct sw_service) + sizeof(struct sw_past) +
-                          (unsigned long long)get_nprocs_conf() * sizeof(struct sw_tally));
+    if (!err)
+        err = fill_server_ports(obj, opts);
+    if (!err)
+        return 0;
+    if (err == -ESRCH && !access("/sys/kernel/btf/vmlinux", R_OK)) /* libbpf's word for any failure to take it in */
+        err = -ENOMEM;
+    else if ((err == -E2BIG || err == -ENOMEM) && !sw_object_try_maps(opts))
+        err = -ENOEXEC;
+    if (ret_why)
+        *ret_why = sw_object_why(err);
+    return err;
+}
+
+int sw_object_new(const struct sw_object_opts *opts, struct synward_bpf **ret_obj, const char **ret_why)
+{
+    int err = sw_object_open(opts, ret_obj, ret_why);
+
+    if (err)
+        return err;
+    err = sw_object_load(*ret_obj, opts, ret_why);
+    if (err) {
+        sw_object_free(*ret_obj);
+        *ret_obj = NULL;
+    }
+    return err;
 }
 
 int sw_object_exit_code(int err)
@@ -314,7 +233,7 @@ int sw_object_ingress_copy(struct synward_bpf *obj, bool guard, struct synward_b
     int err = 0;
 
     *ret_copy = NULL;
-    copy = open_form(is_old(obj));
+    copy = open_form(sw_object_is_old(obj));
     if (!copy)
         return -errno;
     from = bpf_object__next_map(obj->obj, NULL);
@@ -336,42 +255,4 @@ int sw_object_ingress_copy(struct synward_bpf *obj, bool guard, struct synward_b
 void sw_object_free(struct synward_bpf *obj)
 {
     synward_bpf__destroy(obj);
-}
-
-int sw_object_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep)
-{
-    LIBBPF_OPTS(bpf_test_run_opts, run);
-    int err;
-
-    if (is_old(obj))
-        return sw_walk_sweep(obj, now, flush, ret_sweep);
-    obj->bss->sweep = (struct sw_sweep){.now = now, .flush = flush};
-    err = bpf_prog_test_run_opts(bpf_program__fd(obj->progs.sw_sweep), &run);
-    if (err)
-        return err;
-    *ret_sweep = obj->bss->sweep;
-    return 0;
-}
-
-int sw_object_counters(struct synward_bpf *obj, __u64 ret_counters[SW_C_MAX])
-{
-    int cpus = libbpf_num_possible_cpus(), err = 0;
-    __u64 *values;
-
-    if (cpus < 0)
-        return cpus;
-    values = calloc(cpus, sizeof(*values));
-    if (!values)
-        return -ENOMEM;
-    for (__u32 i = 0; i < SW_C_MAX && !err; i++) {
-        if (bpf_map_lookup_elem(bpf_map__fd(obj->maps.counters), &i, values)) {
-            err = -errno;
-            break;
-        }
-        ret_counters[i] = 0;
-        for (int cpu = 0; cpu < cpus; cpu++)
-            ret_counters[i] += values[cpu];
-    }
-    free(values);
-    return err;
 }

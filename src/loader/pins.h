@@ -6,38 +6,14 @@
 #ifndef SW_LOADER_PINS_H
 #define SW_LOADER_PINS_H
 
-#include "events/checkpoint.h"
-#include "loader/hooks.h"
+#include "base/failure.h"
+#include "loader/iface.h"
+#include "loader/pin_format.h"
 #include "loader/pinfs.h"
 
 #include <stdbool.h>
 
-#define SW_PIN_VERSION 1 /* of struct sw_pinned, and of what records mean where their layout does not tell */
-
-struct bpf_map;
-
-/* The one element of the mmapable array `daemon`. Up to `layout` it stays as it is in all versions, so that each can
- * remove the pins of any other. */
-struct sw_pinned {
-    __u32 version; /* SW_PIN_VERSION */
-    __u32 contract;
-    char made_by[32];   /* synward's version */
-    __u64 netns;        /* its inode */
-    __u64 netns_cookie; /* 0: of a kernel before 5.14 */
-    __u32 guard;
-    __u32 ifaces_len;
-    struct sw_pinned_iface {
-        __u32 ifindex;
-        __u32 made_clsact;
-        char name[IF_NAMESIZE];
-    } iface[SW_IFACES_MAX];
-    __u64 layout;
-    __s32 pid;        /* of the last daemon */
-    __u32 guard_mode; /* as --guard said */
-    __u32 key_file;   /* cookie keys came from one */
-    __u32 pad;
-    struct sw_saved saved;
-};
+struct synward_bpf;
 
 struct sw_pin {
     char name[SW_PIN_NAME];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The sweep for kernels that cannot walk a map themselves: here, and what is due is ended there, flow by flow. */
-#include "loader/object.h"
+#include "loader/sweep_user.h"
+
 #include "synward.skel.h"
 #include "tcp/timeouts.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "loader/takeover.h"
-
 #include "base/exit.h"
 #include "base/log.h"
+#include "loader/hooks.h"
 #include "loader/instance.h"
 #include "loader/pins.h"
 #include "loader/tc.h"
@@ -40,17 +40,15 @@ static bool nothing_left(const struct sw_instance *inst)
     return fd < 0 && err == ENOENT;
 }
 
-/* Makes an orphaned guard stand down; what it has promised is still accepted until its hooks go. */
-static bool stand_down(const struct sw_instance *inst)
+bool sw_guard_stop(int map_fd)
 {
-    int fd = inst->map_guard ? bpf_map_get_fd_by_id(inst->map_guard) : -1;
     struct sw_guard *g = MAP_FAILED;
     bool engaged;
 
-    if (fd < 0)
-        return false;
-    g = mmap(NULL, sizeof(*g), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    close(fd);
+    if (map_fd >= 0)
+        g = mmap(NULL, sizeof(*g), PROT_READ | PROT_WRITE, MAP_SHARED, map_fd, 0);
+    if (map_fd >= 0)
+        close(map_fd);
     if (g == MAP_FAILED)
         return false;
     __atomic_fetch_or(&g->flags, SW_G_STOPPING, __ATOMIC_SEQ_CST);
@@ -85,7 +83,7 @@ static int look_at(const struct sw_instance *inst, bool alive, void *ctx)
             ours = true;
             look->made_clsact[k] |= inst->ifaces[i].made_clsact;
             if (look->phase == DISARM)
-                look->cookies |= stand_down(inst);
+                look->cookies |= sw_guard_stop(inst->map_guard ? bpf_map_get_fd_by_id(inst->map_guard) : -1);
         }
         all &= ours || !if_indextoname(inst->ifaces[i].ifindex, name);
     }
@@ -124,17 +122,19 @@ static int look_at_pins(const char *name, void *ctx)
     return 0;
 }
 
-/* A qdisc that somebody else made after ours was deleted has no filter of ours in it. One of a start that was killed
- * may have none yet. */
+bool sw_pinned_owns_clsact(const struct sw_pinned *at, __u32 ifindex, bool made)
+{
+    for (__u32 i = 0; i < at->ifaces_len && i < SW_IFACES_MAX; i++)
+        made |= at->iface[i].ifindex == ifindex && at->iface[i].made_clsact;
+    return made && (!at->pid || sw_clsact_is_in_use(ifindex));
+}
+
 static void adopt_clsact(struct sw_hooks *hooks, const struct sw_pin *pin, const struct look *look)
 {
     for (size_t k = 0; k < hooks->len; k++) {
         struct sw_instance_iface *id = &hooks->ifaces[k].id;
-        bool made = look->made_clsact[k];
 
-        for (__u32 i = 0; i < pin->at->ifaces_len && i < SW_IFACES_MAX; i++)
-            made |= pin->at->iface[i].ifindex == id->ifindex && pin->at->iface[i].made_clsact;
-        id->made_clsact = made && (!pin->at->pid || sw_clsact_is_in_use(id->ifindex));
+        id->made_clsact = sw_pinned_owns_clsact(pin->at, id->ifindex, look->made_clsact[k]);
     }
 }
 

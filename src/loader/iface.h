@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* An interface that is followed, and what is attached to it. */
+#ifndef SW_LOADER_IFACE_H
+#define SW_LOADER_IFACE_H
+
+#include "loader/instance.h"
+#include "synward.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <xdp/libxdp.h>
+
+enum sw_mode { SW_MODE_AUTO, SW_MODE_NATIVE, SW_MODE_GENERIC };
+
+struct synward_bpf;
+
+struct sw_hook_iface {
+    struct sw_instance_iface id;
+    bool loopback; /* ingress only: it sees each packet twice otherwise; never guarded */
+    bool gone;     /* deleted, or moved to another namespace */
+    bool xdp_attached;
+    bool accept_attached;
+    enum xdp_attach_mode xdp_mode;
+    int egress_link;                     /* tcx: fd, else -1 */
+    int old_xdp, old_egress, old_accept; /* stay: fds of the programs that were there, else -1 */
+    int native_error;                    /* why generic: -errno, 0 when native or asked for */
+    int egress_error;                    /* why no egress: -errno */
+};
+
+struct sw_hooks {
+    bool ingress_only; /* no egress hook wanted */
+    bool guard;
+    bool alone; /* libxdp was told to leave its dispatcher out */
+    bool stay;  /* --pin: what is attached outlives us, and takes the place of what a former daemon attached */
+    struct synward_bpf *obj;
+    struct sw_ingress {
+        struct synward_bpf *copy;
+        struct xdp_program *prog;
+    } ingress, ingress_plain; /* plain: only follows; for loopback when others are guarded */
+    size_t len;
+    struct sw_hook_iface ifaces[SW_IFACES_MAX];
+};
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "loader/map_sizes.h"
+
+#include "synward.skel.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#define GUARD_RING (1u << 20)
+
+/* The guard's maps keep their sizes only if there is a guard. */
+static int size_guard_maps(struct synward_bpf *obj, const struct sw_object_opts *opts)
+{
+    const bool guard = opts->cfg.guard;
+    const __u32 page = sysconf(_SC_PAGESIZE);
+    const struct {
+        struct bpf_map *map;
+        __u32 with, without;
+    } sizes[] = {
+        {obj->maps.services, SW_SERVICES, 1},
+        {obj->maps.service_ports, 65536, 1},
+        {obj->maps.service_counters, SW_SERVICES, 1},
+        {obj->maps.service_past, SW_SERVICES, 1},
+        {obj->maps.local_ips, SW_LOCAL_IPS, 1},
+        {obj->maps.known, 2 * SW_KNOWN_WORDS, 1},
+        {obj->maps.allow, SW_LIST_ENTRIES_MAX, 1},
+        {obj->maps.block, SW_LIST_ENTRIES_MAX, 1},
+        {obj->maps.limit_source, opts->limit_source_max, 1},
+        {obj->maps.limit_prefix, opts->limit_prefix_max, 1},
+        {obj->maps.guard_events, GUARD_RING, page},
+        {obj->maps.captures, opts->captures_bytes, page},
+    };
+    int err = 0;
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]) && !err; i++)
+        err = bpf_map__set_max_entries(sizes[i].map, guard ? sizes[i].with : sizes[i].without);
+    return err;
+}
+
+int sw_object_size_maps(struct synward_bpf *obj, const struct sw_object_opts *opts)
+{
+    const struct {
+        struct bpf_map *map;
+        __u32 entries;
+    } sizes[] = {
+        {obj->maps.flows, opts->max_flows},
+        {obj->maps.embryos, opts->max_embryos},
+        {obj->maps.handshakes, opts->max_handshakes},
+        {obj->maps.events, opts->ring_bytes},
+        {obj->maps.events_open, opts->ring_open_bytes},
+    };
+    int err;
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        err = bpf_map__set_max_entries(sizes[i].map, sizes[i].entries);
+        if (err)
+            return err;
+    }
+    return size_guard_maps(obj, opts);
+}
+
+int sw_object_try_maps(const struct sw_object_opts *opts)
+{
+    const struct {
+        enum bpf_map_type type;
+        __u32 key, value, entries;
+    } maps[] = {
+        {BPF_MAP_TYPE_HASH, sizeof(struct sw_key), sizeof(struct sw_flow), opts->max_flows},
+        {BPF_MAP_TYPE_LRU_HASH, sizeof(struct sw_key), sizeof(struct sw_flow), opts->max_embryos},
+        {BPF_MAP_TYPE_LRU_HASH, sizeof(__u64), sizeof(struct sw_handshake), opts->max_handshakes},
+        {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_bytes},
+        {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_open_bytes},
+        {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->captures_bytes},
+    };
+    int fds[6], n = 0, err = 0;
+
+    for (; n < 5 + opts->cfg.guard && !err; n++) {
+        fds[n] = bpf_map_create(maps[n].type, NULL, maps[n].key, maps[n].value, maps[n].entries, NULL);
+        err = fds[n] < 0 ? -errno : 0;
+    }
+    while (n--)
+        /* cppcheck-suppress uninitvar ; the loop above wrote the first n */
+        if (fds[n] >= 0)
+            close(fds[n]);
+    return err;
+}
+
+/* A hash element costs its key and value and about 64 bytes of links, hash and bucket. */
+unsigned long long sw_object_bytes(const struct sw_object_opts *opts)
+{
+    const unsigned long long element = sizeof(struct sw_key) + sizeof(struct sw_flow) + 64;
+    const unsigned long long bucket = sizeof(struct sw_bucket) + 16 + 64;
+    unsigned long long bytes;
+
+    bytes = (opts->max_flows + (unsigned long long)opts->max_embryos) * element +
+            (unsigned long long)opts->max_handshakes * (sizeof(__u64) + sizeof(struct sw_handshake) + 64) +
+            opts->ring_bytes + opts->ring_open_bytes;
+    if (!opts->cfg.guard)
+        return bytes;
+    return bytes + (opts->limit_source_max + (unsigned long long)opts->limit_prefix_max) * bucket +
+           opts->captures_bytes + GUARD_RING + 65536ull * 8 + 2 * SW_KNOWN_WORDS * sizeof(__u64) +
+           SW_SERVICES * (sizeof(struct sw_service) + sizeof(struct sw_past) +
+                          (unsigned long long)get_nprocs_conf() * sizeof(struct sw_tally));
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What is persisted in the pinned map `daemon`, versioned. */
+#ifndef SW_LOADER_PIN_FORMAT_H
+#define SW_LOADER_PIN_FORMAT_H
+
+#include "loader/instance.h"
+#include "synward.h"
+
+#include <net/if.h>
+
+#define SW_PIN_VERSION 1 /* of struct sw_pinned, and of what records mean where their layout does not tell */
+#define SW_BOOK_RINGS 3  /* events, events_open, guard_events */
+
+struct sw_books {
+    __u64 seq;               /* of the last line */
+    __u64 at[SW_BOOK_RINGS]; /* positions in the rings */
+    __u64 said[SW_LOSSES];   /* as of struct sw_account */
+    __u64 evicted;
+    __u64 owed;
+};
+
+/* In the pinned map: the other slot is written, then `current` moves, so that a kill at any moment leaves a whole one.
+ */
+struct sw_saved {
+    __u32 current;
+    __u32 pad;
+    struct sw_books slot[2];
+};
+
+/* The one element of the mmapable array `daemon`. Up to `layout` it stays as it is in all versions, so that each can
+ * remove the pins of any other. */
+struct sw_pinned {
+    __u32 version; /* SW_PIN_VERSION */
+    __u32 contract;
+    char made_by[32];   /* synward's version */
+    __u64 netns;        /* its inode */
+    __u64 netns_cookie; /* 0: of a kernel before 5.14 */
+    __u32 guard;
+    __u32 ifaces_len;
+    struct sw_pinned_iface {
+        __u32 ifindex;
+        __u32 made_clsact;
+        char name[IF_NAMESIZE];
+    } iface[SW_IFACES_MAX];
+    __u64 layout;
+    __s32 pid;        /* of the last daemon */
+    __u32 guard_mode; /* as --guard said */
+    __u32 key_file;   /* cookie keys came from one */
+    __u32 pad;
+    struct sw_saved saved;
+};
+
+#endif
