@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "cmd/find_instance.h"
-#include "config/options.h"
+#include "config/cli.h"
 #include "guard/files.h"
 
 #include <bpf/bpf.h>

@@ -7,7 +7,7 @@
 #include "base/nic.h"
 #include "base/sysctl.h"
 #include "cmd/cmd.h"
-#include "config/options.h"
+#include "config/cli.h"
 #include "loader/features.h"
 #include "output/names.h"
 

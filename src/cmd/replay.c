@@ -9,10 +9,10 @@
 #include "base/pcap.h"
 #include "cmd/cmd.h"
 #include "cmd/replay_schedule.h"
+#include "config/cli.h"
 #include "config/options.h"
 #include "daemon/lock_down.h"
 #include "events/loss.h"
-
 #include "synward.skel.h"
 
 #include <bpf/bpf.h>

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "cmd/cmd.h"
+#include "config/cli.h"
 #include "config/guard_options.h"
 #include "config/options.h"
 #include "daemon/loop.h"

@@ -6,7 +6,7 @@
 #include "base/fmt.h"
 #include "base/log.h"
 #include "cmd/cmd.h"
-#include "config/options.h"
+#include "config/cli.h"
 #include "loader/instance.h"
 #include "loader/map_reader.h"
 #include "loader/service_stats.h"

@@ -4,7 +4,7 @@
 #include "base/exit.h"
 #include "base/log.h"
 #include "cmd/cmd.h"
-#include "config/options.h"
+#include "config/cli.h"
 #include "events/ringbuf.h"
 #include "loader/hooks.h"
 #include "loader/pins.h"

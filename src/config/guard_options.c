@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "config/guard_options.h"
-
+#include "base/cidr.h"
 #include "base/clock.h"
-#include "config/options.h"
+#include "config/cli.h"
 #include "output/names.h"
 
 #include <arpa/inet.h>

@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The guard's options of `run`, as one argp child parser (sw_guard_argp) with its struct sw_guard_opts as child
- * input. Files that are named here are read by sw_lists_* and sw_keys_*, before anything is attached.
+ * input. Files that are named here are read by guard/files.h, before anything is attached.
  */
 #ifndef SW_CONFIG_GUARD_OPTIONS_H
 #define SW_CONFIG_GUARD_OPTIONS_H
 
-#include "guard/lists.h"
 #include "synward.h"
 
 #include <argp.h>
 #include <stdbool.h>
 
 #define SW_PROTECT_MAX 512
+#define SW_LIST_OPTS_MAX 256
+
+enum sw_list { SW_LIST_ALLOW, SW_LIST_BLOCK, SW_LISTS };
+
+struct sw_list_opts {
+    const char *cidrs[SW_LIST_OPTS_MAX]; /* --allow CIDR, --block CIDR */
+    size_t cidrs_len;
+    const char *file; /* --allow-file, --block-file; NULL: none */
+};
 
 /* What --protect names: PORT, ADDR:PORT or [ADDR6]:PORT. No address, or *: all zero ip, any = both families;
  * 0.0.0.0: SW_ANY_4; [::]: SW_ANY_6. */

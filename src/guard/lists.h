@@ -12,19 +12,10 @@
 #define SW_GUARD_LISTS_H
 
 #include "base/cidr.h"
+#include "config/guard_options.h"
 #include "synward.h"
 
 #include <stddef.h>
-
-enum sw_list { SW_LIST_ALLOW, SW_LIST_BLOCK, SW_LISTS };
-
-#define SW_LIST_OPTS_MAX 256
-
-struct sw_list_opts {
-    const char *cidrs[SW_LIST_OPTS_MAX]; /* --allow CIDR, --block CIDR */
-    size_t cidrs_len;
-    const char *file; /* --allow-file, --block-file; NULL: none */
-};
 
 struct sw_list_entry {
     struct sw_cidr cidr;
