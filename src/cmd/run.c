@@ -13,6 +13,7 @@
 #include "events/checkpoint.h"
 #include "guard/guard.h"
 #include "guard/keys.h"
+#include "guard/startup.h"
 #include "loader/hooks.h"
 #include "loader/hooks_pinned.h"
 #include "loader/instance.h"

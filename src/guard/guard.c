@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guard/guard.h"
 #include "base/clock.h"
-#include "base/exit.h"
 #include "base/log.h"
-#include "base/nic.h"
-#include "guard/files.h"
-#include "guard/reader.h"
-#include "guard/services.h"
-#include "loader/features.h"
-#include "loader/tc.h"
-#include "output/names.h"
+#include "guard/guard_state.h"
+#include "guard/known_tuples.h"
+#include "guard/warnings.h"
 #include "synward.skel.h"
 
 #include <bpf/bpf.h>
@@ -22,51 +17,9 @@
 
 #define JUDGE_AWAKE_NS SW_DECIDE_NS
 #define JUDGE_CALM_NS SW_SECOND /* changes of mode are told even if nothing comes */
-#define REFRESH_NS SW_SECOND
 #define KNOWN_NS (60 * SW_SECOND)
 #define KNOWN_LEAST_NS (5 * SW_SECOND) /* between refills, however many connections begin */
-#define KEY_NS (3600 * SW_SECOND)
-#define STEP_NS ((__s64)SW_SECOND) /* the clock did not drift, it was set */
-
-struct sw_guarding {
-    const struct sw_guard_opts *opts;
-    struct synward_bpf *obj;
-    struct sw_services *services;
-    struct sw_guard *guard;      /* mmapped */
-    struct sw_guard_files files; /* until they are filled in */
-    struct sw_guard_feed feed;
-    __s64 clock_offset;
-    __u64 next_judge, next_refresh, next_known, next_key;
-    bool adopted, keep_keys;
-    bool refresh_failed, known_failed, judge_failed, key_failed;
-};
-
-int sw_guarding_new(const struct sw_guard_opts *opts, struct sw_guarding **ret, struct sw_failure *f)
-{
-    struct sw_tcp_sysctls sysctls;
-    struct sw_guarding *g;
-    const char *refusal;
-    char error[400];
-    int err;
-
-    *ret = NULL;
-    sw_tcp_sysctls_read(&sysctls);
-    refusal = sysctls.syncookies < 0 ? "this kernel has no SYN cookies (CONFIG_SYN_COOKIES)"
-                                     : sw_tcp_sysctls_refusal(&sysctls);
-    if (refusal)
-        return sw_fail(f, SW_EXIT_KERNEL, -ENOTSUP, "--guard: %s", refusal);
-    g = calloc(1, sizeof(*g));
-    if (!g)
-        return sw_fail(f, SW_EXIT_MEMORY, -ENOMEM, "guard: %s", strerror(ENOMEM));
-    g->opts = opts;
-    err = sw_guard_files_read(opts, &g->files, error, sizeof(error));
-    if (err) {
-        sw_guarding_free(g);
-        return sw_fail(f, err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INPUT, err, "%s", error);
-    }
-    *ret = g;
-    return 0;
-}
+#define STEP_NS ((__s64)SW_SECOND)     /* the clock did not drift, it was set */
 
 void sw_guarding_free(struct sw_guarding *g)
 {
@@ -78,228 +31,18 @@ void sw_guarding_free(struct sw_guarding *g)
     free(g);
 }
 
-void sw_guarding_adopt(struct sw_guarding *g, bool keep_keys)
-{
-    g->adopted = true;
-    g->keep_keys = keep_keys;
-}
-
-void sw_guarding_set_mode(struct sw_guarding *g, enum sw_guard_mode mode)
-{
-    for (__u32 i = 1; i < SW_SERVICES; i++) {
-        struct sw_service *s = sw_services_at(g->services, i);
-
-        if (!s->port)
-            continue;
-        __atomic_store_n(&s->mode, (__u8)mode, __ATOMIC_RELAXED);
-        __atomic_store_n(&s->due, 0, __ATOMIC_RELAXED);
-    }
-}
-
 struct sw_ringbuf *sw_guarding_ring(struct sw_guarding *g)
 {
     g->feed.keep = true;
     return &g->feed.told;
 }
 
-void sw_guarding_object(const struct sw_guarding *g, const struct sw_hooks *hooks, struct sw_object_opts *object)
-{
-    const struct sw_guard_opts *opts = g->opts;
-
-    object->cfg.guard = 1;
-    /* pinned, they are there at their sizes, so that the options may change from one daemon to the next */
-    if (!opts->limit_source && !object->pinned)
-        object->limit_source_max = 1;
-    if (!opts->limit_prefix && !object->pinned)
-        object->limit_prefix_max = 1;
-    if (!opts->capture_file && !object->pinned)
-        object->captures_bytes = sysconf(_SC_PAGESIZE);
-    object->accept = opts->backend != SW_BK_LISTENER;
-    for (size_t i = 0; i < hooks->len && object->accept; i++)
-        if (!hooks->ifaces[i].loopback)
-            object->accept = !sw_tc_try(hooks->ifaces[i].id.ifindex, SW_TC_INGRESS, true);
-}
-
-/* What an epoch counts from: with a shared key it must be the same on all hosts. */
-static __u64 epoch_offset(const struct sw_guarding *g)
-{
-    return g->opts->key_file ? (__u64)g->clock_offset : 0;
-}
-
-static __u64 epoch_now(const struct sw_guarding *g)
-{
-    return sw_clock_now() + epoch_offset(g);
-}
-
-static int fill_lists(struct sw_guarding *g, struct sw_failure *f)
-{
-    for (int i = 0; i < SW_LISTS; i++) {
-        struct sw_cidrs given = {0};
-        int err = sw_cidrs_from_opts(&g->opts->lists[i], &given);
-
-        if (!err)
-            err = sw_guard_apply_list(g->obj, g->guard, i, SW_LIST_OPTION, &given);
-        if (!err)
-            err = sw_guard_apply_list(g->obj, g->guard, i, SW_LIST_FILE, &g->files.list[i]);
-        sw_cidrs_free(&given);
-        if (err)
-            return sw_fail(f, err == -ENOMEM || err == -E2BIG ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL, err, "%s list: %s",
-                           sw_list_names[i], strerror(-err));
-    }
-    return 0;
-}
-
-static int fail_services(int err, struct sw_failure *f)
-{
-    return sw_fail(f, err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL, err, "listening sockets: %s", strerror(-err));
-}
-
-static int open_services(struct sw_guarding *g, const struct sw_hooks *hooks, bool reqsk, struct sw_failure *f)
-{
-    __u32 ifindexes[SW_IFACES_MAX];
-    size_t len = 0;
-    int err;
-
-    for (size_t i = 0; i < hooks->len; i++) {
-        char master[IF_NAMESIZE], kind[16];
-
-        if (hooks->ifaces[i].loopback)
-            continue;
-        if (sw_nic_is_port(hooks->ifaces[i].id.ifindex, master, kind))
-            return sw_fail(f, SW_EXIT_INTERFACE, -EINVAL,
-                           "--guard: '%s' is a port of %s '%s': the guard belongs where the addresses are (-i %s)",
-                           hooks->ifaces[i].id.name, *kind ? kind : "device", master, master);
-        ifindexes[len++] = hooks->ifaces[i].id.ifindex;
-    }
-    err = sw_services_new(g->obj, g->opts, ifindexes, len, reqsk, &g->services);
-    return err ? fail_services(err, f) : 0;
-}
-
-int sw_guarding_open(struct sw_guarding *g, struct synward_bpf *obj, const struct sw_hooks *hooks, __s64 clock_offset,
-                     struct sw_failure *f)
-{
-    bool reqsk = bpf_program__autoload(obj->progs.sw_accept);
-    int err;
-
-    g->obj = obj;
-    g->clock_offset = clock_offset;
-    if (g->opts->backend == SW_BK_REQSK && !reqsk)
-        return sw_fail(f, SW_EXIT_KERNEL, -ENOTSUP,
-                       "--cookie reqsk: this kernel has no bpf_sk_assign_tcp_reqsk (6.9) or no clsact hook "
-                       "('synward probe' tells); --cookie listener does without");
-    err = open_services(g, hooks, reqsk, f);
-    if (err)
-        return err;
-    g->guard = sw_services_guard(g->services);
-    return sw_guard_feed_open(&g->feed, obj, g->guard, g->opts, hooks, clock_offset, f);
-}
-
-static int fill_keys(struct sw_guarding *g, struct sw_failure *f)
-{
-    int err;
-
-    g->guard->clock_offset = epoch_offset(g);
-    err = g->keep_keys ? 0 : sw_guard_install_keys(g->obj, g->guard, &g->files, epoch_now(g));
-    return err ? sw_fail(f, SW_EXIT_INTERNAL, err, "cookie keys: %s", strerror(-err)) : 0;
-}
-
-/* Daemons that follow each other within the hour keep one key: it gets no older than without them. */
-static __u64 key_due(const struct sw_guarding *g, __u64 now)
-{
-    __u64 age = 0;
-
-    if (g->keep_keys && sw_guard_key_age(g->obj, g->guard, epoch_now(g), &age))
-        return now;
-    return age < KEY_NS ? now + KEY_NS - age : now;
-}
-
-static void begin(struct sw_guarding *g)
-{
-    __u64 now = sw_clock_now();
-
-    g->next_judge = now;
-    g->next_refresh = now + REFRESH_NS;
-    g->next_known = now; /* again as soon as it is attached: sockets are born meanwhile */
-    g->next_key = key_due(g, now);
-    __atomic_fetch_and(&g->guard->flags, ~(SW_G_STOPPING | SW_G_CAPTURE), __ATOMIC_SEQ_CST);
-    if (g->feed.capture)
-        __atomic_fetch_or(&g->guard->flags, SW_G_CAPTURE, __ATOMIC_SEQ_CST);
-}
-
-int sw_guarding_fill(struct sw_guarding *g, struct sw_failure *f)
-{
-    __u64 clock_offset = g->guard->clock_offset;
-    __u32 key_slot = g->guard->key_slot;
-    struct sw_guard_lists before = {0};
-    int err = g->adopted ? sw_guard_lists_save(g->obj, &before) : 0;
-
-    if (err)
-        return sw_fail(f, err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL, err, "lists: %s", strerror(-err));
-    err = fill_lists(g, f);
-    if (!err)
-        err = fill_keys(g, f);
-    if (!err) {
-        err = sw_services_fill(g->services);
-        if (err)
-            fail_services(err, f);
-    }
-    if (!err) {
-        begin(g);
-    } else if (g->adopted) {
-        g->guard->clock_offset = clock_offset;
-        __atomic_store_n(&g->guard->key_slot, key_slot, __ATOMIC_RELEASE); /* the keys before are still there */
-        sw_guard_lists_restore(g->obj, g->guard, &before);
-    }
-    sw_guard_lists_free(&before);
-    sw_guard_files_free(&g->files);
-    return err;
-}
-
-static void say_warnings(struct sw_guarding *g)
+void sw_guarding_say_warnings(struct sw_guarding *g)
 {
     const char *warning;
 
     while ((warning = sw_services_warning(g->services)))
         sw_warn("%s", warning);
-}
-
-static void say_iface(const struct sw_hook_iface *iface)
-{
-    const char *name = iface->id.name;
-    struct sw_nic nic;
-
-    if (iface->loopback)
-        sw_warn("'%s' is the loopback: followed, and not guarded", name);
-    if (iface->loopback || iface->xdp_mode != XDP_MODE_NATIVE || sw_probe_nic(name, &nic))
-        return;
-    if (!strcmp(nic.driver, "veth"))
-        sw_info(
-            "'%s' is a veth: its answers are lost unless the other end runs an XDP program, too; --mode generic does "
-            "without",
-            name);
-    if (sw_nic_strips_vlans(&nic))
-        sw_warn("'%s' takes VLAN tags off before XDP: SYNs of its VLANs are answered without a tag, so their services "
-                "are cut off while engaged ('ethtool -K %s rxvlan off')",
-                name, name);
-}
-
-void sw_guarding_say(struct sw_guarding *g, const struct sw_hooks *hooks)
-{
-    unsigned int backend[SW_BK_MAX] = {0};
-
-    for (__u32 i = 1; i < SW_SERVICES; i++) {
-        const struct sw_service *s = sw_services_at(g->services, i);
-
-        if (s->port && s->backend < SW_BK_MAX)
-            backend[s->backend]++;
-    }
-    sw_info("guard %s: services whose cookies are made by reqsk %u, by listener %u",
-            sw_name_guard_mode(g->opts->mode)->text, backend[SW_BK_REQSK], backend[SW_BK_LISTENER]);
-    if (g->opts->backend == SW_BK_NONE && !bpf_program__autoload(g->obj->progs.sw_accept))
-        sw_info("the kernel takes no cookies of ours, so its own are used ('synward probe' tells why)");
-    say_warnings(g);
-    for (size_t i = 0; i < hooks->len; i++)
-        say_iface(&hooks->ifaces[i]);
 }
 
 static bool awake(struct sw_guarding *g)
@@ -334,8 +77,8 @@ void sw_guarding_tick(struct sw_guarding *g, __u64 now)
 {
     if (now >= g->next_refresh) {
         check(sw_services_refresh(g->services), &g->refresh_failed, "listening sockets");
-        say_warnings(g);
-        g->next_refresh = now + REFRESH_NS;
+        sw_guarding_say_warnings(g);
+        g->next_refresh = now + SW_REFRESH_NS;
         if (now + KNOWN_NS - g->next_known >= KNOWN_LEAST_NS && sw_services_known_is_full(g->services))
             g->next_known = now;
     }
@@ -344,10 +87,10 @@ void sw_guarding_tick(struct sw_guarding *g, __u64 now)
         g->next_known = now + KNOWN_NS;
     }
     if (now >= g->next_key && !g->opts->key_file) {
-        int err = sw_guard_renew_key(g->obj, g->guard, epoch_now(g));
+        int err = sw_guard_renew_key(g->obj, g->guard, sw_epoch_now(g));
 
         check(err, &g->key_failed, "cookie keys");
-        g->next_key = now + (err ? KNOWN_NS : KEY_NS);
+        g->next_key = now + (err ? KNOWN_NS : SW_KEY_NS);
     }
     if (now >= g->next_judge) {
         check(judge(g), &g->judge_failed, "judging services");
@@ -402,7 +145,7 @@ void sw_guarding_reload(struct sw_guarding *g)
         if (err)
             sw_warn("%s: the %s list stays as it is: %s", g->opts->lists[i].file, sw_list_names[i], strerror(-err));
     }
-    err = g->opts->key_file ? sw_guard_install_keys(g->obj, g->guard, &files, epoch_now(g)) : 0;
+    err = g->opts->key_file ? sw_guard_install_keys(g->obj, g->guard, &files, sw_epoch_now(g)) : 0;
     if (err)
         sw_warn("%s: the keys stay as they are: %s", g->opts->key_file, strerror(-err));
     else

@@ -5,8 +5,6 @@
  */
 #include "guard/lists.h"
 
-#include "guard/lpm.h"
-
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>

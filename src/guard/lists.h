@@ -13,14 +13,10 @@
 
 #include "base/cidr.h"
 #include "config/guard_options.h"
+#include "guard/lpm.h"
 #include "synward.h"
 
 #include <stddef.h>
-
-struct sw_list_entry {
-    struct sw_cidr cidr;
-    __u32 from; /* SW_LIST_* bits, never 0 */
-};
 
 /* The CIDRs of --allow and --block, sorted; the option parser has checked them already. */
 int sw_cidrs_from_opts(const struct sw_list_opts *opts, struct sw_cidrs *ret);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guard/lpm.h"
+#include "base/cidr.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>

@@ -3,7 +3,14 @@
 #ifndef SW_GUARD_LPM_H
 #define SW_GUARD_LPM_H
 
-#include "guard/lists.h"
+#include "synward.h"
+
+#include <stddef.h>
+
+struct sw_list_entry {
+    struct sw_cidr cidr;
+    __u32 from; /* SW_LIST_* bits, never 0 */
+};
 
 #define SW_TRIE_BATCH 4096u
 #define SW_ENOTSUPP 524 /* the kernel's own, which no header has */

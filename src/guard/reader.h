@@ -3,9 +3,10 @@
 #ifndef SW_GUARD_READER_H
 #define SW_GUARD_READER_H
 
+#include "base/failure.h"
 #include "config/guard_options.h"
 #include "events/ringbuf.h"
-#include "loader/hooks.h"
+#include "loader/iface.h"
 #include "output/pcapng.h"
 #include "output/report.h"
 

@@ -8,7 +8,7 @@
 #define SW_GUARD_SERVICE_TABLE_H
 
 #include "guard/service_set.h"
-#include "guard/services.h"
+#include "guard/tcp_settings.h"
 
 /* An element of the mmapped `service_ports`: values are padded to 8 bytes. */
 struct sw_port_slot {

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guard/services.h"
 #include "guard/addresses.h"
+#include "guard/known_tuples.h"
+#include "guard/service_set.h"
 #include "guard/service_table.h"
+#include "guard/services_state.h"
 #include "guard/sock_diag.h"
+#include "guard/tcp_settings.h"
 #include "synward.skel.h"
-#include "synward_hash.h"
 
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -23,42 +24,6 @@ enum {
     V4_MSS_LEAST = 88,   /* TCP_MIN_MSS of Linux */
     V6_MSS_LEAST = 1220, /* RFC 8200 section 5: every link takes 1280 */
     MSS_MOST = 65495,
-};
-
-/* What people are warned of, each once. */
-enum warning {
-    W_COOKIES_OFF,
-    W_SLOTS,
-    W_CHAIN,
-    W_ADDRESSES,
-    W_NO_REQSK,
-    W_MPTCP,
-    W_LISTENER,
-    W_SILENT,
-    W_LOOSE,
-    W_MAX
-};
-
-enum { REGIONS = 5 };
-
-struct sw_services {
-    const struct sw_guard_opts *opts;
-    __u32 *ifindexes;
-    size_t ifindexes_len;
-    bool reqsk;
-    struct {
-        void *at;
-        size_t bytes;
-    } region[REGIONS];
-    struct sw_guard *guard; /* mmapped, as the next three */
-    struct sw_table table;
-    __u32 (*local_ips)[4];
-    __u64 *known;
-    struct sw_tcp_sysctls sysctls;
-    struct sw_table_sum sum;
-    size_t addresses_left_out;
-    __u32 told; /* 1 << enum warning */
-    char text[320];
 };
 
 /* The elements of a map as memory that the kernel side shares. */
@@ -240,48 +205,6 @@ out:
     return err;
 }
 
-struct filling {
-    const struct sw_port_slot *ports;
-    __u64 *words;
-};
-
-static void fill_one(const __u32 remote[4], const __u32 local[4], __be16 rport, __be16 lport, void *ctx)
-{
-    const struct filling *f = ctx;
-    __u32 bit;
-
-    if (!f->ports[ntohs(lport)].first)
-        return;
-    bit = sw_known_bit(remote, local, rport, lport);
-    __atomic_fetch_or(&f->words[bit / 64], 1ull << (bit & 63), __ATOMIC_RELAXED);
-}
-
-/* Cleared before the sockets are asked for: the kernel side sets the bits of those that come later. */
-int sw_services_refill_known(struct sw_services *s)
-{
-    __u32 gen = !s->guard->known_gen;
-    struct filling f = {.ports = s->table.port, .words = s->known + (size_t)gen * SW_KNOWN_WORDS};
-    int err;
-
-    for (__u32 i = 0; i < SW_KNOWN_WORDS; i++)
-        __atomic_store_n(&f.words[i], 0, __ATOMIC_RELAXED);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    err = sw_sockets_each(fill_one, &f);
-    if (!err)
-        __atomic_store_n(&s->guard->known_gen, gen, __ATOMIC_RELEASE);
-    return err;
-}
-
-bool sw_services_known_is_full(const struct sw_services *s)
-{
-    const __u64 *words = s->known + (size_t)s->guard->known_gen * SW_KNOWN_WORDS;
-    size_t set = 0;
-
-    for (__u32 i = 0; i < SW_KNOWN_WORDS; i++)
-        set += __builtin_popcountll(__atomic_load_n(&words[i], __ATOMIC_RELAXED));
-    return set > SW_KNOWN_BITS / 8;
-}
-
 int sw_services_new(struct synward_bpf *obj, const struct sw_guard_opts *opts, const __u32 *ifindexes,
                     size_t ifindexes_len, bool reqsk, struct sw_services **ret)
 {
@@ -346,78 +269,4 @@ struct sw_service *sw_services_at(struct sw_services *s, __u32 index)
 struct sw_guard *sw_services_guard(struct sw_services *s)
 {
     return s->guard;
-}
-
-#define SAY(...) snprintf(s->text, sizeof(s->text), __VA_ARGS__)
-
-/* The kernel's own cookies, why these, and what is lost with them. */
-static void say_listener(struct sw_services *s)
-{
-    const struct sw_tcp_sysctls *c = &s->sysctls;
-    const char *lost = c->timestamps == 2
-                           ? "window scale and SACK survive only for clients that send timestamps"
-                           : "connections born through one lose window scale and SACK (net.ipv4.tcp_timestamps=2 keeps "
-                             "them for clients that send timestamps)";
-    const char *late = c->syncookies == 2 ? ""
-                                          : "; with net.ipv4.tcp_syncookies=1 they begin only once a listener's queue "
-                                            "is full, with 2 at once";
-
-    SAY("%zu of %zu services use the kernel's own cookies: %s%s", s->sum.listener, s->sum.live, lost, late);
-}
-
-static bool say(struct sw_services *s, enum warning w)
-{
-    const struct sw_table_sum *sum = &s->sum;
-
-    switch (w) {
-    case W_COOKIES_OFF:
-        if (!sw_tcp_sysctls_refusal(&s->sysctls)) {
-            s->told &= ~(1u << w); /* worth to be said again */
-            return false;
-        }
-        SAY("no SYN is answered: %s", sw_tcp_sysctls_refusal(&s->sysctls));
-        return true;
-    case W_SLOTS:
-        SAY("%zu listening sockets are not protected: there is room for %d; name those that matter with --protect",
-            sum->no_slot, SW_SERVICES - 1);
-        return sum->no_slot;
-    case W_CHAIN:
-        SAY("%zu listening sockets are not protected: port %u has more than %d addresses", sum->no_chain, sum->crowded,
-            SW_CHAIN);
-        return sum->no_chain;
-    case W_ADDRESSES:
-        SAY("%zu addresses of this host are not protected where a service listens on any address: there is room for %d",
-            s->addresses_left_out, SW_LOCAL_IPS / 2);
-        return s->addresses_left_out;
-    case W_NO_REQSK:
-        SAY("--cookie reqsk is not to be had here: the kernel's own cookies are used");
-        return s->opts->backend == SW_BK_REQSK && !s->reqsk;
-    case W_MPTCP:
-        SAY("%zu services listen on MPTCP sockets, which take the kernel's own cookies only", sum->mptcp);
-        return s->opts->backend == SW_BK_REQSK && s->reqsk && sum->mptcp;
-    case W_LISTENER: say_listener(s); return sum->listener;
-    case W_SILENT:
-        SAY("nobody listens on %zu of the services that --protect names: they are not guarded until somebody does",
-            sum->silent);
-        return sum->silent;
-    case W_LOOSE:
-        SAY("nf_conntrack_tcp_loose is 0: connection tracking takes the first packet that it sees of a client behind a "
-            "cookie for invalid, and rules that drop such packets shut the client out; "
-            "'sysctl net.netfilter.nf_conntrack_tcp_loose=1' lets it in");
-        return !s->sysctls.loose;
-    default: return false;
-    }
-}
-
-const char *sw_services_warning(struct sw_services *s)
-{
-    for (int w = 0; w < W_MAX; w++) {
-        bool told = s->told & 1u << w;
-
-        if (!say(s, w) || told)
-            continue;
-        s->told |= 1u << w;
-        return s->text;
-    }
-    return NULL;
 }

@@ -13,24 +13,6 @@
 struct synward_bpf;
 struct sw_services; /* opaque */
 
-/* What this host's sysctls say; read again at every refresh. -1: unknown. */
-struct sw_tcp_sysctls {
-    int syncookies, timestamps, sack, window_scaling, ecn;
-    int loose;   /* nf_conntrack_tcp_loose; -1 also: no connection tracking */
-    int md5, ao; /* the kernel knows TCP MD5 and TCP-AO signatures */
-    __u32 rmem[3], rmem_max;
-    int ttl, hop_limit;
-};
-void sw_tcp_sysctls_read(struct sw_tcp_sysctls *ret);
-/* Why cookies are impossible with these, one line that names the sysctl; NULL: they are possible. */
-const char *sw_tcp_sysctls_refusal(const struct sw_tcp_sysctls *s);
-/* The window scale and window that the kernel's own SYN-ACK would have (tcp_select_initial_window). */
-__u8 sw_tcp_wscale(const struct sw_tcp_sysctls *s);
-__u16 sw_tcp_window(const struct sw_tcp_sysctls *s, __u32 mss);
-/* The same for a listener with this receive buffer: SO_RCVBUF bounds both. 0: unknown. */
-__u8 sw_tcp_wscale_of(const struct sw_tcp_sysctls *s, __u32 rcvbuf);
-__u16 sw_tcp_window_of(const struct sw_tcp_sysctls *s, __u32 rcvbuf, __u32 mss);
-
 /*
  * ifindexes: the interfaces that are watched (their MTU bounds the MSS). reqsk: the kernel has that backend and
  * sw_accept is loaded. Changes nothing in the maps, which may be those of a daemon before us. 0 or -errno; -ENOTSUP:
@@ -48,16 +30,7 @@ int sw_services_fill(struct sw_services *s);
  * away frees its slot, or is SW_SV_GONE if named. */
 int sw_services_refresh(struct sw_services *s);
 
-/* The other generation of `known`, filled with the sockets that are there, then takes over (once a minute). */
-int sw_services_refill_known(struct sw_services *s);
-
-/* Has it so many bits that strangers' SYNs are often taken for known, which costs a lookup each? Time for a refill. */
-bool sw_services_known_is_full(const struct sw_services *s);
-
 struct sw_service *sw_services_at(struct sw_services *s, __u32 index); /* the mmapped slot, port 0: free */
 struct sw_guard *sw_services_guard(struct sw_services *s);             /* the mmapped configuration */
-
-/* Warnings for people, one a call, until NULL: too many listeners or addresses, what a sysctl takes away. */
-const char *sw_services_warning(struct sw_services *s);
 
 #endif

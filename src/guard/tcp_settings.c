@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What this host's sysctls say of its TCP, and what its own SYN-ACKs look like because of them. */
+#include "guard/tcp_settings.h"
 #include "base/sysctl.h"
-#include "guard/services.h"
 
 #include <errno.h>
 #include <netinet/in.h>

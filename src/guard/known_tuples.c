@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "guard/known_tuples.h"
+
+#include "guard/services_state.h"
+#include "guard/sock_diag.h"
+#include "synward_hash.h"
+
+#include <arpa/inet.h>
+
+struct filling {
+    const struct sw_port_slot *ports;
+    __u64 *words;
+};
+
+static void fill_one(const __u32 remote[4], const __u32 local[4], __be16 rport, __be16 lport, void *ctx)
+{
+    const struct filling *f = ctx;
+    __u32 bit;
+
+    if (!f->ports[ntohs(lport)].first)
+        return;
+    bit = sw_known_bit(remote, local, rport, lport);
+    __atomic_fetch_or(&f->words[bit / 64], 1ull << (bit & 63), __ATOMIC_RELAXED);
+}
+
+/* Cleared before the sockets are asked for: the kernel side sets the bits of those that come later. */
+int sw_services_refill_known(struct sw_services *s)
+{
+    __u32 gen = !s->guard->known_gen;
+    struct filling f = {.ports = s->table.port, .words = s->known + (size_t)gen * SW_KNOWN_WORDS};
+    int err;
+
+    for (__u32 i = 0; i < SW_KNOWN_WORDS; i++)
+        __atomic_store_n(&f.words[i], 0, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    err = sw_sockets_each(fill_one, &f);
+    if (!err)
+        __atomic_store_n(&s->guard->known_gen, gen, __ATOMIC_RELEASE);
+    return err;
+}
+
+bool sw_services_known_is_full(const struct sw_services *s)
+{
+    const __u64 *words = s->known + (size_t)s->guard->known_gen * SW_KNOWN_WORDS;
+    size_t set = 0;
+
+    for (__u32 i = 0; i < SW_KNOWN_WORDS; i++)
+        set += __builtin_popcountll(__atomic_load_n(&words[i], __ATOMIC_RELAXED));
+    return set > SW_KNOWN_BITS / 8;
+}

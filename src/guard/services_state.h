@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What services.c, known_tuples.c and warnings.c share. */
+#ifndef SW_GUARD_SERVICES_STATE_H
+#define SW_GUARD_SERVICES_STATE_H
+
+#include "config/guard_options.h"
+#include "guard/service_table.h"
+#include "guard/tcp_settings.h"
+#include "synward.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { REGIONS = 5 };
+
+struct sw_services {
+    const struct sw_guard_opts *opts;
+    __u32 *ifindexes;
+    size_t ifindexes_len;
+    bool reqsk;
+    struct {
+        void *at;
+        size_t bytes;
+    } region[REGIONS];
+    struct sw_guard *guard; /* mmapped, as the next three */
+    struct sw_table table;
+    __u32 (*local_ips)[4];
+    __u64 *known;
+    struct sw_tcp_sysctls sysctls;
+    struct sw_table_sum sum;
+    size_t addresses_left_out;
+    __u32 told; /* 1 << enum warning */
+    char text[320];
+};
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "guard/warnings.h"
+
+#include "guard/services_state.h"
+
+#include <stdio.h>
+
+/* What people are warned of, each once. */
+enum warning {
+    W_COOKIES_OFF,
+    W_SLOTS,
+    W_CHAIN,
+    W_ADDRESSES,
+    W_NO_REQSK,
+    W_MPTCP,
+    W_LISTENER,
+    W_SILENT,
+    W_LOOSE,
+    W_MAX
+};
+
+#define SAY(...) snprintf(s->text, sizeof(s->text), __VA_ARGS__)
+
+/* The kernel's own cookies, why these, and what is lost with them. */
+static void say_listener(struct sw_services *s)
+{
+    const struct sw_tcp_sysctls *c = &s->sysctls;
+    const char *lost = c->timestamps == 2
+                           ? "window scale and SACK survive only for clients that send timestamps"
+                           : "connections born through one lose window scale and SACK (net.ipv4.tcp_timestamps=2 keeps "
+                             "them for clients that send timestamps)";
+    const char *late = c->syncookies == 2 ? ""
+                                          : "; with net.ipv4.tcp_syncookies=1 they begin only once a listener's queue "
+                                            "is full, with 2 at once";
+
+    SAY("%zu of %zu services use the kernel's own cookies: %s%s", s->sum.listener, s->sum.live, lost, late);
+}
+
+static bool say(struct sw_services *s, enum warning w)
+{
+    const struct sw_table_sum *sum = &s->sum;
+
+    switch (w) {
+    case W_COOKIES_OFF:
+        if (!sw_tcp_sysctls_refusal(&s->sysctls)) {
+            s->told &= ~(1u << w); /* worth to be said again */
+            return false;
+        }
+        SAY("no SYN is answered: %s", sw_tcp_sysctls_refusal(&s->sysctls));
+        return true;
+    case W_SLOTS:
+        SAY("%zu listening sockets are not protected: there is room for %d; name those that matter with --protect",
+            sum->no_slot, SW_SERVICES - 1);
+        return sum->no_slot;
+    case W_CHAIN:
+        SAY("%zu listening sockets are not protected: port %u has more than %d addresses", sum->no_chain, sum->crowded,
+            SW_CHAIN);
+        return sum->no_chain;
+    case W_ADDRESSES:
+        SAY("%zu addresses of this host are not protected where a service listens on any address: there is room for %d",
+            s->addresses_left_out, SW_LOCAL_IPS / 2);
+        return s->addresses_left_out;
+    case W_NO_REQSK:
+        SAY("--cookie reqsk is not to be had here: the kernel's own cookies are used");
+        return s->opts->backend == SW_BK_REQSK && !s->reqsk;
+    case W_MPTCP:
+        SAY("%zu services listen on MPTCP sockets, which take the kernel's own cookies only", sum->mptcp);
+        return s->opts->backend == SW_BK_REQSK && s->reqsk && sum->mptcp;
+    case W_LISTENER: say_listener(s); return sum->listener;
+    case W_SILENT:
+        SAY("nobody listens on %zu of the services that --protect names: they are not guarded until somebody does",
+            sum->silent);
+        return sum->silent;
+    case W_LOOSE:
+        SAY("nf_conntrack_tcp_loose is 0: connection tracking takes the first packet that it sees of a client behind a "
+            "cookie for invalid, and rules that drop such packets shut the client out; "
+            "'sysctl net.netfilter.nf_conntrack_tcp_loose=1' lets it in");
+        return !s->sysctls.loose;
+    default: return false;
+    }
+}
+
+const char *sw_services_warning(struct sw_services *s)
+{
+    for (int w = 0; w < W_MAX; w++) {
+        bool told = s->told & 1u << w;
+
+        if (!say(s, w) || told)
+            continue;
+        s->told |= 1u << w;
+        return s->text;
+    }
+    return NULL;
+}
