@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "daemon/hook_monitor.h"
-
 #include "base/links.h"
+#include "loader/hooks.h"
 #include "loader/tc.h"
 
 #include <bpf/bpf.h>

@@ -6,7 +6,7 @@
 #ifndef SW_DAEMON_HOOK_MONITOR_H
 #define SW_DAEMON_HOOK_MONITOR_H
 
-#include "loader/hooks.h"
+#include "loader/iface.h"
 
 struct sw_watch {
     struct {

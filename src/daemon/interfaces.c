@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "daemon/interfaces.h"
-
 #include "base/log.h"
+#include "loader/hooks.h"
 
 #include <net/if.h>
 #include <stdio.h>

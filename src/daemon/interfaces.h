@@ -4,7 +4,7 @@
 #define SW_DAEMON_INTERFACES_H
 
 #include "base/links.h"
-#include "daemon/loop.h"
+#include "daemon/daemon.h"
 
 /* One change, as sw_links_fn has it. False: no interface is left. */
 bool sw_fate_link(struct sw_loop *loop, const struct sw_link *link);

@@ -3,7 +3,9 @@
 #ifndef SW_DAEMON_LOCK_DOWN_H
 #define SW_DAEMON_LOCK_DOWN_H
 
-#include "daemon/loop.h"
+#include "base/failure.h"
+#include "config/options.h"
+#include "daemon/daemon.h"
 
 /* Everything is open and attached. --no-confine: does nothing. What fails ends in f. */
 int sw_confining_run(const struct sw_loop *loop, struct sw_failure *f);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the daemon's files share: one running instance, set up by start.c. */
+#ifndef SW_DAEMON_DAEMON_H
+#define SW_DAEMON_DAEMON_H
+
+#include "config/options.h"
+#include "daemon/hook_monitor.h"
+#include "guard/guard.h"
+#include "loader/iface.h"
+#include "loader/instance.h"
+#include "loader/pins.h"
+#include "output/report.h"
+
+struct sw_loop {
+    const struct sw_common_opts *opts;
+    struct synward_bpf *obj;
+    struct sw_hooks *hooks;
+    struct sw_watch watch;
+    struct sw_instance *inst;
+    struct sw_report *report;
+    struct sw_guarding *guarding; /* NULL: no guard */
+    struct sw_pin *pin;           /* NULL: not pinned */
+    __s64 clock_offset;
+    __u64 duration_ns; /* 0: until a signal */
+    bool flush;        /* at the end, connections still open get their conn line too */
+    int signal_fd;     /* SIGINT, SIGTERM, SIGHUP, blocked before */
+};
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "daemon/dispatch.h"
+
+#include "base/clock.h"
+#include "base/exit.h"
+#include "base/links.h"
+#include "daemon/interfaces.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+void sw_dispatch_no_link_left(struct sw_loop_state *l, int exit_code)
+{
+    if (l->stop || l->exit_code)
+        return;
+    sw_fail(l->failure, exit_code, -ENODEV, "no interface is left to follow");
+    l->exit_code = exit_code;
+    l->stop = true;
+}
+
+static void on_link(const struct sw_link *link, void *ctx)
+{
+    struct sw_loop_state *l = ctx;
+
+    if (l->finishing)
+        return;
+    if (!sw_fate_link(l->in, link))
+        sw_dispatch_no_link_left(l, SW_EXIT_INTERFACE);
+}
+
+void sw_dispatch_check_links(struct sw_loop_state *l)
+{
+    if (!l->finishing && !sw_fate_check(l->in))
+        sw_dispatch_no_link_left(l, SW_EXIT_INTERFACE);
+}
+
+void sw_dispatch_stop(struct sw_loop_state *l, __u64 now)
+{
+    if (l->stopping || l->in->pin || !l->in->guarding || !sw_guarding_stop(l->in->guarding)) {
+        l->stop = true;
+        return;
+    }
+    l->stopping = true;
+    l->deadline = now + SW_SECOND;
+}
+
+void sw_dispatch_clock(struct sw_loop_state *l)
+{
+    if (!sw_clock_moved(&l->in->clock_offset))
+        return;
+    sw_report_set_clock(l->in->report, l->in->clock_offset);
+    if (l->in->guarding)
+        sw_guarding_clock(l->in->guarding, l->in->clock_offset);
+}
+
+static void on_signal(struct sw_loop_state *l)
+{
+    struct signalfd_siginfo info;
+
+    if (read(l->in->signal_fd, &info, sizeof(info)) != sizeof(info))
+        return;
+    if (info.ssi_signo == SIGHUP && l->in->guarding) {
+        if (!l->finishing)
+            sw_guarding_reload(l->in->guarding);
+        return;
+    }
+    l->signals++;
+    if (!l->finishing)
+        sw_dispatch_stop(l, sw_clock_now());
+    else if (l->signals > 1) /* a service manager's first may come because the interface went, as we do */
+        l->stop = true;
+}
+
+static void handle(struct sw_loop_state *l, const struct epoll_event *ev)
+{
+    if (ev->data.fd == l->in->signal_fd) {
+        on_signal(l);
+    } else if (ev->data.fd == l->clock) {
+        sw_clock_rewatch(l->clock);
+        sw_dispatch_clock(l);
+    } else if (ev->data.fd == l->links) {
+        if (sw_links_read(l->links, on_link, l))
+            sw_dispatch_check_links(l);
+        l->next_look = 0; /* perhaps it was about our programs */
+    } else if (ev->data.fd == STDOUT_FILENO && ev->events & (EPOLLERR | EPOLLHUP)) {
+        l->stop = true;
+    }
+}
+
+void sw_dispatch_wait(struct sw_loop_state *l, int timeout_ms)
+{
+    struct epoll_event evs[8];
+    int n = epoll_wait(l->epoll, evs, 8, timeout_ms);
+
+    for (int i = 0; i < n; i++)
+        handle(l, &evs[i]);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Rings to lines, with back-pressure: a ring is read only while the reader of our lines keeps up. */
+#ifndef SW_DAEMON_PUMP_H
+#define SW_DAEMON_PUMP_H
+
+#include "base/failure.h"
+#include "daemon/daemon.h"
+#include "events/checkpoint.h"
+#include "events/loss.h"
+#include "events/reader.h"
+
+#define SW_PENDING_HIGH (8u << 20) /* bytes of lines that wait for the reader: over it no ring is read */
+#define SW_PENDING_LOW (4u << 20)  /* over it `events_open` is not read: real connections first */
+
+/* The loop's own state. */
+struct sw_loop_state {
+    struct sw_loop *in;
+    struct sw_account account;
+    struct sw_rings rings;
+    struct sw_marks marks; /* pinned */
+    int epoll;
+    int links;
+    int clock;
+    bool ring_watched[SW_RINGS];
+    __u32 stdout_events;
+    bool stdout_watched;
+    bool stop;
+    bool stopping;  /* the guard issues no more cookies; stop follows */
+    bool finishing; /* nothing is attached any more: only what was followed is told */
+    bool more;      /* a batch was full: do not sleep */
+    unsigned signals;
+    int exit_code;
+    struct sw_failure *failure;
+    __u64 next_tick, next_stats, next_look, deadline;
+};
+
+/* The first failure is the cause; the loop stops. */
+void sw_loop_fail(struct sw_loop_state *l, int exit_code, int err, const char *what);
+
+void sw_pump_drain(struct sw_loop_state *l); /* l->more: there may be others */
+int sw_pump_flush(struct sw_loop_state *l);  /* 0: all lines are out; -EAGAIN: the reader is slow; or what stops us */
+
+/* What epoll wakes us for. events 0: errors only. */
+void sw_pump_watch_stdout(struct sw_loop_state *l, __u32 events);
+void sw_pump_watch_ring(struct sw_loop_state *l, int which, bool on);
+
+#endif

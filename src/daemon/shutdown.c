@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "daemon/shutdown.h"
+
+#include "base/clock.h"
+#include "base/exit.h"
+#include "base/log.h"
+#include "daemon/dispatch.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+
+#define STUCK_NS (30 * SW_SECOND)
+#define DRAIN_NS (5 * SW_SECOND) /* pinned, at the end: the rings are read for so long at most */
+
+/* Waits for a reader that is slow; gives up on a second signal or when nothing moves for a long time. */
+static bool write_out(struct sw_loop_state *l)
+{
+    __u64 moved = sw_clock_now();
+    size_t pending = sw_report_pending(l->in->report);
+
+    l->stop = false;
+    while (!l->stop && sw_pump_flush(l) == -EAGAIN) {
+        __u64 now = sw_clock_now();
+
+        if (sw_report_pending(l->in->report) != pending)
+            moved = now;
+        else if (now - moved > STUCK_NS)
+            l->stop = true;
+        pending = sw_report_pending(l->in->report);
+        sw_pump_watch_stdout(l, EPOLLOUT);
+        if (!l->stop)
+            sw_dispatch_wait(l, 1000);
+    }
+    return !l->stop;
+}
+
+static void gave_up(struct sw_loop_state *l)
+{
+    const char *fate = l->in->pin ? "are left to the next synward on the pins" : "thrown away";
+    size_t bytes;
+
+    if (sw_pump_flush(l) != -EAGAIN)
+        return;
+    bytes = sw_report_pending(l->in->report);
+    if (l->exit_code) {
+        sw_warn("the reader of standard output does not read: %zu bytes %s", bytes, fate);
+        return;
+    }
+    sw_fail(l->failure, SW_EXIT_OUTPUT, -EAGAIN, "the reader of standard output does not read: %zu bytes %s", bytes,
+            fate);
+    l->exit_code = SW_EXIT_OUTPUT;
+}
+
+/* Traffic goes on: what is in the rings now is told, what comes later and what is still open is left to the next. */
+static void finish_pinned(struct sw_loop_state *l)
+{
+    __u64 end = sw_clock_now() + DRAIN_NS;
+    int err;
+
+    do {
+        if (!write_out(l))
+            return gave_up(l);
+        sw_pump_drain(l);
+    } while (l->more && sw_clock_now() < end);
+    err = sw_account_update(&l->account, sw_clock_now(), 0, false);
+    if (err)
+        return sw_loop_fail(l, SW_EXIT_INTERNAL, err, "last sweep");
+    sw_account_loss(&l->account, l->in->report, sw_clock_now());
+    sw_account_stats(&l->account, l->in->report, sw_clock_now(), true);
+    if (!write_out(l))
+        gave_up(l);
+}
+
+/* Everything is detached: end what is over, read the rings dry, close the books. */
+static void finish(struct sw_loop_state *l)
+{
+    __u64 flush = l->in->flush ? 2 : 1;
+    int err;
+
+    l->stopping = true;
+    if (l->in->guarding)
+        sw_guarding_end(l->in->guarding);
+    do {
+        err = sw_account_update(&l->account, sw_clock_now(), flush, true);
+        do {
+            if (!write_out(l))
+                return gave_up(l);
+            sw_pump_drain(l);
+        } while (l->more || l->rings.batch[SW_RING_MAIN].len || l->rings.batch[SW_RING_OPEN].len);
+    } while (!err && l->account.sweep.held_back);
+    if (!err)
+        err = sw_account_update(&l->account, sw_clock_now(), 0, true);
+    if (err)
+        sw_loop_fail(l, SW_EXIT_INTERNAL, err, "last sweep");
+    sw_account_loss(&l->account, l->in->report, sw_clock_now());
+    sw_account_stats(&l->account, l->in->report, sw_clock_now(), true);
+    if (!write_out(l))
+        gave_up(l);
+}
+
+void sw_shutdown_finish(struct sw_loop_state *l)
+{
+    (l->in->pin ? finish_pinned : finish)(l);
+}
