@@ -105,11 +105,11 @@ $(B)/synward-san: $(SAN_OBJ)
 	$(SAN_CC) $(SANITIZE) $(LDFLAGS) $^ -o $@ $(LIBS)
 
 # What the sanitizers call is not on the list of system calls that it tests: plain objects, in one piece.
-$(B)/tests/unit/confine: tests/unit/confine.c $(PIECES)
+$(B)/tests/unit/base/sandbox: tests/unit/base/sandbox.c $(PIECES)
 	@mkdir -p $(@D)
 	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(CFLAGS) $< $(PIECES) -o $@ -lcmocka $(LIBS)
 
-$(filter-out $(B)/tests/unit/confine,$(UNITS)) $(PROGS): $(B)/%: %.c $(SAN_SO)
+$(filter-out $(B)/tests/unit/base/sandbox,$(UNITS)) $(PROGS): $(B)/%: %.c $(SAN_SO)
 	@mkdir -p $(@D)
 	$(SAN_CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(SANITIZE) $< $(SAN_SO) -Wl,-rpath,$(abspath $(B)/san) -o $@ -lcmocka $(LIBS)
 
@@ -124,7 +124,7 @@ $(B)/fuzz/pieces.a: $(SAN_PIECES) $(SAN_TESTLIB)
 	ar rcs $@ $^
 
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/fuzz/pieces.a
-	$(SAN_CC) $(SW_CPPFLAGS) -Itests/lib -Itests/unit $(SW_CFLAGS) $(SANITIZE) -fsanitize=fuzzer $< $(B)/fuzz/pieces.a \
+	$(SAN_CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(SANITIZE) -fsanitize=fuzzer $< $(B)/fuzz/pieces.a \
 	  -o $@ -lcmocka $(LIBS)
 
 $(B)/tests/%.skel.h: tests/bench/%.bpf.c tests/bench/%.h | $(B)/.tools

@@ -4,12 +4,13 @@
  * all different (identities never cached) and with few (always cached). Lines go to /dev/null in pieces, as the
  * loop does. SW_BENCH_EVENTS sets the count of one measurement.
  */
-#include "output/json.h"
+#include "output/report.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 

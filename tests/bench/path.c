@@ -17,13 +17,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "loader/object.h"
-#include "output/report.h"
-#include "events/reader.h"
 #include "drive.h"
-#include "drive.skel.h"
 #include "pkt.h"
+#include "base/log.h"
+#include "events/reader.h"
+#include "loader/map_reader.h"
+#include "loader/object.h"
+#include "loader/sweep.h"
+#include "output/report.h"
+#include "drive.skel.h"
 #include "synward.skel.h"
 
 enum { ROUNDS_MAX = 99, HEADERS = 52, FRAME = 1514 };
@@ -242,7 +244,7 @@ static int scenario_round(struct bench *b, const struct scenario *s, double *ret
 static int scenario_check(struct bench *b, const struct scenario *s)
 {
     __u64 after[SW_C_MAX], want = (__u64)s->runs / s->per * (__u64)b->rounds, got;
-    int err = sw_object_counters(b->sw, after);
+    int err = sw_counters_read(bpf_map__fd(b->sw->maps.counters), after);
 
     if (err)
         return err;
@@ -268,7 +270,7 @@ static int scenario_run(struct bench *b, const struct scenario *s)
         drive_set(b, s->script, s->steps, s->flows, s->six);
     if (s->flows > 1) /* neighbours in memory one after another would flatter the cache */
         b->dr->bss->drive.stir = 0x9e3779b1;
-    err = sw_object_counters(b->sw, b->before);
+    err = sw_counters_read(bpf_map__fd(b->sw->maps.counters), b->before);
     for (int i = 0; i < b->rounds && !err; i++) {
         err = scenario_round(b, s, &empty[i], &ours);
         over[i] = (ours - empty[i]) * s->per;
@@ -354,7 +356,7 @@ static int bench_open(struct bench *b)
 
     sw_object_defaults(&b->opts);
     b->opts.cfg.guard = getenv("SW_BENCH_GUARD") != NULL;
-    err = sw_object_load(&b->opts, &b->sw, &why);
+    err = sw_object_new(&b->opts, &b->sw, &why);
     if (err) {
         fprintf(stderr, "bench: loading synward: %s\n", why ? why : "no reason given");
         return err;

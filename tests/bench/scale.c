@@ -15,12 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "loader/object.h"
-#include "events/reader.h"
 #include "drive.h"
-#include "drive.skel.h"
 #include "pkt.h"
+#include "base/log.h"
+#include "events/reader.h"
+#include "loader/map_reader.h"
+#include "loader/object.h"
+#include "drive.skel.h"
 #include "synward.skel.h"
 
 enum { ROUNDS_MAX = 99, LANES = 2, RUNS = 262144, HEADERS = 52, OPENING = 3 };
@@ -179,7 +180,7 @@ static int measure(struct bench *b, int first, int lanes, double *ret_least, dou
 static int counted(struct bench *b, enum sw_counter what, __u64 *ret)
 {
     __u64 all[SW_C_MAX];
-    int err = sw_object_counters(b->sw, all);
+    int err = sw_counters_read(bpf_map__fd(b->sw->maps.counters), all);
 
     *ret = all[what];
     return err;
@@ -249,7 +250,7 @@ static int load(struct bench *b, __u32 flows, __u32 embryos)
     sw_object_defaults(&opts);
     opts.max_flows = flows;
     opts.max_embryos = embryos;
-    err = sw_object_load(&opts, &b->sw, &why);
+    err = sw_object_new(&opts, &b->sw, &why);
     if (err) {
         fprintf(stderr, "bench: loading synward: %s\n", why ? why : strerror(-err));
         return err;

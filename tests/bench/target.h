@@ -6,9 +6,10 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "synward_hash.h"
-#include "loader/object.h"
 #include "lanes.h"
+#include "loader/object.h"
+#include "loader/sweep.h"
+#include "synward_hash.h"
 #include "synward.skel.h"
 
 enum { PORT = 443, BLOCKED = 100000 };
@@ -94,7 +95,7 @@ static int synward_open(struct bench *b)
 
     sw_object_defaults(&opts);
     opts.cfg.guard = 1;
-    err = sw_object_load(&opts, &b->sw, &why);
+    err = sw_object_new(&opts, &b->sw, &why);
     if (err) {
         fprintf(stderr, "bench: loading synward: %s\n", why ? why : "no reason given");
         return err;

@@ -4,8 +4,7 @@
  * harmless line, and if a better one is proposed, that one parses. A file is the sum of its lines.
  */
 #include "fuzz.h"
-
-#include "guard/lists.h"
+#include "base/cidr.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -11,6 +11,7 @@
 
 #include "packet/parse.h"
 #include "packet/tcp_options.h"
+#include "packet/tunnel.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

@@ -5,9 +5,13 @@
  */
 #include "fuzz.h"
 #include "jsonline.h"
-
+#include "output/figures.h"
 #include "output/json.h"
+#include "output/json_guard.h"
+#include "output/line.h"
 #include "output/report.h"
+#include "output/text.h"
+#include "output/text_guard.h"
 
 #include <errno.h>
 

@@ -4,10 +4,12 @@
  * says what is wrong and the exit code is that of a wrong use. Nothing else may come out, and nothing may stay behind.
  */
 #include "fuzz.h"
-
+#include "base/cidr.h"
 #include "base/exit.h"
+#include "config/cli.h"
 #include "config/guard_options.h"
 #include "config/options.h"
+#include "guard/lists.h"
 
 #include <sanitizer/allocator_interface.h>
 #include <setjmp.h>

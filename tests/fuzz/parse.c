@@ -4,8 +4,8 @@
  * its own prefixes, and against the same frame with its endpoints swapped.
  */
 #include "fuzz.h"
-
 #include "packet/parse.h"
+#include "packet/tunnel.h"
 
 struct result {
     enum sw_found found;

@@ -18,8 +18,9 @@
 
 #define sw_parse sw_parse_frame /* the options' parser has the name, too */
 #include "packet/parse.h"
+#include "packet/tunnel.h"
 
-/* A gap of any length in 1000 steps, and rounded to seconds; see pace.c. */
+/* A gap of any length in 1000 steps, and rounded to seconds; see replay_schedule.c. */
 enum { SWEEPS_A_FRAME = 1200 };
 
 static struct {

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "bpfrun.h"
 
+#include "base/log.h"
 #include "loader/features.h"
+#include "loader/map_reader.h"
+#include "loader/sweep.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -13,7 +16,6 @@
 #include <string.h>
 
 #include "synward.skel.h"
-#include "base/log.h"
 
 #define SEC_NS 1000000000ull
 
@@ -94,7 +96,7 @@ int bpfrun_new(const struct sw_object_opts *opts, struct bpfrun **ret_run)
     run->events = calloc(EVENTS_MAX, sizeof(*run->events));
     if (!run->events)
         goto fail;
-    err = sw_object_load(opts, &run->obj, &why);
+    err = sw_object_new(opts, &run->obj, &why);
     if (err) {
         fprintf(stderr, "loading the BPF object: %s: %s\n", why ? why : "no reason given", strerror(-err));
         goto fail;
@@ -320,7 +322,7 @@ __u64 bpfrun_counter(struct bpfrun *run, enum sw_counter which)
 {
     __u64 all[SW_C_MAX];
 
-    return sw_object_counters(run->obj, all) ? ~0ull : all[which];
+    return sw_counters_read(bpf_map__fd(run->obj->maps.counters), all) ? ~0ull : all[which];
 }
 
 int bpfrun_watch(struct bpfrun *run, __u32 ifindex)

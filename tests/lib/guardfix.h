@@ -13,7 +13,6 @@
 #include "decode.h"
 #include "guardrun.h"
 #include "realsock.h"
-#include "output/report.h"
 
 static struct guardrun *guard;
 static __u32 svc;              /* the service */

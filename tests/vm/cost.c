@@ -121,7 +121,7 @@ int main(void)
         opts.cfg.checksum = opts.cfg.decap = configurations[i].all;
         said[0] = 0;
         programs_len = 0;
-        err = sw_object_load(&opts, &obj, &why);
+        err = sw_object_new(&opts, &obj, &why);
         if (err)
             tell_refusal(configurations[i].name, why, err);
         else

@@ -26,7 +26,7 @@ static void load(int guard)
     opts.max_flows = opts.max_embryos = opts.max_handshakes = 64;
     opts.cfg.guard = guard;
     account = (struct sw_account){.event_mask = (1u << SW_EV_MAX) - 1};
-    err = sw_object_load(&opts, &account.obj, &why);
+    err = sw_object_new(&opts, &account.obj, &why);
     if (err)
         fail_msg("load: %s, %s", strerror(-err), why);
 }

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/fmt.h"
 #include "output/conn_id.h"
-#include "output/report.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

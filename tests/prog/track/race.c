@@ -4,8 +4,8 @@
  * one way only: it is told, or it was evicted and is counted as that.
  */
 #include "floods.h"
-
 #include "loader/object.h"
+#include "loader/sweep.h"
 #include "synward.skel.h"
 
 #include <bpf/libbpf.h>

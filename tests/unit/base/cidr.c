@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/cidr.h"
+#include "config/guard_options.h"
 #include "guard/lists.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The cookie: what it carries, how long it lives, and that nothing but the handshake it was made for can use it.
- * How rarely a forged one is taken: cookie_forge.c.
+ * How rarely a forged one is taken: syncookie_forge.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>

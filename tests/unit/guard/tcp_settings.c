@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What this host's sysctls, buffers and links make of a SYN-ACK, and of the guard. */
 #include "listen.h"
+#include "guard/services.h"
+#include "guard/tcp_settings.h"
+#include "guard/warnings.h"
 
 TEST(what_the_sysctls_grant)
 {

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "loader/service_stats.h"
+#include "output/figures.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/sandbox.h"
+#include "base/sandbox_syscalls.h"
 #include "base/capabilities.h"
 
 #include <bpf/bpf.h>

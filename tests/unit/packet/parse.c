@@ -14,8 +14,9 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#include "packet/checksum.h"
 #include "pkt.c" /* unit tests link no test library */
+#include "packet/checksum.h"
+#include "packet/tunnel.h"
 
 #define TEST(name) static void name(void **state __attribute__((unused)))
 

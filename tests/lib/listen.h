@@ -15,8 +15,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "synward_hash.h"
+#include "config/guard_options.h"
 #include "guard/services.h"
+#include "guard/warnings.h"
+#include "synward_hash.h"
 #include "synward.skel.h"
 
 #include <arpa/inet.h>

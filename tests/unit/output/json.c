@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What a JSON line says: valid against the published schema, right values, harmless strings. */
 #include "lines.h"
+#include "base/fmt.h"
+#include "output/figures.h"
+#include "output/line.h"
+#include "output/report.h"
 
 static void test_every_line_is_valid(void **state)
 {

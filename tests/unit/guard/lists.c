@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/cidr.h"
 #include "base/clock.h"
 #include "guard/lists.h"
 

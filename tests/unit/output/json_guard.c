@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The guard's lines: right values in both formats, valid by the schema, within their room, numbered. */
 #include "lines.h"
-
+#include "base/fmt.h"
+#include "output/figures.h"
+#include "output/json_guard.h"
+#include "output/line.h"
+#include "output/report.h"
 #include "tcp/flow.h"
 
 static const __u8 v4[16] = {[10] = 0xff, 0xff, 10, 0, 0, 2};

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Four-tuples that have a socket, from real sockets in all states. */
 #include "listen.h"
+#include "guard/known_tuples.h"
+#include "guard/services.h"
 
 static bool known(int fd, bool server)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Real listeners come and go: the tables that the kernel side reads. */
 #include "listen.h"
+#include "guard/services.h"
+#include "guard/warnings.h"
 
 TEST(what_listens_is_a_service)
 {

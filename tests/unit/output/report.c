@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The reporter: numbering whose gaps are the losses, room, writing that never waits; and text lines. */
 #include "lines.h"
+#include "output/figures.h"
+#include "output/line.h"
+#include "output/report.h"
 
 #include <fcntl.h>
 #include <signal.h>

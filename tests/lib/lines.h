@@ -9,7 +9,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "output/json.h"
 #include "output/names.h"
 #include "output/report.h"
 

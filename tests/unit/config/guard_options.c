@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/exit.h"
+#include "config/cli.h"
 #include "config/guard_options.h"
 #include "config/options.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * How often a forged cookie is taken. 2^-26 and 2^-50 cannot be waited for, so the same code compares fewer bits of the
- * MAC here, and the count must follow 2^-bits; cookie.c proves how many bits there really are.
+ * MAC here, and the count must follow 2^-bits; syncookie.c proves how many bits there really are.
  */
 #include <setjmp.h>
 #include <stdarg.h>
