@@ -216,7 +216,8 @@ format-check: ## fails where format would change something
 	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 
 # clang-tidy and cppcheck
-lint: $(SKEL) ## clang-tidy and cppcheck
+lint: $(SKEL) ## layers, clang-tidy and cppcheck
+	@tests/layers
 	@tests/lint
 
 # what the tests run of src and of the pure headers; as root
