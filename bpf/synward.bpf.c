@@ -136,7 +136,7 @@ int sw_judge(void *ctx)
     return sw_judge_all();
 }
 
-/* tc ingress: a cookie that sw_ingress found good becomes a request socket of the listener. */
+/* tc ingress: a cookie that sw_guarded found good becomes a request socket of the listener. */
 SEC("tc")
 int sw_accept(struct __sk_buff *skb)
 {

@@ -2,7 +2,7 @@
 /*
  * The SYN of a flood, by the shortest way: no tag, a plain IP header, an option list that is known by its
  * words, no payload, a service that is engaged, and nothing else to ask (no lists, limits, budget). The
- * answer is to the byte that of guard.h, which takes all other SYNs; a test compares them.
+ * answer is to the byte that of policy.h, which takes all other SYNs; a test compares them.
  */
 #ifndef SW_BPF_GUARD_FAST_SYN_H
 #define SW_BPF_GUARD_FAST_SYN_H

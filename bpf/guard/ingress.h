@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The guard as sw_ingress calls it: the block list, what cannot be read, and each packet that the fast path left. */
+/* The guard as sw_guarded calls it: the block list, what cannot be read, and each packet that the fast path left. */
 #ifndef SW_BPF_GUARD_INGRESS_H
 #define SW_BPF_GUARD_INGRESS_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * From a cookie that is good to a socket (kernel 6.9): sw_ingress marks the packet in its metadata, and at
+ * From a cookie that is good to a socket (kernel 6.9): sw_guarded marks the packet in its metadata, and at
  * tc ingress, where there is a socket buffer, the listener gets its request socket with all that the cookie
  * remembers. Everything is proved again here; only the mark is taken from there.
  */

@@ -11,7 +11,7 @@ import time
 import kit as n
 from kit import guard as k
 
-USAGE, RUNNING, PINS = 2, 7, 12  # src/exit.h
+USAGE, RUNNING, PINS = 2, 7, 12  # src/base/exit.h
 
 
 def kill9():

@@ -12,7 +12,7 @@ import time
 import kit as n
 from kit import guard as k
 
-USAGE, INPUT = 2, 8  # src/exit.h
+USAGE, INPUT = 2, 8  # src/base/exit.h
 
 
 class Busy:

@@ -15,7 +15,7 @@ import kit as n
 from kit import guard as k
 from kit import pin as p
 
-OUTPUT = 9  # src/exit.h
+OUTPUT = 9  # src/base/exit.h
 QUICK = ("--linger", "0.2", "--interval", "0.5")
 
 

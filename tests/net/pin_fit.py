@@ -14,7 +14,7 @@ import threading
 import kit as n
 from kit import pin as p
 
-USAGE, ATTACH, RUNNING = 2, 6, 7  # src/exit.h
+USAGE, ATTACH, RUNNING = 2, 6, 7  # src/base/exit.h
 
 
 def misfits():
@@ -63,7 +63,7 @@ def misfits():
 
 
 COOKIE = 4 + 4 + 32 + 8
-LAYOUT = COOKIE + 8 + 4 + 4 + 64 * 24  # of struct sw_pinned, src/pin.h
+LAYOUT = COOKIE + 8 + 4 + 4 + 64 * 24  # of struct sw_pinned, src/loader/pin_format.h
 PID = LAYOUT + 8
 
 

@@ -157,7 +157,7 @@ def untouched():
         pins.unpin()
 
 
-OUTPUT, MEMORY = 9, 10  # src/exit.h
+OUTPUT, MEMORY = 9, 10  # src/base/exit.h
 
 
 def settings(pins):

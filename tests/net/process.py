@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The process: signals, kill -9, failed starts, wrong uses. Each has one clear line and its own exit code
-(src/exit.h), and nothing stays attached."""
+(src/base/exit.h), and nothing stays attached."""
 import json
 import os
 import pathlib

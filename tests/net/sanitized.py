@@ -26,7 +26,7 @@ WATCH = {"ASAN_OPTIONS": f"exitcode={REPORTED}:detect_leaks=1:detect_stack_use_a
          "LSAN_OPTIONS": f"exitcode={REPORTED}", "UBSAN_OPTIONS": f"exitcode={REPORTED}:print_stacktrace=1:"
                                                                   f"log_path={REPORTS}/ubsan"}
 os.environ.update(WATCH)
-USAGE, PRIVILEGE, INTERFACE, RUNNING, INPUT, OUTPUT, NOT_RUNNING = 2, 3, 4, 7, 8, 9, 11  # src/exit.h
+USAGE, PRIVILEGE, INTERFACE, RUNNING, INPUT, OUTPUT, NOT_RUNNING = 2, 3, 4, 7, 8, 9, 11  # src/base/exit.h
 
 
 def reports():

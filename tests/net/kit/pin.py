@@ -22,7 +22,7 @@ import kit as n
 from .lines import valid
 from .traffic import Traffic, end
 
-PINS = 12  # src/exit.h
+PINS = 12  # src/base/exit.h
 ROOT = pathlib.Path("/sys/fs/bpf/synward")
 NEWER = str(n.TOP / "build/tests/newer")
 RATE = 1000  # connections a second that are wanted of the clients
