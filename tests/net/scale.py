@@ -185,6 +185,7 @@ def flood():
     n.equal("sent by the flood", p.stdout.read().strip(), b"1000000")
     names += connections(a, listener, ips, 200)
     n.settled(a, b)
+    time.sleep(1)  # stopped at once, openings told and lost exceed those begun by 1 or 2 %: not understood yet
     n.equal("exit code", sw.stop(timeout=120), 0)
     lines = []
 
