@@ -215,8 +215,7 @@ format: ## clang-format over all C files
 format-check: ## fails where format would change something
 	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 
-# clang-tidy and cppcheck
-lint: $(SKEL) ## layers, clang-tidy and cppcheck
+lint: $(SKEL) ## layers, clang-tidy, cppcheck and REUSE
 	@tests/layers
 	@tests/lint
 
