@@ -9,29 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *what;
-} commands[] = {
-    {"run", cmd_run, "follow interfaces and print events until SIGINT or SIGTERM"},
-    {"replay", cmd_replay, "the same program over a capture file"},
-    {"flows", cmd_flows, "the live table of a running synward"},
-    {"status", cmd_status, "what runs where, counters, events lost"},
-    {"guard", cmd_guard, "the guard of a running synward: its services, and their modes"},
-    {"list", cmd_list, "the guard's allow and block lists while it runs"},
-    {"unpin", cmd_unpin, "detach and forget what a synward with --pin left behind"},
-    {"probe", cmd_probe, "what this kernel and network card can do"},
-};
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
-
 static int help(void)
 {
     printf("Usage: synward COMMAND [OPTION...]\n"
            "Follows every TCP connection on an interface, from its first SYN to its last ACK, and guards this host's\n"
            "listening sockets against SYN floods.\n\n");
-    for (size_t i = 0; i < COMMANDS; i++)
-        printf("  %-8s %s\n", commands[i].name, commands[i].what);
+    for (const struct sw_command *const *c = sw_commands; *c; c++)
+        printf("  %-8s %s\n", (*c)->name, (*c)->summary);
     printf("\n'synward COMMAND --help' tells a command's options.\n\n"
            "Exit codes: 0 done, 1 internal failure, 2 wrong use, 3 no privilege, 4 no such interface,\n"
            "5 kernel lacks something, 6 hook taken or refused, 7 already running, 8 bad input,\n"
@@ -71,9 +55,9 @@ int main(int argc, char **argv)
     }
     if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "-?") || !strcmp(name, "help"))
         return help();
-    for (size_t i = 0; i < COMMANDS; i++)
-        if (!strcmp(name, commands[i].name))
-            return commands[i].run(argc - 1, argv + 1);
+    for (const struct sw_command *const *c = sw_commands; *c; c++)
+        if (!strcmp(name, (*c)->name))
+            return (*c)->main(argc - 1, argv + 1);
     if (*name)
         sw_err("there is no command '%s' (try 'synward --help')", name);
     else

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The commands. Each parses its own arguments (argv[0] is the command's name) and returns an enum sw_exit. */
+/* The commands: what each is called, takes and does. */
 #ifndef SW_CMD_CMD_H
 #define SW_CMD_CMD_H
 
-int cmd_run(int argc, char **argv);
-int cmd_replay(int argc, char **argv);
-int cmd_flows(int argc, char **argv);
-int cmd_status(int argc, char **argv);
-int cmd_guard(int argc, char **argv);
-int cmd_list(int argc, char **argv);
-int cmd_unpin(int argc, char **argv);
-int cmd_probe(int argc, char **argv);
+#include "config/command.h"
+
+extern const struct sw_command sw_run_command, sw_replay_command, sw_flows_command, sw_status_command;
+extern const struct sw_command sw_guard_command, sw_list_command, sw_unpin_command, sw_probe_command;
+
+/* All of them, in the order of `synward --help`; ends with NULL. */
+extern const struct sw_command *const sw_commands[];
 
 #endif

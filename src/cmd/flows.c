@@ -32,32 +32,6 @@ struct flows {
     const struct sw_instance *inst;
 };
 
-static const struct argp_option options[] = {
-    {"json", 'j', 0, 0, "a JSON object a line instead of a table", 0},
-    {"all", 'a', 0, 0, "connections that are over and wait for late segments, too", 0},
-    {"pid", 'p', "PID", 0, "only of the synward with this process id", 0},
-    {"seed", 's', "N", 0, "Community ID seed (0)", 0},
-    {0},
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    struct flows *f = state->input;
-
-    switch (key) {
-    case 'j': f->json = true; break;
-    case 'a': f->all = true; break;
-    case 'p': f->pid = sw_arg_number("--pid", arg, 1, 1u << 30); break;
-    case 's': f->seed = sw_arg_number("--seed", arg, 0, 65535); break;
-    case ARGP_KEY_ARG: sw_usage_die("unexpected argument '%s'", arg);
-    default: return ARGP_ERR_UNKNOWN;
-    }
-    return 0;
-}
-
-static const struct argp argp = {
-    .options = options, .parser = parse, .doc = "Shows the connections that running synwards follow."};
-
 static const char *iface_name(const struct sw_instance *inst, __u32 ifindex)
 {
     for (size_t i = 0; i < inst->len; i++)
@@ -188,7 +162,7 @@ static int show(const struct sw_instance *inst, bool alive, void *ctx)
     return err ? err : sw_live_walk(inst->map_embryos, print_one, f);
 }
 
-int cmd_flows(int argc, char **argv)
+static int cmd_flows(int argc, char **argv)
 {
     const struct sw_report_opts none = {.host = ""};
     struct flows *f = calloc(1, sizeof(*f));
@@ -196,7 +170,7 @@ int cmd_flows(int argc, char **argv)
 
     if (!f)
         return SW_EXIT_MEMORY;
-    sw_parse(&argp, "flows", argc, argv, f);
+    sw_parse(&sw_flows_command, argc, argv, f);
     if (!sw_can_inspect()) {
         sw_err("flows needs root, or CAP_SYS_ADMIN");
         free(f);
@@ -221,3 +195,24 @@ int cmd_flows(int argc, char **argv)
     free(f);
     return code;
 }
+
+static const struct sw_option options[] = {
+    {"json", 'j', .type = SW_OPT_SET, SW_FIELD(struct flows, json), .help = "a JSON object a line instead of a table"},
+    {"all", 'a', .type = SW_OPT_SET, SW_FIELD(struct flows, all),
+     .help = "connections that are over and wait for late segments, too"},
+    {"pid", 'p', .type = SW_OPT_NUMBER, SW_FIELD(struct flows, pid), .range = {1, 1u << 30}, .arg = "PID",
+     .help = "only of the synward with this process id"},
+    {"seed", 's', .type = SW_OPT_NUMBER, SW_FIELD(struct flows, seed), .range = {0, 65535},
+     .help = "Community ID seed ({})"},
+    {0},
+};
+static const struct sw_option_group group = {.rows = options};
+
+const struct sw_command sw_flows_command = {
+    .name = "flows",
+    .summary = "the live table of a running synward",
+    .doc = "Shows the connections that running synwards follow.",
+    .main = cmd_flows,
+    .size = sizeof(struct flows),
+    .groups = {{&group, 0}},
+};

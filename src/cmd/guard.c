@@ -36,63 +36,6 @@ struct guard {
     __u32 matched;
 };
 
-static const struct argp_option options[] = {
-    {"json", 'j', 0, 0, "status: a JSON object for each service", 0},
-    {"pid", 'p', "PID", 0, "of the synward with this process id; needed if several run with the guard", 0},
-    {0},
-};
-
-/* False: the argument is no action, so it is a service whose status is wanted. */
-static bool parse_action(struct guard *g, const char *arg)
-{
-    if (!strcmp(arg, "status"))
-        return true;
-    for (int mode = 0; mode < SW_GM_MAX; mode++) {
-        if (strcmp(arg, sw_name_guard_mode(mode)->text))
-            continue;
-        g->change = true;
-        g->mode = mode;
-        return true;
-    }
-    return false;
-}
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    struct guard *g = state->input;
-
-    switch (key) {
-    case 'j': g->json = true; break;
-    case 'p': g->pid = sw_arg_number("--pid", arg, 1, 1u << 30); break;
-    case ARGP_KEY_ARG:
-        if (!state->arg_num && parse_action(g, arg))
-            break;
-        if (g->service)
-            sw_usage_die("unexpected argument '%s'", arg);
-        g->service = arg;
-        if (!sw_protect_parse(arg, &g->wanted))
-            break;
-        if (state->arg_num)
-            sw_usage_die("'%s' is not a service: [ADDR:]PORT", arg);
-        sw_usage_die("'%s' is none of status, off, monitor, auto, always, nor a service", arg);
-    case ARGP_KEY_END:
-        if (g->change && g->json)
-            sw_usage_die("--json goes with status");
-        break;
-    default: return ARGP_ERR_UNKNOWN;
-    }
-    return 0;
-}
-
-static const struct argp argp = {
-    .options = options,
-    .parser = parse,
-    .args_doc = "[status] [SERVICE]\noff|monitor|auto|always [SERVICE]",
-    .doc = "Shows the protected services of a running synward, or changes the mode of all of them or of SERVICE, which "
-           "is ADDR:PORT as status shows it, or PORT: every service of that port. The change counts at once and loses "
-           "no packet. A listener that is found later gets the mode that was last set for all.",
-};
-
 /* The elements lie one after the other: the sizes are multiples of 8. */
 static int map_array(__u32 id, size_t bytes, int prot, void **ret)
 {
@@ -245,12 +188,12 @@ static int act(struct guard *g)
     return SW_EXIT_OK;
 }
 
-int cmd_guard(int argc, char **argv)
+static int cmd_guard(int argc, char **argv)
 {
     struct guard g = {0};
     int code;
 
-    sw_parse(&argp, "guard", argc, argv, &g);
+    sw_parse(&sw_guard_command, argc, argv, &g);
     if (!sw_can_inspect()) {
         sw_err("guard needs root, or CAP_SYS_ADMIN");
         return SW_EXIT_PRIVILEGE;
@@ -264,3 +207,68 @@ int cmd_guard(int argc, char **argv)
     }
     return code;
 }
+
+static const struct sw_option options[] = {
+    {"json", 'j', .type = SW_OPT_SET, SW_FIELD(struct guard, json), .help = "status: a JSON object for each service"},
+    {"pid", 'p', .type = SW_OPT_NUMBER, SW_FIELD(struct guard, pid), .range = {1, 1u << 30}, .arg = "PID",
+     .help = "of the synward with this process id; needed if several run with the guard"},
+    {0},
+};
+static const struct sw_option_group group = {.rows = options};
+
+enum { STATUS = SW_GM_MAX };
+static const struct sw_word actions[] = {{"status", STATUS}, SW_GUARD_MODES(SW_WORD_ITEM){0}};
+static const struct sw_operand operands[] = {{"ACTION", .words = actions}, {.name = "SERVICE"}, {0}};
+
+/* False: the argument is no action, so it is a service whose status is wanted. */
+static bool parse_action(struct guard *g, const char *arg)
+{
+    int action = sw_word_find(actions, arg);
+
+    if (action < 0)
+        return false;
+    g->change = action != STATUS;
+    if (g->change)
+        g->mode = action;
+    return true;
+}
+
+static int operand(struct sw_cli *cli, void *opts, unsigned int n, const char *arg)
+{
+    struct guard *g = opts;
+
+    if (!n && parse_action(g, arg))
+        return 0;
+    if (g->service)
+        sw_usage_die(cli, "unexpected argument '%s'", arg);
+    g->service = arg;
+    if (!sw_protect_parse(arg, &g->wanted))
+        return 0;
+    if (n)
+        sw_usage_die(cli, "'%s' is not a service: [ADDR:]PORT", arg);
+    sw_usage_die(cli, "'%s' is none of status, off, monitor, auto, always, nor a service", arg);
+}
+
+static void check(struct sw_cli *cli, void *opts, unsigned int operands_len)
+{
+    const struct guard *g = opts;
+
+    (void)operands_len;
+    if (g->change && g->json)
+        sw_usage_die(cli, "--json goes with status");
+}
+
+const struct sw_command sw_guard_command = {
+    .name = "guard",
+    .summary = "the guard of a running synward: its services, and their modes",
+    .args_doc = "[status] [SERVICE]\noff|monitor|auto|always [SERVICE]",
+    .doc = "Shows the protected services of a running synward, or changes the mode of all of them or of SERVICE, which "
+           "is ADDR:PORT as status shows it, or PORT: every service of that port. The change counts at once and loses "
+           "no packet. A listener that is found later gets the mode that was last set for all.",
+    .main = cmd_guard,
+    .size = sizeof(struct guard),
+    .groups = {{&group, 0}},
+    .operands = operands,
+    .operand = operand,
+    .check = check,
+};

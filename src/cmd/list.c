@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum action { LIST_NONE, LIST_ADD, LIST_DEL, LIST_SHOW };
+enum action { LIST_ADD, LIST_DEL, LIST_SHOW };
 
 struct list {
     bool json;
@@ -25,84 +25,6 @@ struct list {
     enum sw_list which;
     struct sw_cidrs cidrs;
     struct sw_instance inst; /* the one that is asked */
-};
-
-static const struct argp_option options[] = {
-    {"json", 'j', 0, 0, "show: a JSON object a line", 0},
-    {"pid", 'p', "PID", 0, "of the synward with this process id; needed if several run with the guard", 0},
-    {0},
-};
-
-static void parse_action(struct list *l, const char *arg)
-{
-    if (!strcmp(arg, "add"))
-        l->action = LIST_ADD;
-    else if (!strcmp(arg, "del"))
-        l->action = LIST_DEL;
-    else if (!strcmp(arg, "show"))
-        l->action = LIST_SHOW;
-    else
-        sw_usage_die("'%s' is none of add, del, show", arg);
-}
-
-static void parse_which(struct list *l, const char *arg)
-{
-    for (int i = 0; i < SW_LISTS; i++) {
-        if (strcmp(arg, sw_list_names[i]))
-            continue;
-        l->which = i;
-        return;
-    }
-    sw_usage_die("'%s' is neither allow nor block", arg);
-}
-
-static int parse_cidr(struct list *l, const char *arg)
-{
-    struct sw_cidr cidr;
-    char why[160];
-    int err;
-
-    if (l->action == LIST_SHOW)
-        sw_usage_die("show takes no CIDR");
-    err = sw_cidr_parse(arg, &cidr);
-    if (err) {
-        sw_cidr_explain(arg, err, why, sizeof(why));
-        sw_usage_die("%s", why);
-    }
-    return -sw_cidrs_add(&l->cidrs, &cidr);
-}
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    struct list *l = state->input;
-
-    switch (key) {
-    case 'j': l->json = true; break;
-    case 'p': l->pid = sw_arg_number("--pid", arg, 1, 1u << 30); break;
-    case ARGP_KEY_ARG:
-        if (state->arg_num > 1)
-            return parse_cidr(l, arg);
-        (state->arg_num ? parse_which : parse_action)(l, arg);
-        break;
-    case ARGP_KEY_END:
-        if (state->arg_num < 2)
-            sw_usage_die("add, del or show, then allow or block");
-        if (l->action != LIST_SHOW && !l->cidrs.len)
-            sw_usage_die("no CIDR");
-        if (l->action != LIST_SHOW && l->json)
-            sw_usage_die("--json goes with show");
-        break;
-    default: return ARGP_ERR_UNKNOWN;
-    }
-    return 0;
-}
-
-static const struct argp argp = {
-    .options = options,
-    .parser = parse,
-    .args_doc = "add|del allow|block CIDR...\nshow allow|block",
-    .doc = "Changes or shows the lists of a running synward, at once. An entry that del removes comes back at "
-           "SIGHUP if a file names it; one that add put there stays until synward stops.",
 };
 
 static void print_entry(const struct list *l, const struct sw_list_entry *entry)
@@ -211,12 +133,12 @@ static int run(struct list *l)
     return code;
 }
 
-int cmd_list(int argc, char **argv)
+static int cmd_list(int argc, char **argv)
 {
     struct list l = {0};
     int code;
 
-    sw_parse(&argp, "list", argc, argv, &l);
+    sw_parse(&sw_list_command, argc, argv, &l);
     if (!sw_can_inspect()) {
         sw_err("list needs root, or CAP_SYS_ADMIN");
         return SW_EXIT_PRIVILEGE;
@@ -226,3 +148,74 @@ int cmd_list(int argc, char **argv)
     sw_cidrs_free(&l.cidrs);
     return code;
 }
+
+static const struct sw_option options[] = {
+    {"json", 'j', .type = SW_OPT_SET, SW_FIELD(struct list, json), .help = "show: a JSON object a line"},
+    {"pid", 'p', .type = SW_OPT_NUMBER, SW_FIELD(struct list, pid), .range = {1, 1u << 30}, .arg = "PID",
+     .help = "of the synward with this process id; needed if several run with the guard"},
+    {0},
+};
+static const struct sw_option_group group = {.rows = options};
+
+static const struct sw_word actions[] = {{"add", LIST_ADD}, {"del", LIST_DEL}, {"show", LIST_SHOW}, {0}};
+static const struct sw_word lists[] = {{"allow", SW_LIST_ALLOW}, {"block", SW_LIST_BLOCK}, {0}};
+static const struct sw_operand operands[] = {
+    {"ACTION", .words = actions}, {"LIST", .words = lists}, {"CIDR", .repeated = true}, {0}};
+
+static int parse_cidr(struct sw_cli *cli, struct list *l, const char *arg)
+{
+    struct sw_cidr cidr;
+    char why[160];
+    int err;
+
+    if (l->action == LIST_SHOW)
+        sw_usage_die(cli, "show takes no CIDR");
+    err = sw_cidr_parse(arg, &cidr);
+    if (err) {
+        sw_cidr_explain(arg, err, why, sizeof(why));
+        sw_usage_die(cli, "%s", why);
+    }
+    return -sw_cidrs_add(&l->cidrs, &cidr);
+}
+
+static int operand(struct sw_cli *cli, void *opts, unsigned int n, const char *arg)
+{
+    int word = n < 2 ? sw_word_find(operands[n].words, arg) : 0;
+    struct list *l = opts;
+
+    if (n > 1)
+        return parse_cidr(cli, l, arg);
+    if (word < 0)
+        sw_usage_die(cli, n ? "'%s' is neither allow nor block" : "'%s' is none of add, del, show", arg);
+    if (n)
+        l->which = word;
+    else
+        l->action = word;
+    return 0;
+}
+
+static void check(struct sw_cli *cli, void *opts, unsigned int operands_len)
+{
+    const struct list *l = opts;
+
+    if (operands_len < 2)
+        sw_usage_die(cli, "add, del or show, then allow or block");
+    if (l->action != LIST_SHOW && !l->cidrs.len)
+        sw_usage_die(cli, "no CIDR");
+    if (l->action != LIST_SHOW && l->json)
+        sw_usage_die(cli, "--json goes with show");
+}
+
+const struct sw_command sw_list_command = {
+    .name = "list",
+    .summary = "the guard's allow and block lists while it runs",
+    .args_doc = "add|del allow|block CIDR...\nshow allow|block",
+    .doc = "Changes or shows the lists of a running synward, at once. An entry that del removes comes back at "
+           "SIGHUP if a file names it; one that add put there stays until synward stops.",
+    .main = cmd_list,
+    .size = sizeof(struct list),
+    .groups = {{&group, 0}},
+    .operands = operands,
+    .operand = operand,
+    .check = check,
+};

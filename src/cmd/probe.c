@@ -32,34 +32,6 @@ struct probe {
     int syncookies, timestamps;
 };
 
-static const struct argp_option options[] = {
-    {"json", 'j', 0, 0, "one JSON object", 0},
-    {"verbose", 'v', 0, 0, "show libbpf's and libxdp's log", 0},
-    {0},
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    struct probe *p = state->input;
-
-    switch (key) {
-    case 'j': p->json = true; break;
-    case 'v': p->verbose++; break;
-    case ARGP_KEY_ARG:
-        if (p->iface)
-            sw_usage_die("more than one interface: '%s'", arg);
-        p->iface = arg;
-        break;
-    default: return ARGP_ERR_UNKNOWN;
-    }
-    return 0;
-}
-
-static const struct argp argp = {.options = options,
-                                 .parser = parse,
-                                 .args_doc = "[IFACE]",
-                                 .doc = "Tells what this kernel and network card can do, found by trying."};
-
 static bool can_run(const struct probe *p)
 {
     for (int i = 0; i < SW_FEATURE_MAX; i++)
@@ -245,12 +217,12 @@ static void print_json(const struct probe *p)
     printf("]}\n");
 }
 
-int cmd_probe(int argc, char **argv)
+static int cmd_probe(int argc, char **argv)
 {
     struct probe p = {0};
     int err;
 
-    sw_parse(&argp, "probe", argc, argv, &p);
+    sw_parse(&sw_probe_command, argc, argv, &p);
     sw_log_init(p.verbose);
     err = p.iface ? sw_probe_nic(p.iface, &p.nic) : 0;
     if (err == -ENODEV) {
@@ -276,3 +248,33 @@ int cmd_probe(int argc, char **argv)
     }
     return SW_EXIT_OK;
 }
+
+static const struct sw_option options[] = {
+    {"json", 'j', .type = SW_OPT_SET, SW_FIELD(struct probe, json), .help = "one JSON object"},
+    {"verbose", 'v', .type = SW_OPT_COUNT, SW_FIELD(struct probe, verbose), .help = "show libbpf's and libxdp's log"},
+    {0},
+};
+static const struct sw_option_group group = {.rows = options};
+static const struct sw_operand operands[] = {{"IFACE", .complete = SW_COMPLETE_INTERFACES}, {0}};
+
+static int operand(struct sw_cli *cli, void *opts, unsigned int n, const char *arg)
+{
+    struct probe *p = opts;
+
+    if (n)
+        sw_usage_die(cli, "more than one interface: '%s'", arg);
+    p->iface = arg;
+    return 0;
+}
+
+const struct sw_command sw_probe_command = {
+    .name = "probe",
+    .summary = "what this kernel and network card can do",
+    .args_doc = "[IFACE]",
+    .doc = "Tells what this kernel and network card can do, found by trying.",
+    .main = cmd_probe,
+    .size = sizeof(struct probe),
+    .groups = {{&group, 0}},
+    .operands = operands,
+    .operand = operand,
+};

@@ -30,10 +30,9 @@
 #define SECOND 1000000000ULL
 /* Event time is capture time plus this: in a flow a time of 0 means "not seen", and captures may start in 1970. */
 #define EPOCH SECOND
-#define FRAME_MAX (72 << 10)  /* what a test run takes with frags: a page and 17 more */
-#define FRAME_LINEAR 3000     /* and without, before Linux 5.18 */
-#define RING_BYTES (4u << 20) /* drained after each frame; a sweep that finds it full goes on after that */
-#define LRU_SLACK 4096        /* the LRU keeps free entries for each CPU, and evicts before it is full */
+#define FRAME_MAX (72 << 10) /* what a test run takes with frags: a page and 17 more */
+#define FRAME_LINEAR 3000    /* and without, before Linux 5.18 */
+#define LRU_SLACK 4096       /* the LRU keeps free entries for each CPU, and evicts before it is full */
 #define PENDING_MAX (128u << 10)
 
 struct replay {
@@ -251,42 +250,6 @@ static int finish(struct replay *c)
     return err ? err : c->out_err;
 }
 
-static const struct argp_option options[] = {
-    {"no-checksum", 'C', 0, 0, "do not verify TCP checksums, as Zeek's -C: the same as --checksum=off", 0},
-    {0},
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    struct replay *c = state->input;
-
-    switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &c->opts; return 0;
-    case 'C': c->opts.object.cfg.checksum = 0; return 0;
-    case ARGP_KEY_ARG:
-        if (c->path)
-            sw_usage_die("one capture at a time: '%s' is one too many", arg);
-        c->path = arg;
-        return 0;
-    case ARGP_KEY_END:
-        if (!c->path)
-            sw_usage_die("which capture? FILE, or - for standard input");
-        return 0;
-    default: return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static const struct argp_child children[] = {{&sw_common_argp, 0, NULL, 0}, {0}};
-static const struct argp argp = {
-    .options = options,
-    .parser = parse,
-    .args_doc = "FILE",
-    .doc = "Runs the capture FILE (pcap or pcapng, - is standard input) through the tracker, with the capture's own "
-           "clock.\v--decap and --checksum are on by default, --interval is 0 (of capture time, when given), --ring "
-           "is 4M. Connections that are open when the capture ends get their conn line with reason end_of_input.",
-    .children = children,
-};
-
 /* A sweep walks the whole maps, so they are no larger than the capture can fill. */
 static void fit_maps(struct replay *c)
 {
@@ -360,16 +323,13 @@ static int replay(struct replay *c)
     return SW_EXIT_OK;
 }
 
-int cmd_replay(int argc, char **argv)
+static int cmd_replay(int argc, char **argv)
 {
     struct replay *c = calloc(1, sizeof(*c));
 
     if (!c)
         return SW_EXIT_MEMORY;
-    sw_common_defaults(&c->opts, true);
-    c->opts.interval_ns = 0;
-    c->opts.object.ring_bytes = c->opts.object.ring_open_bytes = RING_BYTES;
-    sw_parse(&argp, "replay", argc, argv, c);
+    sw_parse(&sw_replay_command, argc, argv, c);
     sw_log_init(c->opts.verbose);
 
     sigset_t signals;
@@ -392,3 +352,54 @@ int cmd_replay(int argc, char **argv)
     free(c);
     return code;
 }
+
+static const struct sw_option options[] = {
+    {"no-checksum", 'C', .type = SW_OPT_CLEAR, SW_FIELD(struct replay, opts.object.cfg.checksum),
+     .help = "do not verify TCP checksums, as Zeek's -C: the same as --checksum=off"},
+    {0},
+};
+static const struct sw_option_group group = {.rows = options};
+
+static void defaults(void *opts)
+{
+    struct replay *c = opts;
+
+    sw_common_defaults(&c->opts, true);
+}
+
+static const struct sw_operand operands[] = {{"FILE", .complete = SW_COMPLETE_FILES}, {0}};
+
+static int operand(struct sw_cli *cli, void *opts, unsigned int n, const char *arg)
+{
+    struct replay *c = opts;
+
+    if (n)
+        sw_usage_die(cli, "one capture at a time: '%s' is one too many", arg);
+    c->path = arg;
+    return 0;
+}
+
+static void check(struct sw_cli *cli, void *opts, unsigned int operands_len)
+{
+    (void)opts;
+    if (!operands_len)
+        sw_usage_die(cli, "which capture? FILE, or - for standard input");
+}
+
+const struct sw_command sw_replay_command = {
+    .name = "replay",
+    .summary = "the same program over a capture file",
+    .args_doc = "FILE",
+    .doc = "Runs the capture FILE (pcap or pcapng, - is standard input) through the tracker, with the capture's own "
+           "clock.\v--interval is of capture time. Connections that are open when the capture ends get their conn "
+           "line with reason end_of_input.",
+    .main = cmd_replay,
+    .size = sizeof(struct replay),
+    .defaults = defaults,
+    .groups = {{&group, 0},
+               {&sw_common_group, offsetof(struct replay, opts)},
+               {&sw_timeout_group, offsetof(struct replay, opts)}},
+    .operands = operands,
+    .operand = operand,
+    .check = check,
+};

@@ -41,27 +41,6 @@ struct figures {
     struct sw_tally sum;
 };
 
-static const struct argp_option options[] = {
-    {"json", 'j', 0, 0, "a JSON object for each instance", 0},
-    {"pid", 'p', "PID", 0, "only the synward with this process id", 0},
-    {0},
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    struct status *s = state->input;
-
-    switch (key) {
-    case 'j': s->json = true; break;
-    case 'p': s->pid = sw_arg_number("--pid", arg, 1, 1u << 30); break;
-    case ARGP_KEY_ARG: sw_usage_die("unexpected argument '%s'", arg);
-    default: return ARGP_ERR_UNKNOWN;
-    }
-    return 0;
-}
-
-static const struct argp argp = {.options = options, .parser = parse, .doc = "Shows what runs where."};
-
 static void count_one(const struct sw_key *key, const struct sw_flow *flow, void *ctx)
 {
     struct fill *fill = ctx;
@@ -239,12 +218,12 @@ static int show(const struct sw_instance *inst, bool alive, void *ctx)
     return err;
 }
 
-int cmd_status(int argc, char **argv)
+static int cmd_status(int argc, char **argv)
 {
     struct status s = {0};
     int err;
 
-    sw_parse(&argp, "status", argc, argv, &s);
+    sw_parse(&sw_status_command, argc, argv, &s);
     if (!sw_can_inspect()) {
         sw_err("status needs root, or CAP_SYS_ADMIN");
         return SW_EXIT_PRIVILEGE;
@@ -264,3 +243,20 @@ int cmd_status(int argc, char **argv)
     }
     return SW_EXIT_OK;
 }
+
+static const struct sw_option options[] = {
+    {"json", 'j', .type = SW_OPT_SET, SW_FIELD(struct status, json), .help = "a JSON object for each instance"},
+    {"pid", 'p', .type = SW_OPT_NUMBER, SW_FIELD(struct status, pid), .range = {1, 1u << 30}, .arg = "PID",
+     .help = "only the synward with this process id"},
+    {0},
+};
+static const struct sw_option_group group = {.rows = options};
+
+const struct sw_command sw_status_command = {
+    .name = "status",
+    .summary = "what runs where, counters, events lost",
+    .doc = "Shows what runs where.",
+    .main = cmd_status,
+    .size = sizeof(struct status),
+    .groups = {{&group, 0}},
+};

@@ -26,31 +26,6 @@ struct unpin {
     size_t made_len;
 };
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    struct unpin *u = state->input;
-
-    switch (key) {
-    case ARGP_KEY_ARG:
-        if (*u->name)
-            sw_usage_die("unexpected argument '%s'", arg);
-        if (!sw_pin_name_ok(arg))
-            sw_usage_die("'%s' is no name of pins", arg);
-        snprintf(u->name, sizeof(u->name), "%s", arg);
-        break;
-    default: return ARGP_ERR_UNKNOWN;
-    }
-    return 0;
-}
-
-static const struct argp argp = {
-    .parser = parse,
-    .args_doc = "[NAME]",
-    .doc =
-        "Detaches the programs that a synward with --pin left on its interfaces when it ended, and removes its pins. "
-        "NAME is that of --pin, or the interfaces' names joined by +; it may be left out if there is one set only.",
-};
-
 static int count_set(const char *name, void *ctx)
 {
     struct unpin *u = ctx;
@@ -170,12 +145,12 @@ static int remove_pins(struct unpin *u)
     return SW_EXIT_PINS;
 }
 
-int cmd_unpin(int argc, char **argv)
+static int cmd_unpin(int argc, char **argv)
 {
     struct unpin u = {.netns = sw_instance_netns()};
     int lock, code;
 
-    sw_parse(&argp, "unpin", argc, argv, &u);
+    sw_parse(&sw_unpin_command, argc, argv, &u);
     if (!sw_can_attach() || !sw_can_inspect()) {
         sw_err("unpin needs root, or CAP_SYS_ADMIN and CAP_NET_ADMIN");
         return SW_EXIT_PRIVILEGE;
@@ -197,3 +172,30 @@ int cmd_unpin(int argc, char **argv)
     sw_instance_end(lock);
     return code;
 }
+
+static const struct sw_operand operands[] = {{"NAME", .complete = SW_COMPLETE_PINS}, {0}};
+
+static int operand(struct sw_cli *cli, void *opts, unsigned int n, const char *arg)
+{
+    struct unpin *u = opts;
+
+    if (n)
+        sw_usage_die(cli, "unexpected argument '%s'", arg);
+    if (!sw_pin_name_ok(arg))
+        sw_usage_die(cli, "'%s' is no name of pins", arg);
+    snprintf(u->name, sizeof(u->name), "%s", arg);
+    return 0;
+}
+
+const struct sw_command sw_unpin_command = {
+    .name = "unpin",
+    .summary = "detach and forget what a synward with --pin left behind",
+    .args_doc = "[NAME]",
+    .doc =
+        "Detaches the programs that a synward with --pin left on its interfaces when it ended, and removes its pins. "
+        "NAME is that of --pin, or the interfaces' names joined by +; it may be left out if there is one set only.",
+    .main = cmd_unpin,
+    .size = sizeof(struct unpin),
+    .operands = operands,
+    .operand = operand,
+};

@@ -2,134 +2,188 @@
 #include "config/cli.h"
 
 #include "base/exit.h"
-#include "base/log.h"
+#include "config/option_text.h"
 
-#include <ctype.h>
-#include <errno.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
+#include <argp.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *command_name = "";
+enum { LONG_ONLY = 0x100 }; /* argp's keys of options without a letter begin here */
 
-/*
- * argp's messages take two lines and getopt's have another prefix, so stderr is caught while argp runs and
- * a mistake costs one line of ours.
- */
-static FILE *real_stderr;
-static char *caught;
-static size_t caught_len;
-
-static void release_stderr(void)
-{
-    if (!real_stderr)
-        return;
-    fclose(stderr);
-    stderr = real_stderr;
-    real_stderr = NULL;
-}
-
-void sw_usage_die(const char *fmt, ...)
-{
-    char line[512];
-    va_list ap;
-
-    release_stderr();
-    va_start(ap, fmt);
-    vsnprintf(line, sizeof(line), fmt, ap);
-    va_end(ap);
-    sw_err("%s%s%s (try 'synward %s%s--help')", command_name, *command_name ? ": " : "", line, command_name,
-           *command_name ? " " : "");
-    exit(SW_EXIT_USAGE);
-}
-
-__u64 sw_arg_seconds(const char *what, const char *arg, double min, double max)
-{
-    char *end;
-    double value = strtod(arg, &end);
-
-    if (end == arg || *end || !(value >= min && value <= max))
-        sw_usage_die("%s: '%s' is not a number of seconds from %g to %g", what, arg, min, max);
-    return (__u64)(value * 1e9 + 0.5);
-}
-
-__u64 sw_arg_number(const char *what, const char *arg, __u64 min, __u64 max)
-{
-    unsigned long long value = 0;
-    const char *units = "kMG", *unit;
-    char *end = NULL;
-
-    errno = 0;
-    if (isdigit((unsigned char)*arg))
-        value = strtoull(arg, &end, 0);
-    if (end && *end && (unit = strchr(units, *end)) && !end[1]) {
-        unsigned int shift = 10 * (unit - units + 1);
-
-        end++;
-        if (value > UINT64_MAX >> shift)
-            errno = ERANGE;
-        value <<= shift;
-    }
-    if (!end || *end || errno || value < min || value > max)
-        sw_usage_die("%s: '%s' is not a number from %llu to %llu", what, arg, (unsigned long long)min,
-                     (unsigned long long)max);
-    return value;
-}
-
-bool sw_arg_bool(const char *what, const char *arg)
-{
-    if (!arg || !strcmp(arg, "on"))
-        return true;
-    if (strcmp(arg, "off"))
-        sw_usage_die("%s: '%s' is neither on nor off", what, arg);
-    return false;
-}
-
-static const struct argp_option help_options[] = {
-    {"help", '?', 0, 0, "this help", -1},
-    {0},
+/* One parse: it lives on sw_parse's stack. */
+struct parser {
+    struct sw_cli cli;
+    const struct sw_command *command;
+    void *opts;
+    struct entry {
+        const struct sw_option *row;
+        const struct sw_option_group *group;
+        void *opts; /* of the group */
+    } entries[SW_OPTIONS_MAX];
+    size_t len;
+    /* argp's form of the entries, with headings, --help and an end; and their metavariables */
+    struct argp_option options[SW_OPTIONS_MAX + SW_GROUPS_MAX + 2];
+    char args[SW_OPTIONS_MAX][SW_OPTION_ARG];
 };
 
-static error_t parse_help(int key, char *arg, struct argp_state *state)
+static const struct sw_option *find_row(const struct sw_option_group *group, const char *name)
 {
-    (void)arg;
-    switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = state->input; return 0;
-    case '?':
-        release_stderr();
-        argp_state_help(state, stdout, ARGP_HELP_LONG | ARGP_HELP_USAGE | ARGP_HELP_DOC);
-        exit(fflush(stdout) ? SW_EXIT_OUTPUT : SW_EXIT_OK);
-    default: return ARGP_ERR_UNKNOWN;
+    const struct sw_option *o = group->rows;
+
+    while (o->name && strcmp(o->name, name))
+        o++;
+    return o->name ? o : NULL;
+}
+
+/* "--hold needs --guard (off, monitor, auto or always)" */
+static void check_needs(struct sw_cli *cli, const struct sw_option_group *group)
+{
+    char words[128] = "";
+    size_t len = 0;
+
+    for (size_t i = 0; i < cli->given_len && !sw_given(cli, group->needs); i++) {
+        if (!find_row(group, cli->given[i]))
+            continue;
+        for (const struct sw_word *w = find_row(group, group->needs)->words; w && w->name && len < sizeof(words); w++)
+            len += snprintf(words + len, sizeof(words) - len, "%s%s", len ? w[1].name ? ", " : " or " : " (", w->name);
+        sw_usage_die(cli, "--%s needs --%s%s%s", cli->given[i], group->needs, words, len ? ")" : "");
     }
 }
 
-void sw_parse(const struct argp *argp, const char *name, int argc, char **argv, void *input)
+static void check_all(struct parser *p, unsigned int operands)
 {
-    const struct argp_child children[] = {{argp, 0, NULL, 0}, {0}};
-    const struct argp whole = {.options = help_options, .parser = parse_help, .children = children};
-    char full[64], *text;
-    FILE *memory;
+    const struct sw_command *c = p->command;
+
+    for (int i = SW_GROUPS_MAX - 1; i >= 0; i--) {
+        const struct sw_option_group *group = c->groups[i].group;
+
+        if (group && group->needs)
+            check_needs(&p->cli, group);
+        if (group && group->check)
+            group->check(&p->cli, (char *)p->opts + c->groups[i].offset);
+    }
+    if (c->check)
+        c->check(&p->cli, p->opts, operands);
+}
+
+__attribute__((noreturn)) static void help(struct sw_cli *cli, struct argp_state *state)
+{
+    sw_release_stderr(cli);
+    argp_state_help(state, stdout, ARGP_HELP_LONG | ARGP_HELP_USAGE | ARGP_HELP_DOC);
+    exit(fflush(stdout) ? SW_EXIT_OUTPUT : SW_EXIT_OK);
+}
+
+static const struct entry *find_entry(const struct parser *p, int key)
+{
+    for (size_t i = 0; i < p->len; i++)
+        if (key == p->entries[i].row->letter || key == LONG_ONLY + (int)i)
+            return &p->entries[i];
+    return NULL;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct parser *p = state->input;
+    struct sw_cli *cli = &p->cli;
+    const struct entry *entry;
+
+    switch (key) {
+    case '?': help(cli, state);
+    case ARGP_KEY_ARG:
+        if (!p->command->operand)
+            sw_usage_die(cli, "unexpected argument '%s'", arg);
+        return p->command->operand(cli, p->opts, state->arg_num, arg);
+    case ARGP_KEY_END: check_all(p, state->arg_num); return 0;
+    default: entry = key > 0 ? find_entry(p, key) : NULL;
+    }
+    if (!entry)
+        return ARGP_ERR_UNKNOWN;
+    cli->option = entry->row->name;
+    if (!sw_given(cli, cli->option))
+        cli->given[cli->given_len++] = cli->option;
+    sw_option_parse(cli, entry->row, arg, entry->opts);
+    return 0;
+}
+
+/* The words of --help: the command's own defaults, and no backquotes. argp frees what is not text. */
+static char *fill_in(int key, const char *text, void *input)
+{
+    const struct parser *p = input;
+    const struct entry *entry = text && key > 0 ? find_entry(p, key) : NULL;
+    char *ret = entry ? sw_option_text(entry->row, text, entry->group, &p->command, 1) : NULL, *to = ret;
+
+    if (!ret)
+        return (char *)text;
+    for (const char *from = ret; *from; from++)
+        if (*from != '`')
+            *to++ = *from;
+    *to = 0;
+    return ret;
+}
+
+static void add_row(struct parser *p, const struct sw_option *o, struct argp_option *ret)
+{
+    char *arg = p->args[p->len];
+
+    sw_option_arg(o, arg);
+    *ret = (struct argp_option){
+        .name = o->name,
+        .key = o->letter ? o->letter : LONG_ONLY + (int)p->len,
+        .arg = sw_option_has_arg(o) ? arg : NULL,
+        .flags = o->optional || o->type == SW_OPT_SWITCH ? OPTION_ARG_OPTIONAL : 0,
+        .doc = o->help,
+    };
+}
+
+static void make_table(struct parser *p)
+{
+    const struct sw_command *c = p->command;
+    struct argp_option *to = p->options;
+
+    for (int i = 0; i < SW_GROUPS_MAX && c->groups[i].group; i++) {
+        const struct sw_option_group *group = c->groups[i].group;
+        const int block = 10 * i; /* argp prints a blank line between two blocks, and sorts within each */
+
+        if (group->title)
+            *to++ = (struct argp_option){.doc = group->title, .group = block + group->rows->block};
+        for (const struct sw_option *o = group->rows; o->name && p->len < SW_OPTIONS_MAX; o++) {
+            add_row(p, o, to);
+            to++->group = block + o->block;
+            p->entries[p->len++] =
+                (struct entry){.row = o, .group = group, .opts = (char *)p->opts + c->groups[i].offset};
+        }
+    }
+    *to++ = (struct argp_option){.name = "help", .key = '?', .doc = "this help", .group = -1};
+    *to = (struct argp_option){0};
+}
+
+void sw_parse(const struct sw_command *command, int argc, char **argv, void *opts)
+{
+    struct parser p = {.cli.command = command->name, .command = command, .opts = opts};
+    const struct argp argp = {
+        .options = p.options,
+        .parser = parse,
+        .args_doc = command->args_doc,
+        .doc = command->doc,
+        .help_filter = fill_in,
+    };
+    const char *text;
+    char usage[64];
     int err;
 
-    command_name = name;
-    snprintf(full, sizeof(full), "synward %s", name);
-    argv[0] = full;
-    memory = open_memstream(&caught, &caught_len);
-    if (memory) {
-        real_stderr = stderr;
-        stderr = memory;
-    }
-    err = argp_parse(&whole, argc, argv, ARGP_NO_EXIT | ARGP_NO_HELP, NULL, input);
-    release_stderr();
-    argv[0] = (char *)name;
+    if (command->defaults)
+        command->defaults(opts);
+    make_table(&p);
+    snprintf(usage, sizeof(usage), "synward %s", command->name);
+    argv[0] = usage;
+    sw_catch_stderr(&p.cli);
+    err = argp_parse(&argp, argc, argv, ARGP_NO_EXIT | ARGP_NO_HELP, NULL, &p);
+    sw_release_stderr(&p.cli);
+    argv[0] = (char *)command->name;
     if (err) {
-        text = caught && *caught ? strstr(caught, ": ") : NULL;
+        text = p.cli.caught && *p.cli.caught ? strstr(p.cli.caught, ": ") : NULL;
         text = text ? text + 2 : strerror(err);
-        text[strcspn(text, "\n")] = 0;
-        sw_usage_die("%s", text);
+        sw_usage_die(&p.cli, "%.*s", (int)strcspn(text, "\n"), text);
     }
-    free(caught);
-    caught = NULL;
+    free(p.cli.caught);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The guard's options of `run`, as one argp child parser (sw_guard_argp) with its struct sw_guard_opts as child
- * input. Files that are named here are read by guard/files.h, before anything is attached.
+ * The guard's options of `run`: sw_guard_group is about a struct sw_guard_opts. Files that are named here are read by
+ * guard/files.h, before anything is attached.
  */
 #ifndef SW_CONFIG_GUARD_OPTIONS_H
 #define SW_CONFIG_GUARD_OPTIONS_H
 
+#include "config/command.h"
 #include "synward.h"
 
-#include <argp.h>
 #include <stdbool.h>
 
 #define SW_PROTECT_MAX 512
@@ -48,7 +48,8 @@ struct sw_guard_opts {
     struct sw_list_opts lists[SW_LISTS];            /* --allow, --allow-file, --block, --block-file */
 };
 
-extern const struct argp sw_guard_argp;
+extern const struct sw_option_group sw_guard_group;
+extern const struct sw_word sw_guard_mode_words[]; /* of `synward guard` too */
 void sw_guard_defaults(struct sw_guard_opts *opts);
 
 /* 0, or -EINVAL. Used by `synward guard ... SERVICE` too. */

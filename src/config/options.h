@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * Options that run and replay share, as one argp child parser: put sw_common_argp into the command's
- * children with its struct sw_common_opts as child input (state->child_inputs[0] = &opts, in
- * ARGP_KEY_INIT).
- */
+/* Options that run and replay share: sw_common_group is about a struct sw_common_opts. */
 #ifndef SW_CONFIG_OPTIONS_H
 #define SW_CONFIG_OPTIONS_H
 
+#include "config/command.h"
 #include "loader/map_sizes.h"
 #include "output/line.h"
 
-#include <argp.h>
 #include <stdbool.h>
 
 #define SW_SERVER_PORTS_MAX 1024
@@ -27,9 +23,9 @@ struct sw_common_opts {
     __u16 server_ports[SW_SERVER_PORTS_MAX]; /* object.server_ports points here once given */
 };
 
-extern const struct argp sw_common_argp;
+extern const struct sw_option_group sw_common_group, sw_timeout_group;
 
-/* Defaults; call before argp_parse. replay: checksum, decap and the clock as replay wants them. */
+/* replay: checksum, decap, the clock and the rings as replay wants them. */
 void sw_common_defaults(struct sw_common_opts *opts, bool replay);
 
 #endif

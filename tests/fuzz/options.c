@@ -59,20 +59,23 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return freopen("/dev/null", "w", stdout) ? 0 : -1;
 }
 
-static error_t parse_both(int key, char *arg, struct argp_state *state)
+static void defaults(void *opts)
 {
-    struct both *b = state->input;
+    struct both *b = opts;
 
-    (void)arg;
-    if (key != ARGP_KEY_INIT)
-        return ARGP_ERR_UNKNOWN;
-    state->child_inputs[0] = &b->common;
-    state->child_inputs[1] = &b->guard;
-    return 0;
+    sw_common_defaults(&b->common, false);
+    sw_guard_defaults(&b->guard);
 }
 
-static const struct argp_child children[] = {{&sw_common_argp, 0, NULL, 0}, {&sw_guard_argp, 0, NULL, 0}, {0}};
-static const struct argp argp = {.parser = parse_both, .doc = "words", .children = children};
+static const struct sw_command command = {
+    .name = "fuzz",
+    .doc = "words",
+    .size = sizeof(struct both),
+    .defaults = defaults,
+    .groups = {{&sw_common_group, offsetof(struct both, common)},
+               {&sw_timeout_group, offsetof(struct both, common)},
+               {&sw_guard_group, offsetof(struct both, guard)}},
+};
 
 static void check_common(const struct sw_common_opts *o)
 {
@@ -133,14 +136,12 @@ static int parse(struct both *b, int argc, char **argv, char **ret_said)
     *ret_said = NULL;
     memory = open_memstream(ret_said, &len);
     holds(memory, "no memory");
-    sw_common_defaults(&b->common, false);
-    sw_guard_defaults(&b->guard);
     stderr = memory;
     kept_len = 0;
     code = setjmp(back);
     if (!code) {
         parsing = true;
-        sw_parse(&argp, "fuzz", argc, argv, b);
+        sw_parse(&command, argc, argv, b);
     }
     parsing = false;
     stderr = real;

@@ -24,20 +24,22 @@ struct both {
     struct sw_guard_opts guard;
 };
 
-static error_t parse_init(int key, char *arg, struct argp_state *state)
+static void defaults(void *opts)
 {
-    struct both *both = state->input;
+    struct both *both = opts;
 
-    (void)arg;
-    if (key != ARGP_KEY_INIT)
-        return ARGP_ERR_UNKNOWN;
-    state->child_inputs[0] = &both->common;
-    state->child_inputs[1] = &both->guard;
-    return 0;
+    sw_common_defaults(&both->common, false);
+    sw_guard_defaults(&both->guard);
 }
 
-static const struct argp_child children[] = {{&sw_common_argp, 0, "Common:", 1}, {&sw_guard_argp, 0, "Guard:", 2}, {0}};
-static const struct argp argp = {.parser = parse_init, .children = children};
+static const struct sw_command command = {
+    .name = "test",
+    .size = sizeof(struct both),
+    .defaults = defaults,
+    .groups = {{&sw_common_group, offsetof(struct both, common)},
+               {&sw_timeout_group, offsetof(struct both, common)},
+               {&sw_guard_group, offsetof(struct both, guard)}},
+};
 
 /* Words of the command line, split at spaces. */
 static void parse(const char *line, struct both *ret)
@@ -49,9 +51,7 @@ static void parse(const char *line, struct both *ret)
     snprintf(copy, sizeof(copy), "%s", line);
     for (word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save))
         argv[argc++] = word;
-    sw_common_defaults(&ret->common, false);
-    sw_guard_defaults(&ret->guard);
-    sw_parse(&argp, "test", argc, argv, ret);
+    sw_parse(&command, argc, argv, ret);
 }
 
 static struct both both;
