@@ -147,6 +147,18 @@ $(B)/tests/newer: $(OBJ)
 $(B)/tests/tool_%: tests/lib/tool_%.c | $(SKEL)
 	$(CC) $(SW_CPPFLAGS) -Itests/lib -I$(B)/tests $(SW_CFLAGS) $(CFLAGS) $< -o $@ -lbpf -lpthread
 
+# the lists of options in the documents, and the completions
+DOCS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/option_docs/*.c))
+$(B)/tests/option_docs/%.o: tests/option_docs/%.c | $(SKEL)
+	@mkdir -p $(@D)
+	$(CC) $(SW_CPPFLAGS) $(SW_CFLAGS) $(CFLAGS) -c $< -o $@
+
+$(B)/tests/option_docs/print: $(DOCS) $(PIECES)
+	$(CC) $(CFLAGS) $^ -o $@ $(LIBS)
+
+options: $(B)/tests/option_docs/print ## writes what the tables of options say into man page, README and completions
+	@tests/options --write
+
 # what the verifier says of the programs, as the daemon loads them; for each compiler a tree of its own
 $(B)/tests/cost: tests/vm/cost.c $(PIECES) | $(B)/.tools
 	$(CC) $(SW_CPPFLAGS) $(SW_CFLAGS) $(CFLAGS) -Wl,--wrap=bpf_object__open_skeleton $< $(PIECES) -o $@ $(LIBS)
@@ -161,7 +173,7 @@ verifier: costs ## what the running kernel's verifier pays, against tests/verifi
 setup: ## installs the Debian packages that are missing (root)
 	tests/setup
 
-tests: $(B)/synward-san $(UNITS) $(PROGS) $(TOOLS) $(B)/tests/newer $(FUZZES) ## builds all tests
+tests: $(B)/synward-san $(UNITS) $(PROGS) $(TOOLS) $(B)/tests/newer $(B)/tests/option_docs/print $(FUZZES) ## builds all tests
 
 # needs only the tests that go into the guests; KERNELS chooses
 KERNELS ?= 5.10 6.1 6.12
@@ -226,10 +238,12 @@ coverage: setup ## which lines the tests run, a table (root)
 shellcheck: ## all shell scripts
 	shellcheck $(sort $(wildcard $(SH_FILES)))
 
-install: all ## below DESTDIR and PREFIX: binary, man page, completion, systemd unit
+install: all ## below DESTDIR and PREFIX: binary, man page, completions, systemd unit
 	install -D -m 755 $(B)/synward $(DESTDIR)$(PREFIX)/sbin/synward
 	install -D -m 644 docs/synward.8 $(DESTDIR)$(PREFIX)/share/man/man8/synward.8
 	install -D -m 644 docs/synward.bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synward
+	install -D -m 644 docs/_synward $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_synward
+	install -D -m 644 docs/synward.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/synward.fish
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/etc/default
 	sed 's|@SBINDIR@|$(PREFIX)/sbin|' 'src/dist/synward@.service.in' > '$(DESTDIR)$(PREFIX)/lib/systemd/system/synward@.service'
 	chmod 644 '$(DESTDIR)$(PREFIX)/lib/systemd/system/synward@.service'
@@ -238,6 +252,8 @@ install: all ## below DESTDIR and PREFIX: binary, man page, completion, systemd 
 uninstall: ## removes what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/synward $(DESTDIR)$(PREFIX)/share/man/man8/synward.8 \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synward \
+	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_synward \
+	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/synward.fish \
 	  '$(DESTDIR)$(PREFIX)/lib/systemd/system/synward@.service'
 
 clean: ## removes build/
@@ -247,5 +263,5 @@ clean: ## removes build/
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help setup costs verifier tests test test-kernels nightly bench soak fuzz demo format format-check lint coverage shellcheck install
+.PHONY: all help setup costs verifier tests test test-kernels nightly bench soak fuzz demo options format format-check lint coverage shellcheck install
 .PHONY: uninstall clean

@@ -9,7 +9,8 @@
 struct sw_option_group {
     const char *title; /* a heading of --help; NULL: goes on under the heading before */
     const char *needs; /* the option of this group without which none of the others may be given */
-    bool brief;        /* documents show it as a short table: name, default, man */
+    const char *about; /* documents say it before the options; may be NULL */
+    bool brief;        /* documents show a short table of names, defaults and man */
     const struct sw_option *rows;
     /* All is parsed: what goes together? opts is the struct that the rows are about. NULL: nothing to check. */
     void (*check)(struct sw_cli *cli, void *opts);

@@ -201,6 +201,7 @@ static const struct sw_option options[] = {
 
 const struct sw_option_group sw_guard_group = {
     .title = "The guard against SYN floods:",
+    .about = "All others need `--guard`.",
     .needs = "guard",
     .rows = options,
     .check = check,

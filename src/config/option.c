@@ -233,7 +233,7 @@ static void parse_parts(struct sw_cli *cli, const struct sw_option *o, const cha
         if (!part->name)
             no_part(cli, o->parts, word);
         cli->part = part->name;
-        sw_option_parse(cli, part, word + name + 1, opts);
+        store(part, opts, sw_arg_number(cli, word + name + 1, part->range.min, part->range.max));
         cli->part = NULL;
         p += strcspn(p, ",");
         if (!*p)

@@ -23,7 +23,7 @@ enum sw_option_type {
     SW_OPT_RATE,    /* the same, N or N/s */
     SW_OPT_CHOICE,  /* enum: one of words */
     SW_OPT_NAMES,   /* __u32, 1 << value: words joined by commas; all, none, -word leaves one out */
-    SW_OPT_PARTS,   /* PART=VALUE joined by commas: each part is a row of its own */
+    SW_OPT_PARTS,   /* PART=N joined by commas: each part is a row, a SW_OPT_NUMBER */
     SW_OPT_FILE,    /* const char *: as typed; once, and not empty */
     SW_OPT_CUSTOM,  /* parse() */
 };

@@ -22,17 +22,12 @@ static bool names_value(const struct sw_option *o, __u32 mask, char ret[SW_OPTIO
 
 static bool parts_value(const struct sw_option *o, const void *opts, char ret[SW_OPTION_VALUE])
 {
-    char value[SW_OPTION_VALUE];
     size_t len = 0;
 
-    for (const struct sw_option *p = o->parts; p->name; p++) {
-        if (!sw_option_value(p, opts, value))
-            return false;
-        len += snprintf(ret + len, SW_OPTION_VALUE - len, "%s%s=%s", len ? "," : "", p->name, value);
-        if (len >= SW_OPTION_VALUE)
-            return false;
-    }
-    return true;
+    for (const struct sw_option *p = o->parts; p && p->name && len < SW_OPTION_VALUE; p++)
+        len += snprintf(ret + len, SW_OPTION_VALUE - len, "%s%s=%llu", len ? "," : "", p->name,
+                        (unsigned long long)sw_option_load(p, opts));
+    return len && len < SW_OPTION_VALUE;
 }
 
 /* 64M, 4k, 1000 */

@@ -54,7 +54,7 @@ static const struct sw_option options[] = {
      .help = "NDJSON for programs or text for people ({})",
      .man = "Text is coloured on a terminal unless `NO_COLOR` is set."},
     {"interval", .block = 1, .type = SW_OPT_SECONDS, FIELD(interval_ns), .seconds = {0, 1e8},
-     .help = "a stats line every S seconds, 0: only the final one ({})", .man = "Replay: seconds of the capture."},
+     .help = "a `stats` line every S seconds, 0: only the final one ({})", .man = "Replay: seconds of the capture."},
     {"seed", .block = 1, .type = SW_OPT_NUMBER, FIELD(cid_seed), .range = {0, 65535},
      .help = "Community ID seed, 0 to 65535 ({})"},
     {"verbose", 'v', .block = 1, .type = SW_OPT_COUNT, FIELD(verbose),
@@ -64,10 +64,10 @@ static const struct sw_option options[] = {
      .help = "keep every capability and system call, for debugging",
      .man = "Otherwise most are given up after the start (see CAPABILITIES). valgrind and other debuggers need it."},
     {"linger", .block = 2, .type = SW_OPT_SECONDS, FIELD(object.cfg.linger), .seconds = {0, 1e6},
-     .help = "keep a connection that is over for late segments before its conn line ({})",
+     .help = "keep a connection that is over for late segments before its `conn` line ({})",
      .man = "The default is Zeek's tcp_close_delay."},
     {"update", .block = 2, .type = SW_OPT_SECONDS, FIELD(object.cfg.update_interval), .seconds = {0, 1e8},
-     .help = "an update line for each live connection about every S seconds ({}: none)"},
+     .help = "an `update` line for each live connection about every S seconds ({}: none)"},
     {"decap", .block = 2, .type = SW_OPT_SWITCH, FIELD(object.cfg.decap),
      .help = "follow PPPoE, MPLS, GRE, VXLAN and Geneve to the inner connection ({})"},
     {"checksum", .block = 2, .type = SW_OPT_SWITCH, FIELD(object.cfg.checksum),
@@ -81,13 +81,13 @@ static const struct sw_option options[] = {
     {"embryos", .block = 3, .type = SW_OPT_NUMBER, FIELD(object.max_embryos), .range = {1, 1u << 30},
      .help = "most handshakes followed at once; a flood evicts about the oldest ({})",
      .man =
-         "About 500 bytes each. A SYN flood never evicts a connection. What is evicted for good has no conn line and "
-         "counts in lost_conn and embryos_evicted."},
+         "About 500 bytes each. A SYN flood never evicts a connection. What is evicted for good has no `conn` line and "
+         "counts in `lost_conn` and `embryos_evicted`."},
     {"handshakes", .block = 3, .type = SW_OPT_NUMBER, FIELD(object.max_handshakes), .range = {1, 1u << 30},
      .help = "notes from which an evicted handshake is rebuilt: SYNs a second times the round trip ({})",
      .man =
          "About 140 bytes each, with their keys and overhead. From its note a handshake that was evicted is rebuilt "
-         "when its next segment comes, with its times, options and counts. It then counts in embryo_revived and "
+         "when its next segment comes, with its times, options and counts. It then counts in `embryo_revived` and "
          "neither as evicted nor as lost. Give at least as many as SYNs come in a round trip. A handshake whose note "
          "is gone, too, is picked up midstream."},
     {"ring", .block = 3, .type = SW_OPT_RING, FIELD(object.ring_bytes), .range = {1, 1u << 30},
@@ -133,8 +133,9 @@ const struct sw_option_group sw_common_group = {
     .check = settle,
 };
 const struct sw_option_group sw_timeout_group = {
-    .rows = timeouts,
+    .about = "A connection without segments for so many seconds is over.",
     .brief = true,
+    .rows = timeouts,
 };
 
 void sw_common_defaults(struct sw_common_opts *opts, bool replay)

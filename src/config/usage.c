@@ -27,32 +27,34 @@ void sw_release_stderr(struct sw_cli *cli)
     cli->real_stderr = NULL;
 }
 
-__attribute__((noreturn)) static void die(struct sw_cli *cli, const char *option, const char *fmt, va_list ap)
+__attribute__((noreturn)) static void die(struct sw_cli *cli, const char *option, const char *line)
 {
-    char line[512];
-
     sw_release_stderr(cli);
-    vsnprintf(line, sizeof(line), fmt, ap);
     sw_err("%s: %s%s (try 'synward %s --help')", cli->command, option, line, cli->command);
     exit(SW_EXIT_USAGE);
 }
 
 void sw_usage_die(struct sw_cli *cli, const char *fmt, ...)
 {
+    char line[512];
     va_list ap;
 
     va_start(ap, fmt);
-    die(cli, "", fmt, ap);
+    vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    die(cli, "", line);
 }
 
 void sw_option_die(struct sw_cli *cli, const char *fmt, ...)
 {
-    char option[80];
+    char option[80], line[512];
     va_list ap;
 
     snprintf(option, sizeof(option), "--%s%s%s: ", cli->option, cli->part ? " " : "", cli->part ? cli->part : "");
     va_start(ap, fmt);
-    die(cli, option, fmt, ap);
+    vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    die(cli, option, line);
 }
 
 bool sw_given(const struct sw_cli *cli, const char *name)

@@ -25,7 +25,8 @@ const char *sw_egress_name(enum sw_egress_kind kind)
     }
 }
 
-/* Whoever can open the directory can lock it, and a lock on it is what changes of the lists wait for (guard/lists.c). */
+/* Whoever can open the directory can lock it, and a lock on it is what changes of the lists wait for (guard/lists.c).
+ */
 static int make_dir(void)
 {
     struct stat st;

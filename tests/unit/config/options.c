@@ -71,6 +71,8 @@ static void check_row(const struct place *at)
     if ((o->type == SW_OPT_CUSTOM) == !o->parse || (o->type == SW_OPT_PARTS) == !o->parts ||
         ((o->type == SW_OPT_CHOICE || o->type == SW_OPT_NAMES) && !o->words))
         fail_msg("%s --%s: what the type needs is missing", NAME(at));
+    if (o->parts && (o->parts[0].type != SW_OPT_NUMBER || o->parts[1].type != SW_OPT_NUMBER || o->parts[2].name))
+        fail_msg("%s --%s: its parts are not two numbers", NAME(at));
 }
 
 static void check_size(const struct place *at)

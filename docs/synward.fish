@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Written by `make options`: change the tables of options instead.
+
+function __synward_command # is it this one?
+    set -l words (commandline -opc)
+    test "$words[2]" = $argv[1]
+end
+
+function __synward_operand # is it this command, and so many operands after it?
+    set -l words (commandline -opc)
+    set -l operands 0
+    set -l is_value 0
+    test "$words[2]" = $argv[1]; or return 1
+    for word in $words[3..]
+        if test $is_value = 1
+            set is_value 0
+            continue
+        end
+        switch "$words[2]:$word"
+            case run:-i run:--interface run:--duration run:--mode run:--events replay:--events run:--format replay:--format run:--interval replay:--interval run:--seed replay:--seed run:--linger replay:--linger run:--update replay:--update run:--likely-server-ports replay:--likely-server-ports run:--flows replay:--flows run:--embryos replay:--embryos run:--handshakes replay:--handshakes run:--ring replay:--ring run:--ring-open replay:--ring-open run:--timeout-syn-sent replay:--timeout-syn-sent run:--timeout-syn-received replay:--timeout-syn-received run:--timeout-established replay:--timeout-established run:--timeout-fin-wait replay:--timeout-fin-wait run:--timeout-close-wait replay:--timeout-close-wait run:--timeout-last-ack replay:--timeout-last-ack run:--timeout-midstream replay:--timeout-midstream run:--guard run:--protect run:--engage run:--hold run:--grace run:--allow run:--allow-file run:--block run:--block-file run:--limit-source run:--limit-prefix run:--reply-budget run:--cookie run:--key-file run:--wscale run:--mss run:--capture run:--capture-size flows:-p flows:--pid flows:-s flows:--seed status:-p status:--pid guard:-p guard:--pid list:-p list:--pid
+                set is_value 1
+            case '*:-?*'
+            case '*'
+                set operands (math $operands + 1)
+        end
+    end
+    test $operands -eq $argv[2]
+end
+
+function __synward_list # words, joined by commas
+    set -l head (string match -r '.*,' -- (commandline -ct | string replace -r '^--[a-z-]*=' ''))
+    printf '%s\n' $head$argv
+end
+
+complete -c synward -f
+complete -c synward -n '__synward_command ""' -l help -d 'what the commands are'
+complete -c synward -n '__synward_command ""' -l version -d 'the version'
+complete -c synward -n '__synward_command ""' -a run -d 'follow interfaces and print events until SIGINT or SIGTERM'
+complete -c synward -n '__synward_command ""' -a replay -d 'the same program over a capture file'
+complete -c synward -n '__synward_command ""' -a flows -d 'the live table of a running synward'
+complete -c synward -n '__synward_command ""' -a status -d 'what runs where, counters, events lost'
+complete -c synward -n '__synward_command ""' -a guard -d 'the guard of a running synward: its services, and their modes'
+complete -c synward -n '__synward_command ""' -a list -d 'the guard\'s allow and block lists while it runs'
+complete -c synward -n '__synward_command ""' -a unpin -d 'detach and forget what a synward with --pin left behind'
+complete -c synward -n '__synward_command ""' -a probe -d 'what this kernel and network card can do'
+
+complete -c synward -n '__synward_command run' -l help -d 'this help'
+complete -c synward -n '__synward_command run' -s i -l interface -x -a '(command ls /sys/class/net)' -d 'follow this interface; may be given several times'
+complete -c synward -n '__synward_command run' -l duration -x -d 'stop after S seconds (default: at SIGINT or SIGTERM)'
+complete -c synward -n '__synward_command run' -l flush -d 'at the end, tell the conn line of connections that are still open too'
+complete -c synward -n '__synward_command run' -l mode -x -a 'auto native generic' -d 'XDP in the driver, in the stack, or whichever works (auto)'
+complete -c synward -n '__synward_command run' -l ingress-only -d 'no egress hook: what this host sends is inferred'
+complete -c synward -n '__synward_command run' -l pin -a '(command ls /sys/fs/bpf/synward 2>/dev/null)' -d 'the programs and all state outlive the end of this process, and the next one goes on from there'
+complete -c synward -n '__synward_command run' -l events -x -a '(__synward_list opening established half_closed closed reset refused timeout reused midstream anomaly update conn loss stats guard drop service all none)' -d 'lines to tell, by name, joined by commas; \'all\', \'none\', and \'-name\' to leave one out'
+complete -c synward -n '__synward_command run' -l format -x -a 'json text' -d 'NDJSON for programs or text for people (json)'
+complete -c synward -n '__synward_command run' -l interval -x -d 'a stats line every S seconds, 0: only the final one (10)'
+complete -c synward -n '__synward_command run' -l seed -x -d 'Community ID seed, 0 to 65535 (0)'
+complete -c synward -n '__synward_command run' -s v -l verbose -d 'show libbpf\'s and libxdp\'s log; twice: their debug lines too'
+complete -c synward -n '__synward_command run' -l no-confine -d 'keep every capability and system call, for debugging'
+complete -c synward -n '__synward_command run' -l linger -x -d 'keep a connection that is over for late segments before its conn line (5)'
+complete -c synward -n '__synward_command run' -l update -x -d 'an update line for each live connection about every S seconds (0: none)'
+complete -c synward -n '__synward_command run' -l decap -a 'on off' -d 'follow PPPoE, MPLS, GRE, VXLAN and Geneve to the inner connection (off)'
+complete -c synward -n '__synward_command run' -l checksum -a 'on off' -d 'verify TCP checksums on ingress (off)'
+complete -c synward -n '__synward_command run' -l likely-server-ports -x -d 'ports whose owner is taken for the server of a connection met midstream, at most 1024; \'none\''
+complete -c synward -n '__synward_command run' -l flows -x -d 'most connections followed at once (131072)'
+complete -c synward -n '__synward_command run' -l embryos -x -d 'most handshakes followed at once; a flood evicts about the oldest (65536)'
+complete -c synward -n '__synward_command run' -l handshakes -x -d 'notes from which an evicted handshake is rebuilt: SYNs a second times the round trip (524288)'
+complete -c synward -n '__synward_command run' -l ring -x -d 'event ring, a power of two (64M)'
+complete -c synward -n '__synward_command run' -l ring-open -x -d 'event ring of handshakes that never completed, a power of two (16M)'
+complete -c synward -n '__synward_command run' -l timeout-syn-sent -x -d 'no answer to the SYN: unanswered after S idle seconds (120)'
+complete -c synward -n '__synward_command run' -l timeout-syn-received -x -d 'no ACK for the SYN-ACK (60)'
+complete -c synward -n '__synward_command run' -l timeout-established -x -d 'an open connection in silence (7440)'
+complete -c synward -n '__synward_command run' -l timeout-fin-wait -x -d 'the first FIN is not acknowledged (240)'
+complete -c synward -n '__synward_command run' -l timeout-close-wait -x -d 'half-closed: one side has closed, the other is silent (240)'
+complete -c synward -n '__synward_command run' -l timeout-last-ack -x -d 'both have closed, the last ACK is missing (240)'
+complete -c synward -n '__synward_command run' -l timeout-midstream -x -d 'a connection met midstream, in silence (300)'
+complete -c synward -n '__synward_command run' -l guard -x -a 'off monitor auto always' -d 'answer SYN floods with cookies: not yet, only say what would be done, when flooded, or always'
+complete -c synward -n '__synward_command run' -l protect -x -d 'protect these services; may be given several times (default: every listening socket of this host)'
+complete -c synward -n '__synward_command run' -l engage -x -a '(__synward_list half-open= syn-rate=)' -d 'auto: begin at more than N half-open handshakes (1024), or N SYNs a second of which few complete (4000)'
+complete -c synward -n '__synward_command run' -l hold -x -d 'auto: end after S seconds under half of both (10)'
+complete -c synward -n '__synward_command run' -l grace -x -d 'then accept cookies for S seconds more (140: as long as one lives)'
+complete -c synward -n '__synward_command run' -l allow -x -d 'never answer, limit or drop what comes from there; may be repeated'
+complete -c synward -n '__synward_command run' -l allow-file -r -F -d 'the same, one CIDR a line; read again at SIGHUP'
+complete -c synward -n '__synward_command run' -l block -x -d 'drop what comes from there unless it is allowed; may be repeated'
+complete -c synward -n '__synward_command run' -l block-file -r -F -d 'the same, one CIDR a line; read again at SIGHUP'
+complete -c synward -n '__synward_command run' -l limit-source -x -d 'most SYNs a second that do not complete from one address (none)'
+complete -c synward -n '__synward_command run' -l limit-prefix -x -d 'the same for one /24 of IPv4 or /64 of IPv6 (none)'
+complete -c synward -n '__synward_command run' -l reply-budget -x -d 'most cookies a second in all (none)'
+complete -c synward -n '__synward_command run' -l cookie -x -a 'auto reqsk listener' -d 'whose cookies: ours, which keep every TCP option (kernel 6.9), or the kernel\'s (auto)'
+complete -c synward -n '__synward_command run' -l key-file -r -F -d 'the cookies\' keys, shared by hosts behind one address (random keys)'
+complete -c synward -n '__synward_command run' -l wscale -x -d 'window scale of our SYN-ACKs, 0 to 14 (what the kernel would say)'
+complete -c synward -n '__synward_command run' -l mss -x -d 'most that our SYN-ACKs offer as MSS, 536 to 65495 (what the interface takes)'
+complete -c synward -n '__synward_command run' -l capture -r -F -d 'write a sample of the dropped frames as pcapng, the reason as comment'
+complete -c synward -n '__synward_command run' -l capture-size -x -d 'most that this file may grow to (16M)'
+
+complete -c synward -n '__synward_command replay' -l help -d 'this help'
+complete -c synward -n '__synward_command replay' -s C -l no-checksum -d 'do not verify TCP checksums, as Zeek\'s -C: the same as --checksum=off'
+complete -c synward -n '__synward_command replay' -l events -x -a '(__synward_list opening established half_closed closed reset refused timeout reused midstream anomaly update conn loss stats guard drop service all none)' -d 'lines to tell, by name, joined by commas; \'all\', \'none\', and \'-name\' to leave one out'
+complete -c synward -n '__synward_command replay' -l format -x -a 'json text' -d 'NDJSON for programs or text for people (json)'
+complete -c synward -n '__synward_command replay' -l interval -x -d 'a stats line every S seconds, 0: only the final one (0)'
+complete -c synward -n '__synward_command replay' -l seed -x -d 'Community ID seed, 0 to 65535 (0)'
+complete -c synward -n '__synward_command replay' -s v -l verbose -d 'show libbpf\'s and libxdp\'s log; twice: their debug lines too'
+complete -c synward -n '__synward_command replay' -l no-confine -d 'keep every capability and system call, for debugging'
+complete -c synward -n '__synward_command replay' -l linger -x -d 'keep a connection that is over for late segments before its conn line (5)'
+complete -c synward -n '__synward_command replay' -l update -x -d 'an update line for each live connection about every S seconds (0: none)'
+complete -c synward -n '__synward_command replay' -l decap -a 'on off' -d 'follow PPPoE, MPLS, GRE, VXLAN and Geneve to the inner connection (on)'
+complete -c synward -n '__synward_command replay' -l checksum -a 'on off' -d 'verify TCP checksums on ingress (on)'
+complete -c synward -n '__synward_command replay' -l likely-server-ports -x -d 'ports whose owner is taken for the server of a connection met midstream, at most 1024; \'none\''
+complete -c synward -n '__synward_command replay' -l flows -x -d 'most connections followed at once (131072)'
+complete -c synward -n '__synward_command replay' -l embryos -x -d 'most handshakes followed at once; a flood evicts about the oldest (65536)'
+complete -c synward -n '__synward_command replay' -l handshakes -x -d 'notes from which an evicted handshake is rebuilt: SYNs a second times the round trip (524288)'
+complete -c synward -n '__synward_command replay' -l ring -x -d 'event ring, a power of two (4M)'
+complete -c synward -n '__synward_command replay' -l ring-open -x -d 'event ring of handshakes that never completed, a power of two (4M)'
+complete -c synward -n '__synward_command replay' -l timeout-syn-sent -x -d 'no answer to the SYN: unanswered after S idle seconds (120)'
+complete -c synward -n '__synward_command replay' -l timeout-syn-received -x -d 'no ACK for the SYN-ACK (60)'
+complete -c synward -n '__synward_command replay' -l timeout-established -x -d 'an open connection in silence (7440)'
+complete -c synward -n '__synward_command replay' -l timeout-fin-wait -x -d 'the first FIN is not acknowledged (240)'
+complete -c synward -n '__synward_command replay' -l timeout-close-wait -x -d 'half-closed: one side has closed, the other is silent (240)'
+complete -c synward -n '__synward_command replay' -l timeout-last-ack -x -d 'both have closed, the last ACK is missing (240)'
+complete -c synward -n '__synward_command replay' -l timeout-midstream -x -d 'a connection met midstream, in silence (300)'
+complete -c synward -n '__synward_operand replay 0' -F
+
+complete -c synward -n '__synward_command flows' -l help -d 'this help'
+complete -c synward -n '__synward_command flows' -s j -l json -d 'a JSON object a line instead of a table'
+complete -c synward -n '__synward_command flows' -s a -l all -d 'connections that are over and wait for late segments, too'
+complete -c synward -n '__synward_command flows' -s p -l pid -x -d 'only of the synward with this process id'
+complete -c synward -n '__synward_command flows' -s s -l seed -x -d 'Community ID seed (0)'
+
+complete -c synward -n '__synward_command status' -l help -d 'this help'
+complete -c synward -n '__synward_command status' -s j -l json -d 'a JSON object for each instance'
+complete -c synward -n '__synward_command status' -s p -l pid -x -d 'only the synward with this process id'
+
+complete -c synward -n '__synward_command guard' -l help -d 'this help'
+complete -c synward -n '__synward_command guard' -s j -l json -d 'status: a JSON object for each service'
+complete -c synward -n '__synward_command guard' -s p -l pid -x -d 'of the synward with this process id; needed if several run with the guard'
+complete -c synward -n '__synward_operand guard 0' -a 'status off monitor auto always'
+
+complete -c synward -n '__synward_command list' -l help -d 'this help'
+complete -c synward -n '__synward_command list' -s j -l json -d 'show: a JSON object a line'
+complete -c synward -n '__synward_command list' -s p -l pid -x -d 'of the synward with this process id; needed if several run with the guard'
+complete -c synward -n '__synward_operand list 0' -a 'add del show'
+complete -c synward -n '__synward_operand list 1' -a 'allow block'
+
+complete -c synward -n '__synward_command unpin' -l help -d 'this help'
+complete -c synward -n '__synward_operand unpin 0' -a '(command ls /sys/fs/bpf/synward 2>/dev/null)'
+
+complete -c synward -n '__synward_command probe' -l help -d 'this help'
+complete -c synward -n '__synward_command probe' -s j -l json -d 'one JSON object'
+complete -c synward -n '__synward_command probe' -s v -l verbose -d 'show libbpf\'s and libxdp\'s log'
+complete -c synward -n '__synward_operand probe 0' -a '(command ls /sys/class/net)'
