@@ -2,10 +2,6 @@
 /* The completion of bash: what is the same for all options is text, the rest comes from the tables. */
 #include "docs.h"
 
-static const char head[] = "# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause\n"
-                           "# shellcheck shell=bash\n"
-                           "# Written by `make options`: change the tables of options instead.\n";
-
 static const char begin[] =
     "\n"
     "_synward()\n"
@@ -161,7 +157,8 @@ static void put_takes_value(void)
 
 void docs_bash(void)
 {
-    printf("%s", head);
+    docs_head();
+    printf("# shellcheck shell=bash\n");
     put_takes_value();
     printf("%s        list='", begin);
     EACH_COMMAND (c)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What `make options` writes: lists of options and completions, from the commands' tables. */
-#ifndef SW_TESTS_DOCS_H
-#define SW_TESTS_DOCS_H
+#ifndef SW_TESTS_OPTION_DOCS_H
+#define SW_TESTS_OPTION_DOCS_H
 
 #include "cmd/cmd.h"
 #include "config/option_text.h"
@@ -11,6 +11,10 @@ void docs_readme(void);
 void docs_bash(void);
 void docs_zsh(void);
 void docs_fish(void);
+void docs_dict(void);
+
+/* The comment that a whole file begins with: its licence, and where it comes from. */
+void docs_head(void);
 
 #define EACH_COMMAND(c) for (const struct sw_command *const *c = sw_commands; *(c); (c)++)
 #define EACH_GROUP(c, i) for (int i = 0; (i) < SW_GROUPS_MAX && (c)->groups[i].group; (i)++)

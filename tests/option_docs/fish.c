@@ -8,8 +8,8 @@ static const char pins[] = "command ls /sys/fs/bpf/synward 2>/dev/null";
 
 static void put_helpers(void)
 {
-    printf("# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause\n"
-           "# Written by `make options`: change the tables of options instead.\n\n"
+    docs_head();
+    printf("\n"
            "function __synward_command # is it this one?\n"
            "    set -l words (commandline -opc)\n"
            "    test \"$words[2]\" = $argv[1]\n"

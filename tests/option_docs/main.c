@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* tests/options runs it: option_docs man|readme|bash|zsh|fish */
+/* tests/options runs it: option_docs man|readme|bash|zsh|fish|dict */
 #include "docs.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+void docs_head(void)
+{
+    /* in two pieces, or it would be taken for this file's own */
+    printf("# SPDX-"
+           "License-Identifier: GPL-2.0-only OR BSD-2-Clause\n"
+           "# Written by `make options`: change the tables of options instead.\n");
+}
 
 size_t docs_users(const struct sw_option_group *group, const struct sw_command *ret[8])
 {
@@ -94,7 +102,8 @@ int main(int argc, char **argv)
         const char *name;
         void (*print)(void);
     } forms[] = {
-        {"man", docs_man}, {"readme", docs_readme}, {"bash", docs_bash}, {"zsh", docs_zsh}, {"fish", docs_fish},
+        {"man", docs_man}, {"readme", docs_readme}, {"bash", docs_bash},
+        {"zsh", docs_zsh}, {"fish", docs_fish},     {"dict", docs_dict},
     };
 
     for (size_t i = 0; argc == 2 && i < sizeof(forms) / sizeof(forms[0]); i++) {
@@ -103,6 +112,6 @@ int main(int argc, char **argv)
         forms[i].print();
         return fflush(stdout) ? 1 : 0;
     }
-    fprintf(stderr, "option_docs man|readme|bash|zsh|fish\n");
+    fprintf(stderr, "option_docs man|readme|bash|zsh|fish|dict\n");
     return 2;
 }

@@ -89,9 +89,9 @@ static void put_operands(const struct sw_command *c)
 
 void docs_zsh(void)
 {
-    printf("#compdef synward\n"
-           "# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause\n"
-           "# Written by `make options`: change the tables of options instead.\n\n"
+    printf("#compdef synward\n");
+    docs_head();
+    printf("\n"
            "_synward_pins() {\n"
            "    compadd - /sys/fs/bpf/synward/*(N:t)\n"
            "}\n\n"
