@@ -22,8 +22,6 @@
 #define BPF_F_XDP_HAS_FRAGS (1u << 5)
 #endif
 #define HELPER_FOR_EACH_MAP_ELEM 164
-#define HELPER_KTIME_GET_COARSE_NS 160
-#define HELPER_LOOP 181
 #define HELPER_XDP_LOAD_BYTES 189
 #define HELPER_SKC_LOOKUP_TCP 99
 #define HELPER_TCP_CHECK_SYNCOOKIE 100
@@ -246,8 +244,6 @@ void sw_probe_kernel(struct sw_features *ret_features)
     note_fd(f, SW_FEATURE_syscall_programs, load(BPF_PROG_TYPE_SYSCALL, BPF_F_SLEEPABLE));
     note_helper(f, SW_FEATURE_map_iteration, BPF_PROG_TYPE_XDP, HELPER_FOR_EACH_MAP_ELEM);
     note_helper(f, SW_FEATURE_xdp_load_bytes, BPF_PROG_TYPE_XDP, HELPER_XDP_LOAD_BYTES);
-    note_helper(f, SW_FEATURE_coarse_clock, BPF_PROG_TYPE_XDP, HELPER_KTIME_GET_COARSE_NS);
-    note_helper(f, SW_FEATURE_bpf_loop, BPF_PROG_TYPE_XDP, HELPER_LOOP);
     note(f, SW_FEATURE_cookie_reqsk, find_kfunc("bpf_sk_assign_tcp_reqsk"));
     try_kernel_cookie(f);
     child = fork();

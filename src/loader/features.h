@@ -25,8 +25,6 @@
     X(clsact, "egress hook on kernels before 6.6 and with the guard",                                                  \
       "without tcx too: what the host sends is inferred")                                                              \
     X(clsact_ingress, "guard: hands a connection over to its listener", "the guard's backend reqsk cannot be used")    \
-    X(coarse_clock, "cheaper time stamps", "the exact clock is read for each packet")                                  \
-    X(bpf_loop, "bounded loops checked once", "unrolled loops, longer verification")                                   \
     X(cookie_reqsk, "guard, backend reqsk: cookies that carry every option (kernel 6.9)",                              \
       "a cookie keeps the MSS alone, unless net.ipv4.tcp_timestamps is 2")                                             \
     X(cookie_listener, "guard, backend listener: the kernel's own cookies (kernel 5.3)",                               \
