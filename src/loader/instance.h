@@ -35,8 +35,7 @@ struct sw_instance {
     __u32 prog_ingress, prog_egress, prog_sweep;
     __u32 map_guard, map_services, map_service_ports, map_service_counters, map_allow, map_block; /* 0: no guard */
     __u32 prog_judge;
-    __u32 sweep_offset; /* of struct sw_sweep in map_bss */
-    __u32 contract;     /* SW_CONTRACT_VERSION */
+    __u32 contract; /* SW_CONTRACT_VERSION */
     size_t len;
     struct sw_instance_iface ifaces[SW_IFACES_MAX];
     char pin[SW_PIN_NAME]; /* --pin: what it runs on stays without it; else empty */
