@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "base/sandbox.h"
-
 #include "base/capabilities.h"
+#include "base/run_dir.h"
 
 #include <bpf/bpf.h>
 #include <cap-ng.h>
@@ -17,7 +17,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define RUN_DIR "/run/synward"
 #define BPFFS "/sys/fs/bpf"
 #define BIT(cap) (1ull << (cap))
 
@@ -125,7 +124,7 @@ static int confine_paths(const struct sw_confine_opts *opts)
 #ifdef SW_COVERAGE
     return 0;
 #endif
-    return sw_confine_files(opts->follow ? RUN_DIR : NULL, !opts->dispatcher ? NULL : bpffs ? bpffs : BPFFS);
+    return sw_confine_files(opts->follow ? SW_RUN_DIR : NULL, !opts->dispatcher ? NULL : bpffs ? bpffs : BPFFS);
 }
 
 int sw_confine(const struct sw_confine_opts *opts, struct sw_confined *ret, const char **ret_what)

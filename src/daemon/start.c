@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "daemon/start.h"
-
 #include "base/clock.h"
 #include "base/exit.h"
 #include "base/failure.h"
 #include "base/log.h"
 #include "base/notify.h"
+#include "base/run_dir.h"
 #include "daemon/loop.h"
 #include "events/checkpoint.h"
 #include "guard/keys.h"
@@ -164,7 +164,7 @@ static int write_instance(struct start *s, bool attached)
     }
     err = sw_instance_write(inst);
     if (err)
-        return sw_fail(&s->failure, SW_EXIT_INTERNAL, err, "/run/synward: %s", strerror(-err));
+        return sw_fail(&s->failure, SW_EXIT_INTERNAL, err, SW_RUN_DIR ": %s", strerror(-err));
     return 0;
 }
 
@@ -303,7 +303,7 @@ static int start(struct start *s)
         return err;
     s->start_lock = sw_instance_begin();
     if (s->start_lock < 0)
-        return sw_fail(&s->failure, SW_EXIT_INTERNAL, s->start_lock, "/run/synward: %s", strerror(-s->start_lock));
+        return sw_fail(&s->failure, SW_EXIT_INTERNAL, s->start_lock, SW_RUN_DIR ": %s", strerror(-s->start_lock));
     err = catch_signals(s);
     if (!err)
         err = open_pins(s);

@@ -4,6 +4,7 @@
  * the whole trie first, works out old and new value of each entry, and carries out the difference.
  */
 #include "guard/lists.h"
+#include "base/run_dir.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -15,7 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DIR_PATH "/run/synward"
 #define ABSENT (~0u)
 #define PAUSE_MS 10
 #define DAEMON_WAIT_MS 2000 /* the daemon has more to do */
@@ -52,9 +52,9 @@ static int lock(int wait_ms)
 {
     int err = -EBUSY, fd;
 
-    fd = open(DIR_PATH, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT && !mkdir(DIR_PATH, 0700))
-        fd = open(DIR_PATH, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fd = open(SW_RUN_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT && !mkdir(SW_RUN_DIR, 0700))
+        fd = open(SW_RUN_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     for (int ms = 0; ms < wait_ms; ms += PAUSE_MS) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "loader/instance.h"
+#include "base/run_dir.h"
 
 #include <bpf/bpf.h>
 #include <dirent.h>
@@ -13,7 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DIR_PATH "/run/synward"
 #define BEGUN ".instance.tmp"
 
 const char *sw_egress_name(enum sw_egress_kind kind)
@@ -31,11 +31,11 @@ static int make_dir(void)
 {
     struct stat st;
 
-    if (!mkdir(DIR_PATH, 0700))
+    if (!mkdir(SW_RUN_DIR, 0700))
         return 0;
-    if (errno != EEXIST || stat(DIR_PATH, &st))
+    if (errno != EEXIST || stat(SW_RUN_DIR, &st))
         return -errno;
-    if (st.st_mode & 077 && chmod(DIR_PATH, 0700))
+    if (st.st_mode & 077 && chmod(SW_RUN_DIR, 0700))
         return -errno;
     return 0;
 }
@@ -43,7 +43,7 @@ static int make_dir(void)
 /* Files are begun under the lock alone, so one that is not whole is of a start that was killed. */
 static void clear_begun(void)
 {
-    DIR *dir = opendir(DIR_PATH);
+    DIR *dir = opendir(SW_RUN_DIR);
     struct dirent *entry;
 
     if (!dir)
@@ -63,7 +63,7 @@ int sw_instance_begin(void)
 
     if (err)
         return err;
-    fd = open(DIR_PATH "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    fd = open(SW_RUN_DIR "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
     if (flock(fd, LOCK_EX)) {
@@ -143,8 +143,8 @@ int sw_instance_write(struct sw_instance *inst)
 
     if (err)
         return err;
-    snprintf(path, sizeof(path), DIR_PATH "/%d.instance", inst->pid);
-    snprintf(tmp, sizeof(tmp), DIR_PATH "/%d" BEGUN, inst->pid);
+    snprintf(path, sizeof(path), SW_RUN_DIR "/%d.instance", inst->pid);
+    snprintf(tmp, sizeof(tmp), SW_RUN_DIR "/%d" BEGUN, inst->pid);
     /* who can read it can lock it, and so pass for us when we are gone */
     fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -204,7 +204,7 @@ void sw_instance_remove(struct sw_instance *inst)
 
     if (inst->fd < 0)
         return;
-    snprintf(path, sizeof(path), DIR_PATH "/%d.instance", inst->pid);
+    snprintf(path, sizeof(path), SW_RUN_DIR "/%d.instance", inst->pid);
     unlink(path);
     close(inst->fd);
     inst->fd = -1;
@@ -301,7 +301,7 @@ int sw_instance_walk(sw_instance_fn fn, void *ctx)
     int result = 0;
     DIR *dir;
 
-    dir = opendir(DIR_PATH);
+    dir = opendir(SW_RUN_DIR);
     if (!dir)
         return errno == ENOENT ? 0 : -errno;
     while (result >= 0 && result != SW_WALK_STOP && (entry = readdir(dir))) {

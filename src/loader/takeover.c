@@ -2,6 +2,7 @@
 #include "loader/takeover.h"
 #include "base/exit.h"
 #include "base/log.h"
+#include "base/run_dir.h"
 #include "loader/hooks.h"
 #include "loader/instance.h"
 #include "loader/pins.h"
@@ -147,7 +148,7 @@ int sw_clear_the_way(struct sw_hooks *hooks, const struct sw_pin *pin, struct sw
     if (err > 0)
         return sw_fail(f, SW_EXIT_RUNNING, -EALREADY, "synward already runs on '%s' (pid %d)", look.where, look.runs);
     if (err < 0)
-        return sw_fail(f, SW_EXIT_INTERNAL, err, "/run/synward: %s", strerror(-err));
+        return sw_fail(f, SW_EXIT_INTERNAL, err, SW_RUN_DIR ": %s", strerror(-err));
     if (sw_pinfs_walk(look_at_pins, &held))
         return sw_fail(f, SW_EXIT_PINS, -EBUSY,
                        "'%s' is held by the pins '%s': go on from them by --pin=%s, or 'synward unpin %s' first",
