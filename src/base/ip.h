@@ -7,7 +7,13 @@
 #include <stdbool.h>
 #include <string.h>
 
-static const __u8 sw_v4_mapped[12] = {[10] = 0xff, [11] = 0xff};
+/* ::ffff:0:0, of any length from 12 */
+#define SW_V4_MAPPED                                                                                                   \
+    {                                                                                                                  \
+        [10] = 0xff, [11] = 0xff                                                                                       \
+    }
+
+static const __u8 sw_v4_mapped[12] = SW_V4_MAPPED;
 
 static inline bool sw_ip_is_v4(const __u8 ip[16])
 {

@@ -2,6 +2,7 @@
 #include "config/guard_options.h"
 #include "base/cidr.h"
 #include "base/clock.h"
+#include "base/ip.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -38,7 +39,7 @@ static __u16 parse_port(const char *text)
 
 static int parse_address(const char *text, struct sw_protect *ret)
 {
-    static const __u8 none[16], none4[16] = {[10] = 0xff, [11] = 0xff};
+    static const __u8 none[16], none4[16] = SW_V4_MAPPED;
     char ip[INET6_ADDRSTRLEN];
     size_t len = strlen(text);
     bool v6 = *text == '[';

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guard/addresses.h"
+#include "base/ip.h"
 #include "base/netlink.h"
 #include "guard/sock_diag.h"
 #include "synward_hash.h"
@@ -17,8 +18,6 @@
 enum { TRIES = 3, MOST = SW_LOCAL_IPS / 2 };
 enum { ROUTES_MAX = 1000 }; /* of each family are looked at: this is done every second */
 
-static const __u8 v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
-
 struct ips {
     __u8 (*at)[16];
     size_t len, room;
@@ -28,7 +27,7 @@ static int add_ip(const struct nlmsghdr *nh, void *ctx)
 {
     const struct ifaddrmsg *m = NLMSG_DATA(nh);
     struct ips *all = ctx;
-    __u8 ip[16] = {[10] = 0xff, [11] = 0xff};
+    __u8 ip[16] = SW_V4_MAPPED;
     struct rtattr *a, *address = NULL;
     int len;
 
@@ -112,7 +111,7 @@ static int see_route(const struct nlmsghdr *nh, void *ctx)
 
 int sw_local_ips_add_routed(__u8 (**ips)[16], size_t *len, const __u8 ip[16])
 {
-    bool v4 = !memcmp(ip, v4_prefix, 12), local = false;
+    bool v4 = sw_ip_is_v4(ip), local = false;
     size_t n = v4 ? 4 : 16;
     struct {
         struct nlmsghdr nh;

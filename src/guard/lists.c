@@ -4,6 +4,7 @@
  * the whole trie first, works out old and new value of each entry, and carries out the difference.
  */
 #include "guard/lists.h"
+#include "base/ip.h"
 #include "base/run_dir.h"
 
 #include <bpf/bpf.h>
@@ -37,7 +38,7 @@ struct changes {
 /* What becomes of the entries that are there and of those that are named. */
 enum how { HOW_SET, HOW_ADD, HOW_DEL };
 
-static const struct sw_cidr v4_all = {.prefixlen = 96, .ip = {[10] = 0xff, [11] = 0xff}};
+static const struct sw_cidr v4_all = {.prefixlen = 96, .ip = SW_V4_MAPPED};
 
 static bool holds_v4(const struct sw_cidr *cidr)
 {

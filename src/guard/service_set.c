@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guard/service_set.h"
-
+#include "base/ip.h"
 #include "guard/addresses.h"
 
 #include <errno.h>
@@ -19,9 +19,7 @@ bool sw_wanted_same(const __u8 ip[16], __u8 any, const __u8 other_ip[16], __u8 o
 
 static __u8 family_of(const __u8 ip[16])
 {
-    static const __u8 v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
-
-    return memcmp(ip, v4_prefix, 12) ? SW_ANY_6 : SW_ANY_4;
+    return sw_ip_is_v4(ip) ? SW_ANY_4 : SW_ANY_6;
 }
 
 static int add(struct wanted *all, const struct sw_wanted *w)

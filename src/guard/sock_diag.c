@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guard/sock_diag.h"
-
+#include "base/ip.h"
 #include "base/netlink.h"
 
 #include <arpa/inet.h>
@@ -17,20 +17,18 @@ enum { LOOPBACK_IFINDEX = 1 }; /* in every network namespace */
 /* tcp_states.h of the kernel */
 enum { TCP_STATE_CLOSE = 7, TCP_STATE_LISTEN = 10, TCP_STATE_END = 14 };
 
-static const __u8 v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
-
 bool sw_ip_is_loopback(const __u8 ip[16])
 {
     static const __u8 one[16] = {[15] = 1};
 
-    return !memcmp(ip, one, 16) || (!memcmp(ip, v4_prefix, 12) && ip[12] == 127);
+    return !memcmp(ip, one, 16) || (sw_ip_is_v4(ip) && ip[12] == 127);
 }
 
 /* The address of a diag message, v4-mapped. */
 static void copy_ip(__u8 to[16], __u8 family, const __be32 from[4])
 {
     if (family == AF_INET) {
-        memcpy(to, v4_prefix, 12);
+        memcpy(to, sw_v4_mapped, sizeof(sw_v4_mapped));
         memcpy(to + 12, from, 4);
     } else {
         memcpy(to, from, 16);
@@ -136,7 +134,7 @@ static int add_listener(const struct nlmsghdr *nh, void *ctx)
         return 0;
     if (!memcmp(l.ip, zero, 16))
         l.any = v6only ? SW_ANY_6 : SW_ANY_4 | SW_ANY_6;
-    else if (!memcmp(l.ip, v4_prefix, 12) && !memcmp(l.ip + 12, zero, 4))
+    else if (sw_ip_is_v4(l.ip) && !memcmp(l.ip + 12, zero, 4))
         l.any = SW_ANY_4;
     if (l.any)
         memset(l.ip, 0, 16);
