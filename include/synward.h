@@ -16,6 +16,7 @@
 #define SW_HIST_MAX 40        /* letters of history kept; a longer one sets SW_F_HIST_FULL */
 #define SW_OOO 3              /* out-of-order blocks remembered for each endpoint */
 #define SW_WSCALE_NONE 0xff
+#define SW_SECOND 1000000000ull /* times are in ns */
 
 #define SW_ENUM_ITEM(prefix, id, name) prefix##id,
 

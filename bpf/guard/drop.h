@@ -133,7 +133,7 @@ SW_STEP int sw_drop(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, st
         }
     }
     if (g->flags & SW_G_CAPTURE) {
-        if (j->now - here->frames_ns >= 1000000000ull) {
+        if (j->now - here->frames_ns >= SW_SECOND) {
             here->frames_ns = j->now;
             here->frames = 0;
         }

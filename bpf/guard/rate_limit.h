@@ -5,8 +5,6 @@
 
 #include "guard/service.h"
 
-#define SW_SECOND 1000000000ull
-
 /* A value of 0 is a hole: IPv4's place in a list that holds an IPv6 prefix around it. */
 static __always_inline int sw_listed(void *trie, const struct sw_ip *ip)
 {

@@ -10,8 +10,8 @@
 #include "guard/policy.h"
 #include "track/clock.h"
 
-#define SW_SILENT_NS 1000000000ull /* after a cookie for which nobody listens */
-#define SW_META_MAGIC 0x53594e57   /* "SYNW" */
+#define SW_SILENT_NS SW_SECOND   /* after a cookie for which nobody listens */
+#define SW_META_MAGIC 0x53594e57 /* "SYNW" */
 
 struct sw_meta {
     __u32 magic;

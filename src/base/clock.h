@@ -3,10 +3,10 @@
 #ifndef SW_BASE_CLOCK_H
 #define SW_BASE_CLOCK_H
 
+#include "synward.h"
+
 #include <linux/types.h>
 #include <stdbool.h>
-
-#define SW_SECOND 1000000000ull
 
 __u64 sw_clock_now(void);    /* CLOCK_MONOTONIC, ns */
 __s64 sw_clock_offset(void); /* wall time - CLOCK_MONOTONIC, ns; the best of a few samples */

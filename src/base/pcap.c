@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "base/pcap.h"
+#include "synward.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NSEC 1000000000ULL
 /* Year 2116: past 2106, where 32-bit seconds end, and far from where signed nanoseconds do. */
 #define TS_SECONDS_MAX 4607182800LL
 
@@ -235,9 +235,9 @@ static __u64 frame_time(const struct pcap_pkthdr *h)
     if (h->ts.tv_sec < 0)
         return 0;
     if (h->ts.tv_sec > TS_SECONDS_MAX)
-        return TS_SECONDS_MAX * NSEC;
+        return TS_SECONDS_MAX * SW_SECOND;
     __u64 ns = h->ts.tv_usec < 0 ? 0 : (__u64)h->ts.tv_usec; /* nanoseconds, at the precision we asked for */
-    return (__u64)h->ts.tv_sec * NSEC + (ns < NSEC ? ns : NSEC - 1);
+    return (__u64)h->ts.tv_sec * SW_SECOND + (ns < SW_SECOND ? ns : SW_SECOND - 1);
 }
 
 static int rewrite(struct sw_pcap *p, const __u8 *data, __u32 len, struct sw_frame *ret_frame)

@@ -27,9 +27,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#define SECOND 1000000000ULL
 /* Event time is capture time plus this: in a flow a time of 0 means "not seen", and captures may start in 1970. */
-#define EPOCH SECOND
+#define EPOCH SW_SECOND
 #define FRAME_MAX (72 << 10) /* what a test run takes with frags: a page and 17 more */
 #define FRAME_LINEAR 3000    /* and without, before Linux 5.18 */
 #define LRU_SLACK 4096       /* the LRU keeps free entries for each CPU, and evicts before it is full */

@@ -3,7 +3,6 @@
 
 #include <stddef.h>
 
-#define SECOND 1000000000ULL
 #define GAP_STEPS 1000 /* a silence of any length costs at most about this many sweeps */
 
 static __u64 lesser(__u64 a, __u64 b)
@@ -16,7 +15,7 @@ void sw_pace_start(struct sw_pace *p, const struct sw_config *cfg, __u64 now)
     const __u64 limits[] = {cfg->linger,       cfg->t_syn_sent, cfg->t_syn_received, cfg->t_established,
                             cfg->t_close_wait, cfg->t_fin_wait, cfg->t_last_ack,     cfg->t_midstream};
 
-    *p = (struct sw_pace){.began = now, .swept = now, .fresh = now, .floor = now, .step = SECOND};
+    *p = (struct sw_pace){.began = now, .swept = now, .fresh = now, .floor = now, .step = SW_SECOND};
     p->least = cfg->update_interval ? cfg->update_interval : ~0ULL;
     for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++)
         p->least = lesser(p->least, limits[i]);
@@ -27,7 +26,7 @@ void sw_pace_frame(struct sw_pace *p, __u64 last, __u64 ts)
     if (!p->fresh)
         p->fresh = last;
     p->floor = last;
-    p->step = (ts - last) / GAP_STEPS > SECOND ? (ts - last) / GAP_STEPS : SECOND;
+    p->step = (ts - last) / GAP_STEPS > SW_SECOND ? (ts - last) / GAP_STEPS : SW_SECOND;
 }
 
 void sw_pace_swept(struct sw_pace *p, __u64 at)
@@ -48,5 +47,5 @@ __u64 sw_pace_next(const struct sw_pace *p, __u64 due, __u64 stats)
         due = p->swept + p->step;
     if (due < p->floor)
         due = p->floor;
-    return p->began + (due - p->began + SECOND - 1) / SECOND * SECOND;
+    return p->began + (due - p->began + SW_SECOND - 1) / SW_SECOND * SW_SECOND;
 }

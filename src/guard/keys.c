@@ -15,8 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SECOND 1000000000ull
-
 enum {
     FILE_MOST = 4096,
     DIGITS = 32,
@@ -202,7 +200,7 @@ int sw_keys_read(const char *path, struct sw_key_line ret_lines[2], size_t *ret_
 /* The first epoch that begins at that second or later: every host that shares the file comes to the same. */
 static __u32 epoch_from(__s64 seconds)
 {
-    __u64 ns = (__u64)seconds * SECOND;
+    __u64 ns = (__u64)seconds * SW_SECOND;
 
     return (__u32)((ns >> SW_EPOCH_SHIFT) + !!(ns & ((1ull << SW_EPOCH_SHIFT) - 1)));
 }

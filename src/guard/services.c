@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guard/services.h"
+#include "base/clock.h"
 #include "guard/addresses.h"
 #include "guard/known_tuples.h"
 #include "guard/service_set.h"
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -133,7 +133,6 @@ static struct sw_table_common common_of(const struct sw_services *s)
         .wscale = s->opts->wscale,
         .grace = s->guard->grace,
     };
-    struct timespec now;
     __u32 mtu4, mtu6;
 
     if (sw_tcp_sysctls_refusal(&s->sysctls))
@@ -141,8 +140,7 @@ static struct sw_table_common common_of(const struct sw_services *s)
     sw_local_mtu(s->ifindexes, s->ifindexes_len, &mtu4, &mtu6);
     c.mss[0] = mss_of(mtu4, V4_HEADERS, V4_MSS_LEAST, s->opts->mss);
     c.mss[1] = mss_of(mtu6, V6_HEADERS, V6_MSS_LEAST, s->opts->mss);
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    c.now = (__u64)now.tv_sec * 1000000000ull + now.tv_nsec;
+    c.now = sw_clock_now();
     return c;
 }
 

@@ -13,8 +13,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define SECOND 1000000000ull
-
 /* Well-known TCP services: who owns one of these is taken for the server. --likely-server-ports replaces them. */
 static const __u16 default_server_ports[] = {
     21,   22,   23,   25,   53,   80,   81,   88,   109,  110,  111,   135,   139,   143,  389,
@@ -27,14 +25,14 @@ void sw_object_defaults(struct sw_object_opts *opts)
 {
     memset(opts, 0, sizeof(*opts));
     opts->cfg = (struct sw_config){
-        .linger = 5 * SECOND,           /* Zeek, tcp_close_delay and tcp_reset_delay */
-        .t_syn_sent = 120 * SECOND,     /* Linux nf_conntrack; over the 64 s that Linux waits for its last SYN */
-        .t_syn_received = 60 * SECOND,  /* Linux nf_conntrack */
-        .t_established = 7440 * SECOND, /* RFC 5382 REQ-5: not less than 2 h 4 min */
-        .t_fin_wait = 240 * SECOND,     /* RFC 5382 REQ-5: closing, not less than 4 min */
-        .t_close_wait = 240 * SECOND,   /* the same */
-        .t_last_ack = 240 * SECOND,     /* the same; RFC 9293: 2 MSL = 4 min */
-        .t_midstream = 300 * SECOND,    /* Zeek, tcp_inactivity_timeout; Linux nf_conntrack, unacknowledged */
+        .linger = 5 * SW_SECOND,           /* Zeek, tcp_close_delay and tcp_reset_delay */
+        .t_syn_sent = 120 * SW_SECOND,     /* Linux nf_conntrack; over the 64 s that Linux waits for its last SYN */
+        .t_syn_received = 60 * SW_SECOND,  /* Linux nf_conntrack */
+        .t_established = 7440 * SW_SECOND, /* RFC 5382 REQ-5: not less than 2 h 4 min */
+        .t_fin_wait = 240 * SW_SECOND,     /* RFC 5382 REQ-5: closing, not less than 4 min */
+        .t_close_wait = 240 * SW_SECOND,   /* the same */
+        .t_last_ack = 240 * SW_SECOND,     /* the same; RFC 9293: 2 MSL = 4 min */
+        .t_midstream = 300 * SW_SECOND,    /* Zeek, tcp_inactivity_timeout; Linux nf_conntrack, unacknowledged */
         .update_interval = 0,
         .event_mask = (1u << SW_EV_MAX) - 1,
         .likely_server_ports = 1,

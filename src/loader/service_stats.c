@@ -65,7 +65,7 @@ static int read_counters(int fd, struct sw_tally ret[SW_SERVICES])
 /* A calm service is judged when a SYN comes. If none came, the last judgement's figures stand there still. */
 static void bring_up_to_date(struct sw_service *s, __u64 now_ns)
 {
-    __u64 tick = now_ns / SW_DECIDE_NS, second = 1000000000 / SW_DECIDE_NS;
+    __u64 tick = now_ns / SW_DECIDE_NS, second = SW_SECOND / SW_DECIDE_NS;
 
     if (tick < s->tick + second + 2)
         return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The sweep for kernels that cannot walk a map themselves: here, and what is due is ended there, flow by flow. */
 #include "loader/sweep_user.h"
-
+#include "base/clock.h"
 #include "synward.skel.h"
 #include "tcp/timeouts.h"
 
@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define BATCH 4096
 
@@ -22,14 +21,6 @@ struct walk {
     struct sw_key *keys;
     struct sw_flow *flows;
 };
-
-static __u64 monotonic(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
 
 static bool is_due(const struct walk *w, const struct sw_flow *f)
 {
@@ -102,7 +93,7 @@ int sw_walk_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_swe
     struct walk w = {.obj = obj, .cfg = (const struct sw_config *)&obj->rodata->cfg, .flush = flush};
     int err = -ENOMEM;
 
-    w.now = now ? now : w.cfg->replay ? obj->bss->replay_now : monotonic();
+    w.now = now ? now : w.cfg->replay ? obj->bss->replay_now : sw_clock_now();
     w.result.next = ~0ull;
     w.keys = malloc(BATCH * sizeof(*w.keys));
     w.flows = malloc(BATCH * sizeof(*w.flows));

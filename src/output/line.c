@@ -19,12 +19,12 @@ static char *escaped(const char *in, size_t *ret_len)
 
 char *sw_put_time(struct sw_lines *l, char *p, __s64 ns)
 {
-    __s64 sec = ns / 1000000000;
-    __s32 frac = ns % 1000000000;
+    __s64 sec = ns / (__s64)SW_SECOND;
+    __s32 frac = ns % (__s64)SW_SECOND;
     struct sw_second *s;
 
     if (frac < 0) {
-        frac += 1000000000;
+        frac += SW_SECOND;
         sec--;
     }
     s = &l->seconds[sec & (SW_SECONDS - 1)];
