@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "base/cidr.h"
-
+#include "base/array.h"
 #include "base/fmt.h"
 
 #include <arpa/inet.h>
@@ -134,16 +134,11 @@ int sw_cidr_compare(const void *a, const void *b)
 
 int sw_cidrs_add(struct sw_cidrs *cidrs, const struct sw_cidr *cidr)
 {
-    size_t room = cidrs->room ? 2 * cidrs->room : 64;
-    struct sw_cidr *more;
+    struct sw_cidr *at = sw_array_room(cidrs->cidr, &cidrs->room, cidrs->len + 1, sizeof(*at));
 
-    if (cidrs->len == cidrs->room) {
-        more = reallocarray(cidrs->cidr, room, sizeof(*more));
-        if (!more)
-            return -ENOMEM;
-        cidrs->cidr = more;
-        cidrs->room = room;
-    }
+    if (!at)
+        return -ENOMEM;
+    cidrs->cidr = at;
     cidrs->cidr[cidrs->len++] = *cidr;
     return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guard/addresses.h"
+#include "base/array.h"
 #include "base/ip.h"
 #include "base/netlink.h"
 #include "guard/sock_diag.h"
@@ -29,6 +30,7 @@ static int add_ip(const struct nlmsghdr *nh, void *ctx)
     struct ips *all = ctx;
     __u8 ip[16] = SW_V4_MAPPED;
     struct rtattr *a, *address = NULL;
+    void *more;
     int len;
 
     if (nh->nlmsg_type != RTM_NEWADDR || nh->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
@@ -48,15 +50,10 @@ static int add_ip(const struct nlmsghdr *nh, void *ctx)
         return 0;
     if (sw_ip_is_loopback(ip))
         return 0;
-    if (all->len == all->room) {
-        size_t room = all->room ? all->room * 2 : 64;
-        void *more = realloc(all->at, room * sizeof(*all->at));
-
-        if (!more)
-            return -ENOMEM;
-        all->at = more;
-        all->room = room;
-    }
+    more = sw_array_room(all->at, &all->room, all->len + 1, sizeof(*all->at));
+    if (!more)
+        return -ENOMEM;
+    all->at = more;
     memcpy(all->at[all->len++], ip, 16);
     return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guard/lpm.h"
+#include "base/array.h"
 #include "base/cidr.h"
 
 #include <bpf/bpf.h>
@@ -16,22 +17,15 @@ struct dump {
 
 static int make_room(struct dump *d, size_t more)
 {
-    size_t room = d->room ? d->room : SW_TRIE_BATCH;
-    void *p;
+    size_t keys_room = d->room, values_room = d->room;
+    void *keys = sw_array_room(d->keys, &keys_room, d->len + more, sizeof(*d->keys));
+    void *values = sw_array_room(d->values, &values_room, d->len + more, sizeof(*d->values));
 
-    while (room < d->len + more)
-        room *= 2;
-    if (room == d->room)
-        return 0;
-    p = reallocarray(d->keys, room, sizeof(*d->keys));
-    if (!p)
+    d->keys = keys ? keys : d->keys;
+    d->values = values ? values : d->values;
+    if (!keys || !values)
         return -ENOMEM;
-    d->keys = p;
-    p = reallocarray(d->values, room, sizeof(*d->values));
-    if (!p)
-        return -ENOMEM;
-    d->values = p;
-    d->room = room;
+    d->room = keys_room;
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guard/service_set.h"
+#include "base/array.h"
 #include "base/ip.h"
 #include "guard/addresses.h"
 
@@ -24,15 +25,11 @@ static __u8 family_of(const __u8 ip[16])
 
 static int add(struct wanted *all, const struct sw_wanted *w)
 {
-    if (all->len == all->room) {
-        size_t room = all->room ? all->room * 2 : 64;
-        struct sw_wanted *more = realloc(all->at, room * sizeof(*more));
+    struct sw_wanted *more = sw_array_room(all->at, &all->room, all->len + 1, sizeof(*more));
 
-        if (!more)
-            return -ENOMEM;
-        all->at = more;
-        all->room = room;
-    }
+    if (!more)
+        return -ENOMEM;
+    all->at = more;
     all->at[all->len++] = *w;
     return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guard/sock_diag.h"
+#include "base/array.h"
 #include "base/ip.h"
 #include "base/netlink.h"
 
@@ -122,6 +123,7 @@ static int add_listener(const struct nlmsghdr *nh, void *ctx)
     const struct inet_diag_msg *m = diag_of(nh);
     struct listeners *all = ctx;
     struct sw_listener l = {0};
+    struct sw_listener *more;
     bool v6only;
 
     if (!m || m->idiag_state != TCP_STATE_LISTEN || !reached(all, m->id.idiag_if))
@@ -138,15 +140,10 @@ static int add_listener(const struct nlmsghdr *nh, void *ctx)
         l.any = SW_ANY_4;
     if (l.any)
         memset(l.ip, 0, 16);
-    if (all->len == all->room) {
-        size_t room = all->room ? all->room * 2 : 64;
-        struct sw_listener *more = realloc(all->at, room * sizeof(*more));
-
-        if (!more)
-            return -ENOMEM;
-        all->at = more;
-        all->room = room;
-    }
+    more = sw_array_room(all->at, &all->room, all->len + 1, sizeof(*more));
+    if (!more)
+        return -ENOMEM;
+    all->at = more;
     all->at[all->len++] = l;
     return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "output/line.h"
+#include "base/array.h"
 #include "base/fmt.h"
 
 #include <errno.h>
@@ -78,7 +79,7 @@ int sw_lines_set_iface(struct sw_lines *l, __u32 ifindex, const char *name)
     for (i = 0; i < l->ifaces_len && l->ifaces[i].ifindex != ifindex; i++)
         ;
     if (i == l->ifaces_len) {
-        more = reallocarray(l->ifaces, l->ifaces_len + 1, sizeof(*more));
+        more = sw_array_room(l->ifaces, &l->ifaces_room, l->ifaces_len + 1, sizeof(*more));
         if (!more) {
             free(text);
             return -ENOMEM;

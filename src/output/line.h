@@ -59,7 +59,7 @@ struct sw_lines {
     size_t host_len;
     struct sw_iface_text capture; /* replay: stands for every ifindex */
     struct sw_iface_text *ifaces;
-    size_t ifaces_len;
+    size_t ifaces_len, ifaces_room;
     size_t iface_max; /* longest name, for the room and for columns */
     size_t last_iface;
     int width;                    /* text: widest pair of endpoints so far */

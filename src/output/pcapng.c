@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "output/pcapng.h"
-
+#include "base/array.h"
 #include "output/names.h"
 
 #include <errno.h>
@@ -37,7 +37,7 @@ struct sw_pcapng {
     __u64 len, max;
     __s64 clock_offset;
     struct iface *ifaces;
-    size_t ifaces_len;
+    size_t ifaces_len, ifaces_room;
     __u32 ids; /* interface blocks so far */
 };
 
@@ -160,7 +160,7 @@ int sw_pcapng_set_iface(struct sw_pcapng *p, __u32 ifindex, const char *name)
     if (iface && !strncmp(iface->name, name, sizeof(iface->name) - 1))
         return 0;
     if (!iface) {
-        more = reallocarray(p->ifaces, p->ifaces_len + 1, sizeof(*more));
+        more = sw_array_room(p->ifaces, &p->ifaces_room, p->ifaces_len + 1, sizeof(*more));
         if (!more)
             return -ENOMEM;
         p->ifaces = more;
