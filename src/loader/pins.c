@@ -17,17 +17,42 @@
 
 #define DAEMON "daemon"
 
-/* Configuration and scratch of one daemon's programs: nothing to go on from. */
-static bool is_state(const struct bpf_map *map)
-{
-    static const char *const own[] = {"server_ports", "watched", "scratch", "work", "guarding", "clock"};
+/* The maps that the next daemon goes on from. All others are one daemon's own: configuration and scratch. */
+static const char *const state_maps[] = {
+    /* tracker */
+    "embryos",
+    "flows",
+    "handshakes",
+    "locks",
+    "counters",
+    "events",
+    "events_open",
+    /* guard */
+    "guard",
+    "services",
+    "service_ports",
+    "service_counters",
+    "service_past",
+    "local_ips",
+    "known",
+    "keys",
+    "allow",
+    "block",
+    "limit_source",
+    "limit_prefix",
+    "guard_events",
+    "captures",
+    "said",
+};
 
-    if (bpf_map__is_internal(map) || !bpf_map__autocreate(map))
+bool sw_pin_is_state(const struct bpf_map *map)
+{
+    if (!bpf_map__autocreate(map))
         return false;
-    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-        if (!strcmp(bpf_map__name(map), own[i]))
-            return false;
-    return true;
+    for (size_t i = 0; i < sizeof(state_maps) / sizeof(state_maps[0]); i++)
+        if (!strcmp(bpf_map__name(map), state_maps[i]))
+            return true;
+    return false;
 }
 
 static int share(int fd, struct sw_pinned **ret, size_t *ret_bytes)
@@ -238,14 +263,14 @@ int sw_pin_reuse(struct sw_pin *pin, struct synward_bpf *obj)
     pin->layout = sw_layout_of_lists(SW_LAYOUT_FIRST);
     bpf_object__for_each_map(map, obj->obj)
     {
-        if (is_state(map))
+        if (sw_pin_is_state(map))
             pin->layout = sw_layout_of_map(obj->obj, map, pin->layout);
     }
     if (!pin->adopted)
         return 0;
     bpf_object__for_each_map(map, obj->obj)
     {
-        if (is_state(map))
+        if (sw_pin_is_state(map))
             err = reuse(pin, map);
         if (err)
             return err;
@@ -317,7 +342,7 @@ int sw_pin_make(struct sw_pin *pin, struct synward_bpf *obj, const struct sw_hoo
     pin->made = true;
     bpf_object__for_each_map(map, obj->obj)
     {
-        if (is_state(map) && !err)
+        if (sw_pin_is_state(map) && !err)
             err = pin_one(pin, bpf_map__fd(map), bpf_map__name(map));
     }
     describe(pin, hooks);

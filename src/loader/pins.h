@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 
+struct bpf_map;
 struct synward_bpf;
 
 struct sw_pin {
@@ -30,6 +31,9 @@ struct sw_pin {
  * root directory. 0, or -errno with ret_failure. Opens what is there for sw_pin_reuse. */
 int sw_pin_open(struct sw_pin *pin, const struct sw_hooks *hooks, bool guard, struct sw_failure *ret_failure);
 void sw_pin_close(struct sw_pin *pin); /* the pins stay */
+
+/* Is it pinned? By a list: a new map is one daemon's own until it is named there. */
+bool sw_pin_is_state(const struct bpf_map *map);
 
 /* Between opening and loading the object: its maps become the pinned ones if there are any. -ESTALE: they differ,
  * pin->error says how and what to do. */
