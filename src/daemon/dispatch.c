@@ -98,3 +98,27 @@ void sw_dispatch_wait(struct sw_loop_state *l, int timeout_ms)
     for (int i = 0; i < n; i++)
         handle(l, &evs[i]);
 }
+
+int sw_dispatch_catch_signals(bool reload, bool service)
+{
+    struct sigaction hangup = {0};
+    sigset_t set;
+    int fd;
+
+    sigaction(SIGHUP, NULL, &hangup);
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGQUIT);
+    if (reload || (!service && hangup.sa_handler != SIG_IGN))
+        sigaddset(&set, SIGHUP);
+    else
+        signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN); /* what other daemons reopen a log at must not end this one with its programs attached */
+    signal(SIGUSR2, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a write over the limit then fails as one to a full disk does */
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return fd < 0 ? -errno : fd;
+}

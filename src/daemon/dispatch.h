@@ -16,4 +16,11 @@ void sw_dispatch_clock(struct sw_loop_state *l); /* has the wall clock moved? */
  * that we shall stop. */
 void sw_dispatch_stop(struct sw_loop_state *l, __u64 now);
 
+/*
+ * A descriptor of the signals that end us, from here on; -errno. SIGHUP reads files again, if there are any (reload).
+ * Else it says that the terminal is gone; but a service has none, and only was told to reload; and under nohup(1) it is
+ * ignored, which a signal that is blocked would not be.
+ */
+int sw_dispatch_catch_signals(bool reload, bool service);
+
 #endif

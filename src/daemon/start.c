@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/run_dir.h"
+#include "daemon/announce.h"
+#include "daemon/dispatch.h"
 #include "daemon/loop.h"
 #include "events/checkpoint.h"
 #include "guard/keys.h"
@@ -21,11 +23,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,6 +41,103 @@ struct start {
     int start_lock;
     bool service; /* of a manager that waits for our word */
 };
+
+static int add_interfaces(struct start *s)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < s->opts->names_len && !err; i++)
+        err = sw_hooks_add(&s->hooks, s->opts->names[i], &s->failure);
+    return err;
+}
+
+/* What can be found wrong before anything is touched. */
+static int prepare_guard(struct start *s)
+{
+    if (!s->guard.given)
+        return 0;
+    sw_keys_protect_process();
+    s->hooks.guard = true;
+    return sw_guarding_new(&s->guard, &s->loop.guarding, &s->failure);
+}
+
+static void free_guard(struct start *s)
+{
+    sw_guarding_free(s->loop.guarding);
+    s->loop.guarding = NULL;
+}
+
+static int begin(struct start *s)
+{
+    s->start_lock = sw_instance_begin();
+    if (s->start_lock >= 0)
+        return 0;
+    return sw_fail(&s->failure, SW_EXIT_INTERNAL, s->start_lock, SW_RUN_DIR ": %s", strerror(-s->start_lock));
+}
+
+static void let_others_begin(struct start *s)
+{
+    sw_instance_end(s->start_lock);
+    s->start_lock = -1;
+}
+
+static int catch_signals(struct start *s)
+{
+    s->loop.signal_fd = sw_dispatch_catch_signals(s->loop.guarding, s->service);
+    if (s->loop.signal_fd >= 0)
+        return 0;
+    return sw_fail(&s->failure, SW_EXIT_INTERNAL, s->loop.signal_fd, "signalfd: %s", strerror(-s->loop.signal_fd));
+}
+
+static void close_signals(struct start *s)
+{
+    if (s->loop.signal_fd >= 0)
+        close(s->loop.signal_fd);
+}
+
+static int open_pins(struct start *s)
+{
+    int err;
+
+    if (!s->opts->pinned)
+        return 0;
+    err = sw_pin_open(&s->pin, &s->hooks, s->guard.given, &s->failure);
+    s->hooks.stay = !err;
+    s->loop.pin = err ? NULL : &s->pin;
+    return err;
+}
+
+static void close_pins(struct start *s)
+{
+    sw_pin_close(&s->pin);
+}
+
+static int clear_the_way(struct start *s)
+{
+    return sw_clear_the_way(&s->hooks, s->loop.pin, &s->failure);
+}
+
+static int announce(struct start *s, bool attached)
+{
+    int err = sw_instance_announce(&s->inst, &s->hooks, s->loop.obj, attached);
+
+    return err ? sw_fail(&s->failure, SW_EXIT_INTERNAL, err, SW_RUN_DIR ": %s", strerror(-err)) : 0;
+}
+
+static int announce_start(struct start *s)
+{
+    return announce(s, false);
+}
+
+static int announce_attached(struct start *s)
+{
+    return announce(s, true);
+}
+
+static void withdraw(struct start *s)
+{
+    (s->settled ? sw_instance_leave : sw_instance_remove)(&s->inst);
+}
 
 static int load(struct start *s)
 {
@@ -79,6 +175,12 @@ static int load(struct start *s)
     return sw_fail(&s->failure, sw_object_exit_code(err), err, "%s: %s", why, strerror(-err));
 }
 
+static void free_object(struct start *s)
+{
+    sw_object_free(s->loop.obj);
+    s->loop.obj = NULL;
+}
+
 static int make_report(struct start *s)
 {
     static char host[256];
@@ -105,100 +207,135 @@ static int make_report(struct start *s)
     return 0;
 }
 
-static __u32 map_id(const struct bpf_map *map)
+static void free_report(struct start *s)
 {
-    struct bpf_map_info info = {0};
-    __u32 len = sizeof(info);
-
-    return bpf_obj_get_info_by_fd(bpf_map__fd(map), &info, &len) ? 0 : info.id;
+    sw_report_free(s->loop.report);
 }
 
-static __u32 prog_id(const struct bpf_program *prog)
+static int open_guard(struct start *s)
 {
-    struct bpf_prog_info info = {0};
-    __u32 len = sizeof(info);
-
-    return bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len) ? 0 : info.id;
+    if (!s->loop.guarding)
+        return 0;
+    return sw_guarding_open(s->loop.guarding, s->loop.obj, &s->hooks, s->loop.clock_offset, &s->failure);
 }
 
-static void note_ids(struct start *s)
+static int fill_new_guard(struct start *s)
 {
-    struct synward_bpf *obj = s->loop.obj;
-    struct sw_instance *inst = &s->inst;
-
-    inst->map_flows = map_id(obj->maps.flows);
-    inst->map_embryos = map_id(obj->maps.embryos);
-    inst->map_counters = map_id(obj->maps.counters);
-    inst->prog_ingress = sw_hooks_ingress_id(&s->hooks);
-    inst->prog_egress = prog_id(obj->progs.sw_egress);
-    inst->prog_sweep = prog_id(obj->progs.sw_sweep);
-    if (s->loop.guarding) {
-        inst->map_guard = map_id(obj->maps.guard);
-        inst->map_services = map_id(obj->maps.services);
-        inst->map_service_ports = map_id(obj->maps.service_ports);
-        inst->map_service_counters = map_id(obj->maps.service_counters);
-        inst->map_allow = map_id(obj->maps.allow);
-        inst->map_block = map_id(obj->maps.block);
-        inst->prog_judge = prog_id(obj->progs.sw_judge);
-    }
+    return s->loop.guarding && !s->pin.adopted ? sw_guarding_fill(s->loop.guarding, &s->failure) : 0;
 }
 
-/* What flows and status need to find us, and the next start to clean up after us. */
-static int write_instance(struct start *s, bool attached)
+/*
+ * Others go on from these settings if the start fails, so this comes last. A mode that was set by `synward guard`
+ * stays, unless --guard says another one than the last time.
+ */
+static int fill_adopted_guard(struct start *s)
 {
-    struct sw_instance *inst = &s->inst;
+    bool same = s->pin.adopted && s->pin.at->guard_mode == (__u32)s->guard.mode;
+    struct sw_guard before;
+    __u32 zero = 0;
     int err;
 
-    if (s->loop.obj)
-        note_ids(s);
-    if (s->opts->pinned)
-        memcpy(inst->pin, s->pin.name, sizeof(inst->pin));
-    inst->len = s->hooks.len;
-    for (size_t i = 0; i < inst->len; i++) {
-        inst->ifaces[i] = s->hooks.ifaces[i].id;
-        if (attached)
-            continue;
-        snprintf(inst->ifaces[i].mode, sizeof(inst->ifaces[i].mode), "none");
-        /* should we be killed in between, it is ours */
-        inst->ifaces[i].made_clsact = !sw_clsact_there(inst->ifaces[i].ifindex);
-    }
-    err = sw_instance_write(inst);
-    if (err)
-        return sw_fail(&s->failure, SW_EXIT_INTERNAL, err, SW_RUN_DIR ": %s", strerror(-err));
-    return 0;
+    if (!s->loop.guarding || !s->pin.adopted)
+        return 0;
+    sw_guarding_adopt(s->loop.guarding, !s->guard.key_file && !s->pin.at->key_file);
+    if (same && !bpf_map_lookup_elem(bpf_map__fd(s->loop.obj->maps.guard), &zero, &before))
+        s->guard.mode = before.mode;
+    err = sw_guarding_fill(s->loop.guarding, &s->failure);
+    if (!err && !same)
+        sw_guarding_set_mode(s->loop.guarding, s->guard.mode);
+    return err;
 }
 
-/* Without the guard there is nothing to read again, and the terminal is gone. But a service has none, and only was told
- * to reload; and under nohup(1) it is ignored, which a signal that is blocked would not be. */
-static bool wants_hangup(const struct start *s)
+static int make_pins(struct start *s)
 {
-    struct sigaction hangup = {0};
-
-    sigaction(SIGHUP, NULL, &hangup);
-    return s->loop.guarding || (!s->service && hangup.sa_handler != SIG_IGN);
+    return s->opts->pinned ? sw_pin_make(&s->pin, s->loop.obj, &s->hooks, &s->failure) : 0;
 }
 
-static int catch_signals(struct start *s)
+static void undo_pins(struct start *s)
 {
-    sigset_t set;
+    sw_pin_undo(&s->pin);
+}
 
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGQUIT);
-    if (wants_hangup(s))
-        sigaddset(&set, SIGHUP);
+static int attach(struct start *s)
+{
+    return sw_hooks_attach(&s->hooks, s->loop.obj, s->opts->mode, &s->failure);
+}
+
+/* What is pinned stays attached once it has settled; before that it is as it was. */
+static void detach(struct start *s)
+{
+    if (s->hooks.stay && !s->settled)
+        sw_stay_undo(&s->hooks);
     else
-        signal(SIGHUP, SIG_IGN);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGUSR1, SIG_IGN); /* what other daemons reopen a log at must not end this one with its programs attached */
-    signal(SIGUSR2, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a write over the limit then fails as one to a full disk does */
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    s->loop.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (s->loop.signal_fd < 0)
-        return sw_fail(&s->failure, SW_EXIT_INTERNAL, -errno, "signalfd: %s", strerror(errno));
+        sw_hooks_detach(&s->hooks);
+}
+
+/* From here on it is left there. */
+static int settle_pins(struct start *s)
+{
+    if (!s->loop.pin)
+        return 0;
+    if (s->pin.adopted)
+        sw_info("goes on from the pins '%s' (synward %.31s, pid %d)", s->pin.name, s->pin.at->made_by, s->pin.at->pid);
+    sw_stay_settle(&s->hooks);
+    sw_pin_settle(&s->pin, &s->hooks, s->inst.pid);
+    s->pin.at->guard_mode = s->opts->guard.mode;
+    s->pin.at->key_file = !!s->guard.key_file;
+    sw_instance_forget(s->pin.name);
+    s->settled = true;
     return 0;
+}
+
+static int end_start(struct start *s)
+{
+    let_others_begin(s);
+    return 0;
+}
+
+/*
+ * A start, step by step. If one fails, its undo and those of the steps before run, the last one first; at the end of
+ * the run all of them do. Each undo is safe after a step that failed half-way or did nothing.
+ */
+static const struct step {
+    int (*take)(struct start *s); /* 0, or -errno with s->failure */
+    void (*undo)(struct start *s);
+} steps[] = {
+    {add_interfaces, NULL},
+    {prepare_guard, free_guard},
+    {begin, let_others_begin}, /* one start at a time */
+    {catch_signals, close_signals},
+    {open_pins, close_pins},
+    {clear_the_way, NULL},
+    {announce_start, withdraw}, /* before anything is tried on the interfaces */
+    {load, free_object},
+    {make_report, free_report},
+    {open_guard, free_guard},
+    {fill_new_guard, NULL},
+    {make_pins, undo_pins},
+    {announce_start, withdraw}, /* with the ids of the maps: should we be killed in between, the next start knows */
+    {attach, detach},
+    {announce_attached, NULL},
+    {fill_adopted_guard, NULL},
+    {settle_pins, NULL},
+    {end_start, NULL},
+};
+enum { STEPS = sizeof(steps) / sizeof(steps[0]) };
+
+/* How many steps were begun; the last one failed if *ret_err. */
+static size_t start(struct start *s, int *ret_err)
+{
+    size_t n = 0;
+
+    for (*ret_err = 0; n < STEPS && !*ret_err; n++)
+        *ret_err = steps[n].take(s);
+    return n;
+}
+
+static void undo(struct start *s, size_t begun)
+{
+    while (begun--)
+        if (steps[begun].undo)
+            steps[begun].undo(s);
 }
 
 static void say_how(struct start *s)
@@ -217,153 +354,14 @@ static void say_how(struct start *s)
         sw_guarding_say(s->loop.guarding, &s->hooks);
 }
 
-/* What can be found wrong before anything is touched. */
-static int prepare_guard(struct start *s)
-{
-    if (!s->guard.given)
-        return 0;
-    sw_keys_protect_process();
-    s->hooks.guard = true;
-    return sw_guarding_new(&s->guard, &s->loop.guarding, &s->failure);
-}
-
-static int open_guard(struct start *s)
-{
-    if (!s->loop.guarding)
-        return 0;
-    return sw_guarding_open(s->loop.guarding, s->loop.obj, &s->hooks, s->loop.clock_offset, &s->failure);
-}
-
-/* A mode that was set by `synward guard` stays, unless --guard says another one than the last time. */
-static int fill_guard(struct start *s)
-{
-    bool adopted = s->pin.adopted, same = adopted && s->pin.at->guard_mode == (__u32)s->guard.mode;
-    struct sw_guard before;
-    __u32 zero = 0;
-    int err;
-
-    if (!s->loop.guarding)
-        return 0;
-    if (adopted)
-        sw_guarding_adopt(s->loop.guarding, !s->guard.key_file && !s->pin.at->key_file);
-    if (same && !bpf_map_lookup_elem(bpf_map__fd(s->loop.obj->maps.guard), &zero, &before))
-        s->guard.mode = before.mode;
-    err = sw_guarding_fill(s->loop.guarding, &s->failure);
-    if (!err && adopted && !same)
-        sw_guarding_set_mode(s->loop.guarding, s->guard.mode);
-    return err;
-}
-
-static int open_pins(struct start *s)
-{
-    int err;
-
-    if (!s->opts->pinned)
-        return 0;
-    err = sw_pin_open(&s->pin, &s->hooks, s->guard.given, &s->failure);
-    s->hooks.stay = !err;
-    s->loop.pin = err ? NULL : &s->pin;
-    return err;
-}
-
-static int make_pins(struct start *s)
-{
-    return s->opts->pinned ? sw_pin_make(&s->pin, s->loop.obj, &s->hooks, &s->failure) : 0;
-}
-
-/* Attached: from here on it is left there; or not, and then it is as before. */
-static void settle_pins(struct start *s, int err)
-{
-    if (!s->loop.pin)
-        return;
-    if (err) {
-        sw_stay_undo(&s->hooks);
-        sw_pin_undo(&s->pin);
-        return;
-    }
-    if (s->pin.adopted)
-        sw_info("goes on from the pins '%s' (synward %.31s, pid %d)", s->pin.name, s->pin.at->made_by, s->pin.at->pid);
-    sw_stay_settle(&s->hooks);
-    sw_pin_settle(&s->pin, &s->hooks, s->inst.pid);
-    s->pin.at->guard_mode = s->opts->guard.mode;
-    s->pin.at->key_file = !!s->guard.key_file;
-    sw_instance_forget(s->pin.name);
-    s->settled = true;
-}
-
-static int start(struct start *s)
-{
-    int err = 0;
-
-    for (size_t i = 0; i < s->opts->names_len && !err; i++)
-        err = sw_hooks_add(&s->hooks, s->opts->names[i], &s->failure);
-    if (!err)
-        err = prepare_guard(s);
-    if (err)
-        return err;
-    s->start_lock = sw_instance_begin();
-    if (s->start_lock < 0)
-        return sw_fail(&s->failure, SW_EXIT_INTERNAL, s->start_lock, SW_RUN_DIR ": %s", strerror(-s->start_lock));
-    err = catch_signals(s);
-    if (!err)
-        err = open_pins(s);
-    if (!err)
-        err = sw_clear_the_way(&s->hooks, s->loop.pin, &s->failure);
-    if (!err) /* before anything is tried on the interfaces */
-        err = write_instance(s, false);
-    if (!err)
-        err = load(s);
-    if (!err)
-        err = make_report(s);
-    if (!err)
-        err = open_guard(s);
-    if (!err && !s->pin.adopted)
-        err = fill_guard(s);
-    if (!err)
-        err = make_pins(s);
-    if (!err) /* before attaching: should we be killed in between, the next start knows */
-        err = write_instance(s, false);
-    if (!err)
-        err = sw_hooks_attach(&s->hooks, s->loop.obj, s->opts->mode, &s->failure);
-    if (!err)
-        err = write_instance(s, true);
-    if (!err && s->pin.adopted) /* others go on from these settings if the start fails */
-        err = fill_guard(s);
-    settle_pins(s, err);
-    sw_instance_end(s->start_lock);
-    s->start_lock = -1;
-    return err;
-}
-
 void sw_run_defaults(struct sw_run *run)
 {
     sw_common_defaults(&run->common, false);
     sw_guard_defaults(&run->guard);
 }
 
-static void end(struct start *s)
+static void init(struct start *s, const struct sw_run *run)
 {
-    sw_hooks_detach(&s->hooks);
-    sw_instance_end(s->start_lock);
-    if (s->settled)
-        sw_instance_leave(&s->inst);
-    else
-        sw_instance_remove(&s->inst);
-    sw_guarding_free(s->loop.guarding);
-    sw_report_free(s->loop.report);
-    sw_object_free(s->loop.obj);
-    sw_pin_close(&s->pin);
-    if (s->loop.signal_fd >= 0)
-        close(s->loop.signal_fd);
-}
-
-int sw_run(const struct sw_run *run)
-{
-    struct start *s = calloc(1, sizeof(*s));
-    int code;
-
-    if (!s)
-        return SW_EXIT_MEMORY;
     s->opts = run;
     s->common = run->common;
     if (run->common.object.server_ports)
@@ -375,6 +373,8 @@ int sw_run(const struct sw_run *run)
                                    .contract = SW_CONTRACT_VERSION,
                                    .fd = -1};
     memcpy(s->pin.name, run->pin_name, sizeof(s->pin.name));
+    if (run->pinned)
+        memcpy(s->inst.pin, run->pin_name, sizeof(s->inst.pin));
     s->hooks.ingress_only = run->ingress_only;
     s->service = sw_notify_open();
     s->start_lock = s->pin.fd = -1;
@@ -384,7 +384,19 @@ int sw_run(const struct sw_run *run)
                                .duration_ns = run->duration_ns,
                                .flush = run->flush,
                                .signal_fd = -1};
-    if (start(s)) {
+}
+
+int sw_run(const struct sw_run *run)
+{
+    struct start *s = calloc(1, sizeof(*s));
+    size_t begun;
+    int code, err;
+
+    if (!s)
+        return SW_EXIT_MEMORY;
+    init(s, run);
+    begun = start(s, &err);
+    if (err) {
         code = s->failure.exit_code;
     } else {
         say_how(s);
@@ -392,7 +404,7 @@ int sw_run(const struct sw_run *run)
     }
     if (code)
         sw_err("%s", s->failure.line);
-    end(s);
+    undo(s, begun);
     free(s);
     return code;
 }

@@ -113,7 +113,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
     seen.next = how & 1 ? ~0ull : (__u64)how << 28;
     obj.bss = &seen.bss;
     sw_common_defaults(&c.opts, true);
-    c.opts.interval_ns = how & 2 ? SECOND : 0;
+    c.opts.interval_ns = how & 2 ? SW_SECOND : 0;
     c.run.sz = sizeof(c.run);
     err = sw_pcap_open(fuzz_file(in.at, fuzz_left(&in)), NULL, NULL, &c.pcap, why, sizeof(why));
     if (err) {

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Our file in the run directory: what flows and status need to find us, and the next start to clean up after us. */
+#ifndef SW_DAEMON_ANNOUNCE_H
+#define SW_DAEMON_ANNOUNCE_H
+
+#include "loader/iface.h"
+#include "loader/instance.h"
+
+struct synward_bpf;
+
+/* obj NULL: none is loaded yet. attached false: nothing is, but what will be may be left behind. 0 or -errno. */
+int sw_instance_announce(struct sw_instance *inst, const struct sw_hooks *hooks, struct synward_bpf *obj,
+                         bool attached);
+
+#endif
