@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # run: in turn, for programs and maps that no process holds are counted
-"""kill -9 at 200 random moments, from the first millisecond of a start to well into running: no connection notices,
+"""kill -9 at 40 random moments (200 with SW_TEST_LONG=1), from the first millisecond of a start to well into running: no connection notices,
 the next start says at most one line about it and cleans up, and nothing is left in the end.
 
 Lanes run side by side, each a process of its own with its own namespaces, traffic, and directory in the place of
-/run/synward (the start lock there would make them take turns). Half of the moments lie within a start, half after it.
+/run/synward (the start lock there would make them take turns). Half of the moments lie within a start, half after it: then
+the test waits for READY=1, so that a busy machine moves no moment from one half to the other.
 SW_TEST_SEED repeats the moments of a run.
 """
 import os
@@ -20,8 +21,11 @@ import kit as n
 from kit import fault as k
 from kit.traffic import Traffic
 
-LANES = (("tracker", 72, ()), ("always", 44, ("--guard", "always")), ("always-too", 42, ("--guard", "always")),
-         ("auto", 42, ("--guard", "auto", "--engage", "half-open=1000000,syn-rate=1000000")))
+LONG = "SW_TEST_LONG" in os.environ
+KILLS = 200 if LONG else 40
+LANES = (("tracker", KILLS * 7 // 20, ()), ("always", KILLS * 9 // 40, ("--guard", "always")),
+         ("always-too", KILLS * 9 // 40, ("--guard", "always")),
+         ("auto", KILLS * 8 // 40, ("--guard", "auto", "--engage", "half-open=1000000,syn-rate=1000000")))
 
 
 class Lane:
@@ -59,34 +63,27 @@ class Lane:
         n.equal("instance files", [x.name for x in self.dir.glob("*.instance*")], [])
         return took
 
-    def moment(self):
-        """Seconds after the start."""
-        if self.random.random() < 0.5:
-            return self.random.uniform(0, self.ready_after)
-        return self.ready_after + self.random.uniform(0, 0.5)
-
-    def kill_one(self, moment):
+    def kill_one(self, moment, after_ready):
+        """moment: seconds from the start, or from READY=1 on."""
         sw = self.start()
+        if after_ready:
+            sw.ready()
         time.sleep(moment)  # the moment at which it is killed
         rc = sw.p.poll()
         if rc is not None:
             raise AssertionError(f"a start after kills ended by itself, exit {rc}: {sw.err()!r}")
-        up = sw.got_ready()
         sw.kill()
         self.traffic.check()
-        return up
 
     def rounds(self, count):
-        up = 0
         for i in range(count):
-            up += self.kill_one(self.moment())
+            after = bool(i % 2)
+            self.kill_one(self.random.uniform(0, 0.5 if after else self.ready_after), after)
             if i % 15 == 14:
                 self.traffic.steady(1)
         self.regular()
         opened = self.traffic.stop()
-        print(f"{count} kills, {up} of them running, {opened} new connections beside them", flush=True)
-        if not 0 < up < count:
-            raise AssertionError(f"{up} of {count} kills met a running one: the moments say nothing")
+        print(f"{count} kills, {count // 2} of them running, {opened} new connections beside them", flush=True)
 
 
 def lane(name):
@@ -95,8 +92,8 @@ def lane(name):
 
 
 def killed():
-    """kill -9 at 200 random moments: traffic never stops, the next start is clean, nothing leaks"""
-    n.equal("moments", sum(x[1] for x in LANES), 200)
+    """kill -9 at random moments: traffic never stops, the next start is clean, nothing leaks"""
+    n.equal("moments", sum(x[1] for x in LANES), KILLS)
     ledger, seed = k.Ledger(), n.seed()
     work = {x[0]: subprocess.Popen([sys.executable, __file__, "--lane", x[0]], stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, text=True, env={**os.environ, "SW_TEST_SEED": str(seed)})
@@ -104,7 +101,7 @@ def killed():
     bad = []
     try:
         for name, p in work.items():
-            out = p.communicate(timeout=240)[0]
+            out = p.communicate(timeout=KILLS * 3 + 120)[0]
             print(f"# {name}: {out.strip().splitlines()[-1] if out.strip() else 'nothing said'}", flush=True)
             if p.returncode:
                 bad.append(f"{name}: exit {p.returncode}: {out.strip()}")

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The whole program in real runs under ASan, UBSan and LSan (build/synward-san), and once under valgrind: every command,
-both formats, tracker and guard, reloads, captures and failed starts. A report, or an exit by one, fails the case."""
+"""The whole program in real runs under ASan, UBSan and LSan (build/synward-san), and with SW_TEST_LONG=1 under valgrind:
+every command, both formats, tracker and guard, reloads, captures and failed starts. A report, or an exit by one, fails
+the case."""
 import json
 import os
 import pathlib
@@ -324,4 +325,6 @@ def valgrind():
 
 
 if __name__ == "__main__":
-    n.main(a_report_is_seen, tracking, guarding, two_guards, replaying, link_types, commands, valgrind)
+    # valgrind is slow, and finds nothing that depends on the moment: once a night
+    n.main(a_report_is_seen, tracking, guarding, two_guards, replaying, link_types, commands,
+           *([valgrind] if "SW_TEST_LONG" in os.environ else []))
