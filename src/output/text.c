@@ -46,6 +46,7 @@ static char *put_pair(struct sw_lines *l, char *p, const struct sw_event *ev)
     q = sw_put_endpoint(q, b ? ev->key.b_ip : ev->key.a_ip, b ? ev->key.b_port : ev->key.a_port);
     q = put(q, " -> ");
     q = sw_put_endpoint(q, b ? ev->key.a_ip : ev->key.b_ip, b ? ev->key.a_port : ev->key.b_port);
+    *q = 0;
     width = q - text;
     if (width > l->width)
         l->width = width;
