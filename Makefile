@@ -132,7 +132,7 @@ $(B)/tests/%.skel.h: tests/bench/%.bpf.c tests/bench/%.h | $(B)/.tools
 	  -c $< -o $(B)/tests/$*.bpf.o
 	@$(BPFTOOL) gen skeleton $(B)/tests/$*.bpf.o name $*_bpf > $@.tmp && mv $@.tmp $@
 
-$(B)/tests/gen.skel.h: bpf/guard/syncookie.h bpf/guard/siphash.h include/synward_guard.h
+$(B)/tests/gen.skel.h: bpf/guard/syncookie.h include/synward_siphash.h include/synward_guard.h
 $(B)/tests/bench_path $(B)/tests/bench_scale: $(B)/tests/drive.skel.h
 $(B)/tests/bench_syn $(B)/tests/tool_flood: $(B)/tests/gen.skel.h
 $(B)/tests/bench_%: tests/bench/%.c $(PIECES) $(TESTLIB) | $(B)/.tools

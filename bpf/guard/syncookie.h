@@ -23,9 +23,10 @@
 #ifndef SW_BPF_GUARD_SYNCOOKIE_H
 #define SW_BPF_GUARD_SYNCOOKIE_H
 
-#include "tcp/flow.h"
-#include "guard/siphash.h"
+#include "compat.h"
 #include "synward.h"
+#include "synward_siphash.h"
+#include "tcp/flow.h"
 
 /* The bits of the MAC that are compared. A test compares fewer, to count what it cannot wait for. */
 #ifndef SW_COOKIE_ISN_MAC

@@ -1,56 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "output/conn_id.h"
 #include "base/ip.h"
+#include "synward_siphash.h"
 
 #include <endian.h>
 #include <string.h>
 #include <sys/types.h>
 #include <sha1.h>
 
-#define SW_ROTL(x, n) ((x) << (n) | (x) >> (64 - (n)))
-
-static inline void sip_rounds(__u64 v[4], int n)
+static __u64 end_half(struct sw_sip *s)
 {
-    while (n--) {
-        v[0] += v[1];
-        v[1] = SW_ROTL(v[1], 13) ^ v[0];
-        v[0] = SW_ROTL(v[0], 32);
-        v[2] += v[3];
-        v[3] = SW_ROTL(v[3], 16) ^ v[2];
-        v[0] += v[3];
-        v[3] = SW_ROTL(v[3], 21) ^ v[0];
-        v[2] += v[1];
-        v[1] = SW_ROTL(v[1], 17) ^ v[2];
-        v[2] = SW_ROTL(v[2], 32);
-    }
+    for (int i = 0; i < 4; i++)
+        sw_sip_round(s);
+    return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
 }
 
 void sw_siphash128(const __u64 key[2], const void *data, size_t len, __u64 ret_hash[2])
 {
-    __u64 v[4] = {key[0] ^ 0x736f6d6570736575ULL, key[1] ^ 0x646f72616e646f6dULL ^ 0xee, key[0] ^ 0x6c7967656e657261ULL,
-                  key[1] ^ 0x7465646279746573ULL};
     const __u8 *in = data;
     __u64 last = (__u64)len << 56, m;
     size_t left = len;
+    struct sw_sip s;
 
+    sw_sip_begin(&s, key);
+    s.v1 ^= 0xee;
     for (; left >= 8; left -= 8, in += 8) {
         memcpy(&m, in, 8);
-        m = le64toh(m);
-        v[3] ^= m;
-        sip_rounds(v, 2);
-        v[0] ^= m;
+        sw_sip_word(&s, le64toh(m));
     }
     for (size_t i = 0; i < left; i++)
         last |= (__u64)in[i] << (8 * i);
-    v[3] ^= last;
-    sip_rounds(v, 2);
-    v[0] ^= last;
-    v[2] ^= 0xee;
-    sip_rounds(v, 4);
-    ret_hash[0] = v[0] ^ v[1] ^ v[2] ^ v[3];
-    v[1] ^= 0xdd;
-    sip_rounds(v, 4);
-    ret_hash[1] = v[0] ^ v[1] ^ v[2] ^ v[3];
+    sw_sip_word(&s, last);
+    s.v2 ^= 0xee;
+    ret_hash[0] = end_half(&s);
+    s.v1 ^= 0xdd;
+    ret_hash[1] = end_half(&s);
 }
 
 static void put_base62(char *p, __u64 v, int digits)

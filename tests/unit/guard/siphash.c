@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "guard/siphash.h"
+#include "synward_siphash.h"
 
 #define TEST(name) static void name(void **state __attribute__((unused)))
 
