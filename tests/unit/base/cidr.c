@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* CIDRs as text, in files, in options: what is taken, and what is said of the rest. */
+/* CIDRs as text and in files: what is taken, and what is said of the rest. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,8 +7,6 @@
 #include <cmocka.h>
 
 #include "base/cidr.h"
-#include "config/guard_options.h"
-#include "guard/lists.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -222,20 +220,6 @@ static void test_file_refused(void **state)
     unlink(in_dir("fifo"));
 }
 
-static void test_from_opts(void **state)
-{
-    struct sw_list_opts opts = {.cidrs = {"10.0.0.0/8", "::1", "10.0.0.0/8"}, .cidrs_len = 3};
-    struct sw_cidrs cidrs;
-
-    (void)state;
-    assert_int_equal(sw_cidrs_from_opts(&opts, &cidrs), 0);
-    assert_int_equal(cidrs.len, 2);
-    sw_cidrs_free(&cidrs);
-    opts.cidrs[1] = "::1/8";
-    assert_int_equal(sw_cidrs_from_opts(&opts, &cidrs), -EDOM);
-    assert_null(cidrs.cidr);
-}
-
 static int make_dir(void **state)
 {
     (void)state;
@@ -254,7 +238,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse), cmocka_unit_test(test_parse_refused), cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_file),  cmocka_unit_test(test_file_refused),  cmocka_unit_test(test_from_opts),
+        cmocka_unit_test(test_file),  cmocka_unit_test(test_file_refused),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

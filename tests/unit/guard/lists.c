@@ -332,11 +332,26 @@ static int remove_dir(void **state)
     return rmdir(dir);
 }
 
+static void test_from_opts(void **state)
+{
+    struct sw_list_opts opts = {.cidrs = {"10.0.0.0/8", "::1", "10.0.0.0/8"}, .cidrs_len = 3};
+    struct sw_cidrs cidrs;
+
+    (void)state;
+    assert_int_equal(sw_cidrs_from_opts(&opts, &cidrs), 0);
+    assert_int_equal(cidrs.len, 2);
+    sw_cidrs_free(&cidrs);
+    opts.cidrs[1] = "::1/8";
+    assert_int_equal(sw_cidrs_from_opts(&opts, &cidrs), -EDOM);
+    assert_null(cidrs.cidr);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sources), cmocka_unit_test(test_hole), cmocka_unit_test(test_full),
-        cmocka_unit_test(test_no_gap),  cmocka_unit_test(test_lock), cmocka_unit_test(test_many),
+        cmocka_unit_test(test_sources),   cmocka_unit_test(test_hole), cmocka_unit_test(test_full),
+        cmocka_unit_test(test_no_gap),    cmocka_unit_test(test_lock), cmocka_unit_test(test_many),
+        cmocka_unit_test(test_from_opts),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What a JSON line says: valid against the published schema, right values, harmless strings. */
+/* What a JSON line says: valid against the published schema, right values, harmless names. */
 #include "lines.h"
 #include "base/fmt.h"
 #include "output/figures.h"
@@ -174,35 +174,6 @@ static void test_not_seen(void **state)
     out_close(&o);
 }
 
-static void test_escape(void **state)
-{
-    static const struct {
-        const char *in, *out;
-    } rows[] = {
-        {"plain-0.9_Z", "plain-0.9_Z"},
-        {"a\"b\\c/d", "a\\\"b\\\\c/d"},
-        {"\b\f\n\r\t\x01\x1f\x7f", "\\b\\f\\n\\r\\t\\u0001\\u001f\\u007f"},
-        {"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f"},
-        {"\xe2\x82\xac\xf0\x9f\x90\x9f", "\xe2\x82\xac\xf0\x9f\x90\x9f"},
-        {"\xc2\x9b[31m", "\\u009b[31m"},                                          /* C1: a terminal would obey */
-        {"\xff\xfe", "\xef\xbf\xbd\xef\xbf\xbd"},                                 /* never in UTF-8 */
-        {"a\x80z", "a\xef\xbf\xbdz"},                                             /* continuation alone */
-        {"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},                                 /* overlong */
-        {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},                 /* surrogate */
-        {"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* beyond U+10FFFF */
-        {"\xe2\x82", "\xef\xbf\xbd"},                                             /* cut short at the end */
-        {"\xe2\x82\"", "\xef\xbf\xbd\\\""},                                       /* cut short before a quote */
-        {"\xf0\x9f\x90z", "\xef\xbf\xbdz"},
-    };
-    char buf[128];
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        *sw_json_escape(buf, rows[i].in) = 0;
-        assert_string_equal(buf, rows[i].out);
-    }
-}
-
 /* every byte there is, as host and as interface */
 static void test_hostile_names(void **state)
 {
@@ -237,55 +208,6 @@ static void test_odd_history(void **state)
     out_close(&o);
 }
 
-static void test_time(void **state)
-{
-    static const struct {
-        __s64 ns;
-        const char *text;
-    } rows[] = {
-        {0, "1970-01-01T00:00:00.000000000Z"},
-        {-1, "1969-12-31T23:59:59.999999999Z"},
-        {951782399999999999, "2000-02-28T23:59:59.999999999Z"},
-        {951782400000000000, "2000-02-29T00:00:00.000000000Z"},
-        {4107542400000000001, "2100-03-01T00:00:00.000000001Z"},
-        {1709164800000000000, "2024-02-29T00:00:00.000000000Z"},
-        {INT64_MAX, "2262-04-11T23:47:16.854775807Z"},
-        {INT64_MIN, "1677-09-21T00:12:43.145224192Z"},
-    };
-    static struct sw_lines lines;
-    char buf[40];
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        *sw_put_time(&lines, buf, rows[i].ns) = 0;
-        assert_string_equal(buf, rows[i].text);
-        *sw_put_time(&lines, buf, rows[i].ns) = 0; /* and from the cache */
-        assert_string_equal(buf, rows[i].text);
-    }
-}
-
-static void test_numbers(void **state)
-{
-    char got[24], want[24];
-    __u64 v = 1;
-
-    (void)state;
-    for (int i = 0; i < 20; i++, v *= 10) {
-        for (int d = -1; d <= 1; d++) {
-            *sw_put_u64(got, v + d) = 0;
-            snprintf(want, sizeof(want), "%llu", v + d);
-            assert_string_equal(got, want);
-        }
-    }
-    for (unsigned int i = 0; i < 1100; i++) {
-        *sw_put_u64(got, i) = 0;
-        snprintf(want, sizeof(want), "%u", i);
-        assert_string_equal(got, want);
-    }
-    *sw_put_u64(got, ~0ULL) = 0;
-    assert_string_equal(got, "18446744073709551615");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,11 +216,8 @@ int main(void)
         cmocka_unit_test(test_schema_rejects),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_not_seen),
-        cmocka_unit_test(test_escape),
         cmocka_unit_test(test_hostile_names),
         cmocka_unit_test(test_odd_history),
-        cmocka_unit_test(test_time),
-        cmocka_unit_test(test_numbers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

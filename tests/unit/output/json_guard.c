@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The guard's lines: right values in both formats, valid by the schema, within their room, numbered. */
-#include "lines.h"
+/* The guard's lines in JSON: right values, valid by the schema, within their room, numbered. */
+#include "guard_lines.h"
 #include "base/fmt.h"
 #include "output/figures.h"
 #include "output/json_guard.h"
@@ -8,83 +8,9 @@
 #include "output/report.h"
 #include "tcp/flow.h"
 
-static const __u8 v4[16] = {[10] = 0xff, 0xff, 10, 0, 0, 2};
-static const __u8 v6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
 /* the longest text that an address has */
 static const __u8 long_ip[16] = {0x20, 0x01, 0x1d, 0xb8, 0x11, 0x11, 0x22, 0x22,
                                  0x33, 0x33, 0x44, 0x44, 0x55, 0x55, 0x66, 0x66};
-
-static struct sw_told told_guard(void)
-{
-    struct sw_told t = {.version = SW_CONTRACT_VERSION,
-                        .size = sizeof(t),
-                        .kind = SW_TOLD_GUARD,
-                        .hook = SW_HOOK_XDP_INGRESS,
-                        .mode = SW_GM_AUTO,
-                        .ifindex = 3,
-                        .service = 5,
-                        .ts = 1700000000123456789ULL,
-                        .svc_port = htons(80),
-                        .from = SW_GS_CALM,
-                        .to = SW_GS_ENGAGED,
-                        .cause = SW_GW_SYN_RATE,
-                        .backend = SW_BK_REQSK,
-                        .half_open = 901,
-                        .half_open_mark = 1024,
-                        .syn_rate = 51234,
-                        .syn_rate_mark = 4000,
-                        .done_rate = 17,
-                        .in_state_ns = 12000000000ULL};
-
-    memcpy(t.svc_ip, v4, 16);
-    return t;
-}
-
-static struct sw_told told_drop(void)
-{
-    struct sw_told t = told_guard();
-
-    t.kind = SW_TOLD_DROP;
-    t.reason = SW_DROP_COOKIE_BAD;
-    t.count = 4711;
-    memcpy(t.src_ip, v6, 16);
-    memcpy(t.dst_ip, v4, 16);
-    t.src_port = htons(40000);
-    t.dst_port = htons(80);
-    t.seq = 4294967295u;
-    t.ack = 7;
-    t.payload = 12;
-    t.flags = SW_TCP_ACK | SW_TCP_PSH;
-    return t;
-}
-
-static struct sw_report_service service(void)
-{
-    struct sw_report_service s = {.service = {.port = htons(443),
-                                              .mode = SW_GM_ALWAYS,
-                                              .state = SW_GS_GRACE,
-                                              .cause = SW_GW_QUIET,
-                                              .backend = SW_BK_LISTENER,
-                                              .flags = SW_SV_MPTCP,
-                                              .wscale = 7,
-                                              .since = 1000,
-                                              .half_open = 3,
-                                              .syn_rate = 40,
-                                              .done_rate = 39}};
-
-    memcpy(s.service.ip, v6, 16);
-    for (int i = 0; i < SW_T_MAX; i++)
-        s.tally.item[i] = 100 + i;
-    s.tally.drop[SW_DROP_NONE] = 1000000; /* nobody counts it */
-    for (int i = SW_DROP_NONE + 1; i < SW_DROP_MAX; i++)
-        s.tally.drop[i] = i;
-    return s;
-}
-
-static void tell(struct out *o, const struct sw_told *t)
-{
-    assert_int_equal(sw_report_told(o->r, t), 0);
-}
 
 static void test_guard_values(void **state)
 {
@@ -221,30 +147,6 @@ static void test_every_name(void **state)
         has(take(&o), want);
         out_close(&o);
     }
-}
-
-static void test_service_names(void **state)
-{
-    static const struct {
-        const __u8 *ip;
-        __u8 any;
-        const char *text;
-    } rows[] = {
-        {v4, 0, "10.0.0.2:65535"},
-        {v6, 0, "[2001:db8::1]:65535"},
-        {long_ip, 0, "[2001:1db8:1111:2222:3333:4444:5555:6666]:65535"},
-        {v4, SW_ANY_4, "0.0.0.0:65535"},
-        {v4, SW_ANY_6, "[::]:65535"},
-        {v4, SW_ANY_4 | SW_ANY_6, "*:65535"},
-    };
-    char buf[SW_SERVICE_TEXT];
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        sw_format_service(rows[i].ip, 0xffff, rows[i].any, buf);
-        assert_string_equal(buf, rows[i].text);
-    }
-    assert_int_equal(strlen(rows[2].text) + 1, SW_SERVICE_TEXT);
 }
 
 /* All numbers at their largest, with legal names: valid, and each kind within its room. With illegal ones: within it.
@@ -470,73 +372,14 @@ static void test_loss(void **state)
     }
 }
 
-static void test_text(void **state)
-{
-    struct sw_report_opts opts = live;
-    struct sw_told guard = told_guard(), drop = told_drop();
-    struct sw_report_service s = service();
-    struct sw_report_stats stats = {.services = 4, .services_awake = 1};
-    __u64 lost[SW_LOSSES] = {[SW_EV_CONN] = 2, [SW_LOSS_GUARD] = 3};
-    struct out o;
-
-    (void)state;
-    opts.format = SW_FORMAT_TEXT;
-    out_open(&o, opts);
-    assert_int_equal(sw_report_set_iface(o.r, 3, "eth0"), 0);
-    tell(&o, &guard);
-    guard.ifindex = 0;
-    guard.dry_run = 1;
-    guard.in_state_ns = 0; /* it was in no other state before */
-    tell(&o, &guard);
-    tell(&o, &drop);
-    assert_int_equal(sw_report_service(o.r, &s, 3000001000), 0);
-    assert_int_equal(sw_report_loss(o.r, lost, 1), 0);
-    stats.guard = s.tally;
-    assert_int_equal(sw_report_stats(o.r, &stats, 1), 0);
-    s.service.mode = SW_GM_MONITOR;
-    assert_int_equal(sw_report_service(o.r, &s, 3000001000), 0);
-    take(&o);
-    assert_null(strchr(o.text, 27));
-    has(o.text, " eth0 guard 10.0.0.2:80 calm -> engaged by syn_rate after 12 s: half-open 901 (mark 1024), "
-                "SYNs 51234/s (mark 4000/s), completed 17/s; mode auto, cookies by reqsk");
-    has_not(o.text, "dry run");
-    has(line_n(o.text, 1), "cookies by reqsk (dry run)");
-    has(line_n(o.text, 1), "by syn_rate: half-open");
-    has_not(line_n(o.text, 1), "eth0");
-    has(line_n(o.text, 2),
-        " eth0 drop  [2001:db8::1]:40000 -> 10.0.0.2:80 cookie_bad x4711: PSH,ACK seq 4294967295 ack 7 "
-        "payload 12; service 10.0.0.2:80");
-    has(line_n(o.text, 3), "service [2001:db8::1]:443 always, grace for 3 s, cookies by listener, MPTCP: half-open 3, "
-                           "SYNs 100 (40/s), completed 39/s, cookies 104 sent 105 accepted, dropped 153: blocked 1 ");
-    has(line_n(o.text, 4), "LOSS 5 events could not be told: conn 2 guard and drop 3");
-    has(line_n(o.text, 5), "guard: 4 services, 1 awake, cookies 104 sent 105 accepted, dropped 153");
-    has(line_n(o.text, 6), ", would have dropped 153: ");
-    assert_string_equal(line_n(o.text, 7), "");
-    out_close(&o);
-    opts.color = true;
-    out_open(&o, opts);
-    tell(&o, &drop);
-    tell(&o, &guard);
-    take(&o);
-    has(o.text, "\033[31mdrop \033[0m");
-    has(line_n(o.text, 1), "\033[1;31mguard\033[0m");
-    out_close(&o);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_guard_values),
-        cmocka_unit_test(test_drop_values),
-        cmocka_unit_test(test_service_values),
-        cmocka_unit_test(test_every_name),
-        cmocka_unit_test(test_service_names),
-        cmocka_unit_test(test_extremes),
-        cmocka_unit_test(test_schema_rejects),
-        cmocka_unit_test(test_hostile_names),
-        cmocka_unit_test(test_foreign_and_unwanted),
+        cmocka_unit_test(test_guard_values),   cmocka_unit_test(test_drop_values),
+        cmocka_unit_test(test_service_values), cmocka_unit_test(test_every_name),
+        cmocka_unit_test(test_extremes),       cmocka_unit_test(test_schema_rejects),
+        cmocka_unit_test(test_hostile_names),  cmocka_unit_test(test_foreign_and_unwanted),
         cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,73 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The parser and the walk through tunnels, over buffers of exactly the frame's size: every result, every length
- * cut short, keys in canonical order, noise; and the pseudo-header of the checksum.
+ * cut short, keys in canonical order, noise.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
+#include "frames.h"
+
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
-#include <linux/bpf.h>
-#include <bpf/bpf_helpers.h>
-
-#include "pkt.c" /* unit tests link no test library */
-#include "packet/checksum.h"
-#include "packet/tunnel.h"
-
-#define TEST(name) static void name(void **state __attribute__((unused)))
-
-struct result {
-    enum sw_found found;
-    struct sw_key key;
-    struct sw_seg seg;
-    struct sw_place at;
-};
-
-/* The frame in an allocation of its own size, so that ASan sees any byte read beyond it. */
-static struct result parse(const void *frame, size_t len, size_t frame_len, bool decap)
-{
-    struct result r = {0};
-    struct sw_inner inner = {0};
-    __u8 *copy = malloc(len ? len : 1);
-
-    assert_non_null(copy);
-    memcpy(copy, frame, len);
-    if (decap)
-        sw_decap(copy, copy + len, &inner);
-    r.found = sw_parse(copy, copy + len, frame_len, decap ? &inner : NULL, &r.key, &r.seg, &r.at);
-    free(copy);
-    return r;
-}
-
-static struct pkt v4(void)
-{
-    struct pkt p = {.sport = 40000, .dport = 80, .seq = 0xfffffff0, .ack = 7, .flags = TH_ACK_ | TH_PSH_, .win = 500};
-
-    pkt_v4(p.src, 0x0a000001);
-    pkt_v4(p.dst, 0x0a000002);
-    p.payload = 100;
-    return p;
-}
-
-static struct pkt v6(void)
-{
-    struct pkt p = v4();
-
-    p.v6 = true;
-    memset(p.src, 0, 16);
-    memset(p.dst, 0, 16);
-    memcpy(p.src, "\x20\x01\x0d\xb8", 4);
-    memcpy(p.dst, "\x20\x01\x0d\xb8", 4);
-    p.src[15] = 1;
-    p.dst[15] = 2;
-    return p;
-}
-
-static __u8 frame[PKT_MAX_FRAME];
 
 static void expect_whole(const struct pkt *p, bool decap)
 {
@@ -116,42 +54,6 @@ static void every_length(const struct pkt *p, bool decap)
         /* the rest of the frame is elsewhere: XDP fragments, non-linear skb */
         assert_int_equal(parse(frame, n, len, decap).seg.cap, p->payload);
     }
-}
-
-static struct pkt variant(int i)
-{
-    struct pkt p = i & 1 ? v6() : v4();
-
-    p.no_padding = true;
-    switch (i / 2) {
-    case 1: pkt_opt_usual(&p, 1460, 7); break;
-    case 2:
-        p.vlans = 1;
-        p.vlan[0] = 5;
-        break;
-    case 3:
-        p.vlans = 2;
-        p.vlan[0] = 100;
-        p.vlan[1] = 4094;
-        break;
-    case 4:
-        p.fragment = true;
-        p.more_frags = true;
-        break;
-    case 5:
-        if (p.v6) {
-            pkt_ext(&p, SW_IP_HOPOPT, 8);
-            pkt_ext(&p, SW_IP_DSTOPTS, 16);
-            pkt_ext(&p, SW_IP_AH, 24);
-        } else {
-            p.ip_opts_len = 40;
-            memset(p.ip_opts, 1, 40);
-        }
-        break;
-    case 6: p.flags = 0x1ff; break;
-    case 7: p.payload = 0; break;
-    }
-    return p;
 }
 
 TEST(every_length_of_every_kind)
@@ -536,48 +438,6 @@ TEST(noise)
         assert_true(found[i] > 20);
 }
 
-/* ---- checksum ---- */
-
-TEST(checksum_of_what_was_built)
-{
-    for (int i = 0; i < 16; i++) {
-        for (int bad = 0; bad < 2; bad++) {
-            struct pkt p = variant(i);
-            struct result r;
-            __u32 sum;
-            __u16 naive;
-            size_t len;
-
-            p.payload = 100 + i; /* odd lengths too */
-            p.bad_checksum = bad;
-            len = pkt_build(&p, frame, sizeof(frame));
-            r = parse(frame, len, len, false);
-            assert_int_equal(r.found, SW_FOUND_TCP);
-            naive = ~fold(pseudo_sum(&p, r.at.tcp_len)); /* fold complements */
-            sum = sw_csum_pseudo(&r.key, r.at.tcp_len, r.at.v6);
-            assert_int_equal(sw_csum_fold(sum), htons(naive));
-            sum = sw_csum_fold(sum);
-            for (__u32 b = 0; b < r.at.tcp_len; b += 2) {
-                __u16 word = 0;
-
-                memcpy(&word, frame + r.at.tcp + b, b + 1 < r.at.tcp_len ? 2 : 1);
-                sum += word;
-            }
-            assert_int_equal(sw_csum_fold(sum) == 0xffff, !bad);
-        }
-    }
-}
-
-/* BIG TCP: the length does not fit in 16 bits, both halves count. */
-TEST(checksum_of_a_long_segment)
-{
-    struct sw_key key = {0};
-
-    assert_int_equal(sw_csum_fold(sw_csum_pseudo(&key, 0x00012345, 1)), htons(6 + 1 + 0x2345));
-    memset(&key, 0xff, sizeof(key)); /* the largest sum does not overflow 32 bits */
-    assert_int_equal(sw_csum_fold(sw_csum_pseudo(&key, 0, 1)), htons(6));
-}
-
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -590,8 +450,6 @@ int main(void)
         cmocka_unit_test(too_many_layers),
         cmocka_unit_test(not_a_tunnel),
         cmocka_unit_test(noise),
-        cmocka_unit_test(checksum_of_what_was_built),
-        cmocka_unit_test(checksum_of_a_long_segment),
     };
 
     return cmocka_run_group_tests(cases, NULL, NULL);

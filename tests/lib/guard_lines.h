@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A sample of each record of the guard. */
+#ifndef SW_TEST_GUARD_LINES_H
+#define SW_TEST_GUARD_LINES_H
+
+#include "lines.h"
+
+static const __u8 v4[16] = {[10] = 0xff, 0xff, 10, 0, 0, 2};
+static const __u8 v6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
+
+static inline struct sw_told told_guard(void)
+{
+    struct sw_told t = {.version = SW_CONTRACT_VERSION,
+                        .size = sizeof(t),
+                        .kind = SW_TOLD_GUARD,
+                        .hook = SW_HOOK_XDP_INGRESS,
+                        .mode = SW_GM_AUTO,
+                        .ifindex = 3,
+                        .service = 5,
+                        .ts = 1700000000123456789ULL,
+                        .svc_port = htons(80),
+                        .from = SW_GS_CALM,
+                        .to = SW_GS_ENGAGED,
+                        .cause = SW_GW_SYN_RATE,
+                        .backend = SW_BK_REQSK,
+                        .half_open = 901,
+                        .half_open_mark = 1024,
+                        .syn_rate = 51234,
+                        .syn_rate_mark = 4000,
+                        .done_rate = 17,
+                        .in_state_ns = 12000000000ULL};
+
+    memcpy(t.svc_ip, v4, 16);
+    return t;
+}
+
+static inline struct sw_told told_drop(void)
+{
+    struct sw_told t = told_guard();
+
+    t.kind = SW_TOLD_DROP;
+    t.reason = SW_DROP_COOKIE_BAD;
+    t.count = 4711;
+    memcpy(t.src_ip, v6, 16);
+    memcpy(t.dst_ip, v4, 16);
+    t.src_port = htons(40000);
+    t.dst_port = htons(80);
+    t.seq = 4294967295u;
+    t.ack = 7;
+    t.payload = 12;
+    t.flags = SW_TCP_ACK | SW_TCP_PSH;
+    return t;
+}
+
+static inline struct sw_report_service service(void)
+{
+    struct sw_report_service s = {.service = {.port = htons(443),
+                                              .mode = SW_GM_ALWAYS,
+                                              .state = SW_GS_GRACE,
+                                              .cause = SW_GW_QUIET,
+                                              .backend = SW_BK_LISTENER,
+                                              .flags = SW_SV_MPTCP,
+                                              .wscale = 7,
+                                              .since = 1000,
+                                              .half_open = 3,
+                                              .syn_rate = 40,
+                                              .done_rate = 39}};
+
+    memcpy(s.service.ip, v6, 16);
+    for (int i = 0; i < SW_T_MAX; i++)
+        s.tally.item[i] = 100 + i;
+    s.tally.drop[SW_DROP_NONE] = 1000000; /* nobody counts it */
+    for (int i = SW_DROP_NONE + 1; i < SW_DROP_MAX; i++)
+        s.tally.drop[i] = i;
+    return s;
+}
+
+static inline void tell(struct out *o, const struct sw_told *t)
+{
+    assert_int_equal(sw_report_told(o->r, t), 0);
+}
+
+#endif
