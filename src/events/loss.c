@@ -82,7 +82,8 @@ int sw_account_update(struct sw_account *a, __u64 now_ns, __u64 flush, bool fina
     look.revived = a->counters[SW_C_EMBRYO_REVIVED];
     look.taken_by_lru = a->counters[SW_C_EMBRYO_ENDED] + a->counters[SW_C_EMBRYO_PROMOTED] + a->sweep.embryos;
     look.taken_by_lru = less(before[SW_C_EMBRYO_CREATED], look.taken_by_lru);
-    look.owed = a->counters[SW_C_OPENING_RESOLVED] + (final ? 0 : a->sweep.deferred);
+    /* what is open at the end stays owed, but not what a last sweep only held back until the rings are read */
+    look.owed = a->counters[SW_C_OPENING_RESOLVED] + (final && !a->sweep.held_back ? 0 : a->sweep.deferred);
     look.owed = less(before[SW_C_OPENING_DEFERRED], look.owed);
     if (final)
         a->looks = 0;
