@@ -190,7 +190,7 @@ bench: setup ## what a packet, an event and a flood cost (root)
 	$(MAKE) all $(BENCHES) $(TOOLS)
 	@tests/bench/run $(if $(OBJECT),--object '$(OBJECT)' $(MAPS:%=--map '%'))
 
-# mixed traffic and floods for T seconds, then the books
+# mixed traffic and floods for T seconds, then the counters
 soak: setup ## mixed traffic and floods for T=600 seconds, then the accounts (root)
 	$(MAKE) all $(TOOLS)
 	@tests/bench/soak $(or $(T),600)

@@ -41,7 +41,7 @@ typedef __be16 sw_wire16 __attribute__((aligned(1)));
 typedef __be32 sw_wire32 __attribute__((aligned(1)));
 #endif
 
-/* Unrolled, these loops keep so much at hand that it spills: the stack of all frames together is 512 bytes. */
+/* Unrolled, these loops need more registers than there are and spill: all stack frames together have 512 bytes. */
 #ifdef __bpf__
 #define SW_ROLLED _Pragma("clang loop unroll(disable)")
 #else
@@ -73,12 +73,12 @@ static __always_inline __u32 sw_length(__u32 n, __u32 most)
     return (n & (most - 1)) + 1;
 }
 
-/* A part of the BPF programs that is checked by itself and finds all it needs in its room. */
+/* A part of the BPF programs that is verified separately and takes its input from the per-CPU scratch. */
 #define SW_PART __noinline
 
 /*
- * A function with pointers that the verifier checks by itself, once, as a global one. Before 5.12 a global function
- * takes numbers only, so there it is inlined.
+ * A function with pointer arguments that is verified separately, once, as a global function. Before 5.12 a global
+ * function takes numbers only, so there it is inlined.
  */
 #if !defined(__bpf__)
 #define SW_STEP static inline __attribute__((unused))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The body of the XDP programs: parse, checksum, track; and what both hooks share. */
+/* The body of the XDP programs: parse, checksum, track; and code that both hooks share. */
 #ifndef SW_BPF_INGRESS_H
 #define SW_BPF_INGRESS_H
 
@@ -34,8 +34,8 @@ static __always_inline void sw_count_found(enum sw_found found)
     }
 }
 
-/* A packet's room as the parser wants it. */
-static __always_inline void sw_room_clear(struct sw_scratch *sc)
+/* Resets what the parser expects to be zero. */
+static __always_inline void sw_scratch_reset(struct sw_scratch *sc)
 {
     __builtin_memset(&sc->seg, 0, sizeof(sc->seg));
     __builtin_memset(&sc->at, 0, sizeof(sc->at));
@@ -46,7 +46,7 @@ static __always_inline void sw_room_clear(struct sw_scratch *sc)
 #ifndef SW_OLD
 SW_PART int sw_read_list(void)
 {
-    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
 
     if (sc)
         sw_tcpopt_parse(&sc->opt);
@@ -54,7 +54,7 @@ SW_PART int sw_read_list(void)
 }
 #endif
 
-/* Copies the option bytes (whole words) and reads them. */
+/* Copies the option bytes (whole words) and parses them. */
 static __always_inline void sw_read_options(struct sw_scratch *sc, struct sw_seg *s, const struct sw_place *at,
                                             void *data, void *end)
 {
@@ -81,17 +81,17 @@ static __always_inline void sw_read_options(struct sw_scratch *sc, struct sw_seg
         sw_count(SW_C_BAD_OPTION);
 }
 
-/* The walk through tunnels, checked by itself: its many ways would multiply with the parser's. */
+/* The walk through tunnels as a function that is verified separately: its paths would multiply with the parser's. */
 SW_PART int sw_decap_xdp(struct xdp_md *ctx)
 {
-    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
 
     return sc ? sw_decap((void *)(long)ctx->data, (void *)(long)ctx->data_end, &sc->inner) : 0;
 }
 
 SW_PART int sw_decap_skb(struct __sk_buff *skb)
 {
-    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
 
     return sc ? sw_decap((void *)(long)skb->data, (void *)(long)skb->data_end, &sc->inner) : 0;
 }
@@ -105,10 +105,10 @@ static __always_inline int sw_is_server_port(__be16 port)
 }
 
 /*
- * If this segment begins a flow: is its sender the responder? A SYN-ACK says so itself. Midstream,
- * a likely server port on the sender's side alone does, or the lower of two.
+ * If this segment begins a flow: is its sender the responder? Yes for a SYN-ACK. Midstream, if only the sender's port
+ * is a likely server port, or if both are and the sender's is lower.
  */
-static __always_inline void sw_judge_direction(const struct sw_key *k, struct sw_seg *s)
+static __always_inline void sw_guess_direction(const struct sw_key *k, struct sw_seg *s)
 {
     __be16 sp = s->src_is_b ? k->b_port : k->a_port, dp = s->src_is_b ? k->a_port : k->b_port;
 
@@ -123,7 +123,7 @@ static __always_inline void sw_judge_direction(const struct sw_key *k, struct sw
     s->flip = sw_is_server_port(sp) && (!sw_is_server_port(dp) || sw_ntohs(sp) < sw_ntohs(dp));
 }
 
-/* What the fast path did not take. */
+/* A segment that the fast path did not handle. */
 static __always_inline void sw_track_segment(struct sw_scratch *sc, void *data, void *end)
 {
     struct sw_key *k = &sc->key;
@@ -131,29 +131,29 @@ static __always_inline void sw_track_segment(struct sw_scratch *sc, void *data, 
 
     if (s->flags & SW_TCP_SYN && sc->at.opt_len)
         sw_read_options(sc, s, &sc->at, data, end);
-    sw_judge_direction(k, s);
+    sw_guess_direction(k, s);
     s->one_sided = cfg.one_sided;
     s->now = sw_now();
     sw_track();
     if (!cfg.guard)
         return;
-    if (sc->where.opened)
-        sw_guard_book(k, sc->where.opened - 1, SW_BOOK_OPENED);
-    if (sc->where.completed)
-        sw_guard_book(k, sc->where.completed - 1, SW_BOOK_COMPLETED);
-    if (sc->where.aborted)
-        sw_guard_book(k, sc->where.aborted - 1, SW_BOOK_ABORTED);
+    if (sc->emit.opened)
+        sw_guard_account(k, sc->emit.opened - 1, SW_HANDSHAKE_OPENED);
+    if (sc->emit.completed)
+        sw_guard_account(k, sc->emit.completed - 1, SW_HANDSHAKE_COMPLETED);
+    if (sc->emit.aborted)
+        sw_guard_account(k, sc->emit.aborted - 1, SW_HANDSHAKE_ABORTED);
 }
 
 #ifndef SW_OLD
-/* The whole frame, which may be more than lies between data and data_end. */
+/* Length of the whole frame, which may be more than data_end - data. */
 static __always_inline __u32 sw_frame_len(struct xdp_md *ctx)
 {
     return (__u32)bpf_xdp_get_buff_len(ctx);
 }
 
-/* Is the TCP checksum wrong? Counts it. What cannot be read is not judged. */
-static __always_inline int sw_sum_is_wrong(struct xdp_md *ctx, struct sw_scratch *sc)
+/* Is the TCP checksum wrong? Counts it. False if the payload cannot be read. */
+static __always_inline int sw_tcp_csum_is_bad(struct xdp_md *ctx, struct sw_scratch *sc)
 {
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
     struct sw_seg *s = &sc->seg;
@@ -171,16 +171,16 @@ static __always_inline int sw_sum_is_wrong(struct xdp_md *ctx, struct sw_scratch
 }
 
 /*
- * With the guard, the one ACK that completes a handshake is proved though no checksum is asked for: the kernel would
- * not take it, and a flood could pass for connections.
+ * With the guard, the checksum of the ACK that completes a handshake is verified even without --checksum: the kernel
+ * would drop a bad one, and a flood of them could look like connections.
  */
 static __always_inline int sw_completes(struct sw_key *k, const struct sw_seg *s)
 {
-    return (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) == SW_TCP_ACK && bpf_map_lookup_elem(&embryos, k);
+    return (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) == SW_TCP_ACK && bpf_map_lookup_elem(&half_open, k);
 }
 
-/* Nor one whose IPv4 header is broken. */
-static __always_inline int sw_ip_sum_is_wrong(struct xdp_md *ctx, struct sw_scratch *sc)
+/* Is the IPv4 header checksum wrong? The kernel drops such a packet, too. */
+static __always_inline int sw_ip_csum_is_bad(struct xdp_md *ctx, struct sw_scratch *sc)
 {
     __u32 at = sc->at.ip, len = sc->at.tcp - sc->at.ip;
     int sum;
@@ -193,8 +193,8 @@ static __always_inline int sw_ip_sum_is_wrong(struct xdp_md *ctx, struct sw_scra
 
 #endif
 
-/* Parses the frame into the packet's room. */
-static __always_inline enum sw_found sw_find(struct xdp_md *ctx, struct sw_scratch *sc)
+/* Parses the frame into the per-CPU scratch. */
+static __always_inline enum sw_found sw_parse_xdp(struct xdp_md *ctx, struct sw_scratch *sc)
 {
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
     __u32 frame_len = cfg.replay ? sw_frame_len(ctx) : (__u32)(end - data);
@@ -204,7 +204,7 @@ static __always_inline enum sw_found sw_find(struct xdp_md *ctx, struct sw_scrat
     sw_count(SW_C_PACKETS);
     if (cfg.decap)
         sw_decap_xdp(ctx);
-    sw_room_clear(sc);
+    sw_scratch_reset(sc);
     found = sw_parse(data, end, frame_len, cfg.decap ? &sc->inner : 0, &sc->key, s, &sc->at);
     sw_count_found(found);
     s->ifindex = ctx->ingress_ifindex;
@@ -215,43 +215,43 @@ static __always_inline enum sw_found sw_find(struct xdp_md *ctx, struct sw_scrat
         sw_count(SW_C_FRAG_FIRST);
     if (!cfg.replay)
         s->cap = s->len;
-    if (cfg.checksum && sw_sum_is_wrong(ctx, sc))
+    if (cfg.checksum && sw_tcp_csum_is_bad(ctx, sc))
         s->bad_csum = 1;
     return found;
 }
 
 #ifndef SW_OLD
-/* What the guard says of a segment: an XDP action, or XDP_PASS once it has been told to the tracker, too. */
+/* The guard, then the tracker, for one segment. Returns the XDP action. */
 static __always_inline int sw_guard_segment(struct xdp_md *ctx, struct sw_scratch *sc, int blocked)
 {
-    struct sw_guarding *here = blocked ? 0 : sw_guarding_here();
+    struct sw_guard_scratch *here = blocked ? 0 : sw_guard_scratch_get();
     struct sw_seg *s = &sc->seg;
-    int does = here ? sw_guard_ingress(ctx, &sc->key, s, &sc->at, here) : SW_DO_PASS;
+    int action = here ? sw_guard_ingress(ctx, &sc->key, s, &sc->at, here) : SW_DO_PASS;
 
-    switch (does) {
+    switch (action) {
     case SW_DO_REPLY: return XDP_TX;
     case SW_DO_DROP: return XDP_DROP;
     case SW_DO_ACCEPT:
         /* the rest of a fragment may never come */
-        if (s->frag || sw_ip_sum_is_wrong(ctx, sc) || (!cfg.checksum && sw_sum_is_wrong(ctx, sc)))
+        if (s->frag || sw_ip_csum_is_bad(ctx, sc) || (!cfg.checksum && sw_tcp_csum_is_bad(ctx, sc)))
             return XDP_PASS;
         s->one_sided = cfg.one_sided;
         s->now = sw_now();
         if (here)
-            sw_born(&here->accepted, &here->judged);
+            sw_cookie_flow_build(&here->accepted, &here->pkt);
         break;
     default:
         if (!sw_completes(&sc->key, s))
             break;
-        if (sw_ip_sum_is_wrong(ctx, sc))
+        if (sw_ip_csum_is_bad(ctx, sc))
             return XDP_PASS;
-        if (!cfg.checksum && sw_sum_is_wrong(ctx, sc))
+        if (!cfg.checksum && sw_tcp_csum_is_bad(ctx, sc))
             s->bad_csum = 1;
     }
-    /* calls that could have changed the frame made all pointers into it invalid */
+    /* calls that may change the frame invalidate all pointers into it */
     sw_track_segment(sc, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
-    if (does == SW_DO_ACCEPT)
-        sw_mark(ctx);
+    if (action == SW_DO_ACCEPT)
+        sw_meta_set(ctx);
     return XDP_PASS;
 }
 #endif

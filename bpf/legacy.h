@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Kernels before 5.18, of which Debian 11's 5.10 is tested: the tracker, and nothing of the guard. There global
- * functions take no pointers (5.12), atomic operations give no results (5.12), nothing walks a map (5.13), there are no
- * syscall programs (5.14) and no frames of several pages (5.18). The same maps and programs by name, so that user space
- * knows one object; those below are never loaded. Stands for the whole of guard/.
+ * functions take no pointers (5.12), atomic operations return no values (5.12), no helper iterates over a map (5.13),
+ * there are no syscall programs (5.14) and no frames of several pages (5.18). Maps and programs have the same names, so
+ * that user space handles one object; the programs below are never loaded. Replaces the whole of guard/.
  */
 #ifndef SW_BPF_LEGACY_H
 #define SW_BPF_LEGACY_H
@@ -18,11 +18,11 @@ struct {
     __uint(max_entries, 1);
     __type(key, __u32);
     __type(value, __u64);
-} guarding SEC(".maps");
+} guard_scratch SEC(".maps");
 
-enum { SW_BOOK_OPENED, SW_BOOK_COMPLETED, SW_BOOK_ABORTED };
+enum { SW_HANDSHAKE_OPENED, SW_HANDSHAKE_COMPLETED, SW_HANDSHAKE_ABORTED };
 
-static __always_inline void sw_guard_book(struct sw_key *key, __u32 resp_is_b, __u32 what)
+static __always_inline void sw_guard_account(struct sw_key *key, __u32 resp_is_b, __u32 what)
 {
     (void)key, (void)resp_is_b, (void)what;
 }
@@ -32,13 +32,13 @@ static __always_inline void sw_known_set(const struct sw_key *k, __u32 src_is_b)
     (void)k, (void)src_is_b;
 }
 
-/* A frame of several pages is cut short before it comes here. */
+/* A frame of several pages is truncated before it gets here. */
 static __always_inline __u32 sw_frame_len(struct xdp_md *ctx)
 {
     return (__u32)(ctx->data_end - ctx->data);
 }
 
-static __always_inline int sw_sum_is_wrong(struct xdp_md *ctx, struct sw_scratch *sc)
+static __always_inline int sw_tcp_csum_is_bad(struct xdp_md *ctx, struct sw_scratch *sc)
 {
     (void)ctx, (void)sc;
     return 0;
@@ -46,15 +46,16 @@ static __always_inline int sw_sum_is_wrong(struct xdp_md *ctx, struct sw_scratch
 
 SW_PART int sw_read_option(void)
 {
-    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
 
     return sc ? sw_tcpopt_next(&sc->opt) : 0;
 }
 
-/* Option by option: with the reader inlined this was checked in 200,000 to over 1,000,000 steps, as clang pleased. */
+/* Option by option: with the parser inlined the verifier took from 200,000 to over 1,000,000 steps, depending on
+ * clang's version. */
 SW_PART int sw_read_list(void)
 {
-    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
 
     if (!sc)
         return 0;
@@ -66,7 +67,7 @@ SW_PART int sw_read_list(void)
 }
 
 SEC(SW_XDP)
-int sw_guarded(struct xdp_md *ctx)
+int sw_xdp_guard(struct xdp_md *ctx)
 {
     (void)ctx;
     return XDP_PASS;
@@ -80,7 +81,7 @@ int sw_sweep(void *ctx)
 }
 
 SEC("syscall")
-int sw_judge(void *ctx)
+int sw_detect(void *ctx)
 {
     (void)ctx;
     return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The programs: a table of contents. Whatever happens, the packet passes (fail open). */
+/* The entry programs. On any failure the packet passes (fail open). */
 #include "ingress.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -8,9 +8,9 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 SEC(SW_XDP)
 int sw_ingress(struct xdp_md *ctx)
 {
-    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
 
-    if (!sc || sw_find(ctx, sc) != SW_FOUND_TCP || sw_track_fast(&sc->key, &sc->seg))
+    if (!sc || sw_parse_xdp(ctx, sc) != SW_FOUND_TCP || sw_track_fast(&sc->key, &sc->seg))
         return XDP_PASS;
     sw_track_segment(sc, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
     return XDP_PASS;
@@ -19,7 +19,7 @@ int sw_ingress(struct xdp_md *ctx)
 #ifndef SW_OLD
 /* The tracker with the guard. */
 SEC(SW_XDP)
-int sw_guarded(struct xdp_md *ctx)
+int sw_xdp_guard(struct xdp_md *ctx)
 {
     struct sw_scratch *sc;
     enum sw_found found;
@@ -28,17 +28,17 @@ int sw_guarded(struct xdp_md *ctx)
 
     if (!cfg.checksum && sw_fast_answered(ctx, (void *)(long)ctx->data, (void *)(long)ctx->data_end))
         return XDP_TX;
-    sc = sw_room(SW_ROOM_PACKET);
+    sc = sw_scratch_of(SW_CTX_PACKET);
     if (!sc)
         return XDP_PASS;
-    found = sw_find(ctx, sc);
+    found = sw_parse_xdp(ctx, sc);
     if (found != SW_FOUND_TCP) {
-        __u32 odd = sw_guard_odd(ctx, found, &sc->seg, &sc->at);
+        __u32 odd = sw_guard_unparsed_reason(ctx, found, &sc->seg, &sc->at);
 
-        __builtin_memset(&sc->key, 0, sizeof(sc->key)); /* told of, but there is none */
-        return odd && sw_guard_unread(ctx, &sc->key, &sc->seg, odd) ? XDP_DROP : XDP_PASS;
+        __builtin_memset(&sc->key, 0, sizeof(sc->key)); /* the record has no four-tuple */
+        return odd && sw_guard_unparsed(ctx, &sc->key, &sc->seg, odd) ? XDP_DROP : XDP_PASS;
     }
-    g = sw_guard_conf();
+    g = sw_guard_config();
     if (g && g->block_len)
         blocked = sw_guard_block(ctx, &sc->key, &sc->seg);
     if (blocked == SW_BLOCKED)
@@ -50,7 +50,7 @@ int sw_guarded(struct xdp_md *ctx)
 
 #endif
 
-/* A packet that was followed on the interface it came in by is not told again on its way out. */
+/* A forwarded packet that was tracked on its ingress interface is not tracked again on egress. */
 static __always_inline int sw_seen_on_ingress(struct __sk_buff *skb)
 {
     __u32 in = skb->ingress_ifindex;
@@ -62,7 +62,7 @@ SEC("tc")
 int sw_egress(struct __sk_buff *skb)
 {
     void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
     enum sw_found found;
     struct sw_seg *s;
     long linear;
@@ -83,9 +83,9 @@ int sw_egress(struct __sk_buff *skb)
     }
     if (cfg.decap)
         sw_decap_skb(skb);
-    sw_room_clear(sc);
+    sw_scratch_reset(sc);
     if (skb->vlan_present)
-        sw_note_vlan(s->vlan, skb->vlan_tci);
+        sw_vlan_add(s->vlan, skb->vlan_tci);
     found = sw_parse(data, end, skb->len, cfg.decap ? &sc->inner : 0, &sc->key, s, &sc->at);
     sw_count_found(found);
     if (found != SW_FOUND_TCP)
@@ -100,7 +100,7 @@ int sw_egress(struct __sk_buff *skb)
         s->ip_bytes += (s->pkts - 1) * (s->ip_bytes - s->len);
     }
     if (cfg.guard && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN)
-        sw_known_set(&sc->key, !s->src_is_b); /* this host opens: what comes back has a socket */
+        sw_known_set(&sc->key, !s->src_is_b); /* this host opens a connection: replies have a socket */
     if (!sw_track_fast(&sc->key, s))
         sw_track_segment(sc, data, end);
     return TC_ACT_UNSPEC;
@@ -128,29 +128,29 @@ int sw_sweep(void *ctx)
     return sw_sweep_all();
 }
 
-/* Judges every service, for times when no SYN comes that would. */
+/* Evaluates every service, for times without SYNs. */
 SEC("syscall")
-int sw_judge(void *ctx)
+int sw_detect(void *ctx)
 {
     (void)ctx;
-    return sw_judge_all();
+    return sw_detect_all();
 }
 
-/* tc ingress: a cookie that sw_guarded found good becomes a request socket of the listener. */
+/* tc ingress: a cookie that sw_xdp_guard found valid becomes a request socket of the listener. */
 SEC("tc")
 int sw_accept(struct __sk_buff *skb)
 {
     struct sw_seg s = {.pkts = 1, .wscale = SW_WSCALE_NONE};
-    struct sw_judged j = {0};
+    struct sw_guard_ctx j = {0};
     struct sw_inner bare = {.found = SW_FOUND_TCP}, *ip = 0; /* from the IP header on */
     struct sw_place at = {0};
     void *data, *end;
     struct sw_key k;
 
-    if (!sw_marked(skb))
+    if (!sw_meta_is_set(skb))
         return TC_ACT_UNSPEC;
     bpf_skb_pull_data(skb, skb->len < 256 ? skb->len : 256);
-    if (sw_link_lost(skb))
+    if (sw_link_header_lost(skb))
         ip = &bare;
     bare.ip_type = sw_ntohs(skb->protocol);
     data = (void *)(long)skb->data;

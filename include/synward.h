@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The whole contract between the BPF programs and user space: keys, flows, events, configuration,
- * counters and reasons. Nothing else is shared. Sizes are asserted, there is no implicit padding,
- * and every list is one X-macro that feeds the enum, the map size and the JSON name.
+ * The contract between the BPF programs and user space: keys, flows, events, configuration, counters and reasons.
+ * Nothing else is shared. Sizes are asserted, there is no implicit padding, and every list is one X-macro that feeds
+ * the enum, the map size and the JSON name.
  *
- * Numbers are host byte order, except addresses and ports, which stay as they are on the wire
- * (__be16 and byte arrays). Times are nanoseconds of CLOCK_MONOTONIC (live) or of the capture (replay).
+ * Numbers are host byte order, except addresses and ports, which stay as they are on the wire (__be16 and byte arrays).
+ * Times are nanoseconds of CLOCK_MONOTONIC (live) or of the capture (replay).
  */
 #ifndef SYNWARD_H
 #define SYNWARD_H
 
 #include <linux/types.h>
 
-#define SW_CONTRACT_VERSION 2 /* of struct sw_event: readers check it and the length first */
+#define SW_CONTRACT_VERSION 3 /* of struct sw_event: readers check it and the length first */
 #define SW_HIST_MAX 40        /* letters of history kept; a longer one sets SW_F_HIST_FULL */
-#define SW_OOO 3              /* out-of-order blocks remembered for each endpoint */
+#define SW_OOO 3              /* out-of-order blocks stored for each endpoint */
 #define SW_WSCALE_NONE 0xff
 #define SW_SECOND 1000000000ull /* times are in ns */
 
@@ -82,7 +82,7 @@ enum sw_zstate {
     X(SW_CS_, RSTRH, "RSTRH")
 enum sw_conn_state { SW_CONN_STATES(SW_ENUM_ITEM) SW_CS_MAX };
 
-/* Kinds of events that the kernel side makes. user space adds stats and loss. */
+/* Kinds of events that the BPF programs emit. User space adds stats and loss. */
 #define SW_EVENTS(X)                                                                                                   \
     X(SW_EV_, OPENING, "opening")                                                                                      \
     X(SW_EV_, ESTABLISHED, "established")                                                                              \
@@ -104,7 +104,7 @@ enum { SW_LINE_LOSS = SW_EV_MAX, SW_LINE_STATS, SW_LINE_GUARD, SW_LINE_DROP, SW_
 /* What a loss line counts: the event kinds, then guard and drop records together (counter guard_lost) */
 enum { SW_LOSS_GUARD = SW_EV_MAX, SW_LOSSES };
 
-/* Why a connection is over ("none" while it is not). */
+/* Why a connection ended ("none" while it has not). */
 #define SW_REASONS(X)                                                                                                  \
     X(SW_WHY_, NONE, "none")                                                                                           \
     X(SW_WHY_, FIN, "fin")                                                                                             \
@@ -163,30 +163,30 @@ enum sw_hook { SW_HOOKS(SW_ENUM_ITEM) SW_HOOK_MAX };
  */
 #define SW_COUNTERS(X)                                                                                                 \
     X(SW_C_, PACKETS, "packets")                 /* frames seen, all hooks */                                          \
-    X(SW_C_, TCP, "tcp")                         /* TCP segments that were followed */                                 \
+    X(SW_C_, TCP, "tcp")                         /* TCP segments that were tracked */                                  \
     X(SW_C_, NOT_IP, "not_ip")                   /* ARP and all other link payloads */                                 \
     X(SW_C_, NOT_TCP, "not_tcp")                 /* IP, another protocol */                                            \
-    X(SW_C_, FRAG_FIRST, "frag_first")           /* first fragment, followed by its header */                          \
+    X(SW_C_, FRAG_FIRST, "frag_first")           /* first fragment, tracked by its header */                           \
     X(SW_C_, FRAG_LATER, "frag_later")           /* later fragment, no ports: only counted */                          \
     X(SW_C_, TRUNCATED, "truncated")             /* headers cut short */                                               \
     X(SW_C_, BAD_HEADER, "bad_header")           /* impossible lengths or versions */                                  \
     X(SW_C_, EXT_LIMIT, "ext_limit")             /* more tags, tunnels or extension headers than we walk */            \
-    X(SW_C_, BAD_CHECKSUM, "bad_checksum")       /* TCP checksum wrong: counted, not followed */                       \
+    X(SW_C_, BAD_CHECKSUM, "bad_checksum")       /* TCP checksum wrong: counted, not tracked */                        \
     X(SW_C_, BAD_OPTION, "bad_option")           /* TCP option list malformed */                                       \
     X(SW_C_, FAST_PATH, "fast_path")             /* in-order segments handled without the lock */                      \
     X(SW_C_, FORWARDED_TWICE, "forwarded_twice") /* egress copy of a packet tracked on ingress */                      \
-    X(SW_C_, FLOWS_FULL, "flows_full")           /* promotion failed, flow stays with the embryos */                   \
-    X(SW_C_, EMBRYOS_FULL, "embryos_full")       /* insertion failed: segment not tracked */                           \
-    X(SW_C_, EMBRYO_CREATED, "embryo_created")                                                                         \
-    X(SW_C_, EMBRYO_ENDED, "embryo_ended")         /* embryos that were told and removed */                            \
-    X(SW_C_, EMBRYO_PROMOTED, "embryo_promoted")   /* embryos that became flows */                                     \
-    X(SW_C_, EMBRYO_REVIVED, "embryo_revived")     /* evicted, then rebuilt from its note: created twice */            \
-    X(SW_C_, FLOW_ENDED, "flow_ended")             /* flows that were told and removed */                              \
-    X(SW_C_, OPENING_DEFERRED, "opening_deferred") /* opening that did not fit: told later, or counted lost */         \
-    X(SW_C_, OPENING_RESOLVED, "opening_resolved") /* of these: told late, or counted in lost_opening */               \
+    X(SW_C_, FLOWS_FULL, "flows_full")           /* promotion failed, the flow remains in half_open */                 \
+    X(SW_C_, HALF_OPEN_FULL, "half_open_full")   /* insertion failed: the segment is not tracked */                    \
+    X(SW_C_, HALF_OPEN_CREATED, "half_open_created")                                                                   \
+    X(SW_C_, HALF_OPEN_ENDED, "half_open_ended")       /* half-open flows that ended: conn emitted, removed */         \
+    X(SW_C_, HALF_OPEN_PROMOTED, "half_open_promoted") /* half-open flows that moved to `flows` */                     \
+    X(SW_C_, HALF_OPEN_RESTORED, "half_open_restored") /* evicted, then restored from syn_cache: created twice */      \
+    X(SW_C_, FLOW_ENDED, "flow_ended")                 /* flows that ended: conn emitted, removed */                   \
+    X(SW_C_, OPENING_DEFERRED, "opening_deferred")     /* opening that did not fit: emitted later, or lost */          \
+    X(SW_C_, OPENING_RESOLVED, "opening_resolved")     /* of these: emitted late, or counted in lost_opening */        \
     X(SW_C_, HISTORY_FULL, "history_full")                                                                             \
-    X(SW_C_, LOCK_TIMEOUT, "lock_timeout") /* a flow's lock was not had in time: went on without */                    \
-    X(SW_C_, INTERNAL, "internal")         /* a lookup that cannot fail did: failed open */                            \
+    X(SW_C_, LOCK_TIMEOUT, "lock_timeout") /* a flow's lock was not acquired in time: ignored */                       \
+    X(SW_C_, INTERNAL, "internal")         /* a lookup that cannot fail failed: the packet passes */                   \
     X(SW_C_, GUARD_LOST, "guard_lost")     /* guard and drop records that did not fit */                               \
     X(SW_C_, CAPTURE_LOST, "capture_lost") /* sampled frames that did not fit */                                       \
     X(SW_C_, LOST_OPENING, "lost_opening")                                                                             \
@@ -201,18 +201,18 @@ enum sw_hook { SW_HOOKS(SW_ENUM_ITEM) SW_HOOK_MAX };
     X(SW_C_, LOST_ANOMALY, "lost_anomaly")                                                                             \
     X(SW_C_, LOST_UPDATE, "lost_update")                                                                               \
     X(SW_C_, LOST_CONN, "lost_conn")                                                                                   \
-    X(SW_C_, TOLD_OPENING, "told_opening")                                                                             \
-    X(SW_C_, TOLD_ESTABLISHED, "told_established")                                                                     \
-    X(SW_C_, TOLD_HALF_CLOSED, "told_half_closed")                                                                     \
-    X(SW_C_, TOLD_CLOSED, "told_closed")                                                                               \
-    X(SW_C_, TOLD_RESET, "told_reset")                                                                                 \
-    X(SW_C_, TOLD_REFUSED, "told_refused")                                                                             \
-    X(SW_C_, TOLD_TIMEOUT, "told_timeout")                                                                             \
-    X(SW_C_, TOLD_REUSED, "told_reused")                                                                               \
-    X(SW_C_, TOLD_MIDSTREAM, "told_midstream")                                                                         \
-    X(SW_C_, TOLD_ANOMALY, "told_anomaly")                                                                             \
-    X(SW_C_, TOLD_UPDATE, "told_update")                                                                               \
-    X(SW_C_, TOLD_CONN, "told_conn")
+    X(SW_C_, EMITTED_OPENING, "emitted_opening")                                                                       \
+    X(SW_C_, EMITTED_ESTABLISHED, "emitted_established")                                                               \
+    X(SW_C_, EMITTED_HALF_CLOSED, "emitted_half_closed")                                                               \
+    X(SW_C_, EMITTED_CLOSED, "emitted_closed")                                                                         \
+    X(SW_C_, EMITTED_RESET, "emitted_reset")                                                                           \
+    X(SW_C_, EMITTED_REFUSED, "emitted_refused")                                                                       \
+    X(SW_C_, EMITTED_TIMEOUT, "emitted_timeout")                                                                       \
+    X(SW_C_, EMITTED_REUSED, "emitted_reused")                                                                         \
+    X(SW_C_, EMITTED_MIDSTREAM, "emitted_midstream")                                                                   \
+    X(SW_C_, EMITTED_ANOMALY, "emitted_anomaly")                                                                       \
+    X(SW_C_, EMITTED_UPDATE, "emitted_update")                                                                         \
+    X(SW_C_, EMITTED_CONN, "emitted_conn")
 enum sw_counter { SW_COUNTERS(SW_ENUM_ITEM) SW_C_MAX };
 
 enum sw_side { SW_ORIG, SW_RESP };
@@ -239,7 +239,7 @@ enum {
 /* ECN in an endpoint's SYN or SYN-ACK: the three bits AE CWR ECE (RFC 3168, RFC 9768) */
 enum { SW_ECN_ECE = 1, SW_ECN_CWR = 2, SW_ECN_AE = 4 };
 
-/* what an endpoint has done, as far as segments prove it; its RFC 9293 state follows from these */
+/* what an endpoint has done, as far as segments prove it; its RFC 9293 state is derived from these */
 enum {
     SW_E_SYN = 1 << 0,       /* sent a SYN: isn is real */
     SW_E_SYN_ACKED = 1 << 1, /* the peer acknowledged it */
@@ -252,10 +252,10 @@ enum {
 };
 
 enum {
-    SW_M_SYNACK = 1 << 0,   /* sent a SYN with ACK */
-    SW_M_WINDOW = 1 << 1,   /* sent a window that its shift applies to */
-    SW_M_INFERRED = 1 << 2, /* its SYN was not seen, but proved by the peer: no options are known */
-    SW_M_WENT_ON = 1 << 3,  /* sent data after its SYN with ACK, or acknowledged some: it is out of SYN-RECEIVED */
+    SW_M_SYNACK = 1 << 0,        /* sent a SYN with ACK */
+    SW_M_WINDOW = 1 << 1,        /* sent a window that its shift applies to */
+    SW_M_INFERRED = 1 << 2,      /* its SYN was not seen, but proved by the peer: no options are known */
+    SW_M_PAST_SYN_RCVD = 1 << 3, /* sent data after its SYN with ACK, or acknowledged some: it is out of SYN-RECEIVED */
 };
 
 /*
@@ -298,35 +298,34 @@ struct sw_end {
     __u32 z_rexmit; /* as Zeek counts them: data in the first SYN is one */
 };
 
-/* An evicted handshake can be rebuilt for so long: its SYN comes again after 1, 3, 7 and 15 s. */
-#define SW_NOTE_NS 16000000000ull
+/* How long an evicted handshake can be restored: its SYN is retransmitted after 1, 3, 7 and 15 s. */
+#define SW_SYN_CACHE_NS 16000000000ull
 
 /* flow flags */
 enum {
     SW_F_ESTABLISHED = 1 << 0, /* handshake proven complete, or midstream with both sides seen */
-    SW_F_OVER = 1 << 1,        /* nothing but late segments can follow; lingers for its conn line */
+    SW_F_ENDED = 1 << 1,       /* only late segments can follow; kept for the close delay, then conn */
     SW_F_MIDSTREAM = 1 << 2,
     SW_F_PARTIAL = 1 << 3, /* Zeek's is_partial */
     SW_F_HIST_FULL = 1 << 4,
-    SW_F_OPENING_TOLD = 1 << 5,
-    SW_F_FRAGMENTED = 1 << 6,  /* a fragment was seen: gaps are not judged */
+    SW_F_OPENING_EMITTED = 1 << 5,
+    SW_F_FRAGMENTED = 1 << 6,  /* a fragment was seen: gaps are not counted */
     SW_F_PENDING_SYN = 1 << 7, /* an in-window SYN on a live flow waits for its answer */
-    SW_F_HALF_CLOSED_TOLD = 1 << 8,
-    SW_F_INFERRED = 1 << 9, /* part of the story came from acknowledgements only (one-sided view) */
+    SW_F_HALF_CLOSED_EMITTED = 1 << 8,
+    SW_F_INFERRED = 1 << 9, /* partly inferred from acknowledgements (one-sided view) */
     SW_F_FLIPPED = 1 << 10,
     SW_F_FIRST_ORIG = 1 << 11, /* Zeek's first_packet_seen */
     SW_F_FIRST_RESP = 1 << 12,
     SW_F_SIMULTANEOUS = 1 << 13,
     SW_F_SPLIT = 1 << 14,
-    SW_F_COOKIE = 1 << 15,   /* born through a SYN cookie (via: cookie) */
-    SW_F_IN_FLOWS = 1 << 16, /* lives in map flows (else: embryos) */
+    SW_F_COOKIE = 1 << 15,   /* established by a SYN cookie (via: cookie) */
+    SW_F_IN_FLOWS = 1 << 16, /* is in map flows (else: half_open) */
     SW_F_REUSED = 1 << 17,   /* took over the four-tuple of an earlier connection */
-    SW_F_OVER_TOLD = 1 << 18,
     SW_F_SYN_DATA = 1 << 19,
-    SW_F_NO_EGRESS = 1 << 20,    /* first seen where no egress hook is attached */
-    SW_F_OPENING_OWED = 1 << 21, /* its opening record did not fit */
-    SW_F_WAITING = 1 << 23,      /* the listener's accept queue was full: its client must come again */
-    SW_F_UNPROVEN = 1 << 22,     /* born through a cookie, and the kernel has not yet been seen to know it */
+    SW_F_NO_EGRESS = 1 << 20,        /* first seen where no egress hook is attached */
+    SW_F_OPENING_DEFERRED = 1 << 21, /* its opening record did not fit */
+    SW_F_ACCEPTQ_FULL = 1 << 23,     /* the accept queue was full: the client must retransmit */
+    SW_F_UNCONFIRMED = 1 << 22,      /* established by a cookie; no socket of the kernel was seen for it yet */
 };
 
 /* Here too what the fast path touches comes first, next to the endpoints. */
@@ -341,8 +340,8 @@ struct sw_flow {
     __u64 syn_ns;         /* first SYN of the originator, 0: not seen */
     __u64 synack_ns;      /* first acceptable SYN-ACK, 0: not seen */
     __u64 est_ns;         /* completion of the handshake, 0: not seen */
-    __u64 over_ns;        /* when it was over, 0: it is not */
-    __u64 told_ns;        /* last update event */
+    __u64 ended_ns;       /* when it ended, 0: it has not */
+    __u64 update_ns;      /* last update event */
     __u32 ifindex;        /* where the first segment was seen */
     __u32 pend_isn;       /* the in-window SYN that waits */
     __u32 pend_side;      /* enum sw_side of its sender */
@@ -352,12 +351,12 @@ struct sw_flow {
     __u8 hook;         /* enum sw_hook of the first segment */
     __u8 direction_by; /* enum sw_direction_by */
     __u8 reason;       /* enum sw_reason */
-    __u8 closed_by;    /* 0 nobody, 1 originator, 2 responder, 3 both at once: who sent the first FIN or the RST */
+    __u8 closed_by;    /* who sent the first FIN or the RST: 0 nobody, 1 originator, 2 responder, 3 both at once */
     __u8 rst_state;    /* state of the RST's receiver when it came */
     __u8 pad;
     char hist[SW_HIST_MAX]; /* not terminated */
     __u8 pad2[2];
-    __u32 ended; /* claimed by whoever ends the flow, so that its conn line is told once */
+    __u32 end_claimed; /* 1: a CPU is ending the flow, so that conn is emitted once */
 };
 
 /* One record of the ring buffers `events` and `events_open`. */
@@ -376,7 +375,7 @@ struct sw_event {
 
 /* Written once before loading, in .rodata as `cfg`. Times in nanoseconds. */
 struct sw_config {
-    __u64 linger;
+    __u64 close_delay;
     __u64 t_syn_sent;
     __u64 t_syn_received;
     __u64 t_established;
@@ -391,24 +390,24 @@ struct sw_config {
     __u8 checksum;            /* verify TCP checksums on ingress */
     __u8 one_sided;           /* an ingress without egress hook (or a capture): infer the unseen side */
     __u8 likely_server_ports; /* 1: flip a midstream first segment whose source is in `server_ports` */
-    __u8 guard;               /* the guard is compiled in: maps services and guard say what it does */
+    __u8 guard;               /* the guard is loaded; its settings are in maps guard and services */
     __u8 pad[6];
 };
 
 /* Result of one run of sw_sweep, in .bss as `sweep`. */
 struct sw_sweep {
     __u64 now;         /* in: the time to sweep at, 0: the kernel's clock */
-    __u64 flush;       /* in: 0 normal; 1 also end what is over and lingering; 2 end everything (end_of_input) */
-    __u64 embryos;     /* out: present after the sweep */
+    __u64 flush;       /* in: 0 by time; 1 also flows within the close delay; 2 all flows (end_of_input) */
+    __u64 half_open;   /* out: present after the sweep */
     __u64 flows;       /* out */
-    __u64 established; /* out: flows that are not over */
-    __u64 deferred;    /* out: embryos whose opening line is still owed */
-    __u64 next;        /* out: when the first of those present expires if nothing comes; all ones: none is present */
-    __u64 held_back;   /* out: expired but kept because the ring is short of room; sweep again */
+    __u64 established; /* out: flows that have not ended */
+    __u64 deferred;    /* out: half-open flows whose opening is deferred */
+    __u64 next;        /* out: when the next of those present expires if no segment comes; all ones: none is present */
+    __u64 held_back;   /* out: expired, but kept because the ring is half full; sweep again */
 };
 
 /* One segment of a handshake, as far as the state machine needs it. */
-struct sw_half {
+struct sw_cached_seg {
     __u64 ns;
     __u32 seq;
     __u16 flags;
@@ -420,18 +419,18 @@ struct sw_half {
     __u8 opts;
 };
 
-/* What is kept of a handshake: the value of map `handshakes`. */
-struct sw_handshake {
-    struct sw_half syn;
-    struct sw_half synack; /* ns 0: not seen */
+/* A handshake in compact form: the value of map `syn_cache`. */
+struct sw_cached_handshake {
+    struct sw_cached_seg syn;
+    struct sw_cached_seg synack; /* ns 0: not seen */
     __u32 synack_ack;
     __u32 ifindex;
     __u16 vlan[2];
     __u8 src_is_b; /* of the SYN */
     __u8 hook;
-    __u8 syn_again;
-    __u8 synack_again;
-    __u8 told; /* SW_NOTE_* */
+    __u8 syn_rexmit;
+    __u8 synack_rexmit;
+    __u8 opening; /* SW_CACHED_* */
     __u8 pad[7];
 };
 
@@ -440,12 +439,13 @@ struct sw_handshake {
 SW_ASSERT(sizeof(struct sw_key) == 36, "sw_key has no padding");
 SW_ASSERT(sizeof(struct sw_end) == 128, "sw_end is two cache lines");
 SW_ASSERT(sizeof(struct sw_flow) == 392, "sw_flow has no padding");
-SW_ASSERT(sizeof(struct sw_handshake) == 24 + 2 * sizeof(struct sw_half), "sw_handshake has no padding");
+SW_ASSERT(sizeof(struct sw_cached_handshake) == 24 + 2 * sizeof(struct sw_cached_seg),
+          "sw_cached_handshake has no padding");
 SW_ASSERT(sizeof(struct sw_event) == 12 + 36 + 8 + sizeof(struct sw_flow), "sw_event has no padding");
-SW_ASSERT(SW_LINE_GUARD + SW_TOLD_GUARD == SW_LINE_GUARD && SW_LINE_GUARD + SW_TOLD_DROP == SW_LINE_DROP,
+SW_ASSERT(SW_LINE_GUARD + SW_GUARD_EV_STATE == SW_LINE_GUARD && SW_LINE_GUARD + SW_GUARD_EV_DROP == SW_LINE_DROP,
           "the guard's lines follow its kinds of records");
 SW_ASSERT(SW_LINE_MAX <= 32, "an event mask has 32 bits");
-SW_ASSERT(SW_C_LOST_OPENING + SW_EV_MAX == SW_C_TOLD_OPENING, "lost_* follow the kinds");
-SW_ASSERT(SW_C_TOLD_OPENING + SW_EV_MAX == SW_C_MAX, "told_* follow the kinds");
+SW_ASSERT(SW_C_LOST_OPENING + SW_EV_MAX == SW_C_EMITTED_OPENING, "lost_* follow the kinds");
+SW_ASSERT(SW_C_EMITTED_OPENING + SW_EV_MAX == SW_C_MAX, "emitted_* follow the kinds");
 
 #endif

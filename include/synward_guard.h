@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The guard's half of the contract: services, their counters, reasons, configuration, keys and the
- * records that it tells. Included by synward.h; the same rules hold.
+ * The guard's part of the contract: services, their counters, reasons, configuration, keys and the records that it
+ * emits. Included by synward.h; the same rules hold.
  */
 #ifndef SYNWARD_GUARD_H
 #define SYNWARD_GUARD_H
@@ -9,19 +9,19 @@
 #define SW_SERVICES 1024          /* slot 0 stands for none */
 #define SW_CHAIN 8                /* services of one port: addresses of their own first, a wildcard last */
 #define SW_LOCAL_IPS 1024         /* slots of the table of this host's addresses; at most half are used */
-#define SW_LOCAL_PROBES 8         /* slots looked at for one address */
+#define SW_LOCAL_PROBES 8         /* slots searched for one address */
 #define SW_KNOWN_WORDS (1u << 14) /* of 64 bits, in each of the two generations */
 #define SW_CAPTURE_BYTES 256      /* of a dropped frame */
 #define SW_EPOCH_SHIFT 36         /* an epoch is 2^36 ns, 68.7 s */
 #define SW_SKEW_SHIFT 32          /* 2^32 ns, 4.3 s: clocks of hosts that share a key may differ so much */
-#define SW_DECIDE_NS 100000000ull /* a service is judged this often */
-#define SW_TICKS 16               /* ring of judgements, SW_DECIDE_NS each: rates are over the last 10 */
+#define SW_DETECT_NS 100000000ull /* a service is evaluated this often */
+#define SW_TICKS 16               /* ring of intervals of SW_DETECT_NS: rates are over the last 10 */
 #define SW_SECONDS_BACK 64        /* ring of seconds: half-open handshakes are those of the last 63 */
 
 /* What is done for a service. */
 #define SW_GUARD_MODES(X)                                                                                              \
     X(SW_GM_, OFF, "off")                                                                                              \
-    X(SW_GM_, MONITOR, "monitor") /* decides and tells, and treats no packet differently */                            \
+    X(SW_GM_, MONITOR, "monitor") /* decides and logs, but changes no packet */                                        \
     X(SW_GM_, AUTO, "auto")                                                                                            \
     X(SW_GM_, ALWAYS, "always")
 enum sw_guard_mode { SW_GUARD_MODES(SW_ENUM_ITEM) SW_GM_MAX };
@@ -36,12 +36,12 @@ enum sw_guard_state { SW_GUARD_STATES(SW_ENUM_ITEM) SW_GS_MAX };
 /* Why the state changed. */
 #define SW_GUARD_CAUSES(X)                                                                                             \
     X(SW_GW_, NONE, "none")                                                                                            \
-    X(SW_GW_, HALF_OPEN, "half_open")     /* more half-open handshakes than --engage half-open */                      \
-    X(SW_GW_, SYN_RATE, "syn_rate")       /* more SYNs a second than --engage syn-rate, few of them complete */        \
-    X(SW_GW_, QUIET, "quiet")             /* under half of both for --hold */                                          \
-    X(SW_GW_, GRACE_OVER, "grace_over")   /* no cookie can be alive any more */                                        \
-    X(SW_GW_, MODE, "mode")               /* the mode was changed */                                                   \
-    X(SW_GW_, NO_LISTENER, "no_listener") /* nobody listens there any more */
+    X(SW_GW_, HALF_OPEN, "half_open") /* more half-open handshakes than --engage half-open */                          \
+    X(SW_GW_, SYN_RATE, "syn_rate")   /* more SYNs a second than --engage syn-rate, few of them complete */            \
+    X(SW_GW_, BELOW_THRESHOLD, "below_threshold") /* below half of both for --hold */                                  \
+    X(SW_GW_, GRACE_ENDED, "grace_ended")         /* no cookie is valid any more */                                    \
+    X(SW_GW_, MODE, "mode")                       /* the mode was changed */                                           \
+    X(SW_GW_, NO_LISTENER, "no_listener")         /* there is no listener any more */
 enum sw_guard_cause { SW_GUARD_CAUSES(SW_ENUM_ITEM) SW_GW_MAX };
 
 #define SW_BACKENDS(X)                                                                                                 \
@@ -61,7 +61,7 @@ enum sw_backend { SW_BACKENDS(SW_ENUM_ITEM) SW_BK_MAX };
     X(SW_DROP_, FRAGMENT, "fragment")             /* a SYN, or less than a TCP header, in a fragment */                \
     X(SW_DROP_, EXT_LIMIT, "ext_limit")           /* more IPv6 extension headers than are walked */                    \
     X(SW_DROP_, BAD_OPTION, "bad_option")         /* a SYN whose option list is malformed */                           \
-    X(SW_DROP_, SYNACK, "synack")                 /* SYN-ACK that nobody asked for */                                  \
+    X(SW_DROP_, SYNACK, "synack")                 /* SYN-ACK for no SYN of this host */                                \
     X(SW_DROP_, RST, "rst")                       /* RST for no connection */                                          \
     X(SW_DROP_, FIN, "fin")                       /* FIN for no connection */                                          \
     X(SW_DROP_, NULL_FLAGS, "null")               /* no flags */                                                       \
@@ -72,24 +72,24 @@ enum sw_backend { SW_BACKENDS(SW_ENUM_ITEM) SW_BK_MAX };
     X(SW_DROP_, BAD_SOURCE, "bad_source")         /* a SYN from an address that no sender has */
 enum sw_drop { SW_DROPS(SW_ENUM_ITEM) SW_DROP_MAX };
 
-/* Counters of a service: per-CPU array `service_counters`, one struct sw_tally for each service. */
-#define SW_TALLIES(X)                                                                                                  \
-    X(SW_T_, SYNS, "syns")                         /* SYNs that came */                                                \
-    X(SW_T_, OPENED, "opened")                     /* of these: begun by the listener itself, none seen before */      \
-    X(SW_T_, SETTLED, "settled")                   /* of these: completed, refused or reset */                         \
+/* Counters of a service: per-CPU array `svc_counters`, one struct sw_svc_counters for each service. */
+#define SW_SVC_COUNTERS(X)                                                                                             \
+    X(SW_T_, SYNS, "syns")                         /* SYNs received */                                                 \
+    X(SW_T_, OPENED, "opened")                     /* handshakes that the listener itself began */                     \
+    X(SW_T_, RESOLVED, "resolved")                 /* of these: completed, refused or reset */                         \
     X(SW_T_, COMPLETED, "completed")               /* of these: completed */                                           \
     X(SW_T_, COOKIES_SENT, "cookies_sent")         /* SYN-ACKs with a cookie */                                        \
-    X(SW_T_, COOKIES_ACCEPTED, "cookies_accepted") /* connections born through one */                                  \
-    X(SW_T_, PROBES_SENT, "probes_sent")           /* answers to a keepalive that came as the third packet */          \
+    X(SW_T_, COOKIES_ACCEPTED, "cookies_accepted") /* connections established by one */                                \
+    X(SW_T_, PROBES_SENT, "probes_sent")           /* replies to a keepalive that came as the third packet */          \
     X(SW_T_, PASSED_KNOWN, "passed_known")         /* SYNs for a four-tuple that has a socket */                       \
     X(SW_T_, PASSED_ALLOWED, "passed_allowed")     /* SYNs of the allow list */                                        \
     X(SW_T_, PASSED_BACKEND, "passed_backend")     /* SYNs that the backend could not answer: left to the listener */  \
     X(SW_T_, PASSED_SOCKET, "passed_socket")       /* other segments without a flow that belong to a socket */         \
-    X(SW_T_, COOKIE_REFUSED, "cookie_refused")     /* valid, but the kernel would not take it (MPTCP listener) */      \
-    X(SW_T_, COOKIE_NO_LISTENER, "cookie_no_listener") /* valid, but nobody listens any more */
-enum sw_tally_item { SW_TALLIES(SW_ENUM_ITEM) SW_T_MAX };
+    X(SW_T_, COOKIE_REFUSED, "cookie_refused")     /* valid, but the kernel rejected it (MPTCP listener) */            \
+    X(SW_T_, COOKIE_NO_LISTENER, "cookie_no_listener") /* valid, but there is no listener any more */
+enum sw_svc_counter { SW_SVC_COUNTERS(SW_ENUM_ITEM) SW_T_MAX };
 
-struct sw_tally {
+struct sw_svc_counters {
     __u64 item[SW_T_MAX];
     __u64 drop[SW_DROP_MAX]; /* in a service that is monitored: would have been dropped */
 };
@@ -98,50 +98,50 @@ struct sw_tally {
 enum { SW_ANY_4 = 1, SW_ANY_6 = 2 };
 /* sw_service.flags */
 enum {
-    SW_SV_NAMED = 1 << 0, /* named by --protect: stays though nobody listens */
-    SW_SV_MPTCP = 1 << 1, /* its listener is an MPTCP socket */
-    SW_SV_GONE = 1 << 2,  /* nobody listens: not guarded */
-    SW_SV_FIXED = 1 << 3, /* --wscale: not learned */
-    SW_SV_BOUND = 1 << 4, /* a listener of it is bound to a device: on others there may be none */
+    SW_SV_NAMED = 1 << 0,       /* named by --protect: kept without a listener */
+    SW_SV_MPTCP = 1 << 1,       /* its listener is an MPTCP socket */
+    SW_SV_NO_LISTENER = 1 << 2, /* there is no listener: not guarded */
+    SW_SV_FIXED = 1 << 3,       /* --wscale: not learned */
+    SW_SV_BOUND = 1 << 4,       /* a listener of it is bound to a device: on others there may be none */
 };
 
 /*
- * One protected service, in the mmapable array `services`. User space writes what it is, the kernel
- * side what it does; mode may be changed by anybody at any time. A slot is free if port is 0.
+ * One protected service, in the mmapable array `services`. User space writes its identity and settings, the BPF
+ * programs its state; both may change mode at any time. A slot is free if port is 0.
  */
 struct sw_service {
     __u8 ip[16]; /* v4-mapped; all zero: any */
     __be16 port;
-    __u16 next;     /* next service of the same port, 0: none */
-    __u8 any;       /* SW_ANY_* */
-    __u8 mode;      /* enum sw_guard_mode */
-    __u8 backend;   /* enum sw_backend */
-    __u8 flags;     /* SW_SV_* */
-    __u8 wscale;    /* of its SYN-ACKs: as configured, then as seen in the kernel's own */
-    __u8 state;     /* enum sw_guard_state; from here on the kernel side's */
-    __u8 cause;     /* enum sw_guard_cause of the last change */
-    __u8 over;      /* judgements in a row that were over the SYN rate */
-    __u16 mss[2];   /* of its SYN-ACKs: IPv4, IPv6; never over what the interface takes */
-    __u16 win;      /* of its SYN-ACKs */
-    __u8 enforcing; /* counted in sw_guard.engaged */
+    __u16 next;         /* next service of the same port, 0: none */
+    __u8 any;           /* SW_ANY_* */
+    __u8 mode;          /* enum sw_guard_mode */
+    __u8 backend;       /* enum sw_backend */
+    __u8 flags;         /* SW_SV_* */
+    __u8 wscale;        /* of its SYN-ACKs: as configured, then as seen in the kernel's own */
+    __u8 state;         /* enum sw_guard_state; from here on written by the BPF programs */
+    __u8 cause;         /* enum sw_guard_cause of the last change */
+    __u8 rate_exceeded; /* consecutive intervals over the SYN rate threshold */
+    __u16 mss[2];       /* of its SYN-ACKs: IPv4, IPv6; never over what the interface takes */
+    __u16 win;          /* of its SYN-ACKs */
+    __u8 enforcing;     /* counted in sw_guard.engaged */
     __u8 pad;
-    __u32 deciding;  /* taken by the CPU that judges */
-    __u64 since;     /* last change of state */
-    __u64 due;       /* next judgement */
-    __u64 busy;      /* engaged: when it was last over half of a mark */
-    __u64 half_open; /* figures of the last judgement */
-    __u64 syn_rate;  /* SYNs a second */
-    __u64 done_rate; /* completed handshakes a second */
-    __u64 tick;      /* number of the last judgement: time / SW_DECIDE_NS */
-    __u64 silent;    /* until then SYNs are left to the kernel: a cookie came back, and nobody listened. Not if bound */
+    __u32 evaluating;     /* 1: a CPU is evaluating the service */
+    __u64 since;          /* last change of state */
+    __u64 due;            /* next evaluation */
+    __u64 last_busy;      /* engaged: when it last exceeded half of a threshold */
+    __u64 half_open;      /* values of the last evaluation */
+    __u64 syn_rate;       /* SYNs a second */
+    __u64 completed_rate; /* completed handshakes a second */
+    __u64 tick;           /* number of the last interval: time / SW_DETECT_NS */
+    __u64 bypass_until;   /* SYNs pass until then: a cookie came back and there was no listener. Not with SW_SV_BOUND */
     __u64 pad2[3];
 };
 
 /* Running totals at a point in time, for the rates. */
 struct sw_sum {
-    __u32 syns, opened, settled, completed, sent, accepted;
+    __u32 syns, opened, resolved, completed, sent, accepted;
 };
-struct sw_past {
+struct sw_svc_history {
     struct sw_sum tick[SW_TICKS];          /* by tick number */
     struct sw_sum second[SW_SECONDS_BACK]; /* by second */
 };
@@ -154,7 +154,7 @@ enum {
     SW_G_ECN = 1 << 3,
     SW_G_TS_PLAIN = 1 << 4, /* tcp_timestamps=2: the listener backend may use them, too */
     SW_G_CAPTURE = 1 << 5,  /* dropped frames are sampled */
-    SW_G_NO_META = 1 << 6,  /* set by the kernel side: the driver takes no metadata */
+    SW_G_NO_META = 1 << 6,  /* set by the BPF programs: the driver has no metadata */
     SW_G_STOPPING = 1 << 7, /* the daemon is about to detach: issue no more cookies */
     SW_G_MD5 = 1 << 8,      /* the kernel checks signed SYNs itself (RFC 2385), */
     SW_G_AO = 1 << 9,       /* these too (RFC 5925) */
@@ -162,7 +162,7 @@ enum {
 
 /* The one element of the mmapable array `guard`: everything that may change while it runs. Times in ns. */
 struct sw_guard {
-    __u64 half_open; /* marks */
+    __u64 half_open; /* thresholds */
     __u64 syn_rate;
     __u64 hold;
     __u64 grace;
@@ -170,24 +170,24 @@ struct sw_guard {
     __u64 limit_prefix;
     __u64 reply_budget; /* cookies a second, 0: no limit */
     __u64 clock_offset; /* epochs count from (time + offset); 0 unless a key is shared */
-    __u32 allow_len;    /* entries of the lists: an empty one is not looked at */
+    __u32 allow_len;    /* entries of the lists: an empty one is not searched */
     __u32 block_len;
     __u32 flags;
     __u32 key_slot;  /* of map `keys` */
     __u32 known_gen; /* 0 or 1: the generation of map `known` that is read; both are written */
-    __u32 awake;     /* services that are not calm, at least */
+    __u32 active;    /* services that are not calm, at least */
     __u32 engaged;   /* services that are engaged or in grace, and not only monitored, at least */
     __u8 ttl;
     __u8 hop_limit;
     __u8 mode; /* of services that are found from now on */
     __u8 pad;
-    __u64 budget_ns; /* kernel side: when the budget was last filled up */
+    __u64 budget_ns; /* BPF programs: when the budget was last refilled */
     __s64 budget;    /* replies left */
 };
 
 /*
- * Map `keys`, two slots; sw_guard.key_slot says which one counts, so that the other can be written.
- * Epochs from `since` on use key[1], earlier ones key[0].
+ * Map `keys`, two slots; sw_guard.key_slot is the one in use, so that the other can be written. Epochs from `since` on
+ * use key[1], earlier ones key[0].
  */
 struct sw_keys {
     __u64 key[2][2];
@@ -197,7 +197,7 @@ struct sw_keys {
 
 #define SW_LIST_ENTRIES_MAX (1u << 20) /* of each list's trie, and of a file */
 
-/* Value of the lists' tries: who put the entry there, as bits. Gone when none is left. */
+/* Value of the lists' tries: the sources of an entry, as bits. It is removed with its last source. */
 enum { SW_LIST_OPTION = 1, SW_LIST_FILE = 2, SW_LIST_COMMAND = 4 };
 struct sw_cidr {
     __u32 prefixlen; /* of ip, so 96 + n for IPv4 */
@@ -205,23 +205,23 @@ struct sw_cidr {
 };
 
 /*
- * Maps `limit_source` and `limit_prefix`, by address (of the prefix: host bits zero). A virtual-scheduling
- * bucket (GCRA): each SYN moves `tat` on by 1/rate, a completed handshake moves it back; over now + 1 s is over
- * the limit.
+ * Maps `limit_source` and `limit_prefix`, by address (of the prefix: host bits zero). A virtual-scheduling bucket
+ * (GCRA): each SYN advances `tat` by 1/rate, a completed handshake moves it back; beyond now + 1 s the limit is
+ * exceeded.
  */
 struct sw_bucket {
     __u64 tat;
 };
 
 /* Records of the ring buffer `guard_events`. */
-enum sw_told_kind { SW_TOLD_GUARD, SW_TOLD_DROP, SW_TOLD_MAX };
+enum sw_guard_event_kind { SW_GUARD_EV_STATE, SW_GUARD_EV_DROP, SW_GUARD_EV_MAX };
 
-struct sw_told {
+struct sw_guard_event {
     __u16 version; /* SW_CONTRACT_VERSION */
-    __u16 size;    /* sizeof(struct sw_told) */
-    __u8 kind;     /* enum sw_told_kind */
-    __u8 dry_run;  /* the service is monitored: nothing was done */
-    __u8 hook;     /* enum sw_hook; SW_HOOK_SWEEP: judged without a packet */
+    __u16 size;    /* sizeof(struct sw_guard_event) */
+    __u8 kind;     /* enum sw_guard_event_kind */
+    __u8 dry_run;  /* the service is monitored: no packet was changed */
+    __u8 hook;     /* enum sw_hook; SW_HOOK_SWEEP: without a packet */
     __u8 mode;     /* of the service */
     __u32 ifindex; /* 0: no packet */
     __u32 service; /* index */
@@ -234,12 +234,12 @@ struct sw_told {
     __u8 from, to; /* enum sw_guard_state */
     __u8 cause;    /* enum sw_guard_cause */
     __u8 backend;
-    __u64 half_open, half_open_mark;
-    __u64 syn_rate, syn_rate_mark;
-    __u64 done_rate;
-    __u64 in_state_ns; /* how long the state that ends lasted */
+    __u64 half_open, half_open_threshold;
+    __u64 syn_rate, syn_rate_threshold;
+    __u64 completed_rate;
+    __u64 in_state_ns; /* duration of the state that ended */
     /* drop */
-    __u64 count; /* drops for this reason on this CPU since the last line about it, this one included */
+    __u64 count; /* drops for this reason on this CPU since its last record, this one included */
     __u8 src_ip[16];
     __u8 dst_ip[16];
     __be16 src_port, dst_port;
@@ -268,7 +268,7 @@ SW_ASSERT(sizeof(struct sw_service) == 128, "sw_service is two cache lines");
 SW_ASSERT(sizeof(struct sw_guard) == 112, "sw_guard has no padding");
 SW_ASSERT(sizeof(struct sw_keys) == 40, "sw_keys has no padding");
 SW_ASSERT(sizeof(struct sw_cidr) == 20, "sw_cidr has no padding");
-SW_ASSERT(sizeof(struct sw_told) == 160, "sw_told has no padding");
+SW_ASSERT(sizeof(struct sw_guard_event) == 160, "sw_guard_event has no padding");
 SW_ASSERT(sizeof(struct sw_capture) == 24 + SW_CAPTURE_BYTES, "sw_capture has no padding");
 
 #endif

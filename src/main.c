@@ -16,10 +16,10 @@ static int help(void)
            "listening sockets against SYN floods.\n\n");
     for (const struct sw_command *const *c = sw_commands; *c; c++)
         printf("  %-8s %s\n", (*c)->name, (*c)->summary);
-    printf("\n'synward COMMAND --help' tells a command's options.\n\n"
+    printf("\n'synward COMMAND --help' shows a command's options.\n\n"
            "Exit codes: 0 done, 1 internal failure, 2 wrong use, 3 no privilege, 4 no such interface,\n"
            "5 kernel lacks something, 6 hook taken or refused, 7 already running, 8 bad input,\n"
-           "9 output cannot be written, 10 no memory, 11 not running, 12 pins do not fit.\n");
+           "9 output cannot be written, 10 no memory, 11 not running, 12 pinned state is incompatible.\n");
     return fflush(stdout) ? SW_EXIT_OUTPUT : SW_EXIT_OK;
 }
 

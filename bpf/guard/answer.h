@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Answers: SYN-ACKs with a cookie of ours or of the kernel's, and probes. */
+/* Replies: SYN-ACKs with our cookie or the kernel's, and probes. */
 #ifndef SW_BPF_GUARD_ANSWER_H
 #define SW_BPF_GUARD_ANSWER_H
 
 #include "guard/sockets.h"
 #include "guard/syncookie_keys.h"
 
-enum sw_does { SW_DO_PASS, SW_DO_REPLY, SW_DO_DROP, SW_DO_ACCEPT, SW_DO_ANSWER, SW_DO_PASS_SEALED };
+enum sw_guard_action { SW_DO_PASS, SW_DO_REPLY, SW_DO_DROP, SW_DO_ACCEPT, SW_DO_ANSWER, SW_DO_PASS_SIGNED };
 
-/* Addresses, ports and place of the answer. */
+/* Addresses, ports and IP header offset of the reply. */
 static __always_inline void sw_reply_to(struct sw_reply *r, const struct sw_key *k, const struct sw_seg *s,
-                                        const struct sw_judged *j, const struct sw_guard *g)
+                                        const struct sw_guard_ctx *j, const struct sw_guard *g)
 {
     const __u32 *a = (const __u32 *)k->a_ip, *b = (const __u32 *)k->b_ip;
 
@@ -25,7 +25,7 @@ static __always_inline void sw_reply_to(struct sw_reply *r, const struct sw_key 
     r->words = 0;
 }
 
-/* The option words of the SYN-ACK: of what the SYN offered, what this host grants and the cookie carries. */
+/* The option words of the SYN-ACK: options that the SYN offered, this host grants and the cookie can encode. */
 static __always_inline void sw_synack_options(struct sw_reply *r, const struct sw_service *sv, const struct sw_opts *o,
                                               const struct sw_cookie_opts *c, __u32 v6, __u32 tsval)
 {
@@ -46,8 +46,8 @@ static __always_inline void sw_synack_options(struct sw_reply *r, const struct s
     r->words = n;
 }
 
-/* ECN as RFC 3168 section 6.1.1 has it: asked for by ECE and CWR, in a packet that is not ECT itself. */
-static __always_inline int sw_syn_ecn(struct xdp_md *ctx, const struct sw_seg *s, const struct sw_judged *j)
+/* ECN as in RFC 3168 section 6.1.1: requested by ECE and CWR, in a packet that is not ECT itself. */
+static __always_inline int sw_syn_ecn(struct xdp_md *ctx, const struct sw_seg *s, const struct sw_guard_ctx *j)
 {
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
     __u32 off = j->ip_off;
@@ -77,15 +77,15 @@ static __always_inline void sw_cookie_grant(struct sw_cookie_opts *c, const stru
 }
 
 /*
- * Signed (RFC 2385, RFC 5925), as routers' BGP sessions are: no answer of ours would be believed. The kernel checks
- * the signature before it keeps anything of the SYN, if it can at all.
+ * Signed (RFC 2385, RFC 5925), as routers' BGP sessions are: the client would reject our unsigned SYN-ACK. A kernel
+ * that supports the option checks the signature before it allocates state for the SYN.
  */
-static __always_inline int sw_sealed(const struct sw_opts *o, const struct sw_guard *g)
+static __always_inline int sw_syn_is_signed(const struct sw_opts *o, const struct sw_guard *g)
 {
-    return (o->sealed & SW_SEAL_MD5 && g->flags & SW_G_MD5) || (o->sealed & SW_SEAL_AO && g->flags & SW_G_AO);
+    return (o->sig & SW_SIG_MD5 && g->flags & SW_G_MD5) || (o->sig & SW_SIG_AO && g->flags & SW_G_AO);
 }
 
-/* What the SYN-ACK may offer with the kernel's cookie: without plain timestamps nothing is remembered but an MSS. */
+/* The options that the SYN-ACK may offer with the kernel's cookie: without plain timestamps it encodes an MSS only. */
 static __always_inline void sw_kernel_grant(struct sw_cookie_opts *c, const struct sw_guard *g)
 {
     if (!(g->flags & SW_G_TS_PLAIN))
@@ -96,38 +96,38 @@ static __always_inline void sw_kernel_grant(struct sw_cookie_opts *c, const stru
     }
 }
 
-/* Our cookie, of what at->carries holds. False: there is no key. */
-static __always_inline int sw_own_cookie(struct sw_guarding *at, const struct sw_guard *g, const struct sw_key *key,
-                                         const struct sw_seg *s, const struct sw_judged *j)
+/* Our cookie for at->cookie_opts. False: there is no key. */
+static __always_inline int sw_own_cookie(struct sw_guard_scratch *at, const struct sw_guard *g,
+                                         const struct sw_key *key, const struct sw_seg *s, const struct sw_guard_ctx *j)
 {
     struct sw_keys *k = sw_keys_now(g);
 
     if (!k)
         return 0;
-    sw_cookie_for(&at->who, key, s, j->v6, s->seq);
-    sw_make(k, at, j->now + g->clock_offset);
+    sw_cookie_tuple(&at->tuple, key, s, j->v6, s->seq);
+    sw_cookie_generate(k, at, j->now + g->clock_offset);
     return 1;
 }
 
-/* The kernel's. False: it makes none now, for then the listener has room itself. */
-static __always_inline int sw_listener_cookie(struct xdp_md *ctx, struct sw_guarding *at, const struct sw_guard *g,
-                                              struct sw_key *key, struct sw_seg *s, struct sw_judged *j)
+/* The kernel's cookie. False: it makes none now, because the listener's queue is not full. */
+static __always_inline int sw_listener_cookie(struct xdp_md *ctx, struct sw_guard_scratch *at, const struct sw_guard *g,
+                                              struct sw_key *key, struct sw_seg *s, struct sw_guard_ctx *j)
 {
     __s64 isn = sw_kernel_cookie(ctx, key, s, j);
 
     if (isn < 0)
         return 0;
-    sw_kernel_grant(&at->carries, g);
+    sw_kernel_grant(&at->cookie_opts, g);
     at->cookie.isn = (__u32)isn;
-    at->cookie.tsval = sw_kernel_tsval(&at->carries, bpf_ktime_get_ns());
+    at->cookie.tsval = sw_kernel_tsval(&at->cookie_opts, bpf_ktime_get_ns());
     return 1;
 }
 
-/* The SYN-ACK with a cookie, by the service's backend. SW_DO_PASS: that has none to give; or it is signed. */
-SW_STEP int sw_answer_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_judged *j)
+/* The SYN-ACK with a cookie of the service's backend. SW_DO_PASS: the backend makes none, or the SYN is signed. */
+SW_STEP int sw_answer_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_guard_ctx *j)
 {
-    struct sw_guard *g = sw_guard_conf();
-    struct sw_guarding *at = sw_guarding_here();
+    struct sw_guard *g = sw_guard_config();
+    struct sw_guard_scratch *at = sw_guard_scratch_get();
     struct sw_service *sv;
     __u32 index;
     int made;
@@ -149,32 +149,32 @@ SW_STEP int sw_answer_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg 
         j->reason = SW_DROP_BAD_OPTION;
         return SW_DO_DROP;
     }
-    if (sw_sealed(&at->opts, g))
-        return SW_DO_PASS_SEALED;
+    if (sw_syn_is_signed(&at->opts, g))
+        return SW_DO_PASS_SIGNED;
     if (j->dry_run)
         return SW_DO_REPLY;
-    sw_cookie_grant(&at->carries, &at->opts, g, j->v6, sw_syn_ecn(ctx, s, j));
+    sw_cookie_grant(&at->cookie_opts, &at->opts, g, j->v6, sw_syn_ecn(ctx, s, j));
     made = sv->backend == SW_BK_REQSK ? sw_own_cookie(at, g, key, s, j) : sw_listener_cookie(ctx, at, g, key, s, j);
     if (!made)
         return SW_DO_PASS;
     sw_reply_to(&at->reply, key, s, j, g);
     at->reply.seq = at->cookie.isn;
     at->reply.ack = s->seq + 1;
-    at->reply.flags = SW_TCP_SYN | SW_TCP_ACK | (at->carries.ecn ? SW_TCP_ECE : 0);
+    at->reply.flags = SW_TCP_SYN | SW_TCP_ACK | (at->cookie_opts.ecn ? SW_TCP_ECE : 0);
     at->reply.win = sv->win;
-    sw_synack_options(&at->reply, sv, &at->opts, &at->carries, j->v6, at->cookie.tsval);
+    sw_synack_options(&at->reply, sv, &at->opts, &at->cookie_opts, j->v6, at->cookie.tsval);
     return (j->v6 ? sw_reply6(ctx, &at->reply) : sw_reply4(ctx, &at->reply)) ? SW_DO_REPLY : SW_DO_PASS;
 }
 
 /*
- * A keepalive or zero-window probe (RFC 9293 section 3.8.4, 3.8.6.1) that comes first repeats the byte before: its
- * sequence number is the ISN. The kernel would take it for the third packet of another handshake, so it is answered
- * in kind, with a segment just below the client's window, and the client's answer to that is the third packet.
+ * A keepalive or zero-window probe (RFC 9293 section 3.8.4, 3.8.6.1) sent before any data has the ISN as its sequence
+ * number. The kernel would take it for the third packet of another handshake. So the reply is a segment just below the
+ * client's window; the client acknowledges it, and that ACK is the third packet.
  */
-SW_STEP int sw_answer_probe(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_judged *j)
+SW_STEP int sw_answer_probe(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_guard_ctx *j)
 {
-    struct sw_guard *g = sw_guard_conf();
-    struct sw_guarding *at = sw_guarding_here();
+    struct sw_guard *g = sw_guard_config();
+    struct sw_guard_scratch *at = sw_guard_scratch_get();
     struct sw_service *sv;
     __u32 index;
 
@@ -190,14 +190,14 @@ SW_STEP int sw_answer_probe(struct xdp_md *ctx, struct sw_key *key, struct sw_se
     sv = bpf_map_lookup_elem(&services, &index);
     if (!sv)
         return SW_DO_PASS;
-    if (!sw_cookie_ok(key, s, j, s->seq, &at->carries))
+    if (!sw_cookie_ok(key, s, j, s->seq, &at->cookie_opts))
         return SW_DO_PASS;
     sw_reply_to(&at->reply, key, s, j, g);
     at->reply.seq = s->ack - 1;
     at->reply.ack = s->seq + 1;
     at->reply.flags = SW_TCP_ACK;
-    at->reply.win = at->carries.wscale != SW_WSCALE_NONE ? sv->win >> (sv->wscale & 15) : sv->win;
-    if (at->carries.ts) {
+    at->reply.win = at->cookie_opts.wscale != SW_WSCALE_NONE ? sv->win >> (sv->wscale & 15) : sv->win;
+    if (at->cookie_opts.ts) {
         at->reply.word[0] = bpf_htonl(0x0101080au);
         at->reply.word[1] = bpf_htonl(at->opts.tsecr);
         at->reply.word[2] = bpf_htonl(at->opts.tsval);

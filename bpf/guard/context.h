@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the guard knows of the packet at hand, and its room beside the stack. */
+/* What the guard knows of the current packet, and its per-CPU scratch memory. */
 #ifndef SW_BPF_GUARD_CONTEXT_H
 #define SW_BPF_GUARD_CONTEXT_H
 
@@ -8,43 +8,43 @@
 #include "packet/tcp_options_fast.h"
 #include "track/maps.h"
 
-/* What is known of a packet that the guard judges. */
-struct sw_judged {
+/* What the guard knows of the current packet. */
+struct sw_guard_ctx {
     __u64 now;
     __u32 service;
     __u32 reason;  /* enum sw_drop */
-    __u32 dry_run; /* the service is monitored */
-    __u32 ip_off;  /* places in the frame */
+    __u32 dry_run; /* the service is in mode monitor */
+    __u32 ip_off;  /* offsets in the frame */
     __u32 tcp_off;
     __u32 opt_len;
     __u32 v6;
-    __u32 has_flow; /* there is a flow of the four-tuple, and the kernel knows it */
-    __u32 owned;    /* found: a socket */
+    __u32 has_flow;   /* the four-tuple has a flow, and it is confirmed */
+    __u32 has_socket; /* the lookup found a socket */
 };
 
-/* What does not fit on the stack; bottom halves are off, so one packet at a time a CPU. */
-struct sw_guarding {
+/* What does not fit on the stack. Bottom halves are off: one packet at a time on each CPU. */
+struct sw_guard_scratch {
     struct sw_reply reply;
-    struct sw_cookie_for who;
-    struct sw_cookie_opts carries;
+    struct sw_cookie_tuple tuple;
+    struct sw_cookie_opts cookie_opts;
     struct sw_cookie cookie;
     struct sw_opts opts;
-    struct sw_cookie_opts accepted; /* what an accepted cookie remembers */
+    struct sw_cookie_opts accepted; /* decoded from an accepted cookie */
     __u8 pad[2];
-    struct sw_judged judged;
+    struct sw_guard_ctx pkt;
 };
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, 1);
     __type(key, __u32);
-    __type(value, struct sw_guarding);
-} guarding SEC(".maps");
+    __type(value, struct sw_guard_scratch);
+} guard_scratch SEC(".maps");
 
-static __always_inline struct sw_guarding *sw_guarding_here(void)
+static __always_inline struct sw_guard_scratch *sw_guard_scratch_get(void)
 {
     __u32 zero = 0;
 
-    return bpf_map_lookup_elem(&guarding, &zero);
+    return bpf_map_lookup_elem(&guard_scratch, &zero);
 }
 
 static __always_inline void sw_opts_read(void *data, void *end, __u32 tcp_off, __u32 len, struct sw_opts *o)
@@ -59,7 +59,7 @@ static __always_inline void sw_opts_read(void *data, void *end, __u32 tcp_off, _
     p = (__u32 *)((__u8 *)data + tcp_off + sizeof(struct sw_tcp));
     if (sw_opts_linux(p, len, end, o) || sw_opts_words(p, len, end, o))
         return;
-    sc = sw_room(SW_ROOM_PACKET);
+    sc = sw_scratch_of(SW_CTX_PACKET);
     if (!sc)
         return;
     sc->opt.len = 0;
@@ -77,17 +77,17 @@ static __always_inline void sw_opts_read(void *data, void *end, __u32 tcp_off, _
     o->wscale = sc->opt.wscale;
     o->opts = sc->opt.opts;
     o->bad = sc->opt.bad;
-    o->sealed = sc->opt.sealed;
+    o->sig = sc->opt.sig;
 }
 
-SW_STEP int sw_opts_xdp(struct xdp_md *ctx, struct sw_judged *j, struct sw_opts *o)
+SW_STEP int sw_opts_xdp(struct xdp_md *ctx, struct sw_guard_ctx *j, struct sw_opts *o)
 {
     if (j && o)
         sw_opts_read((void *)(long)ctx->data, (void *)(long)ctx->data_end, j->tcp_off, j->opt_len, o);
     return 0;
 }
 
-SW_STEP int sw_opts_skb(struct __sk_buff *skb, struct sw_judged *j, struct sw_opts *o)
+SW_STEP int sw_opts_skb(struct __sk_buff *skb, struct sw_guard_ctx *j, struct sw_opts *o)
 {
     if (j && o)
         sw_opts_read((void *)(long)skb->data, (void *)(long)skb->data_end, j->tcp_off, j->opt_len, o);

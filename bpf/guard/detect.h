@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Is a service under a SYN flood? calm -> engaged -> grace -> calm, judged every 100 ms by the CPU that
- * gets the first SYN after that (or by sw_judge, when no SYN comes), from per-CPU counters.
+ * Is a service under a SYN flood? calm -> engaged -> grace -> calm, evaluated every 100 ms from per-CPU counters, by
+ * the CPU that receives the first SYN after that (or by sw_detect, when no SYN comes).
  */
 #ifndef SW_BPF_GUARD_DETECT_H
 #define SW_BPF_GUARD_DETECT_H
 
 #include "guard/drop.h"
 
-#define SW_CPUS_MAX 256      /* counters of further CPUs are not summed */
-#define SW_HALF_OPEN_BACK 63 /* seconds that a listener keeps a half-open handshake (5 SYN-ACK retries) */
-#define SW_COOKIE_BACK 3     /* engaged: seconds in which a SYN should have led to a connection */
-#define SW_RATE_TICKS 10     /* a second */
-#define SW_OVER_TWICE 2      /* the rate must be over the mark in so many judgements: one burst is not a flood */
+#define SW_CPUS_MAX 256         /* counters of further CPUs are not summed */
+#define SW_HALF_OPEN_SECONDS 63 /* how long a listener keeps a half-open handshake (5 SYN-ACK retries) */
+#define SW_COOKIE_SECONDS 3     /* engaged: how long a SYN may take to become a connection */
+#define SW_RATE_TICKS 10        /* a second */
+#define SW_RATE_INTERVALS 2     /* consecutive intervals over the rate threshold: one burst is not a flood */
 
 SW_STEP int sw_sum_cpus(__u32 service, struct sw_sum *sum)
 {
@@ -20,13 +20,13 @@ SW_STEP int sw_sum_cpus(__u32 service, struct sw_sum *sum)
         return 0;
     __builtin_memset(sum, 0, sizeof(*sum));
     for (__u32 cpu = 0; cpu < SW_CPUS_MAX; cpu++) {
-        struct sw_tally *t = bpf_map_lookup_percpu_elem(&service_counters, &service, cpu);
+        struct sw_svc_counters *t = bpf_map_lookup_percpu_elem(&svc_counters, &service, cpu);
 
         if (!t)
             break;
         sum->syns += (__u32)t->item[SW_T_SYNS];
         sum->opened += (__u32)t->item[SW_T_OPENED];
-        sum->settled += (__u32)t->item[SW_T_SETTLED];
+        sum->resolved += (__u32)t->item[SW_T_RESOLVED];
         sum->completed += (__u32)t->item[SW_T_COMPLETED];
         sum->sent += (__u32)t->item[SW_T_COOKIES_SENT];
         sum->accepted += (__u32)t->item[SW_T_COOKIES_ACCEPTED];
@@ -38,21 +38,21 @@ static __always_inline void sw_sum_copy(struct sw_sum *to, const struct sw_sum *
 {
     to->syns = from->syns;
     to->opened = from->opened;
-    to->settled = from->settled;
+    to->resolved = from->resolved;
     to->completed = from->completed;
     to->sent = from->sent;
     to->accepted = from->accepted;
 }
 
-/* Puts the totals into the rings. Ticks and seconds that nobody judged saw no SYN: they are as the last. */
-SW_STEP int sw_past_add(struct sw_past *p, struct sw_sum *sum, __u64 last, __u64 tick)
+/* Puts the totals into the rings. Ticks and seconds without an evaluation saw no SYN: they repeat the last one. */
+SW_STEP int sw_svc_history_add(struct sw_svc_history *p, struct sw_sum *sum, __u64 last, __u64 tick)
 {
     __u64 sec = tick / 10, last_sec = last / 10, n;
     struct sw_sum prev;
 
     if (!p || !sum)
         return 0;
-    if (!last) { /* the first time: all that was before does not count */
+    if (!last) { /* the first time: earlier totals do not count */
         sw_sum_copy(&prev, sum);
         last = 0;
         last_sec = 0;
@@ -84,37 +84,38 @@ static __always_inline __u64 sw_sum_more(__u32 a, __u32 b)
     return d > 0 ? d : 0;
 }
 
-/* The figures that the decision is made on, into the service where everybody can see them. */
-static __always_inline void sw_judge_figures(struct sw_service *sv, struct sw_past *p, const struct sw_sum *sum,
-                                             __u64 tick)
+/* The values that the decision is based on, into the service, where user space reads them. */
+static __always_inline void sw_detect_measure(struct sw_service *sv, struct sw_svc_history *p, const struct sw_sum *sum,
+                                              __u64 tick)
 {
-    const struct sw_sum *ago = &p->tick[(tick - SW_RATE_TICKS) & (SW_TICKS - 1)], *then;
+    const struct sw_sum *second_ago = &p->tick[(tick - SW_RATE_TICKS) & (SW_TICKS - 1)], *start;
     __u64 sec = tick / 10;
 
-    sv->syn_rate = sum->syns - ago->syns;
-    sv->done_rate = (sum->completed - ago->completed) + (sum->accepted - ago->accepted);
-    if (sv->state == SW_GS_ENGAGED) { /* whatever became of a SYN, it should have led to a connection by now */
-        then = &p->second[(sec - SW_COOKIE_BACK) & (SW_SECONDS_BACK - 1)];
+    sv->syn_rate = sum->syns - second_ago->syns;
+    sv->completed_rate = (sum->completed - second_ago->completed) + (sum->accepted - second_ago->accepted);
+    if (sv->state == SW_GS_ENGAGED) { /* whatever happened to a SYN, it should have become a connection by now */
+        start = &p->second[(sec - SW_COOKIE_SECONDS) & (SW_SECONDS_BACK - 1)];
         sv->half_open =
-            sw_sum_more(sum->syns - then->syns, (sum->accepted - then->accepted) + (sum->settled - then->settled));
+            sw_sum_more(sum->syns - start->syns, (sum->accepted - start->accepted) + (sum->resolved - start->resolved));
     } else {
-        then = &p->second[(sec - SW_HALF_OPEN_BACK) & (SW_SECONDS_BACK - 1)];
-        sv->half_open = sw_sum_more(sum->opened - then->opened, sum->settled - then->settled);
+        start = &p->second[(sec - SW_HALF_OPEN_SECONDS) & (SW_SECONDS_BACK - 1)];
+        sv->half_open = sw_sum_more(sum->opened - start->opened, sum->resolved - start->resolved);
     }
 }
 
-/* Under a flood, at marks divided by `part`? */
-static __always_inline __u32 sw_judge_rate(const struct sw_service *sv, const struct sw_guard *g, __u32 part)
+/* Does the SYN rate exceed its threshold divided by `part`, with fewer than half of the handshakes completed? */
+static __always_inline __u32 sw_detect_rate_exceeded(const struct sw_service *sv, const struct sw_guard *g, __u32 part)
 {
-    return sv->syn_rate >= g->syn_rate / part && sv->done_rate * 2 < sv->syn_rate;
+    return sv->syn_rate >= g->syn_rate / part && sv->completed_rate * 2 < sv->syn_rate;
 }
 
-/* The next state; *ret_cause says why if it is another. */
-static __always_inline __u32 sw_judge_next(struct sw_service *sv, const struct sw_guard *g, __u64 now, __u32 *ret_cause)
+/* The next state; *ret_cause is the reason if it changes. */
+static __always_inline __u32 sw_detect_next_state(struct sw_service *sv, const struct sw_guard *g, __u64 now,
+                                                  __u32 *ret_cause)
 {
     __u32 state = sv->state;
 
-    if (sv->mode == SW_GM_OFF || sv->flags & SW_SV_GONE) {
+    if (sv->mode == SW_GM_OFF || sv->flags & SW_SV_NO_LISTENER) {
         *ret_cause = sv->mode == SW_GM_OFF ? SW_GW_MODE : SW_GW_NO_LISTENER;
         if (state == SW_GS_ENGAGED)
             return SW_GS_GRACE;
@@ -126,30 +127,30 @@ static __always_inline __u32 sw_judge_next(struct sw_service *sv, const struct s
             *ret_cause = SW_GW_HALF_OPEN;
             return SW_GS_ENGAGED;
         }
-        sv->over = sw_judge_rate(sv, g, 1) ? sv->over + 1 : 0;
-        if (sv->over >= SW_OVER_TWICE) {
+        sv->rate_exceeded = sw_detect_rate_exceeded(sv, g, 1) ? sv->rate_exceeded + 1 : 0;
+        if (sv->rate_exceeded >= SW_RATE_INTERVALS) {
             *ret_cause = SW_GW_SYN_RATE;
             return SW_GS_ENGAGED;
         }
     } else {
-        if (sv->half_open >= (g->half_open + 1) / 2 || sw_judge_rate(sv, g, 2))
-            sv->busy = now;
-        *ret_cause = SW_GW_QUIET;
-        return now - sv->busy >= g->hold ? SW_GS_GRACE : SW_GS_ENGAGED;
+        if (sv->half_open >= (g->half_open + 1) / 2 || sw_detect_rate_exceeded(sv, g, 2))
+            sv->last_busy = now;
+        *ret_cause = SW_GW_BELOW_THRESHOLD;
+        return now - sv->last_busy >= g->hold ? SW_GS_GRACE : SW_GS_ENGAGED;
     }
     if (state == SW_GS_GRACE && now - sv->since >= g->grace) {
-        *ret_cause = SW_GW_GRACE_OVER;
+        *ret_cause = SW_GW_GRACE_ENDED;
         return SW_GS_CALM;
     }
     return state;
 }
 
-static __always_inline void sw_tell_guard(struct sw_service *sv, __u32 index, const struct sw_guard *g, __u32 to,
-                                          __u32 cause, __u64 now)
+static __always_inline void sw_emit_guard_state(struct sw_service *sv, __u32 index, const struct sw_guard *g, __u32 to,
+                                                __u32 cause, __u64 now)
 {
-    struct sw_told *t;
+    struct sw_guard_event *t;
 
-    if (!SW_TELLS(SW_TOLD_GUARD))
+    if (!SW_GUARD_EMITS(SW_GUARD_EV_STATE))
         return;
     t = bpf_ringbuf_reserve(&guard_events, sizeof(*t), 0);
     if (!t) {
@@ -157,57 +158,57 @@ static __always_inline void sw_tell_guard(struct sw_service *sv, __u32 index, co
         return;
     }
     __builtin_memset(t, 0, sizeof(*t));
-    sw_told_service(t, sv, index);
-    t->kind = SW_TOLD_GUARD;
+    sw_guard_event_service(t, sv, index);
+    t->kind = SW_GUARD_EV_STATE;
     t->hook = SW_HOOK_SWEEP;
     t->ts = now;
     t->from = sv->state;
     t->to = (__u8)to;
     t->cause = (__u8)cause;
     t->half_open = sv->half_open;
-    t->half_open_mark = g->half_open;
+    t->half_open_threshold = g->half_open;
     t->syn_rate = sv->syn_rate;
-    t->syn_rate_mark = g->syn_rate;
-    t->done_rate = sv->done_rate;
+    t->syn_rate_threshold = g->syn_rate;
+    t->completed_rate = sv->completed_rate;
     t->in_state_ns = sv->since ? now - sv->since : 0;
     bpf_ringbuf_submit(t, 0);
 }
 
-/* Judges a service if it is time. */
-SW_STEP int sw_judge_service(__u32 index, __u64 now)
+/* Evaluates a service if it is due. */
+SW_STEP int sw_detect_service(__u32 index, __u64 now)
 {
     struct sw_service *sv = bpf_map_lookup_elem(&services, &index);
-    struct sw_past *p = bpf_map_lookup_elem(&service_past, &index);
-    struct sw_guard *g = sw_guard_conf();
+    struct sw_svc_history *p = bpf_map_lookup_elem(&svc_history, &index);
+    struct sw_guard *g = sw_guard_config();
     __u32 next, cause = SW_GW_NONE;
     struct sw_sum sum;
     __u64 tick;
 
     if (!sv || !p || !g || now < sv->due)
         return 0;
-    if (__sync_val_compare_and_swap(&sv->deciding, 0, 1))
+    if (__sync_val_compare_and_swap(&sv->evaluating, 0, 1))
         return 0;
-    sv->due = now + SW_DECIDE_NS;
-    tick = now / SW_DECIDE_NS;
+    sv->due = now + SW_DETECT_NS;
+    tick = now / SW_DETECT_NS;
     sw_sum_cpus(index, &sum);
     if (tick > sv->tick) {
-        sw_past_add(p, &sum, sv->tick, tick);
+        sw_svc_history_add(p, &sum, sv->tick, tick);
         sv->tick = tick;
     }
-    sw_judge_figures(sv, p, &sum, sv->tick);
-    next = sw_judge_next(sv, g, now, &cause);
+    sw_detect_measure(sv, p, &sum, sv->tick);
+    next = sw_detect_next_state(sv, g, now, &cause);
     if (next != sv->state) {
-        sw_tell_guard(sv, index, g, next, cause, now);
+        sw_emit_guard_state(sv, index, g, next, cause, now);
         if (sv->state == SW_GS_CALM)
-            __sync_fetch_and_add(&g->awake, 1);
+            __sync_fetch_and_add(&g->active, 1);
         if (next == SW_GS_CALM)
-            __sync_fetch_and_add(&g->awake, -1);
-        if (next == SW_GS_GRACE) /* what a listener was left with before does not count again */
-            sw_past_add(p, &sum, 0, sv->tick);
+            __sync_fetch_and_add(&g->active, -1);
+        if (next == SW_GS_GRACE) /* what was half-open before does not count again */
+            sw_svc_history_add(p, &sum, 0, sv->tick);
         sv->cause = (__u8)cause;
         sv->since = now;
-        sv->busy = now;
-        sv->over = 0;
+        sv->last_busy = now;
+        sv->rate_exceeded = 0;
         SW_WRITE_ONCE(sv->state, (__u8)next);
     }
     next = sv->state != SW_GS_CALM && sv->mode != SW_GM_OFF && sv->mode != SW_GM_MONITOR;
@@ -215,29 +216,29 @@ SW_STEP int sw_judge_service(__u32 index, __u64 now)
         sv->enforcing = (__u8)next;
         __sync_fetch_and_add(&g->engaged, next ? 1 : -1);
     }
-    __sync_lock_test_and_set(&sv->deciding, 0);
+    __sync_lock_test_and_set(&sv->evaluating, 0);
     return 0;
 }
 
-struct sw_judge_ctx {
+struct sw_detect_ctx {
     __u64 now;
 };
 
-static long sw_judge_one(void *map, __u32 *index, struct sw_service *sv, struct sw_judge_ctx *c)
+static long sw_detect_one(void *map, __u32 *index, struct sw_service *sv, struct sw_detect_ctx *c)
 {
     (void)map;
     if (sv->port)
-        sw_judge_service(*index, c->now);
+        sw_detect_service(*index, c->now);
     return 0;
 }
 
-static __always_inline int sw_judge_all(void)
+static __always_inline int sw_detect_all(void)
 {
-    struct sw_judge_ctx c = {.now = sw_now()};
+    struct sw_detect_ctx c = {.now = sw_now()};
 
-    bpf_for_each_map_elem(&services, sw_judge_one, &c, 0);
+    bpf_for_each_map_elem(&services, sw_detect_one, &c, 0);
     for (__u32 at = 2; at < 2 * SW_DROP_MAX; at++)
-        sw_tell_rests(at, c.now);
+        sw_emit_drop_counts(at, c.now);
     return 0;
 }
 

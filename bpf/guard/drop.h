@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the guard tells: changes of state, and drops: all counted, a few told, fewer captured. */
+/* What the guard emits: changes of state, and drops (all are counted, some emitted, fewer captured). */
 #ifndef SW_BPF_GUARD_DROP_H
 #define SW_BPF_GUARD_DROP_H
 
@@ -8,19 +8,19 @@
 #include "track/clock.h"
 #include "track/emit.h"
 
-#define SW_TELL_EVERY 100000000ull /* ns between drop records for one reason on one CPU */
-#define SW_FRAMES_A_SECOND 100     /* captured, the same */
-#define SW_SAID_CPUS 256
+#define SW_DROP_LOG_NS 100000000ull /* ns between drop records for one reason on one CPU */
+#define SW_FRAMES_A_SECOND 100      /* captured, the same */
+#define SW_DROP_LOG_CPUS 256
 
-static __always_inline struct sw_tally *sw_tally_of(__u32 service)
+static __always_inline struct sw_svc_counters *sw_svc_counters_of(__u32 service)
 {
-    return bpf_map_lookup_elem(&service_counters, &service);
+    return bpf_map_lookup_elem(&svc_counters, &service);
 }
 
-/* Is this kind of record (enum sw_told_kind) wanted? */
-#define SW_TELLS(kind) (cfg.event_mask & 1u << (SW_LINE_GUARD + (kind)))
+/* Is this kind of record (enum sw_guard_event_kind) enabled? */
+#define SW_GUARD_EMITS(kind) (cfg.event_mask & 1u << (SW_LINE_GUARD + (kind)))
 
-static __always_inline void sw_told_service(struct sw_told *t, const struct sw_service *sv, __u32 index)
+static __always_inline void sw_guard_event_service(struct sw_guard_event *t, const struct sw_service *sv, __u32 index)
 {
     t->version = SW_CONTRACT_VERSION;
     t->size = sizeof(*t);
@@ -33,10 +33,10 @@ static __always_inline void sw_told_service(struct sw_told *t, const struct sw_s
     __builtin_memcpy(t->svc_ip, sv->ip, 16);
 }
 
-/* False: it did not fit; the next one will count for both. */
-static __always_inline int sw_tell_drop(struct sw_key *k, struct sw_seg *s, const struct sw_judged *j, __u64 count)
+/* False: it did not fit; the next record includes its count. */
+static __always_inline int sw_emit_drop(struct sw_key *k, struct sw_seg *s, const struct sw_guard_ctx *j, __u64 count)
 {
-    struct sw_told *t = bpf_ringbuf_reserve(&guard_events, sizeof(*t), 0);
+    struct sw_guard_event *t = bpf_ringbuf_reserve(&guard_events, sizeof(*t), 0);
     __u32 index = j->service;
     struct sw_service *sv = bpf_map_lookup_elem(&services, &index);
 
@@ -44,10 +44,10 @@ static __always_inline int sw_tell_drop(struct sw_key *k, struct sw_seg *s, cons
         return 0;
     __builtin_memset(t, 0, sizeof(*t));
     if (sv)
-        sw_told_service(t, sv, j->service);
+        sw_guard_event_service(t, sv, j->service);
     t->version = SW_CONTRACT_VERSION;
     t->size = sizeof(*t);
-    t->kind = SW_TOLD_DROP;
+    t->kind = SW_GUARD_EV_DROP;
     t->dry_run = j->dry_run;
     t->hook = s->hook;
     t->ifindex = s->ifindex;
@@ -68,7 +68,7 @@ static __always_inline int sw_tell_drop(struct sw_key *k, struct sw_seg *s, cons
     return 1;
 }
 
-static __always_inline void sw_capture_frame(struct xdp_md *ctx, const struct sw_judged *j, __u32 ifindex)
+static __always_inline void sw_capture_frame(struct xdp_md *ctx, const struct sw_guard_ctx *j, __u32 ifindex)
 {
     __u32 len = (__u32)bpf_xdp_get_buff_len(ctx), cap = len;
     struct sw_capture *c = bpf_ringbuf_reserve(&captures, sizeof(*c), 0);
@@ -94,20 +94,20 @@ static __always_inline void sw_capture_frame(struct xdp_md *ctx, const struct sw
     bpf_ringbuf_submit(c, 0);
 }
 
-/* Of each reason, what was dropped and what only would have been. */
-static __always_inline struct sw_said *sw_said_of(__u32 reason, __u32 dry_run)
+/* One entry for each reason, for drops and for dry runs. */
+static __always_inline struct sw_drop_log *sw_drop_log_of(__u32 reason, __u32 dry_run)
 {
     __u32 at = reason * 2 + !!dry_run;
 
-    return bpf_map_lookup_elem(&said, &at);
+    return bpf_map_lookup_elem(&drop_log, &at);
 }
 
-/* Counts a drop, and tells it if its turn has come. True: drop it; false: the service is only monitored. */
-SW_STEP int sw_drop(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_judged *j)
+/* Counts a drop, and emits a record if one is due. True: drop the packet; false: the service is only monitored. */
+SW_STEP int sw_drop(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_guard_ctx *j)
 {
-    struct sw_guard *g = sw_guard_conf();
-    struct sw_tally *t;
-    struct sw_said *here;
+    struct sw_guard *g = sw_guard_config();
+    struct sw_svc_counters *t;
+    struct sw_drop_log *here;
     __u32 reason;
     __u64 n;
 
@@ -117,18 +117,18 @@ SW_STEP int sw_drop(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, st
     sw_opaque(reason);
     if (reason >= SW_DROP_MAX)
         return 0;
-    t = sw_tally_of(j->service);
+    t = sw_svc_counters_of(j->service);
     if (t)
         t->drop[reason]++;
-    here = sw_said_of(reason, j->dry_run);
+    here = sw_drop_log_of(reason, j->dry_run);
     if (!here)
         return !j->dry_run;
-    if (SW_TELLS(SW_TOLD_DROP)) {
-        __sync_fetch_and_add(&here->count, 1); /* sw_judge may take them */
-        if (j->now - here->ns >= SW_TELL_EVERY || !here->ns) {
+    if (SW_GUARD_EMITS(SW_GUARD_EV_DROP)) {
+        __sync_fetch_and_add(&here->count, 1); /* sw_detect may reset it */
+        if (j->now - here->ns >= SW_DROP_LOG_NS || !here->ns) {
             here->ns = j->now;
             n = __sync_lock_test_and_set(&here->count, 0);
-            if (n && !sw_tell_drop(key, s, j, n))
+            if (n && !sw_emit_drop(key, s, j, n))
                 __sync_fetch_and_add(&here->count, n);
         }
     }
@@ -143,17 +143,17 @@ SW_STEP int sw_drop(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, st
     return !j->dry_run;
 }
 
-/* Drops that no later one has told of: without a packet and a service. */
-static __always_inline int sw_tell_rest(__u32 at, __u64 count, __u64 now)
+/* A record of drops that no record has included yet: without a packet and a service. */
+static __always_inline int sw_emit_drop_count(__u32 at, __u64 count, __u64 now)
 {
-    struct sw_told *t = bpf_ringbuf_reserve(&guard_events, sizeof(*t), 0);
+    struct sw_guard_event *t = bpf_ringbuf_reserve(&guard_events, sizeof(*t), 0);
 
     if (!t)
         return 0;
     __builtin_memset(t, 0, sizeof(*t));
     t->version = SW_CONTRACT_VERSION;
     t->size = sizeof(*t);
-    t->kind = SW_TOLD_DROP;
+    t->kind = SW_GUARD_EV_DROP;
     t->dry_run = at & 1;
     t->hook = SW_HOOK_SWEEP;
     t->ts = now;
@@ -164,27 +164,27 @@ static __always_inline int sw_tell_rest(__u32 at, __u64 count, __u64 now)
     return 1;
 }
 
-/* The rests of one reason, on all CPUs, that have waited for a line; at the end all of them. */
-SW_STEP int sw_tell_rests(__u32 at, __u64 now)
+/* The drops of one reason, on all CPUs, that no record has included for a while; at shutdown all of them. */
+SW_STEP int sw_emit_drop_counts(__u32 at, __u64 now)
 {
-    struct sw_guard *g = sw_guard_conf();
-    struct sw_said *first;
+    struct sw_guard *g = sw_guard_config();
+    struct sw_drop_log *first;
     __u64 sum = 0, age;
 
-    if (!g || !SW_TELLS(SW_TOLD_DROP))
+    if (!g || !SW_GUARD_EMITS(SW_GUARD_EV_DROP))
         return 0;
-    age = g->flags & SW_G_STOPPING ? 0 : 2 * SW_TELL_EVERY;
-    for (__u32 cpu = 0; cpu < SW_SAID_CPUS; cpu++) {
-        struct sw_said *there = bpf_map_lookup_percpu_elem(&said, &at, cpu);
+    age = g->flags & SW_G_STOPPING ? 0 : 2 * SW_DROP_LOG_NS;
+    for (__u32 cpu = 0; cpu < SW_DROP_LOG_CPUS; cpu++) {
+        struct sw_drop_log *there = bpf_map_lookup_percpu_elem(&drop_log, &at, cpu);
 
         if (!there)
             break;
         if (there->count && now >= there->ns + age)
             sum += __sync_lock_test_and_set(&there->count, 0);
     }
-    if (!sum || sw_tell_rest(at, sum, now))
+    if (!sum || sw_emit_drop_count(at, sum, now))
         return 0;
-    first = bpf_map_lookup_percpu_elem(&said, &at, 0); /* no room: next time */
+    first = bpf_map_lookup_percpu_elem(&drop_log, &at, 0); /* it did not fit: try again next time */
     if (first)
         __sync_fetch_and_add(&first->count, sum);
     return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The SYN of a flood, by the shortest way: no tag, a plain IP header, an option list that is known by its
- * words, no payload, a service that is engaged, and nothing else to ask (no lists, limits, budget). The
- * answer is to the byte that of policy.h, which takes all other SYNs; a test compares them.
+ * The fast path for the SYN of a flood: no VLAN tag, a plain IP header, an option list that is recognised by its words,
+ * no payload, a service that is engaged, and no lists, limits or budget. The reply is byte for byte that of policy.h,
+ * which handles all other SYNs; a test compares the two.
  */
 #ifndef SW_BPF_GUARD_FAST_SYN_H
 #define SW_BPF_GUARD_FAST_SYN_H
@@ -29,7 +29,7 @@ static __always_inline void sw_fast_ips(void *data, __u32 v6, struct sw_ip *src,
     }
 }
 
-/* Is it a plain SYN without payload? The length of its options, or -1. */
+/* Is it a plain SYN without payload? Returns the length of its options, or -1. */
 static __always_inline int sw_fast_plain(void *data, void *end, __u32 v6)
 {
     struct sw_eth *eth = data;
@@ -61,11 +61,11 @@ static __always_inline int sw_fast_plain(void *data, void *end, __u32 v6)
     return opt_len <= 40 ? (int)opt_len : -1;
 }
 
-/* The first service of the port, if it is this one and engaged; else NULL and the long way finds it. */
+/* The first service of the port, if it matches and is engaged; else NULL, and the slow path looks it up. */
 static __always_inline struct sw_service *sw_fast_service(const struct sw_ip *dst, __be16 port, __u32 v6,
                                                           __u32 *ret_index)
 {
-    __u32 number = bpf_ntohs(port), *first = bpf_map_lookup_elem(&service_ports, &number), index;
+    __u32 number = bpf_ntohs(port), *first = bpf_map_lookup_elem(&svc_ports, &number), index;
     struct sw_service *sv;
     const __u32 *w;
 
@@ -87,7 +87,7 @@ static __always_inline struct sw_service *sw_fast_service(const struct sw_ip *ds
     return sv;
 }
 
-/* An ordinary sender; who may be none is judged at length. */
+/* An ordinary source address; the slow path checks the others. */
 static __always_inline int sw_fast_source(const struct sw_ip *src, __u32 v6)
 {
     __u32 first = bpf_ntohl(src->word[v6 ? 0 : 3]) >> 24;
@@ -105,15 +105,15 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
 {
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
     struct sw_tcp *t = data + 14 + (v6 ? 40 : 20);
-    struct sw_guard *g = sw_guard_conf();
+    struct sw_guard *g = sw_guard_config();
     struct sw_cookie_opts c = {0};
-    struct sw_cookie_for f;
+    struct sw_cookie_tuple f;
     struct sw_cookie cookie;
     struct sw_service *sv;
     struct sw_ip src, dst;
-    struct sw_tally *tally;
+    struct sw_svc_counters *tally;
     struct sw_keys *k;
-    struct sw_guarding *here;
+    struct sw_guard_scratch *here;
     struct sw_reply *r;
     struct sw_opts *o;
     __u32 index, bit;
@@ -135,7 +135,7 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
     if (!sv)
         return 0;
     now = sw_now_coarse();
-    if (now >= sv->due || now < sv->silent || sv->flags & SW_SV_GONE)
+    if (now >= sv->due || now < sv->bypass_until || sv->flags & SW_SV_NO_LISTENER)
         return 0;
     bit = sw_known_bit(src.word, dst.word, t->sport, t->dport);
     word = sw_known_word(bit, g->known_gen);
@@ -146,19 +146,19 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
     k = sw_keys_now(g);
     if (!k)
         return 0;
-    tally = sw_tally_of(index);
+    tally = sw_svc_counters_of(index);
     if (!tally)
         return 0;
-    here = sw_guarding_here();
+    here = sw_guard_scratch_get();
     if (!here)
         return 0;
     r = &here->reply;
     o = &here->opts;
     if (!sw_opts_linux((__be32 *)(t + 1), opt_len, end, o)) {
-        here->judged.tcp_off = 14 + (v6 ? 40 : 20);
-        here->judged.opt_len = opt_len;
-        sw_opts_xdp(ctx, &here->judged, o);
-        if (o->bad || o->sealed)
+        here->pkt.tcp_off = 14 + (v6 ? 40 : 20);
+        here->pkt.opt_len = opt_len;
+        sw_opts_xdp(ctx, &here->pkt, o);
+        if (o->bad || o->sig)
             return 0;
     }
     flags = bpf_ntohs(t->bits);
@@ -203,7 +203,7 @@ SW_STEP int sw_fast_syn6(struct xdp_md *ctx)
     return sw_fast_syn(ctx, 1);
 }
 
-/* True: answered. By the EtherType alone, for a SYN is not the packet that comes most. */
+/* True: a SYN-ACK was written. The first tests use fixed offsets, because most packets are not SYNs. */
 static __always_inline int sw_fast_answered(struct xdp_md *ctx, void *data, void *end)
 {
     struct sw_eth *eth = data;
@@ -211,7 +211,7 @@ static __always_inline int sw_fast_answered(struct xdp_md *ctx, void *data, void
 
     if (!SW_HAS(eth, 54, end))
         return 0;
-    g = sw_guard_conf();
+    g = sw_guard_config();
     if (!g || !g->engaged)
         return 0;
     if (eth->type == bpf_htons(SW_ETH_IP4))

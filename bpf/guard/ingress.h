@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The guard as sw_guarded calls it: the block list, what cannot be read, and each packet that the fast path left. */
+/* The guard as sw_xdp_guard calls it: the block list, headers that cannot be parsed, and packets that the fast path did
+ * not handle. */
 #ifndef SW_BPF_GUARD_INGRESS_H
 #define SW_BPF_GUARD_INGRESS_H
 
 #include "guard/policy.h"
 
-/* A SYN came: counts it, and judges the service if it is time. */
-static __always_inline void sw_guard_arrival(struct sw_judged *j)
+/* Counts a SYN, and evaluates the service if it is due. */
+static __always_inline void sw_guard_count_syn(struct sw_guard_ctx *j)
 {
-    struct sw_tally *t = sw_tally_of(j->service);
+    struct sw_svc_counters *t = sw_svc_counters_of(j->service);
     __u32 index = j->service;
     struct sw_service *sv = bpf_map_lookup_elem(&services, &index);
 
@@ -19,39 +20,41 @@ static __always_inline void sw_guard_arrival(struct sw_judged *j)
         return;
     j->now = sw_now_coarse();
     if (j->now >= sv->due)
-        sw_judge_service(index, j->now);
+        sw_detect_service(index, j->now);
 }
 
-/* Answers a SYN, and counts what became of it. */
-static __always_inline int sw_answer(struct xdp_md *ctx, struct sw_key *k, struct sw_seg *s, struct sw_judged *j)
+/* Answers a SYN, and counts the result. */
+static __always_inline int sw_answer(struct xdp_md *ctx, struct sw_key *k, struct sw_seg *s, struct sw_guard_ctx *j)
 {
-    struct sw_tally *t = sw_tally_of(j->service);
-    int does;
+    struct sw_svc_counters *t = sw_svc_counters_of(j->service);
+    int action;
 
     if (!t)
         return SW_DO_PASS;
-    does = sw_answer_syn(ctx, k, s, j);
-    if (does == SW_DO_REPLY)
+    action = sw_answer_syn(ctx, k, s, j);
+    if (action == SW_DO_REPLY)
         t->item[SW_T_COOKIES_SENT]++;
-    if (does == SW_DO_PASS || does == SW_DO_PASS_SEALED)
+    if (action == SW_DO_PASS || action == SW_DO_PASS_SIGNED)
         t->item[SW_T_PASSED_BACKEND]++;
-    if (does == SW_DO_PASS)
+    if (action == SW_DO_PASS)
         sw_known_set(k, s->src_is_b);
-    return does == SW_DO_PASS_SEALED ? SW_DO_PASS : does; /* not known: anybody can write what looks signed */
+    return action == SW_DO_PASS_SIGNED
+               ? SW_DO_PASS
+               : action; /* not added to known_tuples: an option that looks like a signature proves nothing */
 }
 
-/* Everything that the guard has to say of a packet: SW_DO_*. */
+/* The guard's action for a packet: SW_DO_*. */
 static __always_inline int sw_guard_ingress(struct xdp_md *ctx, struct sw_key *k, struct sw_seg *s,
-                                            const struct sw_place *at, struct sw_guarding *here)
+                                            const struct sw_place *at, struct sw_guard_scratch *here)
 {
-    struct sw_guard *g = sw_guard_conf();
-    struct sw_judged *j = &here->judged;
-    int is_syn = (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN, does;
+    struct sw_guard *g = sw_guard_config();
+    struct sw_guard_ctx *j = &here->pkt;
+    int is_syn = (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN, action;
 
-    if (!g || s->bad_csum || (!is_syn && !g->awake))
+    if (!g || s->bad_csum || (!is_syn && !g->active))
         return SW_DO_PASS;
     if (cfg.decap && at->tunnel)
-        return SW_DO_PASS; /* not for a socket of this host, or by another interface */
+        return SW_DO_PASS; /* not for a socket of this host, or through another interface */
     j->service = sw_service_of(k, !s->src_is_b);
     if (!j->service)
         return SW_DO_PASS;
@@ -63,21 +66,21 @@ static __always_inline int sw_guard_ingress(struct xdp_md *ctx, struct sw_key *k
     j->dry_run = 0;
     j->has_flow = 0;
     if (is_syn)
-        sw_guard_arrival(j);
-    does = sw_guard_packet(ctx, j, &here->accepted);
-    if (does == SW_DO_ANSWER)
-        does = sw_answer(ctx, k, s, j);
-    if (does == SW_DO_DROP)
+        sw_guard_count_syn(j);
+    action = sw_guard_packet(ctx, j, &here->accepted);
+    if (action == SW_DO_ANSWER)
+        action = sw_answer(ctx, k, s, j);
+    if (action == SW_DO_DROP)
         return sw_drop(ctx, k, s, j) ? SW_DO_DROP : SW_DO_PASS;
-    return does == SW_DO_REPLY && j->dry_run ? SW_DO_PASS : does;
+    return action == SW_DO_REPLY && j->dry_run ? SW_DO_PASS : action;
 }
 
-enum { SW_NOT_BLOCKED, SW_BLOCKED, SW_BLOCKED_DRY }; /* the last: passes, and nothing else is judged */
+enum { SW_NOT_BLOCKED, SW_BLOCKED, SW_BLOCKED_DRY }; /* the last: dry run; the packet passes without further checks */
 
-/* The block list comes before the fast path: it is for established connections, too. */
+/* The block list comes before the fast path: it applies to established connections, too. */
 SW_STEP int sw_guard_block(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s)
 {
-    struct sw_judged j = {.reason = SW_DROP_BLOCKED};
+    struct sw_guard_ctx j = {.reason = SW_DROP_BLOCKED};
     struct sw_service *sv;
     struct sw_ip src;
     __u32 index;
@@ -97,11 +100,11 @@ SW_STEP int sw_guard_block(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
     return sw_drop(ctx, key, s, &j) ? SW_BLOCKED : SW_BLOCKED_DRY;
 }
 
-/* Not a TCP header that could be read: passes, unless it could hide a SYN from an engaged guard. */
-SW_STEP int sw_guard_unread(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, __u32 reason)
+/* No TCP header could be parsed: the packet passes, unless it could hide a SYN from an engaged guard. */
+SW_STEP int sw_guard_unparsed(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, __u32 reason)
 {
-    struct sw_judged j = {.reason = reason};
-    struct sw_guard *g = sw_guard_conf();
+    struct sw_guard_ctx j = {.reason = reason};
+    struct sw_guard *g = sw_guard_config();
 
     if (!key || !s || !g || !reason || !g->engaged)
         return 0;

@@ -28,21 +28,21 @@ struct {
     __uint(max_entries, 65536);
     __type(key, __u32);
     __type(value, __u32);
-} service_ports SEC(".maps");
+} svc_ports SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, SW_SERVICES);
     __type(key, __u32);
-    __type(value, struct sw_tally);
-} service_counters SEC(".maps");
+    __type(value, struct sw_svc_counters);
+} svc_counters SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, SW_SERVICES);
     __type(key, __u32);
-    __type(value, struct sw_past);
-} service_past SEC(".maps");
+    __type(value, struct sw_svc_history);
+} svc_history SEC(".maps");
 
 struct sw_ip {
     __u32 word[4];
@@ -55,14 +55,14 @@ struct {
     __type(value, struct sw_ip);
 } local_ips SEC(".maps");
 
-/* Four-tuples that may have a socket, as bits: two generations, one after the other */
+/* Four-tuples that may have a socket, as a bit map: two generations, one after the other */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(map_flags, BPF_F_MMAPABLE);
     __uint(max_entries, 2 * SW_KNOWN_WORDS);
     __type(key, __u32);
     __type(value, __u64);
-} known SEC(".maps");
+} known_tuples SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -111,18 +111,18 @@ struct {
     __uint(max_entries, 4 << 20);
 } captures SEC(".maps");
 
-/* How often a reason was told on this CPU, so that a flood does not fill the ring. */
-struct sw_said {
+/* Rate limit of drop records for one reason on one CPU, so that a flood does not fill the ring. */
+struct sw_drop_log {
     __u64 ns;    /* of the last drop record */
     __u64 count; /* drops since */
     __u64 frames_ns;
-    __u64 frames; /* sampled in the present second */
+    __u64 frames; /* sampled in the current second */
 };
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, 2 * SW_DROP_MAX); /* reason * 2 + dry run */
     __type(key, __u32);
-    __type(value, struct sw_said);
-} said SEC(".maps");
+    __type(value, struct sw_drop_log);
+} drop_log SEC(".maps");
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What becomes of a packet for a protected service for which there is no flow (or a SYN). The kernel's
- * own sockets have the last word: nothing that belongs to one is dropped. Whatever cannot be judged
- * passes (fail open).
+ * The action for a packet to a protected service: a SYN, or a segment without a flow. Nothing that belongs to a socket
+ * of the kernel is dropped. What cannot be decided passes (fail open).
  */
 #ifndef SW_BPF_GUARD_POLICY_H
 #define SW_BPF_GUARD_POLICY_H
@@ -13,12 +12,12 @@
 #include "track/clock.h"
 
 /* Shorter than the first retransmission, longer than packets wait in a busy softirq; and more than a first flight. */
-#define SW_YOUNG_NS 100000000ull
-#define SW_YOUNG_BYTES (1u << 20)
+#define SW_FIRST_FLIGHT_NS 100000000ull
+#define SW_FIRST_FLIGHT_BYTES (1u << 20)
 
-/* Is there nobody to answer? Addresses that no sender has (RFC 1122 section 3.2.1.3, RFC 4291 section 2), or a group.
- */
-static __always_inline int sw_no_sender(struct xdp_md *ctx, const struct sw_ip *src, __u32 v6)
+/* A source that cannot be answered: an address that no host has (RFC 1122 section 3.2.1.3, RFC 4291 section 2), or a
+ * multicast MAC address. */
+static __always_inline int sw_is_bad_source(struct xdp_md *ctx, const struct sw_ip *src, __u32 v6)
 {
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
     __u32 ip = bpf_ntohl(src->word[3]), first = ip >> 24;
@@ -32,8 +31,8 @@ static __always_inline int sw_no_sender(struct xdp_md *ctx, const struct sw_ip *
     return !(src->word[0] | src->word[1] | src->word[2]) && ip <= 1;
 }
 
-/* A frame for a group of hosts: the kernel takes no SYN from it (RFC 9293 section 3.9.2.3). */
-static __always_inline int sw_for_many(struct xdp_md *ctx)
+/* A broadcast or multicast frame: the kernel ignores a SYN in it (RFC 9293 section 3.9.2.3). */
+static __always_inline int sw_is_multicast(struct xdp_md *ctx)
 {
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 
@@ -41,11 +40,11 @@ static __always_inline int sw_for_many(struct xdp_md *ctx)
 }
 
 /* Engaged, or limits are set: a SYN to the service. */
-SW_STEP int sw_guard_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_judged *j)
+SW_STEP int sw_guard_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_guard_ctx *j)
 {
-    struct sw_guard *g = sw_guard_conf();
+    struct sw_guard *g = sw_guard_config();
     struct sw_service *sv;
-    struct sw_tally *t;
+    struct sw_svc_counters *t;
     struct sw_ip src;
     __u32 index, engaged;
 
@@ -57,11 +56,11 @@ SW_STEP int sw_guard_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *
     sv = bpf_map_lookup_elem(&services, &index);
     if (!sv)
         return SW_DO_PASS;
-    t = sw_tally_of(index);
+    t = sw_svc_counters_of(index);
     if (!t)
         return SW_DO_PASS;
     engaged = sv->state == SW_GS_ENGAGED && sv->mode != SW_GM_OFF && !(g->flags & SW_G_STOPPING) &&
-              !(sv->flags & SW_SV_GONE) && j->now >= sv->silent; /* a closed port does not look open */
+              !(sv->flags & SW_SV_NO_LISTENER) && j->now >= sv->bypass_until; /* a closed port must not look open */
     sw_key_ip(key, s->src_is_b, &src);
     if (g->allow_len && (engaged || g->limit_source || g->limit_prefix) && sw_allowed(&src)) {
         t->item[SW_T_PASSED_ALLOWED]++;
@@ -74,13 +73,13 @@ SW_STEP int sw_guard_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *
             j->reason = SW_DROP_FRAGMENT;
         if (j->reason)
             return SW_DO_DROP;
-        if (sw_for_many(ctx) || bpf_xdp_get_buff_len(ctx) < (__u64)j->ip_off + s->ip_bytes)
-            return SW_DO_PASS; /* or it is cut short: the kernel drops both */
-        if (sw_no_sender(ctx, &src, j->v6)) {
+        if (sw_is_multicast(ctx) || bpf_xdp_get_buff_len(ctx) < (__u64)j->ip_off + s->ip_bytes)
+            return SW_DO_PASS; /* or it is truncated: the kernel drops both */
+        if (sw_is_bad_source(ctx, &src, j->v6)) {
             j->reason = SW_DROP_BAD_SOURCE;
             return SW_DO_DROP;
         }
-        if (sw_known_is(key, s->src_is_b, g->known_gen) && sw_sock_of(ctx, key, s, j) == SW_SOCK_OWNED) {
+        if (sw_known_is(key, s->src_is_b, g->known_gen) && sw_socket_lookup(ctx, key, s, j) == SW_SOCK_FOUND) {
             t->item[SW_T_PASSED_KNOWN]++;
             return SW_DO_PASS;
         }
@@ -99,8 +98,8 @@ SW_STEP int sw_guard_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *
     return SW_DO_ANSWER;
 }
 
-/* The reason for which a segment is dropped if it belongs to nothing. */
-static __always_inline __u32 sw_stray(const struct sw_seg *s)
+/* The drop reason of a segment that belongs to no flow, socket or cookie. */
+static __always_inline __u32 sw_stray_reason(const struct sw_seg *s)
 {
     __u16 f = s->flags;
 
@@ -118,13 +117,13 @@ static __always_inline __u32 sw_stray(const struct sw_seg *s)
 }
 
 /* Engaged or grace: anything but a SYN, for which there is no flow. */
-SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_judged *j,
+SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_guard_ctx *j,
                            struct sw_cookie_opts *c)
 {
-    struct sw_guarding *at = sw_guarding_here();
+    struct sw_guard_scratch *at = sw_guard_scratch_get();
     int sock, is_ack;
     struct sw_service *sv;
-    struct sw_tally *t;
+    struct sw_svc_counters *t;
     struct sw_ip src;
     __u32 index;
 
@@ -136,28 +135,28 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
     sv = bpf_map_lookup_elem(&services, &index);
     if (!sv)
         return SW_DO_PASS;
-    t = sw_tally_of(index);
+    t = sw_svc_counters_of(index);
     if (!t)
         return SW_DO_PASS;
     is_ack = (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) == SW_TCP_ACK;
     if (is_ack) {
         sw_opts_xdp(ctx, j, &at->opts);
         if (sw_cookie_ok(key, s, j, s->seq - 1, c)) {
-            if (j->has_flow && sw_sock_of(ctx, key, s, j) == SW_SOCK_OWNED)
-                return SW_DO_PASS; /* the third packet of what is there, late */
+            if (j->has_flow && sw_socket_lookup(ctx, key, s, j) == SW_SOCK_FOUND)
+                return SW_DO_PASS; /* the third packet of an existing connection, late */
             return SW_DO_ACCEPT;
         }
     }
-    if (j->has_flow) /* of that connection, or late for it: the kernel will say */
+    if (j->has_flow) /* of that connection, or a late segment of it: the kernel decides */
         return SW_DO_PASS;
-    sock = sw_sock_of(ctx, key, s, j);
-    if (sock == SW_SOCK_OWNED) {
-        j->owned = 1;
+    sock = sw_socket_lookup(ctx, key, s, j);
+    if (sock == SW_SOCK_FOUND) {
+        j->has_socket = 1;
         t->item[SW_T_PASSED_SOCKET]++;
         return SW_DO_PASS;
     }
-    if (sock == SW_SOCK_COOKIE) { /* the listener takes it itself */
-        sw_kernel_carries(c, &at->opts);
+    if (sock == SW_SOCK_COOKIE) { /* the listener accepts it itself */
+        sw_kernel_cookie_opts(c, &at->opts);
         return SW_DO_ACCEPT;
     }
     if (is_ack && !j->dry_run && sw_answer_probe(ctx, key, s, j) == SW_DO_REPLY) {
@@ -170,38 +169,38 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
     if (sw_allowed(&src))
         return SW_DO_PASS;
     if (s->vlan[0] && (src.word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000))
-        return SW_DO_PASS; /* link-local: its socket is bound to the VLAN's device, where we cannot look */
-    j->reason = sw_stray(s);
+        return SW_DO_PASS; /* link-local: its socket is bound to the VLAN device, which the lookup does not search */
+    j->reason = sw_stray_reason(s);
     if (is_ack) {
-        at->who.isn = s->seq - 1;
-        if (sw_check_old(at, s->ack - 1, j->now))
+        at->tuple.isn = s->seq - 1;
+        if (sw_cookie_verify_expired(at, s->ack - 1, j->now))
             j->reason = SW_DROP_COOKIE_EXPIRED;
     }
     return SW_DO_DROP;
 }
 
-enum { SW_BOOK_OPENED, SW_BOOK_COMPLETED, SW_BOOK_ABORTED };
+enum { SW_HANDSHAKE_OPENED, SW_HANDSHAKE_COMPLETED, SW_HANDSHAKE_ABORTED };
 
-/* The guard's books: a handshake that the listener began, or that came to an end one way or the other. */
-SW_STEP int sw_guard_book(struct sw_key *key, __u32 resp_is_b, __u32 what)
+/* Accounting of handshakes for detection: one that the listener began, or one that completed or was aborted. */
+SW_STEP int sw_guard_account(struct sw_key *key, __u32 resp_is_b, __u32 what)
 {
-    struct sw_tally *t;
+    struct sw_svc_counters *t;
     struct sw_ip ip;
     __u32 index;
 
     if (!key)
         return 0;
     index = sw_service_of(key, resp_is_b);
-    t = index ? sw_tally_of(index) : 0;
+    t = index ? sw_svc_counters_of(index) : 0;
     if (!t)
         return 0;
-    if (what == SW_BOOK_OPENED) {
+    if (what == SW_HANDSHAKE_OPENED) {
         t->item[SW_T_OPENED]++;
-        sw_judge_service(index, sw_now_coarse()); /* its SYN may not have been seen for one */
+        sw_detect_service(index, sw_now_coarse()); /* its SYN may not have been seen */
         return 0;
     }
-    t->item[SW_T_SETTLED]++;
-    if (what != SW_BOOK_COMPLETED)
+    t->item[SW_T_RESOLVED]++;
+    if (what != SW_HANDSHAKE_COMPLETED)
         return 0;
     t->item[SW_T_COMPLETED]++;
     sw_key_ip(key, !resp_is_b, &ip);
@@ -210,29 +209,29 @@ SW_STEP int sw_guard_book(struct sw_key *key, __u32 resp_is_b, __u32 what)
 }
 
 /*
- * XDP sees a whole batch before the stack sees the first packet of it: what a client sends right behind its third
- * packet comes here before there is a socket. It passes as it is: a second request socket would only cost it. Not if
- * the first was turned away by a full accept queue: then a listener would answer it with a RST.
+ * XDP sees a whole batch before the stack sees its first packet, so data that follows the third packet closely arrives
+ * before there is a socket. It passes unchanged, without a second request socket. Not if the accept queue was full: the
+ * listener would answer with a RST.
  */
-static __always_inline int sw_is_young(const struct sw_flow *f, const struct sw_seg *s, __u64 now)
+static __always_inline int sw_is_first_flight(const struct sw_flow *f, const struct sw_seg *s, __u64 now)
 {
-    return !(f->flags & SW_F_WAITING) && now - f->start_ns < SW_YOUNG_NS && s->src_is_b == f->orig_is_b &&
-           s->seq - f->end[SW_ORIG].isn - 1 < SW_YOUNG_BYTES &&
-           (!(s->flags & SW_TCP_ACK) || s->ack - f->end[SW_RESP].isn - 1 < SW_YOUNG_BYTES);
+    return !(f->flags & SW_F_ACCEPTQ_FULL) && now - f->start_ns < SW_FIRST_FLIGHT_NS && s->src_is_b == f->orig_is_b &&
+           s->seq - f->end[SW_ORIG].isn - 1 < SW_FIRST_FLIGHT_BYTES &&
+           (!(s->flags & SW_TCP_ACK) || s->ack - f->end[SW_RESP].isn - 1 < SW_FIRST_FLIGHT_BYTES);
 }
 
-/* The way of a packet that the fast path did not take. */
-SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_judged *j, struct sw_cookie_opts *c)
+/* A packet that the fast path did not handle. */
+SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_guard_ctx *j, struct sw_cookie_opts *c)
 {
-    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
-    struct sw_guard *g = sw_guard_conf();
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
+    struct sw_guard *g = sw_guard_config();
     struct sw_service *sv;
-    struct sw_tally *t;
+    struct sw_svc_counters *t;
     struct sw_flow *f;
     struct sw_key *key;
     struct sw_seg *s;
     __u32 index;
-    int does;
+    int action;
 
     if (!j || !c)
         return SW_DO_PASS;
@@ -246,44 +245,44 @@ SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_judged *j, struct sw_c
     sv = bpf_map_lookup_elem(&services, &index);
     if (!sv)
         return SW_DO_PASS;
-    t = sw_tally_of(index);
+    t = sw_svc_counters_of(index);
     if (!t)
         return SW_DO_PASS;
     j->dry_run = sv->mode == SW_GM_MONITOR;
     if ((s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN) {
-        does = SW_DO_PASS;
+        action = SW_DO_PASS;
         if (sv->state == SW_GS_ENGAGED || (sv->mode != SW_GM_OFF && (g->limit_source || g->limit_prefix)))
-            does = sw_guard_syn(ctx, key, s, j);
-        if (does == SW_DO_PASS)
+            action = sw_guard_syn(ctx, key, s, j);
+        if (action == SW_DO_PASS)
             sw_known_set(key, s->src_is_b);
-        return does;
+        return action;
     }
     if (sv->state == SW_GS_CALM)
         return SW_DO_PASS;
     f = bpf_map_lookup_elem(&flows, key);
-    j->has_flow = f && !(f->flags & SW_F_UNPROVEN); /* even then a cookie may begin another connection */
-    j->now = sw_now(); /* exact: a cookie may be younger than the CPU's last look at the clock */
-    if (f && !j->has_flow && sw_is_young(f, s, j->now))
+    j->has_flow = f && !(f->flags & SW_F_UNCONFIRMED); /* even then a cookie may begin another connection */
+    j->now = sw_now();                                 /* exact: a cookie may be newer than the CPU's coarse clock */
+    if (f && !j->has_flow && sw_is_first_flight(f, s, j->now))
         return SW_DO_PASS;
-    j->owned = 0;
-    does = sw_guard_other(ctx, key, s, j, c);
-    if (j->owned && f)
-        f->flags &= ~SW_F_UNPROVEN;
-    return does;
+    j->has_socket = 0;
+    action = sw_guard_other(ctx, key, s, j, c);
+    if (j->has_socket && f)
+        f->flags &= ~SW_F_UNCONFIRMED;
+    return action;
 }
 
-/* What is no whole TCP header, while a service is engaged: not a way around the guard. */
-static __always_inline __u32 sw_guard_odd(struct xdp_md *ctx, enum sw_found found, const struct sw_seg *s,
-                                          const struct sw_place *at)
+/* Without a whole TCP header, while a service is engaged: the drop reason, so that the guard cannot be bypassed. */
+static __always_inline __u32 sw_guard_unparsed_reason(struct xdp_md *ctx, enum sw_found found, const struct sw_seg *s,
+                                                      const struct sw_place *at)
 {
     __u64 here = ctx->data_end - ctx->data;
 
     if ((found == SW_FOUND_BAD_HEADER || found == SW_FOUND_TRUNCATED) && s->frag)
         return SW_DROP_FRAGMENT;
-    if (found == SW_FOUND_EXT_LIMIT && (at->ip || !s->vlan[1])) /* the kernel takes off any number of priority tags */
+    if (found == SW_FOUND_EXT_LIMIT && (at->ip || !s->vlan[1])) /* the kernel strips any number of priority tags */
         return SW_DROP_EXT_LIMIT;
     if (found == SW_FOUND_TRUNCATED && at->ip && here < bpf_xdp_get_buff_len(ctx))
-        return SW_DROP_EXT_LIMIT; /* there is more of it, beyond what can be read */
+        return SW_DROP_EXT_LIMIT; /* there is more of the frame than the program can read */
     return SW_DROP_NONE;
 }
 

@@ -5,7 +5,7 @@
 
 #include "guard/service.h"
 
-/* A value of 0 is a hole: IPv4's place in a list that holds an IPv6 prefix around it. */
+/* An entry with value 0 excludes the IPv4-mapped range from an IPv6 prefix that covers it. */
 static __always_inline int sw_listed(void *trie, const struct sw_ip *ip)
 {
     struct sw_cidr key = {.prefixlen = 128};
@@ -19,14 +19,14 @@ static __always_inline int sw_listed(void *trie, const struct sw_ip *ip)
 
 SW_STEP int sw_allowed(struct sw_ip *ip)
 {
-    struct sw_guard *g = sw_guard_conf();
+    struct sw_guard *g = sw_guard_config();
 
     return ip && g && g->allow_len && sw_listed(&allow, ip);
 }
 
 SW_STEP int sw_blocked(struct sw_ip *ip)
 {
-    struct sw_guard *g = sw_guard_conf();
+    struct sw_guard *g = sw_guard_config();
 
     if (!ip || !g || !g->block_len || !sw_listed(&block, ip))
         return 0;
@@ -43,8 +43,8 @@ static __always_inline void sw_ip_prefix(struct sw_ip *ip)
 }
 
 /*
- * Virtual scheduling (GCRA) with room for one second's worth. Two CPUs may take the same token: a plain write, the
- * limit is then exceeded by one SYN.
+ * Virtual scheduling (GCRA) with a burst of one second. A plain write: two CPUs may take the same token, then the limit
+ * is exceeded by one SYN.
  */
 static __always_inline int sw_bucket_take(void *map, const struct sw_ip *ip, __u64 rate, __u64 now)
 {
@@ -72,15 +72,15 @@ static __always_inline void sw_bucket_give(void *map, const struct sw_ip *ip, __
         b->tat = b->tat > step ? b->tat - step : 0;
 }
 
-/* Charges a SYN. SW_DROP_NONE, or which limit it is over. */
+/* Takes a token for a SYN. SW_DROP_NONE, or the limit that is exceeded. */
 SW_STEP int sw_limit_take(struct sw_ip *ip, __u64 now)
 {
-    struct sw_guard *g = sw_guard_conf();
+    struct sw_guard *g = sw_guard_config();
     struct sw_ip prefix, own;
 
     if (!ip || !g)
         return SW_DROP_NONE;
-    own = *ip; /* before 6.2 no map takes a key that a function was given */
+    own = *ip; /* before 6.2 a map key may not be a pointer argument of a function */
     ip = &own;
     if (g->limit_source && !sw_bucket_take(&limit_source, ip, g->limit_source, now))
         return SW_DROP_RATE_SOURCE;
@@ -95,10 +95,10 @@ SW_STEP int sw_limit_take(struct sw_ip *ip, __u64 now)
     return SW_DROP_RATE_PREFIX;
 }
 
-/* The handshake completed: its SYN was not one of a flood. */
+/* The handshake completed: returns the token of its SYN. */
 SW_STEP int sw_limit_give(struct sw_ip *ip)
 {
-    struct sw_guard *g = sw_guard_conf();
+    struct sw_guard *g = sw_guard_config();
     struct sw_ip prefix, own;
 
     if (!ip || !g)
@@ -117,16 +117,16 @@ SW_STEP int sw_limit_give(struct sw_ip *ip)
     return 0;
 }
 
-#define SW_BUDGET_SHARE 10 /* a tenth of a second's replies at most at once */
+#define SW_BUDGET_SHARE 10 /* burst: a tenth of a second's replies */
 
 /*
- * One reply more? Whoever finds whole replies to be had since the last time adds them, alone; what is left
- * of the time counts for the next.
+ * Takes one reply from the budget. The CPU that wins the compare-and-swap adds the replies that have become available;
+ * the remaining fraction of time is kept for the next refill.
  */
 static __always_inline int sw_budget_take(struct sw_guard *g, __u64 now)
 {
     __u64 rate = g->reply_budget, since = g->budget_ns, from = since, more;
-    __s64 room = rate / SW_BUDGET_SHARE + 1, left;
+    __s64 burst = rate / SW_BUDGET_SHARE + 1, left;
 
     if (!rate)
         return 1;
@@ -137,7 +137,7 @@ static __always_inline int sw_budget_take(struct sw_guard *g, __u64 now)
         if (more && __sync_val_compare_and_swap(&g->budget_ns, since, from + more * SW_SECOND / rate) == since) {
             left = g->budget > 0 ? g->budget : 0;
             left += more;
-            g->budget = left < room ? left : room;
+            g->budget = left < burst ? left : burst;
         }
     }
     return __sync_fetch_and_add(&g->budget, -1) > 0;

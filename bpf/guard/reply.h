@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Replies in the frame that they answer: Ethernet header and VLAN tags stay but for the swapped addresses,
- * then a plain IP header, TCP with up to five words of options, no payload. Whatever followed is cut off.
+ * Writes a reply over the frame that it answers: the Ethernet addresses are swapped, VLAN tags are kept, then follow a
+ * plain IP header and TCP with up to five words of options. Payload is cut off.
  */
 #ifndef SW_BPF_GUARD_REPLY_H
 #define SW_BPF_GUARD_REPLY_H
@@ -9,7 +9,7 @@
 #include "packet/parse.h"
 
 #define SW_MIN_FRAME 60
-#define SW_REPLY_OFF 70  /* --decap walks so many tags at most */
+#define SW_REPLY_OFF 70  /* --decap skips at most this many bytes of tags */
 #define SW_REPLY_WORDS 5 /* MSS, SACK permitted and timestamps (3), window scale */
 
 struct sw_reply {
@@ -19,10 +19,10 @@ struct sw_reply {
     __u16 win;
     __be32 word[SW_REPLY_WORDS];
     __u32 words;
-    __be16 sport, dport; /* of the packet that is answered */
+    __be16 sport, dport; /* of the received packet */
     __u8 hops;           /* TTL or hop limit */
     __u8 pad[3];
-    __u32 src[4], dst[4]; /* of the packet that is answered; IPv4 in word 3 */
+    __u32 src[4], dst[4]; /* of the received packet; IPv4 in word 3 */
 };
 
 static __always_inline __u16 sw_fold64(__u64 sum)
@@ -46,7 +46,7 @@ static __always_inline void sw_swap_macs(void *data)
     }
 }
 
-/* Writes TCP header and options at t; pseudo is the sum of the pseudo-header's addresses. False: no room. */
+/* Writes TCP header and options at t; sum is that of the pseudo-header's addresses. False: the frame is too short. */
 static __always_inline int sw_reply_tcp(struct sw_reply *r, struct sw_tcp *t, void *end, __u64 sum)
 {
     __u32 words = r->words;
@@ -78,7 +78,7 @@ static __always_inline int sw_reply_tcp(struct sw_reply *r, struct sw_tcp *t, vo
     return 1;
 }
 
-/* Cuts the frame to len, or to the least that Ethernet carries, with zeros behind the packet. */
+/* Cuts the frame to len, or to Ethernet's minimum, padded with zeros. */
 static __always_inline void sw_reply_trim(struct xdp_md *ctx, void *data, void *end, __u32 len)
 {
     __u32 have = (__u32)bpf_xdp_get_buff_len(ctx), want = len < SW_MIN_FRAME ? SW_MIN_FRAME : len;

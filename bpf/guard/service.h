@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Which service a packet is for, and tables that are asked for every SYN: so they are arrays, found by
- * hashes that user space computes alike. Nobody gains by colliding in them but a slower answer.
+ * Finds the service of a packet, and the tables that are searched for every SYN: arrays, indexed by hashes that user
+ * space computes, too. Collisions cost time only.
  */
 #ifndef SW_BPF_GUARD_SERVICE_H
 #define SW_BPF_GUARD_SERVICE_H
@@ -9,7 +9,7 @@
 #include "guard/maps.h"
 #include "synward_hash.h"
 
-static __always_inline struct sw_guard *sw_guard_conf(void)
+static __always_inline struct sw_guard *sw_guard_config(void)
 {
     __u32 zero = 0;
 
@@ -54,7 +54,7 @@ SW_STEP int sw_service_of(struct sw_key *key, __u32 is_b)
     if (!key)
         return 0;
     port = bpf_ntohs(is_b ? key->b_port : key->a_port);
-    first = bpf_map_lookup_elem(&service_ports, &port);
+    first = bpf_map_lookup_elem(&svc_ports, &port);
     if (!first || !*first)
         return 0;
     at = *first;
@@ -81,7 +81,7 @@ static __always_inline __u64 *sw_known_word(__u32 bit, __u32 gen)
 {
     __u32 word = (gen & 1) * SW_KNOWN_WORDS + bit / 64;
 
-    return bpf_map_lookup_elem(&known, &word);
+    return bpf_map_lookup_elem(&known_tuples, &word);
 }
 
 static __always_inline __u32 sw_known_of(const struct sw_key *k, __u32 src_is_b)
@@ -99,7 +99,7 @@ static __always_inline int sw_known_is(const struct sw_key *k, __u32 src_is_b, _
     return w && *w >> (bit & 63) & 1;
 }
 
-/* In both generations, for the other one may just be filled. */
+/* In both generations, because user space may be filling the other one. */
 static __always_inline void sw_known_set(const struct sw_key *k, __u32 src_is_b)
 {
     __u32 bit = sw_known_of(k, src_is_b);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the kernel knows: its sockets, and its own SYN cookies. */
+/* The kernel's sockets, and its own SYN cookies. */
 #ifndef SW_BPF_GUARD_SOCKETS_H
 #define SW_BPF_GUARD_SOCKETS_H
 
 #include "guard/context.h"
 
-enum sw_sock { SW_SOCK_NONE, SW_SOCK_LISTEN, SW_SOCK_COOKIE, SW_SOCK_OWNED };
+enum sw_socket_kind { SW_SOCK_NONE, SW_SOCK_LISTEN, SW_SOCK_COOKIE, SW_SOCK_FOUND };
 
 #define SW_TCP_LISTEN_STATE 10 /* BPF_TCP_LISTEN */
 
@@ -30,17 +30,16 @@ static __always_inline __u32 sw_tuple(struct bpf_sock_tuple *t, const struct sw_
     return sizeof(t->ipv6);
 }
 
-/* Both headers of the packet, copied to where the kernel's cookie helpers may read them. */
-static __always_inline int sw_copy_headers(struct xdp_md *ctx, const struct sw_judged *j, struct sw_scratch *sc)
+/* Copies both headers of the packet to memory that the kernel's cookie helpers may read. */
+static __always_inline int sw_copy_headers(struct xdp_md *ctx, const struct sw_guard_ctx *j, struct sw_scratch *sc)
 {
     if (bpf_xdp_load_bytes(ctx, j->ip_off, sc->chunk.bytes, j->v6 ? 40 : 20))
         return 0;
     return !bpf_xdp_load_bytes(ctx, j->tcp_off, sc->chunk.bytes + 64, sw_length(20 + j->opt_len, 64));
 }
 
-/* Is there a socket for this packet, and whose? For an ACK that only a listener would take: is it the kernel's
- * own cookie? */
-SW_STEP int sw_sock_of(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_judged *j)
+/* Looks up the socket of this packet. For an ACK that only matches a listener: is it the kernel's own cookie? */
+SW_STEP int sw_socket_lookup(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_guard_ctx *j)
 {
     int found = SW_SOCK_NONE;
     struct bpf_sock_tuple t;
@@ -57,9 +56,9 @@ SW_STEP int sw_sock_of(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s,
     }
     if (!sk)
         return SW_SOCK_NONE;
-    found = sk->state == SW_TCP_LISTEN_STATE ? SW_SOCK_LISTEN : SW_SOCK_OWNED;
+    found = sk->state == SW_TCP_LISTEN_STATE ? SW_SOCK_LISTEN : SW_SOCK_FOUND;
     if (found == SW_SOCK_LISTEN && (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) == SW_TCP_ACK) {
-        struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
+        struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
 
         if (sc && sw_copy_headers(ctx, j, sc) &&
             !bpf_tcp_check_syncookie(sk, sc->chunk.bytes, j->v6 ? 40 : 20, (struct tcphdr *)(sc->chunk.bytes + 64), 20))
@@ -72,7 +71,7 @@ SW_STEP int sw_sock_of(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s,
 #define SW_TS_OPT_SACK 0x10 /* the kernel's cookie in a TSval: window scale in 4 bits, SACK, ECN */
 #define SW_TS_OPT_ECN 0x20
 
-/* The kernel's cookie carries options in the low bits of its TSval; a plain clock in ms (tcp_timestamps=2). */
+/* The kernel encodes options in the low bits of its TSval; a plain clock in ms (tcp_timestamps=2). */
 static __always_inline __u32 sw_kernel_tsval(const struct sw_cookie_opts *c, __u64 now)
 {
     __u32 ms = (__u32)(now / 1000000), bits = c->wscale & 0xf, ts;
@@ -83,7 +82,7 @@ static __always_inline __u32 sw_kernel_tsval(const struct sw_cookie_opts *c, __u
 }
 
 /* The kernel's cookie for a SYN; negative: it makes none now. */
-SW_STEP __s64 sw_kernel_cookie(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_judged *j)
+SW_STEP __s64 sw_kernel_cookie(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_guard_ctx *j)
 {
     struct bpf_sock_tuple t;
     struct sw_scratch *sc;
@@ -93,7 +92,7 @@ SW_STEP __s64 sw_kernel_cookie(struct xdp_md *ctx, struct sw_key *key, struct sw
 
     if (!key || !s || !j)
         return -1;
-    sc = sw_room(SW_ROOM_PACKET);
+    sc = sw_scratch_of(SW_CTX_PACKET);
     if (!sc)
         return -1;
     if (!sw_copy_headers(ctx, j, sc))
@@ -115,8 +114,8 @@ SW_STEP __s64 sw_kernel_cookie(struct xdp_md *ctx, struct sw_key *key, struct sw
     return cookie;
 }
 
-/* What the kernel's own cookie tells of a connection: of its options only timestamps do. */
-static __always_inline void sw_kernel_carries(struct sw_cookie_opts *c, const struct sw_opts *o)
+/* The options that the kernel's own cookie encodes: only in timestamps. */
+static __always_inline void sw_kernel_cookie_opts(struct sw_cookie_opts *c, const struct sw_opts *o)
 {
     c->mss = 0;
     c->ts = !!(o->opts & SW_OPT_TS);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Our SYN cookie (RFC 4987 section 3.6): what the guard has to remember of a SYN, in the ISN of its
- * SYN-ACK and, if the client sent timestamps, in the TSval. Pure.
+ * Our SYN cookie (RFC 4987 section 3.6): encodes the options of a SYN in the ISN of its SYN-ACK and, if the client sent
+ * timestamps, in the TSval. Pure.
  *
  *           31                                      6   5   4        0
  *          +-----------------------------------------+---+-----------+
@@ -17,8 +17,8 @@
  *
  *   MAC = SipHash-2-4(key; source, destination, ports, client's ISN, whole epoch number, options)
  *
- * For a given SYN 2 epochs x 2^5 options are valid of 2^32 ISNs: a random ACK hits with 2^-26. With
- * timestamps 2 x 2^13 of 2^64: 2^-50.
+ * For a given SYN 2 epochs x 2^5 options are valid of 2^32 ISNs: a random ACK hits with 2^-26. With timestamps 2 x 2^13
+ * of 2^64: 2^-50.
  */
 #ifndef SW_BPF_GUARD_SYNCOOKIE_H
 #define SW_BPF_GUARD_SYNCOOKIE_H
@@ -28,27 +28,27 @@
 #include "synward_siphash.h"
 #include "tcp/flow.h"
 
-/* The bits of the MAC that are compared. A test compares fewer, to count what it cannot wait for. */
+/* The bits of the MAC that are compared. A test compares fewer, to measure the rate of forgeries. */
 #ifndef SW_COOKIE_ISN_MAC
 #define SW_COOKIE_ISN_MAC 0xffffffc0u
 #define SW_COOKIE_TS_MAC 0xffffff00u
 #endif
 
-/* Whose handshake: addresses as on the wire, the SYN's sender first. IPv4 uses word 0 alone. */
-struct sw_cookie_for {
+/* The handshake that a cookie is for: addresses as on the wire, the SYN's sender first. IPv4 uses word 0 only. */
+struct sw_cookie_tuple {
     __u32 src[4], dst[4];
     __be16 sport, dport;
     __u32 isn; /* the client's */
     __u32 v6;
 };
 
-/* What a cookie carries. */
+/* The options that a cookie encodes. */
 struct sw_cookie_opts {
     __u16 mss;
     __u8 wscale; /* SW_WSCALE_NONE: no window scaling */
     __u8 sack;
     __u8 ecn;
-    __u8 ts; /* the client sends timestamps: in: decides the form */
+    __u8 ts; /* the client sends timestamps; selects the form of the cookie */
 };
 
 struct sw_cookie {
@@ -58,7 +58,7 @@ struct sw_cookie {
 
 enum sw_cookie_result { SW_COOKIE_BAD, SW_COOKIE_OK, SW_COOKIE_EXPIRED };
 
-static __always_inline __u64 sw_cookie_mac(const __u64 key[2], const struct sw_cookie_for *f, __u32 epoch, __u32 info)
+static __always_inline __u64 sw_cookie_mac(const __u64 key[2], const struct sw_cookie_tuple *f, __u32 epoch, __u32 info)
 {
     struct sw_sip s;
 
@@ -72,15 +72,15 @@ static __always_inline __u64 sw_cookie_mac(const __u64 key[2], const struct sw_c
         sw_sip_word(&s, f->src[0] | (__u64)f->dst[0] << 32);
     }
     sw_sip_word(&s, f->sport | (__u32)f->dport << 16 | (__u64)f->isn << 32);
-    /* info has 24 bits; the top byte is the message's length, as SipHash wants it */
+    /* info has 24 bits; the top byte is the message's length, as SipHash requires */
     sw_sip_word(&s, epoch | (__u64)info << 32 | (f->v6 ? 47ull : 23ull) << 56);
     return sw_sip_end(&s);
 }
 
 /*
- * The MSS in 7 bits, rounded down: every value from 1400 to 1460, every even one from 1300, and what
- * else is met below and above. 536 and 1220 are the floors: every host takes those (RFC 9293 section
- * 3.7.1, RFC 8200 section 5), and the kernel accepts no less.
+ * The MSS in 7 bits, rounded down: every value from 1400 to 1460, every even one from 1300, and common ones below and
+ * above. 536 and 1220 are the floors: every host accepts those (RFC 9293 section 3.7.1, RFC 8200 section 5), and the
+ * kernel accepts no less.
  */
 static __always_inline __u32 sw_mss_code(__u32 mss)
 {
@@ -217,9 +217,9 @@ static __always_inline __u32 sw_cookie_tsval(__u64 mac, __u32 code)
 
 #define SW_COOKIE_INFO_TS (1u << 13)
 
-/* Makes the cookie for a SYN; *o becomes what it carries, so that the SYN-ACK offers no more. now includes
+/* Makes the cookie for a SYN; *o becomes what it encodes, so that the SYN-ACK offers no more. now includes
  * sw_guard.clock_offset. */
-static __always_inline void sw_cookie_make(const struct sw_keys *keys, const struct sw_cookie_for *f,
+static __always_inline void sw_cookie_make(const struct sw_keys *keys, const struct sw_cookie_tuple *f,
                                            struct sw_cookie_opts *o, __u64 now, struct sw_cookie *ret)
 {
     __u32 epoch = sw_epoch(now), code;
@@ -239,8 +239,8 @@ static __always_inline void sw_cookie_make(const struct sw_keys *keys, const str
     ret->tsval = sw_cookie_tsval(mac, code);
 }
 
-static __always_inline int sw_cookie_fits(const struct sw_keys *keys, const struct sw_cookie_for *f, __u32 epoch,
-                                          __u32 code, __u32 isn, __u32 tsval)
+static __always_inline int sw_cookie_matches(const struct sw_keys *keys, const struct sw_cookie_tuple *f, __u32 epoch,
+                                             __u32 code, __u32 isn, __u32 tsval)
 {
     __u64 mac = sw_cookie_mac(sw_cookie_key(keys, epoch), f, epoch, code);
 
@@ -249,7 +249,7 @@ static __always_inline int sw_cookie_fits(const struct sw_keys *keys, const stru
     return !(code & SW_COOKIE_INFO_TS) || !((sw_cookie_tsval(mac, code) ^ tsval) & SW_COOKIE_TS_MAC);
 }
 
-/* The epoch that an ISN's bit E stands for now, and what its options say. */
+/* The epoch that an ISN's bit E stands for at `now`, and its option bits. */
 static __always_inline __u32 sw_cookie_read(__u32 isn, __u32 ts, __u32 tsecr, __u64 now, __u32 *ret_code)
 {
     __u64 left = (1ull << SW_EPOCH_SHIFT) - (now & ((1ull << SW_EPOCH_SHIFT) - 1));
@@ -264,13 +264,13 @@ static __always_inline __u32 sw_cookie_read(__u32 isn, __u32 ts, __u32 tsecr, __
 }
 
 /*
- * Is `isn` (the acknowledgement minus 1) a cookie of ours for this handshake, and alive? ts: the segment
- * carries timestamps, and `tsecr` is its echo. One epoch is looked at for each value of E: this one and
- * the one before, or the next in this one's last 4 seconds, for another host's or CPU's clock may be ahead. So a
- * cookie lives for one epoch at least (64 s, less the skew) and for two at most.
+ * Is `isn` (the acknowledgement minus 1) our cookie for this handshake, and not expired? ts: the segment carries
+ * timestamps, and `tsecr` is its echo. Each value of E stands for one epoch: the current one and the one before, or the
+ * next one in the current one's last 4 seconds, because the clock of another host or CPU may be ahead. So a cookie is
+ * valid for one epoch at least (64 s, less the skew) and for two at most.
  */
-static __always_inline int sw_cookie_alive(const struct sw_keys *keys, const struct sw_cookie_for *f, __u32 isn,
-                                           __u32 ts, __u32 tsecr, __u64 now, struct sw_cookie_opts *ret)
+static __always_inline int sw_cookie_is_live(const struct sw_keys *keys, const struct sw_cookie_tuple *f, __u32 isn,
+                                             __u32 ts, __u32 tsecr, __u64 now, struct sw_cookie_opts *ret)
 {
     __u32 code, epoch = sw_cookie_read(isn, ts, tsecr, now, &code);
 
@@ -279,25 +279,25 @@ static __always_inline int sw_cookie_alive(const struct sw_keys *keys, const str
         sw_cookie_unpack13(ret, code & 0x1fff, f->v6);
     else
         sw_cookie_unpack5(ret, code, f->v6);
-    return sw_cookie_fits(keys, f, epoch, code, isn, tsecr);
+    return sw_cookie_matches(keys, f, epoch, code, isn, tsecr);
 }
 
-/* Was it one, two epochs ago? Only to tell people so. */
-static __always_inline int sw_cookie_was(const struct sw_keys *keys, const struct sw_cookie_for *f, __u32 isn, __u32 ts,
-                                         __u32 tsecr, __u64 now)
+/* Was it valid two epochs ago? Only for the drop reason. */
+static __always_inline int sw_cookie_is_expired(const struct sw_keys *keys, const struct sw_cookie_tuple *f, __u32 isn,
+                                                __u32 ts, __u32 tsecr, __u64 now)
 {
     __u32 code, epoch = sw_cookie_read(isn, ts, tsecr, now, &code);
 
-    return sw_cookie_fits(keys, f, epoch - 2, code, isn, tsecr);
+    return sw_cookie_matches(keys, f, epoch - 2, code, isn, tsecr);
 }
 
-static __always_inline enum sw_cookie_result sw_cookie_check(const struct sw_keys *keys, const struct sw_cookie_for *f,
-                                                             __u32 isn, __u32 ts, __u32 tsecr, __u64 now,
-                                                             struct sw_cookie_opts *ret)
+static __always_inline enum sw_cookie_result sw_cookie_check(const struct sw_keys *keys,
+                                                             const struct sw_cookie_tuple *f, __u32 isn, __u32 ts,
+                                                             __u32 tsecr, __u64 now, struct sw_cookie_opts *ret)
 {
-    if (sw_cookie_alive(keys, f, isn, ts, tsecr, now, ret))
+    if (sw_cookie_is_live(keys, f, isn, ts, tsecr, now, ret))
         return SW_COOKIE_OK;
-    return sw_cookie_was(keys, f, isn, ts, tsecr, now) ? SW_COOKIE_EXPIRED : SW_COOKIE_BAD;
+    return sw_cookie_is_expired(keys, f, isn, ts, tsecr, now) ? SW_COOKIE_EXPIRED : SW_COOKIE_BAD;
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Cookies with the keys that count now. */
+/* Cookies with the current keys. */
 #ifndef SW_BPF_GUARD_SYNCOOKIE_KEYS_H
 #define SW_BPF_GUARD_SYNCOOKIE_KEYS_H
 
@@ -13,8 +13,8 @@ static __always_inline struct sw_keys *sw_keys_now(const struct sw_guard *g)
     return bpf_map_lookup_elem(&keys, &slot);
 }
 
-static __always_inline void sw_cookie_for(struct sw_cookie_for *f, const struct sw_key *k, const struct sw_seg *s,
-                                          __u32 v6, __u32 isn)
+static __always_inline void sw_cookie_tuple(struct sw_cookie_tuple *f, const struct sw_key *k, const struct sw_seg *s,
+                                            __u32 v6, __u32 isn)
 {
     const __u32 *a = (const __u32 *)k->a_ip, *b = (const __u32 *)k->b_ip;
 
@@ -32,25 +32,26 @@ static __always_inline void sw_cookie_for(struct sw_cookie_for *f, const struct 
     f->v6 = v6;
 }
 
-SW_STEP int sw_make(struct sw_keys *k, struct sw_guarding *at, __u64 now)
+SW_STEP int sw_cookie_generate(struct sw_keys *k, struct sw_guard_scratch *at, __u64 now)
 {
     if (k && at)
-        sw_cookie_make(k, &at->who, &at->carries, now, &at->cookie);
+        sw_cookie_make(k, &at->tuple, &at->cookie_opts, now, &at->cookie);
     return 0;
 }
 
-/* Does the acknowledgement `isn` + 1 prove the handshake in at->who? */
-SW_STEP int sw_check(struct sw_keys *k, struct sw_guarding *at, __u32 isn, __u64 now, struct sw_cookie_opts *c)
+/* Does the acknowledgement `isn` + 1 prove the handshake of at->tuple? */
+SW_STEP int sw_cookie_verify(struct sw_keys *k, struct sw_guard_scratch *at, __u32 isn, __u64 now,
+                             struct sw_cookie_opts *c)
 {
     if (!k || !at || !c)
         return 0;
-    return sw_cookie_alive(k, &at->who, isn, at->opts.opts & SW_OPT_TS, at->opts.tsecr, now, c);
+    return sw_cookie_is_live(k, &at->tuple, isn, at->opts.opts & SW_OPT_TS, at->opts.tsecr, now, c);
 }
 
-/* Did it, some minutes ago? */
-SW_STEP int sw_check_old(struct sw_guarding *at, __u32 isn, __u64 now)
+/* Did it two epochs ago? */
+SW_STEP int sw_cookie_verify_expired(struct sw_guard_scratch *at, __u32 isn, __u64 now)
 {
-    struct sw_guard *g = sw_guard_conf();
+    struct sw_guard *g = sw_guard_config();
     struct sw_keys *k;
 
     if (!at)
@@ -58,14 +59,17 @@ SW_STEP int sw_check_old(struct sw_guarding *at, __u32 isn, __u64 now)
     if (!g)
         return 0;
     k = sw_keys_now(g);
-    return k ? sw_cookie_was(k, &at->who, isn, at->opts.opts & SW_OPT_TS, at->opts.tsecr, now + g->clock_offset) : 0;
+    return k ? sw_cookie_is_expired(k, &at->tuple, isn, at->opts.opts & SW_OPT_TS, at->opts.tsecr,
+                                    now + g->clock_offset)
+             : 0;
 }
 
-/* Is the acknowledgement a cookie of ours for a SYN with this ISN? j->now is exact. */
-SW_STEP int sw_cookie_ok(struct sw_key *key, struct sw_seg *s, struct sw_judged *j, __u32 isn, struct sw_cookie_opts *c)
+/* Does the segment acknowledge our cookie for a SYN with this ISN? j->now is exact. */
+SW_STEP int sw_cookie_ok(struct sw_key *key, struct sw_seg *s, struct sw_guard_ctx *j, __u32 isn,
+                         struct sw_cookie_opts *c)
 {
-    struct sw_guard *g = sw_guard_conf();
-    struct sw_guarding *at = sw_guarding_here();
+    struct sw_guard *g = sw_guard_config();
+    struct sw_guard_scratch *at = sw_guard_scratch_get();
     struct sw_keys *k;
 
     if (!key || !s || !j || !c)
@@ -77,8 +81,8 @@ SW_STEP int sw_cookie_ok(struct sw_key *key, struct sw_seg *s, struct sw_judged 
     k = sw_keys_now(g);
     if (!k)
         return 0;
-    sw_cookie_for(&at->who, key, s, j->v6, isn);
-    return sw_check(k, at, s->ack - 1, j->now + g->clock_offset, c);
+    sw_cookie_tuple(&at->tuple, key, s, j->v6, isn);
+    return sw_cookie_verify(k, at, s->ack - 1, j->now + g->clock_offset, c);
 }
 
 #endif

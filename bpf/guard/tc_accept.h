@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * From a cookie that is good to a socket (kernel 6.9): sw_guarded marks the packet in its metadata, and at
- * tc ingress, where there is a socket buffer, the listener gets its request socket with all that the cookie
- * remembers. Everything is proved again here; only the mark is taken from there.
+ * From a valid cookie to a request socket (kernel 6.9): sw_xdp_guard sets the packet's metadata. At tc ingress, where
+ * there is a socket buffer, the listener gets a request socket with the options of the cookie. The cookie is verified
+ * again here; only the metadata is trusted.
  */
 #ifndef SW_BPF_GUARD_TC_ACCEPT_H
 #define SW_BPF_GUARD_TC_ACCEPT_H
@@ -10,7 +10,7 @@
 #include "guard/policy.h"
 #include "track/clock.h"
 
-#define SW_SILENT_NS SW_SECOND   /* after a cookie for which nobody listens */
+#define SW_BYPASS_NS SW_SECOND   /* after a cookie without a listener */
 #define SW_META_MAGIC 0x53594e57 /* "SYNW" */
 
 struct sw_meta {
@@ -39,8 +39,8 @@ struct bpf_tcp_req_attrs {
 extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff *skb, struct sock *sk, struct bpf_tcp_req_attrs *attrs,
                                    int attrs__sz) __ksym __weak;
 
-/* Marks the packet for sw_accept; where a driver has no room, sw_accept looks at every packet instead. */
-static __always_inline void sw_mark(struct xdp_md *ctx)
+/* Sets the metadata for sw_accept. If the driver has no room for it, sw_accept checks every packet instead. */
+static __always_inline void sw_meta_set(struct xdp_md *ctx)
 {
     struct sw_guard *g;
     struct sw_meta *m;
@@ -53,16 +53,16 @@ static __always_inline void sw_mark(struct xdp_md *ctx)
         m->zero = 0;
         return;
     }
-    g = sw_guard_conf();
+    g = sw_guard_config();
     if (g && !(g->flags & SW_G_NO_META))
         __sync_fetch_and_or(&g->flags, SW_G_NO_META);
 }
 
 /*
- * Generic XDP of kernels from 6.9 on copies a packet for a program with frags and forgets how long its link header is:
- * at tc ingress it then begins with its IP header, and data_meta points into the link header.
+ * Generic XDP of kernels from 6.9 on copies a packet for a program with frags and loses the length of its link header:
+ * at tc ingress the packet then begins with its IP header, and data_meta points into the link header.
  */
-static __always_inline int sw_link_lost(struct __sk_buff *skb)
+static __always_inline int sw_link_header_lost(struct __sk_buff *skb)
 {
     void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
     __u32 *first = data, net[4];
@@ -72,21 +72,22 @@ static __always_inline int sw_link_lost(struct __sk_buff *skb)
            net[1] == first[1] && net[2] == first[2] && net[3] == first[3];
 }
 
-/* Of metadata that is out of place only the length is known; everything is proved again anyway. */
-static __always_inline int sw_marked(struct __sk_buff *skb)
+/* If the link header was lost, only the length of the metadata is known; the cookie is verified again anyway. */
+static __always_inline int sw_meta_is_set(struct __sk_buff *skb)
 {
     struct sw_meta *m = (void *)(long)skb->data_meta;
     struct sw_guard *g;
 
-    if (SW_HAS(m, sizeof(*m), (void *)(long)skb->data) && (m->magic == SW_META_MAGIC || sw_link_lost(skb)))
+    if (SW_HAS(m, sizeof(*m), (void *)(long)skb->data) && (m->magic == SW_META_MAGIC || sw_link_header_lost(skb)))
         return 1;
-    g = sw_guard_conf();
-    return g && g->flags & SW_G_NO_META && g->awake;
+    g = sw_guard_config();
+    return g && g->flags & SW_G_NO_META && g->active;
 }
 
 #define SW_QUEUE_FULL (-1)
 
-/* Would the stack drop the packet, for nobody accepts? Then what follows must not reach the listener either. */
+/* Is the accept queue full, so that the stack would drop the packet? Then later segments must not reach the listener
+ * either. */
 static __always_inline int sw_queue_is_full(struct sw_key *key, struct sock *listener)
 {
     struct sw_flow *f;
@@ -95,13 +96,13 @@ static __always_inline int sw_queue_is_full(struct sw_key *key, struct sock *lis
         return 0;
     f = bpf_map_lookup_elem(&flows, key);
     if (f)
-        __sync_fetch_and_or(&f->flags, SW_F_WAITING);
+        __sync_fetch_and_or(&f->flags, SW_F_ACCEPTQ_FULL);
     return 1;
 }
 
-/* Gives the packet to the listener. 0, or why not. */
-SW_STEP int sw_assign(struct __sk_buff *skb, struct sw_key *key, struct sw_seg *s, struct sw_judged *j,
-                      struct bpf_tcp_req_attrs *attrs)
+/* Assigns a request socket of the listener. 0, or why not. */
+SW_STEP int sw_assign_reqsk(struct __sk_buff *skb, struct sw_key *key, struct sw_seg *s, struct sw_guard_ctx *j,
+                            struct bpf_tcp_req_attrs *attrs)
 {
     struct bpf_sock_tuple t;
     struct tcp_sock *tp;
@@ -119,7 +120,7 @@ SW_STEP int sw_assign(struct __sk_buff *skb, struct sw_key *key, struct sw_seg *
     }
     if (!sk)
         return SW_T_COOKIE_NO_LISTENER;
-    if (sk->state != SW_TCP_LISTEN_STATE) { /* a socket has it already: this came again */
+    if (sk->state != SW_TCP_LISTEN_STATE) { /* there is a socket already: a retransmission */
         bpf_sk_release(sk);
         return 0;
     }
@@ -134,15 +135,15 @@ SW_STEP int sw_assign(struct __sk_buff *skb, struct sw_key *key, struct sw_seg *
     return err ? SW_T_COOKIE_REFUSED : 0;
 }
 
-/* False: the packet has no place to go, and its sender will send it again. */
+/* False: drop the packet; its sender retransmits it. */
 static __always_inline int sw_accept_cookie(struct __sk_buff *skb, struct sw_key *key, struct sw_seg *s,
-                                            struct sw_judged *j)
+                                            struct sw_guard_ctx *j)
 {
     struct bpf_tcp_req_attrs attrs = {0};
     struct sw_cookie_opts c = {0};
     struct sw_service *sv;
-    struct sw_tally *t;
-    struct sw_guarding *at;
+    struct sw_svc_counters *t;
+    struct sw_guard_scratch *at;
     __u32 index;
     int why;
 
@@ -150,10 +151,10 @@ static __always_inline int sw_accept_cookie(struct __sk_buff *skb, struct sw_key
     sv = bpf_map_lookup_elem(&services, &index);
     if (!sv)
         return 1;
-    t = sw_tally_of(index);
+    t = sw_svc_counters_of(index);
     if (!t)
         return 1;
-    at = sw_guarding_here();
+    at = sw_guard_scratch_get();
     if (!at)
         return 1;
     j->now = sw_now();
@@ -173,13 +174,13 @@ static __always_inline int sw_accept_cookie(struct __sk_buff *skb, struct sw_key
         attrs.snd_wscale = c.wscale;
         attrs.rcv_wscale = sv->wscale;
     }
-    why = sw_assign(skb, key, s, j, &attrs);
+    why = sw_assign_reqsk(skb, key, s, j, &attrs);
     if (why == SW_T_COOKIE_REFUSED)
         t->item[SW_T_COOKIE_REFUSED]++;
     if (why == SW_T_COOKIE_NO_LISTENER) {
         t->item[SW_T_COOKIE_NO_LISTENER]++;
-        if (!(sv->flags & SW_SV_BOUND)) /* it may listen where the cookie did not come from */
-            sv->silent = sw_now() + SW_SILENT_NS;
+        if (!(sv->flags & SW_SV_BOUND)) /* it may listen on another device */
+            sv->bypass_until = sw_now() + SW_BYPASS_NS;
     }
     return why != SW_QUEUE_FULL;
 }

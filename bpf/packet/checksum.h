@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * TCP checksum (RFC 9293 section 3.1) of a segment as it is in the frame. A segment that its sender
- * left to offloading holds the folded sum of the pseudo-header alone: that is taken as good.
+ * TCP checksum (RFC 9293 section 3.1) of a segment as it is in the frame. With checksum offload the field holds the
+ * folded sum of the pseudo-header only: that counts as correct.
  */
 #ifndef SW_BPF_PACKET_CHECKSUM_H
 #define SW_BPF_PACKET_CHECKSUM_H
@@ -11,7 +11,7 @@
 #define SW_CSUM_CHUNK 512  /* bpf_csum_diff takes no more */
 #define SW_CSUM_CHUNKS 130 /* of SW_CSUM_CHUNK bytes: more than an IP packet holds */
 
-/* Where a part of the frame is copied to be summed. */
+/* Buffer for the part of the frame that is summed. */
 struct sw_chunk {
     __u8 bytes[SW_CSUM_CHUNK];
 };
@@ -48,13 +48,13 @@ SW_STEP int sw_csum_tail(struct xdp_md *ctx, struct sw_chunk *chunk, __u32 off, 
     sw_opaque(even);
     if (even < 4 || even > SW_CSUM_CHUNK)
         return -1;
-    *(__u32 *)(chunk->bytes + even - 4) = 0; /* what fills up the last word */
+    *(__u32 *)(chunk->bytes + even - 4) = 0; /* padding of the last word */
     if (bpf_xdp_load_bytes(ctx, off, chunk->bytes, sw_length(n, SW_CSUM_CHUNK)))
         return -1;
     return sw_csum_fold((__u32)bpf_csum_diff(0, 0, (__be32 *)chunk->bytes, even, 0));
 }
 
-/* Is the checksum of the TCP header and payload in the frame right? What cannot be read is not judged. */
+/* Is the checksum of the TCP header and payload in the frame right? True if they cannot be read. */
 SW_STEP int sw_csum_ok(struct xdp_md *ctx, struct sw_chunk *chunk, struct sw_key *key, struct sw_place *place,
                        __u32 check)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * From frame to segment. The parser checks before it advances and returns what it found: never a
- * protocol number, never an action. Pure: compiles on the host, over any [data, end).
+ * From frame to segment. The parser checks bounds before it advances and returns what it found, never a protocol number
+ * or an action. Pure: compiles on the host, for any [data, end).
  *
  *   Ethernet | VLAN | VLAN | IPv4 + options            | TCP
  *                          | IPv6 + extension headers  |
@@ -27,7 +27,7 @@ enum sw_found {
     SW_FOUND_EXT_LIMIT,
 };
 
-/* Where things are, as offsets into the frame, besides what struct sw_seg and struct sw_key hold. */
+/* Offsets into the frame, beside the contents of struct sw_seg and struct sw_key. */
 struct sw_place {
     __u32 ip;      /* IP header */
     __u32 tcp;     /* TCP header */
@@ -38,8 +38,8 @@ struct sw_place {
 };
 
 /*
- * The state of the walk through tunnels (tunnel.h), and what parsing goes on from. The BPF programs keep it in a map
- * value: what the verifier reads from there it knows nothing about, so all ways to a step are one state to it.
+ * The state of the walk through tunnels (tunnel.h), and where parsing continues. The BPF programs keep it in a map
+ * value: the verifier knows nothing about values read from there, so all paths to a step are one state.
  */
 struct sw_inner {
     __u32 off;     /* where the next header is */
@@ -48,7 +48,7 @@ struct sw_inner {
     __u32 ip_type; /* SW_ETH_IP4, SW_ETH_IP6, or the EtherType that was not followed */
     __u16 vlan[2];
     __u32 found;  /* enum sw_found */
-    __u32 tunnel; /* something else than VLAN tags was taken off */
+    __u32 tunnel; /* something other than VLAN tags was skipped */
 };
 
 struct sw_eth {
@@ -113,9 +113,9 @@ static __always_inline int sw_is_vlan(__u16 type)
     return type == SW_ETH_VLAN || type == SW_ETH_QINQ || type == SW_ETH_QINQ_OLD;
 }
 
-static __always_inline void sw_note_vlan(__u16 vlan[2], __u16 tci)
+static __always_inline void sw_vlan_add(__u16 vlan[2], __u16 tci)
 {
-    /* 0 means untagged, so a priority tag (id 0) is not told apart from none */
+    /* 0 means untagged, so a priority tag (id 0) is not distinguished from none */
     if (!vlan[0])
         vlan[0] = tci & 0xfff;
     else if (!vlan[1])
@@ -200,7 +200,7 @@ static __always_inline enum sw_found sw_parse_ip4(void *ip, void *data, void *en
     ihl = (h->ver_ihl & 0xf) * 4;
     total = sw_ntohs(h->len);
     at->ip = (__u32)((__u8 *)h - (__u8 *)data);
-    if (!total) /* BIG TCP or a GSO packet before segmentation: the frame tells */
+    if (!total) /* BIG TCP or a GSO packet before segmentation: use the frame's length */
         total = frame_len - at->ip;
     if ((h->ver_ihl >> 4) != 4 || ihl < sizeof(*h) || total < ihl)
         return SW_FOUND_BAD_HEADER;
@@ -219,7 +219,7 @@ static __always_inline enum sw_found sw_parse_ip4(void *ip, void *data, void *en
     return found;
 }
 
-/* Walks the extension headers (RFC 8200 section 4). Returns TCP with *ret_l4 set, or why not. */
+/* Walks the extension headers (RFC 8200 section 4). Returns SW_FOUND_TCP with *ret_l4 set, or why not. */
 static __always_inline enum sw_found sw_parse_exts(__u8 *pos, __u8 next, void *end, struct sw_seg *s, __u8 **ret_l4)
 {
     for (int i = 0; i < SW_EXTS; i++) {
@@ -287,7 +287,7 @@ static __always_inline enum sw_found sw_parse_ip6(void *ip, void *data, void *en
     return found;
 }
 
-/* Past the VLAN tags. The IP header's place, or NULL and *ret_found. */
+/* Skips the VLAN tags. Returns the IP header, or NULL and *ret_found. */
 static __always_inline __u8 *sw_parse_link(void *data, void *end, struct sw_seg *s, __u32 *ret_type,
                                            enum sw_found *ret_found)
 {
@@ -307,7 +307,7 @@ static __always_inline __u8 *sw_parse_link(void *data, void *end, struct sw_seg 
             break;
         if (!SW_HAS(v, sizeof(*v), end))
             return 0;
-        sw_note_vlan(s->vlan, sw_ntohs(v->tci));
+        sw_vlan_add(s->vlan, sw_ntohs(v->tci));
         type = sw_ntohs(v->type);
         pos += sizeof(*v);
     }
@@ -316,7 +316,7 @@ static __always_inline __u8 *sw_parse_link(void *data, void *end, struct sw_seg 
         struct sw_vlan *v = (struct sw_vlan *)pos;
 
         if (!SW_HAS(v, sizeof(*v), end) || !(sw_ntohs(v->tci) & 0xfff))
-            s->vlan[1] = 0; /* with priority tags in the pile it is told apart by this */
+            s->vlan[1] = 0; /* this distinguishes a stack with priority tags */
         return 0;
     }
     *ret_type = type;
@@ -324,9 +324,9 @@ static __always_inline __u8 *sw_parse_link(void *data, void *end, struct sw_seg 
 }
 
 /*
- * The whole way. frame_len is the frame's full length, which may be more than end - data (XDP
- * fragments, non-linear skb). *s and *at must be zero but for a VLAN tag that the hook knows of. inner
- * is NULL, or the result of sw_decap. Returns SW_FOUND_TCP with all of *k, *s and *at filled.
+ * Parses the whole frame. frame_len is its full length, which may be more than end - data (XDP fragments, non-linear
+ * skb). *s and *at must be zero, except for a VLAN tag that the hook knows of. inner is NULL, or the result of
+ * sw_decap. Returns SW_FOUND_TCP with all of *k, *s and *at filled.
  */
 static __always_inline enum sw_found sw_parse(void *data, void *end, __u32 frame_len, const struct sw_inner *inner,
                                               struct sw_key *k, struct sw_seg *s, struct sw_place *at)
@@ -341,9 +341,9 @@ static __always_inline enum sw_found sw_parse(void *data, void *end, __u32 frame
         if (inner->found != SW_FOUND_TCP)
             return (enum sw_found)inner->found;
         if (inner->vlan[0])
-            sw_note_vlan(s->vlan, inner->vlan[0]);
+            sw_vlan_add(s->vlan, inner->vlan[0]);
         if (inner->vlan[1])
-            sw_note_vlan(s->vlan, inner->vlan[1]);
+            sw_vlan_add(s->vlan, inner->vlan[1]);
         at->tunnel = inner->tunnel;
         type = inner->ip_type;
         sw_opaque(off);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What one TCP segment is to the tracker, as the parser and the hook found it. Pure. */
+/* A TCP segment as the tracker sees it, filled by the parser and the hook. Pure. */
 #ifndef SW_BPF_PACKET_SEGMENT_H
 #define SW_BPF_PACKET_SEGMENT_H
 
@@ -11,7 +11,7 @@ struct sw_seg {
     __u32 seq;
     __u32 ack;
     __u32 len;      /* payload bytes, by the IP header */
-    __u32 cap;      /* of these, bytes that are there (snap length) */
+    __u32 cap;      /* of these, bytes captured (snap length) */
     __u32 ip_bytes; /* on the wire, all `pkts` together */
     __u32 pkts;     /* 1, or a GSO segment's share */
     __u32 ifindex;
@@ -25,7 +25,7 @@ struct sw_seg {
     __u8 src_is_b; /* the sender is the key's b endpoint */
     __u8 bad_csum;
     __u8 bad_opt;
-    __u8 frag;      /* first fragment: more payload follows unseen */
+    __u8 frag;      /* first fragment: the rest of the payload is not seen */
     __u8 one_sided; /* the other direction may be invisible here: infer from acknowledgements */
     __u8 flip;      /* if it begins a flow: its sender is the responder */
     __u8 flip_by;   /* and why, enum sw_direction_by */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * TCP options of a SYN (RFC 9293 section 3.1, RFC 7323, RFC 2018, RFC 7413, RFC 8684). Pure. The
- * option bytes are a copy in a fixed buffer, and what is found is written to memory, not kept in
- * registers: so the verifier sees one state for each step and not one for each mix of options.
+ * TCP options of a SYN (RFC 9293 section 3.1, RFC 7323, RFC 2018, RFC 7413, RFC 8684). Pure. The option bytes are a
+ * copy in a fixed buffer, and results are written to memory, not kept in registers: so the verifier sees one state for
+ * each step and not one for each mix of options.
  */
 #ifndef SW_BPF_PACKET_TCP_OPTIONS_H
 #define SW_BPF_PACKET_TCP_OPTIONS_H
@@ -19,12 +19,12 @@ struct sw_tcpopt {
     __u16 mss;
     __u8 wscale;
     __u8 opts;
-    __u8 bad;    /* a length that cannot be: the list is not read further */
-    __u8 sealed; /* SW_SEAL_*: signed by one who has a key */
+    __u8 bad; /* an impossible length: the list is not parsed further */
+    __u8 sig; /* SW_SIG_*: the segment is signed */
     __u8 pad[2];
     __u32 tsval; /* with SW_OPT_TS */
     __u32 tsecr;
-    __u32 at; /* the option that is read */
+    __u32 at; /* offset of the current option */
 };
 
 enum {
@@ -41,7 +41,7 @@ enum {
     SW_TCPOPT_EXP = 254, /* RFC 6994; with ExID 0xF989 the early form of Fast Open */
 };
 
-enum { SW_SEAL_MD5 = 1, SW_SEAL_AO = 2 };
+enum { SW_SIG_MD5 = 1, SW_SIG_AO = 2 };
 
 static __always_inline __u8 sw_tcpopt_at(const struct sw_tcpopt *o, __u32 i)
 {
@@ -85,9 +85,9 @@ SW_STEP int sw_tcpopt_one(struct sw_tcpopt *o, __u32 at)
         o->tsval = sw_tcpopt_at32(o, at + 2);
         o->tsecr = sw_tcpopt_at32(o, at + 6);
     } else if ((kind == SW_TCPOPT_MD5 && len == 18) || (kind == SW_TCPOPT_AO && len > 4)) {
-        if (o->sealed)
-            o->bad = 1; /* two signatures: kernels differ in what they make of it */
-        o->sealed |= kind == SW_TCPOPT_MD5 ? SW_SEAL_MD5 : SW_SEAL_AO;
+        if (o->sig)
+            o->bad = 1; /* two signatures: kernels treat them differently */
+        o->sig |= kind == SW_TCPOPT_MD5 ? SW_SIG_MD5 : SW_SIG_AO;
     } else if (kind == SW_TCPOPT_MPTCP) {
         o->opts |= SW_OPT_MPTCP;
     } else if (kind == SW_TCPOPT_TFO && (len == 2 || (len >= 6 && len <= 18))) {
@@ -97,7 +97,7 @@ SW_STEP int sw_tcpopt_one(struct sw_tcpopt *o, __u32 at)
         o->opts |= len > 4 ? SW_OPT_TFO | SW_OPT_TFO_COOKIE : SW_OPT_TFO;
     } else if (kind == SW_TCPOPT_MSS || kind == SW_TCPOPT_WSCALE || kind == SW_TCPOPT_SACK || kind == SW_TCPOPT_TS ||
                kind == SW_TCPOPT_TFO || kind == SW_TCPOPT_MD5 || kind == SW_TCPOPT_AO) {
-        o->bad = 1; /* a known kind of a wrong length is skipped, and told */
+        o->bad = 1; /* a known kind with a wrong length is skipped, and reported */
     }
     return len;
 }
@@ -108,13 +108,14 @@ static __always_inline void sw_tcpopt_begin(struct sw_tcpopt *o)
     o->wscale = SW_WSCALE_NONE;
     o->opts = 0;
     o->bad = 0;
-    o->sealed = 0;
+    o->sig = 0;
     if (o->len > SW_TCPOPT_MAX)
         o->len = SW_TCPOPT_MAX;
     SW_WRITE_ONCE(o->at, 0);
 }
 
-/* Reads the next option; returns 0 after the last. Its place is kept in memory, so all ways to it are one state. */
+/* Parses the next option; returns 0 after the last. Its offset is kept in memory, so all paths to it are one verifier
+ * state. */
 static __always_inline int sw_tcpopt_next(struct sw_tcpopt *o)
 {
     __u32 at = SW_READ_ONCE(o->at), len;
@@ -128,7 +129,7 @@ static __always_inline int sw_tcpopt_next(struct sw_tcpopt *o)
     return 1;
 }
 
-/* Reads the whole list of o->bytes[0, o->len). */
+/* Parses the whole list of o->bytes[0, o->len). */
 static __always_inline void sw_tcpopt_parse(struct sw_tcpopt *o)
 {
     sw_tcpopt_begin(o);

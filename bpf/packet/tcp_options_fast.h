@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* TCP options by whole words, as nearly all stacks align them: no copy, and no loop over bytes. */
+/* TCP options by whole words, as nearly all stacks align them: without a copy or a loop over bytes. */
 #ifndef SW_BPF_PACKET_TCP_OPTIONS_FAST_H
 #define SW_BPF_PACKET_TCP_OPTIONS_FAST_H
 
 #include "packet/parse.h"
 #include "packet/tcp_options.h"
 
-/* What a packet's options say, as far as the guard needs it. */
+/* The options of a packet that the guard needs. */
 struct sw_opts {
     __u32 tsval, tsecr;
     __u16 mss;
     __u8 wscale;
     __u8 opts; /* SW_OPT_* */
     __u8 bad;
-    __u8 sealed; /* SW_SEAL_* */
+    __u8 sig; /* SW_SIG_* */
     __u8 pad[2];
 };
 
 /*
- * Options by words, as nearly all stacks align them, in any order. What is found is written to memory that
- * the verifier knows nothing about, so all ways to a word are one state to it. False: read them byte by byte.
+ * Options by words, as nearly all stacks align them, in any order. Results are written to memory that the verifier
+ * knows nothing about, so all paths to a word are one state. False: parse them byte by byte.
  */
 static __always_inline int sw_opts_words(const __be32 *w, __u32 len, void *end, struct sw_opts *o)
 {
@@ -74,10 +74,10 @@ static __always_inline void sw_opts_none(struct sw_opts *o)
     o->wscale = SW_WSCALE_NONE;
     o->opts = 0;
     o->bad = 0;
-    o->sealed = 0;
+    o->sig = 0;
 }
 
-/* Known at a glance: what Linux sends in a SYN. */
+/* The options that Linux sends in a SYN, recognised by their words. */
 static __always_inline int sw_opts_linux(const __be32 *w, __u32 len, void *end, struct sw_opts *o)
 {
     sw_opts_none(o);

@@ -46,15 +46,15 @@ static __always_inline __u32 sw_decap_gre(const __u8 *p, __u32 *ret_next)
 }
 
 /*
- * One step at p (8 readable bytes, or it would have stopped). Returns how far to go on, 0 to stop;
- * in->next is the step taken and then the one to take.
+ * One step at p (at least 8 readable bytes). Returns how far to advance, 0 to stop; in->next is the current step on
+ * entry and the next one on return.
  */
 static __always_inline __u32 sw_decap_one(const __u8 *p, struct sw_inner *in)
 {
     __u32 step = SW_READ_ONCE(in->next);
 
     if (sw_is_vlan((__u16)step)) {
-        sw_note_vlan(in->vlan, sw_be16_at(p));
+        sw_vlan_add(in->vlan, sw_be16_at(p));
         in->next = sw_be16_at(p + 2);
         return 4;
     }
@@ -68,7 +68,7 @@ static __always_inline __u32 sw_decap_one(const __u8 *p, struct sw_inner *in)
     if (step == SW_ETH_MPLS || step == SW_ETH_MPLS_MC) {
         __u8 nibble = p[4] >> 4;
 
-        if (p[2] & 1) { /* bottom of stack: the first nibble tells, as routers guess it (RFC 4928) */
+        if (p[2] & 1) { /* bottom of stack: guess by the first nibble, as routers do (RFC 4928) */
             in->next = nibble == 4 ? SW_ETH_IP4 : nibble == 6 ? SW_ETH_IP6 : nibble == 0 ? SW_L_ETH : 0xffff;
             return nibble ? 4 : 8; /* 0: the control word of an Ethernet pseudowire (RFC 4448) */
         }
@@ -92,8 +92,8 @@ static __always_inline __u32 sw_decap_one(const __u8 *p, struct sw_inner *in)
 }
 
 /*
- * One header at in->off. False: the walk is over, in->ip_off and ip_type are where it got. The state
- * is read and written as memory each time: kept in registers, every way through would be followed.
+ * One header at in->off. False: the walk ends, in->ip_off and ip_type are the result. The state is read from and
+ * written to memory each time: in registers, the verifier would follow every path.
  */
 static __always_inline int sw_decap_step(void *data, void *end, struct sw_inner *in)
 {
@@ -137,8 +137,8 @@ static __always_inline int sw_decap_step(void *data, void *end, struct sw_inner 
 }
 
 /*
- * Leaves in->ip_off and ip_type at the innermost IP header (whatever it carries), or ip_type at what
- * is not IP. in->found: SW_FOUND_TCP, or why the walk failed.
+ * Sets in->ip_off and ip_type to the innermost IP header (whatever it carries), or ip_type to an EtherType that is not
+ * IP. in->found: SW_FOUND_TCP, or why the walk failed.
  */
 static __always_inline int sw_decap(void *data, void *end, struct sw_inner *in)
 {

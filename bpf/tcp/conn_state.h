@@ -6,7 +6,7 @@
 #include "synward.h"
 #include "tcp/sequence.h"
 
-/* Bytes of an endpoint as its sequence numbers tell, SYN and FIN not counted. */
+/* Payload bytes of an endpoint by its sequence numbers, SYN and FIN not counted. */
 static inline __u32 sw_zeek_size(const struct sw_end *me, const struct sw_end *peer)
 {
     __u32 hi = me->seq_hi;

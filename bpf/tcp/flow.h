@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A flow's small helpers, and its first segment. Pure: time and
- * configuration are parameters.
+ * Helpers for a flow, and its first segment. Pure: time and configuration are parameters.
  */
 #ifndef SW_BPF_TCP_FLOW_H
 #define SW_BPF_TCP_FLOW_H
@@ -13,7 +12,7 @@ static __always_inline enum sw_side sw_flow_side(const struct sw_flow *f, const 
     return s->src_is_b == f->orig_is_b ? SW_ORIG : SW_RESP;
 }
 
-/* Adds a letter: upper case for the originator. A full history is marked, not silent. */
+/* Adds a letter: upper case for the originator. SW_F_HIST_FULL says that letters were left out. */
 static __always_inline void sw_hist_add(struct sw_flow *f, enum sw_side d, char letter)
 {
     __u32 n = f->hist_len;
@@ -30,14 +29,13 @@ static __always_inline void sw_hist_add(struct sw_flow *f, enum sw_side d, char 
 }
 
 /*
- * A new flow for the segment that begins it; *f is zero. The segment itself is judged afterwards,
- * by sw_fsm_step.
+ * Initialises a flow for its first segment; *f is zero. The segment itself is processed afterwards, by sw_fsm_step.
  */
 static __always_inline void sw_flow_init(struct sw_flow *f, const struct sw_seg *s)
 {
     f->start_ns = s->now;
     f->last_ns = s->now;
-    f->told_ns = s->now;
+    f->update_ns = s->now;
     f->ifindex = s->ifindex;
     f->vlan[0] = s->vlan[0];
     f->vlan[1] = s->vlan[1];

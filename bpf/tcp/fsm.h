@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The state machine: one pure function over (flow, segment) -> (flow, events). States are what the
- * segments seen so far prove, not what an endpoint might already know:
+ * The state machine: one pure function over (flow, segment) -> (flow, events). States are those that the segments seen
+ * so far prove; an endpoint may already be further:
  *
  *   A sends SYN                      A SYN_SENT       B LISTEN
  *   B's SYN-ACK acknowledges ISN+1   A SYN_SENT       B SYN_RECEIVED
@@ -11,8 +11,8 @@
  *   B sends FIN                      A FIN_WAIT_2     B LAST_ACK
  *   A acknowledges it                A TIME_WAIT      B CLOSED
  *
- * So each endpoint's RFC 9293 state is a function of a few facts (SW_E_*), and simultaneous opens and
- * closes, three-segment closes and reordered FINs need no transitions of their own.
+ * So each endpoint's RFC 9293 state is a function of a few facts (SW_E_*), and simultaneous opens and closes,
+ * three-segment closes and reordered FINs need no transitions of their own.
  */
 #ifndef SW_BPF_TCP_FSM_H
 #define SW_BPF_TCP_FSM_H
@@ -40,7 +40,7 @@ static __always_inline __u8 sw_end_state(const struct sw_flow *f, const struct s
     return me->did & SW_E_PASSIVE ? SW_ST_LAST_ACK : SW_ST_CLOSING;
 }
 
-SW_STEP_FDSO(sw_fsm_oddities)
+SW_STEP_FDSO(sw_fsm_check_flags)
 {
     struct sw_end *me;
     __u16 c;
@@ -67,7 +67,7 @@ SW_STEP_FDSO(sw_fsm_oddities)
     return 0;
 }
 
-/* The advertised window; taking back what was granted is an anomaly (RFC 9293 section 3.8.6.2.1). */
+/* The advertised window; shrinking it is an anomaly (RFC 9293 section 3.8.6.2.1). */
 SW_STEP_FDSO(sw_fsm_window)
 {
     struct sw_end *me, *peer;
@@ -80,12 +80,12 @@ SW_STEP_FDSO(sw_fsm_window)
     peer = &f->end[d ^ 1];
     shift = s->flags & SW_TCP_SYN ? 0 : me->zscale & 15;
     win = (__u32)s->win << shift;
-    if (s->flags & (SW_TCP_FIN | SW_TCP_RST) || !(s->flags & SW_TCP_ACK) || f->flags & SW_F_OVER)
+    if (s->flags & (SW_TCP_FIN | SW_TCP_RST) || !(s->flags & SW_TCP_ACK) || f->flags & SW_F_ENDED)
         return 0;
     if (peer->did & SW_E_SEEN && !sw_end_sent(peer, s->ack - 1))
-        return 0; /* acknowledges what was never sent: its window means nothing either */
+        return 0; /* acknowledges what was never sent: its window is not valid either */
     if (s->seq != me->seq_hi && !sw_end_sent(me, s->seq))
-        return 0; /* from nowhere near */
+        return 0; /* not near the sender's sequence numbers */
     if (me->win && !(s->flags & SW_TCP_SYN) &&
         (sw_seq_diff(s->seq, me->win_seq) < 0 || sw_seq_diff(s->ack, me->win_ack) < 0))
         return 0; /* older than what is known */
@@ -108,7 +108,7 @@ SW_STEP_FSO(sw_fsm_progress)
 
     a = &f->end[SW_ORIG];
     b = &f->end[SW_RESP];
-    if (f->flags & SW_F_OVER)
+    if (f->flags & SW_F_ENDED)
         return 0;
     if (!(f->flags & SW_F_ESTABLISHED)) {
         if (f->flags & SW_F_MIDSTREAM) {
@@ -131,24 +131,24 @@ SW_STEP_FSO(sw_fsm_progress)
     a->state = sw_end_state(f, a, b);
     b->state = sw_end_state(f, b, a);
     if ((a->did & shut) == shut && (b->did & shut) == shut) {
-        sw_over(f, s->now, SW_WHY_FIN);
+        sw_flow_set_ended(f, s->now, SW_WHY_FIN);
         o->events |= 1u << SW_EV_CLOSED;
-    } else if (!(f->flags & SW_F_HALF_CLOSED_TOLD) && ((a->did & shut) == shut || (b->did & shut) == shut) &&
+    } else if (!(f->flags & SW_F_HALF_CLOSED_EMITTED) && ((a->did & shut) == shut || (b->did & shut) == shut) &&
                !(a->did & b->did & SW_E_FIN)) {
-        f->flags |= SW_F_HALF_CLOSED_TOLD;
+        f->flags |= SW_F_HALF_CLOSED_EMITTED;
         o->events |= 1u << SW_EV_HALF_CLOSED;
     }
     return 0;
 }
 
-/* SYN seen after its SYN-ACK: the endpoints were taken the wrong way round. */
+/* The SYN was seen after its SYN-ACK: swaps originator and responder. */
 SW_STEP_F(sw_flow_flip)
 {
     __u64 *a, *b;
 
     a = (__u64 *)&f->end[SW_ORIG];
     b = (__u64 *)&f->end[SW_RESP];
-    for (unsigned int i = 0; i < sizeof(struct sw_end) / sizeof(*a); i++) { /* 128 bytes are dear on the BPF stack */
+    for (unsigned int i = 0; i < sizeof(struct sw_end) / sizeof(*a); i++) { /* 128 bytes are much on the BPF stack */
         __u64 tmp = a[i];
 
         a[i] = b[i];
@@ -176,7 +176,7 @@ SW_STEP_FDSO_N(sw_fsm_control, sent)
         if (s->flags & SW_TCP_ACK)
             synack_ok = sw_fsm_synack(f, d, s, o);
         else
-            sw_fsm_take_syn(f, d, s, o);
+            sw_fsm_record_syn(f, d, s, o);
     }
     if (s->flags & SW_TCP_ACK && synack_ok)
         sw_fsm_ack(f, d, s, o);
@@ -186,8 +186,8 @@ SW_STEP_FDSO_N(sw_fsm_control, sent)
 }
 
 /*
- * Takes one segment into the flow. On SW_NEW_FLOW and SW_NEW_PENDING the flow is as before, and the
- * caller ends it. o->events says what to tell, in the order of enum sw_event_kind.
+ * Processes one segment of the flow. On SW_NEW_FLOW and SW_NEW_PENDING the flow is unchanged, and the caller ends it.
+ * o->events are the events to emit, in the order of enum sw_event_kind.
  */
 SW_STEP_FIRST(sw_fsm_step)
 {
@@ -196,7 +196,7 @@ SW_STEP_FIRST(sw_fsm_step)
     __u32 d, sent;
 
     if (!f || !s || !o)
-        return SW_GO_ON;
+        return SW_SAME_FLOW;
     d = sw_flow_side(f, s);
     sw_side_bound(d);
     me = &f->end[d];
@@ -204,9 +204,9 @@ SW_STEP_FIRST(sw_fsm_step)
 
     o->by = d;
     if (!s->bad_csum && !first) {
-        enum sw_verdict v = sw_fsm_renew(f, d, s, o);
+        enum sw_verdict v = sw_fsm_new_connection(f, d, s, o);
 
-        if (v != SW_GO_ON)
+        if (v != SW_SAME_FLOW)
             return v;
     }
     me->pkts += s->pkts;
@@ -217,11 +217,11 @@ SW_STEP_FIRST(sw_fsm_step)
         sw_hist_scaled(f, d, &me->bad_csum, 'C');
         if (me->bad_csum == 1)
             sw_anomaly_add(o, SW_AN_BAD_CHECKSUM);
-        return SW_GO_ON;
+        return SW_SAME_FLOW;
     }
     if (s->frag)
         f->flags |= SW_F_FRAGMENTED;
-    sw_fsm_oddities(f, d, s, o);
+    sw_fsm_check_flags(f, d, s, o);
     if (f->flags & SW_F_PENDING_SYN && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN) {
         sw_hist_once(f, d, SW_H_SYN, 'S');
     } else {
@@ -241,14 +241,13 @@ SW_STEP_FIRST(sw_fsm_step)
     if (first && f->flags & SW_F_MIDSTREAM)
         o->events |= 1u << SW_EV_MIDSTREAM;
     sw_fsm_progress(f, s, o);
-    return SW_GO_ON;
+    return SW_SAME_FLOW;
 }
 
 /*
- * In-order data or a plain acknowledgement on an established flow, which changes nothing but its own
- * direction's fields: no lock. Returns false (nothing changed) if the whole machine must see it.
- * The one race it allows: flags or the peer's nxt changing at this moment on another CPU, whose worst
- * case is one segment counted by the state of a microsecond before.
+ * In-order data or a plain acknowledgement on an established flow, which changes only the fields of its own direction:
+ * no lock. Returns false (nothing changed) if the full state machine must process it. Allowed race: flags or the peer's
+ * nxt change on another CPU at the same time; at worst one segment is counted by the previous state.
  */
 static __always_inline int sw_fsm_fast(struct sw_flow *f, const struct sw_seg *s)
 {
@@ -267,7 +266,7 @@ static __always_inline int sw_fsm_fast(struct sw_flow *f, const struct sw_seg *s
     if ((s->flags & ~(SW_TCP_PSH | SW_TCP_ECE | SW_TCP_CWR | SW_TCP_AE)) != SW_TCP_ACK || s->bad_csum || s->frag ||
         s->cap != s->len || !s->win)
         return 0;
-    if ((f->flags & (SW_F_ESTABLISHED | SW_F_OVER | SW_F_PENDING_SYN)) != SW_F_ESTABLISHED)
+    if ((f->flags & (SW_F_ESTABLISHED | SW_F_ENDED | SW_F_PENDING_SYN)) != SW_F_ESTABLISHED)
         return 0;
     if ((me->did | peer->did) & (SW_E_FIN | SW_E_RST) || !(me->did & SW_E_SEEN) || !(me->more & SW_M_WINDOW))
         return 0;

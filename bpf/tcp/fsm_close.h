@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* How a connection ends: RST (RFC 5961) and FIN. Pure. */
+/* The end of a connection: RST (RFC 5961) and FIN. Pure. */
 #ifndef SW_BPF_TCP_FSM_CLOSE_H
 #define SW_BPF_TCP_FSM_CLOSE_H
 
 #include "tcp/verdict.h"
 #include "tcp/zeek.h"
 
-/* RFC 9293 section 3.10.7 and RFC 5961 section 3: is this RST one that its receiver obeys? */
+/* RFC 9293 section 3.10.7 and RFC 5961 section 3: would the receiver accept this RST? */
 static __always_inline int sw_rst_acceptable(const struct sw_flow *f, enum sw_side d, const struct sw_seg *s,
                                              struct sw_out *o, __u32 sent)
 {
@@ -27,7 +27,7 @@ static __always_inline int sw_rst_acceptable(const struct sw_flow *f, enum sw_si
         return 1;
     }
     if (!(peer->did & SW_E_SEEN) || !peer->ack)
-        return 1; /* nothing of the receiver was seen to judge by */
+        return 1; /* no segment of the receiver was seen to compare with */
     lo = peer->ack;
     hi = sw_seq_diff(sent, lo) > 0 ? sent : lo;
     if (sw_seq_within(s->seq, lo, hi))
@@ -39,7 +39,8 @@ static __always_inline int sw_rst_acceptable(const struct sw_flow *f, enum sw_si
     return 0;
 }
 
-/* sent: one past what the RST's sender had sent before it, so that no RST can vouch for itself */
+/* sent: one past the last sequence number that the RST's sender had used before it, so that a RST cannot validate
+ * itself */
 SW_STEP_FDSO_N(sw_fsm_rst, sent)
 {
     struct sw_end *me, *peer;
@@ -47,8 +48,8 @@ SW_STEP_FDSO_N(sw_fsm_rst, sent)
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];
-    if (f->flags & SW_F_OVER)
-        return 0; /* TIME_WAIT and after: a late segment */
+    if (f->flags & SW_F_ENDED)
+        return 0; /* TIME_WAIT or ended: a late segment */
     if (!sw_rst_acceptable(f, d, s, o, sent)) {
         me->seq_hi = sent;
         return 0;
@@ -58,16 +59,16 @@ SW_STEP_FDSO_N(sw_fsm_rst, sent)
     if (!f->closed_by)
         f->closed_by = 1 + d;
     if (f->flags & (SW_F_ESTABLISHED | SW_F_MIDSTREAM)) {
-        sw_over(f, s->now, SW_WHY_RESET);
+        sw_flow_set_ended(f, s->now, SW_WHY_RESET);
         o->events |= 1u << SW_EV_RESET;
     } else if (d == SW_ORIG) {
-        sw_over(f, s->now, SW_WHY_ABORTED);
+        sw_flow_set_ended(f, s->now, SW_WHY_ABORTED);
         o->events |= 1u << SW_EV_RESET;
     } else if (!(me->did & SW_E_SYN)) {
-        sw_over(f, s->now, SW_WHY_REFUSED);
+        sw_flow_set_ended(f, s->now, SW_WHY_REFUSED);
         o->events |= 1u << SW_EV_REFUSED;
     } else {
-        sw_over(f, s->now, SW_WHY_RESET);
+        sw_flow_set_ended(f, s->now, SW_WHY_RESET);
         o->events |= 1u << SW_EV_RESET;
     }
     me->state = peer->state = SW_ST_CLOSED;
@@ -82,7 +83,7 @@ SW_STEP_FDSO(sw_fsm_fin)
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];
-    if (me->did & SW_E_FIN || f->flags & SW_F_OVER)
+    if (me->did & SW_E_FIN || f->flags & SW_F_ENDED)
         return 0; /* retransmitted */
     if (peer->did & SW_E_SEEN && peer->ack && sw_seq_diff(past, peer->ack) < 0 && f->flags & SW_F_ESTABLISHED)
         return 0; /* an old duplicate: more than this is acknowledged, and nothing follows a FIN */
@@ -94,11 +95,11 @@ SW_STEP_FDSO(sw_fsm_fin)
     me->did |= SW_E_FIN;
     me->fin_seq = past;
     if (peer->did & SW_E_SEEN && peer->ack == past && f->flags & SW_F_ESTABLISHED)
-        me->did |= SW_E_FIN_ACKED; /* its acknowledgement was seen first: the two directions are not in step */
+        me->did |= SW_E_FIN_ACKED; /* its acknowledgement was seen first: the directions are not synchronised */
     if (peer->did & SW_E_FIN && peer->did & SW_E_FIN_ACKED)
         me->did |= SW_E_PASSIVE;
     else if (peer->did & SW_E_FIN)
-        f->closed_by = 3; /* both, before either knew */
+        f->closed_by = 3; /* both, before either saw the other's */
     if (!f->closed_by)
         f->closed_by = 1 + d;
     return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* How a connection begins: SYN, SYN-ACK, their acknowledgements, and a SYN where one is already. Pure. */
+/* The begin of a connection: SYN, SYN-ACK, their acknowledgements, and a SYN on an existing flow. Pure. */
 #ifndef SW_BPF_TCP_FSM_OPEN_H
 #define SW_BPF_TCP_FSM_OPEN_H
 
@@ -7,52 +7,52 @@
 #include "tcp/zeek.h"
 
 /*
- * Does a SYN on this flow begin another connection? On a live one it may be spoofed, so it waits for
- * the answer (RFC 5961 section 4): a challenge ACK keeps the old connection, a SYN-ACK that
- * acknowledges it proves the new one.
+ * Does a SYN on this flow begin another connection? On a live flow it may be spoofed, so the decision waits for the
+ * reply (RFC 5961 section 4): a challenge ACK keeps the old connection, a SYN-ACK that acknowledges the SYN proves the
+ * new one.
  */
 static __always_inline enum sw_verdict sw_fsm_syn(struct sw_flow *f, enum sw_side d, const struct sw_seg *s,
                                                   struct sw_out *o)
 {
     struct sw_end *me = &f->end[d], *peer = &f->end[d == SW_ORIG ? SW_RESP : SW_ORIG];
 
-    if (me->did & SW_E_SYN && s->seq == me->isn && !(f->flags & SW_F_OVER))
-        return SW_GO_ON; /* a retransmission, or an old duplicate */
-    if (f->flags & SW_F_OVER && (f->reason != SW_WHY_FIN || !(me->did & SW_E_SYN) || s->seq != me->isn))
-        return SW_NEW_FLOW; /* after a RST also with the same ISN: some stacks try again so */
+    if (me->did & SW_E_SYN && s->seq == me->isn && !(f->flags & SW_F_ENDED))
+        return SW_SAME_FLOW; /* a retransmission, or an old duplicate */
+    if (f->flags & SW_F_ENDED && (f->reason != SW_WHY_FIN || !(me->did & SW_E_SYN) || s->seq != me->isn))
+        return SW_NEW_FLOW; /* after a RST also with the same ISN: some stacks retry with it */
     if (f->flags & SW_F_NO_EGRESS && !(peer->did & SW_E_SEEN) && me->did & SW_E_FIN)
-        return SW_NEW_FLOW; /* one-sided: the end of the old one could not be seen */
-    if (f->flags & (SW_F_ESTABLISHED | SW_F_OVER)) {
+        return SW_NEW_FLOW; /* one-sided: the end of the old connection could not be seen */
+    if (f->flags & (SW_F_ESTABLISHED | SW_F_ENDED)) {
         f->flags |= SW_F_PENDING_SYN;
         f->pend_isn = s->seq;
         f->pend_side = d;
-        if (!(f->flags & SW_F_OVER))
+        if (!(f->flags & SW_F_ENDED))
             sw_anomaly_add(o, SW_AN_SYN_IN_CONNECTION);
-        return SW_GO_ON;
+        return SW_SAME_FLOW;
     }
     if (me->did & SW_E_SYN || f->flags & SW_F_MIDSTREAM)
         return SW_NEW_FLOW;
-    return SW_GO_ON; /* the other side's SYN: simultaneous open or split handshake */
+    return SW_SAME_FLOW; /* the other side's SYN: simultaneous open or split handshake */
 }
 
-/* A segment that could begin another connection on this four-tuple. */
-static __always_inline enum sw_verdict sw_fsm_renew(struct sw_flow *f, enum sw_side d, const struct sw_seg *s,
-                                                    struct sw_out *o)
+/* Does the segment begin another connection on this four-tuple? */
+static __always_inline enum sw_verdict sw_fsm_new_connection(struct sw_flow *f, enum sw_side d, const struct sw_seg *s,
+                                                             struct sw_out *o)
 {
     __u16 kind = s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST | SW_TCP_FIN);
 
     if (kind == SW_TCP_SYN)
         return sw_fsm_syn(f, d, s, o);
     if (f->flags & SW_F_PENDING_SYN && f->pend_side == d && kind == SW_TCP_ACK && s->seq == f->end[d].seq_hi)
-        f->flags &= ~SW_F_PENDING_SYN; /* its sender goes on with the old connection: the SYN was not its own */
+        f->flags &= ~SW_F_PENDING_SYN; /* its sender continues the old connection: the SYN was spoofed */
     if (kind == (SW_TCP_SYN | SW_TCP_ACK) && f->flags & SW_F_PENDING_SYN && f->pend_side != d &&
         s->ack == f->pend_isn + 1)
         return SW_NEW_PENDING;
-    /* one-sided: the answer is not seen, but whoever goes on from its SYN got one */
+    /* one-sided: the SYN-ACK is not seen, but an endpoint that continues after its SYN received one */
     if (kind == SW_TCP_ACK && f->flags & SW_F_PENDING_SYN && f->pend_side == d && f->flags & SW_F_NO_EGRESS &&
         !(f->end[d == SW_ORIG ? SW_RESP : SW_ORIG].did & SW_E_SEEN) && s->seq == f->pend_isn + 1)
         return SW_NEW_PENDING;
-    return SW_GO_ON;
+    return SW_SAME_FLOW;
 }
 
 static __always_inline void sw_syn_options(struct sw_end *me, const struct sw_seg *s)
@@ -65,17 +65,17 @@ static __always_inline void sw_syn_options(struct sw_end *me, const struct sw_se
     me->syn_len = s->len;
 }
 
-/* A SYN without ACK, not a new connection (sw_fsm_syn has judged). */
-SW_STEP_FDSO(sw_fsm_take_syn)
+/* A SYN without ACK that begins no other connection (sw_fsm_syn has decided). */
+SW_STEP_FDSO(sw_fsm_record_syn)
 {
     struct sw_end *me, *peer;
 
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];
-    if (f->flags & (SW_F_OVER | SW_F_PENDING_SYN | SW_F_MIDSTREAM))
+    if (f->flags & (SW_F_ENDED | SW_F_PENDING_SYN | SW_F_MIDSTREAM))
         return 0;                   /* midstream only a SYN with FIN comes here: it opens nothing */
-    if (me->more & SW_M_INFERRED) { /* overtaken by its SYN-ACK: options, but no time to measure from */
+    if (me->more & SW_M_INFERRED) { /* reordered behind its SYN-ACK: take the options, but not the time */
         me->more &= ~SW_M_INFERRED;
         sw_syn_options(me, s);
         return 0;
@@ -93,12 +93,12 @@ SW_STEP_FDSO(sw_fsm_take_syn)
         f->syn_ns = s->now;
     if (peer->did & SW_E_SYN) {
         if (f->flags & SW_F_FLIPPED || peer->more & SW_M_SYNACK)
-            return 0; /* the SYN that its SYN-ACK overtook */
+            return 0; /* the SYN, reordered behind its SYN-ACK */
         if (me->did & SW_E_SEEN) {
             f->flags |= SW_F_SPLIT;
             sw_anomaly_add(o, SW_AN_SPLIT_HANDSHAKE);
         } else {
-            f->flags |= SW_F_SIMULTANEOUS; /* or a split handshake: the answer to the SYN-ACK tells */
+            f->flags |= SW_F_SIMULTANEOUS; /* or a split handshake: the reply to the SYN-ACK decides */
         }
     } else {
         o->events |= 1u << SW_EV_OPENING;
@@ -106,7 +106,7 @@ SW_STEP_FDSO(sw_fsm_take_syn)
     return 0;
 }
 
-/* A SYN-ACK. Returns false if its acknowledgement proves nothing. */
+/* A SYN-ACK. Returns false if its acknowledgement is not valid. */
 SW_STEP_FDSO(sw_fsm_synack)
 {
     struct sw_end *me, *peer;
@@ -114,7 +114,7 @@ SW_STEP_FDSO(sw_fsm_synack)
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];
-    if (f->flags & (SW_F_OVER | SW_F_MIDSTREAM))
+    if (f->flags & (SW_F_ENDED | SW_F_MIDSTREAM))
         return 0;
     if (!(peer->did & SW_E_SYN)) { /* the SYN was not seen: the SYN-ACK proves it */
         peer->did |= SW_E_SYN;
@@ -124,7 +124,7 @@ SW_STEP_FDSO(sw_fsm_synack)
         if (sw_seq_diff(s->ack, peer->seq_hi) > 0)
             peer->seq_hi = s->ack;
         f->flags |= SW_F_INFERRED;
-        if (!(me->did & SW_E_SYN)) /* else its own SYN has opened */
+        if (!(me->did & SW_E_SYN)) /* else its own SYN has emitted `opening` */
             o->events |= 1u << SW_EV_OPENING;
     } else if (!sw_seq_within(s->ack, peer->isn + 1, peer->seq_hi)) {
         sw_anomaly_add(o, SW_AN_SYNACK_BAD_ACK);
@@ -153,8 +153,8 @@ SW_STEP_FDSO(sw_fsm_synack)
 }
 
 /*
- * RFC 9293 section 3.10.7.4: in SYN-RECEIVED what lies outside the window is answered with an acknowledgement and
- * changes nothing. If the responder went on it took one that was not seen, and the question is settled.
+ * RFC 9293 section 3.10.7.4: in SYN-RECEIVED a segment outside the window is answered with an acknowledgement and
+ * changes nothing. If the responder has sent data, it accepted a segment that was not seen here.
  */
 SW_STEP_FDS(sw_fsm_acceptable)
 {
@@ -164,7 +164,7 @@ SW_STEP_FDS(sw_fsm_acceptable)
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];
-    if (!(me->did & SW_E_SYN) || (peer->more & (SW_M_SYNACK | SW_M_WENT_ON)) != SW_M_SYNACK || !peer->win ||
+    if (!(me->did & SW_E_SYN) || (peer->more & (SW_M_SYNACK | SW_M_PAST_SYN_RCVD)) != SW_M_SYNACK || !peer->win ||
         s->flags & SW_TCP_SYN)
         return 1;
     off = sw_seq_diff(s->seq, peer->ack);
@@ -181,20 +181,21 @@ SW_STEP_FDSO(sw_fsm_ack)
     peer = &f->end[d ^ 1];
     if (!(f->flags & SW_F_ESTABLISHED) && me->more & SW_M_SYNACK && !(s->flags & (SW_TCP_SYN | SW_TCP_RST)) &&
         (s->len || sw_seq_diff(s->ack, peer->isn + 1 + peer->syn_len) > 0))
-        me->more |= SW_M_WENT_ON;
+        me->more |= SW_M_PAST_SYN_RCVD;
     if (peer->did & SW_E_SYN && !(peer->did & SW_E_SYN_ACKED)) {
         if (!sw_fsm_acceptable(f, d, s))
             return 0;
         if (sw_seq_within(s->ack, peer->isn + 1, peer->seq_hi))
             peer->did |= SW_E_SYN_ACKED;
-        else if (!(f->flags & (SW_F_ESTABLISHED | SW_F_OVER)))
+        else if (!(f->flags & (SW_F_ESTABLISHED | SW_F_ENDED)))
             sw_anomaly_add(o, SW_AN_ACK_BAD);
     }
     if (peer->did & SW_E_FIN && !(peer->did & SW_E_FIN_ACKED) && sw_seq_within(s->ack, peer->fin_seq, peer->seq_hi))
         peer->did |= SW_E_FIN_ACKED;
     if (!(f->flags & SW_F_NO_EGRESS) || peer->did & SW_E_SEEN)
         return 0;
-    /* One-sided view: whoever goes on after its SYN was answered; whoever acknowledges after its FIN was, too. */
+    /* One-sided view: an endpoint that continues after its SYN received a SYN-ACK; one that acknowledges after its FIN
+     * received the peer's FIN. */
     if (me->did & SW_E_SYN && !(me->did & SW_E_SYN_ACKED) && s->seq == me->isn + 1 + me->syn_len) {
         me->did |= SW_E_SYN_ACKED;
         peer->did |= SW_E_SYN | SW_E_SYN_ACKED;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What was seen beyond a hole: SW_OOO blocks for each endpoint. Pure. */
+/* Out-of-order data: SW_OOO blocks for each endpoint. Pure. */
 #ifndef SW_BPF_TCP_REASSEMBLY_H
 #define SW_BPF_TCP_REASSEMBLY_H
 
@@ -7,11 +7,11 @@
 #include "tcp/step.h"
 
 /*
- * The out-of-order blocks are worked on with masks instead of branches: nine rounds of three-way
- * choices are a few hundred instructions to run, but millions of paths to the verifier.
+ * The out-of-order blocks are updated with masks instead of branches: nine rounds of three-way choices are a few
+ * hundred instructions, but millions of paths for the verifier.
  */
 
-/* Takes into nxt what it now touches; blocks that it passed are free again. */
+/* Advances nxt over the blocks that it now touches, and frees the blocks that it passed. */
 SW_STEP int sw_ooo_absorb(struct sw_end *e)
 {
     __u32 nxt;
@@ -35,9 +35,9 @@ SW_STEP int sw_ooo_absorb(struct sw_end *e)
 }
 
 /*
- * Data [lo, hi) was seen. Beyond nxt it is remembered as one of SW_OOO blocks, merged with the first
- * that it touches; with no block free the last one is stretched, so a hole between can be missed: the
- * gap count is then too low, never too high.
+ * Data [lo, hi) was seen. Beyond nxt it is stored as one of SW_OOO blocks, merged with the first that it touches. If no
+ * block is free the last one is extended, so a hole between can be missed: the gap count is then too low, never too
+ * high.
  */
 SW_STEP int sw_ooo_add(struct sw_end *e, __u32 lo, __u32 hi)
 {
@@ -76,7 +76,7 @@ SW_STEP int sw_ooo_add(struct sw_end *e, __u32 lo, __u32 hi)
     return sw_ooo_absorb(e);
 }
 
-/* Over a hole: nxt goes to the first block, but not beyond ack. A step of its own for the BPF stack's sake. */
+/* Skips a hole: nxt advances to the first block, but not beyond ack. A separate step because of the BPF stack limit. */
 SW_STEP int sw_ooo_skip(struct sw_end *e, __u32 ack)
 {
     __u32 next = ack;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Arithmetic in sequence space (RFC 9293 section 3.4), and masks that stand for branches. Pure. */
+/* Arithmetic in sequence space (RFC 9293 section 3.4), and masks that replace branches. Pure. */
 #ifndef SW_BPF_TCP_SEQUENCE_H
 #define SW_BPF_TCP_SEQUENCE_H
 
@@ -37,7 +37,7 @@ static __always_inline __u32 sw_pick(__u32 m, __u32 a, __u32 b)
     return (a & m) | (b & ~m);
 }
 
-/* lo <= x <= hi in sequence space; nothing is within what ends before it begins */
+/* lo <= x <= hi in sequence space; false if hi is before lo */
 static __always_inline int sw_seq_within(__u32 x, __u32 lo, __u32 hi)
 {
     return sw_seq_diff(x, lo) >= 0 && sw_seq_diff(x, hi) <= 0 && sw_seq_diff(hi, lo) >= 0;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Steps of the state machine. Inlined into each other they are too much for any verifier, for it would follow every
- * path through all of them together. So each is a global function, which is checked once by itself: its pointers must
- * be tested for NULL there, and it must return a number (kernels before 6.8). On the host it is an ordinary inline one.
+ * Steps of the state machine. Inlined into each other they exceed the verifier's limit, because it would follow every
+ * path through all of them together. So each is a global function, which is verified once by itself: it must test its
+ * pointers for NULL, and it must return a number (kernels before 6.8). On the host it is an ordinary inline function.
  *
- * The kinds are named for their parameters: F flow, D direction (enum sw_side), S segment, O what is to be told, N a
+ * The kinds are named for their parameters: F flow, D direction (enum sw_side), S segment, O the output (events), N a
  * number. SW_STEP_FDSO(name) { body } defines int name(f, d, s, o).
  *
  * Before 5.12 a global function takes numbers only (SW_OLD, see legacy.h). There the steps work on one flow, segment
- * and outcome in a map of their own, and sw_fsm_step, the first of them, copies them in and out.
+ * and output in a map, and sw_fsm_step, the first of them, copies them in and out.
  */
 #ifndef SW_BPF_TCP_STEP_H
 #define SW_BPF_TCP_STEP_H
@@ -88,7 +88,7 @@ static __always_inline struct sw_work *sw_work(void)
 #define SW_STEP_FDSO_N(name, n)                                                                                        \
     SW_STEP_OLD(name, (SW_F_, SW_D_, SW_S_, SW_O_, __u32 n), (SW_D_, __u32 n), (d, n), (&w->f, d, &w->s, &w->o, n))
 #define SW_STEP_FSO(name) SW_STEP_OLD(name, (SW_F_, SW_S_, SW_O_), (void), (), (&w->f, &w->s, &w->o))
-/* The step that the others are part of: copies in what it is given, and out what became of it. */
+/* The outermost step: copies its arguments into the map, and the results back. */
 #define SW_STEP_FIRST(name)                                                                                            \
     static __always_inline int name##_checked(SW_F_, SW_S_, SW_O_);                                                    \
     __noinline int name##_there(void)                                                                                  \
@@ -108,7 +108,7 @@ static __always_inline struct sw_work *sw_work(void)
         w->s = *s;                                                                                                     \
         w->o = *o;                                                                                                     \
         ret = name##_there();                                                                                          \
-        w->f.ended = SW_READ_ONCE(f->ended); /* the sweep's word, who takes no lock */                                 \
+        w->f.end_claimed = SW_READ_ONCE(f->end_claimed); /* written by the sweep, which takes no lock */               \
         *f = w->f;                                                                                                     \
         *o = w->o;                                                                                                     \
         return ret;                                                                                                    \

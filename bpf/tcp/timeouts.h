@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* When a flow ends for want of segments. Pure. */
+/* When a flow expires. Pure. */
 #ifndef SW_BPF_TCP_TIMEOUTS_H
 #define SW_BPF_TCP_TIMEOUTS_H
 
 #include "tcp/flow.h"
 
-/* The timeout that applies to a flow that is not over, by its states. */
+/* The timeout of a flow that has not ended, by its states. */
 static __always_inline __u64 sw_expiry_limit(const struct sw_flow *f, const struct sw_config *c)
 {
     const struct sw_end *a = &f->end[SW_ORIG], *b = &f->end[SW_RESP];
@@ -21,31 +21,31 @@ static __always_inline __u64 sw_expiry_limit(const struct sw_flow *f, const stru
     return a->did & b->did & SW_E_SYN ? c->t_syn_received : c->t_syn_sent;
 }
 
-/* When it ends if no segment comes, or is due an update. */
+/* When it expires if no segment comes, or an update is due. */
 static __always_inline __u64 sw_expiry_at(const struct sw_flow *f, const struct sw_config *c)
 {
     __u64 at;
 
-    if (f->flags & SW_F_OVER)
-        return f->over_ns + c->linger;
+    if (f->flags & SW_F_ENDED)
+        return f->ended_ns + c->close_delay;
     at = f->last_ns + sw_expiry_limit(f, c);
-    if (c->update_interval && f->flags & SW_F_ESTABLISHED && f->told_ns + c->update_interval < at)
-        at = f->told_ns + c->update_interval;
+    if (c->update_interval && f->flags & SW_F_ESTABLISHED && f->update_ns + c->update_interval < at)
+        at = f->update_ns + c->update_interval;
     return at;
 }
 
 /*
- * SW_WHY_NONE: it stays. Otherwise it ends now, for this reason; a flow that is over keeps its own.
- * flush: 0 by time, 1 also what lingers, 2 everything.
+ * SW_WHY_NONE: it is kept. Otherwise it is removed now, for this reason; a flow that has ended keeps its own reason.
+ * flush: 0 by time, 1 also flows within the close delay, 2 all flows.
  */
 static __always_inline enum sw_reason sw_expiry(const struct sw_flow *f, const struct sw_config *c, __u64 now,
                                                 __u64 flush)
 {
-    __u64 last = f->flags & SW_F_OVER ? f->over_ns : f->last_ns;
+    __u64 last = f->flags & SW_F_ENDED ? f->ended_ns : f->last_ns;
     __u64 idle = now > last ? now - last : 0;
 
-    if (f->flags & SW_F_OVER)
-        return flush || idle >= c->linger ? (enum sw_reason)f->reason : SW_WHY_NONE;
+    if (f->flags & SW_F_ENDED)
+        return flush || idle >= c->close_delay ? (enum sw_reason)f->reason : SW_WHY_NONE;
     if (flush == 2)
         return SW_WHY_END_OF_INPUT;
     if (idle < sw_expiry_limit(f, c))

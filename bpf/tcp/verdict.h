@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the state machine says of a segment. Pure. */
+/* The result of the state machine for a segment. Pure. */
 #ifndef SW_BPF_TCP_VERDICT_H
 #define SW_BPF_TCP_VERDICT_H
 
@@ -14,8 +14,8 @@ struct sw_out {
 };
 
 enum sw_verdict {
-    SW_GO_ON,       /* the segment was taken into the flow */
-    SW_NEW_FLOW,    /* it begins another connection: end this flow as reused, start anew; nothing was changed */
+    SW_SAME_FLOW,   /* the segment belongs to the flow */
+    SW_NEW_FLOW,    /* it begins another connection: end this flow as reused, start a new one; nothing was changed */
     SW_NEW_PENDING, /* it answers the pending SYN: the same, the new flow's SYN is in pend_* */
 };
 
@@ -26,10 +26,10 @@ static __always_inline void sw_anomaly_add(struct sw_out *o, enum sw_anomaly a)
         o->anomaly = a;
 }
 
-static __always_inline void sw_over(struct sw_flow *f, __u64 now, enum sw_reason why)
+static __always_inline void sw_flow_set_ended(struct sw_flow *f, __u64 now, enum sw_reason why)
 {
-    f->flags |= SW_F_OVER;
-    f->over_ns = now;
+    f->flags |= SW_F_ENDED;
+    f->ended_ns = now;
     f->reason = why;
 }
 

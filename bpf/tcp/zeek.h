@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Zeek's view of a connection, next to RFC 9293's: the endpoint states that its conn_state comes
- * from, and the history letters (zeek_history.h). It follows what Zeek does, odd corners included, so that the lines
- * can be joined with a conn.log. Where it differs from the RFC, fsm.h has the other answer.
+ * Zeek's view of a connection, next to RFC 9293's: the endpoint states that its conn_state comes from, and the history
+ * letters (zeek_history.h). It reproduces Zeek's behaviour, corner cases included, so that the lines can be joined with
+ * a conn.log. Where Zeek differs from the RFC, fsm.h follows the RFC.
  */
 #ifndef SW_BPF_TCP_ZEEK_H
 #define SW_BPF_TCP_ZEEK_H
@@ -10,7 +10,7 @@
 #include "tcp/reassembly.h"
 #include "tcp/zeek_history.h"
 
-#define SW_Z_JUMP 1048576 /* a SYN or RST further than this from the last sequence number moves nothing */
+#define SW_Z_JUMP 1048576 /* a SYN or RST further than this from the last sequence number is ignored */
 
 static __always_inline void sw_zeek_set(struct sw_end *e, __u8 z)
 {
@@ -25,12 +25,12 @@ static __always_inline void sw_end_start(struct sw_end *e, __u32 isn, __u32 seq_
     e->isn = isn;
     e->seq_hi = seq_hi;
     e->nxt = isn + 1;
-    for (int i = 0; i < SW_OOO; i++) /* blocks of other sequence numbers mean nothing now */
+    for (int i = 0; i < SW_OOO; i++) /* blocks of the old sequence numbers are void */
         e->ooo[i][0] = e->ooo[i][1] = 0;
     e->did |= SW_E_INIT;
 }
 
-/* Another SYN starts it anew: what acknowledged the first proves nothing of this one. */
+/* Another SYN: the acknowledgement of the first one does not apply to it. */
 static __always_inline void sw_end_restart(struct sw_end *e, __u32 isn, __u32 seq_hi)
 {
     e->did &= ~SW_E_SYN_ACKED;
@@ -38,15 +38,15 @@ static __always_inline void sw_end_restart(struct sw_end *e, __u32 isn, __u32 se
 }
 
 /*
- * Is x a sequence number that the endpoint has used? Up to 2^31 back from its highest; in its first gigabyte
- * not before its ISN either. (From the ISN alone a long connection could not be judged.)
+ * Has the endpoint used sequence number x? Up to 2^31 back from its highest; in its first gigabyte not before its ISN
+ * either. (The ISN alone is ambiguous on a long connection.)
  */
 static __always_inline int sw_end_sent(const struct sw_end *e, __u32 x)
 {
     return sw_seq_diff(x, e->seq_hi) < 0 && (sw_seq_diff(x, e->isn) >= 0 || e->seq_hi - e->isn >= 0x40000000);
 }
 
-/* Sequence numbers of the sender, from its first segment or from a SYN that starts it anew. */
+/* Sequence numbers of the sender, from its first segment or from a new SYN. */
 static __always_inline void sw_zeek_init_end(const struct sw_flow *f, struct sw_end *me, const struct sw_seg *s,
                                              __u32 past)
 {
@@ -64,11 +64,11 @@ static __always_inline void sw_zeek_init_end(const struct sw_flow *f, struct sw_
         if (again)
             sw_end_restart(me, s->seq, past);
         break;
-    default: /* its first SYN, after segments that only let its ISN be guessed (split handshake, stray RST) */
+    default: /* its first SYN, after segments from which its ISN was guessed (split handshake, stray RST) */
         if (again && ((me->zstate == SW_Z_RESET && me->zprev == SW_Z_INACTIVE) ||
-                      (!(me->did & SW_E_SYN) && !(f->flags & (SW_F_ESTABLISHED | SW_F_OVER)))))
+                      (!(me->did & SW_E_SYN) && !(f->flags & (SW_F_ESTABLISHED | SW_F_ENDED)))))
             sw_end_restart(me, s->seq, past);
-        break; /* a SYN inside a connection is fsm.h's to judge: it may be spoofed (RFC 5961) */
+        break; /* a SYN inside a connection is handled by fsm.h: it may be spoofed (RFC 5961) */
     }
 }
 
@@ -112,7 +112,7 @@ SW_STEP_FDS(sw_zeek_letters)
     return 0;
 }
 
-/* RFC 7323 section 2.2: the shift counts only if both SYNs carry it, at most 14. */
+/* RFC 7323 section 2.2: window scaling needs the option in both SYNs; the shift is at most 14. */
 static __always_inline void sw_zeek_scale(struct sw_end *me, struct sw_end *peer, const struct sw_seg *s)
 {
     if (!(s->opts & SW_OPT_WSCALE)) {
@@ -140,7 +140,7 @@ SW_STEP_FD_N(sw_zeek_acked, ack)
 {
     struct sw_end *me, *peer;
     __u32 pd;
-    int judge;
+    int count_gaps;
 
     sw_side_bound(d);
     pd = d ^ 1;
@@ -153,10 +153,10 @@ SW_STEP_FD_N(sw_zeek_acked, ack)
         return 0;
     if (f->flags & SW_F_PARTIAL && ack - peer->isn <= 2)
         return 0;
-    judge = sw_zeek_clean(me) && sw_zeek_clean(peer) && !(f->flags & SW_F_FRAGMENTED);
+    count_gaps = sw_zeek_clean(me) && sw_zeek_clean(peer) && !(f->flags & SW_F_FRAGMENTED);
     SW_ROLLED
     for (int hole = 0; hole <= SW_OOO; hole++) {
-        if (judge)
+        if (count_gaps)
             sw_hist_scaled(f, pd, &peer->gaps, 'G');
         sw_ooo_skip(peer, ack);
         if (sw_seq_diff(ack, peer->nxt) <= 0)
@@ -176,7 +176,7 @@ static __always_inline void sw_zeek_last_seq(struct sw_flow *f, enum sw_side d, 
     if (s->flags & SW_TCP_FIN && me->seq_hi == me->isn + 1)
         me->seq_hi = past;
     else if (me->zstate == SW_Z_RESET && me->did & SW_E_RST)
-        return; /* nothing it sends after a RST that counted is to be trusted */
+        return; /* segments after an accepted RST are not trusted */
     else if (delta > 0)
         me->seq_hi = past;
     else if (s->len && me->zstate != SW_Z_RESET) {
@@ -248,7 +248,7 @@ SW_STEP_FDS(sw_zeek_state)
         if (s->flags & SW_TCP_FIN && !(s->flags & SW_TCP_RST)) {
             sw_zeek_set(me, SW_Z_CLOSED);
             if (peer->zstate == SW_Z_RESET && peer->zprev == SW_Z_CLOSED)
-                sw_zeek_set(peer, SW_Z_CLOSED); /* FIN then RST was a normal end after all */
+                sw_zeek_set(peer, SW_Z_CLOSED); /* FIN then RST counts as a normal end */
         }
         if (s->flags & SW_TCP_RST)
             sw_zeek_set(me, SW_Z_RESET);
@@ -270,8 +270,8 @@ SW_STEP_FD_NN(sw_zeek_data, lo, hi)
 }
 
 /*
- * One segment, in Zeek's order of steps; the segment's payload is taken last. Returns true if the
- * endpoints must be swapped. The caller has counted packets and bytes.
+ * One segment, in Zeek's order of steps; the payload comes last. Returns true if the endpoints must be swapped. The
+ * caller has counted packets and bytes.
  */
 SW_STEP_FDS(sw_zeek_step)
 {
@@ -298,7 +298,7 @@ SW_STEP_FDS(sw_zeek_step)
     sw_zeek_letters(f, d, s);
     if (!s->win && !(s->flags & SW_TCP_RST) && peer->zstate != SW_Z_CLOSED && me->zstate != SW_Z_RESET)
         sw_hist_scaled(f, d, &me->zero_win, 'W');
-    if (syn && !(f->flags & (SW_F_ESTABLISHED | SW_F_OVER)))
+    if (syn && !(f->flags & (SW_F_ESTABLISHED | SW_F_ENDED)))
         sw_zeek_scale(me, peer, s);
     if (s->flags & SW_TCP_ACK) {
         if (peer->zstate == SW_Z_INACTIVE) {
@@ -309,7 +309,8 @@ SW_STEP_FDS(sw_zeek_step)
             me->ack = s->ack;
         } else if (sw_seq_diff(s->ack, peer->isn) >= 0 || peer->seq_hi - peer->isn >= 0x40000000) {
             ack_ok = 1;
-            /* what was never sent cannot be acknowledged (RFC 9293 section 3.10.7.4), but may be guessed at */
+            /* data that was never sent cannot be acknowledged (RFC 9293 section 3.10.7.4): such an ACK may be a guess
+             */
             if (!(s->flags & SW_TCP_RST) && (sw_seq_diff(s->ack, me->ack) > 0 || !me->ack) &&
                 sw_end_sent(peer, s->ack - 1))
                 me->ack = s->ack;

@@ -14,7 +14,7 @@
 
 enum { SW_H_SYN = 1, SW_H_FIN = 2, SW_H_RST = 4, SW_H_DATA = 8, SW_H_ACK = 16, SW_H_FIN_RST = 32, SW_H_MULTI = 64 };
 
-/* true if the letter was there already */
+/* true if the letter was present already */
 static __always_inline int sw_hist_once(struct sw_flow *f, enum sw_side d, __u16 bit, char letter)
 {
     __u16 mask = d == SW_RESP ? bit << 8 : bit;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The exact clock, and one that is a tick behind at most. */
+/* The exact clock, and a coarse one that is at most a tick behind. */
 #ifndef SW_BPF_TRACK_CLOCK_H
 #define SW_BPF_TRACK_CLOCK_H
 
@@ -23,8 +23,8 @@ struct {
 } clock SEC(".maps");
 
 /*
- * At most a tick (1 to 10 ms) behind sw_now: read once a tick, because a reading is a third of the fast path's
- * time. For when a flow was last seen, never for what is measured.
+ * At most a tick (1 to 10 ms) behind sw_now: read once a tick, because reading the clock takes a third of the fast
+ * path's time. For the time a flow was last seen, not for measurements.
  */
 static __always_inline __u64 sw_now_coarse(void)
 {

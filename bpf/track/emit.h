@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Records for user space. A ring that is full loses the record and counts it by kind: nothing waits.
- * An `opening` is special: in a flood most belong to spoofed sources and the ring for them fills, so
- * one that does not fit is owed, and told before `established` if the connection turns out real.
+ * Records for user space. If a ring is full the record is lost and counted by kind: nothing waits. `opening` is
+ * special: in a flood most are of spoofed sources and fill their ring, so one that does not fit is deferred, and
+ * emitted before `established` if the handshake completes.
  */
 #ifndef SW_BPF_TRACK_EMIT_H
 #define SW_BPF_TRACK_EMIT_H
@@ -10,12 +10,12 @@
 #include "track/maps.h"
 
 /*
- * The reader is woken when a batch is there, or by its own timer at the latest. Only the few records that
- * cross the mark do it: a wake-up is an interrupt of the CPU's own, dearer than all the rest of the record
- * (7 us in a virtual machine). A reader that is awake finds by polling that there is more.
+ * The reader is woken when a batch is complete, or by its own timer at the latest. Only the few records that cross the
+ * threshold wake it: a wake-up is a self-interrupt, which costs more than all the rest of the record (7 us in a virtual
+ * machine). A reader that is running polls for more records.
  */
 #define SW_WAKE_BYTES (64 << 10)
-#define SW_WAKE_RECORDS 4 /* more than one: CPUs may cross it together */
+#define SW_WAKE_RECORDS 4 /* more than one: several CPUs may cross it together */
 
 static __always_inline __u64 sw_wake(void *ring)
 {
@@ -24,10 +24,10 @@ static __always_inline __u64 sw_wake(void *ring)
     return past < SW_WAKE_RECORDS * (sizeof(struct sw_event) + 8) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
-/* Of the room's key and where. Returns false if the ring was full; the caller counts. */
-static __always_inline int sw_emit_of(struct sw_scratch *sc, struct sw_flow *f, __u64 ts)
+/* Uses key and emit context of the scratch. Returns false if the ring was full; the caller counts. */
+static __always_inline int sw_emit_reserve(struct sw_scratch *sc, struct sw_flow *f, __u64 ts)
 {
-    struct sw_where *w = &sc->where;
+    struct sw_emit_ctx *w = &sc->emit;
     struct sw_event *e;
     __u32 kind = w->kind;
 
@@ -47,7 +47,7 @@ static __always_inline int sw_emit_of(struct sw_scratch *sc, struct sw_flow *f, 
     e->key = sc->key;
     e->ts = ts;
     __builtin_memcpy(&e->flow, f, sizeof(e->flow));
-    if (kind == SW_EV_OPENING && f->flags & SW_F_ESTABLISHED) { /* told late: as it was then */
+    if (kind == SW_EV_OPENING && f->flags & SW_F_ESTABLISHED) { /* emitted late: with the state of that time */
         e->flow.end[SW_ORIG].state = SW_ST_SYN_SENT;
         e->flow.end[SW_RESP].state = SW_ST_LISTEN;
         e->flow.synack_ns = 0;
@@ -58,30 +58,30 @@ static __always_inline int sw_emit_of(struct sw_scratch *sc, struct sw_flow *f, 
 }
 
 #ifndef SW_OLD
-SW_STEP int sw_emit_record(__u32 room, struct sw_flow *f, __u64 ts)
+SW_STEP int sw_emit_record(__u32 context, struct sw_flow *f, __u64 ts)
 {
-    struct sw_scratch *sc = sw_room(room);
+    struct sw_scratch *sc = sw_scratch_of(context);
 
     if (!f)
         return 0;
-    return sc ? sw_emit_of(sc, f, ts) : 0;
+    return sc ? sw_emit_reserve(sc, f, ts) : 0;
 }
 #else
-__noinline int sw_emit_there(__u32 room, __u64 ts)
+__noinline int sw_emit_snapshot(__u32 context, __u64 ts)
 {
-    struct sw_scratch *sc = sw_room(room);
+    struct sw_scratch *sc = sw_scratch_of(context);
 
-    return sc ? sw_emit_of(sc, &sc->telling, ts) : 0;
+    return sc ? sw_emit_reserve(sc, &sc->snapshot, ts) : 0;
 }
 
-static __always_inline int sw_emit_record(__u32 room, struct sw_flow *f, __u64 ts)
+static __always_inline int sw_emit_record(__u32 context, struct sw_flow *f, __u64 ts)
 {
-    struct sw_scratch *sc = sw_room(room);
+    struct sw_scratch *sc = sw_scratch_of(context);
 
     if (!sc)
         return 0;
-    sc->telling = *f;
-    return sw_emit_there(room, ts);
+    sc->snapshot = *f;
+    return sw_emit_snapshot(context, ts);
 }
 #endif
 
@@ -93,47 +93,47 @@ static __always_inline void sw_count_at(__u32 i)
         *n += 1;
 }
 
-static __always_inline void sw_emit(__u32 room, __u32 kind, struct sw_flow *f, struct sw_where *w, __u64 ts)
+static __always_inline void sw_emit(__u32 context, __u32 kind, struct sw_flow *f, struct sw_emit_ctx *w, __u64 ts)
 {
     if (!(cfg.event_mask & 1u << kind))
         return;
     w->kind = kind;
     w->main_ring = !!(f->flags & SW_F_ESTABLISHED);
-    if (sw_emit_record(room, f, ts))
-        sw_count_at(SW_C_TOLD_OPENING + kind);
+    if (sw_emit_record(context, f, ts))
+        sw_count_at(SW_C_EMITTED_OPENING + kind);
     else
         sw_count_at(SW_C_LOST_OPENING + kind);
 }
 
-/* The opening line: when the SYN comes (late 0), or when it is owed and the flow proved real (late 1). */
-static __always_inline void sw_emit_opening(__u32 room, struct sw_flow *f, struct sw_where *w, int late)
+/* `opening`: when the SYN comes (late 0), or deferred until the handshake completes (late 1). */
+static __always_inline void sw_emit_opening(__u32 context, struct sw_flow *f, struct sw_emit_ctx *w, int late)
 {
     if (!(cfg.event_mask & 1u << SW_EV_OPENING))
         return;
-    if (late ? f->flags & SW_F_OPENING_TOLD || !(f->flags & SW_F_OPENING_OWED) : 0)
+    if (late ? f->flags & SW_F_OPENING_EMITTED || !(f->flags & SW_F_OPENING_DEFERRED) : 0)
         return;
     w->kind = SW_EV_OPENING;
     w->main_ring = late;
-    if (sw_emit_record(room, f, f->syn_ns ? f->syn_ns : f->start_ns)) {
-        f->flags |= SW_F_OPENING_TOLD;
-        sw_count(SW_C_TOLD_OPENING);
+    if (sw_emit_record(context, f, f->syn_ns ? f->syn_ns : f->start_ns)) {
+        f->flags |= SW_F_OPENING_EMITTED;
+        sw_count(SW_C_EMITTED_OPENING);
     } else if (!late) {
-        f->flags |= SW_F_OPENING_OWED;
+        f->flags |= SW_F_OPENING_DEFERRED;
         sw_count(SW_C_OPENING_DEFERRED);
         return;
     } else {
         sw_count(SW_C_LOST_OPENING);
     }
     if (late) {
-        f->flags &= ~SW_F_OPENING_OWED;
+        f->flags &= ~SW_F_OPENING_DEFERRED;
         sw_count(SW_C_OPENING_RESOLVED);
     }
 }
 
-/* A flow that ends still owing its opening: that one is lost for good. */
-static __always_inline void sw_emit_forfeit(struct sw_flow *f)
+/* A flow that ends with a deferred `opening`: the record is lost. */
+static __always_inline void sw_emit_opening_lost(struct sw_flow *f)
 {
-    if (!(f->flags & SW_F_OPENING_OWED))
+    if (!(f->flags & SW_F_OPENING_DEFERRED))
         return;
     sw_count(SW_C_LOST_OPENING);
     sw_count(SW_C_OPENING_RESOLVED);

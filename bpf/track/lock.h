@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* One word for each stripe of flows: a try-lock, and what is done under it. */
+/* A striped try-lock for flows, and the state machine under it. */
 #ifndef SW_BPF_TRACK_LOCK_H
 #define SW_BPF_TRACK_LOCK_H
 
@@ -36,10 +36,10 @@ static __always_inline void sw_lock_drop(struct sw_lock *l)
 static __always_inline int sw_claim_end(struct sw_flow *f, struct sw_lock *l)
 {
     (void)l;
-    return !__sync_val_compare_and_swap(&f->ended, 0, 1);
+    return !__sync_val_compare_and_swap(&f->end_claimed, 0, 1);
 }
 #else
-/* No atomic exchange before 5.12: a spin lock around a plain one. */
+/* No atomic exchange before 5.12: a spin lock around plain accesses. */
 static __always_inline int sw_lock_try(struct sw_lock *l)
 {
     int mine;
@@ -63,20 +63,19 @@ static __always_inline int sw_claim_end(struct sw_flow *f, struct sw_lock *l)
     int mine;
 
     bpf_spin_lock(&l->spin);
-    mine = !f->ended;
-    f->ended = 1;
+    mine = !f->end_claimed;
+    f->end_claimed = 1;
     bpf_spin_unlock(&l->spin);
     return mine;
 }
 #endif
 
 /*
- * The state machine under the flow's lock: one word, striped by the key. bpf_spin_lock would do, but
- * forbids calls while held, and LRU values. A holder is never preempted by another segment of its own
- * CPU (bottom halves are off), so waiting is short; after SW_SPINS the segment goes on without (fail
- * open) and is counted: the worst case is one flow's fields written by two segments at once. The value may be recycled
- * by the LRU meanwhile: then one segment is judged by a stranger's embryo, in a flood, which the eviction count
- * reports.
+ * The state machine under the flow's lock: one word, striped by the key. bpf_spin_lock would forbid calls while held,
+ * and is not allowed in LRU values. The holder is never preempted by another segment on its CPU (bottom halves are
+ * off), so waiting is short; after SW_SPINS tries the segment proceeds without the lock (fail open) and is counted: at
+ * worst two segments write one flow's fields at once. The LRU may reuse the value meanwhile: then one segment is
+ * processed with the entry of another flow, in a flood only, and the eviction count includes it.
  */
 static __always_inline int sw_step_locked(struct sw_flow *f, struct sw_seg *s, struct sw_out *o, struct sw_lock *l)
 {
@@ -87,10 +86,10 @@ static __always_inline int sw_step_locked(struct sw_flow *f, struct sw_seg *s, s
     if (!mine)
         sw_count(SW_C_LOCK_TIMEOUT);
 #ifdef SW_OLD
-    if (mine && sw_fsm_fast(f, s)) { /* here, because sw_fsm_step puts back the whole flow */
+    if (mine && sw_fsm_fast(f, s)) { /* here, because sw_fsm_step copies back the whole flow */
         sw_count(SW_C_FAST_PATH);
         sw_lock_drop(l);
-        return SW_GO_ON;
+        return SW_SAME_FLOW;
     }
 #endif
     verdict = sw_fsm_step(f, s, o);

@@ -22,7 +22,7 @@ struct {
     __uint(max_entries, 131072);
     __type(key, struct sw_key);
     __type(value, struct sw_flow);
-} embryos SEC(".maps");
+} half_open SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -62,7 +62,7 @@ struct {
     __uint(max_entries, 8 << 20);
 } events_open SEC(".maps");
 
-/* ifindex -> flags: interfaces whose ingress we follow */
+/* ifindex -> flags: interfaces whose ingress is tracked */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 256);
@@ -78,61 +78,61 @@ struct {
     __type(value, __u64);
 } server_ports SEC(".maps");
 
-/* What is being told and where; one struct, because a BPF function takes five arguments at most. */
-struct sw_where {
-    struct sw_out out; /* what the state machine said */
+/* What is emitted, and where it happened; one struct, because a BPF function takes at most five arguments. */
+struct sw_emit_ctx {
+    struct sw_out out; /* result of the state machine */
     __u32 ifindex;
     __u32 kind;     /* enum sw_event_kind */
     __u8 hook;      /* enum sw_hook */
     __u8 main_ring; /* to `events`, else to `events_open` */
-    __u8 opened;    /* for the guard's books: 1 + the responder is the key's b endpoint */
+    __u8 opened;    /* for the guard's accounting: 1 + the responder is the key's b endpoint */
     __u8 completed; /* the same */
     __u8 aborted;   /* the same */
     __u8 pad[3];
 };
 
-/* Notes of handshakes that are not complete, by sw_note_id. Many more than embryos. */
+/* Handshakes that are not complete, in compact form, by sw_syn_cache_hash. Many more entries than half_open. */
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, 524288);
     __type(key, __u64);
-    __type(value, struct sw_handshake);
-} handshakes SEC(".maps");
+    __type(value, struct sw_cached_handshake);
+} syn_cache SEC(".maps");
 
 /*
- * What is at hand, beside the 512-byte stack: functions that are checked by themselves find it here, because before
- * 6.2 no map takes a key or a value that a function was given. One room is for packets, with bottom halves off and one
- * at a time a CPU; the other is for the sweep, which packets may interrupt.
+ * Per-CPU scratch memory beside the 512-byte stack. Functions that are verified separately take their input from here,
+ * because before 6.2 a map key or value may not be a pointer argument of a function. One element is for packets, with
+ * bottom halves off and one at a time on a CPU; the other is for the sweep, which packets may interrupt.
  */
-enum { SW_ROOM_PACKET, SW_ROOM_SWEEP, SW_ROOMS };
+enum { SW_CTX_PACKET, SW_CTX_SWEEP, SW_CTX_MAX };
 
 struct sw_scratch {
     struct sw_key key;
     struct sw_seg seg;
     struct sw_place at;
     struct sw_flow flow;
-    struct sw_where where;
-    struct sw_handshake note;
-    struct sw_seg then;
+    struct sw_emit_ctx emit;
+    struct sw_cached_handshake cached;
+    struct sw_seg rebuilt;
     struct sw_tcpopt opt;
     struct sw_inner inner;
-    struct sw_flow telling; /* what a record is made of, when its flow may go meanwhile */
-    __u32 born;             /* flow was built from a cookie, for the segment at hand */
+    struct sw_flow snapshot; /* copy of a flow that may be freed before its record is made */
+    __u32 from_cookie;       /* flow was built from a cookie, for the current segment */
     struct sw_chunk chunk;
 };
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, SW_ROOMS);
+    __uint(max_entries, SW_CTX_MAX);
     __type(key, __u32);
     __type(value, struct sw_scratch);
 } scratch SEC(".maps");
 
-static __always_inline struct sw_scratch *sw_room(__u32 room)
+static __always_inline struct sw_scratch *sw_scratch_of(__u32 context)
 {
-    return bpf_map_lookup_elem(&scratch, &room);
+    return bpf_map_lookup_elem(&scratch, &context);
 }
 
-/* Plain adds: a slot is its CPU's own. */
+/* A plain add: each CPU has its own slot. */
 static __always_inline void sw_count(enum sw_counter c)
 {
     __u32 i = c;

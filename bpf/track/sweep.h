@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Expiry, in the kernel: walks both maps, ends what its time has come for, copies nothing out. */
+/* Expiry in the kernel: walks both maps and ends expired flows, without copying them to user space. */
 #ifndef SW_BPF_TRACK_SWEEP_H
 #define SW_BPF_TRACK_SWEEP_H
 
@@ -12,13 +12,13 @@ struct sw_sweep_ctx {
     __u64 flush;
     __u64 seen;
     __u64 live;
-    __u64 held;
+    __u64 held_back;
     __u64 deferred;
     __u64 next;
 };
 
-/* Is there room for the records of one ended flow? What has none waits for the next sweep. */
-static __always_inline int sw_sweep_room(const struct sw_flow *f)
+/* Does the ring have space for the records of one ended flow? Otherwise it waits for the next sweep. */
+static __always_inline int sw_sweep_ring_has_space(const struct sw_flow *f)
 {
     __u64 used, size;
 
@@ -32,11 +32,11 @@ static __always_inline int sw_sweep_room(const struct sw_flow *f)
     return used < size / 2;
 }
 
-/* What is told of a flow is told of its room. */
-static __always_inline struct sw_where *sw_sweep_at(struct sw_scratch *sc, const struct sw_key *key,
-                                                    const struct sw_flow *f)
+/* Fills the emit context for a flow. */
+static __always_inline struct sw_emit_ctx *sw_sweep_emit_ctx(struct sw_scratch *sc, const struct sw_key *key,
+                                                             const struct sw_flow *f)
 {
-    struct sw_where *w = &sc->where;
+    struct sw_emit_ctx *w = &sc->emit;
 
     sc->key = *key;
     __builtin_memset(w, 0, sizeof(*w));
@@ -47,9 +47,9 @@ static __always_inline struct sw_where *sw_sweep_at(struct sw_scratch *sc, const
 
 static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, struct sw_sweep_ctx *c)
 {
-    struct sw_scratch *sc = sw_room(SW_ROOM_SWEEP);
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_SWEEP);
     struct sw_config limits = cfg;
-    struct sw_where *w;
+    struct sw_emit_ctx *w;
     struct sw_lock *l;
     __u64 at;
     __u32 why;
@@ -60,49 +60,49 @@ static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, struc
     c->seen++;
     why = sw_expiry(f, &limits, c->now, c->flush);
     if (why == SW_WHY_NONE) {
-        if (!(f->flags & SW_F_OVER))
+        if (!(f->flags & SW_F_ENDED))
             c->live++;
-        if (f->flags & SW_F_OPENING_OWED)
+        if (f->flags & SW_F_OPENING_DEFERRED)
             c->deferred++;
-        if (cfg.update_interval && f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_OVER) &&
-            c->now >= f->told_ns + cfg.update_interval) {
-            f->told_ns = c->now;
-            w = sw_sweep_at(sc, key, f);
-            sw_emit(SW_ROOM_SWEEP, SW_EV_UPDATE, f, w, c->now);
+        if (cfg.update_interval && f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_ENDED) &&
+            c->now >= f->update_ns + cfg.update_interval) {
+            f->update_ns = c->now;
+            w = sw_sweep_emit_ctx(sc, key, f);
+            sw_emit(SW_CTX_SWEEP, SW_EV_UPDATE, f, w, c->now);
         }
         at = sw_expiry_at(f, &limits);
         if (at < c->next)
             c->next = at;
         return 0;
     }
-    if (!sw_sweep_room(f)) {
-        c->held++;
-        if (f->flags & SW_F_OPENING_OWED)
+    if (!sw_sweep_ring_has_space(f)) {
+        c->held_back++;
+        if (f->flags & SW_F_OPENING_DEFERRED)
             c->deferred++;
         return 0;
     }
-    w = sw_sweep_at(sc, key, f);
+    w = sw_sweep_emit_ctx(sc, key, f);
     l = sw_lock_of(&sc->key);
     if (!l)
         return 0;
     if (!sw_claim_end(f, l))
         return 0;
-    if (!(f->flags & SW_F_OVER)) {
-        f->flags |= SW_F_OVER;
-        f->over_ns = c->now;
+    if (!(f->flags & SW_F_ENDED)) {
+        f->flags |= SW_F_ENDED;
+        f->ended_ns = c->now;
         f->reason = why;
         if (why != SW_WHY_END_OF_INPUT)
-            sw_emit(SW_ROOM_SWEEP, SW_EV_TIMEOUT, f, w, c->now);
+            sw_emit(SW_CTX_SWEEP, SW_EV_TIMEOUT, f, w, c->now);
     }
-    sw_end_flow(SW_ROOM_SWEEP, f, c->now);
+    sw_end_flow(SW_CTX_SWEEP, f, c->now);
     c->seen--;
     return 0;
 }
 
-/* One flow by its key, as user space found it. What is left of it is told like sw_sweep_all's, added up. */
+/* Sweeps one flow by its key, which user space found. Adds to the same results as sw_sweep_all. */
 static __always_inline int sw_sweep_key(const void *bytes)
 {
-    struct sw_scratch *sc = sw_room(SW_ROOM_SWEEP);
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_SWEEP);
     struct sw_sweep_ctx c = {0};
     struct sw_flow *f;
     __u32 in_flows;
@@ -112,7 +112,7 @@ static __always_inline int sw_sweep_key(const void *bytes)
     __builtin_memcpy(&sc->key, bytes, sizeof(sc->key));
     f = bpf_map_lookup_elem(&flows, &sc->key);
     if (!f)
-        f = bpf_map_lookup_elem(&embryos, &sc->key);
+        f = bpf_map_lookup_elem(&half_open, &sc->key);
     if (!f)
         return 0;
     c.now = sweep.now ? sweep.now : sw_now();
@@ -121,7 +121,7 @@ static __always_inline int sw_sweep_key(const void *bytes)
     in_flows = f->flags & SW_F_IN_FLOWS;
     sw_sweep_one(0, &sc->key, f, &c);
     sweep.established += in_flows ? c.live : 0;
-    sweep.held_back += c.held;
+    sweep.held_back += c.held_back;
     sweep.deferred += c.deferred;
     if (c.next < sweep.next)
         sweep.next = c.next;
@@ -136,14 +136,14 @@ static __always_inline int sw_sweep_all(void)
     c.now = sweep.now ? sweep.now : sw_now();
     c.flush = sweep.flush;
     c.next = ~0ULL;
-    bpf_for_each_map_elem(&embryos, sw_sweep_one, &c, 0);
-    sweep.embryos = c.seen;
+    bpf_for_each_map_elem(&half_open, sw_sweep_one, &c, 0);
+    sweep.half_open = c.seen;
     c.seen = 0;
     c.live = 0;
     bpf_for_each_map_elem(&flows, sw_sweep_one, &c, 0);
     sweep.flows = c.seen;
     sweep.established = c.live;
-    sweep.held_back = c.held;
+    sweep.held_back = c.held_back;
     sweep.deferred = c.deferred;
     sweep.next = c.next;
     return 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What a handshake looked like, in little room, so that a flood cannot make us forget it. A whole
- * embryo is 400 bytes and the flood pushes the oldest out; a note of 80 bytes in a table of its own
- * outlives it. When a segment comes for which there is no flow, the note's SYN and SYN-ACK are put
- * through the state machine again, at their own times: the flow is as it would have been.
+ * The SYN cache: handshakes in compact form, so that a flood does not lose them. A half-open flow has 400 bytes, and a
+ * flood evicts the oldest; a cache entry of 80 bytes, in a map of its own, survives longer. If a segment has no flow,
+ * the SYN and SYN-ACK of its entry pass through the state machine again, with their own times: the flow is then the
+ * same as without the eviction.
  */
 #ifndef SW_BPF_TRACK_SYN_CACHE_H
 #define SW_BPF_TRACK_SYN_CACHE_H
@@ -11,8 +11,8 @@
 #include "tcp/fsm.h"
 #include "track/maps.h"
 
-/* Notes are found by a hash of 64 bits; that and the sequence numbers must fit, so strangers do not meet. */
-static __always_inline __u64 sw_note_id(const struct sw_key *k)
+/* Entries are found by a 64-bit hash; the sequence numbers must match, too, so a collision has no effect. */
+static __always_inline __u64 sw_syn_cache_hash(const struct sw_key *k)
 {
     const __u32 *w = (const __u32 *)k;
     __u64 h = 0x9e3779b97f4a7c15ull;
@@ -25,7 +25,7 @@ static __always_inline __u64 sw_note_id(const struct sw_key *k)
     return h;
 }
 
-static __always_inline void sw_note_half(struct sw_half *h, const struct sw_seg *s)
+static __always_inline void sw_cached_seg_set(struct sw_cached_seg *h, const struct sw_seg *s)
 {
     h->ns = s->now;
     h->seq = s->seq;
@@ -38,29 +38,30 @@ static __always_inline void sw_note_half(struct sw_half *h, const struct sw_seg 
     h->opts = s->opts;
 }
 
-/* sw_handshake.told: of the opening line. Neither if no one asked for it. */
-enum { SW_NOTE_TOLD = 1, SW_NOTE_OWED = 2 };
+/* sw_cached_handshake.opening. 0 if `opening` is not enabled. */
+enum { SW_CACHED_OPENING_EMITTED = 1, SW_CACHED_OPENING_DEFERRED = 2 };
 
-/* A SYN begins a note. Not on a full ring or a clock: only on what the segment says. */
-static __always_inline void sw_note_syn(const struct sw_key *k, const struct sw_seg *s, __u32 flags,
-                                        struct sw_scratch *sc)
+/* A SYN creates an entry. It depends on the segment only, not on the rings or a clock. */
+static __always_inline void sw_syn_cache_insert(const struct sw_key *k, const struct sw_seg *s, __u32 flags,
+                                                struct sw_scratch *sc)
 {
-    struct sw_handshake *n = &sc->note;
-    __u64 id = sw_note_id(k);
+    struct sw_cached_handshake *n = &sc->cached;
+    __u64 id = sw_syn_cache_hash(k);
 
     __builtin_memset(n, 0, sizeof(*n));
-    sw_note_half(&n->syn, s);
+    sw_cached_seg_set(&n->syn, s);
     n->ifindex = s->ifindex;
     n->vlan[0] = s->vlan[0];
     n->vlan[1] = s->vlan[1];
     n->src_is_b = s->src_is_b;
     n->hook = s->hook;
-    n->told = (flags & SW_F_OPENING_TOLD ? SW_NOTE_TOLD : 0) | (flags & SW_F_OPENING_OWED ? SW_NOTE_OWED : 0);
-    bpf_map_update_elem(&handshakes, &id, n, BPF_ANY);
+    n->opening = (flags & SW_F_OPENING_EMITTED ? SW_CACHED_OPENING_EMITTED : 0) |
+                 (flags & SW_F_OPENING_DEFERRED ? SW_CACHED_OPENING_DEFERRED : 0);
+    bpf_map_update_elem(&syn_cache, &id, n, BPF_ANY);
 }
 
-/* The SYN-ACK, or one of the two again. */
-static __always_inline void sw_note_take(struct sw_handshake *n, const struct sw_seg *s)
+/* Takes the SYN-ACK, or a retransmission of either. */
+static __always_inline void sw_cached_handshake_update(struct sw_cached_handshake *n, const struct sw_seg *s)
 {
     __u64 first = n->synack.ns;
 
@@ -68,36 +69,37 @@ static __always_inline void sw_note_take(struct sw_handshake *n, const struct sw
         if (s->src_is_b == n->src_is_b || sw_seq_diff(s->ack, n->syn.seq) <= 0 ||
             sw_seq_diff(s->ack, n->syn.seq + 1 + n->syn.len) > 0)
             return;
-        if (first && n->synack_again < 255)
-            n->synack_again++;
+        if (first && n->synack_rexmit < 255)
+            n->synack_rexmit++;
         if (first && n->synack.seq == s->seq)
             return;
-        sw_note_half(&n->synack, s); /* another ISN: the ACK will be of that one */
+        sw_cached_seg_set(&n->synack, s); /* another ISN: the ACK will be of that one */
         n->synack_ack = s->ack;
         if (first)
             n->synack.ns = first;
-    } else if (s->src_is_b == n->src_is_b && s->seq == n->syn.seq && n->syn_again < 255) {
-        n->syn_again++;
+    } else if (s->src_is_b == n->src_is_b && s->seq == n->syn.seq && n->syn_rexmit < 255) {
+        n->syn_rexmit++;
     }
 }
 
-static __always_inline void sw_note_more(const struct sw_key *k, const struct sw_seg *s)
+static __always_inline void sw_syn_cache_update(const struct sw_key *k, const struct sw_seg *s)
 {
-    __u64 id = sw_note_id(k);
-    struct sw_handshake *n = bpf_map_lookup_elem(&handshakes, &id);
+    __u64 id = sw_syn_cache_hash(k);
+    struct sw_cached_handshake *n = bpf_map_lookup_elem(&syn_cache, &id);
 
     if (n && !s->bad_csum)
-        sw_note_take(n, s);
+        sw_cached_handshake_update(n, s);
 }
 
-static __always_inline void sw_note_drop(const struct sw_key *k)
+static __always_inline void sw_syn_cache_delete(const struct sw_key *k)
 {
-    __u64 id = sw_note_id(k);
+    __u64 id = sw_syn_cache_hash(k);
 
-    bpf_map_delete_elem(&handshakes, &id);
+    bpf_map_delete_elem(&syn_cache, &id);
 }
 
-static __always_inline void sw_note_to_seg(struct sw_seg *s, const struct sw_half *h, const struct sw_handshake *n)
+static __always_inline void sw_cached_seg_restore(struct sw_seg *s, const struct sw_cached_seg *h,
+                                                  const struct sw_cached_handshake *n)
 {
     __builtin_memset(s, 0, sizeof(*s));
     s->now = h->ns;
@@ -118,8 +120,8 @@ static __always_inline void sw_note_to_seg(struct sw_seg *s, const struct sw_hal
     s->one_sided = cfg.one_sided;
 }
 
-/* Does the segment go on from this handshake? */
-static __always_inline int sw_note_fits(const struct sw_handshake *n, const struct sw_seg *s)
+/* Does the segment continue this handshake? */
+static __always_inline int sw_cached_handshake_matches(const struct sw_cached_handshake *n, const struct sw_seg *s)
 {
     __u32 past_syn = n->syn.seq + 1;
     __u16 kind = s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_FIN | SW_TCP_ACK);
@@ -127,9 +129,9 @@ static __always_inline int sw_note_fits(const struct sw_handshake *n, const stru
     if (s->src_is_b == n->src_is_b) {
         if (kind & SW_TCP_SYN) /* again */
             return kind == SW_TCP_SYN && s->seq == n->syn.seq;
-        if (kind & SW_TCP_RST) /* gives up, or never sent a SYN: such a RST has no ACK (RFC 9293 section 3.10.7.1) */
+        if (kind & SW_TCP_RST) /* gave up, or never sent a SYN; no ACK then (RFC 9293 section 3.10.7.1) */
             return sw_seq_within(s->seq, past_syn, past_syn + n->syn.len);
-        if (!n->synack.ns) /* one-sided: whoever goes on from its SYN was answered */
+        if (!n->synack.ns) /* one-sided: an endpoint that continues after its SYN received a SYN-ACK */
             return cfg.one_sided && kind & SW_TCP_ACK && s->seq == past_syn + n->syn.len;
         return kind & SW_TCP_ACK && sw_seq_within(s->seq, past_syn, past_syn + n->syn.len) &&
                s->ack == n->synack.seq + 1;
@@ -141,34 +143,34 @@ static __always_inline int sw_note_fits(const struct sw_handshake *n, const stru
            sw_seq_within(s->ack, past_syn, past_syn + n->syn.len);
 }
 
-/* What came again changes counts and nothing else. */
-static __always_inline void sw_note_repeats(struct sw_flow *f, const struct sw_handshake *n)
+/* Retransmissions change counts only. */
+static __always_inline void sw_cached_handshake_add_rexmits(struct sw_flow *f, const struct sw_cached_handshake *n)
 {
     struct sw_end *a = &f->end[SW_ORIG], *b = &f->end[SW_RESP];
 
-    a->pkts += n->syn_again;
-    a->ip_bytes += (__u32)n->syn_again * n->syn.ip_bytes;
-    f->syn_rexmit += n->syn_again;
-    if (n->syn.len) { /* data in it is data again */
-        a->payload += (__u32)n->syn_again * n->syn.len;
-        a->rexmit += n->syn_again;
-        a->z_rexmit += n->syn_again;
+    a->pkts += n->syn_rexmit;
+    a->ip_bytes += (__u32)n->syn_rexmit * n->syn.ip_bytes;
+    f->syn_rexmit += n->syn_rexmit;
+    if (n->syn.len) { /* its data is retransmitted, too */
+        a->payload += (__u32)n->syn_rexmit * n->syn.len;
+        a->rexmit += n->syn_rexmit;
+        a->z_rexmit += n->syn_rexmit;
     }
-    b->pkts += n->synack_again;
-    b->ip_bytes += (__u32)n->synack_again * n->synack.ip_bytes;
-    f->synack_rexmit += n->synack_again;
+    b->pkts += n->synack_rexmit;
+    b->ip_bytes += (__u32)n->synack_rexmit * n->synack.ip_bytes;
+    f->synack_rexmit += n->synack_rexmit;
 }
 
 /*
- * Rebuilds in scratch the flow that the flood pushed out. True if there was a note and the segment
- * goes on from it; a SYN or SYN-ACK goes into the note too, for the flood may push it out once more.
+ * Restores an evicted flow in scratch. True if there was an entry and the segment continues it; a SYN or SYN-ACK
+ * updates the entry, too, because the flow may be evicted again.
  */
-SW_PART int sw_revive(void)
+SW_PART int sw_syn_cache_restore(void)
 {
-    struct sw_scratch *sc = sw_room(SW_ROOM_PACKET);
-    struct sw_handshake *n, *note;
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
+    struct sw_cached_handshake *n, *entry;
     struct sw_out unused = {0};
-    struct sw_seg *then, *s;
+    struct sw_seg *rebuilt, *s;
     struct sw_flow *f;
     __u64 id;
 
@@ -177,33 +179,33 @@ SW_PART int sw_revive(void)
     s = &sc->seg;
     if (s->bad_csum || !(s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST)))
         return 0;
-    id = sw_note_id(&sc->key);
-    note = bpf_map_lookup_elem(&handshakes, &id);
-    if (!note)
+    id = sw_syn_cache_hash(&sc->key);
+    entry = bpf_map_lookup_elem(&syn_cache, &id);
+    if (!entry)
         return 0;
-    n = &sc->note; /* the other may become a stranger's meanwhile */
-    __builtin_memcpy(n, note, sizeof(*n));
-    if (s->now > n->syn.ns + SW_NOTE_NS || !sw_note_fits(n, s))
-        return 0; /* an old one's embryo has been reported lost */
+    n = &sc->cached; /* a copy: the map value may be reused meanwhile */
+    __builtin_memcpy(n, entry, sizeof(*n));
+    if (s->now > n->syn.ns + SW_SYN_CACHE_NS || !sw_cached_handshake_matches(n, s))
+        return 0; /* an older one has been reported lost */
     if (s->flags & SW_TCP_SYN)
-        sw_note_take(note, s);
+        sw_cached_handshake_update(entry, s);
     f = &sc->flow;
-    then = &sc->then;
+    rebuilt = &sc->rebuilt;
     __builtin_memset(f, 0, sizeof(*f));
-    sw_note_to_seg(then, &n->syn, n);
-    sw_flow_init(f, then);
-    sw_fsm_step(f, then, &unused);
+    sw_cached_seg_restore(rebuilt, &n->syn, n);
+    sw_flow_init(f, rebuilt);
+    sw_fsm_step(f, rebuilt, &unused);
     if (n->synack.ns) {
-        sw_note_to_seg(then, &n->synack, n);
-        then->ack = n->synack_ack;
-        then->src_is_b = !n->src_is_b;
-        sw_fsm_step(f, then, &unused);
+        sw_cached_seg_restore(rebuilt, &n->synack, n);
+        rebuilt->ack = n->synack_ack;
+        rebuilt->src_is_b = !n->src_is_b;
+        sw_fsm_step(f, rebuilt, &unused);
     }
-    sw_note_repeats(f, n);
-    if (n->told & SW_NOTE_TOLD)
-        f->flags |= SW_F_OPENING_TOLD;
-    if (n->told & SW_NOTE_OWED)
-        f->flags |= SW_F_OPENING_OWED;
+    sw_cached_handshake_add_rexmits(f, n);
+    if (n->opening & SW_CACHED_OPENING_EMITTED)
+        f->flags |= SW_F_OPENING_EMITTED;
+    if (n->opening & SW_CACHED_OPENING_DEFERRED)
+        f->flags |= SW_F_OPENING_DEFERRED;
     return 1;
 }
 

@@ -8,8 +8,8 @@
 #define SW_ARRAY_FIRST 64
 
 /*
- * The array with room for `need` elements at least, which may have moved; *room says for how many. It doubles, from
- * SW_ARRAY_FIRST. NULL: no memory, and at is as it was.
+ * The array with room for `need` elements at least, which may have moved; *room is for how many. It doubles, from
+ * SW_ARRAY_FIRST. NULL: no memory, and the array at `at` is unchanged.
  */
 void *sw_array_room(void *at, size_t *room, size_t need, size_t size);
 

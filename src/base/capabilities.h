@@ -13,8 +13,8 @@ uint64_t sw_caps(void); /* effective ones, 1 << CAP_*; 0 if they cannot be read 
 /* Only these stay effective, until another call. What is not permitted is left out. */
 int sw_caps_use(uint64_t caps);
 
-/* Gives up all others for good, ambient and inheritable ones, and the bounding set (false in *ret_bounding: that
- * takes CAP_SETPCAP). User 0 gets nothing back by executing. */
+/* Drops all others permanently, ambient and inheritable ones, and the bounding set (false in *ret_bounding: that takes
+ * CAP_SETPCAP). User 0 gets nothing back by executing. */
 int sw_caps_keep(uint64_t caps, bool *ret_bounding);
 
 #endif

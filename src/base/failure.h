@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What went wrong, on its way from where it happened to the command that says it. */
+/* A failure, passed from where it happened to the command that logs it. */
 #ifndef SW_BASE_FAILURE_H
 #define SW_BASE_FAILURE_H
 
 #include "base/exit.h"
 
-/* What went wrong, for the command to say: an enum sw_exit and one line. */
+/* A failure for the command to log: an enum sw_exit and one line. */
 struct sw_failure {
     int exit_code;
     char line[512];

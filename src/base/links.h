@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What becomes of the interfaces, by rtnetlink. */
+/* Changes of interfaces, by rtnetlink. */
 #ifndef SW_BASE_LINKS_H
 #define SW_BASE_LINKS_H
 
@@ -14,15 +14,15 @@ struct sw_link {
     __u32 ifindex;
     bool gone, moved; /* moved: gone to another network namespace */
     bool up;
-    const char *name; /* NULL: not told, or gone */
+    const char *name; /* NULL: unknown, or gone */
 };
 
-/* Reads all that is there. -ENOBUFS: changes were missed, look at every interface again. */
+/* Reads all pending changes. -ENOBUFS: changes were missed, check every interface again. */
 typedef void (*sw_links_fn)(const struct sw_link *link, void *ctx);
 int sw_links_read(int fd, sw_links_fn fn, void *ctx);
 
 /* Ids of the XDP programs on the interface, 0: none. 0 or -errno. bpf_xdp_query would read all interfaces for it, can
- * miss one while others come and go, and since libbpf 1.2 opens sockets that a confined process may not. */
+ * miss one while others come and go, and since libbpf 1.2 opens sockets that the sandbox forbids. */
 int sw_link_xdp(__u32 ifindex, __u32 *ret_native, __u32 *ret_generic);
 
 #endif

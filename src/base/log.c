@@ -34,7 +34,7 @@ static void say(const char *prefix, const char *fmt, va_list ap)
     }
     fprintf(stderr, "%s\n", line);
     if (unsaid && can_say()) {
-        fprintf(stderr, "synward: warning: %u lines before that were not said: nobody read them\n", unsaid);
+        fprintf(stderr, "synward: warning: %u log lines dropped (stderr blocked)\n", unsaid);
         unsaid = 0;
     }
 }

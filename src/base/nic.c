@@ -108,7 +108,7 @@ static struct request make_request(__u16 family, __u8 cmd, __u16 type, const voi
     return req;
 }
 
-/* What the driver declares (kernel 6.3): the only way to know without attaching, which resets real cards. */
+/* What the driver declares (kernel 6.3): the only way to find out without attaching, which resets real cards. */
 static int declares_native(__u32 ifindex)
 {
     const struct timeval patience = {.tv_sec = 2};

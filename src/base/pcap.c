@@ -16,7 +16,7 @@
 /* Year 2116: past 2106, where 32-bit seconds end, and far from where signed nanoseconds do. */
 #define TS_SECONDS_MAX 4607182800LL
 
-/* What a link header of `skip` bytes carries; type 0: nothing that Ethernet could say. */
+/* The payload of a link header of `skip` bytes; type 0: it has no EtherType. */
 struct link {
     __u32 skip;
     __u16 type;

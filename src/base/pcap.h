@@ -18,8 +18,8 @@ struct sw_frame {
     __u64 ts;         /* nanoseconds since 1970 */
 };
 
-/* Called before each read of fd, which may block: the moment to write what is known until here, and to wait.
- * Not 0: the input ends here. */
+/* Called before each read of fd, which may block: the moment to write pending lines, and to wait. Not 0: the input ends
+ * here. */
 typedef int (*sw_pcap_idle_fn)(void *arg, int fd);
 
 /*
@@ -33,7 +33,7 @@ void sw_pcap_close(struct sw_pcap *p); /* NULL is fine */
 /* No more frames of TCP can be in it, by its size; all ones if that is unknown (a pipe). */
 __u64 sw_pcap_frames_max(const struct sw_pcap *p);
 
-/* 1: *ret_frame is the next frame; 0: the capture is over; -EIO: it is damaged here (sw_pcap_why). */
+/* 1: *ret_frame is the next frame; 0: end of the capture; -EIO: it is damaged here (sw_pcap_why). */
 int sw_pcap_next(struct sw_pcap *p, struct sw_frame *ret_frame);
 const char *sw_pcap_why(const struct sw_pcap *p);
 

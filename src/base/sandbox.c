@@ -25,7 +25,7 @@
 #define ACCESS_TRUNCATE (1ull << 14)
 #define ACCESS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 
-/* Kernels before 5.19 with unprivileged_bpf_disabled ask for it even of those who have the map open. */
+/* Kernels before 5.19 with unprivileged_bpf_disabled require it even if the map is already open. */
 static bool bpf_is_refused(int map_fd)
 {
     struct bpf_map_info info = {0};
@@ -45,7 +45,7 @@ static bool file_is_refused(const char *path)
 }
 
 /* Found by trying, with the others laid aside. */
-static uint64_t needed(const struct sw_confine_opts *opts)
+static uint64_t needed(const struct sw_sandbox_opts *opts)
 {
     uint64_t have = sw_caps(), need = opts->follow ? BIT(CAP_NET_ADMIN) : 0; /* detaching */
 
@@ -53,7 +53,7 @@ static uint64_t needed(const struct sw_confine_opts *opts)
         return have;
     if (bpf_is_refused(opts->map_fd))
         need |= (have & BIT(CAP_BPF)) ? BIT(CAP_BPF) : BIT(CAP_SYS_ADMIN);
-    for (size_t i = 0; i < SW_CONFINE_FILES; i++)
+    for (size_t i = 0; i < SW_SANDBOX_FILES; i++)
         if (opts->files[i] && file_is_refused(opts->files[i]))
             need |= BIT(CAP_DAC_READ_SEARCH);
     if (opts->dispatcher) /* programs by their ids, loading, attaching to another program */
@@ -97,7 +97,7 @@ static int allow(int ruleset, const char *dir, uint64_t rights)
     return err;
 }
 
-int sw_confine_files(const char *remove_in, const char *all_in)
+int sw_sandbox_files(const char *remove_in, const char *all_in)
 {
     int abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION), ruleset, err = 0;
     uint64_t handled = rights_of(abi); /* alone it is a whole struct landlock_ruleset_attr, which grew later */
@@ -117,17 +117,17 @@ int sw_confine_files(const char *remove_in, const char *all_in)
     return err ? err : abi;
 }
 
-static int confine_paths(const struct sw_confine_opts *opts)
+static int sandbox_paths(const struct sw_sandbox_opts *opts)
 {
     const char *bpffs = getenv("LIBXDP_BPFFS");
 
 #ifdef SW_COVERAGE
     return 0;
 #endif
-    return sw_confine_files(opts->follow ? SW_RUN_DIR : NULL, !opts->dispatcher ? NULL : bpffs ? bpffs : BPFFS);
+    return sw_sandbox_files(opts->follow ? SW_RUN_DIR : NULL, !opts->dispatcher ? NULL : bpffs ? bpffs : BPFFS);
 }
 
-int sw_confine(const struct sw_confine_opts *opts, struct sw_confined *ret, const char **ret_what)
+int sw_sandbox(const struct sw_sandbox_opts *opts, struct sw_sandbox_info *ret, const char **ret_what)
 {
     uint64_t caps = needed(opts);
     int err;
@@ -137,7 +137,7 @@ int sw_confine(const struct sw_confine_opts *opts, struct sw_confined *ret, cons
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
         return -errno;
     *ret_what = "Landlock";
-    ret->landlock = confine_paths(opts);
+    ret->landlock = sandbox_paths(opts);
     if (ret->landlock < 0)
         return ret->landlock;
     *ret_what = "capabilities";
@@ -146,5 +146,5 @@ int sw_confine(const struct sw_confine_opts *opts, struct sw_confined *ret, cons
         return err;
     name_caps(caps, ret->caps, sizeof(ret->caps));
     *ret_what = "seccomp";
-    return sw_confine_syscalls(opts, &ret->syscalls);
+    return sw_sandbox_syscalls(opts, &ret->syscalls);
 }

@@ -100,8 +100,8 @@ static const struct {
     int protocol;
 } sockets[] = {
     {AF_NETLINK, -1, NETLINK_ROUTE}, {AF_NETLINK, -1, NETLINK_SOCK_DIAG},
-    {AF_UNIX, SOCK_DGRAM, 0},                                   /* the C library asks for interface names with it */
-    {AF_INET, SOCK_DGRAM, 0},        {AF_INET, SOCK_STREAM, 0}, /* does this kernel know a TCP option? */
+    {AF_UNIX, SOCK_DGRAM, 0},                                   /* the C library queries interface names with it */
+    {AF_INET, SOCK_DGRAM, 0},        {AF_INET, SOCK_STREAM, 0}, /* does this kernel support a TCP option? */
 };
 
 static const struct {
@@ -118,7 +118,7 @@ static const struct {
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 static char names[SYSCALLS_MAX][24];
-static unsigned char told[SYSCALLS_MAX];
+static unsigned char reported[SYSCALLS_MAX];
 
 static char *put(char *p, const char *text)
 {
@@ -129,20 +129,20 @@ static char *put(char *p, const char *text)
 }
 
 /* In the middle of anything: nothing but poll() and write(). */
-static void tell(unsigned int nr)
+static void report(unsigned int nr)
 {
     const char *name = nr < SYSCALLS_MAX && *names[nr] ? names[nr] : "one younger than this synward";
     struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
     char line[160], *p = line;
     int saved = errno;
 
-    if (__atomic_exchange_n(&told[nr < SYSCALLS_MAX ? nr : 0], 1, __ATOMIC_RELAXED))
+    if (__atomic_exchange_n(&reported[nr < SYSCALLS_MAX ? nr : 0], 1, __ATOMIC_RELAXED))
         return;
-    p = put(p, "synward: warning: its own confinement refused a system call: ");
+    p = put(p, "synward: warning: seccomp denied system call ");
     p = put(p, name);
-    p = put(p, " (--no-confine runs without)\n");
+    p = put(p, " (--no-sandbox runs without the filter)\n");
     if (poll(&out, 1, 0) <= 0 || write(STDERR_FILENO, line, p - line) < 0)
-        errno = saved; /* there is nobody to tell */
+        errno = saved; /* stderr cannot be written */
 }
 
 /* The call has not been made; it returns what is put here. */
@@ -158,7 +158,7 @@ static void refuse(int sig, siginfo_t *info, void *context)
 #else
     (void)uc;
 #endif
-    tell(info->si_syscall);
+    report(info->si_syscall);
 }
 
 #if defined(__SANITIZE_ADDRESS__) || SW_HAS(address_sanitizer)
@@ -166,7 +166,7 @@ static void refuse(int sig, siginfo_t *info, void *context)
 #elif defined(__x86_64__) || defined(__aarch64__)
 #define REFUSE SCMP_ACT_TRAP
 #else
-#define REFUSE SCMP_ACT_ERRNO(EPERM) /* and is not told */
+#define REFUSE SCMP_ACT_ERRNO(EPERM) /* without a log line */
 #endif
 
 static int catch_refusals(void)
@@ -230,7 +230,7 @@ static void allow_sockets(struct list *l, bool dispatcher)
 
         allow_if(l, SCMP_SYS(socket), args, sockets[i].type < 0 ? 2 : 3);
     }
-    if (dispatcher) /* libxdp asks by a younger libbpf what the device can */
+    if (dispatcher) /* libxdp with a newer libbpf queries the features of the device */
         allow_if(l, SCMP_SYS(socket), (const struct scmp_arg_cmp[]){IS(0, AF_NETLINK), IS(2, NETLINK_GENERIC)}, 2);
     for (size_t i = 0; i < LEN(sockopts); i++) {
         const struct scmp_arg_cmp args[] = {
@@ -240,12 +240,12 @@ static void allow_sockets(struct list *l, bool dispatcher)
 
         allow_if(l, SCMP_SYS(setsockopt), args, sockopts[i].name < 0 ? 1 : 2);
     }
-    /* to where it is connected, or to the kernel: nobody else is spoken to */
+    /* only to a connected peer or the kernel */
     allow_if(l, SCMP_SYS(sendto), &ARG(4, EQ, 0, 0), 1);
     l->len += 3;
 }
 
-static void make(struct list *l, const struct sw_confine_opts *opts)
+static void make(struct list *l, const struct sw_sandbox_opts *opts)
 {
     allow_all(l, always, LEN(always));
     allow_without(l, SCMP_SYS(mmap), 2, PROT_EXEC);
@@ -268,7 +268,7 @@ static void make(struct list *l, const struct sw_confine_opts *opts)
     allow_sockets(l, opts->dispatcher);
 }
 
-int sw_confine_syscalls(const struct sw_confine_opts *opts, unsigned int *ret_len)
+int sw_sandbox_syscalls(const struct sw_sandbox_opts *opts, unsigned int *ret_len)
 {
     struct list l = {.ctx = seccomp_init(REFUSE)};
     int err = catch_refusals();

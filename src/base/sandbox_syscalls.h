@@ -6,16 +6,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SW_CONFINE_FILES 4
+#define SW_SANDBOX_FILES 4
 
-struct sw_confine_opts {
-    bool follow;     /* as `run` needs it: interfaces, sockets, files read again; else a capture that is open */
+struct sw_sandbox_opts {
+    bool follow;     /* as `run` needs it: interfaces, sockets, files reloaded; else a capture that is open */
     bool dispatcher; /* libxdp has to take a program out of its dispatcher later, which is loading another one */
     int map_fd;      /* a BPF map: does reading it take CAP_BPF here? */
-    const char *files[SW_CONFINE_FILES]; /* read again later; NULL: none */
+    const char *files[SW_SANDBOX_FILES]; /* read again later; NULL: none */
 };
 
 /* After PR_SET_NO_NEW_PRIVS. 0 or -errno. */
-int sw_confine_syscalls(const struct sw_confine_opts *opts, unsigned int *ret_len);
+int sw_sandbox_syscalls(const struct sw_sandbox_opts *opts, unsigned int *ret_len);
 
 #endif

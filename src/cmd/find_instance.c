@@ -10,11 +10,11 @@
 
 struct search {
     int pid;
-    int instances, guarded, orphans; /* found: alive; of these with the guard; dead, but still attached */
+    int instances, guarded, orphans; /* found: running; of these with the guard; killed, but still attached */
     struct sw_instance *inst;
 };
 
-/* The maps live as long as the programs are attached, also after a kill. */
+/* The maps exist as long as the programs are attached, also after a kill. */
 static bool still_attached(const struct sw_instance *inst)
 {
     int fd = bpf_prog_get_fd_by_id(inst->prog_ingress);
@@ -41,20 +41,20 @@ static int look(const struct sw_instance *inst, bool alive, void *ctx)
         return 0;
     if (inst->contract != SW_CONTRACT_VERSION) {
         if (alive)
-            sw_warn("the synward with pid %d is of another version: not asked", inst->pid);
+            sw_warn("the synward with pid %d is of another version: skipped", inst->pid);
         return 0;
     }
     s->instances += alive;
     if (!inst->map_guard || (!alive && !still_attached(inst)))
         return 0;
-    if (alive || !s->guarded) /* the living come first */
+    if (alive || !s->guarded) /* running ones come first */
         *s->inst = *inst;
     s->guarded += alive;
     s->orphans += !alive;
     return 0;
 }
 
-int sw_guarded_find(const char *command, int pid, struct sw_instance *ret)
+int sw_find_guard_instance(const char *command, int pid, struct sw_instance *ret)
 {
     struct search s = {.pid = pid, .inst = ret};
     int err = sw_instance_walk(look, &s);
@@ -71,9 +71,9 @@ int sw_guarded_find(const char *command, int pid, struct sw_instance *ret)
         return SW_EXIT_OK;
     if (s.orphans) {
         if (*ret->pin)
-            sw_info("pins '%s': no synward runs, its guard goes on", ret->pin);
+            sw_info("pinned state '%s': no synward is running, its guard stays active", ret->pin);
         else
-            sw_warn("the synward with pid %d is dead: its guard goes on by itself until the next one starts", ret->pid);
+            sw_warn("the synward with pid %d was killed: its guard stays active until the next start", ret->pid);
         return SW_EXIT_OK;
     }
     if (s.instances)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Which running instance the guard's commands are about. */
+/* Finds the running instance for the guard's commands. */
 #ifndef SW_CMD_FIND_INSTANCE_H
 #define SW_CMD_FIND_INSTANCE_H
 
 #include "loader/instance.h"
 
 /*
- * The one synward that has the guard, or the one with this pid (0: any): one that runs, else one that was killed and
- * whose programs are still attached. SW_EXIT_OK, or another enum sw_exit, and the line that says why is out.
+ * The one synward that has the guard, or the one with this pid (0: any): a running one, else one that was killed and
+ * whose programs are still attached. SW_EXIT_OK, or another enum sw_exit after a log line.
  */
-int sw_guarded_find(const char *command, int pid, struct sw_instance *ret);
+int sw_find_guard_instance(const char *command, int pid, struct sw_instance *ret);
 
 #endif

@@ -22,7 +22,7 @@
 
 struct flows {
     bool json;
-    bool all; /* those that are over and linger, too */
+    bool all; /* those that ended and wait for late segments, too */
     int pid;  /* 0: every instance */
     __u16 seed;
     int instances;
@@ -71,13 +71,13 @@ static void print_json(struct flows *f, const struct sw_key *key, const struct s
     *sw_json_escape(iface, iface_name(f->inst, flow->ifindex)) = 0;
     printf("{\"uid\":\"%s\",\"community_id\":\"%s\",\"iface\":\"%s\",\"orig_ip\":\"%s\",\"orig_port\":%u,"
            "\"resp_ip\":\"%s\",\"resp_port\":%u,\"orig_state\":\"%s\",\"resp_state\":\"%s\",\"conn_state\":\"%s\","
-           "\"history\":\"%.*s\",\"established\":%s,\"over\":%s,\"start\":\"%s\",\"age_ns\":%llu,\"idle_ns\":%llu,"
+           "\"history\":\"%.*s\",\"established\":%s,\"ended\":%s,\"start\":\"%s\",\"age_ns\":%llu,\"idle_ns\":%llu,"
            "\"orig_pkts\":%llu,\"resp_pkts\":%llu,\"orig_ip_bytes\":%llu,\"resp_ip_bytes\":%llu,"
            "\"orig_bytes\":%llu,\"resp_bytes\":%llu,\"pid\":%d}\n",
            uid, cid, iface, ends.ip[SW_ORIG], ends.port[SW_ORIG], ends.ip[SW_RESP], ends.port[SW_RESP],
            sw_name_state(orig->state)->text, sw_name_state(resp->state)->text,
            sw_name_conn_state(sw_zeek_conn_state(flow))->text, flow->hist_len, flow->hist,
-           flow->flags & SW_F_ESTABLISHED ? "true" : "false", flow->flags & SW_F_OVER ? "true" : "false", start,
+           flow->flags & SW_F_ESTABLISHED ? "true" : "false", flow->flags & SW_F_ENDED ? "true" : "false", start,
            f->now > flow->start_ns ? f->now - flow->start_ns : 0, f->now > flow->last_ns ? f->now - flow->last_ns : 0,
            orig->pkts, resp->pkts, orig->ip_bytes, resp->ip_bytes, orig->payload, resp->payload, f->inst->pid);
 }
@@ -136,7 +136,7 @@ static void print_one(const struct sw_key *key, const struct sw_flow *flow, void
 {
     struct flows *f = ctx;
 
-    if (f->all || !(flow->flags & SW_F_OVER))
+    if (f->all || !(flow->flags & SW_F_ENDED))
         (f->json ? print_json : print_row)(f, key, flow);
 }
 
@@ -153,13 +153,13 @@ static int show(const struct sw_instance *inst, bool alive, void *ctx)
         return 0;
     }
     if (!alive)
-        sw_info("pins '%s': no synward runs, its programs go on", inst->pin);
+        sw_info("pinned state '%s': no synward is running, its programs stay attached", inst->pin);
     if (!f->instances++ && !f->json)
         printf("%-24s %-24s %-25s %8s %12s %12s  %-8s %s\n", "ORIGINATOR", "RESPONDER", "STATES", "AGE", "PACKETS",
                "BYTES", "IFACE", "HISTORY");
     f->inst = inst;
-    err = sw_live_walk(inst->map_flows, print_one, f);
-    return err ? err : sw_live_walk(inst->map_embryos, print_one, f);
+    err = sw_map_flows(inst->map_flows, print_one, f);
+    return err ? err : sw_map_flows(inst->map_half_open, print_one, f);
 }
 
 static int cmd_flows(int argc, char **argv)
@@ -199,7 +199,7 @@ static int cmd_flows(int argc, char **argv)
 static const struct sw_option options[] = {
     {"json", 'j', .type = SW_OPT_SET, SW_FIELD(struct flows, json), .help = "a JSON object a line instead of a table"},
     {"all", 'a', .type = SW_OPT_SET, SW_FIELD(struct flows, all),
-     .help = "connections that are over and wait for late segments, too"},
+     .help = "connections that ended and wait for late segments, too"},
     {"pid", 'p', .type = SW_OPT_NUMBER, SW_FIELD(struct flows, pid), .range = {1, 1u << 30}, .arg = "PID",
      .help = "only of the synward with this process id"},
     {"seed", 's', .type = SW_OPT_NUMBER, SW_FIELD(struct flows, seed), .range = {0, 65535},

@@ -30,7 +30,7 @@ struct guard {
     enum sw_guard_mode mode;
     const char *service; /* as typed, NULL: all */
     struct sw_protect wanted;
-    struct sw_instance inst;     /* the one that is asked */
+    struct sw_instance inst;     /* the instance to read or change */
     struct sw_service *services; /* mmapped */
     struct sw_guard *config;     /* mmapped */
     __u32 matched;
@@ -78,11 +78,11 @@ static bool matches(const struct guard *g, const struct sw_service *s)
     return s->any == g->wanted.any && !memcmp(s->ip, g->wanted.ip, sizeof(s->ip));
 }
 
-/* At once, not at the next SYN or the daemon's next look. Without it, it comes a little later. */
-static void judge_now(const struct guard *g)
+/* Evaluates at once, not at the next SYN or the daemon's next tick. If it fails, that happens a little later. */
+static void detect_now(const struct guard *g)
 {
     LIBBPF_OPTS(bpf_test_run_opts, run);
-    int fd = bpf_prog_get_fd_by_id(g->inst.prog_judge);
+    int fd = bpf_prog_get_fd_by_id(g->inst.prog_detect);
 
     if (fd < 0)
         return;
@@ -101,13 +101,13 @@ static void change(struct guard *g)
         __atomic_store_n(&g->services[i].due, 0, __ATOMIC_RELAXED);
         g->matched++;
     }
-    judge_now(g);
+    detect_now(g);
     if (g->matched || !g->service)
         sw_info("mode %s: %u %s", sw_name_guard_mode(g->mode)->text, g->matched,
                 g->matched == 1 ? "service" : "services");
 }
 
-static void print_row(const struct sw_service *s, const struct sw_tally *t, __u64 now)
+static void print_row(const struct sw_service *s, const struct sw_svc_counters *t, __u64 now)
 {
     char name[SW_SERVICE_TEXT], since[24] = "-";
     __u64 seconds = (now - s->since) / SW_SECOND;
@@ -117,8 +117,8 @@ static void print_row(const struct sw_service *s, const struct sw_tally *t, __u6
     sw_format_service(s->ip, s->port, s->any, name);
     printf("%-24s %-7s %-7s %9s %-8s %10llu %10llu %10llu %10llu%s%s\n", name, sw_name_guard_mode(s->mode)->text,
            sw_name_guard_state(s->state)->text, since, sw_name_backend(s->backend)->text, t->item[SW_T_SYNS],
-           t->item[SW_T_COOKIES_SENT], t->item[SW_T_COOKIES_ACCEPTED], sw_tally_dropped(t),
-           s->flags & SW_SV_MPTCP ? " MPTCP" : "", s->flags & SW_SV_GONE ? " gone" : "");
+           t->item[SW_T_COOKIES_SENT], t->item[SW_T_COOKIES_ACCEPTED], sw_svc_counters_dropped(t),
+           s->flags & SW_SV_MPTCP ? " MPTCP" : "", s->flags & SW_SV_NO_LISTENER ? " no listener" : "");
 }
 
 static void print_head(const struct guard *g)
@@ -135,14 +135,14 @@ static void print_head(const struct guard *g)
 
 static int status(struct guard *g)
 {
-    struct sw_tallies *t = malloc(sizeof(*t));
+    struct sw_service_stats *t = malloc(sizeof(*t));
     __u64 now = sw_clock_now();
     char body[SW_SERVICE_ROOM];
     int err;
 
     if (!t)
         return -ENOMEM;
-    err = sw_tallies_read_ids(g->inst.map_services, g->inst.map_service_counters, now, t);
+    err = sw_service_stats_read_ids(g->inst.map_services, g->inst.map_svc_counters, now, t);
     if (!err && !g->json)
         print_head(g);
     for (__u32 i = 1; i < SW_SERVICES && !err; i++) {
@@ -198,7 +198,7 @@ static int cmd_guard(int argc, char **argv)
         sw_err("guard needs root, or CAP_SYS_ADMIN");
         return SW_EXIT_PRIVILEGE;
     }
-    code = sw_guarded_find("guard", g.pid, &g.inst);
+    code = sw_find_guard_instance("guard", g.pid, &g.inst);
     if (!code)
         code = act(&g);
     if (!code && fflush(stdout) && errno != EPIPE) {
@@ -220,7 +220,7 @@ enum { STATUS = SW_GM_MAX };
 static const struct sw_word actions[] = {{"status", STATUS}, SW_GUARD_MODES(SW_WORD_ITEM){0}};
 static const struct sw_operand operands[] = {{"ACTION", .words = actions}, {.name = "SERVICE"}, {0}};
 
-/* False: the argument is no action, so it is a service whose status is wanted. */
+/* False: the argument is no action, so it is the service to show. */
 static bool parse_action(struct guard *g, const char *arg)
 {
     int action = sw_word_find(actions, arg);

@@ -24,7 +24,7 @@ struct list {
     enum action action;
     enum sw_list which;
     struct sw_cidrs cidrs;
-    struct sw_instance inst; /* the one that is asked */
+    struct sw_instance inst; /* the instance to read or change */
 };
 
 static void print_entry(const struct list *l, const struct sw_list_entry *entry)
@@ -113,7 +113,7 @@ static int run(struct list *l)
 {
     struct sw_cidrs missing = {0};
     char cidr[SW_CIDR_LEN];
-    int code = sw_guarded_find("list", l->pid, &l->inst), err;
+    int code = sw_find_guard_instance("list", l->pid, &l->inst), err;
 
     if (code)
         return code;
@@ -211,7 +211,7 @@ const struct sw_command sw_list_command = {
     .summary = "the guard's allow and block lists while it runs",
     .args_doc = "add|del allow|block CIDR...\nshow allow|block",
     .doc = "Changes or shows the lists of a running synward, at once. An entry that del removes comes back at "
-           "SIGHUP if a file names it; one that add put there stays until synward stops.",
+           "SIGHUP if a file names it; one that add made is kept until synward stops.",
     .main = cmd_list,
     .size = sizeof(struct list),
     .groups = {{&group, 0}},

@@ -75,8 +75,8 @@ static int nic_notes(const struct probe *p, const char *notes[8])
     if (nic->gro == 1 && !nic->native_xdp)
         notes[n++] = "GRO may merge segments before generic XDP: packet counts are of the merged ones";
     if (nic->rxvlan == 1 && !nic->loopback)
-        notes[n++] =
-            "the card takes VLAN tags off before native XDP: untagged connections are told (ethtool -K IF rxvlan off)";
+        notes[n++] = "the card takes VLAN tags off before native XDP: connections are logged without VLAN ids (ethtool "
+                     "-K IF rxvlan off)";
     if (nic->mtu > 3506 && !p->features.have[SW_FEATURE_xdp_frags])
         notes[n++] = "the MTU is too large for native XDP without frags: generic is used";
     if (!nic->up)
@@ -125,7 +125,7 @@ static int guard_notes(const struct probe *p, const char *notes[8])
             "listener: with net.ipv4.tcp_syncookies=1 there are cookies only once the listener's queue is full, "
             "with 2 at once";
     if (backend != SW_BK_NONE && !p->timestamps)
-        notes[n++] = "net.ipv4.tcp_timestamps is 0: no client is granted timestamps, so no cookie has their room";
+        notes[n++] = "net.ipv4.tcp_timestamps is 0: no client is granted timestamps, so no cookie can use their bits";
     return n;
 }
 
@@ -271,7 +271,7 @@ const struct sw_command sw_probe_command = {
     .name = "probe",
     .summary = "what this kernel and network card can do",
     .args_doc = "[IFACE]",
-    .doc = "Tells what this kernel and network card can do, found by trying.",
+    .doc = "Shows what this kernel and network card can do, found by trying.",
     .main = cmd_probe,
     .size = sizeof(struct probe),
     .groups = {{&group, 0}},

@@ -45,7 +45,7 @@ struct replay {
     struct sw_account account;
     struct bpf_test_run_opts run;
     __u64 now; /* event time */
-    struct sw_pace pace;
+    struct sw_replay_schedule schedule;
     __u64 next_stats;
     __u64 frames;
     __u64 runts;     /* frames without a whole Ethernet header: no test run takes them */
@@ -81,7 +81,7 @@ static void write_out(struct replay *c)
     }
 }
 
-/* The first signal ends the input, not the story: open connections still get their lines. */
+/* The first signal ends the input only: open connections still get their lines. */
 static int on_idle(void *arg, int fd)
 {
     struct replay *c = arg;
@@ -101,7 +101,7 @@ static int on_event(void *arg, void *data, size_t size)
     if (size < sizeof(*ev))
         return -EINVAL;
     int err = sw_report_event(c->report, ev);
-    if (err && err != -ENOMEM) /* which the reporter says in its next loss line */
+    if (err && err != -ENOMEM) /* which the reporter includes in its next loss line */
         return err;
     c->drained++;
     if (sw_report_pending(c->report) > PENDING_MAX)
@@ -119,7 +119,7 @@ static int drain(struct replay *c)
     return 0;
 }
 
-/* Sweeps at event time until nothing is held back for want of room in a ring, and tells what was lost. */
+/* Sweeps at event time until nothing is held back because of a full ring, and reports losses. */
 static int sweep(struct replay *c, __u64 flush, bool final)
 {
     __u64 before;
@@ -143,16 +143,16 @@ static int advance(struct replay *c, __u64 ts)
 {
     if (!c->frames) {
         c->now = ts;
-        sw_pace_start(&c->pace, &c->opts.object.cfg, ts);
+        sw_replay_schedule_start(&c->schedule, &c->opts.object.cfg, ts);
         c->next_stats = c->opts.interval_ns ? ts + c->opts.interval_ns : ~0ULL;
     }
     if (ts <= c->now)
         return 0;
-    sw_pace_frame(&c->pace, c->now, ts);
-    for (__u64 at; (at = sw_pace_next(&c->pace, c->account.sweep.next, c->next_stats)) <= ts;) {
+    sw_replay_schedule_frame(&c->schedule, c->now, ts);
+    for (__u64 at; (at = sw_replay_schedule_next(&c->schedule, c->account.sweep.next, c->next_stats)) <= ts;) {
         c->now = at;
         int err = sweep(c, 0, false);
-        sw_pace_swept(&c->pace, at);
+        sw_replay_schedule_swept(&c->schedule, at);
         if (!err && c->now >= c->next_stats) {
             err = sw_account_stats(&c->account, c->report, c->now, false);
             c->next_stats = c->now + c->opts.interval_ns;
@@ -196,7 +196,7 @@ static int setup(struct replay *c)
         .obj = c->obj,
         .event_mask = c->opts.event_mask,
         .max_flows = c->opts.object.max_flows,
-        .max_embryos = c->opts.object.max_embryos,
+        .max_half_open = c->opts.object.max_half_open,
         .sweep.next = ~0ULL,
     };
     c->run = (struct bpf_test_run_opts){.sz = sizeof(c->run), .repeat = 1};
@@ -223,7 +223,7 @@ static int setup(struct replay *c)
     return 0;
 }
 
-/* Feeds the whole capture. *ret_read is what the reader said last: 0 the end, -EIO damaged. */
+/* Feeds the whole capture. *ret_read is the last result of the reader: 0 the end, -EIO damaged. */
 static int feed_all(struct replay *c, int *ret_read)
 {
     struct sw_frame frame;
@@ -257,10 +257,10 @@ static void fit_maps(struct replay *c)
 
     if (n < o->max_flows)
         o->max_flows = n + 1;
-    if (n < o->max_embryos && 2 * n + LRU_SLACK < o->max_embryos)
-        o->max_embryos = 2 * n + LRU_SLACK;
-    if (n < o->max_handshakes && 2 * n + LRU_SLACK < o->max_handshakes)
-        o->max_handshakes = 2 * n + LRU_SLACK;
+    if (n < o->max_half_open && 2 * n + LRU_SLACK < o->max_half_open)
+        o->max_half_open = 2 * n + LRU_SLACK;
+    if (n < o->syn_cache_max && 2 * n + LRU_SLACK < o->syn_cache_max)
+        o->syn_cache_max = 2 * n + LRU_SLACK;
 }
 
 static int open_all(struct replay *c)
@@ -290,7 +290,7 @@ static int open_all(struct replay *c)
         sw_err("replay: cannot start: %s", strerror(-err));
         return err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL;
     }
-    if (sw_confining_replay(&c->opts, c->obj, &failure)) {
+    if (sw_lock_down_replay(&c->opts, c->obj, &failure)) {
         sw_err("replay: %s", failure.line);
         return failure.exit_code;
     }

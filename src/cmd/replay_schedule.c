@@ -10,18 +10,18 @@ static __u64 lesser(__u64 a, __u64 b)
     return a < b ? a : b;
 }
 
-void sw_pace_start(struct sw_pace *p, const struct sw_config *cfg, __u64 now)
+void sw_replay_schedule_start(struct sw_replay_schedule *p, const struct sw_config *cfg, __u64 now)
 {
-    const __u64 limits[] = {cfg->linger,       cfg->t_syn_sent, cfg->t_syn_received, cfg->t_established,
+    const __u64 limits[] = {cfg->close_delay,  cfg->t_syn_sent, cfg->t_syn_received, cfg->t_established,
                             cfg->t_close_wait, cfg->t_fin_wait, cfg->t_last_ack,     cfg->t_midstream};
 
-    *p = (struct sw_pace){.began = now, .swept = now, .fresh = now, .floor = now, .step = SW_SECOND};
+    *p = (struct sw_replay_schedule){.began = now, .swept = now, .fresh = now, .floor = now, .step = SW_SECOND};
     p->least = cfg->update_interval ? cfg->update_interval : ~0ULL;
     for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++)
         p->least = lesser(p->least, limits[i]);
 }
 
-void sw_pace_frame(struct sw_pace *p, __u64 last, __u64 ts)
+void sw_replay_schedule_frame(struct sw_replay_schedule *p, __u64 last, __u64 ts)
 {
     if (!p->fresh)
         p->fresh = last;
@@ -29,14 +29,14 @@ void sw_pace_frame(struct sw_pace *p, __u64 last, __u64 ts)
     p->step = (ts - last) / GAP_STEPS > SW_SECOND ? (ts - last) / GAP_STEPS : SW_SECOND;
 }
 
-void sw_pace_swept(struct sw_pace *p, __u64 at)
+void sw_replay_schedule_swept(struct sw_replay_schedule *p, __u64 at)
 {
     p->swept = at;
     p->fresh = 0;
 }
 
-/* What was there at the last sweep is due as it said; what frames have changed since has all of `least` before it. */
-__u64 sw_pace_next(const struct sw_pace *p, __u64 due, __u64 stats)
+/* Flows of the last sweep expire when it computed; flows that changed since expire after `least` at the earliest. */
+__u64 sw_replay_schedule_next(const struct sw_replay_schedule *p, __u64 due, __u64 stats)
 {
     due = lesser(due, stats);
     if (p->fresh)

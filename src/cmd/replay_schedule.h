@@ -8,7 +8,7 @@
 
 #include "synward.h"
 
-struct sw_pace {
+struct sw_replay_schedule {
     __u64 began; /* at the first frame */
     __u64 swept; /* at the last sweep */
     __u64 fresh; /* at the first frame since then, 0: none came */
@@ -17,11 +17,11 @@ struct sw_pace {
     __u64 step;  /* between two sweeps at least */
 };
 
-void sw_pace_start(struct sw_pace *p, const struct sw_config *cfg, __u64 now);
+void sw_replay_schedule_start(struct sw_replay_schedule *p, const struct sw_config *cfg, __u64 now);
 /* The last frame came at `last` and the next one comes at `ts`. */
-void sw_pace_frame(struct sw_pace *p, __u64 last, __u64 ts);
+void sw_replay_schedule_frame(struct sw_replay_schedule *p, __u64 last, __u64 ts);
 /* The next time to sweep. due: sw_sweep.next of the last sweep; stats: the next stats line; all ones: never. */
-__u64 sw_pace_next(const struct sw_pace *p, __u64 due, __u64 stats);
-void sw_pace_swept(struct sw_pace *p, __u64 at);
+__u64 sw_replay_schedule_next(const struct sw_replay_schedule *p, __u64 due, __u64 stats);
+void sw_replay_schedule_swept(struct sw_replay_schedule *p, __u64 at);
 
 #endif

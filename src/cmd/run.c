@@ -46,8 +46,8 @@ static const struct sw_option options[] = {
          "once."},
     {"duration", .type = SW_OPT_SECONDS, FIELD(duration_ns), .seconds = {0.001, 1e9},
      .help = "stop after S seconds (default: at SIGINT or SIGTERM)"},
-    {"flush", .type = SW_OPT_SET, FIELD(flush),
-     .help = "at the end, tell the `conn` line of connections that are still open too",
+    {"log-open-at-exit", .type = SW_OPT_SET, FIELD(log_open_at_exit),
+     .help = "at exit, log the `conn` line of connections that are still open, too",
      .man = "Its reason is `end_of_input`."},
     {"mode", .type = SW_OPT_CHOICE, FIELD(mode), .words = modes,
      .help = "XDP in the driver, in the stack, or whichever works ({})"},
@@ -55,8 +55,8 @@ static const struct sw_option options[] = {
      .help = "no egress hook: what this host sends is inferred",
      .man = "Acknowledgements say what was sent. Not with `--guard`."},
     {"pin", .type = SW_OPT_CUSTOM, .parse = parse_pin, .arg = "NAME", .optional = true, .complete = SW_COMPLETE_PINS,
-     .help = "the programs and all state outlive the end of this process, and the next one goes on from there",
-     .man = "See PINS. Not with `--flush`."},
+     .help = "programs and state outlive this process, and the next one continues with them",
+     .man = "See PINS. Not with `--log-open-at-exit`."},
     {0},
 };
 static const struct sw_option_group group = {.rows = options};
@@ -70,8 +70,9 @@ static void check(struct sw_cli *cli, void *opts, unsigned int operands)
         sw_usage_die(cli, "no interface: -i IF");
     if (run->guard.given && run->ingress_only)
         sw_usage_die(cli, "--guard does not go with --ingress-only: inferred handshakes can be forged blindly");
-    if (run->pinned && run->flush)
-        sw_usage_die(cli, "--flush does not go with --pin: the next one goes on with what is still open");
+    if (run->pinned && run->log_open_at_exit)
+        sw_usage_die(cli,
+                     "--log-open-at-exit does not go with --pin: the next process continues with open connections");
     if (run->pinned && !*run->pin_name && sw_pin_name_of(run->names, run->names_len, run->pin_name))
         sw_usage_die(cli, "--pin: the interfaces' names make no name for the pins: --pin=NAME");
 }
@@ -107,9 +108,8 @@ const struct sw_command sw_run_command = {
     .name = "run",
     .summary = "follow interfaces and print events until SIGINT or SIGTERM",
     .args_doc = "-i IF [-i IF...]",
-    .doc =
-        "Follows every TCP connection on the interfaces and tells its life, a line an event, on standard output. With "
-        "--guard it answers SYN floods against this host with cookies.",
+    .doc = "Follows every TCP connection on the interfaces and logs one line per event on standard output. With "
+           "--guard it answers SYN floods against this host with cookies.",
     .main = cmd_run,
     .size = sizeof(struct sw_run),
     .defaults = defaults,

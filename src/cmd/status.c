@@ -33,12 +33,12 @@ struct fill {
 
 struct figures {
     __u64 counters[SW_C_MAX];
-    struct fill flows, embryos;
-    __u64 flows_max, embryos_max;
-    __u64 evicted, lost, told;
-    struct sw_tallies *guard; /* NULL: no guard */
-    __u64 now, services, awake;
-    struct sw_tally sum;
+    struct fill flows, half_open;
+    __u64 flows_max, half_open_max;
+    __u64 evicted, lost, emitted;
+    struct sw_service_stats *guard; /* NULL: no guard */
+    __u64 now, services, active;
+    struct sw_svc_counters sum;
 };
 
 static void count_one(const struct sw_key *key, const struct sw_flow *flow, void *ctx)
@@ -47,7 +47,7 @@ static void count_one(const struct sw_key *key, const struct sw_flow *flow, void
 
     (void)key;
     fill->all++;
-    fill->live += !(flow->flags & SW_F_OVER);
+    fill->live += !(flow->flags & SW_F_ENDED);
 }
 
 static int read_guard(const struct sw_instance *inst, struct figures *f)
@@ -60,41 +60,41 @@ static int read_guard(const struct sw_instance *inst, struct figures *f)
     if (!f->guard)
         return -ENOMEM;
     f->now = sw_clock_now();
-    err = sw_tallies_read_ids(inst->map_services, inst->map_service_counters, f->now, f->guard);
+    err = sw_service_stats_read_ids(inst->map_services, inst->map_svc_counters, f->now, f->guard);
     if (!err)
-        sw_tallies_sum(f->guard, &f->services, &f->awake, &f->sum);
+        sw_service_stats_sum(f->guard, &f->services, &f->active, &f->sum);
     return err;
 }
 
-/* The counters are read before and after the maps, so that packets in between cannot look like evictions. */
+/* The counters are read before and after the maps, so that packets in between do not count as evictions. */
 static int read_figures(const struct sw_instance *inst, struct figures *f)
 {
     __u64 before[SW_C_MAX], gone;
     int err;
 
     memset(f, 0, sizeof(*f));
-    err = sw_live_counters(inst->map_counters, before);
+    err = sw_map_counters(inst->map_counters, before);
     if (!err)
-        err = sw_live_walk(inst->map_embryos, count_one, &f->embryos);
+        err = sw_map_flows(inst->map_half_open, count_one, &f->half_open);
     if (!err)
-        err = sw_live_walk(inst->map_flows, count_one, &f->flows);
+        err = sw_map_flows(inst->map_flows, count_one, &f->flows);
     if (!err)
-        err = sw_live_counters(inst->map_counters, f->counters);
+        err = sw_map_counters(inst->map_counters, f->counters);
     if (!err)
-        err = sw_live_max(inst->map_flows, &f->flows_max);
+        err = sw_map_max_entries(inst->map_flows, &f->flows_max);
     if (!err)
-        err = sw_live_max(inst->map_embryos, &f->embryos_max);
+        err = sw_map_max_entries(inst->map_half_open, &f->half_open_max);
     if (!err)
         err = read_guard(inst, f);
     if (err)
         return err;
-    gone = f->counters[SW_C_EMBRYO_ENDED] + f->counters[SW_C_EMBRYO_PROMOTED] + f->counters[SW_C_EMBRYO_REVIVED] +
-           f->embryos.all;
-    if (before[SW_C_EMBRYO_CREATED] > gone)
-        f->evicted = before[SW_C_EMBRYO_CREATED] - gone;
+    gone = f->counters[SW_C_HALF_OPEN_ENDED] + f->counters[SW_C_HALF_OPEN_PROMOTED] +
+           f->counters[SW_C_HALF_OPEN_RESTORED] + f->half_open.all;
+    if (before[SW_C_HALF_OPEN_CREATED] > gone)
+        f->evicted = before[SW_C_HALF_OPEN_CREATED] - gone;
     for (int kind = 0; kind < SW_EV_MAX; kind++) {
         f->lost += f->counters[SW_C_LOST_OPENING + kind];
-        f->told += f->counters[SW_C_TOLD_OPENING + kind];
+        f->emitted += f->counters[SW_C_EMITTED_OPENING + kind];
     }
     return 0;
 }
@@ -104,8 +104,8 @@ static void print_services_json(const struct figures *f)
     char body[SW_SERVICE_ROOM];
     const char *between = "";
 
-    *sw_put_tally(body, "guard_", &f->sum) = 0;
-    printf(",\"services_awake\":%llu%s,\"services\":[", f->awake, body);
+    *sw_put_svc_counters(body, "guard_", &f->sum) = 0;
+    printf(",\"services_active\":%llu%s,\"services\":[", f->active, body);
     for (int i = 1; i < SW_SERVICES && f->guard; i++) {
         struct sw_report_service s = {.service = f->guard->services[i], .tally = f->guard->tally[i]};
 
@@ -133,9 +133,10 @@ static void print_json(const struct sw_instance *inst, bool alive, const struct 
                i ? "," : "", inst->ifaces[i].ifindex, name, inst->ifaces[i].mode,
                inst->ifaces[i].shared ? "true" : "false", sw_egress_name(inst->ifaces[i].egress));
     }
-    printf("],\"flows\":%llu,\"flows_max\":%llu,\"embryos\":%llu,\"embryos_max\":%llu,\"established\":%llu,"
-           "\"embryos_evicted\":%llu,\"events_told\":%llu,\"events_lost\":%llu",
-           f->flows.all, f->flows_max, f->embryos.all, f->embryos_max, f->flows.live, f->evicted, f->told, f->lost);
+    printf("],\"flows\":%llu,\"flows_max\":%llu,\"half_open\":%llu,\"half_open_max\":%llu,\"established\":%llu,"
+           "\"half_open_evicted\":%llu,\"events_emitted\":%llu,\"events_lost\":%llu",
+           f->flows.all, f->flows_max, f->half_open.all, f->half_open_max, f->flows.live, f->evicted, f->emitted,
+           f->lost);
     for (int i = 0; i < SW_C_MAX; i++)
         printf(",\"%s\":%llu", sw_name_counter(i)->text, f->counters[i]);
     print_services_json(f);
@@ -145,16 +146,16 @@ static void print_json(const struct sw_instance *inst, bool alive, const struct 
 /* One row a service: who is not calm first, so that it is not lost in a long list. */
 static void print_guard(const struct figures *f)
 {
-    printf("  guard   %10llu services, %llu of them not calm; cookies %llu sent, %llu accepted; dropped %llu\n",
-           f->services, f->awake, f->sum.item[SW_T_COOKIES_SENT], f->sum.item[SW_T_COOKIES_ACCEPTED],
-           sw_tally_dropped(&f->sum));
+    printf("  guard     %10llu services, %llu active; cookies %llu sent, %llu accepted; dropped %llu\n", f->services,
+           f->active, f->sum.item[SW_T_COOKIES_SENT], f->sum.item[SW_T_COOKIES_ACCEPTED],
+           sw_svc_counters_dropped(&f->sum));
     if (f->services)
         printf("    %-24s %-7s %-7s %-8s %9s %8s %10s %10s %10s %10s\n", "service", "mode", "state", "backend",
                "half-open", "syn/s", "syns", "sent", "accepted", "dropped");
     for (int pass = 0; pass < 2; pass++) {
         for (int i = 1; i < SW_SERVICES; i++) {
             const struct sw_service *s = &f->guard->services[i];
-            const struct sw_tally *t = &f->guard->tally[i];
+            const struct sw_svc_counters *t = &f->guard->tally[i];
             char name[SW_SERVICE_TEXT];
 
             if (!s->port || (s->state == SW_GS_CALM) != pass)
@@ -163,8 +164,8 @@ static void print_guard(const struct figures *f)
             printf("    %-24s %-7s %-7s %-8s %9llu %8llu %10llu %10llu %10llu %10llu%s%s\n", name,
                    sw_name_guard_mode(s->mode)->text, sw_name_guard_state(s->state)->text,
                    sw_name_backend(s->backend)->text, s->half_open, s->syn_rate, t->item[SW_T_SYNS],
-                   t->item[SW_T_COOKIES_SENT], t->item[SW_T_COOKIES_ACCEPTED], sw_tally_dropped(t),
-                   s->flags & SW_SV_MPTCP ? " MPTCP" : "", s->flags & SW_SV_GONE ? " gone" : "");
+                   t->item[SW_T_COOKIES_SENT], t->item[SW_T_COOKIES_ACCEPTED], sw_svc_counters_dropped(t),
+                   s->flags & SW_SV_MPTCP ? " MPTCP" : "", s->flags & SW_SV_NO_LISTENER ? " no listener" : "");
         }
     }
     for (int i = SW_DROP_NONE + 1; i < SW_DROP_MAX; i++)
@@ -181,14 +182,14 @@ static void print_text(const struct sw_instance *inst, bool alive, const struct 
                up % 60, inst->prog_ingress, inst->prog_egress, inst->prog_sweep, *inst->pin ? ", pins " : "",
                inst->pin);
     else
-        printf("pins %s: no synward runs, its programs %u %u go on (last one: pid %d)\n", inst->pin, inst->prog_ingress,
-               inst->prog_egress, inst->pid);
+        printf("pinned state %s: no synward is running, its programs %u %u stay attached (last pid %d)\n", inst->pin,
+               inst->prog_ingress, inst->prog_egress, inst->pid);
     for (size_t i = 0; i < inst->len; i++)
         printf("  %-15s ingress XDP %s%s, egress %s\n", inst->ifaces[i].name, inst->ifaces[i].mode,
                inst->ifaces[i].shared ? " (shared)" : "", sw_egress_name(inst->ifaces[i].egress));
-    printf("  flows   %10llu of %llu, %llu of them not over\n", f->flows.all, f->flows_max, f->flows.live);
-    printf("  embryos %10llu of %llu, %llu evicted\n", f->embryos.all, f->embryos_max, f->evicted);
-    printf("  events  %10llu told, %llu lost\n", f->told, f->lost);
+    printf("  flows     %10llu of %llu, %llu of them live\n", f->flows.all, f->flows_max, f->flows.live);
+    printf("  half-open %10llu of %llu, %llu evicted\n", f->half_open.all, f->half_open_max, f->evicted);
+    printf("  events    %10llu emitted, %llu lost\n", f->emitted, f->lost);
     if (f->guard)
         print_guard(f);
     for (int i = 0; i < SW_C_MAX; i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* synward unpin: detaches what a synward with --pin left attached, and forgets its state. */
+/* synward unpin: detaches what a synward with --pin left attached, and removes its state. */
 #include "base/capabilities.h"
 #include "base/exit.h"
 #include "base/log.h"
@@ -22,7 +22,7 @@ struct unpin {
     int pid;  /* of a living daemon */
     __u32 prog_ingress;
     __u64 netns;
-    __u32 made_clsact[SW_IFACES_MAX]; /* on these, say the files of the dead */
+    __u32 made_clsact[SW_IFACES_MAX]; /* on these interfaces, by the files of killed ones */
     size_t made_len;
 };
 
@@ -40,16 +40,16 @@ static int look(const struct sw_instance *inst, bool alive, void *ctx)
     struct unpin *u = ctx;
 
     if (strcmp(inst->pin, u->name))
-        return SW_WALK_ON;
+        return SW_INSTANCE_CONTINUE;
     if (alive) {
         u->pid = inst->pid;
-        return SW_WALK_ON;
+        return SW_INSTANCE_CONTINUE;
     }
     u->prog_ingress = inst->prog_ingress;
     for (size_t i = 0; i < inst->len && inst->netns == u->netns; i++)
         if (inst->ifaces[i].made_clsact && u->made_len < SW_IFACES_MAX)
             u->made_clsact[u->made_len++] = inst->ifaces[i].ifindex;
-    return SW_WALK_ON;
+    return SW_INSTANCE_CONTINUE;
 }
 
 static bool made_clsact(const struct unpin *u, __u32 ifindex)
@@ -118,7 +118,7 @@ static int remove_pins(struct unpin *u)
 
     sw_instance_walk(look, u);
     if (u->pid) {
-        sw_err("the pins '%s' are in use by the synward with pid %d: stop it first", u->name, u->pid);
+        sw_err("pinned state '%s' is in use by the synward with pid %d: stop it first", u->name, u->pid);
         return SW_EXIT_RUNNING;
     }
     if (err && err != -EPROTO && err != -ENOENT) {
@@ -127,7 +127,7 @@ static int remove_pins(struct unpin *u)
     }
     there = err != -ENOENT; /* else a start was killed before it attached anything */
     if (there && !sw_pinned_here(&p) && still_loaded(u->prog_ingress)) {
-        sw_err("the programs of the pins '%s' are in another network namespace: run this there", u->name);
+        sw_err("the programs of pinned state '%s' are in another network namespace: run this there", u->name);
         return SW_EXIT_PINS;
     }
     code = there && sw_pinned_here(&p) ? detach(u, &p) : SW_EXIT_OK;
@@ -135,7 +135,7 @@ static int remove_pins(struct unpin *u)
         return code;
     events = unread(u, "events") + unread(u, "events_open");
     if (events)
-        sw_warn("%llu events that nobody has read are gone", events);
+        sw_warn("%llu unread events are discarded", events);
     err = sw_pinfs_remove(u->name);
     if (!err) {
         sw_instance_forget(u->name);
@@ -160,11 +160,11 @@ static int cmd_unpin(int argc, char **argv)
     else
         sw_pinfs_walk(count_set, &u);
     if (u.sets > 1) {
-        sw_err("unpin: there are %d sets of pins (%s): give a name", u.sets, SW_PIN_ROOT);
+        sw_err("unpin: there are %d sets of pinned state (%s): give a name", u.sets, SW_PIN_ROOT);
         return SW_EXIT_USAGE;
     }
     if (!u.sets) {
-        sw_err(*u.name ? "there are no pins '%s'" : "there are no pins", u.name);
+        sw_err(*u.name ? "there is no pinned state '%s'" : "there is no pinned state", u.name);
         return SW_EXIT_PINS;
     }
     lock = sw_instance_begin();
@@ -182,14 +182,14 @@ static int operand(struct sw_cli *cli, void *opts, unsigned int n, const char *a
     if (n)
         sw_usage_die(cli, "unexpected argument '%s'", arg);
     if (!sw_pin_name_ok(arg))
-        sw_usage_die(cli, "'%s' is no name of pins", arg);
+        sw_usage_die(cli, "'%s' is not a name of pinned state", arg);
     snprintf(u->name, sizeof(u->name), "%s", arg);
     return 0;
 }
 
 const struct sw_command sw_unpin_command = {
     .name = "unpin",
-    .summary = "detach and forget what a synward with --pin left behind",
+    .summary = "detach and remove what a synward with --pin left behind",
     .args_doc = "[NAME]",
     .doc =
         "Detaches the programs that a synward with --pin left on its interfaces when it ended, and removes its pins. "

@@ -157,6 +157,25 @@ static void make_table(struct parser *p)
     *to = (struct argp_option){0};
 }
 
+/* Dies with the new name if what getopt did not recognise is an option that was renamed. */
+static void check_renamed(struct parser *p, const char *message)
+{
+    static const struct {
+        const char *old, *now;
+    } renamed[] = {
+        {"embryos", "max-half-open"}, {"flows", "max-flows"},       {"handshakes", "syn-cache"},
+        {"linger", "close-delay"},    {"no-confine", "no-sandbox"}, {"flush", "log-open-at-exit"},
+    };
+    const char *name = strstr(message, "'--");
+    size_t len = name ? strcspn(name += 3, "='") : 0;
+
+    for (size_t i = 0; i < sizeof(renamed) / sizeof(renamed[0]); i++)
+        if (len == strlen(renamed[i].old) && !strncmp(name, renamed[i].old, len))
+            for (size_t k = 0; k < p->len; k++)
+                if (!strcmp(p->entries[k].row->name, renamed[i].now))
+                    sw_usage_die(&p->cli, "--%s is now --%s", renamed[i].old, renamed[i].now);
+}
+
 void sw_parse(const struct sw_command *command, int argc, char **argv, void *opts)
 {
     struct parser p = {.cli.command = command->name, .command = command, .opts = opts};
@@ -183,6 +202,7 @@ void sw_parse(const struct sw_command *command, int argc, char **argv, void *opt
     if (err) {
         text = p.cli.caught && *p.cli.caught ? strstr(p.cli.caught, ": ") : NULL;
         text = text ? text + 2 : strerror(err);
+        check_renamed(&p, text);
         sw_usage_die(&p.cli, "%.*s", (int)strcspn(text, "\n"), text);
     }
     free(p.cli.caught);

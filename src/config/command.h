@@ -7,7 +7,7 @@
 
 /* Options that belong together, for one command or for several. */
 struct sw_option_group {
-    const char *title; /* a heading of --help; NULL: goes on under the heading before */
+    const char *title; /* a heading of --help; NULL: continues under the previous heading */
     const char *needs; /* the option of this group without which none of the others may be given */
     const char *about; /* documents say it before the options; may be NULL */
     bool brief;        /* documents show a short table of names, defaults and man */

@@ -144,7 +144,7 @@ _Static_assert(SW_BK_MAX == 3, "--cookie knows every backend");
 #define FIELD(field) SW_FIELD(struct sw_guard_opts, field)
 #define RATE .type = SW_OPT_RATE, .range = {1, RATE_MAX}
 
-static const struct sw_option marks[] = {
+static const struct sw_option thresholds[] = {
     {"half-open", .type = SW_OPT_NUMBER, FIELD(half_open), .range = {1, RATE_MAX}},
     {"syn-rate", .type = SW_OPT_NUMBER, FIELD(syn_rate), .range = {1, RATE_MAX}},
     {0},
@@ -152,22 +152,22 @@ static const struct sw_option marks[] = {
 
 static const struct sw_option options[] = {
     {"guard", .block = 1, .type = SW_OPT_CHOICE, FIELD(mode), .words = sw_guard_mode_words,
-     .help = "answer SYN floods with cookies: not yet, only say what would be done, when flooded, or always",
-     .man = "`monitor`: decide, count and tell as `auto` would, and treat no packet differently. `auto`: answer SYNs "
-            "with cookies in a flood, and stand down after it. `always`: answer every SYN with a cookie. `off`: do "
-            "nothing until `synward guard` says otherwise."},
+     .help = "answer SYN floods with cookies: never, dry run, during a flood, or always",
+     .man = "`monitor`: decide, count and log as `auto` would, but change no packet. `auto`: answer SYNs "
+            "with cookies in a flood, and disengage after it. `always`: answer every SYN with a cookie. `off`: do "
+            "nothing until `synward guard` changes the mode."},
     {"protect", .block = 1, .type = SW_OPT_CUSTOM, .parse = add_protect, .arg = "[ADDR:]PORT[,...]",
      .help = "protect these services; may be given several times (default: every listening socket of this host)",
      .man = "At most 512. Without an address, or with `*`: all that listens on the port; `0.0.0.0:`PORT and "
             "`[::]:`PORT: one family of it."},
-    {"engage", .block = 1, .type = SW_OPT_PARTS, .parts = marks,
-     .help = "auto: begin at more than N half-open handshakes ({half-open}), or N SYNs a second of which few complete "
+    {"engage", .block = 1, .type = SW_OPT_PARTS, .parts = thresholds,
+     .help = "auto: engage at N half-open handshakes ({half-open}), or N SYNs a second of which few complete "
              "({syn-rate})",
      .man = "Few are fewer than half."},
     {"hold", .block = 1, .type = SW_OPT_SECONDS, FIELD(hold_ns), .seconds = {0.1, DAY},
-     .help = "auto: end after S seconds under half of both ({})"},
+     .help = "auto: disengage after S seconds below half of both thresholds ({})"},
     {"grace", .block = 1, .type = SW_OPT_SECONDS, FIELD(grace_ns), .seconds = {0.1, DAY},
-     .help = "then accept cookies for S seconds more ({}: as long as one lives)"},
+     .help = "then accept cookies for S seconds more ({}: as long as one is valid)"},
     {"allow", .block = 2, .type = SW_OPT_CUSTOM, .parse = add_cidr, FIELD(lists[SW_LIST_ALLOW]), .arg = "CIDR",
      .help = "never answer, limit or drop what comes from there; may be repeated", .man = "At most 256."},
     {"allow-file", .block = 2, .type = SW_OPT_FILE, FIELD(lists[SW_LIST_ALLOW].file),
@@ -189,7 +189,7 @@ static const struct sw_option options[] = {
      .help = "the cookies' keys, shared by hosts behind one address (random keys)",
      .man = "Random keys are changed each hour. See FILES."},
     {"wscale", .block = 3, .type = SW_OPT_NUMBER, FIELD(wscale), .range = {0, 14},
-     .help = "window scale of our SYN-ACKs, 0 to 14 (what the kernel would say)"},
+     .help = "window scale of our SYN-ACKs, 0 to 14 (what the kernel would choose)"},
     {"mss", .block = 3, .type = SW_OPT_NUMBER, FIELD(mss), .range = {536, 65495},
      .help = "most that our SYN-ACKs offer as MSS, 536 to 65495 (what the interface takes)"},
     {"capture", .block = 3, .type = SW_OPT_FILE, FIELD(capture_file),

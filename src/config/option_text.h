@@ -12,7 +12,7 @@ bool sw_option_value(const struct sw_option *o, const void *opts, char ret[SW_OP
 /* A zeroed struct with the defaults of the command. To be freed; NULL: no memory. */
 void *sw_command_defaults(const struct sw_command *command);
 
-/* text is help or man of a row of the group: {} is filled in from these commands' defaults; backquotes stay. To be
+/* text is help or man of a row of the group: {} is filled in from these commands' defaults; backquotes are kept. To be
  * freed; NULL: no memory. */
 char *sw_option_text(const struct sw_option *o, const char *text, const struct sw_option_group *group,
                      const struct sw_command *const *commands, size_t len);

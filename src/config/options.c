@@ -7,7 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define REPLAY_RING (4u << 20) /* drained after each frame; a sweep that finds it full goes on after that */
+#define REPLAY_RING (4u << 20)    /* drained after each frame; a sweep that finds it full continues after that */
+#define SYN_CACHE_PER_HALF_OPEN 8 /* without --syn-cache */
+#define SYN_CACHE_MAX (1u << 30)
 
 static const struct sw_word lines[] = {
     SW_EVENTS(SW_WORD_ITEM){"loss", SW_LINE_LOSS},
@@ -48,7 +50,7 @@ static void parse_ports(struct sw_cli *cli, const char *arg, void *at)
 
 static const struct sw_option options[] = {
     {"events", .block = 1, .type = SW_OPT_NAMES, FIELD(event_mask), .words = lines, .noun = "event",
-     .help = "lines to tell, by name, joined by commas; 'all', 'none', and '-name' to leave one out",
+     .help = "lines to log, by name, joined by commas; 'all', 'none', and '-name' to leave one out",
      .man = "The lines are {words}. Default: {}. Without `loss` a loss shows only as a gap in `seq`."},
     {"format", .block = 1, .type = SW_OPT_CHOICE, FIELD(format), .words = formats,
      .help = "NDJSON for programs or text for people ({})",
@@ -59,12 +61,12 @@ static const struct sw_option options[] = {
      .help = "Community ID seed, 0 to 65535 ({})"},
     {"verbose", 'v', .block = 1, .type = SW_OPT_COUNT, FIELD(verbose),
      .help = "show libbpf's and libxdp's log; twice: their debug lines too",
-     .man = "Twice it also says what was kept of the privileges."},
-    {"no-confine", .block = 1, .type = SW_OPT_SET, FIELD(no_confine),
+     .man = "Twice it also shows the privileges that were kept."},
+    {"no-sandbox", .block = 1, .type = SW_OPT_SET, FIELD(no_sandbox),
      .help = "keep every capability and system call, for debugging",
      .man = "Otherwise most are given up after the start (see CAPABILITIES). valgrind and other debuggers need it."},
-    {"linger", .block = 2, .type = SW_OPT_SECONDS, FIELD(object.cfg.linger), .seconds = {0, 1e6},
-     .help = "keep a connection that is over for late segments before its `conn` line ({})",
+    {"close-delay", .block = 2, .type = SW_OPT_SECONDS, FIELD(object.cfg.close_delay), .seconds = {0, 1e6},
+     .help = "wait S seconds for late segments after a connection ended, then log its `conn` line ({})",
      .man = "The default is Zeek's tcp_close_delay."},
     {"update", .block = 2, .type = SW_OPT_SECONDS, FIELD(object.cfg.update_interval), .seconds = {0, 1e8},
      .help = "an `update` line for each live connection about every S seconds ({}: none)"},
@@ -74,22 +76,22 @@ static const struct sw_option options[] = {
      .help = "verify TCP checksums on ingress ({})",
      .man = "A local sender with checksum offload leaves them to the card, so that run does not look by itself."},
     {"likely-server-ports", .block = 2, .type = SW_OPT_CUSTOM, .parse = parse_ports, .arg = "LIST",
-     .help = "ports whose owner is taken for the server of a connection met midstream, at most 1024; 'none'"},
-    {"flows", .block = 3, .type = SW_OPT_NUMBER, FIELD(object.max_flows), .range = {1, 1u << 30},
-     .help = "most connections followed at once ({})",
+     .help = "ports whose owner is taken for the server of a connection picked up midstream, at most 1024; 'none'"},
+    {"max-flows", .block = 3, .type = SW_OPT_NUMBER, FIELD(object.max_flows), .range = {1, 1u << 30},
+     .help = "most established connections tracked at once ({})",
      .man = "About 500 bytes each. Replay takes no more than the capture can need."},
-    {"embryos", .block = 3, .type = SW_OPT_NUMBER, FIELD(object.max_embryos), .range = {1, 1u << 30},
-     .help = "most handshakes followed at once; a flood evicts about the oldest ({})",
+    {"max-half-open", .block = 3, .type = SW_OPT_NUMBER, FIELD(object.max_half_open), .range = {1, 1u << 30},
+     .help = "most half-open connections tracked at once; a flood evicts about the oldest ({})",
+     .man = "About 500 bytes each. A SYN flood never evicts a connection. A handshake that is evicted and not restored "
+            "has no `conn` line and "
+            "counts in `lost_conn` and `half_open_evicted`."},
+    {"syn-cache", .block = 3, .type = SW_OPT_NUMBER, FIELD(object.syn_cache_max), .range = {1, SYN_CACHE_MAX},
+     .help = "entries of the SYN cache, from which evicted handshakes are restored (8 times `--max-half-open`: {})",
      .man =
-         "About 500 bytes each. A SYN flood never evicts a connection. What is evicted for good has no `conn` line and "
-         "counts in `lost_conn` and `embryos_evicted`."},
-    {"handshakes", .block = 3, .type = SW_OPT_NUMBER, FIELD(object.max_handshakes), .range = {1, 1u << 30},
-     .help = "notes from which an evicted handshake is rebuilt: SYNs a second times the round trip ({})",
-     .man =
-         "About 140 bytes each, with their keys and overhead. From its note a handshake that was evicted is rebuilt "
-         "when its next segment comes, with its times, options and counts. It then counts in `embryo_revived` and "
-         "neither as evicted nor as lost. Give at least as many as SYNs come in a round trip. A handshake whose note "
-         "is gone, too, is picked up midstream."},
+         "About 140 bytes each, with their keys and overhead. A handshake that was evicted is restored from its entry "
+         "when its next segment comes, with its times, options and counts. It then counts in `half_open_restored`, "
+         "and neither as evicted nor as lost. Give at least as many as SYNs come in a round trip. A handshake whose "
+         "entry is gone, too, is picked up midstream."},
     {"ring", .block = 3, .type = SW_OPT_RING, FIELD(object.ring_bytes), .range = {1, 1u << 30},
      .help = "event ring, a power of two ({})"},
     {"ring-open", .block = 3, .type = SW_OPT_RING, FIELD(object.ring_open_bytes), .range = {1, 1u << 30},
@@ -104,36 +106,39 @@ static const struct sw_option timeouts[] = {
     {TIMEOUT("syn-sent", t_syn_sent), .help = "no answer to the SYN: unanswered after S idle seconds ({})",
      .man = "Linux nf_conntrack"},
     {TIMEOUT("syn-received", t_syn_received), .help = "no ACK for the SYN-ACK ({})", .man = "Linux nf_conntrack"},
-    {TIMEOUT("established", t_established), .help = "an open connection in silence ({})",
+    {TIMEOUT("established", t_established), .help = "an established connection, idle ({})",
      .man = "RFC 5382, REQ-5: 2 h 4 min"},
     {TIMEOUT("fin-wait", t_fin_wait), .help = "the first FIN is not acknowledged ({})",
      .man = "RFC 5382, REQ-5: 4 min"},
-    {TIMEOUT("close-wait", t_close_wait), .help = "half-closed: one side has closed, the other is silent ({})",
+    {TIMEOUT("close-wait", t_close_wait), .help = "half-closed: one side has closed, the other is idle ({})",
      .man = "the same"},
     {TIMEOUT("last-ack", t_last_ack), .help = "both have closed, the last ACK is missing ({})",
      .man = "the same; RFC 9293: 2 MSL"},
-    {TIMEOUT("midstream", t_midstream), .help = "a connection met midstream, in silence ({})",
+    {TIMEOUT("midstream", t_midstream), .help = "a connection picked up midstream, idle ({})",
      .man = "Zeek tcp_inactivity_timeout"},
     {0},
 };
 
-static void settle(struct sw_cli *cli, void *at)
+/* What follows from several options. */
+static void complete(struct sw_cli *cli, void *at)
 {
     struct sw_common_opts *opts = at;
+    __u64 entries = (__u64)opts->object.max_half_open * SYN_CACHE_PER_HALF_OPEN;
 
-    (void)cli;
+    if (!sw_given(cli, "syn-cache"))
+        opts->object.syn_cache_max = entries < SYN_CACHE_MAX ? entries : SYN_CACHE_MAX;
     opts->object.cfg.event_mask =
         opts->event_mask & (((1u << SW_EV_MAX) - 1) | 1u << SW_LINE_GUARD | 1u << SW_LINE_DROP);
     opts->color = opts->format == SW_FORMAT_TEXT && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
 }
 
 const struct sw_option_group sw_common_group = {
-    .title = "What is told and how:",
+    .title = "What is logged, and how:",
     .rows = options,
-    .check = settle,
+    .check = complete,
 };
 const struct sw_option_group sw_timeout_group = {
-    .about = "A connection without segments for so many seconds is over.",
+    .about = "A connection without segments for this many seconds expires.",
     .brief = true,
     .rows = timeouts,
 };

@@ -18,7 +18,7 @@ struct sw_common_opts {
     __u32 event_mask; /* lines wanted: 1 << kind and 1 << SW_LINE_* */
     __u16 cid_seed;
     int verbose;
-    bool no_confine;
+    bool no_sandbox;
     __u64 interval_ns;                       /* between stats lines; 0: only the final one */
     __u16 server_ports[SW_SERVER_PORTS_MAX]; /* object.server_ports points here once given */
 };

@@ -25,10 +25,10 @@ static __u32 prog_id(const struct bpf_program *prog)
     return bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len) ? 0 : info.id;
 }
 
-static void note_ids(struct sw_instance *inst, const struct sw_hooks *hooks, struct synward_bpf *obj)
+static void set_ids(struct sw_instance *inst, const struct sw_hooks *hooks, struct synward_bpf *obj)
 {
     inst->map_flows = map_id(obj->maps.flows);
-    inst->map_embryos = map_id(obj->maps.embryos);
+    inst->map_half_open = map_id(obj->maps.half_open);
     inst->map_counters = map_id(obj->maps.counters);
     inst->prog_ingress = sw_hooks_ingress_id(hooks);
     inst->prog_egress = prog_id(obj->progs.sw_egress);
@@ -37,17 +37,17 @@ static void note_ids(struct sw_instance *inst, const struct sw_hooks *hooks, str
         return;
     inst->map_guard = map_id(obj->maps.guard);
     inst->map_services = map_id(obj->maps.services);
-    inst->map_service_ports = map_id(obj->maps.service_ports);
-    inst->map_service_counters = map_id(obj->maps.service_counters);
+    inst->map_svc_ports = map_id(obj->maps.svc_ports);
+    inst->map_svc_counters = map_id(obj->maps.svc_counters);
     inst->map_allow = map_id(obj->maps.allow);
     inst->map_block = map_id(obj->maps.block);
-    inst->prog_judge = prog_id(obj->progs.sw_judge);
+    inst->prog_detect = prog_id(obj->progs.sw_detect);
 }
 
 int sw_instance_announce(struct sw_instance *inst, const struct sw_hooks *hooks, struct synward_bpf *obj, bool attached)
 {
     if (obj)
-        note_ids(inst, hooks, obj);
+        set_ids(inst, hooks, obj);
     inst->len = hooks->len;
     for (size_t i = 0; i < inst->len; i++) {
         inst->ifaces[i] = hooks->ifaces[i].id;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Our file in the run directory: what flows and status need to find us, and the next start to clean up after us. */
+/* Our file in the run directory: commands find this instance by it, and the next start removes what a killed one left.
+ */
 #ifndef SW_DAEMON_ANNOUNCE_H
 #define SW_DAEMON_ANNOUNCE_H
 
@@ -8,7 +9,7 @@
 
 struct synward_bpf;
 
-/* obj NULL: none is loaded yet. attached false: nothing is, but what will be may be left behind. 0 or -errno. */
+/* obj NULL: none is loaded yet. attached false: no hook is attached yet. 0 or -errno. */
 int sw_instance_announce(struct sw_instance *inst, const struct sw_hooks *hooks, struct synward_bpf *obj,
                          bool attached);
 

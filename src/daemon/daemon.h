@@ -15,15 +15,15 @@ struct sw_loop {
     const struct sw_common_opts *opts;
     struct synward_bpf *obj;
     struct sw_hooks *hooks;
-    struct sw_watch watch;
+    struct sw_hook_monitor monitor;
     struct sw_instance *inst;
     struct sw_report *report;
-    struct sw_guarding *guarding; /* NULL: no guard */
-    struct sw_pin *pin;           /* NULL: not pinned */
+    struct sw_guard_runtime *guard; /* NULL: no guard */
+    struct sw_pin *pin;             /* NULL: not pinned */
     __s64 clock_offset;
-    __u64 duration_ns; /* 0: until a signal */
-    bool flush;        /* at the end, connections still open get their conn line too */
-    int signal_fd;     /* SIGINT, SIGTERM, SIGHUP, blocked before */
+    __u64 duration_ns;     /* 0: until a signal */
+    bool log_open_at_exit; /* at exit, connections still open get their conn line, too */
+    int signal_fd;         /* SIGINT, SIGTERM, SIGHUP, blocked before */
 };
 
 #endif

@@ -27,19 +27,19 @@ static void on_link(const struct sw_link *link, void *ctx)
 
     if (l->finishing)
         return;
-    if (!sw_fate_link(l->in, link))
+    if (!sw_interfaces_link_changed(l->in, link))
         sw_dispatch_no_link_left(l, SW_EXIT_INTERFACE);
 }
 
 void sw_dispatch_check_links(struct sw_loop_state *l)
 {
-    if (!l->finishing && !sw_fate_check(l->in))
+    if (!l->finishing && !sw_interfaces_check(l->in))
         sw_dispatch_no_link_left(l, SW_EXIT_INTERFACE);
 }
 
 void sw_dispatch_stop(struct sw_loop_state *l, __u64 now)
 {
-    if (l->stopping || l->in->pin || !l->in->guarding || !sw_guarding_stop(l->in->guarding)) {
+    if (l->stopping || l->in->pin || !l->in->guard || !sw_guard_runtime_stop(l->in->guard)) {
         l->stop = true;
         return;
     }
@@ -52,8 +52,8 @@ void sw_dispatch_clock(struct sw_loop_state *l)
     if (!sw_clock_moved(&l->in->clock_offset))
         return;
     sw_report_set_clock(l->in->report, l->in->clock_offset);
-    if (l->in->guarding)
-        sw_guarding_clock(l->in->guarding, l->in->clock_offset);
+    if (l->in->guard)
+        sw_guard_runtime_set_clock(l->in->guard, l->in->clock_offset);
 }
 
 static void on_signal(struct sw_loop_state *l)
@@ -62,9 +62,9 @@ static void on_signal(struct sw_loop_state *l)
 
     if (read(l->in->signal_fd, &info, sizeof(info)) != sizeof(info))
         return;
-    if (info.ssi_signo == SIGHUP && l->in->guarding) {
+    if (info.ssi_signo == SIGHUP && l->in->guard) {
         if (!l->finishing)
-            sw_guarding_reload(l->in->guarding);
+            sw_guard_runtime_reload(l->in->guard);
         return;
     }
     l->signals++;

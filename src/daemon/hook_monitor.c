@@ -8,7 +8,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 
-#define NOBODY (~0u) /* an id that no program has */
+#define NO_PROGRAM (~0u) /* an id that no program has */
 
 /* 0 and an id (0: no program), or -errno. */
 static int xdp_on(const struct sw_hook_iface *iface, __u32 *ret_id)
@@ -38,7 +38,7 @@ static bool in_dispatcher(const struct sw_hooks *hooks, const struct sw_hook_ifa
     return found;
 }
 
-static bool lost_xdp(struct sw_watch *w, const struct sw_hooks *hooks, size_t i)
+static bool lost_xdp(struct sw_hook_monitor *w, const struct sw_hooks *hooks, size_t i)
 {
     const struct sw_hook_iface *iface = &hooks->ifaces[i];
     __u32 id;
@@ -72,23 +72,23 @@ static bool lost_tcx(const struct sw_hook_iface *iface)
     return !info.xdp.ifindex; /* the same place as tcx.ifindex, which is younger than the headers this is built with */
 }
 
-/* What somebody else took before we could look is missing from the first look on. */
+/* A hook that was removed before the first check counts as missing from then on. */
 static __u32 filter_of(const struct sw_hook_iface *iface, enum sw_tc_side side)
 {
     __u32 id = 0;
     int err = sw_clsact_query(iface->id.ifindex, side, &id);
 
-    return err == -ENOENT ? NOBODY : err ? 0 : id;
+    return err == -ENOENT ? NO_PROGRAM : err ? 0 : id;
 }
 
-void sw_watch_begin(struct sw_watch *w, const struct sw_hooks *hooks)
+void sw_hook_monitor_start(struct sw_hook_monitor *w, const struct sw_hooks *hooks)
 {
     for (size_t i = 0; i < hooks->len; i++) {
         const struct sw_hook_iface *iface = &hooks->ifaces[i];
         __u32 id;
 
         if (iface->xdp_attached && !xdp_on(iface, &id))
-            w->of[i].xdp = iface->id.shared || sw_hooks_is_ingress(hooks, id) ? id : NOBODY;
+            w->of[i].xdp = iface->id.shared || sw_hooks_is_ingress(hooks, id) ? id : NO_PROGRAM;
         if (iface->id.egress == SW_EGRESS_CLSACT)
             w->of[i].egress = filter_of(iface, SW_TC_EGRESS);
         if (iface->accept_attached)
@@ -96,7 +96,7 @@ void sw_watch_begin(struct sw_watch *w, const struct sw_hooks *hooks)
     }
 }
 
-static const char *missing(struct sw_watch *w, const struct sw_hooks *hooks, size_t i)
+static const char *missing(struct sw_hook_monitor *w, const struct sw_hooks *hooks, size_t i)
 {
     const struct sw_hook_iface *iface = &hooks->ifaces[i];
 
@@ -109,11 +109,11 @@ static const char *missing(struct sw_watch *w, const struct sw_hooks *hooks, siz
     return NULL;
 }
 
-const char *sw_watch_missing(struct sw_watch *w, const struct sw_hooks *hooks, size_t i)
+const char *sw_hook_monitor_missing(struct sw_hook_monitor *w, const struct sw_hooks *hooks, size_t i)
 {
     const char *what = missing(w, hooks, i);
     char name[IF_NAMESIZE];
 
-    /* with the interface all of them go, which is another story */
+    /* all of them go with the interface, which is handled elsewhere */
     return what && if_indextoname(hooks->ifaces[i].id.ifindex, name) ? what : NULL;
 }

@@ -19,12 +19,12 @@ static void rename_iface(struct sw_loop *loop, size_t i, const char *name)
     snprintf(iface->id.name, sizeof(iface->id.name), "%s", name);
     snprintf(shown->name, sizeof(shown->name), "%s", name);
     sw_report_set_iface(loop->report, iface->id.ifindex, name);
-    if (loop->guarding)
-        sw_guarding_renamed(loop->guarding, iface->id.ifindex, name);
+    if (loop->guard)
+        sw_guard_runtime_renamed(loop->guard, iface->id.ifindex, name);
     sw_instance_update(loop->inst);
 }
 
-/* From here on it is not followed; what was on it stays told. */
+/* From here on the interface is not tracked; its events are kept. */
 static void leave(struct sw_loop *loop, size_t i, const char *how)
 {
     struct sw_instance_iface *shown = &loop->inst->ifaces[i];
@@ -38,10 +38,10 @@ static void leave(struct sw_loop *loop, size_t i, const char *how)
 static void on_change(struct sw_loop *loop, size_t i, const struct sw_link *link)
 {
     const char *name = loop->hooks->ifaces[i].id.name;
-    bool *down = &loop->watch.of[i].down;
+    bool *down = &loop->monitor.of[i].down;
 
     if (link->gone) {
-        if (link->moved) /* the XDP program stays on the device, and no system call reaches it from here */
+        if (link->moved) /* the XDP program remains on the device, and cannot be reached from this namespace */
             sw_warn("interface '%s' was moved to another network namespace with our XDP program on it "
                     "('ip link set dev %s xdp off' removes it there)",
                     name, name);
@@ -65,7 +65,7 @@ static bool any_left(const struct sw_loop *loop)
     return false;
 }
 
-bool sw_fate_link(struct sw_loop *loop, const struct sw_link *link)
+bool sw_interfaces_link_changed(struct sw_loop *loop, const struct sw_link *link)
 {
     for (size_t i = 0; i < loop->hooks->len; i++)
         if (loop->hooks->ifaces[i].id.ifindex == link->ifindex && !loop->hooks->ifaces[i].gone)
@@ -86,7 +86,7 @@ static bool is_up(const char *name)
     return err || req.ifr_flags & IFF_UP;
 }
 
-bool sw_fate_check(struct sw_loop *loop)
+bool sw_interfaces_check(struct sw_loop *loop)
 {
     char name[IF_NAMESIZE];
 
@@ -96,20 +96,21 @@ bool sw_fate_check(struct sw_loop *loop)
         link.name = if_indextoname(link.ifindex, name);
         link.gone = !link.name;
         link.up = link.name && is_up(name);
-        sw_fate_link(loop, &link);
+        sw_interfaces_link_changed(loop, &link);
     }
     return any_left(loop);
 }
 
-bool sw_fate_hooks(struct sw_loop *loop)
+bool sw_interfaces_check_hooks(struct sw_loop *loop)
 {
     for (size_t i = 0; i < loop->hooks->len; i++) {
         struct sw_hook_iface *iface = &loop->hooks->ifaces[i];
-        const char *missing = iface->gone ? NULL : sw_watch_missing(&loop->watch, loop->hooks, i);
+        const char *missing = iface->gone ? NULL : sw_hook_monitor_missing(&loop->monitor, loop->hooks, i);
 
         if (!missing)
             continue;
-        sw_warn("'%s': somebody took off or replaced our %s: it is not followed any more", iface->id.name, missing);
+        sw_warn("'%s': the %s was detached or replaced by another process; no longer tracking", iface->id.name,
+                missing);
         sw_hooks_drop(loop->hooks, iface);
         leave(loop, i, "lost");
     }

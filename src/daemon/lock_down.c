@@ -9,41 +9,40 @@
 #include <bpf/libbpf.h>
 #include <string.h>
 
-static int confine(const struct sw_common_opts *common, const struct sw_confine_opts *opts, struct sw_failure *f)
+static int enter_sandbox(const struct sw_common_opts *common, const struct sw_sandbox_opts *opts, struct sw_failure *f)
 {
-    struct sw_confined done;
+    struct sw_sandbox_info done;
     const char *what;
     int err;
 
-    if (common->no_confine)
+    if (common->no_sandbox)
         return 0;
     libbpf_num_possible_cpus(); /* is read from a file, once */
-    err = sw_confine(opts, &done, &what);
+    err = sw_sandbox(opts, &done, &what);
     if (err)
-        return sw_fail(f, SW_EXIT_KERNEL, err,
-                       "cannot give up what is not needed any more (%s: %s); --no-confine goes on", what,
+        return sw_fail(f, SW_EXIT_KERNEL, err, "cannot enter the sandbox (%s: %s); --no-sandbox runs without it", what,
                        strerror(-err));
     if (common->verbose > 1)
-        sw_info("confined: capabilities kept %s%s, %u system calls, %s", done.caps,
+        sw_info("sandbox: capabilities kept %s%s, %u system calls, %s", done.caps,
                 done.bounding ? "" : " (bounding set untouched: no CAP_SETPCAP)", done.syscalls,
                 done.landlock ? "Landlock" : "no Landlock");
     return 0;
 }
 
-int sw_confining_run(const struct sw_loop *loop, struct sw_failure *f)
+int sw_lock_down_run(const struct sw_loop *loop, struct sw_failure *f)
 {
-    struct sw_confine_opts opts = {.follow = true, .map_fd = bpf_map__fd(loop->obj->maps.counters)};
+    struct sw_sandbox_opts opts = {.follow = true, .map_fd = bpf_map__fd(loop->obj->maps.counters)};
 
     for (size_t i = 0; i < loop->hooks->len; i++)
         opts.dispatcher |= loop->hooks->ifaces[i].id.shared;
-    if (loop->guarding)
-        sw_guarding_files(loop->guarding, opts.files);
-    return confine(loop->opts, &opts, f);
+    if (loop->guard)
+        sw_guard_runtime_files(loop->guard, opts.files);
+    return enter_sandbox(loop->opts, &opts, f);
 }
 
-int sw_confining_replay(const struct sw_common_opts *common, struct synward_bpf *obj, struct sw_failure *f)
+int sw_lock_down_replay(const struct sw_common_opts *common, struct synward_bpf *obj, struct sw_failure *f)
 {
-    const struct sw_confine_opts opts = {.map_fd = bpf_map__fd(obj->maps.counters)};
+    const struct sw_sandbox_opts opts = {.map_fd = bpf_map__fd(obj->maps.counters)};
 
-    return confine(common, &opts, f);
+    return enter_sandbox(common, &opts, f);
 }

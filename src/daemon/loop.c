@@ -21,12 +21,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define NAP_MS 50 /* the rings wake us for a batch; fewer records wait so long at most */
+#define NAP_MS 50 /* the rings wake the loop for a batch; fewer records wait this long at most */
 
 static void look_at_hooks(struct sw_loop_state *l, __u64 now)
 {
     l->next_look = now + SW_SECOND;
-    if (!sw_fate_hooks(l->in))
+    if (!sw_interfaces_check_hooks(l->in))
         sw_dispatch_no_link_left(l, SW_EXIT_ATTACH);
 }
 
@@ -72,8 +72,8 @@ static void follow(struct sw_loop_state *l)
         now = sw_clock_now();
         if (now >= l->next_tick)
             tick(l, now);
-        if (l->in->guarding)
-            sw_guarding_tick(l->in->guarding, now);
+        if (l->in->guard)
+            sw_guard_runtime_tick(l->in->guard, now);
         if (now >= l->next_look)
             look_at_hooks(l, now);
         if (l->deadline && now >= l->deadline)
@@ -98,10 +98,10 @@ static int open_loop(struct sw_loop_state *l)
         return err;
     if (l->in->pin) {
         l->rings.keep = true;
-        l->marks = (struct sw_marks){.saved = &l->in->pin->at->saved,
-                                     .ring = {&l->rings.ring[SW_RING_MAIN], &l->rings.ring[SW_RING_OPEN],
-                                              l->in->guarding ? sw_guarding_ring(l->in->guarding) : NULL}};
-        sw_books_resume(l->marks.saved, &l->account, &l->marks);
+        l->checkpoints = (struct sw_checkpoints){.saved = &l->in->pin->at->saved,
+                                                 .ring = {&l->rings.ring[SW_RING_MAIN], &l->rings.ring[SW_RING_OPEN],
+                                                          l->in->guard ? sw_guard_runtime_ring(l->in->guard) : NULL}};
+        sw_checkpoint_resume(l->checkpoints.saved, &l->account, &l->checkpoints);
     }
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (l->epoll < 0)
@@ -138,7 +138,7 @@ int sw_loop_run(struct sw_loop *loop, struct sw_failure *ret_failure)
         .account = {.obj = loop->obj,
                     .event_mask = loop->opts->object.cfg.event_mask,
                     .max_flows = loop->opts->object.max_flows,
-                    .max_embryos = loop->opts->object.max_embryos},
+                    .max_half_open = loop->opts->object.max_half_open},
         .epoll = -1,
         .links = -1,
         .clock = -1,
@@ -152,12 +152,12 @@ int sw_loop_run(struct sw_loop *loop, struct sw_failure *ret_failure)
     if (err) {
         sw_loop_fail(&l, err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL, err, "event loop");
         sw_hooks_detach(loop->hooks);
-    } else if (sw_confining_run(loop, ret_failure)) {
+    } else if (sw_lock_down_run(loop, ret_failure)) {
         l.exit_code = ret_failure->exit_code;
         sw_hooks_detach(loop->hooks);
     } else {
         sw_notify("READY=1");
-        sw_watch_begin(&loop->watch, loop->hooks);
+        sw_hook_monitor_start(&loop->monitor, loop->hooks);
         sw_dispatch_check_links(&l); /* what happened between attaching and listening */
         follow(&l);
         l.finishing = true;

@@ -17,7 +17,7 @@ void sw_loop_fail(struct sw_loop_state *l, int exit_code, int err, const char *w
     l->stop = true;
 }
 
-static void tell(struct sw_loop_state *l, const struct sw_event *ev)
+static void report_event(struct sw_loop_state *l, const struct sw_event *ev)
 {
     int err = sw_report_event(l->in->report, ev);
 
@@ -35,16 +35,16 @@ static void drain_guard(struct sw_loop_state *l)
 {
     bool more;
 
-    if (!l->in->guarding || sw_report_pending(l->in->report) >= SW_PENDING_HIGH)
+    if (!l->in->guard || sw_report_pending(l->in->report) >= SW_PENDING_HIGH)
         return;
-    if (sw_guarding_drain(l->in->guarding, l->in->report, &more))
+    if (sw_guard_runtime_drain(l->in->guard, l->in->report, &more))
         sw_loop_fail(l, SW_EXIT_INTERNAL, -EINVAL, "a guard record is not of this version");
     l->more |= more;
 }
 
 /*
- * `events` is read first and both are told in the order of time: what `events_open` then holds is at least as
- * young, so the opening of a connection comes before the rest of its story.
+ * `events` is read first and both are merged by time: the records that `events_open` then holds are at least as new, so
+ * `opening` comes before the other events of its connection.
  */
 void sw_pump_drain(struct sw_loop_state *l)
 {
@@ -56,7 +56,7 @@ void sw_pump_drain(struct sw_loop_state *l)
     a = first->events, a_end = a + first->len;
     b = second->events, b_end = b + second->len;
     while (a < a_end || b < b_end)
-        tell(l, b == b_end || (a < a_end && a->ts <= b->ts) ? a++ : b++);
+        report_event(l, b == b_end || (a < a_end && a->ts <= b->ts) ? a++ : b++);
     drain_guard(l);
 }
 
@@ -65,10 +65,10 @@ int sw_pump_flush(struct sw_loop_state *l)
     int err;
 
     if (l->in->pin)
-        sw_books_mark(&l->marks, l->in->report, &l->account);
+        sw_checkpoint_add(&l->checkpoints, l->in->report, &l->account);
     err = sw_report_flush(l->in->report);
     if (l->in->pin)
-        sw_books_written(&l->marks, l->in->report);
+        sw_checkpoint_written(&l->checkpoints, l->in->report);
 
     if (err == -EPIPE) /* the reader has seen enough */
         l->stop = true;
@@ -77,7 +77,7 @@ int sw_pump_flush(struct sw_loop_state *l)
     return err;
 }
 
-/* Descriptors that cannot be polled (files) are always writable; no events asks for errors only. */
+/* Descriptors that cannot be polled (files) are always writable; without events: errors only. */
 void sw_pump_watch_stdout(struct sw_loop_state *l, __u32 events)
 {
     struct epoll_event ev = {.events = events, .data.fd = STDOUT_FILENO};

@@ -9,15 +9,15 @@
 #include "events/loss.h"
 #include "events/reader.h"
 
-#define SW_PENDING_HIGH (8u << 20) /* bytes of lines that wait for the reader: over it no ring is read */
-#define SW_PENDING_LOW (4u << 20)  /* over it `events_open` is not read: real connections first */
+#define SW_PENDING_HIGH (8u << 20) /* bytes of pending lines above which no ring is read */
+#define SW_PENDING_LOW (4u << 20)  /* above it `events_open` is not read: established connections first */
 
 /* The loop's own state. */
 struct sw_loop_state {
     struct sw_loop *in;
     struct sw_account account;
     struct sw_rings rings;
-    struct sw_marks marks; /* pinned */
+    struct sw_checkpoints checkpoints; /* pinned */
     int epoll;
     int links;
     int clock;
@@ -26,7 +26,7 @@ struct sw_loop_state {
     bool stdout_watched;
     bool stop;
     bool stopping;  /* the guard issues no more cookies; stop follows */
-    bool finishing; /* nothing is attached any more: only what was followed is told */
+    bool finishing; /* nothing is attached any more: only the remaining events are logged */
     bool more;      /* a batch was full: do not sleep */
     unsigned signals;
     int exit_code;

@@ -10,7 +10,7 @@
 #include <sys/epoll.h>
 
 #define STUCK_NS (30 * SW_SECOND)
-#define DRAIN_NS (5 * SW_SECOND) /* pinned, at the end: the rings are read for so long at most */
+#define DRAIN_NS (5 * SW_SECOND) /* pinned, at the end: how long the rings are read at most */
 
 /* Waits for a reader that is slow; gives up on a second signal or when nothing moves for a long time. */
 static bool write_out(struct sw_loop_state *l)
@@ -36,22 +36,23 @@ static bool write_out(struct sw_loop_state *l)
 
 static void gave_up(struct sw_loop_state *l)
 {
-    const char *fate = l->in->pin ? "are left to the next synward on the pins" : "thrown away";
+    const char *outcome = l->in->pin ? "are kept for the next synward" : "are discarded";
     size_t bytes;
 
     if (sw_pump_flush(l) != -EAGAIN)
         return;
     bytes = sw_report_pending(l->in->report);
     if (l->exit_code) {
-        sw_warn("the reader of standard output does not read: %zu bytes %s", bytes, fate);
+        sw_warn("the reader of standard output does not read: %zu bytes %s", bytes, outcome);
         return;
     }
     sw_fail(l->failure, SW_EXIT_OUTPUT, -EAGAIN, "the reader of standard output does not read: %zu bytes %s", bytes,
-            fate);
+            outcome);
     l->exit_code = SW_EXIT_OUTPUT;
 }
 
-/* Traffic goes on: what is in the rings now is told, what comes later and what is still open is left to the next. */
+/* Traffic continues: records that are in the rings now are logged; later ones and open connections are left to the next
+ * process. */
 static void finish_pinned(struct sw_loop_state *l)
 {
     __u64 end = sw_clock_now() + DRAIN_NS;
@@ -71,15 +72,16 @@ static void finish_pinned(struct sw_loop_state *l)
         gave_up(l);
 }
 
-/* Everything is detached: end what is over, read the rings dry, close the books. */
+/* Everything is detached: end flows within the close delay, read the rings until they are empty, take the final
+ * counters. */
 static void finish(struct sw_loop_state *l)
 {
-    __u64 flush = l->in->flush ? 2 : 1;
+    __u64 flush = l->in->log_open_at_exit ? 2 : 1;
     int err;
 
     l->stopping = true;
-    if (l->in->guarding)
-        sw_guarding_end(l->in->guarding);
+    if (l->in->guard)
+        sw_guard_runtime_finish(l->in->guard);
     do {
         err = sw_account_update(&l->account, sw_clock_now(), flush, true);
         do {

@@ -32,14 +32,14 @@ struct start {
     const struct sw_run *opts;
     struct sw_common_opts common; /* with what is found on the way */
     struct sw_guard_opts guard;
-    bool settled; /* pinned, and it stays */
+    bool committed; /* pinned, and the start succeeded */
     struct sw_pin pin;
     struct sw_hooks hooks;
     struct sw_instance inst;
     struct sw_loop loop;
     struct sw_failure failure;
     int start_lock;
-    bool service; /* of a manager that waits for our word */
+    bool service; /* of a manager that waits for READY=1 */
 };
 
 static int add_interfaces(struct start *s)
@@ -58,16 +58,16 @@ static int prepare_guard(struct start *s)
         return 0;
     sw_keys_protect_process();
     s->hooks.guard = true;
-    return sw_guarding_new(&s->guard, &s->loop.guarding, &s->failure);
+    return sw_guard_runtime_new(&s->guard, &s->loop.guard, &s->failure);
 }
 
 static void free_guard(struct start *s)
 {
-    sw_guarding_free(s->loop.guarding);
-    s->loop.guarding = NULL;
+    sw_guard_runtime_free(s->loop.guard);
+    s->loop.guard = NULL;
 }
 
-static int begin(struct start *s)
+static int lock_start(struct start *s)
 {
     s->start_lock = sw_instance_begin();
     if (s->start_lock >= 0)
@@ -75,7 +75,7 @@ static int begin(struct start *s)
     return sw_fail(&s->failure, SW_EXIT_INTERNAL, s->start_lock, SW_RUN_DIR ": %s", strerror(-s->start_lock));
 }
 
-static void let_others_begin(struct start *s)
+static void unlock_start(struct start *s)
 {
     sw_instance_end(s->start_lock);
     s->start_lock = -1;
@@ -83,7 +83,7 @@ static void let_others_begin(struct start *s)
 
 static int catch_signals(struct start *s)
 {
-    s->loop.signal_fd = sw_dispatch_catch_signals(s->loop.guarding, s->service);
+    s->loop.signal_fd = sw_dispatch_catch_signals(s->loop.guard, s->service);
     if (s->loop.signal_fd >= 0)
         return 0;
     return sw_fail(&s->failure, SW_EXIT_INTERNAL, s->loop.signal_fd, "signalfd: %s", strerror(-s->loop.signal_fd));
@@ -102,7 +102,7 @@ static int open_pins(struct start *s)
     if (!s->opts->pinned)
         return 0;
     err = sw_pin_open(&s->pin, &s->hooks, s->guard.given, &s->failure);
-    s->hooks.stay = !err;
+    s->hooks.pinned = !err;
     s->loop.pin = err ? NULL : &s->pin;
     return err;
 }
@@ -112,9 +112,9 @@ static void close_pins(struct start *s)
     sw_pin_close(&s->pin);
 }
 
-static int clear_the_way(struct start *s)
+static int take_over(struct start *s)
 {
-    return sw_clear_the_way(&s->hooks, s->loop.pin, &s->failure);
+    return sw_takeover(&s->hooks, s->loop.pin, &s->failure);
 }
 
 static int announce(struct start *s, bool attached)
@@ -136,7 +136,7 @@ static int announce_attached(struct start *s)
 
 static void withdraw(struct start *s)
 {
-    (s->settled ? sw_instance_leave : sw_instance_remove)(&s->inst);
+    (s->committed ? sw_instance_leave : sw_instance_remove)(&s->inst);
 }
 
 static int load(struct start *s)
@@ -151,8 +151,8 @@ static int load(struct start *s)
             sw_tc_try(s->hooks.ifaces[i].id.ifindex, SW_TC_EGRESS, s->hooks.guard || s->opts->pinned))
             object->cfg.one_sided = 1;
     object->pinned = s->opts->pinned;
-    if (s->loop.guarding)
-        sw_guarding_object(s->loop.guarding, &s->hooks, object);
+    if (s->loop.guard)
+        sw_guard_runtime_object(s->loop.guard, &s->hooks, object);
     err = sw_object_open(object, &s->loop.obj, &why);
     if (!err && s->loop.pin) {
         err = sw_pin_reuse(s->loop.pin, s->loop.obj);
@@ -167,11 +167,12 @@ static int load(struct start *s)
     if (sw_object_exit_code(err) == SW_EXIT_MEMORY)
         return sw_fail(
             &s->failure, SW_EXIT_MEMORY, err,
-            "no memory for maps of about %llu MB (--flows, --embryos, --handshakes, --ring, --ring-open): %s",
+            "no memory for maps of about %llu MB (--max-flows, --max-half-open, --syn-cache, --ring, --ring-open): %s",
             sw_object_bytes(object) >> 20, strerror(-err));
     if (err == -ESTALE)
-        return sw_fail(&s->failure, SW_EXIT_PINS, err, "the pins '%s' do not fit: %s; 'synward unpin %s' removes them",
-                       s->pin.name, s->pin.error, s->pin.name);
+        return sw_fail(&s->failure, SW_EXIT_PINS, err,
+                       "pinned state '%s' is incompatible: %s; 'synward unpin %s' removes it", s->pin.name,
+                       s->pin.error, s->pin.name);
     return sw_fail(&s->failure, sw_object_exit_code(err), err, "%s: %s", why, strerror(-err));
 }
 
@@ -191,12 +192,12 @@ static int make_report(struct start *s)
         .event_mask = s->common.event_mask,
         .cid_seed = s->common.cid_seed,
         .host = host,
-        .seq = s->pin.adopted ? sw_books_last(&s->pin.at->saved)->seq : 0,
+        .seq = s->pin.adopted ? sw_checkpoint_last(&s->pin.at->saved)->seq : 0,
     };
     int err;
 
     if (s->pin.adopted)
-        sw_tail_mend(STDOUT_FILENO);
+        sw_torn_line_repair(STDOUT_FILENO);
     gethostname(host, sizeof(host) - 1);
     s->loop.clock_offset = opts.clock_offset_ns = sw_clock_offset();
     err = sw_report_new(&opts, &s->loop.report);
@@ -214,19 +215,19 @@ static void free_report(struct start *s)
 
 static int open_guard(struct start *s)
 {
-    if (!s->loop.guarding)
+    if (!s->loop.guard)
         return 0;
-    return sw_guarding_open(s->loop.guarding, s->loop.obj, &s->hooks, s->loop.clock_offset, &s->failure);
+    return sw_guard_runtime_open(s->loop.guard, s->loop.obj, &s->hooks, s->loop.clock_offset, &s->failure);
 }
 
 static int fill_new_guard(struct start *s)
 {
-    return s->loop.guarding && !s->pin.adopted ? sw_guarding_fill(s->loop.guarding, &s->failure) : 0;
+    return s->loop.guard && !s->pin.adopted ? sw_guard_runtime_fill(s->loop.guard, &s->failure) : 0;
 }
 
 /*
- * Others go on from these settings if the start fails, so this comes last. A mode that was set by `synward guard`
- * stays, unless --guard says another one than the last time.
+ * The previous settings remain if the start fails, so this comes last. A mode that was set by `synward guard` is kept,
+ * unless --guard differs from the last time.
  */
 static int fill_adopted_guard(struct start *s)
 {
@@ -235,14 +236,14 @@ static int fill_adopted_guard(struct start *s)
     __u32 zero = 0;
     int err;
 
-    if (!s->loop.guarding || !s->pin.adopted)
+    if (!s->loop.guard || !s->pin.adopted)
         return 0;
-    sw_guarding_adopt(s->loop.guarding, !s->guard.key_file && !s->pin.at->key_file);
+    sw_guard_runtime_adopt(s->loop.guard, !s->guard.key_file && !s->pin.at->key_file);
     if (same && !bpf_map_lookup_elem(bpf_map__fd(s->loop.obj->maps.guard), &zero, &before))
         s->guard.mode = before.mode;
-    err = sw_guarding_fill(s->loop.guarding, &s->failure);
+    err = sw_guard_runtime_fill(s->loop.guard, &s->failure);
     if (!err && !same)
-        sw_guarding_set_mode(s->loop.guarding, s->guard.mode);
+        sw_guard_runtime_set_mode(s->loop.guard, s->guard.mode);
     return err;
 }
 
@@ -264,37 +265,38 @@ static int attach(struct start *s)
 /* What is pinned stays attached once it has settled; before that it is as it was. */
 static void detach(struct start *s)
 {
-    if (s->hooks.stay && !s->settled)
-        sw_stay_undo(&s->hooks);
+    if (s->hooks.pinned && !s->committed)
+        sw_hooks_pinned_undo(&s->hooks);
     else
         sw_hooks_detach(&s->hooks);
 }
 
 /* From here on it is left there. */
-static int settle_pins(struct start *s)
+static int commit_pins(struct start *s)
 {
     if (!s->loop.pin)
         return 0;
     if (s->pin.adopted)
-        sw_info("goes on from the pins '%s' (synward %.31s, pid %d)", s->pin.name, s->pin.at->made_by, s->pin.at->pid);
-    sw_stay_settle(&s->hooks);
-    sw_pin_settle(&s->pin, &s->hooks, s->inst.pid);
+        sw_info("continuing with pinned state '%s' (synward %.31s, pid %d)", s->pin.name, s->pin.at->made_by,
+                s->pin.at->pid);
+    sw_hooks_pinned_commit(&s->hooks);
+    sw_pin_commit(&s->pin, &s->hooks, s->inst.pid);
     s->pin.at->guard_mode = s->opts->guard.mode;
     s->pin.at->key_file = !!s->guard.key_file;
     sw_instance_forget(s->pin.name);
-    s->settled = true;
+    s->committed = true;
     return 0;
 }
 
 static int end_start(struct start *s)
 {
-    let_others_begin(s);
+    unlock_start(s);
     return 0;
 }
 
 /*
  * A start, step by step. If one fails, its undo and those of the steps before run, the last one first; at the end of
- * the run all of them do. Each undo is safe after a step that failed half-way or did nothing.
+ * the run all of them run. Each undo is safe after a step that failed half-way or did nothing.
  */
 static const struct step {
     int (*take)(struct start *s); /* 0, or -errno with s->failure */
@@ -302,21 +304,21 @@ static const struct step {
 } steps[] = {
     {add_interfaces, NULL},
     {prepare_guard, free_guard},
-    {begin, let_others_begin}, /* one start at a time */
+    {lock_start, unlock_start}, /* one start at a time */
     {catch_signals, close_signals},
     {open_pins, close_pins},
-    {clear_the_way, NULL},
+    {take_over, NULL},
     {announce_start, withdraw}, /* before anything is tried on the interfaces */
     {load, free_object},
     {make_report, free_report},
     {open_guard, free_guard},
     {fill_new_guard, NULL},
     {make_pins, undo_pins},
-    {announce_start, withdraw}, /* with the ids of the maps: should we be killed in between, the next start knows */
+    {announce_start, withdraw}, /* with the ids of the maps: if we are killed in between, the next start finds them */
     {attach, detach},
     {announce_attached, NULL},
     {fill_adopted_guard, NULL},
-    {settle_pins, NULL},
+    {commit_pins, NULL},
     {end_start, NULL},
 };
 enum { STEPS = sizeof(steps) / sizeof(steps[0]) };
@@ -338,7 +340,7 @@ static void undo(struct start *s, size_t begun)
             steps[begun].undo(s);
 }
 
-static void say_how(struct start *s)
+static void report_hooks(struct start *s)
 {
     for (size_t i = 0; i < s->hooks.len; i++) {
         const struct sw_hook_iface *iface = &s->hooks.ifaces[i];
@@ -350,8 +352,8 @@ static void say_how(struct start *s)
             sw_info("'%s' takes no egress hook (%s): what this host sends is inferred", iface->id.name,
                     strerror(-iface->egress_error));
     }
-    if (s->loop.guarding)
-        sw_guarding_say(s->loop.guarding, &s->hooks);
+    if (s->loop.guard)
+        sw_guard_runtime_report(s->loop.guard, &s->hooks);
 }
 
 void sw_run_defaults(struct sw_run *run)
@@ -382,7 +384,7 @@ static void init(struct start *s, const struct sw_run *run)
                                .hooks = &s->hooks,
                                .inst = &s->inst,
                                .duration_ns = run->duration_ns,
-                               .flush = run->flush,
+                               .log_open_at_exit = run->log_open_at_exit,
                                .signal_fd = -1};
 }
 
@@ -399,7 +401,7 @@ int sw_run(const struct sw_run *run)
     if (err) {
         code = s->failure.exit_code;
     } else {
-        say_how(s);
+        report_hooks(s);
         code = sw_loop_run(&s->loop, &s->failure);
     }
     if (code)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* A run from its start to its end: configure, load, pin, attach; then the loop; then everything is undone. */
+/* A run from start to end: configure, load, pin, attach; then the loop; then everything is undone. */
 #ifndef SW_DAEMON_START_H
 #define SW_DAEMON_START_H
 
@@ -8,15 +8,15 @@
 #include "loader/iface.h"
 #include "loader/pinfs.h"
 
-/* What the command line says. */
+/* The command line. */
 struct sw_run {
     struct sw_common_opts common;
     struct sw_guard_opts guard;
     const char *names[SW_IFACES_MAX]; /* of interfaces */
     size_t names_len;
     enum sw_mode mode;
-    __u64 duration_ns; /* 0: until a signal */
-    bool flush;        /* at the end, connections still open get their conn line too */
+    __u64 duration_ns;     /* 0: until a signal */
+    bool log_open_at_exit; /* at exit, connections still open get their conn line, too */
     bool ingress_only;
     bool pinned;
     char pin_name[SW_PIN_NAME];
@@ -24,7 +24,7 @@ struct sw_run {
 
 void sw_run_defaults(struct sw_run *run);
 
-/* Says on stderr what goes wrong. An enum sw_exit. */
+/* Logs failures on stderr. An enum sw_exit. */
 int sw_run(const struct sw_run *run);
 
 #endif

@@ -3,63 +3,63 @@
 
 #include <string.h>
 
-const struct sw_books *sw_books_last(const struct sw_saved *saved)
+const struct sw_checkpoint *sw_checkpoint_last(const struct sw_saved *saved)
 {
     return &saved->slot[__atomic_load_n(&saved->current, __ATOMIC_ACQUIRE) & 1];
 }
 
-static void save(struct sw_saved *saved, const struct sw_books *books)
+static void save(struct sw_saved *saved, const struct sw_checkpoint *checkpoint)
 {
     __u32 next = !(saved->current & 1);
 
-    saved->slot[next] = *books;
+    saved->slot[next] = *checkpoint;
     __atomic_store_n(&saved->current, next, __ATOMIC_RELEASE);
 }
 
-void sw_books_resume(const struct sw_saved *saved, struct sw_account *account, struct sw_marks *marks)
+void sw_checkpoint_resume(const struct sw_saved *saved, struct sw_account *account, struct sw_checkpoints *checkpoints)
 {
-    const struct sw_books *last = sw_books_last(saved);
+    const struct sw_checkpoint *last = sw_checkpoint_last(saved);
 
-    memcpy(account->said, last->said, sizeof(account->said));
+    memcpy(account->reported, last->reported, sizeof(account->reported));
     account->evicted = last->evicted;
-    account->owed = last->owed;
-    /* saved and not released, if it was killed in between; anything else is where the ring itself says */
-    for (int i = 0; i < SW_BOOK_RINGS; i++)
-        if (marks->ring[i])
-            sw_ringbuf_seek(marks->ring[i], last->at[i]);
+    account->openings_lost = last->openings_lost;
+    /* saved but not released, if the daemon was killed in between; otherwise the ring's own position is right */
+    for (int i = 0; i < SW_CHECKPOINT_RINGS; i++)
+        if (checkpoints->ring[i])
+            sw_ringbuf_seek(checkpoints->ring[i], last->at[i]);
 }
 
-/* Without room the last mark is moved on: what it covers is only released later. */
-void sw_books_mark(struct sw_marks *m, const struct sw_report *report, const struct sw_account *account)
+/* If the list is full the last checkpoint is moved: its records are released later. */
+void sw_checkpoint_add(struct sw_checkpoints *m, const struct sw_report *report, const struct sw_account *account)
 {
-    struct sw_mark *mark;
+    struct sw_checkpoint_at *at;
 
-    if (m->len < SW_MARKS)
+    if (m->len < SW_CHECKPOINTS)
         m->len++;
-    mark = &m->mark[(m->first + m->len - 1) % SW_MARKS];
-    mark->bytes = sw_report_made(report);
-    mark->books.seq = sw_report_seq(report);
-    mark->books.evicted = account->evicted;
-    mark->books.owed = account->owed;
-    memcpy(mark->books.said, account->said, sizeof(mark->books.said));
-    for (int i = 0; i < SW_BOOK_RINGS; i++)
-        mark->books.at[i] = m->ring[i] ? m->ring[i]->at : 0;
+    at = &m->at[(m->first + m->len - 1) % SW_CHECKPOINTS];
+    at->bytes = sw_report_made(report);
+    at->checkpoint.seq = sw_report_seq(report);
+    at->checkpoint.evicted = account->evicted;
+    at->checkpoint.openings_lost = account->openings_lost;
+    memcpy(at->checkpoint.reported, account->reported, sizeof(at->checkpoint.reported));
+    for (int i = 0; i < SW_CHECKPOINT_RINGS; i++)
+        at->checkpoint.at[i] = m->ring[i] ? m->ring[i]->at : 0;
 }
 
-void sw_books_written(struct sw_marks *m, const struct sw_report *report)
+void sw_checkpoint_written(struct sw_checkpoints *m, const struct sw_report *report)
 {
     const __u64 written = sw_report_made(report) - sw_report_pending(report);
-    const struct sw_books *done = NULL;
+    const struct sw_checkpoint *done = NULL;
 
-    while (m->len && m->mark[m->first].bytes <= written) {
-        done = &m->mark[m->first].books;
-        m->first = (m->first + 1) % SW_MARKS;
+    while (m->len && m->at[m->first].bytes <= written) {
+        done = &m->at[m->first].checkpoint;
+        m->first = (m->first + 1) % SW_CHECKPOINTS;
         m->len--;
     }
     if (!done)
         return;
     save(m->saved, done);
-    for (int i = 0; i < SW_BOOK_RINGS; i++)
+    for (int i = 0; i < SW_CHECKPOINT_RINGS; i++)
         if (m->ring[i])
             sw_ringbuf_release(m->ring[i], done->at[i]);
 }

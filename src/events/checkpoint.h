@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * How far the lines got. Lines gather in the reporter's buffer; a mark says which records, losses and numbers all
- * lines up to a byte stand for. Once that byte is written, the mark counts: its records are released, and its figures
- * are what the next daemon on the same pins goes on from.
+ * How far lines have been written. Lines gather in the reporter's buffer; a checkpoint says which records, losses and
+ * sequence number all lines up to a byte stand for. Once that byte is written the checkpoint is saved: its records are
+ * released, and the next daemon on the same pins continues from it.
  */
 #ifndef SW_EVENTS_CHECKPOINT_H
 #define SW_EVENTS_CHECKPOINT_H
@@ -12,23 +12,23 @@
 #include "loader/pin_format.h"
 #include "output/report.h"
 
-#define SW_MARKS 64
+#define SW_CHECKPOINTS 64
 
-struct sw_marks {
+struct sw_checkpoints {
     struct sw_saved *saved;
-    struct sw_ringbuf *ring[SW_BOOK_RINGS]; /* NULL: not there */
+    struct sw_ringbuf *ring[SW_CHECKPOINT_RINGS]; /* NULL: not there */
     size_t first, len;
-    struct sw_mark {
-        __u64 bytes; /* made up to here */
-        struct sw_books books;
-    } mark[SW_MARKS];
+    struct sw_checkpoint_at {
+        __u64 bytes; /* bytes made up to here */
+        struct sw_checkpoint checkpoint;
+    } at[SW_CHECKPOINTS];
 };
 
-/* Where the last daemon came to; the account and the rings go on from there. */
-const struct sw_books *sw_books_last(const struct sw_saved *saved);
-void sw_books_resume(const struct sw_saved *saved, struct sw_account *account, struct sw_marks *marks);
+/* The last saved checkpoint; accounting and rings continue from it. */
+const struct sw_checkpoint *sw_checkpoint_last(const struct sw_saved *saved);
+void sw_checkpoint_resume(const struct sw_saved *saved, struct sw_account *account, struct sw_checkpoints *checkpoints);
 
-void sw_books_mark(struct sw_marks *m, const struct sw_report *report, const struct sw_account *account);
-void sw_books_written(struct sw_marks *m, const struct sw_report *report);
+void sw_checkpoint_add(struct sw_checkpoints *m, const struct sw_report *report, const struct sw_account *account);
+void sw_checkpoint_written(struct sw_checkpoints *m, const struct sw_report *report);
 
 #endif

@@ -17,59 +17,60 @@ static __u64 less(__u64 a, __u64 b)
 
 #define LATE_NS SW_SECOND /* a packet's time is taken before it is counted */
 
-/* The newest look whose evictions are certain: no note of them is young enough to rebuild one. Older ones go. */
-static const struct sw_look *ripe_look(struct sw_account *a, __u64 now_ns)
+/* The newest snapshot whose evictions are certain: their cache entries are too old to restore them. Drops older ones.
+ */
+static const struct sw_counter_snapshot *certain_snapshot(struct sw_account *a, __u64 now_ns)
 {
-    unsigned ripe = 0;
+    unsigned certain = 0;
 
-    while (ripe < a->looks && a->look[ripe].before + SW_NOTE_NS + LATE_NS <= now_ns)
-        ripe++;
-    if (!ripe)
+    while (certain < a->snapshots && a->snapshot[certain].before + SW_SYN_CACHE_NS + LATE_NS <= now_ns)
+        certain++;
+    if (!certain)
         return NULL;
-    a->looks -= ripe - 1;
-    memmove(a->look, a->look + ripe - 1, a->looks * sizeof(a->look[0]));
-    return &a->look[0];
+    a->snapshots -= certain - 1;
+    memmove(a->snapshot, a->snapshot + certain - 1, a->snapshots * sizeof(a->snapshot[0]));
+    return &a->snapshot[0];
 }
 
-static void keep_look(struct sw_account *a, const struct sw_look *look)
+static void keep_snapshot(struct sw_account *a, const struct sw_counter_snapshot *snapshot)
 {
-    const struct sw_look *last = a->looks ? &a->look[a->looks - 1] : NULL;
+    const struct sw_counter_snapshot *last = a->snapshots ? &a->snapshot[a->snapshots - 1] : NULL;
 
-    if (a->looks == SW_LOOKS || (last && look->taken < last->taken + SW_SECOND))
-        return; /* what is not kept is said later, by the next one */
-    a->look[a->looks++] = *look;
+    if (a->snapshots == SW_SNAPSHOTS || (last && snapshot->taken < last->taken + SW_SECOND))
+        return; /* what is not kept is reported later, by the next snapshot */
+    a->snapshot[a->snapshots++] = *snapshot;
 }
 
-/* What is lost for good by now of what was missing then; an opening that is owed came back only with its embryo. */
-static void settle(struct sw_account *a, const struct sw_look *then, __u64 revived)
+/* Counts what was missing in a snapshot and is lost by now. A deferred opening returns only with its half-open flow. */
+static void count_evictions(struct sw_account *a, const struct sw_counter_snapshot *then, __u64 restored)
 {
-    __u64 taken = then->taken_by_lru, owed = less(then->owed, revived - then->revived);
+    __u64 taken = then->evicted_by_lru, openings_lost = less(then->openings_lost, restored - then->restored);
 
-    for (unsigned i = 0; i < a->looks; i++) /* it only grows: a later look that says less is the better one */
-        if (a->look[i].taken >= then->taken && a->look[i].taken_by_lru < taken)
-            taken = a->look[i].taken_by_lru;
-    if (less(taken, revived) > a->evicted)
-        a->evicted = less(taken, revived);
-    if (owed > a->owed)
-        a->owed = owed;
+    for (unsigned i = 0; i < a->snapshots; i++) /* the true value only grows: a later, smaller one is more exact */
+        if (a->snapshot[i].taken >= then->taken && a->snapshot[i].evicted_by_lru < taken)
+            taken = a->snapshot[i].evicted_by_lru;
+    if (less(taken, restored) > a->evicted)
+        a->evicted = less(taken, restored);
+    if (openings_lost > a->openings_lost)
+        a->openings_lost = openings_lost;
 }
 
 /*
- * An eviction leaves no trace: it is what was created and neither ended, nor was promoted, nor is present.
- * Read in this order a packet in between only makes the difference smaller. One that was evicted may be rebuilt
- * from its note, was then created twice, and is not lost: so an eviction is said when its note is too old, and
- * nothing is reported lost that still comes; at the end, with nothing attached, it is exact.
+ * An eviction leaves no trace: it is what was created and neither ended, nor was promoted, nor is present. Read in this
+ * order a packet in between only makes the difference smaller. An evicted flow may be restored from the SYN cache; it
+ * is then created twice, and not lost. So an eviction is reported when its cache entry is too old, and nothing is
+ * reported lost that may still come; at the end, with nothing attached, the count is exact.
  */
 int sw_account_update(struct sw_account *a, __u64 now_ns, __u64 flush, bool final)
 {
-    struct sw_look look = {.taken = now_ns};
-    const struct sw_look *ripe;
+    struct sw_counter_snapshot snapshot = {.taken = now_ns};
+    const struct sw_counter_snapshot *certain;
     __u64 before[SW_C_MAX];
     int err;
 
-    for (unsigned i = 0; i < a->looks; i++)
-        if (!a->look[i].before)
-            a->look[i].before = now_ns;
+    for (unsigned i = 0; i < a->snapshots; i++)
+        if (!a->snapshot[i].before)
+            a->snapshot[i].before = now_ns;
     err = sw_counters_read(bpf_map__fd(a->obj->maps.counters), before);
     if (!err)
         err = sw_object_sweep(a->obj, 0, flush, &a->sweep);
@@ -79,18 +80,20 @@ int sw_account_update(struct sw_account *a, __u64 now_ns, __u64 flush, bool fina
         return err;
     if (final)
         memcpy(before, a->counters, sizeof(before));
-    look.revived = a->counters[SW_C_EMBRYO_REVIVED];
-    look.taken_by_lru = a->counters[SW_C_EMBRYO_ENDED] + a->counters[SW_C_EMBRYO_PROMOTED] + a->sweep.embryos;
-    look.taken_by_lru = less(before[SW_C_EMBRYO_CREATED], look.taken_by_lru);
+    snapshot.restored = a->counters[SW_C_HALF_OPEN_RESTORED];
+    snapshot.evicted_by_lru =
+        a->counters[SW_C_HALF_OPEN_ENDED] + a->counters[SW_C_HALF_OPEN_PROMOTED] + a->sweep.half_open;
+    snapshot.evicted_by_lru = less(before[SW_C_HALF_OPEN_CREATED], snapshot.evicted_by_lru);
     /* what is open at the end stays owed, but not what a last sweep only held back until the rings are read */
-    look.owed = a->counters[SW_C_OPENING_RESOLVED] + (final && !a->sweep.held_back ? 0 : a->sweep.deferred);
-    look.owed = less(before[SW_C_OPENING_DEFERRED], look.owed);
+    snapshot.openings_lost =
+        a->counters[SW_C_OPENING_RESOLVED] + (final && !a->sweep.held_back ? 0 : a->sweep.deferred);
+    snapshot.openings_lost = less(before[SW_C_OPENING_DEFERRED], snapshot.openings_lost);
     if (final)
-        a->looks = 0;
-    ripe = final ? &look : ripe_look(a, now_ns);
-    if (ripe)
-        settle(a, ripe, look.revived);
-    keep_look(a, &look);
+        a->snapshots = 0;
+    certain = final ? &snapshot : certain_snapshot(a, now_ns);
+    if (certain)
+        count_evictions(a, certain, snapshot.restored);
+    keep_snapshot(a, &snapshot);
     return 0;
 }
 
@@ -106,7 +109,7 @@ static __u64 lost_of_kind(const struct sw_account *a, int kind)
     if (kind == SW_EV_CONN)
         lost += a->evicted;
     if (kind == SW_EV_OPENING)
-        lost += a->owed;
+        lost += a->openings_lost;
     return lost;
 }
 
@@ -116,16 +119,16 @@ int sw_account_loss(struct sw_account *a, struct sw_report *report, __u64 now_ns
     int err;
 
     for (int kind = 0; kind < SW_LOSSES; kind++)
-        delta[kind] = less(lost_of_kind(a, kind), a->said[kind]);
+        delta[kind] = less(lost_of_kind(a, kind), a->reported[kind]);
     err = sw_report_loss(report, delta, now_ns);
     if (err)
         return err;
     for (int kind = 0; kind < SW_LOSSES; kind++)
-        a->said[kind] += delta[kind];
+        a->reported[kind] += delta[kind];
     return 0;
 }
 
-static bool counted(const struct sw_tally *t)
+static bool counted(const struct sw_svc_counters *t)
 {
     __u64 any = 0;
 
@@ -136,11 +139,11 @@ static bool counted(const struct sw_tally *t)
     return any;
 }
 
-/* The guard's share: a line for each service that anything came for, and the sums. */
-static int tell_services(const struct sw_account *a, struct sw_report *report, __u64 now_ns, bool final,
-                         struct sw_report_stats *stats)
+/* The guard's part: a line for each service with traffic, and the sums. */
+static int report_services(const struct sw_account *a, struct sw_report *report, __u64 now_ns, bool final,
+                           struct sw_report_stats *stats)
 {
-    struct sw_tallies *t;
+    struct sw_service_stats *t;
     int err;
 
     if (!a->obj->rodata->cfg.guard)
@@ -148,9 +151,9 @@ static int tell_services(const struct sw_account *a, struct sw_report *report, _
     t = malloc(sizeof(*t));
     if (!t)
         return -ENOMEM;
-    err = sw_tallies_read(bpf_map__fd(a->obj->maps.services), bpf_map__fd(a->obj->maps.service_counters), now_ns, t);
+    err = sw_service_stats_read(bpf_map__fd(a->obj->maps.services), bpf_map__fd(a->obj->maps.svc_counters), now_ns, t);
     if (!err)
-        sw_tallies_sum(t, &stats->services, &stats->services_awake, &stats->guard);
+        sw_service_stats_sum(t, &stats->services, &stats->services_active, &stats->guard);
     for (int i = 1; i < SW_SERVICES && !err; i++) {
         struct sw_report_service one = {.service = t->services[i], .tally = t->tally[i], .final = final};
 
@@ -166,17 +169,17 @@ int sw_account_stats(const struct sw_account *a, struct sw_report *report, __u64
     struct sw_report_stats stats = {
         .flows = a->sweep.flows,
         .flows_max = a->max_flows,
-        .embryos = a->sweep.embryos,
-        .embryos_max = a->max_embryos,
+        .half_open = a->sweep.half_open,
+        .half_open_max = a->max_half_open,
         .established = a->sweep.established,
-        .embryos_evicted = a->evicted,
+        .half_open_evicted = a->evicted,
         .final = final,
     };
-    int err = tell_services(a, report, now_ns, final, &stats), stats_err;
+    int err = report_services(a, report, now_ns, final, &stats), stats_err;
 
     memcpy(stats.counters, a->counters, sizeof(stats.counters));
     for (int kind = 0; kind < SW_LOSSES; kind++)
-        stats.lost_total += a->said[kind];
+        stats.lost_total += a->reported[kind];
     stats_err = sw_report_stats(report, &stats, now_ns);
     return err ? err : stats_err;
 }

@@ -29,7 +29,7 @@ bool sw_rings_take(struct sw_rings *r, int which)
     b->len = 0;
     while (b->len < b->max && (data = sw_ringbuf_next(ring, &size))) {
         copy(&b->events[b->len++], data, size);
-        if (!r->keep) /* at once: the kernel side may be short of room */
+        if (!r->keep) /* at once: the ring may be nearly full */
             sw_ringbuf_release(ring, ring->at);
     }
     if (!r->keep)

@@ -16,13 +16,13 @@ struct sw_batch {
 struct sw_rings {
     struct sw_ringbuf ring[SW_RINGS];
     struct sw_batch batch[SW_RINGS];
-    bool keep; /* what is taken stays in the ring until it is released */
+    bool keep; /* records remain in the ring until they are released */
 };
 
 int sw_rings_open(struct sw_rings *r, struct synward_bpf *obj);
 void sw_rings_close(struct sw_rings *r); /* also half-open */
 
-/* Fills batch[which] anew; true if it is full, so that more may wait. */
+/* Refills batch[which]; true if it is full, so that more may wait. */
 bool sw_rings_take(struct sw_rings *r, int which);
 
 #endif

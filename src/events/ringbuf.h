@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A reader of one BPF ring buffer (BPF_MAP_TYPE_RINGBUF) that reads ahead of what it gives back: a record is the
- * kernel's again only when it is released, so that it can wait until its line is written.
+ * A reader of one BPF ring buffer (BPF_MAP_TYPE_RINGBUF) that reads ahead of what it releases: a record is kept in the
+ * ring until its line is written.
  */
 #ifndef SW_EVENTS_RINGBUF_H
 #define SW_EVENTS_RINGBUF_H
@@ -18,17 +18,18 @@ struct sw_ringbuf {
     __u64 at;           /* the next byte to read */
 };
 
-/* Reads on where the last reader released. 0 or -errno. */
+/* Continues where the last reader released. 0 or -errno. */
 int sw_ringbuf_open(struct sw_ringbuf *r, int map_fd);
 void sw_ringbuf_close(struct sw_ringbuf *r); /* zeroed is fine */
 
-/* The next record, or NULL if there is none yet. It stays until it is released. */
+/* The next record, or NULL if there is none yet. It is valid until it is released. */
 const void *sw_ringbuf_next(struct sw_ringbuf *r, __u32 *ret_len);
 
-/* Gives back everything before that position. */
+/* Releases everything before that position. */
 void sw_ringbuf_release(struct sw_ringbuf *r, __u64 at);
 
-/* Goes on from a position that was read before but not released; false: it is none between released and written. */
+/* Continues from a position that was read before but not released; false: it is not between the released and the
+ * written one. */
 int sw_ringbuf_seek(struct sw_ringbuf *r, __u64 at);
 
 __u64 sw_ringbuf_waiting(const struct sw_ringbuf *r); /* bytes, headers included */

@@ -103,7 +103,7 @@ static int see_route(const struct nlmsghdr *nh, void *ctx)
 
     *(bool *)ctx =
         nh->nlmsg_type == RTM_NEWROUTE && nh->nlmsg_len >= NLMSG_LENGTH(sizeof(*m)) && m->rtm_type == RTN_LOCAL;
-    return 1; /* one answer, and no end mark */
+    return 1; /* one answer, without an end message */
 }
 
 int sw_local_ips_add_routed(__u8 (**ips)[16], size_t *len, const __u8 ip[16])
@@ -146,7 +146,7 @@ static bool is_free(const __u32 slot[4])
     return !(slot[0] | slot[1] | slot[2] | slot[3]);
 }
 
-/* A reader may see half of it: then it is some address that nobody sends to, for a moment. */
+/* A reader may see half of the update: for a moment that is another address, which no packet has. */
 static void put(__u32 slot[4], const __u32 ip[4])
 {
     for (int i = 0; i < 4; i++)
@@ -248,7 +248,7 @@ static void smaller(__u32 *mtu, __u32 other)
         *mtu = other;
 }
 
-/* A route may say less than its interface: its own MTU, or the MSS that is to be told over it. */
+/* A route may lower its interface's MTU: by its own MTU, or the MSS to advertise over it. */
 static int look_at_route(const struct nlmsghdr *nh, void *ctx)
 {
     const struct rtmsg *route = NLMSG_DATA(nh);
@@ -257,7 +257,8 @@ static int look_at_route(const struct nlmsghdr *nh, void *ctx)
     __u32 oif = 0, mtu = 0, mss = 0;
     int len = RTM_PAYLOAD(nh), inner;
 
-    if (nh->nlmsg_type != RTM_NEWROUTE || route->rtm_flags & RTM_F_CLONED) /* what ICMP told is for one host */
+    if (nh->nlmsg_type != RTM_NEWROUTE ||
+        route->rtm_flags & RTM_F_CLONED) /* path MTU learned by ICMP is for one host */
         return 0;
     for (; RTA_OK(a, len); a = RTA_NEXT(a, len)) {
         if (a->rta_type == RTA_OIF && RTA_PAYLOAD(a) >= sizeof(oif))

@@ -17,13 +17,13 @@ int sw_local_ips_add_routed(__u8 (**ips)[16], size_t *len, const __u8 ip[16]);
 bool sw_local_ips_has(const __u8 (*ips)[16], size_t len, const __u8 ip[16]);
 
 /*
- * Makes the table (SW_LOCAL_IPS slots of four words) hold exactly these. What stays is not moved, except to make room
- * for a neighbour, and is findable all the time. Returns how many did not fit.
+ * Makes the table (SW_LOCAL_IPS slots of four words) hold exactly these. Entries that remain are not moved, except to
+ * make room for a neighbour, and can be found at any time. Returns how many did not fit.
  */
 size_t sw_local_ips_apply(__u32 (*table)[4], const __u8 (*ips)[16], size_t len);
 
 /* The smallest MTU of these interfaces, and of routes over them that have an MTU or MSS of their own, for IPv4 and for
- * IPv6; 1500 if no interface can be asked. */
+ * IPv6; 1500 if no interface can be queried. */
 void sw_local_mtu(const __u32 *ifindexes, size_t len, __u32 *ret_v4, __u32 *ret_v6);
 
 #endif

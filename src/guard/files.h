@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the guard takes from files: lists and keys. Read whole, before anything of it counts. */
+/* The guard's files: lists and keys. A file is read completely before any of it is applied. */
 #ifndef SW_GUARD_FILES_H
 #define SW_GUARD_FILES_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The guard's life in the daemon. The kernel side decides by itself; this fills its maps, keeps them true, and
- * tells what it says. Whatever fails here while it runs is said once, and what was there before stays.
+ * The guard in the daemon. The BPF programs decide by themselves; this fills their maps, keeps them up to date, and
+ * logs their events. A failure while it runs is logged once, and the previous state is kept.
  */
 #ifndef SW_GUARD_GUARD_H
 #define SW_GUARD_GUARD_H
@@ -9,34 +9,34 @@
 #include "config/guard_options.h"
 #include "output/report.h"
 
-struct sw_guarding; /* opaque */
+struct sw_guard_runtime; /* opaque */
 
-void sw_guarding_free(struct sw_guarding *g); /* NULL is fine */
+void sw_guard_runtime_free(struct sw_guard_runtime *g); /* NULL is fine */
 
-/* Records stay in their ring until they are released. */
-struct sw_ringbuf *sw_guarding_ring(struct sw_guarding *g);
+/* Records remain in their ring until they are released. */
+struct sw_ringbuf *sw_guard_runtime_ring(struct sw_guard_runtime *g);
 
-/* Everything that is due: judgements, listeners, sockets, keys. */
-void sw_guarding_tick(struct sw_guarding *g, __u64 now);
+/* Everything that is due: detection, listeners, sockets, keys. */
+void sw_guard_runtime_tick(struct sw_guard_runtime *g, __u64 now);
 
-/* Tells the records that wait, and samples dropped frames to the file. more: so many that there may be others.
- * -EINVAL: a record is not of this version. */
-int sw_guarding_drain(struct sw_guarding *g, struct sw_report *report, bool *ret_more);
+/* Logs the records that wait, and writes sampled frames to the file. more: so many that there may be others. -EINVAL: a
+ * record is not of this version. */
+int sw_guard_runtime_drain(struct sw_guard_runtime *g, struct sw_report *report, bool *ret_more);
 
-/* The wall clock goes by another offset now. */
-void sw_guarding_clock(struct sw_guarding *g, __s64 clock_offset);
-void sw_guarding_renamed(struct sw_guarding *g, __u32 ifindex, const char *name);
+/* The wall clock has another offset now. */
+void sw_guard_runtime_set_clock(struct sw_guard_runtime *g, __s64 clock_offset);
+void sw_guard_runtime_renamed(struct sw_guard_runtime *g, __u32 ifindex, const char *name);
 
 /* The files that are read again, NULL where there is none. */
-void sw_guarding_files(const struct sw_guarding *g, const char *ret_files[SW_LISTS + 1]);
+void sw_guard_runtime_files(const struct sw_guard_runtime *g, const char *ret_files[SW_LISTS + 1]);
 
-/* Reads the files again. If one of them is bad all stays as it is. Says what happened. */
-void sw_guarding_reload(struct sw_guarding *g);
+/* Reloads the files. If one of them is invalid nothing is changed. Logs the result. */
+void sw_guard_runtime_reload(struct sw_guard_runtime *g);
 
-/* We are about to detach: no more cookies. True if some are on their way, so that it is worth waiting. */
-bool sw_guarding_stop(struct sw_guarding *g);
+/* Before detaching: no more cookies. True if some are on their way, so that waiting is useful. */
+bool sw_guard_runtime_stop(struct sw_guard_runtime *g);
 
-/* Detached: has the kernel side tell the rest of what it kept back. */
-void sw_guarding_end(struct sw_guarding *g);
+/* After detaching: makes the BPF programs emit the drop counts that are left. */
+void sw_guard_runtime_finish(struct sw_guard_runtime *g);
 
 #endif

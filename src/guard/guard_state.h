@@ -11,30 +11,30 @@
 #define SW_REFRESH_NS SW_SECOND
 #define SW_KEY_NS (3600 * SW_SECOND)
 
-struct sw_guarding {
+struct sw_guard_runtime {
     const struct sw_guard_opts *opts;
     struct synward_bpf *obj;
     struct sw_services *services;
     struct sw_guard *guard;      /* mmapped */
     struct sw_guard_files files; /* until they are filled in */
-    struct sw_guard_feed feed;
+    struct sw_guard_reader reader;
     __s64 clock_offset;
-    __u64 next_judge, next_refresh, next_known, next_key;
+    __u64 next_detect, next_refresh, next_known, next_key;
     bool adopted, keep_keys;
-    bool refresh_failed, known_failed, judge_failed, key_failed;
+    bool refresh_failed, known_failed, detect_failed, key_failed;
 };
 
 /* What an epoch counts from: with a shared key it must be the same on all hosts. */
-static inline __u64 sw_epoch_offset(const struct sw_guarding *g)
+static inline __u64 sw_epoch_offset(const struct sw_guard_runtime *g)
 {
     return g->opts->key_file ? (__u64)g->clock_offset : 0;
 }
 
-static inline __u64 sw_epoch_now(const struct sw_guarding *g)
+static inline __u64 sw_epoch_now(const struct sw_guard_runtime *g)
 {
     return sw_clock_now() + sw_epoch_offset(g);
 }
 
-void sw_guarding_say_warnings(struct sw_guarding *g);
+void sw_guard_runtime_report_warnings(struct sw_guard_runtime *g);
 
 #endif

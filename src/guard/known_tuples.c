@@ -23,7 +23,7 @@ static void fill_one(const __u32 remote[4], const __u32 local[4], __be16 rport, 
     __atomic_fetch_or(&f->words[bit / 64], 1ull << (bit & 63), __ATOMIC_RELAXED);
 }
 
-/* Cleared before the sockets are asked for: the kernel side sets the bits of those that come later. */
+/* Cleared before the sockets are queried: the BPF programs set the bits of later ones. */
 int sw_services_refill_known(struct sw_services *s)
 {
     __u32 gen = !s->guard->known_gen;

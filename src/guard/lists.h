@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Allow and block lists: CIDRs in LPM tries (maps `allow` and `block`, key struct sw_cidr, value a __u32 of
- * SW_LIST_* bits that say who put it there). A list is read whole before anything of it is applied, and applied as a
- * difference, so that no entry is missing for a moment.
+ * Allow and block lists: CIDRs in LPM tries (maps `allow` and `block`, key struct sw_cidr, value a __u32 of SW_LIST_*
+ * bits, the sources of the entry). A list is read completely before it is applied, and applied as a difference, so that
+ * no entry is missing for a moment.
  *
- * IPv4 lives in ::ffff:0:0/96 of the same trie, so an IPv6 prefix that holds that range (::/0) would match every IPv4
- * address, too. As long as there is such a prefix, an entry with value 0, a hole, stands at ::ffff:0:0/96 unless
+ * IPv4 is stored in ::ffff:0:0/96 of the same trie, so an IPv6 prefix that holds that range (::/0) would match every
+ * IPv4 address, too. As long as there is such a prefix, an entry with value 0, a hole, stands at ::ffff:0:0/96 unless
  * 0.0.0.0/0 is listed: the longest match of an IPv4 address is then the hole, and means "not listed".
  */
 #ifndef SW_GUARD_LISTS_H

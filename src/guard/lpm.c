@@ -65,7 +65,7 @@ static int dump_batches(int fd, struct dump *d)
         err = bpf_map_lookup_batch(fd, first ? NULL : &in, &out, d->keys + d->len, d->values + d->len, &count, NULL)
                   ? -errno
                   : 0;
-        if (err && err != -ENOENT) /* which says that this batch is the last */
+        if (err && err != -ENOENT) /* which means that this batch is the last */
             return err;
         d->len += count;
         in = out;

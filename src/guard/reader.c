@@ -11,80 +11,80 @@
 
 #define RECORDS 1024 /* in one go */
 
-static void drain_told(struct sw_guard_feed *feed)
+static void drain_events(struct sw_guard_reader *reader)
 {
     const void *data;
     __u32 size;
 
-    while (!feed->err && feed->records < RECORDS && (data = sw_ringbuf_next(&feed->told, &size))) {
-        if (size < sizeof(struct sw_told) || sw_report_told(feed->report, data) == -EINVAL)
-            feed->err = -EINVAL;
-        feed->records++;
+    while (!reader->err && reader->records < RECORDS && (data = sw_ringbuf_next(&reader->events, &size))) {
+        if (size < sizeof(struct sw_guard_event) || sw_report_guard_event(reader->report, data) == -EINVAL)
+            reader->err = -EINVAL;
+        reader->records++;
     }
-    if (!feed->keep)
-        sw_ringbuf_release(&feed->told, feed->told.at);
+    if (!reader->keep)
+        sw_ringbuf_release(&reader->events, reader->events.at);
 }
 
-/* The kernel side samples no more frames once there is no room for them. */
+/* The BPF programs sample no more frames once the file is full. */
 static int take_capture(void *ctx, void *data, size_t size)
 {
-    struct sw_guard_feed *feed = ctx;
-    int err = size < sizeof(struct sw_capture) ? -EINVAL : sw_pcapng_add(feed->capture, data);
+    struct sw_guard_reader *reader = ctx;
+    int err = size < sizeof(struct sw_capture) ? -EINVAL : sw_pcapng_add(reader->capture, data);
 
-    if (err > 0 && __atomic_fetch_and(&feed->guard->flags, ~SW_G_CAPTURE, __ATOMIC_SEQ_CST) & SW_G_CAPTURE)
-        sw_warn("'%s' is full: no more dropped frames are written", feed->path);
-    if (err < 0 && !feed->write_failed)
-        sw_warn("'%s': dropped frames are not written: %s", feed->path, strerror(-err));
-    feed->write_failed = err < 0;
-    return ++feed->records == RECORDS ? -ECANCELED : 0;
+    if (err > 0 && __atomic_fetch_and(&reader->guard->flags, ~SW_G_CAPTURE, __ATOMIC_SEQ_CST) & SW_G_CAPTURE)
+        sw_warn("'%s' is full: no more dropped frames are written", reader->path);
+    if (err < 0 && !reader->write_failed)
+        sw_warn("'%s': dropped frames are not written: %s", reader->path, strerror(-err));
+    reader->write_failed = err < 0;
+    return ++reader->records == RECORDS ? -ECANCELED : 0;
 }
 
-int sw_guard_feed_open(struct sw_guard_feed *feed, struct synward_bpf *obj, struct sw_guard *guard,
-                       const struct sw_guard_opts *opts, const struct sw_hooks *hooks, __s64 clock_offset,
-                       struct sw_failure *f)
+int sw_guard_reader_open(struct sw_guard_reader *reader, struct synward_bpf *obj, struct sw_guard *guard,
+                         const struct sw_guard_opts *opts, const struct sw_hooks *hooks, __s64 clock_offset,
+                         struct sw_failure *f)
 {
     int err;
 
-    feed->guard = guard;
-    feed->path = opts->capture_file;
-    err = sw_ringbuf_open(&feed->told, bpf_map__fd(obj->maps.guard_events));
+    reader->guard = guard;
+    reader->path = opts->capture_file;
+    err = sw_ringbuf_open(&reader->events, bpf_map__fd(obj->maps.guard_events));
     if (err)
         return sw_fail(f, SW_EXIT_MEMORY, err, "ring guard_events: %s", strerror(-err));
-    if (!feed->path)
+    if (!reader->path)
         return 0;
-    feed->captures = ring_buffer__new(bpf_map__fd(obj->maps.captures), take_capture, feed, NULL);
-    if (!feed->captures)
+    reader->captures = ring_buffer__new(bpf_map__fd(obj->maps.captures), take_capture, reader, NULL);
+    if (!reader->captures)
         return sw_fail(f, SW_EXIT_MEMORY, -errno, "ring captures: %s", strerror(errno));
-    err = sw_pcapng_open(feed->path, opts->capture_bytes, clock_offset, &feed->capture);
+    err = sw_pcapng_open(reader->path, opts->capture_bytes, clock_offset, &reader->capture);
     for (size_t i = 0; i < hooks->len && !err; i++)
-        err = sw_pcapng_set_iface(feed->capture, hooks->ifaces[i].id.ifindex, hooks->ifaces[i].id.name);
+        err = sw_pcapng_set_iface(reader->capture, hooks->ifaces[i].id.ifindex, hooks->ifaces[i].id.name);
     if (err)
-        return sw_fail(f, SW_EXIT_OUTPUT, err, "--capture: '%s': %s", feed->path,
+        return sw_fail(f, SW_EXIT_OUTPUT, err, "--capture: '%s': %s", reader->path,
                        err == -EINVAL ? "not a regular file" : strerror(-err));
     return 0;
 }
 
-void sw_guard_feed_close(struct sw_guard_feed *feed)
+void sw_guard_reader_close(struct sw_guard_reader *reader)
 {
-    int err = sw_pcapng_close(feed->capture);
+    int err = sw_pcapng_close(reader->capture);
 
     if (err)
-        sw_warn("'%s': %s", feed->path, strerror(-err));
-    feed->capture = NULL;
-    sw_ringbuf_close(&feed->told);
-    ring_buffer__free(feed->captures);
-    feed->captures = NULL;
+        sw_warn("'%s': %s", reader->path, strerror(-err));
+    reader->capture = NULL;
+    sw_ringbuf_close(&reader->events);
+    ring_buffer__free(reader->captures);
+    reader->captures = NULL;
 }
 
-int sw_guard_feed_drain(struct sw_guard_feed *feed, struct sw_report *report, bool *ret_more)
+int sw_guard_reader_drain(struct sw_guard_reader *reader, struct sw_report *report, bool *ret_more)
 {
-    feed->report = report;
-    feed->records = 0;
-    drain_told(feed);
-    *ret_more = feed->records == RECORDS;
-    feed->records = 0;
-    if (feed->captures)
-        ring_buffer__consume(feed->captures);
-    *ret_more |= feed->records == RECORDS;
-    return feed->err;
+    reader->report = report;
+    reader->records = 0;
+    drain_events(reader);
+    *ret_more = reader->records == RECORDS;
+    reader->records = 0;
+    if (reader->captures)
+        ring_buffer__consume(reader->captures);
+    *ret_more |= reader->records == RECORDS;
+    return reader->err;
 }

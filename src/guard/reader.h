@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the guard says: records of ring `guard_events` to lines, frames of ring `captures` to a pcapng file. */
+/* Reads the guard's rings: records of `guard_events` to lines, frames of `captures` to a pcapng file. */
 #ifndef SW_GUARD_READER_H
 #define SW_GUARD_READER_H
 
@@ -12,26 +12,26 @@
 
 struct ring_buffer;
 
-struct sw_guard_feed {
-    struct sw_ringbuf told;
+struct sw_guard_reader {
+    struct sw_ringbuf events;
     struct ring_buffer *captures;
     struct sw_guard *guard; /* mmapped */
     struct sw_pcapng *capture;
     const char *path; /* of the capture */
     struct sw_report *report;
     int err;
-    int records; /* in this go */
+    int records; /* in this call */
     bool write_failed;
-    bool keep; /* what was told stays in the ring until it is released */
+    bool keep; /* records remain in the ring until they are released */
 };
 
 /* guard is the mmapped configuration: nothing in it is changed. If opts name a file, `capture` is there for frames. */
-int sw_guard_feed_open(struct sw_guard_feed *feed, struct synward_bpf *obj, struct sw_guard *guard,
-                       const struct sw_guard_opts *opts, const struct sw_hooks *hooks, __s64 clock_offset,
-                       struct sw_failure *ret_failure);
-void sw_guard_feed_close(struct sw_guard_feed *feed); /* also half-open */
+int sw_guard_reader_open(struct sw_guard_reader *reader, struct synward_bpf *obj, struct sw_guard *guard,
+                         const struct sw_guard_opts *opts, const struct sw_hooks *hooks, __s64 clock_offset,
+                         struct sw_failure *ret_failure);
+void sw_guard_reader_close(struct sw_guard_reader *reader); /* also half-open */
 
 /* more: so many records that others may wait. -EINVAL: one is not of this version. */
-int sw_guard_feed_drain(struct sw_guard_feed *feed, struct sw_report *report, bool *ret_more);
+int sw_guard_reader_drain(struct sw_guard_reader *reader, struct sw_report *report, bool *ret_more);
 
 #endif

@@ -9,11 +9,11 @@
 #include <string.h>
 
 struct wanted {
-    struct sw_wanted *at;
+    struct sw_service_spec *at;
     size_t len, room;
 };
 
-bool sw_wanted_same(const __u8 ip[16], __u8 any, const __u8 other_ip[16], __u8 other_any)
+bool sw_service_set_same(const __u8 ip[16], __u8 any, const __u8 other_ip[16], __u8 other_any)
 {
     return !any == !other_any && !(any & SW_ANY_6) == !(other_any & SW_ANY_6) && !memcmp(ip, other_ip, 16);
 }
@@ -23,9 +23,9 @@ static __u8 family_of(const __u8 ip[16])
     return sw_ip_is_v4(ip) ? SW_ANY_4 : SW_ANY_6;
 }
 
-static int add(struct wanted *all, const struct sw_wanted *w)
+static int add(struct wanted *all, const struct sw_service_spec *w)
 {
-    struct sw_wanted *more = sw_array_room(all->at, &all->room, all->len + 1, sizeof(*more));
+    struct sw_service_spec *more = sw_array_room(all->at, &all->room, all->len + 1, sizeof(*more));
 
     if (!more)
         return -ENOMEM;
@@ -34,9 +34,9 @@ static int add(struct wanted *all, const struct sw_wanted *w)
     return 0;
 }
 
-static struct sw_wanted from_listener(const struct sw_listener *l, __u8 flags)
+static struct sw_service_spec from_listener(const struct sw_listener *l, __u8 flags)
 {
-    struct sw_wanted w = {.port = l->port, .any = l->any, .rcvbuf = l->rcvbuf};
+    struct sw_service_spec w = {.port = l->port, .any = l->any, .rcvbuf = l->rcvbuf};
 
     memcpy(w.ip, l->ip, 16);
     w.flags = flags | (l->mptcp ? SW_SV_MPTCP : 0) | (l->bound ? SW_SV_BOUND : 0);
@@ -46,12 +46,12 @@ static struct sw_wanted from_listener(const struct sw_listener *l, __u8 flags)
 /* A port, or a port of one family: all that listens there, cut to the families named. */
 static int add_port(struct wanted *all, const struct sw_listener *listeners, size_t len, const struct sw_protect *p)
 {
-    const struct sw_wanted none = {.port = p->port, .any = p->any, .flags = SW_SV_NAMED | SW_SV_GONE};
+    const struct sw_service_spec none = {.port = p->port, .any = p->any, .flags = SW_SV_NAMED | SW_SV_NO_LISTENER};
     bool found = false;
     int err = 0;
 
     for (size_t i = 0; i < len && !err; i++) {
-        struct sw_wanted w = from_listener(&listeners[i], SW_SV_NAMED);
+        struct sw_service_spec w = from_listener(&listeners[i], SW_SV_NAMED);
 
         if (w.port != p->port)
             continue;
@@ -70,14 +70,14 @@ static int add_port(struct wanted *all, const struct sw_listener *listeners, siz
 static int add_address(struct wanted *all, const struct sw_listener *listeners, size_t len, const struct sw_protect *p,
                        bool local)
 {
-    struct sw_wanted w = {.port = p->port, .flags = SW_SV_NAMED | SW_SV_GONE};
+    struct sw_service_spec w = {.port = p->port, .flags = SW_SV_NAMED | SW_SV_NO_LISTENER};
 
     for (size_t i = 0; i < len; i++) {
         const struct sw_listener *l = &listeners[i];
 
         if (l->port != p->port)
             continue;
-        if (l->any ? local && l->any & family_of(p->ip) && w.flags & SW_SV_GONE : !memcmp(l->ip, p->ip, 16)) {
+        if (l->any ? local && l->any & family_of(p->ip) && w.flags & SW_SV_NO_LISTENER : !memcmp(l->ip, p->ip, 16)) {
             w = from_listener(l, SW_SV_NAMED);
             if (!l->any)
                 break;
@@ -90,7 +90,7 @@ static int add_address(struct wanted *all, const struct sw_listener *listeners, 
 
 static int compare(const void *a, const void *b)
 {
-    const struct sw_wanted *x = a, *y = b;
+    const struct sw_service_spec *x = a, *y = b;
 
     if (!x->any != !y->any)
         return x->any ? -1 : 1;
@@ -110,15 +110,15 @@ static void merge(struct wanted *all)
         return;
     qsort(all->at, all->len, sizeof(*all->at), compare);
     for (size_t i = 1; i < all->len; i++) {
-        struct sw_wanted *have = &all->at[n], *w = &all->at[i];
+        struct sw_service_spec *have = &all->at[n], *w = &all->at[i];
 
         if (compare(have, w)) {
             all->at[++n] = *w;
             continue;
         }
-        if (have->flags & SW_SV_GONE && !(w->flags & SW_SV_GONE))
+        if (have->flags & SW_SV_NO_LISTENER && !(w->flags & SW_SV_NO_LISTENER))
             *have = *w;
-        else if ((have->flags & SW_SV_GONE) == (w->flags & SW_SV_GONE))
+        else if ((have->flags & SW_SV_NO_LISTENER) == (w->flags & SW_SV_NO_LISTENER))
             have->any |= w->any;
     }
     all->len = n + 1;
@@ -128,15 +128,15 @@ static void merge(struct wanted *all)
 static void part_families(struct wanted *all)
 {
     for (size_t i = 1; i < all->len; i++) {
-        struct sw_wanted *v4 = &all->at[i - 1], *v6 = &all->at[i];
+        struct sw_service_spec *v4 = &all->at[i - 1], *v6 = &all->at[i];
 
         if (v4->any == SW_ANY_4 && v6->any == (SW_ANY_4 | SW_ANY_6) && v4->port == v6->port)
             v6->any = SW_ANY_6;
     }
 }
 
-int sw_wanted_make(const struct sw_listener *listeners, size_t len, const struct sw_guard_opts *opts,
-                   const __u8 (*ips)[16], size_t ips_len, struct sw_wanted **ret, size_t *ret_len)
+int sw_service_set_make(const struct sw_listener *listeners, size_t len, const struct sw_guard_opts *opts,
+                        const __u8 (*ips)[16], size_t ips_len, struct sw_service_spec **ret, size_t *ret_len)
 {
     struct wanted all = {0};
     int err = 0;
@@ -144,7 +144,7 @@ int sw_wanted_make(const struct sw_listener *listeners, size_t len, const struct
     *ret = NULL;
     *ret_len = 0;
     for (size_t i = 0; i < len && !opts->protect_len && !err; i++) {
-        struct sw_wanted w = from_listener(&listeners[i], 0);
+        struct sw_service_spec w = from_listener(&listeners[i], 0);
 
         err = add(&all, &w);
     }

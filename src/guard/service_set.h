@@ -6,24 +6,24 @@
 #include "config/guard_options.h"
 #include "guard/sock_diag.h"
 
-struct sw_wanted {
+struct sw_service_spec {
     __u8 ip[16];
     __u16 port; /* host order */
     __u8 any;
-    __u8 flags;   /* SW_SV_NAMED, SW_SV_MPTCP, SW_SV_BOUND, SW_SV_GONE */
+    __u8 flags;   /* SW_SV_NAMED, SW_SV_MPTCP, SW_SV_BOUND, SW_SV_NO_LISTENER */
     __u32 rcvbuf; /* of its listener */
 };
 
 /* Is one the service that the other became? Wildcards: one of IPv4 alone and one of IPv6 a port, whatever else the
  * latter covers. */
-bool sw_wanted_same(const __u8 ip[16], __u8 any, const __u8 other_ip[16], __u8 other_any);
+bool sw_service_set_same(const __u8 ip[16], __u8 any, const __u8 other_ip[16], __u8 other_any);
 
 /*
  * Without --protect: every listener. With it: those that it names, where a port names all its listeners and an
- * address of this host a wildcard's part; SW_SV_GONE for a name that nothing listens on. Wildcards come before
+ * address of this host a wildcard's part; SW_SV_NO_LISTENER for a name that nothing listens on. Wildcards come before
  * addresses: they cover what finds no place. ips is sorted (sw_local_ips_read). 0 or -ENOMEM.
  */
-int sw_wanted_make(const struct sw_listener *listeners, size_t len, const struct sw_guard_opts *opts,
-                   const __u8 (*ips)[16], size_t ips_len, struct sw_wanted **ret, size_t *ret_len);
+int sw_service_set_make(const struct sw_listener *listeners, size_t len, const struct sw_guard_opts *opts,
+                        const __u8 (*ips)[16], size_t ips_len, struct sw_service_spec **ret, size_t *ret_len);
 
 #endif

@@ -9,9 +9,9 @@
 #include <string.h>
 
 int sw_table_init(struct sw_table *t, struct sw_service *slots, struct sw_port_slot *ports, int counters_fd,
-                  int past_fd)
+                  int history_fd)
 {
-    *t = (struct sw_table){.slot = slots, .port = ports, .counters_fd = counters_fd, .past_fd = past_fd};
+    *t = (struct sw_table){.slot = slots, .port = ports, .counters_fd = counters_fd, .history_fd = history_fd};
     t->cpus = libbpf_num_possible_cpus();
     if (t->cpus < 0)
         return t->cpus;
@@ -27,12 +27,12 @@ void sw_table_free(struct sw_table *t)
     t->tally = NULL;
 }
 
-static __u32 find(const struct sw_table *t, const struct sw_wanted *w)
+static __u32 find(const struct sw_table *t, const struct sw_service_spec *w)
 {
     __u32 at = t->port[w->port].first;
 
     for (int i = 0; i < SW_CHAIN && at; i++) {
-        if (sw_wanted_same(w->ip, w->any, t->slot[at].ip, t->slot[at].any))
+        if (sw_service_set_same(w->ip, w->any, t->slot[at].ip, t->slot[at].any))
             return at;
         at = t->slot[at].next;
     }
@@ -41,7 +41,7 @@ static __u32 find(const struct sw_table *t, const struct sw_wanted *w)
 
 static int rank(const struct sw_service *sv)
 {
-    return (sv->flags & SW_SV_GONE ? 2 : 0) + !!sv->any;
+    return (sv->flags & SW_SV_NO_LISTENER ? 2 : 0) + !!sv->any;
 }
 
 static int chain_len(const struct sw_table *t, __u16 port)
@@ -53,7 +53,7 @@ static int chain_len(const struct sw_table *t, __u16 port)
     return n;
 }
 
-/* Readers see the slot whole, or not at all. */
+/* Readers see the slot completely, or not at all. */
 static void point(struct sw_table *t, __u16 port, __u32 from, __u32 to)
 {
     if (from)
@@ -75,7 +75,7 @@ static void chain_in(struct sw_table *t, __u32 index)
     point(t, port, prev, index);
 }
 
-/* Its own next stays: a reader that is there goes on. */
+/* Its own next is kept, so that a concurrent reader can continue. */
 static void chain_out(struct sw_table *t, __u32 index)
 {
     __u16 port = ntohs(t->slot[index].port);
@@ -92,7 +92,7 @@ static void chain_out(struct sw_table *t, __u32 index)
 static void set_flags(struct sw_table *t, __u32 index, __u8 flags)
 {
     struct sw_service *sv = &t->slot[index];
-    bool moves = (sv->flags ^ flags) & SW_SV_GONE;
+    bool moves = (sv->flags ^ flags) & SW_SV_NO_LISTENER;
 
     if (sv->flags != flags)
         __atomic_store_n(&sv->flags, flags, __ATOMIC_RELEASE);
@@ -102,22 +102,22 @@ static void set_flags(struct sw_table *t, __u32 index, __u8 flags)
     }
 }
 
-/* What the kernel side counts and what it judges by. */
+/* The counters, and the history for detection. */
 static int clear_figures(struct sw_table *t, __u32 index)
 {
-    static const struct sw_past nothing;
+    static const struct sw_svc_history nothing;
 
     memset(t->tally, 0, t->cpus * sizeof(*t->tally));
     if (bpf_map_update_elem(t->counters_fd, &index, t->tally, BPF_ANY) ||
-        bpf_map_update_elem(t->past_fd, &index, &nothing, BPF_ANY))
+        bpf_map_update_elem(t->history_fd, &index, &nothing, BPF_ANY))
         return -errno;
     return 0;
 }
 
-/* The counters of a service that is freed go on in slot 0, so that sums over all never go back. */
+/* The counters of a freed service are added to slot 0, so that sums over all never decrease. */
 static int keep_figures(struct sw_table *t, __u32 index)
 {
-    struct sw_tally *all = t->tally + t->cpus;
+    struct sw_svc_counters *all = t->tally + t->cpus;
     __u32 zero = 0;
 
     if (bpf_map_lookup_elem(t->counters_fd, &index, t->tally) || bpf_map_lookup_elem(t->counters_fd, &zero, all))
@@ -139,7 +139,7 @@ static enum sw_backend backend_of(const struct sw_table_common *c, __u8 flags)
 }
 
 /* What it is, and only what is another than before. */
-static void describe(struct sw_table *t, __u32 index, const struct sw_wanted *w, const struct sw_table_common *c)
+static void describe(struct sw_table *t, __u32 index, const struct sw_service_spec *w, const struct sw_table_common *c)
 {
     struct sw_service *sv = &t->slot[index];
     struct sw_table_shadow *shadow = &t->shadow[index];
@@ -156,8 +156,8 @@ static void describe(struct sw_table *t, __u32 index, const struct sw_wanted *w,
     for (int i = 0; i < 2; i++)
         if (sv->mss[i] != c->mss[i])
             __atomic_store_n(&sv->mss[i], c->mss[i], __ATOMIC_RELAXED);
-    /* nobody listens: what was known of the listener stays */
-    if (!(flags & SW_SV_GONE) || !shadow->win) {
+    /* no listener: its last known properties are kept */
+    if (!(flags & SW_SV_NO_LISTENER) || !shadow->win) {
         if (shadow->wscale != wscale || !shadow->win)
             __atomic_store_n(&sv->wscale, wscale, __ATOMIC_RELAXED);
         if (shadow->win != win)
@@ -175,7 +175,7 @@ static void describe(struct sw_table *t, __u32 index, const struct sw_wanted *w,
         set_flags(t, index, flags);
     else
         sv->flags = flags;
-    shadow->gone = flags & SW_SV_GONE;
+    shadow->gone = flags & SW_SV_NO_LISTENER;
 }
 
 static __u32 free_slot(const struct sw_table *t)
@@ -186,7 +186,7 @@ static __u32 free_slot(const struct sw_table *t)
     return 0;
 }
 
-static int publish(struct sw_table *t, __u32 index, const struct sw_wanted *w, const struct sw_table_common *c)
+static int publish(struct sw_table *t, __u32 index, const struct sw_service_spec *w, const struct sw_table_common *c)
 {
     struct sw_service *sv = &t->slot[index];
     int err = clear_figures(t, index);
@@ -203,8 +203,8 @@ static int publish(struct sw_table *t, __u32 index, const struct sw_wanted *w, c
     return 0;
 }
 
-/* Nobody wants it any more. It is gone for a round at least, in which a CPU that still judges it comes to an end, and
- * until its cookies are dead if it had any. */
+/* The service is no longer needed. Its slot stays unused for a round at least, in which a CPU that still evaluates it
+ * finishes, and until its cookies expired if it had any. */
 static int retire(struct sw_table *t, __u32 index, const struct sw_table_common *c)
 {
     struct sw_service *sv = &t->slot[index];
@@ -216,7 +216,7 @@ static int retire(struct sw_table *t, __u32 index, const struct sw_table_common 
         shadow->gone = true;
         shadow->gone_since = c->now;
         shadow->was_calm = calm;
-        set_flags(t, index, sv->flags | SW_SV_GONE);
+        set_flags(t, index, sv->flags | SW_SV_NO_LISTENER);
         return 0;
     }
     if (!calm || (!shadow->was_calm && gone_ns < c->grace)) {
@@ -234,8 +234,8 @@ static void count(const struct sw_service *sv, struct sw_table_sum *sum)
 {
     if (!sv->port)
         return;
-    if (sv->flags & SW_SV_GONE) {
-        sum->silent += !!(sv->flags & SW_SV_NAMED);
+    if (sv->flags & SW_SV_NO_LISTENER) {
+        sum->no_listener += !!(sv->flags & SW_SV_NAMED);
         return;
     }
     sum->live++;
@@ -243,7 +243,8 @@ static void count(const struct sw_service *sv, struct sw_table_sum *sum)
     sum->mptcp += !!(sv->flags & SW_SV_MPTCP);
 }
 
-static int add(struct sw_table *t, const struct sw_wanted *w, const struct sw_table_common *c, struct sw_table_sum *sum)
+static int add(struct sw_table *t, const struct sw_service_spec *w, const struct sw_table_common *c,
+               struct sw_table_sum *sum)
 {
     __u32 index;
 
@@ -260,22 +261,22 @@ static int add(struct sw_table *t, const struct sw_wanted *w, const struct sw_ta
     return publish(t, index, w, c);
 }
 
-bool sw_table_misses(const struct sw_table *t, const struct sw_wanted *wanted, size_t len)
+bool sw_table_misses(const struct sw_table *t, const struct sw_service_spec *wanted, size_t len)
 {
     size_t live = 0, have = 0;
 
     for (__u32 i = 1; i < SW_SERVICES; i++)
-        live += t->slot[i].port && !(t->slot[i].flags & SW_SV_GONE);
+        live += t->slot[i].port && !(t->slot[i].flags & SW_SV_NO_LISTENER);
     for (size_t i = 0; i < len; i++) {
         __u32 index = find(t, &wanted[i]);
 
-        have += index && !(wanted[i].flags & SW_SV_GONE) && !(t->slot[index].flags & SW_SV_GONE);
+        have += index && !(wanted[i].flags & SW_SV_NO_LISTENER) && !(t->slot[index].flags & SW_SV_NO_LISTENER);
     }
     return have < live;
 }
 
-int sw_table_apply(struct sw_table *t, const struct sw_wanted *wanted, size_t len, const struct sw_table_common *c,
-                   struct sw_table_sum *ret)
+int sw_table_apply(struct sw_table *t, const struct sw_service_spec *wanted, size_t len,
+                   const struct sw_table_common *c, struct sw_table_sum *ret)
 {
     int err = 0, first = 0;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The slots of map `services` and their chains from map `service_ports`, changed while the kernel side reads them. A
+ * The slots of map `services` and their chains from map `svc_ports`, changed while the kernel side reads them. A
  * service keeps its slot as long as it is there. It is filled before it is linked, and a slot that was freed is not
  * taken again in the same round. Order of a chain: addresses, wildcards, then those that are gone.
  */
@@ -10,7 +10,7 @@
 #include "guard/service_set.h"
 #include "guard/tcp_settings.h"
 
-/* An element of the mmapped `service_ports`: values are padded to 8 bytes. */
+/* An element of the mmapped `svc_ports`: values are padded to 8 bytes. */
 struct sw_port_slot {
     __u32 first;
     __u32 pad;
@@ -22,17 +22,17 @@ struct sw_table_shadow {
     bool wanted; /* in this round */
     bool gone;
     bool was_calm; /* when it went away */
-    bool adopted;  /* it was there before us: what it learned stays */
-    __u8 wscale;   /* as last written: the kernel side may have learned better since */
+    bool adopted;  /* it existed before this daemon: what it learned is kept */
+    __u8 wscale;   /* as last written: the BPF programs may have learned another since */
     __u16 win;
 };
 
 struct sw_table {
     struct sw_service *slot; /* mmapped */
     struct sw_port_slot *port;
-    int counters_fd, past_fd; /* maps `service_counters`, `service_past` */
+    int counters_fd, history_fd; /* maps `svc_counters`, `svc_history` */
     int cpus;
-    struct sw_tally *tally; /* room for two values of all CPUs */
+    struct sw_svc_counters *tally; /* room for two values of all CPUs */
     __u32 round;
     struct sw_table_shadow shadow[SW_SERVICES];
 };
@@ -47,22 +47,22 @@ struct sw_table_common {
     __u64 grace, now;
 };
 
-/* What became of it. */
+/* The result. */
 struct sw_table_sum {
     size_t no_slot, no_chain;     /* left out */
     __u16 crowded;                /* a port of no_chain */
     size_t live, listener, mptcp; /* of the live ones: with that backend, MPTCP sockets */
-    size_t silent;                /* named, and nobody listens */
+    size_t no_listener;           /* named, without a listener */
 };
 
 int sw_table_init(struct sw_table *t, struct sw_service *slots, struct sw_port_slot *ports, int counters_fd,
-                  int past_fd); /* 0 or -errno */
+                  int history_fd); /* 0 or -errno */
 void sw_table_free(struct sw_table *t);
 
-/* Would this take a live service away? Then it is worth to ask once more. */
-bool sw_table_misses(const struct sw_table *t, const struct sw_wanted *wanted, size_t len);
+/* Would this remove a live service? Then the listeners should be read again. */
+bool sw_table_misses(const struct sw_table *t, const struct sw_service_spec *wanted, size_t len);
 /* 0 or -errno; what could be done was done. */
-int sw_table_apply(struct sw_table *t, const struct sw_wanted *wanted, size_t len, const struct sw_table_common *c,
-                   struct sw_table_sum *ret);
+int sw_table_apply(struct sw_table *t, const struct sw_service_spec *wanted, size_t len,
+                   const struct sw_table_common *c, struct sw_table_sum *ret);
 
 #endif

@@ -54,9 +54,9 @@ static int share_all(struct sw_services *s, struct synward_bpf *obj)
     } maps[REGIONS] = {
         {obj->maps.guard, sizeof(struct sw_guard), &guard},
         {obj->maps.services, SW_SERVICES * sizeof(struct sw_service), &slots},
-        {obj->maps.service_ports, 65536 * sizeof(struct sw_port_slot), &ports},
+        {obj->maps.svc_ports, 65536 * sizeof(struct sw_port_slot), &ports},
         {obj->maps.local_ips, SW_LOCAL_IPS * sizeof(*s->local_ips), &local_ips},
-        {obj->maps.known, 2 * SW_KNOWN_WORDS * sizeof(*s->known), &known},
+        {obj->maps.known_tuples, 2 * SW_KNOWN_WORDS * sizeof(*s->known), &known},
     };
     int err;
 
@@ -68,8 +68,8 @@ static int share_all(struct sw_services *s, struct synward_bpf *obj)
     s->guard = guard;
     s->local_ips = local_ips;
     s->known = known;
-    return sw_table_init(&s->table, slots, ports, bpf_map__fd(obj->maps.service_counters),
-                         bpf_map__fd(obj->maps.service_past));
+    return sw_table_init(&s->table, slots, ports, bpf_map__fd(obj->maps.svc_counters),
+                         bpf_map__fd(obj->maps.svc_history));
 }
 
 static struct sw_guard settings(const struct sw_guard_opts *opts)
@@ -98,7 +98,7 @@ static void set_guard(struct sw_guard *g, const struct sw_guard *to)
     g->reply_budget = to->reply_budget;
 }
 
-/* What this host grants in its SYN-ACKs; other flags are somebody else's. */
+/* What this host grants in its SYN-ACKs; other flags are not changed here. */
 static void grant(struct sw_guard *g, const struct sw_tcp_sysctls *s)
 {
     const __u32 ours = SW_G_SACK | SW_G_TS | SW_G_WSCALE | SW_G_ECN | SW_G_TS_PLAIN | SW_G_MD5 | SW_G_AO;
@@ -144,7 +144,7 @@ static struct sw_table_common common_of(const struct sw_services *s)
     return c;
 }
 
-static int read_wanted(const struct sw_services *s, const __u8 (*ips)[16], size_t ips_len, struct sw_wanted **ret,
+static int read_wanted(const struct sw_services *s, const __u8 (*ips)[16], size_t ips_len, struct sw_service_spec **ret,
                        size_t *ret_len)
 {
     struct sw_listener *listeners;
@@ -153,12 +153,12 @@ static int read_wanted(const struct sw_services *s, const __u8 (*ips)[16], size_
 
     if (err)
         return err;
-    err = sw_wanted_make(listeners, len, s->opts, ips, ips_len, ret, ret_len);
+    err = sw_service_set_make(listeners, len, s->opts, ips, ips_len, ret, ret_len);
     free(listeners);
     return err;
 }
 
-/* This host's addresses, with those that --protect names and a route for a whole prefix makes ours. */
+/* This host's addresses, with those that --protect names and a local route covers. */
 static int read_ips(const struct sw_services *s, __u8 (**ret)[16], size_t *ret_len)
 {
     int err = sw_local_ips_read(ret, ret_len);
@@ -174,7 +174,7 @@ static int read_ips(const struct sw_services *s, __u8 (**ret)[16], size_t *ret_l
 
 int sw_services_refresh(struct sw_services *s)
 {
-    struct sw_wanted *wanted = NULL;
+    struct sw_service_spec *wanted = NULL;
     struct sw_table_common common;
     __u8(*ips)[16] = NULL;
     size_t len, ips_len;
@@ -185,7 +185,7 @@ int sw_services_refresh(struct sw_services *s)
         goto out;
     err = read_wanted(s, (const __u8(*)[16])ips, ips_len, &wanted, &len);
     if (!err && sw_table_misses(&s->table, wanted, len)) {
-        /* the answer of many parts may have jumped over a listener while others came and went */
+        /* a dump in several parts may miss a listener while others come and go */
         free(wanted);
         wanted = NULL;
         err = read_wanted(s, (const __u8(*)[16])ips, ips_len, &wanted, &len);

@@ -29,7 +29,7 @@ struct sw_services {
     struct sw_tcp_sysctls sysctls;
     struct sw_table_sum sum;
     size_t addresses_left_out;
-    __u32 told; /* 1 << enum warning */
+    __u32 warned; /* 1 << enum warning */
     char text[320];
 };
 

@@ -76,7 +76,7 @@ struct listeners {
 };
 
 /* A listener of MPTCP shows up as its first subflow, a TCP listener with the ULP "mptcp". Before kernel 6.15 only
- * CAP_NET_ADMIN is told. */
+ * CAP_NET_ADMIN gets it. */
 static bool is_mptcp(struct rtattr *ulp)
 {
     int len = RTA_PAYLOAD(ulp);

@@ -16,10 +16,10 @@
 #include <string.h>
 #include <unistd.h>
 
-int sw_guarding_new(const struct sw_guard_opts *opts, struct sw_guarding **ret, struct sw_failure *f)
+int sw_guard_runtime_new(const struct sw_guard_opts *opts, struct sw_guard_runtime **ret, struct sw_failure *f)
 {
     struct sw_tcp_sysctls sysctls;
-    struct sw_guarding *g;
+    struct sw_guard_runtime *g;
     const char *refusal;
     char error[400];
     int err;
@@ -36,20 +36,20 @@ int sw_guarding_new(const struct sw_guard_opts *opts, struct sw_guarding **ret, 
     g->opts = opts;
     err = sw_guard_files_read(opts, &g->files, error, sizeof(error));
     if (err) {
-        sw_guarding_free(g);
+        sw_guard_runtime_free(g);
         return sw_fail(f, err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INPUT, err, "%s", error);
     }
     *ret = g;
     return 0;
 }
 
-void sw_guarding_adopt(struct sw_guarding *g, bool keep_keys)
+void sw_guard_runtime_adopt(struct sw_guard_runtime *g, bool keep_keys)
 {
     g->adopted = true;
     g->keep_keys = keep_keys;
 }
 
-void sw_guarding_set_mode(struct sw_guarding *g, enum sw_guard_mode mode)
+void sw_guard_runtime_set_mode(struct sw_guard_runtime *g, enum sw_guard_mode mode)
 {
     for (__u32 i = 1; i < SW_SERVICES; i++) {
         struct sw_service *s = sw_services_at(g->services, i);
@@ -61,7 +61,8 @@ void sw_guarding_set_mode(struct sw_guarding *g, enum sw_guard_mode mode)
     }
 }
 
-void sw_guarding_object(const struct sw_guarding *g, const struct sw_hooks *hooks, struct sw_object_opts *object)
+void sw_guard_runtime_object(const struct sw_guard_runtime *g, const struct sw_hooks *hooks,
+                             struct sw_object_opts *object)
 {
     const struct sw_guard_opts *opts = g->opts;
 
@@ -79,7 +80,7 @@ void sw_guarding_object(const struct sw_guarding *g, const struct sw_hooks *hook
             object->accept = !sw_tc_try(hooks->ifaces[i].id.ifindex, SW_TC_INGRESS, true);
 }
 
-static int fill_lists(struct sw_guarding *g, struct sw_failure *f)
+static int fill_lists(struct sw_guard_runtime *g, struct sw_failure *f)
 {
     for (int i = 0; i < SW_LISTS; i++) {
         struct sw_cidrs given = {0};
@@ -102,7 +103,7 @@ static int fail_services(int err, struct sw_failure *f)
     return sw_fail(f, err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL, err, "listening sockets: %s", strerror(-err));
 }
 
-static int open_services(struct sw_guarding *g, const struct sw_hooks *hooks, bool reqsk, struct sw_failure *f)
+static int open_services(struct sw_guard_runtime *g, const struct sw_hooks *hooks, bool reqsk, struct sw_failure *f)
 {
     __u32 ifindexes[SW_IFACES_MAX];
     size_t len = 0;
@@ -123,8 +124,8 @@ static int open_services(struct sw_guarding *g, const struct sw_hooks *hooks, bo
     return err ? fail_services(err, f) : 0;
 }
 
-int sw_guarding_open(struct sw_guarding *g, struct synward_bpf *obj, const struct sw_hooks *hooks, __s64 clock_offset,
-                     struct sw_failure *f)
+int sw_guard_runtime_open(struct sw_guard_runtime *g, struct synward_bpf *obj, const struct sw_hooks *hooks,
+                          __s64 clock_offset, struct sw_failure *f)
 {
     bool reqsk = bpf_program__autoload(obj->progs.sw_accept);
     int err;
@@ -134,15 +135,15 @@ int sw_guarding_open(struct sw_guarding *g, struct synward_bpf *obj, const struc
     if (g->opts->backend == SW_BK_REQSK && !reqsk)
         return sw_fail(f, SW_EXIT_KERNEL, -ENOTSUP,
                        "--cookie reqsk: this kernel has no bpf_sk_assign_tcp_reqsk (6.9) or no clsact hook "
-                       "('synward probe' tells); --cookie listener does without");
+                       "(see 'synward probe'); --cookie listener does without");
     err = open_services(g, hooks, reqsk, f);
     if (err)
         return err;
     g->guard = sw_services_guard(g->services);
-    return sw_guard_feed_open(&g->feed, obj, g->guard, g->opts, hooks, clock_offset, f);
+    return sw_guard_reader_open(&g->reader, obj, g->guard, g->opts, hooks, clock_offset, f);
 }
 
-static int fill_keys(struct sw_guarding *g, struct sw_failure *f)
+static int fill_keys(struct sw_guard_runtime *g, struct sw_failure *f)
 {
     int err;
 
@@ -152,7 +153,7 @@ static int fill_keys(struct sw_guarding *g, struct sw_failure *f)
 }
 
 /* Daemons that follow each other within the hour keep one key: it gets no older than without them. */
-static __u64 key_due(const struct sw_guarding *g, __u64 now)
+static __u64 key_due(const struct sw_guard_runtime *g, __u64 now)
 {
     __u64 age = 0;
 
@@ -161,20 +162,20 @@ static __u64 key_due(const struct sw_guarding *g, __u64 now)
     return age < SW_KEY_NS ? now + SW_KEY_NS - age : now;
 }
 
-static void begin(struct sw_guarding *g)
+static void begin(struct sw_guard_runtime *g)
 {
     __u64 now = sw_clock_now();
 
-    g->next_judge = now;
+    g->next_detect = now;
     g->next_refresh = now + SW_REFRESH_NS;
-    g->next_known = now; /* again as soon as it is attached: sockets are born meanwhile */
+    g->next_known = now; /* again as soon as it is attached: new sockets may have been opened */
     g->next_key = key_due(g, now);
     __atomic_fetch_and(&g->guard->flags, ~(SW_G_STOPPING | SW_G_CAPTURE), __ATOMIC_SEQ_CST);
-    if (g->feed.capture)
+    if (g->reader.capture)
         __atomic_fetch_or(&g->guard->flags, SW_G_CAPTURE, __ATOMIC_SEQ_CST);
 }
 
-int sw_guarding_fill(struct sw_guarding *g, struct sw_failure *f)
+int sw_guard_runtime_fill(struct sw_guard_runtime *g, struct sw_failure *f)
 {
     __u64 clock_offset = g->guard->clock_offset;
     __u32 key_slot = g->guard->key_slot;
@@ -223,7 +224,7 @@ static void say_iface(const struct sw_hook_iface *iface)
                 name, name);
 }
 
-void sw_guarding_say(struct sw_guarding *g, const struct sw_hooks *hooks)
+void sw_guard_runtime_report(struct sw_guard_runtime *g, const struct sw_hooks *hooks)
 {
     unsigned int backend[SW_BK_MAX] = {0};
 
@@ -236,8 +237,8 @@ void sw_guarding_say(struct sw_guarding *g, const struct sw_hooks *hooks)
     sw_info("guard %s: services whose cookies are made by reqsk %u, by listener %u",
             sw_name_guard_mode(g->opts->mode)->text, backend[SW_BK_REQSK], backend[SW_BK_LISTENER]);
     if (g->opts->backend == SW_BK_NONE && !bpf_program__autoload(g->obj->progs.sw_accept))
-        sw_info("the kernel takes no cookies of ours, so its own are used ('synward probe' tells why)");
-    sw_guarding_say_warnings(g);
+        sw_info("the kernel takes no cookies of ours, so its own are used (see 'synward probe')");
+    sw_guard_runtime_report_warnings(g);
     for (size_t i = 0; i < hooks->len; i++)
         say_iface(&hooks->ifaces[i]);
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What this host's sysctls say of its TCP, and what its own SYN-ACKs look like because of them. */
+/* TCP sysctls of this host, and what they make of its own SYN-ACKs. */
 #ifndef SW_GUARD_TCP_SETTINGS_H
 #define SW_GUARD_TCP_SETTINGS_H
 
 #include <linux/types.h>
 
-/* What this host's sysctls say; read again at every refresh. -1: unknown. */
+/* The sysctls; read again at every refresh. -1: unknown. */
 struct sw_tcp_sysctls {
     int syncookies, timestamps, sack, window_scaling, ecn;
     int loose;   /* nf_conntrack_tcp_loose; -1 also: no connection tracking */
-    int md5, ao; /* the kernel knows TCP MD5 and TCP-AO signatures */
+    int md5, ao; /* the kernel supports TCP MD5 and TCP-AO signatures */
     __u32 rmem[3], rmem_max;
     int ttl, hop_limit;
 };

@@ -25,10 +25,11 @@ enum warning {
 static void say_listener(struct sw_services *s)
 {
     const struct sw_tcp_sysctls *c = &s->sysctls;
-    const char *lost = c->timestamps == 2
-                           ? "window scale and SACK survive only for clients that send timestamps"
-                           : "connections born through one lose window scale and SACK (net.ipv4.tcp_timestamps=2 keeps "
-                             "them for clients that send timestamps)";
+    const char *lost =
+        c->timestamps == 2
+            ? "window scale and SACK survive only for clients that send timestamps"
+            : "connections established by one lose window scale and SACK (net.ipv4.tcp_timestamps=2 keeps "
+              "them for clients that send timestamps)";
     const char *late = c->syncookies == 2 ? ""
                                           : "; with net.ipv4.tcp_syncookies=1 they begin only once a listener's queue "
                                             "is full, with 2 at once";
@@ -43,13 +44,13 @@ static bool say(struct sw_services *s, enum warning w)
     switch (w) {
     case W_COOKIES_OFF:
         if (!sw_tcp_sysctls_refusal(&s->sysctls)) {
-            s->told &= ~(1u << w); /* worth to be said again */
+            s->warned &= ~(1u << w); /* may be logged again */
             return false;
         }
         SAY("no SYN is answered: %s", sw_tcp_sysctls_refusal(&s->sysctls));
         return true;
     case W_SLOTS:
-        SAY("%zu listening sockets are not protected: there is room for %d; name those that matter with --protect",
+        SAY("%zu listening sockets are not protected: the limit is %d; name those that matter with --protect",
             sum->no_slot, SW_SERVICES - 1);
         return sum->no_slot;
     case W_CHAIN:
@@ -57,7 +58,7 @@ static bool say(struct sw_services *s, enum warning w)
             SW_CHAIN);
         return sum->no_chain;
     case W_ADDRESSES:
-        SAY("%zu addresses of this host are not protected where a service listens on any address: there is room for %d",
+        SAY("%zu addresses of this host are not protected where a service listens on any address: the limit is %d",
             s->addresses_left_out, SW_LOCAL_IPS / 2);
         return s->addresses_left_out;
     case W_NO_REQSK:
@@ -68,9 +69,9 @@ static bool say(struct sw_services *s, enum warning w)
         return s->opts->backend == SW_BK_REQSK && s->reqsk && sum->mptcp;
     case W_LISTENER: say_listener(s); return sum->listener;
     case W_SILENT:
-        SAY("nobody listens on %zu of the services that --protect names: they are not guarded until somebody does",
-            sum->silent);
-        return sum->silent;
+        SAY("%zu of the services named by --protect have no listener: they are not guarded until they have one",
+            sum->no_listener);
+        return sum->no_listener;
     case W_LOOSE:
         SAY("nf_conntrack_tcp_loose is 0: connection tracking takes the first packet that it sees of a client behind a "
             "cookie for invalid, and rules that drop such packets shut the client out; "
@@ -83,11 +84,11 @@ static bool say(struct sw_services *s, enum warning w)
 const char *sw_services_warning(struct sw_services *s)
 {
     for (int w = 0; w < W_MAX; w++) {
-        bool told = s->told & 1u << w;
+        bool warned = s->warned & 1u << w;
 
-        if (!say(s, w) || told)
+        if (!say(s, w) || warned)
             continue;
-        s->told |= 1u << w;
+        s->warned |= 1u << w;
         return s->text;
     }
     return NULL;

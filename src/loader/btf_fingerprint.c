@@ -55,7 +55,7 @@ static __u64 add_type(const struct btf *btf, __s32 id, __u64 hash, int depth)
     return hash;
 }
 
-__u64 sw_layout_of_map(const struct bpf_object *obj, const struct bpf_map *map, __u64 hash)
+__u64 sw_btf_fingerprint_of_map(const struct bpf_object *obj, const struct bpf_map *map, __u64 hash)
 {
     const struct btf *btf = bpf_object__btf(obj);
 
@@ -71,15 +71,15 @@ __u64 sw_layout_of_map(const struct bpf_object *obj, const struct bpf_map *map, 
 
 #define NAME(prefix, id, name) name,
 
-__u64 sw_layout_of_lists(__u64 hash)
+__u64 sw_btf_fingerprint_of_lists(__u64 hash)
 {
     static const char *const names[] = {SW_STATES(NAME) SW_CONN_STATES(NAME) SW_EVENTS(NAME) SW_REASONS(NAME)
                                             SW_ANOMALIES(NAME) SW_DIRECTIONS(NAME) SW_HOOKS(NAME) SW_COUNTERS(NAME)
                                                 SW_GUARD_MODES(NAME) SW_GUARD_STATES(NAME) SW_GUARD_CAUSES(NAME)
-                                                    SW_BACKENDS(NAME) SW_DROPS(NAME) SW_TALLIES(NAME)};
+                                                    SW_BACKENDS(NAME) SW_DROPS(NAME) SW_SVC_COUNTERS(NAME)};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         hash = add_text(hash, names[i]);
     hash = add_number(hash, sizeof(struct sw_event));
-    return add_number(hash, sizeof(struct sw_told));
+    return add_number(hash, sizeof(struct sw_guard_event));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* A fingerprint of what a map's records look like, from the object's BTF and the names of all lists. */
+/* A fingerprint of the layout of a map's records, from the object's BTF and the names of all lists. */
 #ifndef SW_LOADER_BTF_FINGERPRINT_H
 #define SW_LOADER_BTF_FINGERPRINT_H
 
@@ -9,10 +9,10 @@ struct bpf_object;
 struct bpf_map;
 
 /* Names, offsets, sizes of all members, however deep; of members, not of C types. hash: of the maps before. */
-__u64 sw_layout_of_map(const struct bpf_object *obj, const struct bpf_map *map, __u64 hash);
+__u64 sw_btf_fingerprint_of_map(const struct bpf_object *obj, const struct bpf_map *map, __u64 hash);
 
 /* The lists that number things: counters, states, kinds, reasons. */
-__u64 sw_layout_of_lists(__u64 hash);
+__u64 sw_btf_fingerprint_of_lists(__u64 hash);
 
 #define SW_LAYOUT_FIRST 0xcbf29ce484222325ull
 

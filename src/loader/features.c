@@ -27,7 +27,7 @@
 #define HELPER_TCP_CHECK_SYNCOOKIE 100
 #define HELPER_TCP_GEN_SYNCOOKIE 110
 
-/* return 2: XDP_PASS; any tc or syscall program may say so too */
+/* return 2: XDP_PASS; valid for tc and syscall programs, too */
 static int load(enum bpf_prog_type type, __u32 flags)
 {
     const struct bpf_insn insns[] = {
@@ -41,7 +41,7 @@ static int load(enum bpf_prog_type type, __u32 flags)
     return fd < 0 ? -errno : fd;
 }
 
-static void note(struct sw_features *f, enum sw_feature feature, int result)
+static void record(struct sw_features *f, enum sw_feature feature, int result)
 {
     f->have[feature] = result >= 0;
     f->error[feature] = result < 0 ? result : 0;
@@ -49,7 +49,7 @@ static void note(struct sw_features *f, enum sw_feature feature, int result)
 
 static void note_fd(struct sw_features *f, enum sw_feature feature, int fd)
 {
-    note(f, feature, fd);
+    record(f, feature, fd);
     if (fd >= 0)
         close(fd);
 }
@@ -58,7 +58,7 @@ static void note_helper(struct sw_features *f, enum sw_feature feature, enum bpf
 {
     int has = libbpf_probe_bpf_helper(type, helper, NULL);
 
-    note(f, feature, has > 0 ? 0 : has < 0 ? has : -EOPNOTSUPP);
+    record(f, feature, has > 0 ? 0 : has < 0 ? has : -EOPNOTSUPP);
 }
 
 static int add_attr(struct nlmsghdr *nh, int type, const void *data, int len)
@@ -157,15 +157,15 @@ static void try_hooks(struct sw_features *f)
 
     if (unshare(CLONE_NEWNET)) {
         for (int i = SW_FEATURE_xdp_generic; i <= SW_FEATURE_clsact_ingress; i++)
-            note(f, i, -errno);
+            record(f, i, -errno);
         return;
     }
     veth = make_veth();
-    note(f, SW_FEATURE_xdp_generic, try_xdp(loopback, XDP_FLAGS_SKB_MODE));
-    note(f, SW_FEATURE_xdp_native, veth < 0 ? veth : try_xdp(veth, XDP_FLAGS_DRV_MODE));
-    note(f, SW_FEATURE_tcx, try_tcx(loopback));
-    note(f, SW_FEATURE_clsact, try_clsact(loopback, SW_TC_EGRESS));
-    note(f, SW_FEATURE_clsact_ingress, try_clsact(loopback, SW_TC_INGRESS));
+    record(f, SW_FEATURE_xdp_generic, try_xdp(loopback, XDP_FLAGS_SKB_MODE));
+    record(f, SW_FEATURE_xdp_native, veth < 0 ? veth : try_xdp(veth, XDP_FLAGS_DRV_MODE));
+    record(f, SW_FEATURE_tcx, try_tcx(loopback));
+    record(f, SW_FEATURE_clsact, try_clsact(loopback, SW_TC_EGRESS));
+    record(f, SW_FEATURE_clsact_ingress, try_clsact(loopback, SW_TC_INGRESS));
 }
 
 /* libxdp's dispatcher needs to replace a function of a running program: one empty program on another. */
@@ -210,7 +210,7 @@ bool sw_kernel_has_reqsk(void)
     return !find_kfunc("bpf_sk_assign_tcp_reqsk");
 }
 
-/* Without the right to ask it is not known: loading will say so. */
+/* Without the privilege to query it is unknown: loading will fail then. */
 bool sw_kernel_is_old(void)
 {
     return libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, HELPER_XDP_LOAD_BYTES, NULL) == 0;
@@ -244,12 +244,12 @@ void sw_probe_kernel(struct sw_features *ret_features)
     note_fd(f, SW_FEATURE_syscall_programs, load(BPF_PROG_TYPE_SYSCALL, BPF_F_SLEEPABLE));
     note_helper(f, SW_FEATURE_map_iteration, BPF_PROG_TYPE_XDP, HELPER_FOR_EACH_MAP_ELEM);
     note_helper(f, SW_FEATURE_xdp_load_bytes, BPF_PROG_TYPE_XDP, HELPER_XDP_LOAD_BYTES);
-    note(f, SW_FEATURE_cookie_reqsk, find_kfunc("bpf_sk_assign_tcp_reqsk"));
+    record(f, SW_FEATURE_cookie_reqsk, find_kfunc("bpf_sk_assign_tcp_reqsk"));
     try_kernel_cookie(f);
     child = fork();
     if (!child) {
         try_hooks(f);
-        note(f, SW_FEATURE_dispatcher, try_dispatcher());
+        record(f, SW_FEATURE_dispatcher, try_dispatcher());
         _exit(0);
     }
     if (child > 0)

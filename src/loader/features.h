@@ -14,8 +14,8 @@
 #define SW_FEATURES(X)                                                                                                 \
     X(ring_buffer, "event records", NULL)                                                                              \
     X(xdp, "ingress hook", NULL)                                                                                       \
-    X(syscall_programs, "expiry in the kernel", "the daemon looks for what expires, flow by flow")                     \
-    X(map_iteration, "expiry in the kernel", "the daemon looks for what expires, flow by flow")                        \
+    X(syscall_programs, "expiry in the kernel", "the daemon checks each flow for expiry")                              \
+    X(map_iteration, "expiry in the kernel", "the daemon checks each flow for expiry")                                 \
     X(xdp_load_bytes, "checksums, and the guard (kernel 5.18)", "--guard and --checksum are refused")                  \
     X(xdp_generic, "ingress on interfaces without native XDP", "interfaces without native XDP cannot be followed")     \
     X(xdp_native, "ingress in the driver (tried on veth)", "ingress runs in the stack, slower")                        \

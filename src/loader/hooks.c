@@ -59,7 +59,7 @@ static bool is_ours(const struct xdp_program *prog)
 {
     const char *name = xdp_program__name(prog);
 
-    return !strcmp(name, "sw_ingress") || !strcmp(name, "sw_guarded");
+    return !strcmp(name, "sw_ingress") || !strcmp(name, "sw_xdp_guard");
 }
 
 /* Our program in the dispatcher, or alone on the interface. */
@@ -114,33 +114,34 @@ int sw_hooks_clean(struct sw_hook_iface *iface, bool made_clsact, bool *ret_foun
 int sw_hooks_attach(struct sw_hooks *hooks, struct synward_bpf *obj, enum sw_mode mode, struct sw_failure *ret_failure)
 {
     hooks->obj = obj;
-    return hooks->stay ? sw_stay_attach(hooks, mode, ret_failure) : sw_shared_attach(hooks, mode, ret_failure);
+    return hooks->pinned ? sw_hooks_pinned_attach(hooks, mode, ret_failure)
+                         : sw_hooks_shared_attach(hooks, mode, ret_failure);
 }
 
 void sw_hooks_detach(struct sw_hooks *hooks)
 {
-    (hooks->stay ? sw_stay_let_go : sw_shared_detach)(hooks);
+    (hooks->pinned ? sw_hooks_pinned_release : sw_hooks_shared_detach)(hooks);
 }
 
 void sw_hooks_drop(struct sw_hooks *hooks, struct sw_hook_iface *iface)
 {
     /* what comes in there is seen where it goes out, from now on */
     bpf_map_delete_elem(bpf_map__fd(hooks->obj->maps.watched), &iface->id.ifindex);
-    if (hooks->stay)
-        sw_stay_drop(hooks, iface);
+    if (hooks->pinned)
+        sw_hooks_pinned_drop(hooks, iface);
     else
-        sw_shared_drop(hooks, iface);
+        sw_hooks_shared_drop(hooks, iface);
     iface->gone = true;
 }
 
 bool sw_hooks_is_ingress(const struct sw_hooks *hooks, __u32 prog_id)
 {
-    return (hooks->stay ? sw_stay_is_ingress : sw_shared_is_ingress)(hooks, prog_id);
+    return (hooks->pinned ? sw_hooks_pinned_is_ingress : sw_hooks_shared_is_ingress)(hooks, prog_id);
 }
 
 __u32 sw_hooks_ingress_id(const struct sw_hooks *hooks)
 {
-    if (hooks->stay)
-        return hooks->obj ? sw_stay_id(bpf_program__fd(sw_object_ingress(hooks->obj))) : 0;
-    return sw_shared_id(hooks);
+    if (hooks->pinned)
+        return hooks->obj ? sw_hooks_pinned_id(bpf_program__fd(sw_object_ingress(hooks->obj))) : 0;
+    return sw_hooks_shared_id(hooks);
 }

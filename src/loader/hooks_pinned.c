@@ -15,7 +15,7 @@
 
 #define MAPS_MOST 64
 
-__u32 sw_stay_id(int prog_fd)
+__u32 sw_hooks_pinned_id(int prog_fd)
 {
     struct bpf_prog_info info = {0};
     __u32 len = sizeof(info);
@@ -31,7 +31,7 @@ static __u32 map_id(int map_fd)
     return bpf_obj_get_info_by_fd(map_fd, &info, &len) ? 0 : info.id;
 }
 
-/* Does the program work on our maps? Its name says nothing of whose it is. */
+/* Does the program use our maps? Its name does not identify its owner. */
 static bool shares_maps(const struct sw_hooks *hooks, int prog_fd)
 {
     __u32 ids[MAPS_MOST] = {0}, flows = map_id(bpf_map__fd(hooks->obj->maps.flows));
@@ -92,7 +92,7 @@ static int attach_xdp(struct sw_hooks *hooks, struct sw_hook_iface *iface, enum 
         return sw_fail(
             f, SW_EXIT_ATTACH, old,
             "'%s' already carries another XDP program, and with --pin synward shares the interface with none "
-            "('ip link show dev %s' tells which)",
+            "(see 'ip link show dev %s')",
             iface->id.name, iface->id.name);
     iface->old_xdp = old >= 0 ? old : -1;
     iface->xdp_mode = old >= 0 ? there : mode == SW_MODE_GENERIC ? XDP_MODE_SKB : XDP_MODE_NATIVE;
@@ -150,7 +150,7 @@ static int watch(const struct sw_hooks *hooks, const struct sw_hook_iface *iface
     return 0;
 }
 
-/* Where a former program sees what comes in, the first new egress program must know that: else it tells again what is
+/* Where a previous program tracks ingress, the first new egress program must know that: else it tracks again what is
  * forwarded from there. */
 static int watch_carried(const struct sw_hooks *hooks, struct sw_failure *f)
 {
@@ -215,7 +215,7 @@ static void let_go(int *fd)
     *fd = -1;
 }
 
-/* What a former daemon wanted and this one does not. */
+/* Detaches what a previous daemon attached and this one does not need. */
 static void drop_rest(const struct sw_hooks *hooks, const struct sw_hook_iface *iface)
 {
     if (!wants_accept(hooks, iface))
@@ -224,13 +224,13 @@ static void drop_rest(const struct sw_hooks *hooks, const struct sw_hook_iface *
         sw_clsact_detach(iface->id.ifindex, SW_TC_EGRESS, false);
 }
 
-void sw_stay_settle(const struct sw_hooks *hooks)
+void sw_hooks_pinned_commit(const struct sw_hooks *hooks)
 {
     for (size_t i = 0; i < hooks->len; i++)
         drop_rest(hooks, &hooks->ifaces[i]);
 }
 
-int sw_stay_attach(struct sw_hooks *hooks, enum sw_mode mode, struct sw_failure *f)
+int sw_hooks_pinned_attach(struct sw_hooks *hooks, enum sw_mode mode, struct sw_failure *f)
 {
     int err = prepare_plain(hooks);
 
@@ -241,7 +241,7 @@ int sw_stay_attach(struct sw_hooks *hooks, enum sw_mode mode, struct sw_failure 
     for (size_t i = 0; i < hooks->len && !err; i++)
         err = attach_iface(hooks, &hooks->ifaces[i], mode, f);
     if (err)
-        sw_stay_undo(hooks);
+        sw_hooks_pinned_undo(hooks);
     return err;
 }
 
@@ -272,7 +272,7 @@ static void restore(const struct sw_hooks *hooks, struct sw_hook_iface *iface)
     iface->id.egress = SW_EGRESS_NONE;
 }
 
-void sw_stay_drop(const struct sw_hooks *hooks, struct sw_hook_iface *iface)
+void sw_hooks_pinned_drop(const struct sw_hooks *hooks, struct sw_hook_iface *iface)
 {
     let_go(&iface->old_xdp);
     let_go(&iface->old_egress);
@@ -280,22 +280,22 @@ void sw_stay_drop(const struct sw_hooks *hooks, struct sw_hook_iface *iface)
     restore(hooks, iface);
 }
 
-bool sw_stay_is_ingress(const struct sw_hooks *hooks, __u32 prog_id)
+bool sw_hooks_pinned_is_ingress(const struct sw_hooks *hooks, __u32 prog_id)
 {
     const struct synward_bpf *plain = hooks->ingress_plain.copy;
 
-    return prog_id && (prog_id == sw_stay_id(bpf_program__fd(sw_object_ingress(hooks->obj))) ||
-                       (plain && prog_id == sw_stay_id(bpf_program__fd(sw_object_ingress(plain)))));
+    return prog_id && (prog_id == sw_hooks_pinned_id(bpf_program__fd(sw_object_ingress(hooks->obj))) ||
+                       (plain && prog_id == sw_hooks_pinned_id(bpf_program__fd(sw_object_ingress(plain)))));
 }
 
-void sw_stay_undo(struct sw_hooks *hooks)
+void sw_hooks_pinned_undo(struct sw_hooks *hooks)
 {
     for (size_t i = hooks->len; i-- > 0;)
         restore(hooks, &hooks->ifaces[i]);
-    sw_stay_let_go(hooks);
+    sw_hooks_pinned_release(hooks);
 }
 
-void sw_stay_let_go(struct sw_hooks *hooks)
+void sw_hooks_pinned_release(struct sw_hooks *hooks)
 {
     for (size_t i = 0; i < hooks->len; i++) {
         let_go(&hooks->ifaces[i].old_xdp);

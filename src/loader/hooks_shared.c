@@ -56,7 +56,7 @@ static void attach_egress(struct sw_hooks *hooks, struct sw_hook_iface *iface)
         iface->id.egress = SW_EGRESS_CLSACT;
 }
 
-/* Only if sw_accept was loaded; without it there would be nobody to take the cookies of backend reqsk. */
+/* Only if sw_accept was loaded; without it the cookies of backend reqsk would not be accepted. */
 static int attach_accept(struct sw_hooks *hooks, struct sw_hook_iface *iface)
 {
     const struct bpf_program *prog = hooks->obj->progs.sw_accept;
@@ -200,18 +200,18 @@ static int attach_iface(struct sw_hooks *hooks, struct sw_hook_iface *iface, enu
     err = attach_ingress(hooks, iface, mode);
     if (is_taken(err))
         return sw_fail(ret_failure, SW_EXIT_ATTACH, err,
-                       "'%s' already carries an XDP program that cannot be shared ('ip link show dev %s' tells which)",
+                       "'%s' already carries an XDP program that cannot be shared (see 'ip link show dev %s')",
                        iface->id.name, iface->id.name);
     if (err)
         return sw_fail(ret_failure, SW_EXIT_ATTACH, err, "'%s' refuses %sXDP: %s", iface->id.name,
                        mode == SW_MODE_NATIVE ? "native " : "", strerror(-err));
-    if (!hooks->guard) /* never before ingress: the story would begin with the answer */
+    if (!hooks->guard) /* never before ingress: the first segment seen would be the reply */
         attach_egress(hooks, iface);
     iface->id.shared = behind_dispatcher(iface->id.ifindex);
     return 0;
 }
 
-int sw_shared_attach(struct sw_hooks *hooks, enum sw_mode mode, struct sw_failure *ret_failure)
+int sw_hooks_shared_attach(struct sw_hooks *hooks, enum sw_mode mode, struct sw_failure *ret_failure)
 {
     int err = prepare_ingress(hooks);
 
@@ -220,22 +220,22 @@ int sw_shared_attach(struct sw_hooks *hooks, enum sw_mode mode, struct sw_failur
     for (size_t i = 0; i < hooks->len && !err; i++)
         err = attach_iface(hooks, &hooks->ifaces[i], mode, ret_failure);
     if (err)
-        sw_shared_detach(hooks);
+        sw_hooks_shared_detach(hooks);
     return err;
 }
 
-bool sw_shared_is_ingress(const struct sw_hooks *hooks, __u32 prog_id)
+bool sw_hooks_shared_is_ingress(const struct sw_hooks *hooks, __u32 prog_id)
 {
     return prog_id && ((hooks->ingress.prog && xdp_program__id(hooks->ingress.prog) == prog_id) ||
                        (hooks->ingress_plain.prog && xdp_program__id(hooks->ingress_plain.prog) == prog_id));
 }
 
-__u32 sw_shared_id(const struct sw_hooks *hooks)
+__u32 sw_hooks_shared_id(const struct sw_hooks *hooks)
 {
     return hooks->ingress.prog ? xdp_program__id(hooks->ingress.prog) : 0;
 }
 
-/* The kernel takes off our program and no other. Out of its dispatcher libxdp has to take it, with CAP_SYS_ADMIN. */
+/* The kernel detaches only our program. In a dispatcher libxdp has to detach it, with CAP_SYS_ADMIN. */
 static int detach_ingress(struct sw_hooks *hooks, const struct sw_hook_iface *iface)
 {
     struct xdp_program *prog = ingress_of(hooks, iface);
@@ -247,7 +247,7 @@ static int detach_ingress(struct sw_hooks *hooks, const struct sw_hook_iface *if
                           &opts);
 }
 
-/* Somebody may have taken it off before us, or put his own there. */
+/* Another process may have detached or replaced it. */
 static bool still_ours(const struct sw_hooks *hooks, const struct sw_hook_iface *iface)
 {
     __u32 native, generic;
@@ -255,7 +255,7 @@ static bool still_ours(const struct sw_hooks *hooks, const struct sw_hook_iface 
     if (sw_link_xdp(iface->id.ifindex, &native, &generic))
         return true;
     return iface->id.shared ? native || generic
-                            : sw_shared_is_ingress(hooks, native) || sw_shared_is_ingress(hooks, generic);
+                            : sw_hooks_shared_is_ingress(hooks, native) || sw_hooks_shared_is_ingress(hooks, generic);
 }
 
 static void detach_xdp(struct sw_hooks *hooks, struct sw_hook_iface *iface)
@@ -291,7 +291,7 @@ static void detach_accept(struct sw_hook_iface *iface)
     iface->accept_attached = false;
 }
 
-void sw_shared_detach(struct sw_hooks *hooks)
+void sw_hooks_shared_detach(struct sw_hooks *hooks)
 {
     for (size_t i = 0; i < hooks->len; i++) {
         detach_egress(&hooks->ifaces[i]);
@@ -303,7 +303,7 @@ void sw_shared_detach(struct sw_hooks *hooks)
     free_ingress(&hooks->ingress_plain);
 }
 
-void sw_shared_drop(struct sw_hooks *hooks, struct sw_hook_iface *iface)
+void sw_hooks_shared_drop(struct sw_hooks *hooks, struct sw_hook_iface *iface)
 {
     detach_egress(iface);
     detach_xdp(hooks, iface);

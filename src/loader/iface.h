@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* An interface that is followed, and what is attached to it. */
+/* A tracked interface, and what is attached to it. */
 #ifndef SW_LOADER_IFACE_H
 #define SW_LOADER_IFACE_H
 
@@ -22,16 +22,16 @@ struct sw_hook_iface {
     bool accept_attached;
     enum xdp_attach_mode xdp_mode;
     int egress_link;                     /* tcx: fd, else -1 */
-    int old_xdp, old_egress, old_accept; /* stay: fds of the programs that were there, else -1 */
-    int native_error;                    /* why generic: -errno, 0 when native or asked for */
+    int old_xdp, old_egress, old_accept; /* pinned: fds of the previous programs, else -1 */
+    int native_error;                    /* why generic: -errno, 0 when native or requested */
     int egress_error;                    /* why no egress: -errno */
 };
 
 struct sw_hooks {
-    bool ingress_only; /* no egress hook wanted */
+    bool ingress_only; /* no egress hook */
     bool guard;
-    bool alone; /* libxdp was told to leave its dispatcher out */
-    bool stay;  /* --pin: what is attached outlives us, and takes the place of what a former daemon attached */
+    bool alone;  /* libxdp attaches without its dispatcher */
+    bool pinned; /* --pin: attached programs outlive the daemon, and replace those of a previous one */
     struct synward_bpf *obj;
     struct sw_ingress {
         struct synward_bpf *copy;

@@ -40,7 +40,7 @@ static int make_dir(void)
     return 0;
 }
 
-/* Files are begun under the lock alone, so one that is not whole is of a start that was killed. */
+/* Files are created under the lock only, so an incomplete one is of a start that was killed. */
 static void clear_begun(void)
 {
     DIR *dir = opendir(SW_RUN_DIR);
@@ -106,18 +106,18 @@ __u64 sw_instance_netns_cookie(void)
     X(netns)                                                                                                           \
     X(started)                                                                                                         \
     X(map_flows)                                                                                                       \
-    X(map_embryos)                                                                                                     \
+    X(map_half_open)                                                                                                   \
     X(map_counters)                                                                                                    \
     X(prog_ingress)                                                                                                    \
     X(prog_egress)                                                                                                     \
     X(prog_sweep)                                                                                                      \
     X(map_guard)                                                                                                       \
     X(map_services)                                                                                                    \
-    X(map_service_ports)                                                                                               \
-    X(map_service_counters)                                                                                            \
+    X(map_svc_ports)                                                                                                   \
+    X(map_svc_counters)                                                                                                \
     X(map_allow)                                                                                                       \
     X(map_block)                                                                                                       \
-    X(prog_judge)                                                                                                      \
+    X(prog_detect)                                                                                                     \
     X(contract)
 
 static int print_instance(const struct sw_instance *inst, FILE *f)
@@ -232,7 +232,7 @@ bool sw_instance_is_pinned(const struct sw_instance *inst)
 
 static int forget_one(const struct sw_instance *inst, bool alive, void *ctx)
 {
-    return !alive && !strcmp(inst->pin, ctx) ? SW_WALK_REMOVE : SW_WALK_ON;
+    return !alive && !strcmp(inst->pin, ctx) ? SW_INSTANCE_REMOVE : SW_INSTANCE_CONTINUE;
 }
 
 void sw_instance_forget(const char *pin)
@@ -270,7 +270,7 @@ static void read_line(struct sw_instance *inst, char *line)
     inst->len++;
 }
 
-/* The lock is asked on a descriptor of its own: a free lock means that the writer is gone. */
+/* The lock is tried on a separate descriptor: if it is free the writer is gone. */
 static int read_instance(int dir, const char *name, struct sw_instance *inst, bool *ret_alive)
 {
     char line[256];
@@ -304,7 +304,7 @@ int sw_instance_walk(sw_instance_fn fn, void *ctx)
     dir = opendir(SW_RUN_DIR);
     if (!dir)
         return errno == ENOENT ? 0 : -errno;
-    while (result >= 0 && result != SW_WALK_STOP && (entry = readdir(dir))) {
+    while (result >= 0 && result != SW_INSTANCE_STOP && (entry = readdir(dir))) {
         const char *dot = strchr(entry->d_name, '.');
         struct sw_instance inst;
         bool alive = false;
@@ -312,9 +312,9 @@ int sw_instance_walk(sw_instance_fn fn, void *ctx)
         if (!dot || strcmp(dot, ".instance") || read_instance(dirfd(dir), entry->d_name, &inst, &alive))
             continue;
         result = fn(&inst, alive, ctx);
-        if (result == SW_WALK_REMOVE && !alive)
+        if (result == SW_INSTANCE_REMOVE && !alive)
             unlinkat(dirfd(dir), entry->d_name, 0);
     }
     closedir(dir);
-    return result < 0 || result == SW_WALK_STOP ? result : 0;
+    return result < 0 || result == SW_INSTANCE_STOP ? result : 0;
 }

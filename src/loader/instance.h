@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Running instances: one file each, /run/synward/PID.instance, written atomically and kept locked (flock)
- * while its process lives, so that a reader tells the living from the dead whatever became of the pid.
+ * Running instances: one file each, /run/synward/PID.instance, written atomically and kept locked (flock) while its
+ * process runs, so that a reader can tell whether it runs even if the pid was reused.
  */
 #ifndef SW_LOADER_INSTANCE_H
 #define SW_LOADER_INSTANCE_H
@@ -29,20 +29,20 @@ struct sw_instance_iface {
 
 struct sw_instance {
     pid_t pid;
-    __u64 netns;                                /* inode of its network namespace */
-    __s64 started;                              /* seconds since 1970 */
-    __u32 map_flows, map_embryos, map_counters; /* ids */
+    __u64 netns;                                  /* inode of its network namespace */
+    __s64 started;                                /* seconds since 1970 */
+    __u32 map_flows, map_half_open, map_counters; /* ids */
     __u32 prog_ingress, prog_egress, prog_sweep;
-    __u32 map_guard, map_services, map_service_ports, map_service_counters, map_allow, map_block; /* 0: no guard */
-    __u32 prog_judge;
+    __u32 map_guard, map_services, map_svc_ports, map_svc_counters, map_allow, map_block; /* 0: no guard */
+    __u32 prog_detect;
     __u32 contract; /* SW_CONTRACT_VERSION */
     size_t len;
     struct sw_instance_iface ifaces[SW_IFACES_MAX];
-    char pin[SW_PIN_NAME]; /* --pin: what it runs on stays without it; else empty */
+    char pin[SW_PIN_NAME]; /* --pin: name of its pinned state; else empty */
     int fd;                /* of the writer: holds the lock */
 };
 
-/* Serialises starts: only one synward at a time looks who is there and attaches. fd or -errno. */
+/* Serialises starts: only one synward at a time checks the others and attaches. fd or -errno. */
 int sw_instance_begin(void);
 void sw_instance_end(int lock_fd);
 
@@ -55,17 +55,17 @@ int sw_instance_write(struct sw_instance *inst);
 /* The same in place, which takes no right but the open file: of what changed of a running one. */
 int sw_instance_update(const struct sw_instance *inst);
 void sw_instance_remove(struct sw_instance *inst);
-void sw_instance_leave(struct sw_instance *inst); /* the file stays, for those who ask what is pinned */
+void sw_instance_leave(struct sw_instance *inst); /* the file is kept, for commands that show pinned state */
 
-/* A dead one whose pins are there, its programs and maps with them. */
+/* An ended one whose pins, programs and maps exist. */
 bool sw_instance_is_pinned(const struct sw_instance *inst);
-/* Removes the files of dead ones with these pins. */
+/* Removes the files of ended ones with these pins. */
 void sw_instance_forget(const char *pin);
 
-enum { SW_WALK_ON, SW_WALK_STOP, SW_WALK_REMOVE };
-/* Calls fn for every instance file: alive says whether its process lives. fn says how to go on: SW_WALK_REMOVE
- * unlinks the file of a dead one, SW_WALK_STOP or a
- * negative value end the walk and are returned. Otherwise 0, or -errno on failure. */
+enum { SW_INSTANCE_CONTINUE, SW_INSTANCE_STOP, SW_INSTANCE_REMOVE };
+/* Calls fn for every instance file: alive: its process runs. fn returns SW_INSTANCE_CONTINUE; SW_INSTANCE_REMOVE to
+ * unlink the file of one that does not run; SW_INSTANCE_STOP or a negative value to end the walk with that result.
+ * Otherwise 0, or -errno on failure. */
 typedef int (*sw_instance_fn)(const struct sw_instance *inst, bool alive, void *ctx);
 int sw_instance_walk(sw_instance_fn fn, void *ctx);
 

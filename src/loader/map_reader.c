@@ -28,7 +28,7 @@ static int make_room(struct room *r, __u32 size)
     return r->keys && r->flows ? 0 : -ENOMEM;
 }
 
-int sw_live_walk(__u32 map_id, sw_live_fn fn, void *ctx)
+int sw_map_flows(__u32 map_id, sw_map_flow_fn fn, void *ctx)
 {
     struct room r = {0};
     bool first = true;
@@ -46,7 +46,7 @@ int sw_live_walk(__u32 map_id, sw_live_fn fn, void *ctx)
             err = make_room(&r, r.size * 2);
             continue;
         }
-        if (err && err != -ENOENT) /* which says that this batch is the last */
+        if (err && err != -ENOENT) /* which means that this batch is the last */
             break;
         for (__u32 i = 0; i < count; i++)
             fn(&r.keys[i], &r.flows[i], ctx);
@@ -74,7 +74,7 @@ static int open_map(__u32 id, struct bpf_map_info *ret_info)
     return err;
 }
 
-int sw_live_max(__u32 map_id, __u64 *ret_max)
+int sw_map_max_entries(__u32 map_id, __u64 *ret_max)
 {
     struct bpf_map_info info;
     int fd = open_map(map_id, &info);
@@ -109,7 +109,7 @@ int sw_counters_read(int map_fd, __u64 ret_counters[SW_C_MAX])
     return err;
 }
 
-int sw_live_counters(__u32 map_id, __u64 ret_counters[SW_C_MAX])
+int sw_map_counters(__u32 map_id, __u64 ret_counters[SW_C_MAX])
 {
     struct bpf_map_info info;
     int fd = open_map(map_id, &info), err;

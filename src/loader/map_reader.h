@@ -5,13 +5,13 @@
 
 #include "synward.h"
 
-/* Calls fn for each connection in the map. The map changes under the walk: a connection that begins or ends
+/* Calls fn for each connection in the map. The map changes during the iteration: a connection that begins or ends
  * meanwhile may be missed. 0 or -errno. */
-typedef void (*sw_live_fn)(const struct sw_key *key, const struct sw_flow *flow, void *ctx);
-int sw_live_walk(__u32 map_id, sw_live_fn fn, void *ctx);
+typedef void (*sw_map_flow_fn)(const struct sw_key *key, const struct sw_flow *flow, void *ctx);
+int sw_map_flows(__u32 map_id, sw_map_flow_fn fn, void *ctx);
 
-int sw_counters_read(int map_fd, __u64 ret_counters[SW_C_MAX]);   /* sums over CPUs; 0 or -errno */
-int sw_live_counters(__u32 map_id, __u64 ret_counters[SW_C_MAX]); /* sums over CPUs */
-int sw_live_max(__u32 map_id, __u64 *ret_max);
+int sw_counters_read(int map_fd, __u64 ret_counters[SW_C_MAX]);  /* sums over CPUs; 0 or -errno */
+int sw_map_counters(__u32 map_id, __u64 ret_counters[SW_C_MAX]); /* sums over CPUs */
+int sw_map_max_entries(__u32 map_id, __u64 *ret_max);
 
 #endif

@@ -21,11 +21,11 @@ static int size_guard_maps(struct synward_bpf *obj, const struct sw_object_opts 
         __u32 with, without;
     } sizes[] = {
         {obj->maps.services, SW_SERVICES, 1},
-        {obj->maps.service_ports, 65536, 1},
-        {obj->maps.service_counters, SW_SERVICES, 1},
-        {obj->maps.service_past, SW_SERVICES, 1},
+        {obj->maps.svc_ports, 65536, 1},
+        {obj->maps.svc_counters, SW_SERVICES, 1},
+        {obj->maps.svc_history, SW_SERVICES, 1},
         {obj->maps.local_ips, SW_LOCAL_IPS, 1},
-        {obj->maps.known, 2 * SW_KNOWN_WORDS, 1},
+        {obj->maps.known_tuples, 2 * SW_KNOWN_WORDS, 1},
         {obj->maps.allow, SW_LIST_ENTRIES_MAX, 1},
         {obj->maps.block, SW_LIST_ENTRIES_MAX, 1},
         {obj->maps.limit_source, opts->limit_source_max, 1},
@@ -47,8 +47,8 @@ int sw_object_size_maps(struct synward_bpf *obj, const struct sw_object_opts *op
         __u32 entries;
     } sizes[] = {
         {obj->maps.flows, opts->max_flows},
-        {obj->maps.embryos, opts->max_embryos},
-        {obj->maps.handshakes, opts->max_handshakes},
+        {obj->maps.half_open, opts->max_half_open},
+        {obj->maps.syn_cache, opts->syn_cache_max},
         {obj->maps.events, opts->ring_bytes},
         {obj->maps.events_open, opts->ring_open_bytes},
     };
@@ -69,8 +69,8 @@ int sw_object_try_maps(const struct sw_object_opts *opts)
         __u32 key, value, entries;
     } maps[] = {
         {BPF_MAP_TYPE_HASH, sizeof(struct sw_key), sizeof(struct sw_flow), opts->max_flows},
-        {BPF_MAP_TYPE_LRU_HASH, sizeof(struct sw_key), sizeof(struct sw_flow), opts->max_embryos},
-        {BPF_MAP_TYPE_LRU_HASH, sizeof(__u64), sizeof(struct sw_handshake), opts->max_handshakes},
+        {BPF_MAP_TYPE_LRU_HASH, sizeof(struct sw_key), sizeof(struct sw_flow), opts->max_half_open},
+        {BPF_MAP_TYPE_LRU_HASH, sizeof(__u64), sizeof(struct sw_cached_handshake), opts->syn_cache_max},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_bytes},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_open_bytes},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->captures_bytes},
@@ -95,13 +95,13 @@ unsigned long long sw_object_bytes(const struct sw_object_opts *opts)
     const unsigned long long bucket = sizeof(struct sw_bucket) + 16 + 64;
     unsigned long long bytes;
 
-    bytes = (opts->max_flows + (unsigned long long)opts->max_embryos) * element +
-            (unsigned long long)opts->max_handshakes * (sizeof(__u64) + sizeof(struct sw_handshake) + 64) +
+    bytes = (opts->max_flows + (unsigned long long)opts->max_half_open) * element +
+            (unsigned long long)opts->syn_cache_max * (sizeof(__u64) + sizeof(struct sw_cached_handshake) + 64) +
             opts->ring_bytes + opts->ring_open_bytes;
     if (!opts->cfg.guard)
         return bytes;
     return bytes + (opts->limit_source_max + (unsigned long long)opts->limit_prefix_max) * bucket +
            opts->captures_bytes + GUARD_RING + 65536ull * 8 + 2 * SW_KNOWN_WORDS * sizeof(__u64) +
-           SW_SERVICES * (sizeof(struct sw_service) + sizeof(struct sw_past) +
-                          (unsigned long long)get_nprocs_conf() * sizeof(struct sw_tally));
+           SW_SERVICES * (sizeof(struct sw_service) + sizeof(struct sw_svc_history) +
+                          (unsigned long long)get_nprocs_conf() * sizeof(struct sw_svc_counters));
 }

@@ -13,17 +13,17 @@ struct synward_bpf;
 struct sw_object_opts {
     struct sw_config cfg;
     __u32 max_flows; /* entries */
-    __u32 max_embryos;
-    __u32 max_handshakes;      /* notes of handshakes, for what a flood pushes out of the embryos */
+    __u32 max_half_open;
+    __u32 syn_cache_max;       /* entries of syn_cache, for flows evicted from half_open */
     __u32 ring_bytes;          /* of `events`, a power of two and a multiple of the page */
     __u32 ring_open_bytes;     /* of `events_open` */
     const __u16 *server_ports; /* likely server ports for midstream flips; NULL: default list */
     size_t server_ports_len;
     /* with cfg.guard only */
-    __u32 limit_source_max; /* addresses with a bucket; 1: no limit is wanted */
+    __u32 limit_source_max; /* addresses with a bucket; 1: no limit */
     __u32 limit_prefix_max;
-    __u32 captures_bytes; /* of ring `captures`, a power of two; a page: none is wanted */
-    bool pinned;          /* the maps outlive this process: their sizes stay, whatever options ask for */
+    __u32 captures_bytes; /* of ring `captures`, a power of two; a page: none */
+    bool pinned;          /* the maps outlive this process: their sizes are kept, whatever options say */
     bool old;             /* the form for kernels before 5.18: no guard, no checksums (sw_kernel_is_old) */
     bool accept;          /* load sw_accept if the kernel has what it needs (sw_kernel_has_reqsk) */
 };
@@ -31,7 +31,7 @@ struct sw_object_opts {
 /* Of an object that is open and not loaded. 0 or -errno. */
 int sw_object_size_maps(struct synward_bpf *obj, const struct sw_object_opts *opts);
 
-/* Loading says E2BIG or ENOMEM of maps and of programs alike: are maps of these sizes to be had? 0 or -errno. */
+/* Loading fails with E2BIG or ENOMEM for maps and programs alike: can maps of these sizes be created? 0 or -errno. */
 int sw_object_try_maps(const struct sw_object_opts *opts);
 
 /* About what the maps of these sizes take in the kernel. */

@@ -13,7 +13,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Well-known TCP services: who owns one of these is taken for the server. --likely-server-ports replaces them. */
+/* Well-known TCP services: an endpoint with one of these ports is taken for the server. --likely-server-ports replaces
+ * them. */
 static const __u16 default_server_ports[] = {
     21,   22,   23,   25,   53,   80,   81,   88,   109,  110,  111,   135,   139,   143,  389,
     443,  445,  465,  502,  587,  631,  636,  853,  989,  990,  993,   995,   1080,  1433, 1521,
@@ -25,8 +26,8 @@ void sw_object_defaults(struct sw_object_opts *opts)
 {
     memset(opts, 0, sizeof(*opts));
     opts->cfg = (struct sw_config){
-        .linger = 5 * SW_SECOND,           /* Zeek, tcp_close_delay and tcp_reset_delay */
-        .t_syn_sent = 120 * SW_SECOND,     /* Linux nf_conntrack; over the 64 s that Linux waits for its last SYN */
+        .close_delay = 5 * SW_SECOND,  /* Zeek, tcp_close_delay and tcp_reset_delay */
+        .t_syn_sent = 120 * SW_SECOND, /* Linux nf_conntrack; more than the 64 s that Linux waits after its last SYN */
         .t_syn_received = 60 * SW_SECOND,  /* Linux nf_conntrack */
         .t_established = 7440 * SW_SECOND, /* RFC 5382 REQ-5: not less than 2 h 4 min */
         .t_fin_wait = 240 * SW_SECOND,     /* RFC 5382 REQ-5: closing, not less than 4 min */
@@ -38,8 +39,8 @@ void sw_object_defaults(struct sw_object_opts *opts)
         .likely_server_ports = 1,
     };
     opts->max_flows = 1u << 17;
-    opts->max_embryos = 1u << 16;
-    opts->max_handshakes = 1u << 19;
+    opts->max_half_open = 1u << 16;
+    opts->syn_cache_max = 1u << 19;
     opts->ring_bytes = 64u << 20;
     opts->ring_open_bytes = 16u << 20;
     opts->limit_source_max = opts->limit_prefix_max = 1u << 16;
@@ -111,12 +112,12 @@ bool sw_object_is_old(const struct synward_bpf *obj)
 static int choose_programs(struct synward_bpf *obj, const struct sw_object_opts *opts)
 {
     const bool guard = opts->cfg.guard;
-    int err = bpf_program__set_autoload(guard ? obj->progs.sw_ingress : obj->progs.sw_guarded, false);
+    int err = bpf_program__set_autoload(guard ? obj->progs.sw_ingress : obj->progs.sw_xdp_guard, false);
 
     if (!err)
         err = bpf_program__set_autoload(opts->old ? obj->progs.sw_sweep : obj->progs.sw_expire, false);
     if (!err)
-        err = bpf_program__set_autoload(obj->progs.sw_judge, guard);
+        err = bpf_program__set_autoload(obj->progs.sw_detect, guard);
     if (!err)
         err = bpf_program__set_autoload(obj->progs.sw_accept, guard && opts->accept && sw_kernel_has_reqsk());
     return err;
@@ -220,7 +221,7 @@ int sw_object_exit_code(int err)
 
 struct bpf_program *sw_object_ingress(const struct synward_bpf *obj)
 {
-    return obj->rodata->cfg.guard ? obj->progs.sw_guarded : obj->progs.sw_ingress;
+    return obj->rodata->cfg.guard ? obj->progs.sw_xdp_guard : obj->progs.sw_ingress;
 }
 
 int sw_object_ingress_copy(struct synward_bpf *obj, bool guard, struct synward_bpf **ret_copy)
@@ -239,7 +240,7 @@ int sw_object_ingress_copy(struct synward_bpf *obj, bool guard, struct synward_b
     for (; from && to && !err; from = bpf_object__next_map(obj->obj, from), to = bpf_object__next_map(copy->obj, to))
         if (guard || to != copy->maps.rodata)
             err = bpf_map__reuse_fd(to, bpf_map__fd(from));
-    copy->rodata->cfg = obj->rodata->cfg; /* also of a shared map: it says which program is the one */
+    copy->rodata->cfg = obj->rodata->cfg; /* also of a shared map: it selects the program */
     if (!guard)
         copy->rodata->cfg.guard = 0;
     bpf_object__for_each_program(prog, copy->obj) bpf_program__set_autoload(prog, prog == sw_object_ingress(copy));

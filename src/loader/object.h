@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The BPF object: open, configure, load. `run` attaches it, `replay` feeds it through
- * BPF_PROG_TEST_RUN. Programs: sw_ingress (xdp.frags), sw_egress (tc), sw_sweep (syscall); with cfg.guard
- * sw_guarded in place of sw_ingress, and sw_judge (syscall) and sw_accept (tc) too.
- * Maps: flows, embryos, handshakes, locks, counters, events, events_open, watched, server_ports; the guard's are
- * in bpf/guard/maps.h, and as small as can be without cfg.guard.
+ * The BPF object: open, configure, load. `run` attaches it, `replay` feeds it through BPF_PROG_TEST_RUN. Programs:
+ * sw_ingress (xdp.frags), sw_egress (tc), sw_sweep (syscall); with cfg.guard sw_xdp_guard in place of sw_ingress, and
+ * sw_detect (syscall) and sw_accept (tc) too. Maps: flows, half_open, syn_cache, locks, counters, events, events_open,
+ * watched, server_ports; the guard's are in bpf/guard/maps.h, and as small as can be without cfg.guard.
  */
 #ifndef SW_LOADER_OBJECT_H
 #define SW_LOADER_OBJECT_H
@@ -30,7 +29,7 @@ int sw_object_load(struct synward_bpf *obj, const struct sw_object_opts *opts, c
 int sw_object_new(const struct sw_object_opts *opts, struct synward_bpf **ret_obj, const char **ret_why);
 void sw_object_free(struct synward_bpf *obj);
 
-/* The XDP program that obj is for: sw_guarded with cfg.guard, else sw_ingress. */
+/* The XDP program that obj is for: sw_xdp_guard with cfg.guard, else sw_ingress. */
 struct bpf_program *sw_object_ingress(const struct synward_bpf *obj);
 
 /* A second, not yet loaded object with that program alone, on the first one's maps: libxdp loads it in the way

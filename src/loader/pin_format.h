@@ -8,26 +8,26 @@
 
 #include <net/if.h>
 
-#define SW_PIN_VERSION 1 /* of struct sw_pinned, and of what records mean where their layout does not tell */
-#define SW_BOOK_RINGS 3  /* events, events_open, guard_events */
+#define SW_PIN_VERSION 2      /* of struct sw_pinned, and of the meaning of records if their layout does not change */
+#define SW_CHECKPOINT_RINGS 3 /* events, events_open, guard_events */
 
-struct sw_books {
-    __u64 seq;               /* of the last line */
-    __u64 at[SW_BOOK_RINGS]; /* positions in the rings */
-    __u64 said[SW_LOSSES];   /* as of struct sw_account */
+struct sw_checkpoint {
+    __u64 seq;                     /* of the last line */
+    __u64 at[SW_CHECKPOINT_RINGS]; /* positions in the rings */
+    __u64 reported[SW_LOSSES];     /* as of struct sw_account */
     __u64 evicted;
-    __u64 owed;
+    __u64 openings_lost;
 };
 
-/* In the pinned map: the other slot is written, then `current` moves, so that a kill at any moment leaves a whole one.
- */
+/* In the pinned map: the other slot is written, then `current` moves, so that a kill at any moment leaves a complete
+ * one. */
 struct sw_saved {
     __u32 current;
     __u32 pad;
-    struct sw_books slot[2];
+    struct sw_checkpoint slot[2];
 };
 
-/* The one element of the mmapable array `daemon`. Up to `layout` it stays as it is in all versions, so that each can
+/* The one element of the mmapable array `daemon`. Up to `layout` it is the same in all versions, so that each can
  * remove the pins of any other. */
 struct sw_pinned {
     __u32 version; /* SW_PIN_VERSION */
@@ -44,7 +44,7 @@ struct sw_pinned {
     } iface[SW_IFACES_MAX];
     __u64 layout;
     __s32 pid;        /* of the last daemon */
-    __u32 guard_mode; /* as --guard said */
+    __u32 guard_mode; /* as given by --guard */
     __u32 key_file;   /* cookie keys came from one */
     __u32 pad;
     struct sw_saved saved;

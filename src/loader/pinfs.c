@@ -77,8 +77,8 @@ static int parent_of(int pid)
     return parent;
 }
 
-/* A mount here would be seen by us alone, and go with us: the pins with it. So it is if anybody who started us is in
- * another mount namespace; not all of them may be asked. */
+/* A mount in a private mount namespace would disappear with this process, and the pins with it. That is the case if a
+ * parent process is in another mount namespace; not every parent can be checked. */
 static bool mounts_are_private(void)
 {
     struct stat mine, theirs;

@@ -17,7 +17,7 @@ int sw_pin_name_of(const char *const *ifaces, size_t len, char ret[SW_PIN_NAME])
 /* The file system is there, or is mounted (ret_mounted), and takes pins: 0, or -errno with a line of text. */
 int sw_pinfs_ready(bool *ret_mounted, char *error, size_t error_size);
 
-bool sw_pinfs_has(const char *name); /* there is such a directory, and nobody but root can have made it */
+bool sw_pinfs_has(const char *name); /* there is such a directory, and only root can have made it */
 int sw_pinfs_make(const char *name); /* 0 or -errno */
 void sw_pinfs_path(const char *name, const char *file, char ret[SW_PIN_PATH]);
 

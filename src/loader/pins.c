@@ -17,12 +17,12 @@
 
 #define DAEMON "daemon"
 
-/* The maps that the next daemon goes on from. All others are one daemon's own: configuration and scratch. */
+/* The maps that the next daemon continues with. All others belong to one daemon: configuration and scratch memory. */
 static const char *const state_maps[] = {
     /* tracker */
-    "embryos",
+    "half_open",
     "flows",
-    "handshakes",
+    "syn_cache",
     "locks",
     "counters",
     "events",
@@ -30,11 +30,11 @@ static const char *const state_maps[] = {
     /* guard */
     "guard",
     "services",
-    "service_ports",
-    "service_counters",
-    "service_past",
+    "svc_ports",
+    "svc_counters",
+    "svc_history",
     "local_ips",
-    "known",
+    "known_tuples",
     "keys",
     "allow",
     "block",
@@ -42,7 +42,7 @@ static const char *const state_maps[] = {
     "limit_prefix",
     "guard_events",
     "captures",
-    "said",
+    "drop_log",
 };
 
 bool sw_pin_is_state(const struct bpf_map *map)
@@ -114,8 +114,8 @@ __attribute__((format(printf, 3, 4))) static int differ(const struct sw_pin *pin
     va_start(ap, fmt);
     vsnprintf(what, sizeof(what), fmt, ap);
     va_end(ap);
-    return sw_fail(f, SW_EXIT_PINS, -ESTALE, "the pins '%s' do not fit: %s; 'synward unpin %s' removes them", pin->name,
-                   what, pin->name);
+    return sw_fail(f, SW_EXIT_PINS, -ESTALE, "pinned state '%s' is incompatible: %s; 'synward unpin %s' removes it",
+                   pin->name, what, pin->name);
 }
 
 bool sw_pinned_here(const struct sw_pinned *at)
@@ -123,7 +123,7 @@ bool sw_pinned_here(const struct sw_pinned *at)
     return at->netns == sw_instance_netns() && at->netns_cookie == sw_instance_netns_cookie();
 }
 
-/* Each pinned interface is one of ours, and each of ours is pinned; one that was made anew has another index. */
+/* Each pinned interface is one of ours, and each of ours is pinned; one that was created again has another index. */
 static int check_ifaces(const struct sw_pin *pin, const struct sw_hooks *hooks, struct sw_failure *f)
 {
     bool found[SW_IFACES_MAX] = {0};
@@ -140,24 +140,25 @@ static int check_ifaces(const struct sw_pin *pin, const struct sw_hooks *hooks, 
                 known = found[k] = true;
         }
         if (there && !known)
-            return differ(pin, f, "they are of interface '%s', too", name);
+            return differ(pin, f, "it includes interface '%s'", name);
     }
     for (size_t k = 0; k < hooks->len; k++)
         if (!found[k])
-            return differ(pin, f, "interface '%s' is not among theirs", hooks->ifaces[k].id.name);
+            return differ(pin, f, "it does not include interface '%s'", hooks->ifaces[k].id.name);
     return 0;
 }
 
 static int check(struct sw_pin *pin, int err, const struct sw_hooks *hooks, bool guard, struct sw_failure *f)
 {
     if (err == -EPROTO)
-        return differ(pin, f, "they are synward %.31s's (version %u/%u, here %d/%d)", pin->at->made_by,
-                      pin->at->version, pin->at->contract, SW_PIN_VERSION, SW_CONTRACT_VERSION);
+        return differ(pin, f, "it is of synward %.31s (version %u/%u, here %d/%d)", pin->at->made_by, pin->at->version,
+                      pin->at->contract, SW_PIN_VERSION, SW_CONTRACT_VERSION);
     if (!sw_pinned_here(pin->at))
         return sw_fail(f, SW_EXIT_PINS, -ESTALE,
-                       "the pins '%s' are of another network namespace: choose another name by --pin=NAME", pin->name);
+                       "pinned state '%s' is of another network namespace: choose another name by --pin=NAME",
+                       pin->name);
     if (!!pin->at->guard != guard)
-        return differ(pin, f, pin->at->guard ? "they are made with --guard" : "they are made without --guard");
+        return differ(pin, f, pin->at->guard ? "it was made with --guard" : "it was made without --guard");
     return check_ifaces(pin, hooks, f);
 }
 
@@ -204,9 +205,9 @@ void sw_pin_close(struct sw_pin *pin)
 /* The options that give the sizes. */
 static const char *option_of(const char *map)
 {
-    static const char *const options[][2] = {{"flows", " (--flows)"},
-                                             {"embryos", " (--embryos)"},
-                                             {"handshakes", " (--handshakes)"},
+    static const char *const options[][2] = {{"flows", " (--max-flows)"},
+                                             {"half_open", " (--max-half-open)"},
+                                             {"syn_cache", " (--syn-cache)"},
                                              {"events", " (--ring)"},
                                              {"events_open", " (--ring-open)"}};
 
@@ -260,11 +261,11 @@ int sw_pin_reuse(struct sw_pin *pin, struct synward_bpf *obj)
     struct bpf_map *map;
     int err = 0;
 
-    pin->layout = sw_layout_of_lists(SW_LAYOUT_FIRST);
+    pin->layout = sw_btf_fingerprint_of_lists(SW_LAYOUT_FIRST);
     bpf_object__for_each_map(map, obj->obj)
     {
         if (sw_pin_is_state(map))
-            pin->layout = sw_layout_of_map(obj->obj, map, pin->layout);
+            pin->layout = sw_btf_fingerprint_of_map(obj->obj, map, pin->layout);
     }
     if (!pin->adopted)
         return 0;
@@ -277,7 +278,7 @@ int sw_pin_reuse(struct sw_pin *pin, struct synward_bpf *obj)
     }
     if (pin->at->layout == pin->layout)
         return 0;
-    snprintf(pin->error, sizeof(pin->error), "synward %.31s's records look different", pin->at->made_by);
+    snprintf(pin->error, sizeof(pin->error), "synward %.31s uses other record layouts", pin->at->made_by);
     return -ESTALE;
 }
 
@@ -346,7 +347,7 @@ int sw_pin_make(struct sw_pin *pin, struct synward_bpf *obj, const struct sw_hoo
             err = pin_one(pin, bpf_map__fd(map), bpf_map__name(map));
     }
     describe(pin, hooks);
-    for (size_t i = 0; i < hooks->len; i++) /* should we be killed before it is settled, it is ours */
+    for (size_t i = 0; i < hooks->len; i++) /* if we are killed before the commit, it is ours */
         pin->at->iface[i].made_clsact = will_make_clsact(hooks, &hooks->ifaces[i]);
     if (!err)
         err = pin_one(pin, pin->fd, DAEMON);
@@ -363,7 +364,7 @@ void sw_pin_undo(struct sw_pin *pin)
     pin->made = false;
 }
 
-void sw_pin_settle(struct sw_pin *pin, const struct sw_hooks *hooks, __s32 pid)
+void sw_pin_commit(struct sw_pin *pin, const struct sw_hooks *hooks, __s32 pid)
 {
     describe(pin, hooks);
     pin->at->pid = pid;

@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #define BATCH 128        /* slots in one call: values of all CPUs come together */
-#define COOKIE_SECONDS 4 /* engaged: the half-open handshakes are the cookies of so long at most */
+#define COOKIE_SECONDS 4 /* engaged: half-open handshakes are the unanswered cookies of this time at most */
 
 SW_ASSERT(SW_SERVICES % BATCH == 0, "whole batches");
 
-static void add(struct sw_tally *sum, const struct sw_tally *t)
+static void add(struct sw_svc_counters *sum, const struct sw_svc_counters *t)
 {
     for (int i = 0; i < SW_T_MAX; i++)
         sum->item[i] += t->item[i];
@@ -26,7 +26,7 @@ static int read_slots(int fd, __u32 first, size_t stride, char *values, bool *ba
 {
     __u32 keys[BATCH], in = first - 1, out, n = BATCH;
 
-    /* the batch that reaches the end says ENOENT */
+    /* the last batch returns ENOENT */
     if (*batches && (!bpf_map_lookup_batch(fd, first ? &in : NULL, &out, keys, values, &n, NULL) || errno == ENOENT) &&
         n == BATCH)
         return 0;
@@ -40,10 +40,10 @@ static int read_slots(int fd, __u32 first, size_t stride, char *values, bool *ba
     return 0;
 }
 
-static int read_counters(int fd, struct sw_tally ret[SW_SERVICES])
+static int read_counters(int fd, struct sw_svc_counters ret[SW_SERVICES])
 {
     int cpus = libbpf_num_possible_cpus(), err = 0;
-    size_t stride = cpus > 0 ? cpus * sizeof(struct sw_tally) : 0;
+    size_t stride = cpus > 0 ? cpus * sizeof(struct sw_svc_counters) : 0;
     bool batches = true;
     char *values;
 
@@ -56,26 +56,26 @@ static int read_counters(int fd, struct sw_tally ret[SW_SERVICES])
     for (__u32 first = 0; first < SW_SERVICES && !err; first += BATCH) {
         err = read_slots(fd, first, stride, values, &batches);
         for (size_t i = 0; i < BATCH * (size_t)cpus && !err; i++)
-            add(&ret[first + i / cpus], (const struct sw_tally *)values + i);
+            add(&ret[first + i / cpus], (const struct sw_svc_counters *)values + i);
     }
     free(values);
     return err;
 }
 
-/* A calm service is judged when a SYN comes. If none came, the last judgement's figures stand there still. */
+/* A calm service is evaluated when a SYN comes. Without SYNs the values of the last evaluation are out of date. */
 static void bring_up_to_date(struct sw_service *s, __u64 now_ns)
 {
-    __u64 tick = now_ns / SW_DECIDE_NS, second = SW_SECOND / SW_DECIDE_NS;
+    __u64 tick = now_ns / SW_DETECT_NS, second = SW_SECOND / SW_DETECT_NS;
 
     if (tick < s->tick + second + 2)
         return;
     s->syn_rate = 0;
-    s->done_rate = 0;
+    s->completed_rate = 0;
     if (tick > s->tick + (s->state == SW_GS_ENGAGED ? COOKIE_SECONDS : SW_SECONDS_BACK) * second)
         s->half_open = 0;
 }
 
-int sw_tallies_read(int services_fd, int counters_fd, __u64 now_ns, struct sw_tallies *ret)
+int sw_service_stats_read(int services_fd, int counters_fd, __u64 now_ns, struct sw_service_stats *ret)
 {
     bool batches = true;
     int err = 0;
@@ -87,7 +87,7 @@ int sw_tallies_read(int services_fd, int counters_fd, __u64 now_ns, struct sw_ta
     return err ? err : read_counters(counters_fd, ret->tally);
 }
 
-int sw_tallies_read_ids(__u32 services_id, __u32 counters_id, __u64 now_ns, struct sw_tallies *ret)
+int sw_service_stats_read_ids(__u32 services_id, __u32 counters_id, __u64 now_ns, struct sw_service_stats *ret)
 {
     int services = bpf_map_get_fd_by_id(services_id), counters, err;
 
@@ -97,22 +97,23 @@ int sw_tallies_read_ids(__u32 services_id, __u32 counters_id, __u64 now_ns, stru
     if (counters < 0) {
         err = -errno;
     } else {
-        err = sw_tallies_read(services, counters, now_ns, ret);
+        err = sw_service_stats_read(services, counters, now_ns, ret);
         close(counters);
     }
     close(services);
     return err;
 }
 
-void sw_tallies_sum(const struct sw_tallies *t, __u64 *ret_services, __u64 *ret_awake, struct sw_tally *ret_sum)
+void sw_service_stats_sum(const struct sw_service_stats *t, __u64 *ret_services, __u64 *ret_active,
+                          struct sw_svc_counters *ret_sum)
 {
-    *ret_services = *ret_awake = 0;
+    *ret_services = *ret_active = 0;
     memset(ret_sum, 0, sizeof(*ret_sum));
     for (int i = 0; i < SW_SERVICES; i++) {
         add(ret_sum, &t->tally[i]);
         if (!i || !t->services[i].port)
             continue;
         ++*ret_services;
-        *ret_awake += t->services[i].state != SW_GS_CALM;
+        *ret_active += t->services[i].state != SW_GS_CALM;
     }
 }

@@ -6,17 +6,17 @@
 #include "synward.h"
 
 /* All services: slot 0 has what belongs to none, and what services counted that are gone. */
-struct sw_tallies {
+struct sw_service_stats {
     struct sw_service services[SW_SERVICES];
-    struct sw_tally tally[SW_SERVICES]; /* sums over CPUs */
+    struct sw_svc_counters tally[SW_SERVICES]; /* sums over CPUs */
 };
 
-/* Reads both maps; figures of judgements that are older than what they speak of are brought up to date. now_ns is
- * CLOCK_MONOTONIC. 0 or -errno. */
-int sw_tallies_read(int services_fd, int counters_fd, __u64 now_ns, struct sw_tallies *ret);
-int sw_tallies_read_ids(__u32 services_id, __u32 counters_id, __u64 now_ns, struct sw_tallies *ret);
+/* Reads both maps; values of evaluations that are too old are recomputed. now_ns is CLOCK_MONOTONIC. 0 or -errno. */
+int sw_service_stats_read(int services_fd, int counters_fd, __u64 now_ns, struct sw_service_stats *ret);
+int sw_service_stats_read_ids(__u32 services_id, __u32 counters_id, __u64 now_ns, struct sw_service_stats *ret);
 
 /* How many there are, how many of them are not calm, and the sum over all slots. */
-void sw_tallies_sum(const struct sw_tallies *t, __u64 *ret_services, __u64 *ret_awake, struct sw_tally *ret_sum);
+void sw_service_stats_sum(const struct sw_service_stats *t, __u64 *ret_services, __u64 *ret_active,
+                          struct sw_svc_counters *ret_sum);
 
 #endif

@@ -14,7 +14,7 @@ int sw_object_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_s
     int err;
 
     if (sw_object_is_old(obj))
-        return sw_walk_sweep(obj, now, flush, ret_sweep);
+        return sw_sweep_user(obj, now, flush, ret_sweep);
     obj->bss->sweep = (struct sw_sweep){.now = now, .flush = flush};
     err = bpf_prog_test_run_opts(bpf_program__fd(obj->progs.sw_sweep), &run);
     if (err)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* One sweep: what its time has come for ends. */
+/* One sweep: expired flows end. */
 #ifndef SW_LOADER_SWEEP_H
 #define SW_LOADER_SWEEP_H
 
@@ -7,7 +7,7 @@
 
 struct synward_bpf;
 
-/* Runs sw_sweep once, or on old kernels what does the same (sweep_user.c). now 0: kernel clock. 0 or -errno; results in
+/* Runs sw_sweep once, or its replacement for old kernels (sweep_user.c). now 0: kernel clock. 0 or -errno; results in
  * *ret_sweep. */
 int sw_object_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep);
 

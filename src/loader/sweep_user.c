@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The sweep for kernels that cannot walk a map themselves: here, and what is due is ended there, flow by flow. */
+/* The sweep for kernels without map iteration: finds expired flows here, and ends each one in the kernel. */
 #include "loader/sweep_user.h"
 #include "base/clock.h"
 #include "synward.skel.h"
@@ -26,11 +26,11 @@ static bool is_due(const struct walk *w, const struct sw_flow *f)
 {
     if (sw_expiry(f, w->cfg, w->now, w->flush) != SW_WHY_NONE)
         return true;
-    return w->cfg->update_interval && f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_OVER) &&
-           w->now >= f->told_ns + w->cfg->update_interval;
+    return w->cfg->update_interval && f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_ENDED) &&
+           w->now >= f->update_ns + w->cfg->update_interval;
 }
 
-/* sw_expire looks at the flow as it is now. 1: it is still there, 0: it is gone, or -errno. */
+/* sw_expire checks the flow again. 1: it is still there, 0: it is gone, or -errno. */
 static int expire(struct walk *w, const struct sw_key *key)
 {
     char packet[14 + sizeof(*key)] = {0};
@@ -55,9 +55,9 @@ static int one(struct walk *w, const struct sw_key *key, const struct sw_flow *f
         return 0;
     }
     *seen += 1;
-    if (!(f->flags & SW_F_OVER) && f->flags & SW_F_IN_FLOWS)
+    if (!(f->flags & SW_F_ENDED) && f->flags & SW_F_IN_FLOWS)
         w->result.established++;
-    if (f->flags & SW_F_OPENING_OWED)
+    if (f->flags & SW_F_OPENING_DEFERRED)
         w->result.deferred++;
     at = sw_expiry_at(f, w->cfg);
     if (at < w->result.next)
@@ -88,7 +88,7 @@ static int map(struct walk *w, const struct bpf_map *map, __u64 *seen)
     return 0;
 }
 
-int sw_walk_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep)
+int sw_sweep_user(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep)
 {
     struct walk w = {.obj = obj, .cfg = (const struct sw_config *)&obj->rodata->cfg, .flush = flush};
     int err = -ENOMEM;
@@ -100,7 +100,7 @@ int sw_walk_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_swe
     if (!w.keys || !w.flows)
         goto out;
     obj->bss->sweep = (struct sw_sweep){.now = w.now, .flush = flush, .next = ~0ull};
-    err = map(&w, obj->maps.embryos, &w.result.embryos);
+    err = map(&w, obj->maps.half_open, &w.result.half_open);
     if (!err)
         err = map(&w, obj->maps.flows, &w.result.flows);
     if (err)

@@ -7,6 +7,6 @@
 struct synward_bpf;
 
 /* As sw_object_sweep. */
-int sw_walk_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep);
+int sw_sweep_user(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep);
 
 #endif

@@ -15,19 +15,19 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Is another synward on one of our interfaces? Did a dead one leave something there? */
+/* Is another synward on one of our interfaces? Did a killed one leave something there? */
 struct look {
     struct sw_hooks *hooks;
     __u64 netns;
     pid_t runs;
     const char *where;
     bool made_clsact[SW_IFACES_MAX];
-    const char *pin; /* that we go on from, else NULL */
-    enum { LOOK, DISARM, CLEANED /* now the files of the dead have served */ } phase;
-    bool cookies; /* the dead one's guard had sent some that may still come back */
+    const char *pin; /* that this start continues, else NULL */
+    enum { LOOK, DISARM, CLEANED /* the files of killed ones are no longer needed */ } phase;
+    bool cookies; /* the killed one's guard has sent cookies that may still come back */
 };
 
-/* A map lives as long as a program that uses it is attached somewhere. One that had no maps yet attached nothing. */
+/* A map exists as long as a program that uses it is attached. An instance without maps attached nothing. */
 static bool nothing_left(const struct sw_instance *inst)
 {
     int fd, err;
@@ -62,14 +62,14 @@ static int look_at(const struct sw_instance *inst, bool alive, void *ctx)
 {
     struct look *look = ctx;
     char name[IF_NAMESIZE];
-    bool all = true; /* what the dead one left is ours to clean, or gone */
+    bool all = true; /* all that the killed one left can be cleaned by us, or is gone */
     bool pinned;
 
-    if (inst->netns != look->netns) /* perhaps that namespace is no more */
-        return look->phase == CLEANED && !alive && nothing_left(inst) ? SW_WALK_REMOVE : SW_WALK_ON;
+    if (inst->netns != look->netns) /* that namespace may be gone */
+        return look->phase == CLEANED && !alive && nothing_left(inst) ? SW_INSTANCE_REMOVE : SW_INSTANCE_CONTINUE;
     pinned = !alive && sw_instance_is_pinned(inst);
     if (pinned && (!look->pin || strcmp(inst->pin, look->pin)))
-        return SW_WALK_ON;
+        return SW_INSTANCE_CONTINUE;
     for (size_t i = 0; i < inst->len; i++) {
         bool ours = false;
 
@@ -79,7 +79,7 @@ static int look_at(const struct sw_instance *inst, bool alive, void *ctx)
             if (alive) {
                 look->runs = inst->pid;
                 look->where = look->hooks->ifaces[k].id.name;
-                return SW_WALK_STOP;
+                return SW_INSTANCE_STOP;
             }
             ours = true;
             look->made_clsact[k] |= inst->ifaces[i].made_clsact;
@@ -88,7 +88,7 @@ static int look_at(const struct sw_instance *inst, bool alive, void *ctx)
         }
         all &= ours || !if_indextoname(inst->ifaces[i].ifindex, name);
     }
-    return look->phase == CLEANED && all ? SW_WALK_REMOVE : SW_WALK_ON;
+    return look->phase == CLEANED && all ? SW_INSTANCE_REMOVE : SW_INSTANCE_CONTINUE;
 }
 
 /* Pins of a synward that has ended, or of one with another name for them. */
@@ -139,7 +139,7 @@ static void adopt_clsact(struct sw_hooks *hooks, const struct sw_pin *pin, const
     }
 }
 
-int sw_clear_the_way(struct sw_hooks *hooks, const struct sw_pin *pin, struct sw_failure *f)
+int sw_takeover(struct sw_hooks *hooks, const struct sw_pin *pin, struct sw_failure *f)
 {
     struct look look = {.hooks = hooks, .netns = sw_instance_netns(), .pin = pin && pin->adopted ? pin->name : NULL};
     struct held held = {.hooks = hooks, .pin = pin};
@@ -150,14 +150,15 @@ int sw_clear_the_way(struct sw_hooks *hooks, const struct sw_pin *pin, struct sw
     if (err < 0)
         return sw_fail(f, SW_EXIT_INTERNAL, err, SW_RUN_DIR ": %s", strerror(-err));
     if (sw_pinfs_walk(look_at_pins, &held))
-        return sw_fail(f, SW_EXIT_PINS, -EBUSY,
-                       "'%s' is held by the pins '%s': go on from them by --pin=%s, or 'synward unpin %s' first",
-                       held.where, held.name, held.name, held.name);
+        return sw_fail(
+            f, SW_EXIT_PINS, -EBUSY,
+            "'%s' carries the programs of pinned state '%s': continue with --pin=%s, or run 'synward unpin %s' first",
+            held.where, held.name, held.name, held.name);
     if (pin && pin->adopted) {
         adopt_clsact(hooks, pin, &look);
         return 0;
     }
-    look.phase = DISARM; /* not for a start that is refused: nobody would be left to guard */
+    look.phase = DISARM; /* not before the checks: a refused start must leave the guard active */
     sw_instance_walk(look_at, &look);
     if (look.cookies) /* for those on their way, as at a regular end */
         sleep(1);
@@ -172,7 +173,7 @@ int sw_clear_the_way(struct sw_hooks *hooks, const struct sw_pin *pin, struct sw
         if (found)
             sw_info("removed what a killed synward had left on '%s'", iface->id.name);
     }
-    look.phase = CLEANED; /* should we be killed before, the next one has to know it all */
+    look.phase = CLEANED; /* if we are killed before, the next start needs the files */
     sw_instance_walk(look_at, &look);
     return 0;
 }

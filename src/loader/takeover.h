@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Other synwards on the interfaces that we want. */
+/* Other synwards on the requested interfaces. */
 #ifndef SW_LOADER_TAKEOVER_H
 #define SW_LOADER_TAKEOVER_H
 
@@ -9,8 +9,8 @@
 struct sw_pin;
 struct sw_pinned;
 
-/* A living one is a failure; what a dead one left is removed. 0 or -errno. */
-int sw_clear_the_way(struct sw_hooks *hooks, const struct sw_pin *pin, struct sw_failure *ret_failure);
+/* A running one is a failure; what a killed one left is removed. 0 or -errno. */
+int sw_takeover(struct sw_hooks *hooks, const struct sw_pin *pin, struct sw_failure *ret_failure);
 
 /*
  * No more cookies of a guard whose daemon is gone: map_fd is its map `guard`, and is closed; -1: there is none. What it
@@ -19,8 +19,8 @@ int sw_clear_the_way(struct sw_hooks *hooks, const struct sw_pin *pin, struct sw
 bool sw_guard_stop(int map_fd);
 
 /*
- * Is the clsact qdisc on the interface the pins'? made: some file of the dead says so. One that somebody else made
- * after ours was deleted has no filter of ours in it; one of a start that was killed may have none yet.
+ * Is the clsact qdisc on the interface the pins'? made: an instance file of a killed one says so. One that another
+ * program made after ours was deleted has no filter of ours in it; one of a start that was killed may have none yet.
  */
 bool sw_pinned_owns_clsact(const struct sw_pinned *at, __u32 ifindex, bool made);
 

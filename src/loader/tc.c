@@ -25,7 +25,7 @@ static const struct {
     [SW_TC_EGRESS] = {"sw_egress", BPF_TC_EGRESS},
 };
 
-/* What this process attached: known to be ours without asking the kernel for the program, which takes CAP_SYS_ADMIN. */
+/* What this process attached: ours without querying the kernel for the program, which needs CAP_SYS_ADMIN. */
 #define MINE_MAX 256
 static __u32 mine[MINE_MAX];
 static unsigned int mine_next;
@@ -121,7 +121,7 @@ bool sw_clsact_is_in_use(__u32 ifindex)
     return used;
 }
 
-/* Counts filters in one half of the clsact qdisc; -errno if the kernel does not say. */
+/* Counts filters in one half of the clsact qdisc; -errno if the kernel gives no answer. */
 static int count_filters(__u32 ifindex, __u32 parent)
 {
     struct {

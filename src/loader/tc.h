@@ -18,7 +18,7 @@ int sw_tcx_attach(int prog_fd, __u32 ifindex);
 /* *ret_made: the qdisc was not there before. 0 or -errno. */
 int sw_clsact_attach(int prog_fd, __u32 ifindex, enum sw_tc_side side, bool *ret_made);
 
-/* Who is under our handle: a program's id. -ENOENT: nobody, or there is no qdisc. */
+/* The id of the program under our handle. -ENOENT: there is none, or no qdisc. */
 int sw_clsact_query(__u32 ifindex, enum sw_tc_side side, __u32 *ret_prog_id);
 
 /* Is there a clsact qdisc? */
@@ -27,7 +27,7 @@ bool sw_clsact_there(__u32 ifindex);
 /* Is a filter of ours in it? */
 bool sw_clsact_is_in_use(__u32 ifindex);
 
-/* Removes the qdisc if nobody has filters in it. 0 or -errno. */
+/* Removes the qdisc if it has no filters. 0 or -errno. */
 int sw_clsact_tidy(__u32 ifindex);
 
 /* The fd of the program of our filter, or -ENOENT. */
@@ -36,7 +36,7 @@ int sw_clsact_program(__u32 ifindex, enum sw_tc_side side);
 /* As sw_clsact_attach, but takes the place of our filter if there is one: no packet passes without a program. */
 int sw_clsact_put(int prog_fd, __u32 ifindex, enum sw_tc_side side, bool *ret_made);
 
-/* Removes our filter, and the qdisc if remove_qdisc and nobody has filters in it. -ENOENT: not there. */
+/* Removes our filter, and the qdisc if remove_qdisc and it has no filters. -ENOENT: not there. */
 int sw_clsact_detach(__u32 ifindex, enum sw_tc_side side, bool remove_qdisc);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What a stats and a service line say. */
+/* The values of a stats and a service line. */
 #ifndef SW_OUTPUT_FIGURES_H
 #define SW_OUTPUT_FIGURES_H
 
@@ -7,24 +7,24 @@
 
 #include <stdbool.h>
 
-/* Everything a stats line says; counters are sums over CPUs, indexed by enum sw_counter. */
+/* The values of a stats line; counters are sums over CPUs, indexed by enum sw_counter. */
 struct sw_report_stats {
     __u64 counters[SW_C_MAX];
     __u64 flows, flows_max;
-    __u64 embryos, embryos_max;
+    __u64 half_open, half_open_max;
     __u64 established;
-    __u64 lost_total;      /* events lost since start, all kinds */
-    __u64 embryos_evicted; /* embryos that the LRU took: their conn lines are lost (kind conn) */
-    __u64 services;        /* protected, and of these not calm; 0 without the guard */
-    __u64 services_awake;
-    struct sw_tally guard; /* sum over all services and CPUs */
-    bool final;            /* the last line of a run */
+    __u64 lost_total;        /* events lost since start, all kinds */
+    __u64 half_open_evicted; /* half-open flows evicted by the LRU: their conn lines are lost (kind conn) */
+    __u64 services;          /* protected, and of these not calm; 0 without the guard */
+    __u64 services_active;
+    struct sw_svc_counters guard; /* sum over all services and CPUs */
+    bool final;                   /* the last line of a run */
 };
 
-/* What a service line says. */
+/* The values of a service line. */
 struct sw_report_service {
     struct sw_service service;
-    struct sw_tally tally; /* summed over CPUs */
+    struct sw_svc_counters tally; /* summed over CPUs */
     bool final;
 };
 
@@ -34,7 +34,7 @@ static inline __u64 sw_service_in_state(const struct sw_service *s, __u64 now_ns
     return now_ns > s->since ? now_ns - s->since : 0;
 }
 
-static inline __u64 sw_tally_dropped(const struct sw_tally *t)
+static inline __u64 sw_svc_counters_dropped(const struct sw_svc_counters *t)
 {
     __u64 sum = 0;
 

@@ -46,7 +46,7 @@ static inline char *put_who(struct sw_lines *l, char *p, const struct sw_event *
     return sw_put_u64(p, ntohs(b ? ev->key.a_port : ev->key.b_port));
 }
 
-/* What only some kinds say: the anomaly, or the RST's sender and the state in which it met the receiver. */
+/* Keys of some kinds only: the anomaly, or the RST's sender and the state of its receiver. */
 static inline char *put_special(char *p, const struct sw_event *ev)
 {
     const struct sw_flow *f = &ev->flow;
@@ -121,7 +121,7 @@ static inline char *put_story(char *p, const struct sw_event *ev)
     return put_span(p, f->synack_ns, f->est_ns);
 }
 
-/* What the side's SYN or SYN-ACK said; all null where it was not seen. */
+/* Keys of the side's SYN or SYN-ACK; all null if it was not seen. */
 static inline __attribute__((always_inline)) char *put_syn(char *p, const struct sw_flow *f, const int side)
 {
     const struct sw_end *e = &f->end[side];
@@ -230,15 +230,15 @@ char *sw_json_stats(struct sw_lines *l, __u64 seq, const struct sw_report_stats 
     p = sw_put_bool(p, s->final);
     p = sw_put_pair(p, "", "flows", s->flows);
     p = sw_put_pair(p, "", "flows_max", s->flows_max);
-    p = sw_put_pair(p, "", "embryos", s->embryos);
-    p = sw_put_pair(p, "", "embryos_max", s->embryos_max);
+    p = sw_put_pair(p, "", "half_open", s->half_open);
+    p = sw_put_pair(p, "", "half_open_max", s->half_open_max);
     p = sw_put_pair(p, "", "established", s->established);
     p = sw_put_pair(p, "", "lost_total", s->lost_total);
-    p = sw_put_pair(p, "", "embryos_evicted", s->embryos_evicted);
+    p = sw_put_pair(p, "", "half_open_evicted", s->half_open_evicted);
     p = sw_put_pair(p, "", "services", s->services);
-    p = sw_put_pair(p, "", "services_awake", s->services_awake);
+    p = sw_put_pair(p, "", "services_active", s->services_active);
     for (int i = 0; i < SW_C_MAX; i++)
         p = sw_put_pair(p, "", sw_name_counter(i)->text, s->counters[i]);
-    p = sw_put_tally(p, "guard_", &s->guard);
+    p = sw_put_svc_counters(p, "guard_", &s->guard);
     return LIT(p, "}\n");
 }

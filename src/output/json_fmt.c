@@ -37,14 +37,14 @@ char *sw_put_pair(char *p, const char *prefix, const char *key, __u64 v)
     return sw_put_u64(p, v);
 }
 
-char *sw_put_tally(char *p, const char *prefix, const struct sw_tally *t)
+char *sw_put_svc_counters(char *p, const char *prefix, const struct sw_svc_counters *t)
 {
     char drop[32];
 
     *stpcpy(stpcpy(drop, prefix), "drop_") = 0;
     for (int i = 0; i < SW_T_MAX; i++)
-        p = sw_put_pair(p, prefix, sw_name_tally(i)->text, t->item[i]);
-    p = sw_put_pair(p, prefix, "dropped", sw_tally_dropped(t));
+        p = sw_put_pair(p, prefix, sw_name_svc_counter(i)->text, t->item[i]);
+    p = sw_put_pair(p, prefix, "dropped", sw_svc_counters_dropped(t));
     for (int i = SW_DROP_NONE + 1; i < SW_DROP_MAX; i++)
         p = sw_put_pair(p, drop, sw_name_drop(i)->text, t->drop[i]);
     return p;

@@ -45,6 +45,6 @@ char *sw_put_vlan(char *p, const __u16 vlan[2]);       /* nothing without a tag 
 /* ,"PREFIXkey":v - for the lines that are rare */
 char *sw_put_pair(char *p, const char *prefix, const char *key, __u64 v);
 /* ,"PREFIXsyns":n, each item by name, then the sum of the drops, then each reason */
-char *sw_put_tally(char *p, const char *prefix, const struct sw_tally *t);
+char *sw_put_svc_counters(char *p, const char *prefix, const struct sw_svc_counters *t);
 
 #endif

@@ -25,7 +25,7 @@ static char *put_service_keys(char *p, const __u8 ip[16], __be16 port, __u8 any)
     return sw_put_pair(p, "", "service_port", ntohs(port));
 }
 
-static char *put_place(struct sw_lines *l, char *p, const struct sw_told *t)
+static char *put_place(struct sw_lines *l, char *p, const struct sw_guard_event *t)
 {
     const struct sw_iface_text *iface = sw_lines_iface_at(l, t->ifindex);
 
@@ -40,7 +40,7 @@ static char *put_place(struct sw_lines *l, char *p, const struct sw_told *t)
     return sw_put_name(p, sw_name_hook(t->hook));
 }
 
-static char *put_guard(char *p, const struct sw_told *t)
+static char *put_guard(char *p, const struct sw_guard_event *t)
 {
     p = LIT(p, "\",");
     p = put_service_keys(p, t->svc_ip, t->svc_port, t->any);
@@ -57,14 +57,14 @@ static char *put_guard(char *p, const struct sw_told *t)
     p = LIT(p, "\",\"dry_run\":");
     p = sw_put_bool(p, t->dry_run);
     p = sw_put_pair(p, "", "half_open", t->half_open);
-    p = sw_put_pair(p, "", "half_open_mark", t->half_open_mark);
+    p = sw_put_pair(p, "", "half_open_threshold", t->half_open_threshold);
     p = sw_put_pair(p, "", "syn_rate", t->syn_rate);
-    p = sw_put_pair(p, "", "syn_rate_mark", t->syn_rate_mark);
-    p = sw_put_pair(p, "", "done_rate", t->done_rate);
+    p = sw_put_pair(p, "", "syn_rate_threshold", t->syn_rate_threshold);
+    p = sw_put_pair(p, "", "completed_rate", t->completed_rate);
     return sw_put_pair(p, "", "in_state_ns", t->in_state_ns);
 }
 
-static char *put_drop(char *p, const struct sw_told *t)
+static char *put_drop(char *p, const struct sw_guard_event *t)
 {
     if (t->service) {
         p = LIT(p, "\",\"service\":\"");
@@ -96,13 +96,13 @@ static char *put_drop(char *p, const struct sw_told *t)
     return sw_put_pair(p, "", "payload", t->payload);
 }
 
-char *sw_json_told(struct sw_lines *l, __u64 seq, const struct sw_told *t, char *p)
+char *sw_json_guard_event(struct sw_lines *l, __u64 seq, const struct sw_guard_event *t, char *p)
 {
-    static const struct sw_name kinds[SW_TOLD_MAX] = {{"guard", 5}, {"drop", 4}};
+    static const struct sw_name kinds[SW_GUARD_EV_MAX] = {{"guard", 5}, {"drop", 4}};
 
     p = sw_put_head(l, p, seq, t->ts, &kinds[t->kind]);
     p = put_place(l, p, t);
-    p = t->kind == SW_TOLD_GUARD ? put_guard(p, t) : put_drop(p, t);
+    p = t->kind == SW_GUARD_EV_STATE ? put_guard(p, t) : put_drop(p, t);
     return LIT(p, "}\n");
 }
 
@@ -125,13 +125,13 @@ char *sw_json_service_body(char *p, const struct sw_report_service *r, __u64 now
     p = sw_put_bool(p, s->flags & SW_SV_NAMED);
     p = LIT(p, ",\"mptcp\":");
     p = sw_put_bool(p, s->flags & SW_SV_MPTCP);
-    p = LIT(p, ",\"gone\":");
-    p = sw_put_bool(p, s->flags & SW_SV_GONE);
+    p = LIT(p, ",\"no_listener\":");
+    p = sw_put_bool(p, s->flags & SW_SV_NO_LISTENER);
     p = sw_put_pair(p, "", "wscale", s->wscale);
     p = sw_put_pair(p, "", "half_open", s->half_open);
     p = sw_put_pair(p, "", "syn_rate", s->syn_rate);
-    p = sw_put_pair(p, "", "done_rate", s->done_rate);
-    return sw_put_tally(p, "", &r->tally);
+    p = sw_put_pair(p, "", "completed_rate", s->completed_rate);
+    return sw_put_svc_counters(p, "", &r->tally);
 }
 
 char *sw_json_service(struct sw_lines *l, __u64 seq, const struct sw_report_service *s, __u64 now_ns, char *p)

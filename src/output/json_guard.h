@@ -6,7 +6,7 @@
 #include "output/figures.h"
 #include "output/line.h"
 
-char *sw_json_told(struct sw_lines *l, __u64 seq, const struct sw_told *t, char *p);
+char *sw_json_guard_event(struct sw_lines *l, __u64 seq, const struct sw_guard_event *t, char *p);
 char *sw_json_service(struct sw_lines *l, __u64 seq, const struct sw_report_service *s, __u64 now_ns, char *p);
 
 /* "service":… as in a service line, without the fields that all lines have and without `final`: at most SW_SERVICE_ROOM

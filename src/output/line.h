@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the lines of both formats share: names already escaped, caches of dates and identities. A formatter (json.h,
- * json_guard.h, text.h, text_guard.h) appends one whole line, newline included, to room that the caller has made:
+ * What lines of both formats share: names already escaped, caches of dates and identities. A formatter (json.h,
+ * json_guard.h, text.h, text_guard.h) appends one line, newline included, to a buffer with enough space:
  * sw_lines_room() bytes are always enough.
  */
 #ifndef SW_OUTPUT_LINE_H
@@ -28,7 +28,7 @@ struct sw_report_opts {
     __u64 seq;             /* of the line before the first */
 };
 
-#define SW_SCHEMA 2
+#define SW_SCHEMA 3
 #define SW_SECONDS 64 /* cached date texts, by second */
 #define SW_IDS 1024   /* cached identities: the lines of a short connection come close together */
 
@@ -63,7 +63,7 @@ struct sw_lines {
     size_t iface_max; /* longest name, for the room and for columns */
     size_t last_iface;
     int width;                    /* text: widest pair of endpoints so far */
-    struct sw_iface_text unnamed; /* an ifindex that nobody named: "#7" */
+    struct sw_iface_text unnamed; /* an ifindex without a name: "#7" */
     char unnamed_text[16];
     struct sw_second seconds[SW_SECONDS];
     struct sw_ids ids[SW_IDS];
@@ -79,6 +79,6 @@ const struct sw_ids *sw_lines_ids(struct sw_lines *l, const struct sw_key *key, 
 
 char *sw_put_time(struct sw_lines *l, char *p, __s64 unix_ns); /* RFC 3339, UTC, nanoseconds */
 char *sw_put_history(char *p, const struct sw_flow *f);
-char *sw_put_tcp_flags(char *p, __u16 flags); /* "SYN,ACK", "none"; in the order in which people name them */
+char *sw_put_tcp_flags(char *p, __u16 flags); /* "SYN,ACK", "none"; in the usual order */
 
 #endif

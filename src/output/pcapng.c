@@ -41,7 +41,7 @@ struct sw_pcapng {
     __u32 ids; /* interface blocks so far */
 };
 
-/* All fields are in this machine's byte order, which the magic tells. Fields are padded to 32 bits. */
+/* All fields are in this machine's byte order, which the magic number shows. Fields are padded to 32 bits. */
 static void put(struct block *b, const void *data, __u32 len)
 {
     __u32 padded = (len + 3) & ~3u;

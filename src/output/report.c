@@ -110,7 +110,7 @@ void sw_report_set_clock(struct sw_report *r, __s64 clock_offset_ns)
     r->lines.clock_offset = clock_offset_ns;
 }
 
-/* Room for one line of any kind, or NULL. What was written already makes room first. */
+/* Space for one line of any kind, or NULL. Lines already written are removed first. */
 static char *line_room(struct sw_report *r)
 {
     size_t need = sw_lines_room(&r->lines), cap = r->cap;
@@ -163,7 +163,7 @@ int sw_report_event(struct sw_report *r, const struct sw_event *ev)
     return 0;
 }
 
-/* The guard's records are made in the kernel only if they are wanted, and counted together when they do not fit. */
+/* The guard's records are made in the kernel only if they are enabled, and counted together when they do not fit. */
 static bool loss_wanted(const struct sw_report *r, int kind)
 {
     __u32 bits = kind == SW_LOSS_GUARD ? 1u << SW_LINE_GUARD | 1u << SW_LINE_DROP : 1u << kind;
@@ -189,7 +189,7 @@ int sw_report_loss(struct sw_report *r, const __u64 lost[SW_LOSSES], __u64 now_n
     }
     p = line_room(r);
     if (!p)
-        return -ENOMEM; /* said with the next one; what the caller lost he gives again */
+        return -ENOMEM; /* included in the next one; the caller passes its own losses again */
     memset(r->unmade, 0, sizeof(r->unmade));
     r->seq += total;
     p = r->format == SW_FORMAT_TEXT ? sw_text_loss(&r->lines, r->seq + 1, all, now_ns, p)
@@ -198,13 +198,13 @@ int sw_report_loss(struct sw_report *r, const __u64 lost[SW_LOSSES], __u64 now_n
     return 0;
 }
 
-int sw_report_told(struct sw_report *r, const struct sw_told *told)
+int sw_report_guard_event(struct sw_report *r, const struct sw_guard_event *ev)
 {
     char *p;
 
-    if (told->version != SW_CONTRACT_VERSION || told->size != sizeof(*told) || told->kind >= SW_TOLD_MAX)
+    if (ev->version != SW_CONTRACT_VERSION || ev->size != sizeof(*ev) || ev->kind >= SW_GUARD_EV_MAX)
         return -EINVAL;
-    if (!(r->event_mask & 1u << (told->kind == SW_TOLD_GUARD ? SW_LINE_GUARD : SW_LINE_DROP)))
+    if (!(r->event_mask & 1u << (ev->kind == SW_GUARD_EV_STATE ? SW_LINE_GUARD : SW_LINE_DROP)))
         return 0;
     p = line_room(r);
     if (!p) {
@@ -212,8 +212,8 @@ int sw_report_told(struct sw_report *r, const struct sw_told *told)
         r->unmade_total++;
         return -ENOMEM;
     }
-    p = r->format == SW_FORMAT_TEXT ? sw_text_told(&r->lines, r->seq + 1, told, p)
-                                    : sw_json_told(&r->lines, r->seq + 1, told, p);
+    p = r->format == SW_FORMAT_TEXT ? sw_text_guard_event(&r->lines, r->seq + 1, ev, p)
+                                    : sw_json_guard_event(&r->lines, r->seq + 1, ev, p);
     line_done(r, p);
     return 0;
 }

@@ -25,29 +25,28 @@ void sw_report_free(struct sw_report *r);                                       
 int sw_report_set_iface(struct sw_report *r, __u32 ifindex, const char *name);
 void sw_report_set_clock(struct sw_report *r, __s64 clock_offset_ns);
 
-/* Adds one line for the event if its kind is wanted. -EINVAL: version or size is not ours; -ENOMEM. */
+/* Adds one line for the event if its kind is enabled. -EINVAL: version or size is not ours; -ENOMEM. */
 int sw_report_event(struct sw_report *r, const struct sw_event *ev);
-/* Adds a loss line for what was lost since the last one, lost[kind]; seq jumps by their sum first.
- * now_ns is in event time. No line (and no jump) if all are 0. Kinds outside the event mask do not count:
- * they would have made no line (SW_LOSS_GUARD counts if one of guard and drop is wanted). Events that failed with
- * -ENOMEM are added by the reporter itself. With loss lines masked out seq still jumps. */
+/* Adds a loss line for what was lost since the last one, lost[kind]; seq jumps by their sum first. now_ns is in event
+ * time. No line (and no jump) if all are 0. Kinds outside the event mask do not count: they would have made no line
+ * (SW_LOSS_GUARD counts if guard or drop is enabled). Events that failed with -ENOMEM are added by the reporter itself.
+ * With loss lines masked out seq still jumps. */
 int sw_report_loss(struct sw_report *r, const __u64 lost[SW_LOSSES], __u64 now_ns);
 int sw_report_stats(struct sw_report *r, const struct sw_report_stats *stats, __u64 now_ns);
 
-/* A guard or drop line, if its kind is wanted. -EINVAL: version, size or kind is not ours; -ENOMEM: as for events. */
-int sw_report_told(struct sw_report *r, const struct sw_told *told);
+/* A guard or drop line, if its kind is enabled. -EINVAL: version, size or kind is not ours; -ENOMEM: as for events. */
+int sw_report_guard_event(struct sw_report *r, const struct sw_guard_event *ev);
 
-/* One service's figures: a `service` line. */
+/* A `service` line: values of one service. */
 int sw_report_service(struct sw_report *r, const struct sw_report_service *s, __u64 now_ns);
 
 size_t sw_report_pending(const struct sw_report *r); /* bytes not yet written */
 __u64 sw_report_lines(const struct sw_report *r);    /* lines made so far */
 __u64 sw_report_made(const struct sw_report *r);     /* bytes of them, written or not */
 __u64 sw_report_seq(const struct sw_report *r);      /* of the last one, lost ones before it included */
-/* Writes what goes without blocking: a pipe or terminal through a non-blocking descriptor of our own, opened
- * anew so that nobody else who holds it is affected; else poll, then pieces of at most PIPE_BUF. 0 when all is
- * out, -EAGAIN when the reader is slow, -EPIPE when it is gone (the caller ignores SIGPIPE), -errno otherwise
- * (ENOSPC, EIO). */
+/* Writes what goes without blocking: a pipe or terminal through a non-blocking descriptor of our own, opened again so
+ * that other holders are not affected; else poll, then pieces of at most PIPE_BUF. 0 when all is out, -EAGAIN when the
+ * reader is slow, -EPIPE when it is gone (the caller ignores SIGPIPE), -errno otherwise (ENOSPC, EIO). */
 int sw_report_flush(struct sw_report *r);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Lines for people: time, connection, what happened, between whom, the state of each side, then the
- * numbers that this kind of event is about. Columns grow with what was seen, so they stay aligned.
+ * Lines for people: time, connection, what happened, between whom, the state of each side, then the numbers that this
+ * kind of event is about. Columns grow with the values seen, so they remain aligned.
  */
 #include "output/text.h"
 #include "base/fmt.h"
@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define put sw_text_put
-#define SW_TEXT_UID 7 /* characters of the uid shown: enough to tell a connection's lines apart */
+#define SW_TEXT_UID 7 /* characters of the uid shown: enough to distinguish connections */
 
 static const char *const event_color[SW_EV_MAX] = {
     [SW_EV_OPENING] = "\033[36m",   [SW_EV_ESTABLISHED] = "\033[32m", [SW_EV_HALF_CLOSED] = "\033[33m",
@@ -204,7 +204,7 @@ char *sw_text_loss(struct sw_lines *l, __u64 seq, const __u64 lost[SW_LOSSES], _
     for (int i = 0; i < SW_LOSSES; i++)
         total += lost[i];
     p = sw_text_color(l, put(sw_text_clock(l, p, now_ns), " "), "\033[1;31m");
-    p = put(p, "LOSS %llu events could not be told:", total);
+    p = put(p, "LOSS %llu events lost:", total);
     for (int i = 0; i < SW_EV_MAX; i++)
         if (lost[i])
             p = put(p, " %s %llu", sw_name_event(i)->text, lost[i]);
@@ -221,14 +221,14 @@ char *sw_text_stats(struct sw_lines *l, __u64 seq, const struct sw_report_stats 
 
     (void)seq;
     p = sw_text_color(l, put(sw_text_clock(l, p, now_ns), " "), s->final ? SW_BOLD : SW_DIM);
-    p = put(p, "%s %llu packets, %llu TCP; flows %llu of %llu (%llu live), embryos %llu of %llu",
+    p = put(p, "%s %llu packets, %llu TCP; flows %llu of %llu (%llu live), half-open %llu of %llu",
             s->final ? "end:" : "stats:", c[SW_C_PACKETS], c[SW_C_TCP], s->flows, s->flows_max, s->established,
-            s->embryos, s->embryos_max);
-    p = put(p, "; told %llu connections; lost %llu events", c[SW_C_TOLD_CONN], s->lost_total);
+            s->half_open, s->half_open_max);
+    p = put(p, "; emitted %llu connections; lost %llu events", c[SW_C_EMITTED_CONN], s->lost_total);
     if (s->services)
-        p = put(p, "; guard: %llu services, %llu awake, cookies %llu sent %llu accepted, dropped %llu", s->services,
-                s->services_awake, s->guard.item[SW_T_COOKIES_SENT], s->guard.item[SW_T_COOKIES_ACCEPTED],
-                sw_tally_dropped(&s->guard));
+        p = put(p, "; guard: %llu services, %llu active, cookies %llu sent %llu accepted, dropped %llu", s->services,
+                s->services_active, s->guard.item[SW_T_COOKIES_SENT], s->guard.item[SW_T_COOKIES_ACCEPTED],
+                sw_svc_counters_dropped(&s->guard));
     p = sw_text_color(l, p, SW_PLAIN);
     *p++ = '\n';
     return p;

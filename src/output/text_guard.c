@@ -8,7 +8,7 @@
 
 #define put sw_text_put
 
-static char *text_guard(const struct sw_lines *l, char *p, const struct sw_told *t)
+static char *text_guard(const struct sw_lines *l, char *p, const struct sw_guard_event *t)
 {
     static const char *const color[SW_GS_MAX] = {"\033[32m", "\033[1;31m", "\033[33m"};
 
@@ -20,13 +20,15 @@ static char *text_guard(const struct sw_lines *l, char *p, const struct sw_told 
             sw_name_guard_cause(t->cause)->text);
     if (t->in_state_ns)
         p = sw_text_duration(put(p, " after "), t->in_state_ns);
-    p = put(p, ": half-open %llu (mark %llu), SYNs %llu/s (mark %llu/s), completed %llu/s; mode %s, cookies by %s",
-            t->half_open, t->half_open_mark, t->syn_rate, t->syn_rate_mark, t->done_rate,
-            sw_name_guard_mode(t->mode)->text, sw_name_backend(t->backend)->text);
+    p = put(
+        p,
+        ": half-open %llu (threshold %llu), SYNs %llu/s (threshold %llu/s), completed %llu/s; mode %s, cookies by %s",
+        t->half_open, t->half_open_threshold, t->syn_rate, t->syn_rate_threshold, t->completed_rate,
+        sw_name_guard_mode(t->mode)->text, sw_name_backend(t->backend)->text);
     return t->dry_run ? put(p, " (dry run)") : p;
 }
 
-static char *text_drop(const struct sw_lines *l, char *p, const struct sw_told *t)
+static char *text_drop(const struct sw_lines *l, char *p, const struct sw_guard_event *t)
 {
     p = sw_text_color(l, p, "\033[31m");
     p = sw_text_color(l, put(p, "drop "), SW_PLAIN);
@@ -43,7 +45,7 @@ static char *text_drop(const struct sw_lines *l, char *p, const struct sw_told *
     return t->dry_run ? put(p, " (dry run)") : p;
 }
 
-char *sw_text_told(struct sw_lines *l, __u64 seq, const struct sw_told *t, char *p)
+char *sw_text_guard_event(struct sw_lines *l, __u64 seq, const struct sw_guard_event *t, char *p)
 {
     (void)seq;
     p = sw_text_clock(l, p, t->ts);
@@ -55,14 +57,14 @@ char *sw_text_told(struct sw_lines *l, __u64 seq, const struct sw_told *t, char 
         p += iface->len;
         *p++ = ' ';
     }
-    p = t->kind == SW_TOLD_GUARD ? text_guard(l, p, t) : text_drop(l, p, t);
+    p = t->kind == SW_GUARD_EV_STATE ? text_guard(l, p, t) : text_drop(l, p, t);
     *p++ = '\n';
     return p;
 }
 
-static char *text_drops(char *p, const struct sw_tally *t, bool dry_run)
+static char *text_drops(char *p, const struct sw_svc_counters *t, bool dry_run)
 {
-    __u64 dropped = sw_tally_dropped(t);
+    __u64 dropped = sw_svc_counters_dropped(t);
 
     p = put(p, ", %s %llu", dry_run ? "would have dropped" : "dropped", dropped);
     if (!dropped)
@@ -87,7 +89,8 @@ char *sw_text_service(struct sw_lines *l, __u64 seq, const struct sw_report_serv
         p = sw_text_duration(put(p, " for "), sw_service_in_state(s, now_ns));
     p = put(p, ", cookies by %s%s%s: half-open %llu, SYNs %llu (%llu/s), completed %llu/s",
             sw_name_backend(s->backend)->text, s->flags & SW_SV_MPTCP ? ", MPTCP" : "",
-            s->flags & SW_SV_GONE ? ", nobody listens" : "", s->half_open, n[SW_T_SYNS], s->syn_rate, s->done_rate);
+            s->flags & SW_SV_NO_LISTENER ? ", no listener" : "", s->half_open, n[SW_T_SYNS], s->syn_rate,
+            s->completed_rate);
     p = put(p, ", cookies %llu sent %llu accepted", n[SW_T_COOKIES_SENT], n[SW_T_COOKIES_ACCEPTED]);
     p = text_drops(p, &r->tally, s->mode == SW_GM_MONITOR);
     p = sw_text_color(l, p, SW_PLAIN);

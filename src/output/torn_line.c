@@ -32,7 +32,7 @@ static ssize_t read_end(int fd, off_t size, char *buf, size_t room)
     return got == size - from ? got : -EIO;
 }
 
-void sw_tail_mend(int fd)
+void sw_torn_line_repair(int fd)
 {
     static char buf[LINE_MOST];
     int flags = fcntl(fd, F_GETFL);
@@ -48,7 +48,7 @@ void sw_tail_mend(int fd)
     if (len <= 0 || !half)
         return;
     usleep(STILL_US);
-    if (fstat(fd, &now) || now.st_size != st.st_size) /* somebody else is writing it */
+    if (fstat(fd, &now) || now.st_size != st.st_size) /* another process is writing it */
         return;
     ours = (half < len || len == st.st_size) &&
            !strncmp(buf + len - half, BEGINNING, (size_t)half < strlen(BEGINNING) ? (size_t)half : strlen(BEGINNING));

@@ -2,8 +2,8 @@
 #ifndef SW_OUTPUT_TORN_LINE_H
 #define SW_OUTPUT_TORN_LINE_H
 
-/* A synward that was killed may have left half a line at the end of the file that ours go on in (>>). It is told
- * again, so a JSON one is taken away; anything else gets its newline. Best effort: what is no such file stays. */
-void sw_tail_mend(int fd);
+/* A killed synward may have left half a line at the end of the file that is appended to (>>). The event is logged
+ * again, so a JSON line is removed; other text gets a newline. Best effort: other files are not changed. */
+void sw_torn_line_repair(int fd);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What drive.bpf.c is told by path.c: a script of segments that it plays for one connection after another. */
+/* The interface between path.c and drive.bpf.c: a script of segments that it plays for one connection after another. */
 #ifndef SW_BENCH_DRIVE_H
 #define SW_BENCH_DRIVE_H
 

@@ -39,7 +39,7 @@ static __always_inline __u32 cookie_ack(const __u32 *src, const __u32 *dst, __be
                                         __u32 *ret_echo)
 {
     struct sw_cookie_opts o = {.mss = gen.v6 ? 1440 : 1460, .wscale = 7, .sack = 1, .ts = !!gen.stamps};
-    struct sw_cookie_for f = {.sport = sport, .dport = dport, .isn = isn, .v6 = gen.v6};
+    struct sw_cookie_tuple f = {.sport = sport, .dport = dport, .isn = isn, .v6 = gen.v6};
     struct sw_cookie c;
 
     for (int i = 0; i < 4; i++) {
@@ -167,7 +167,7 @@ int cookie_xdp(struct xdp_md *ctx)
 {
     struct sw_cookie_opts o = {.mss = 1460, .wscale = 7, .sack = 1, .ts = 1};
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-    struct sw_cookie_for f = {0};
+    struct sw_cookie_tuple f = {0};
     struct sw_cookie c;
     __be32 *ip = data + 26; /* source, destination, ports, sequence number */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What gen.bpf.c is told: a frame, whose sender and numbers are other ones each time. Shared with syn.c and with
+ * The interface to gen.bpf.c: a frame, whose sender and numbers are other ones each time. Shared with syn.c and with
  * tests/lib/tool_flood.c.
  */
 #ifndef SW_BENCH_GEN_H

@@ -123,7 +123,7 @@ static int stats_of(int prog_fd, __u64 *ret_ns, __u64 *ret_runs)
     return 0;
 }
 
-/* One round on one lane: ns per run. The generator goes on in the next where it is. */
+/* One round on one lane: ns per run. The generator continues in the next one. */
 static int lane_round(struct bench *b, int lane, __u32 frames, double *ret_ns)
 {
     struct gen *g = &b->gen->bss->gen;

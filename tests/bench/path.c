@@ -3,7 +3,7 @@
  * Nanoseconds per packet over an empty program, in one run on one core: the same driver plays the same
  * segments (drive.bpf.c) once into an empty program and once into synward's, round after round in turn.
  * Each scenario checks by synward's own counters that it measured what its name says. docs/performance.md
- * tells how to read it. SW_BENCH_ROUNDS sets the rounds, SW_BENCH_ONLY picks scenarios by a part of the name,
+ * emits how to read it. SW_BENCH_ROUNDS sets the rounds, SW_BENCH_ONLY picks scenarios by a part of the name,
  * SW_BENCH_GUARD (set to anything): with the guard in the programs, no service protected.
  */
 #include <bpf/bpf.h>
@@ -52,7 +52,7 @@ struct scenario {
     __u32 runs;              /* segments in a round */
     enum sw_counter expect;  /* this counter grows by one for each `per` segments */
     __u32 per;               /* segments that the printed figure is for: 1, or a whole connection's */
-    bool six, egress, flood; /* flood: nothing is drained, the map of embryos is full */
+    bool six, egress, flood; /* flood: nothing is drained, the map half_open is full */
     __u16 ether_type;        /* not TCP: this type, */
     __u8 proto;              /* or this IP protocol */
 };
@@ -104,9 +104,9 @@ static const struct scenario scenarios[] = {
     {"pure ACK", SCRIPT(pure_ack), 1, 400000, SW_C_FAST_PATH, 1},
     {"data and ACKs, both ways", SCRIPT(transfer), 1, 399999, SW_C_FAST_PATH, 1},
     {"retransmission (not fast)", SCRIPT(lost_again), 1, 200000, SW_C_TCP, 1},
-    {"SYN", SCRIPT(syn), 0, 16384, SW_C_EMBRYO_CREATED, 1},
-    {"SYN flood, map and ring full", SCRIPT(syn), 0, 131072, SW_C_EMBRYO_CREATED, 1, .flood = true},
-    {"connection of 10 segments", SCRIPT(connection), 0, CONNECTION * 8192, SW_C_EMBRYO_PROMOTED, CONNECTION},
+    {"SYN", SCRIPT(syn), 0, 16384, SW_C_HALF_OPEN_CREATED, 1},
+    {"SYN flood, map and ring full", SCRIPT(syn), 0, 131072, SW_C_HALF_OPEN_CREATED, 1, .flood = true},
+    {"connection of 10 segments", SCRIPT(connection), 0, CONNECTION * 8192, SW_C_HALF_OPEN_PROMOTED, CONNECTION},
 };
 
 static void frame_build(struct bench *b, const struct scenario *s)
@@ -212,7 +212,7 @@ static int scenario_prepare(struct bench *b, const struct scenario *s)
     }
     if (!err && s->flood) {
         drive_set(b, s->script, s->steps, 0, s->six);
-        err = play(b, s->egress, 12 * b->opts.max_embryos, &ns); /* the notes of handshakes are full too */
+        err = play(b, s->egress, 12 * b->opts.max_half_open, &ns); /* the SYN cache is full, too */
     }
     return err;
 }

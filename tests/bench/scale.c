@@ -226,7 +226,7 @@ static __u64 charged(const struct bpf_map *map)
     return bytes;
 }
 
-/* What the whole machine has left, in bytes: it tells what the tables' own account does not. */
+/* What the whole machine has left, in bytes: it includes what the tables' own account does not. */
 static long long available(void)
 {
     long long kb = 0;
@@ -241,7 +241,7 @@ static long long available(void)
     return kb * 1024;
 }
 
-static int load(struct bench *b, __u32 flows, __u32 embryos)
+static int load(struct bench *b, __u32 flows, __u32 half_open)
 {
     struct sw_object_opts opts;
     const char *why = NULL;
@@ -249,7 +249,7 @@ static int load(struct bench *b, __u32 flows, __u32 embryos)
 
     sw_object_defaults(&opts);
     opts.max_flows = flows;
-    opts.max_embryos = embryos;
+    opts.max_half_open = half_open;
     err = sw_object_new(&opts, &b->sw, &why);
     if (err) {
         fprintf(stderr, "bench: loading synward: %s\n", why ? why : strerror(-err));
@@ -275,11 +275,11 @@ static int memory_run(struct bench *b, __u32 n)
     before = available();
     err = load(b, n, n);
     if (!err) {
-        __u64 flows = charged(b->sw->maps.flows), embryos = charged(b->sw->maps.embryos);
+        __u64 flows = charged(b->sw->maps.flows), half_open = charged(b->sw->maps.half_open);
 
         after = available();
-        printf("%9u %10.1f %12.1f %14.1f", n, (double)flows / n, (double)embryos / n,
-               (double)(flows + embryos) / 1048576);
+        printf("%9u %10.1f %12.1f %14.1f", n, (double)flows / n, (double)half_open / n,
+               (double)(flows + half_open) / 1048576);
         if (n >= 1u << 20) /* less than that drowns in what others take and give */
             printf(" %13.1f", (double)(before - after) / 1048576);
         printf("\n");
@@ -388,7 +388,7 @@ int main(void)
         b.lane[i].dr = drive_bpf__open_and_load();
         err = b.lane[i].dr ? 0 : -errno;
     }
-    printf("  entries  bytes/flow bytes/embryo both, MiB (map) left, MiB (all)\n");
+    printf("  entries  bytes/flow bytes/half-open both, MiB (map) left, MiB (all)\n");
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]) && !err; i++)
         if (sizes[i] <= largest)
             err = memory_run(&b, sizes[i]);

@@ -76,8 +76,8 @@ def resets(ns):
     """How many RSTs its kernel has sent, by (source, port, destination, port)."""
     out = {}
     for name in ("four", "six"):
-        said = json.loads(n.sh("nft", "-j", "list", "set", "inet", "resets", name, ns=ns).stdout)["nftables"]
-        for x in next(x["set"] for x in said if "set" in x).get("elem", []):
+        logged = json.loads(n.sh("nft", "-j", "list", "set", "inet", "resets", name, ns=ns).stdout)["nftables"]
+        for x in next(x["set"] for x in logged if "set" in x).get("elem", []):
             out[tuple(x["elem"]["val"]["concat"])] = x["elem"]["counter"]["packets"]
     return out
 

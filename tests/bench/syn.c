@@ -31,7 +31,7 @@ struct row {
     __u32 options_len, stamps_at;
     enum gen_kind kind;
     enum state_of state;
-    __u32 expect; /* enum sw_tally_item, or TALLY_DROP and enum sw_drop: it grows by one with each frame */
+    __u32 expect; /* enum sw_svc_counter, or SVC_DROP and enum sw_drop: it grows by one with each frame */
     __u32 frames; /* in a round; 0: FRAMES */
     bool v6, blocklist, limit, named, listener, blocked;
     const char *piece; /* not synward but this program of gen.bpf.c */
@@ -49,10 +49,10 @@ static const struct row rows[] = {
     {"service named with its address", OPTS(linux_opts, 8), .named = true, .expect = SW_T_COOKIES_SENT},
     {"block list of 100,000", OPTS(linux_opts, 8), .blocklist = true, .expect = SW_T_COOKIES_SENT},
     {"--limit-source", OPTS(linux_opts, 8), .limit = true, .expect = SW_T_COOKIES_SENT},
-    {"ACK flood, timestamps", OPTS(stamped, 4), .kind = GEN_ACK, .expect = TALLY_DROP + SW_DROP_COOKIE_BAD},
-    {"ACK flood, no timestamps", BARE, .kind = GEN_ACK, .expect = TALLY_DROP + SW_DROP_COOKIE_BAD},
-    {"SYN of a blocked source", OPTS(linux_opts, 8), .blocked = true, .expect = TALLY_DROP + SW_DROP_BLOCKED},
-    {"cookie accepted, flow told", OPTS(stamped, 4), .kind = GEN_COOKIE, .expect = SW_T_COOKIES_ACCEPTED,
+    {"ACK flood, timestamps", OPTS(stamped, 4), .kind = GEN_ACK, .expect = SVC_DROP + SW_DROP_COOKIE_BAD},
+    {"ACK flood, no timestamps", BARE, .kind = GEN_ACK, .expect = SVC_DROP + SW_DROP_COOKIE_BAD},
+    {"SYN of a blocked source", OPTS(linux_opts, 8), .blocked = true, .expect = SVC_DROP + SW_DROP_BLOCKED},
+    {"cookie accepted, flow emitted", OPTS(stamped, 4), .kind = GEN_COOKIE, .expect = SW_T_COOKIES_ACCEPTED,
      .frames = 8192},
     {"monitor (tracked as well)", OPTS(linux_opts, 8), .state = MONITOR, .expect = SW_T_SYNS},
     {"calm (tracked as well)", OPTS(linux_opts, 8), .state = CALM, .expect = SW_T_SYNS},
@@ -97,7 +97,7 @@ static void service_set(struct bench *b, const struct row *r)
                            .limit_source = r->limit ? 100 : 0,
                            .block_len = r->blocklist || r->blocked ? BLOCKED : 0,
                            .flags = SW_G_SACK | SW_G_TS | SW_G_WSCALE | SW_G_ECN | SW_G_TS_PLAIN,
-                           .awake = engaged,
+                           .active = engaged,
                            .engaged = r->state == ENGAGED,
                            .ttl = 64,
                            .hop_limit = 64};

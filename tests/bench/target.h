@@ -13,7 +13,7 @@
 #include "synward.skel.h"
 
 enum { PORT = 443, BLOCKED = 100000 };
-enum { TALLY_DROP = 1000 }; /* added to a drop's reason */
+enum { SVC_DROP = 1000 }; /* added to a drop's reason */
 
 static int view_open(struct view *v, struct bpf_map *map)
 {
@@ -110,7 +110,7 @@ static int synward_open(struct bench *b)
     if (!err)
         err = view_open(&b->services, b->sw->maps.services);
     if (!err)
-        err = view_open(&b->ports, b->sw->maps.service_ports);
+        err = view_open(&b->ports, b->sw->maps.svc_ports);
     if (!err)
         err = view_open(&b->locals, b->sw->maps.local_ips);
     if (!err)
@@ -188,15 +188,15 @@ out:
 
 static int counted(struct bench *b, __u32 what, __u64 *ret)
 {
-    struct sw_tally each[256];
+    struct sw_svc_counters each[256];
     int cpus = libbpf_num_possible_cpus();
     __u32 index = 1;
 
     *ret = 0;
-    if (cpus > 256 || bpf_map_lookup_elem(bpf_map__fd(b->sw->maps.service_counters), &index, each))
+    if (cpus > 256 || bpf_map_lookup_elem(bpf_map__fd(b->sw->maps.svc_counters), &index, each))
         return -EIO;
     for (int i = 0; i < cpus; i++)
-        *ret += what >= TALLY_DROP ? each[i].drop[what - TALLY_DROP] : each[i].item[what];
+        *ret += what >= SVC_DROP ? each[i].drop[what - SVC_DROP] : each[i].item[what];
     return 0;
 }
 

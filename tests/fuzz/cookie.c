@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The cookie: what was made is taken back for as long as it should, and carries what it said. Whatever else comes is
- * held against a second SipHash over bytes and a second reading of the bits (docs/cookie.md): the same answer always,
- * so a changed bit is refused unless the hash itself collides. A changed bit of the MAC cannot be.
+ * The cookie: what was made is taken back for as long as it should, and encodes what it was made of. Whatever else
+ * comes is held against a second SipHash over bytes and a second reading of the bits (docs/cookie.md): the same answer
+ * always, so a changed bit is refused unless the hash itself collides. A changed bit of the MAC cannot be.
  */
 #include "fuzz.h"
 
@@ -49,7 +49,7 @@ static __u64 siphash(const __u64 key[2], const __u8 *m, size_t len)
 }
 
 /* The MAC of docs/cookie.md: addresses, ports, the client's ISN, epoch, then 3 bytes of options. */
-static __u64 mac_of(const struct sw_keys *keys, const struct sw_cookie_for *f, __u32 epoch, __u32 info)
+static __u64 mac_of(const struct sw_keys *keys, const struct sw_cookie_tuple *f, __u32 epoch, __u32 info)
 {
     const __u64 *key = (__s32)(epoch - keys->since) >= 0 ? keys->key[1] : keys->key[0];
     size_t n = f->v6 ? 16 : 4, at = 0;
@@ -65,7 +65,7 @@ static __u64 mac_of(const struct sw_keys *keys, const struct sw_cookie_for *f, _
 /* One handshake and a moment. */
 struct input {
     struct sw_keys keys;
-    struct sw_cookie_for who;
+    struct sw_cookie_tuple who;
     struct sw_cookie_opts opts;
     __u64 now, later;
 };
@@ -122,7 +122,7 @@ static void check_carried(const struct sw_cookie_opts *asked, const struct sw_co
     }
 }
 
-/* For one epoch at least, less the skew, and for two at most: then it is told to be too old, and then nothing. */
+/* For one epoch at least, less the skew, and for two at most: then the result is expired, and then bad. */
 static void check_life(const struct input *in, const struct sw_cookie *c, const struct sw_cookie_opts *made)
 {
     __u64 age = in->later - in->now;
@@ -153,7 +153,7 @@ static void check_changed(const struct input *in, const struct sw_cookie *c, boo
 
     holds(check(in, in->now, isn, ts, tsval, &o) != SW_COOKIE_OK || !in_mac, "bit %u of the MAC does not matter", bit);
     /* of the handshake: addresses, ports, ISN */
-    ((__u8 *)&other.who)[bit % offsetof(struct sw_cookie_for, v6)] ^= 1 << (bit & 7);
+    ((__u8 *)&other.who)[bit % offsetof(struct sw_cookie_tuple, v6)] ^= 1 << (bit & 7);
     check(&other, in->now, c->isn, ts, c->tsval, &o);
     other = *in;
     ((__u8 *)other.keys.key)[bit % 32] ^= 1 << (bit & 7);
@@ -180,7 +180,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
     in.keys.since = how & 16 ? sw_epoch(in.now) + (how >> 5) - 3 : fuzz_u32(&bytes);
     isn = fuzz_u32(&bytes);
     tsecr = fuzz_u32(&bytes);
-    fuzz_take(&bytes, &in.who, offsetof(struct sw_cookie_for, v6));
+    fuzz_take(&bytes, &in.who, offsetof(struct sw_cookie_tuple, v6));
     fuzz_take(&bytes, in.keys.key, sizeof(in.keys.key));
     made = asked = in.opts;
     sw_cookie_make(&in.keys, &in.who, &made, in.now, &c);

@@ -39,7 +39,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
         bpfrun_opts(&opts);
         opts.cfg.decap = decap;
-        opts.max_flows = opts.max_embryos = opts.max_handshakes = 1024;
+        opts.max_flows = opts.max_half_open = opts.syn_cache_max = 1024;
         if (bpfrun_new(&opts, &runs[decap]))
             exit(1);
     }
@@ -80,7 +80,7 @@ static struct model *model_of(const struct sw_key *key, const struct sw_config *
 }
 
 /* RFC 9293 section 3.1, plainly. A sum of the pseudo-header alone is what offloading leaves; what is not there is not
- * judged. */
+ * evaluated. */
 static bool sum_is_wrong(const __u8 *frame, __u32 len, const struct sw_place *at)
 {
     const __u8 *addresses = frame + at->ip + (at->v6 ? 8 : 12), *tcp = frame + at->tcp;
@@ -164,11 +164,11 @@ static void check_records(struct bpfrun *run)
 
                 while (at < n && memcmp(&have[at].key, &m->key, sizeof(m->key)))
                     at++;
-                holds(at < n, "the program does not tell kind %u", want->kind);
+                holds(at < n, "the program does not emit kind %u", want->kind);
                 holds(have[at].kind == want->kind && have[at].anomaly == want->anomaly,
-                      "the program tells kind %u (%u), not %u (%u)", have[at].kind, have[at].anomaly, want->kind,
+                      "the program emits kind %u (%u), not %u (%u)", have[at].kind, have[at].anomaly, want->kind,
                       want->anomaly);
-                holds(!memcmp(&have[at], want, sizeof(*want)), "the program tells something else of kind %u",
+                holds(!memcmp(&have[at], want, sizeof(*want)), "the program emits something else of kind %u",
                       want->kind);
                 at++;
                 taken++;
@@ -176,7 +176,7 @@ static void check_records(struct bpfrun *run)
         }
         model_clear(m);
     }
-    holds(taken == n, "the program tells %zu records, the host %zu", n, taken);
+    holds(taken == n, "the program emits %zu records, the host %zu", n, taken);
     bpfrun_clear_events(run);
 }
 
@@ -206,9 +206,9 @@ static void check_counters(const __u64 before[SCORES], const __u64 after[SCORES]
     for (size_t i = 0; i < host.n; i++) {
         const struct model *m = &host.models[i];
 
-        host.counters[SW_C_EMBRYO_CREATED] += m->born;
-        host.counters[SW_C_EMBRYO_PROMOTED] += m->promoted;
-        host.counters[SW_C_EMBRYO_ENDED] += m->ended[0];
+        host.counters[SW_C_HALF_OPEN_CREATED] += m->created;
+        host.counters[SW_C_HALF_OPEN_PROMOTED] += m->promoted;
+        host.counters[SW_C_HALF_OPEN_ENDED] += m->ended[0];
         host.counters[SW_C_FLOW_ENDED] += m->ended[1];
         host.counters[SW_C_FAST_PATH] += m->fast_taken;
     }

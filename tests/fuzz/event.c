@@ -15,12 +15,12 @@
 
 #include <errno.h>
 
-enum what { EVENT, TOLD, LOSS, STATS, SERVICE, WHATS };
+enum what { EVENT, GUARD_EVENT, LOSS, STATS, SERVICE, WHATS };
 
 struct record {
     enum what what;
     struct sw_event event;
-    struct sw_told told;
+    struct sw_guard_event emitted;
     __u64 lost[SW_LOSSES];
     struct sw_report_stats stats;
     struct sw_report_service service;
@@ -36,7 +36,7 @@ static void read_record(struct fuzz_in *in, __u8 how)
     r->what = how % WHATS;
     r->now = fuzz_u64(in);
     fuzz_take(in, &r->event, sizeof(r->event));
-    memcpy(&r->told, &r->event, sizeof(r->told)); /* the same bytes may be any of them */
+    memcpy(&r->emitted, &r->event, sizeof(r->emitted)); /* the same bytes may be any of them */
     memcpy(r->lost, &r->event, sizeof(r->lost));
     memcpy(&r->service.service, &r->event, sizeof(r->service.service));
     memcpy(&r->service.tally, (char *)&r->event + 128, sizeof(r->service.tally));
@@ -47,11 +47,11 @@ static void read_record(struct fuzz_in *in, __u8 how)
     r->stats.guard = r->service.tally;
     if (how & 128) /* else whatever the bytes are, which is mostly refused */
         return;
-    r->event.version = r->told.version = SW_CONTRACT_VERSION;
+    r->event.version = r->emitted.version = SW_CONTRACT_VERSION;
     r->event.size = sizeof(r->event);
-    r->told.size = sizeof(r->told);
+    r->emitted.size = sizeof(r->emitted);
     r->event.kind %= SW_EV_MAX;
-    r->told.kind %= SW_TOLD_MAX;
+    r->emitted.kind %= SW_GUARD_EV_MAX;
 }
 
 static bool is_ours(const struct record *r)
@@ -59,8 +59,8 @@ static bool is_ours(const struct record *r)
     if (r->what == EVENT)
         return r->event.version == SW_CONTRACT_VERSION && r->event.size == sizeof(r->event) &&
                r->event.kind < SW_EV_MAX;
-    return r->what != TOLD ||
-           (r->told.version == SW_CONTRACT_VERSION && r->told.size == sizeof(r->told) && r->told.kind < SW_TOLD_MAX);
+    return r->what != GUARD_EVENT || (r->emitted.version == SW_CONTRACT_VERSION &&
+                                      r->emitted.size == sizeof(r->emitted) && r->emitted.kind < SW_GUARD_EV_MAX);
 }
 
 static char *json(struct sw_lines *l, char *p)
@@ -69,7 +69,7 @@ static char *json(struct sw_lines *l, char *p)
 
     switch (r->what) {
     case EVENT: return sw_json_event(l, r->now, &r->event, p);
-    case TOLD: return sw_json_told(l, r->now, &r->told, p);
+    case GUARD_EVENT: return sw_json_guard_event(l, r->now, &r->emitted, p);
     case LOSS: return sw_json_loss(l, r->now, r->lost, r->now, p);
     case STATS: return sw_json_stats(l, r->now, &r->stats, r->now, p);
     default: return sw_json_service(l, r->now, &r->service, r->now, p);
@@ -82,7 +82,7 @@ static char *text(struct sw_lines *l, char *p)
 
     switch (r->what) {
     case EVENT: return sw_text_event(l, r->now, &r->event, p);
-    case TOLD: return sw_text_told(l, r->now, &r->told, p);
+    case GUARD_EVENT: return sw_text_guard_event(l, r->now, &r->emitted, p);
     case LOSS: return sw_text_loss(l, r->now, r->lost, r->now, p);
     case STATS: return sw_text_stats(l, r->now, &r->stats, r->now, p);
     default: return sw_text_service(l, r->now, &r->service, r->now, p);
@@ -123,7 +123,7 @@ static int add(struct sw_report *report)
 
     switch (r->what) {
     case EVENT: return sw_report_event(report, &r->event);
-    case TOLD: return sw_report_told(report, &r->told);
+    case GUARD_EVENT: return sw_report_guard_event(report, &r->emitted);
     case LOSS: return sw_report_loss(report, r->lost, r->now);
     case STATS: return sw_report_stats(report, &r->stats, r->now);
     default: return sw_report_service(report, &r->service, r->now);

@@ -5,7 +5,7 @@
  * state leaves CLOSED or LISTEN without a SYN, counters never go back, a flow ends once.
  *
  * An input is a byte of configuration, two ISNs and segments of 11 bytes, whose numbers are relative to what the two
- * sides have sent, so that long stories are near one another.
+ * sides have sent, so that long scenarios are near one another.
  */
 #include "fuzz.h"
 #include "model.h"
@@ -15,7 +15,7 @@
 
 enum { SEGMENTS = 200, SECOND_MS = 1000 };
 
-/* One segment, as the oracle remembers it to judge `established` without the state machine. */
+/* One segment, as the oracle stores it to check `established` without the state machine. */
 struct heard {
     __u32 seq, ack, len;
     __u16 flags;
@@ -31,8 +31,8 @@ struct play {
     __u64 now;
     struct heard heard[SEGMENTS];
     size_t n_heard;
-    __u32 told;        /* kinds told of the flow that is there */
-    __u64 conns, born; /* conn records and flows so far */
+    __u32 emitted;        /* kinds emitted for the current flow */
+    __u64 conns, created; /* conn records and flows so far */
     struct {
         __u64 pkts, ip_bytes, payload;
     } fed, booked; /* all segments, and what conn records say of them */
@@ -42,15 +42,15 @@ static struct play play;
 
 static void configure(struct play *p, __u8 how)
 {
-    struct sw_config cfg = {.linger = 5, .t_syn_sent = 20, .t_syn_received = 30, .t_established = 3600};
+    struct sw_config cfg = {.close_delay = 5, .t_syn_sent = 20, .t_syn_received = 30, .t_established = 3600};
 
     cfg.t_fin_wait = 120;
     cfg.t_close_wait = 130;
     cfg.t_last_ack = 40;
     cfg.t_midstream = 300;
-    for (__u64 *t = &cfg.linger; t <= &cfg.t_midstream; t++)
+    for (__u64 *t = &cfg.close_delay; t <= &cfg.t_midstream; t++)
         *t *= 1000000000ull;
-    cfg.linger = how & 1 ? 0 : cfg.linger;
+    cfg.close_delay = how & 1 ? 0 : cfg.close_delay;
     cfg.one_sided = !!(how & 2);
     cfg.likely_server_ports = !!(how & 4);
     cfg.event_mask = (1u << SW_EV_MAX) - 1;
@@ -171,7 +171,7 @@ static void check_established(const struct play *p, const struct sw_flow *f)
     const struct sw_end *o = &f->end[SW_ORIG], *r = &f->end[SW_RESP];
     bool by_orig = proven(p, f->orig_is_b, o->isn), by_resp = proven(p, !f->orig_is_b, r->isn);
 
-    holds(!(f->flags & SW_F_MIDSTREAM), "established is told of a midstream flow");
+    holds(!(f->flags & SW_F_MIDSTREAM), "established is emitted for a midstream flow");
     if (p->fast.cfg.one_sided && (!(o->did & SW_E_SEEN) || !(r->did & SW_E_SEEN))) {
         holds(f->flags & SW_F_INFERRED, "half of it was not seen, and the flow does not say so");
         return;
@@ -208,7 +208,7 @@ static bool has(const struct sw_flow *f, const char *letters)
     return f->flags & SW_F_HIST_FULL;
 }
 
-/* conn_state and history tell one story. */
+/* conn_state and history are consistent. */
 static void check_conn_state(const struct sw_flow *f)
 {
     enum sw_conn_state state = sw_zeek_conn_state(f);
@@ -233,21 +233,21 @@ static void check_told(struct play *p, const struct sw_event *ev)
                        1u << SW_EV_REUSED | 1u << SW_EV_MIDSTREAM;
     const struct sw_flow *f = &ev->flow;
 
-    holds(!(once & p->told & 1u << ev->kind), "kind %u told twice", ev->kind);
+    holds(!(once & p->emitted & 1u << ev->kind), "kind %u emitted twice", ev->kind);
     holds(ev->kind != SW_EV_ANOMALY || (ev->anomaly && ev->anomaly < SW_AN_MAX), "anomaly %u", ev->anomaly);
-    p->told |= 1u << ev->kind;
+    p->emitted |= 1u << ev->kind;
     check_conn_state(f);
     if (ev->kind == SW_EV_ESTABLISHED)
         check_established(p, f);
     if (ev->kind != SW_EV_CONN)
         return;
-    holds(__builtin_popcount(p->told & ends) <= 1, "ended twice: kinds %x", p->told);
-    holds(f->flags & SW_F_OVER && f->reason != SW_WHY_NONE && f->reason < SW_WHY_MAX, "over: %x, reason %u", f->flags,
+    holds(__builtin_popcount(p->emitted & ends) <= 1, "ended twice: kinds %x", p->emitted);
+    holds(f->flags & SW_F_ENDED && f->reason != SW_WHY_NONE && f->reason < SW_WHY_MAX, "over: %x, reason %u", f->flags,
           f->reason);
     holds(f->end[0].pkts + f->end[1].pkts > 0, "a conn record without packets");
-    holds(p->conns < p->fast.born, "more conn records than flows");
+    holds(p->conns < p->fast.created, "more conn records than flows");
     p->conns++;
-    p->told = 0;
+    p->emitted = 0;
     for (int side = 0; side < 2; side++) {
         p->booked.pkts += f->end[side].pkts;
         p->booked.ip_bytes += f->end[side].ip_bytes;
@@ -268,7 +268,7 @@ static void check_side(const struct sw_flow *f, int side)
               e->ooo[i][0], e->ooo[i][1]);
     if (f->flags & (SW_F_MIDSTREAM | SW_F_INFERRED))
         return;
-    holds(e->state == SW_ST_LISTEN || e->did & (SW_E_SYN | SW_E_FIN) || peer->did & SW_E_FIN || f->flags & SW_F_OVER,
+    holds(e->state == SW_ST_LISTEN || e->did & (SW_E_SYN | SW_E_FIN) || peer->did & SW_E_FIN || f->flags & SW_F_ENDED,
           "in state %u without a SYN", e->state);
     holds(!(e->did & SW_E_SYN_ACKED) || e->did & SW_E_SYN, "a SYN acknowledged that was not sent");
     holds(!(e->did & SW_E_FIN_ACKED) || e->did & SW_E_FIN, "a FIN acknowledged that was not sent");
@@ -296,7 +296,7 @@ static void check_change(const struct sw_flow *b, const struct sw_flow *f)
           b->hist, f->hist_len, f->hist);
     holds(f->last_ns >= b->last_ns, "the clock of a flow went back");
     holds(!(b->flags & SW_F_ESTABLISHED) || f->flags & SW_F_ESTABLISHED, "no longer established");
-    holds(!(b->flags & SW_F_OVER) || (f->flags & SW_F_OVER && f->reason == b->reason), "no longer over");
+    holds(!(b->flags & SW_F_ENDED) || (f->flags & SW_F_ENDED && f->reason == b->reason), "no longer over");
     holds(!b->closed_by || flipped || f->closed_by == b->closed_by || f->closed_by == 3, "closed by %u, then %u",
           b->closed_by, f->closed_by);
 }
@@ -325,9 +325,9 @@ static void check(struct play *p)
     struct sw_flow *f = &p->fast.flow;
 
     for (int ring = 0; ring < 2; ring++) {
-        holds(p->fast.n_events[ring] == p->slow.n_events[ring], "the fast path tells more or less");
+        holds(p->fast.n_events[ring] == p->slow.n_events[ring], "the fast path emits more or less");
         holds(!memcmp(p->fast.events[ring], p->slow.events[ring], p->slow.n_events[ring] * sizeof(struct sw_event)),
-              "the fast path tells something else");
+              "the fast path emits something else");
     }
     check_records(p);
     holds(p->fast.where == p->slow.where, "the fast path moves a flow");
@@ -337,12 +337,12 @@ static void check(struct play *p)
             check_side(f, side);
         check_history(f);
         check_conn_state(f);
-        if (p->was && p->fast.born == p->born)
+        if (p->was && p->fast.created == p->created)
             check_change(&p->before, f);
         p->before = *f;
     }
     p->was = p->fast.where;
-    p->born = p->fast.born;
+    p->created = p->fast.created;
     model_clear(&p->fast);
     model_clear(&p->slow);
 }
@@ -379,7 +379,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
     sweep(p, 1);
     sweep(p, 2);
     holds(p->fast.where == BPFRUN_NOWHERE, "a flow is left after the flush");
-    holds(p->conns == p->fast.born, "%llu conn records of %llu flows", p->conns, p->fast.born);
+    holds(p->conns == p->fast.created, "%llu conn records of %llu flows", p->conns, p->fast.created);
     holds(!memcmp(&p->fed, &p->booked, sizeof(p->fed)), "%llu packets, booked %llu; %llu bytes, booked %llu",
           p->fed.pkts, p->booked.pkts, p->fed.ip_bytes, p->booked.ip_bytes);
     return 0;

@@ -87,9 +87,9 @@ static void check_common(const struct sw_common_opts *o)
     holds(o->interval_ns <= 100000000000000000ull, "interval %llu", o->interval_ns);
     for (t = &b->cfg.t_syn_sent; t <= &b->cfg.t_midstream; t++)
         holds(*t >= 1000000 && *t <= 100000000000000000ull, "timeout %llu", *t);
-    holds(b->cfg.linger <= 1000000000000000ull, "linger %llu", b->cfg.linger);
-    holds(b->max_flows && b->max_flows <= 1u << 30 && b->max_embryos && b->max_embryos <= 1u << 30, "map sizes");
-    holds(b->max_handshakes && b->max_handshakes <= 1u << 30, "handshakes %u", (unsigned)b->max_handshakes);
+    holds(b->cfg.close_delay <= 1000000000000000ull, "close delay %llu", b->cfg.close_delay);
+    holds(b->max_flows && b->max_flows <= 1u << 30 && b->max_half_open && b->max_half_open <= 1u << 30, "map sizes");
+    holds(b->syn_cache_max && b->syn_cache_max <= 1u << 30, "handshakes %u", (unsigned)b->syn_cache_max);
     holds(__builtin_popcountll(b->ring_bytes) == 1 && __builtin_popcountll(b->ring_open_bytes) == 1, "ring sizes");
     holds(b->server_ports_len <= SW_SERVER_PORTS_MAX, "%zu ports", b->server_ports_len);
     for (size_t i = 0; b->server_ports && i < b->server_ports_len; i++)
@@ -108,7 +108,7 @@ static void check_guard(const struct sw_guard_opts *o)
         for (size_t j = 0; j < i; j++)
             holds(memcmp(&o->protect[i], &o->protect[j], sizeof(o->protect[i])), "service %zu twice", i);
     }
-    holds(o->half_open && o->half_open <= 1000000000 && o->syn_rate && o->syn_rate <= 1000000000, "marks");
+    holds(o->half_open && o->half_open <= 1000000000 && o->syn_rate && o->syn_rate <= 1000000000, "thresholds");
     holds(o->hold_ns >= 100000000 && o->hold_ns <= 86400ull * 1000000000, "hold %llu", o->hold_ns);
     holds(o->grace_ns >= 100000000 && o->grace_ns <= 86400ull * 1000000000, "grace %llu", o->grace_ns);
     holds(o->limit_source <= 1000000000 && o->limit_prefix <= 1000000000 && o->reply_budget <= 1000000000, "limits");
@@ -127,14 +127,14 @@ static void check_guard(const struct sw_guard_opts *o)
 }
 
 /* Runs the parsers. The exit code and what they said, or -1 if they returned. */
-static int parse(struct both *b, int argc, char **argv, char **ret_said)
+static int parse(struct both *b, int argc, char **argv, char **ret_output)
 {
     FILE *real = stderr, *memory;
     size_t len;
     int code;
 
-    *ret_said = NULL;
-    memory = open_memstream(ret_said, &len);
+    *ret_output = NULL;
+    memory = open_memstream(ret_output, &len);
     holds(memory, "no memory");
     stderr = memory;
     kept_len = 0;
@@ -160,7 +160,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
 {
     static struct both both;
     struct fuzz_in in = {data, data + size};
-    char *argv[WORDS + 2] = {"fuzz"}, *words[WORDS], *said;
+    char *argv[WORDS + 2] = {"fuzz"}, *words[WORDS], *output;
     int argc = 1, code;
 
     while (argc <= WORDS && fuzz_left(&in)) {
@@ -168,22 +168,22 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
         argv[argc] = words[argc - 1];
         argc++;
     }
-    code = parse(&both, argc, argv, &said);
+    code = parse(&both, argc, argv, &output);
     if (code < 0) {
-        holds(!*said, "said: %s", said);
+        holds(!*output, "output: %s", output);
         check_common(&both.common);
         check_guard(&both.guard);
     } else {
         free_kept();
         holds(code == SW_EXIT_USAGE || code == SW_EXIT_OK, "exit code %d", code);
         if (code == SW_EXIT_USAGE) {
-            char *newline = strchr(said, '\n');
+            char *newline = strchr(output, '\n');
 
-            holds(!strncmp(said, "synward: fuzz: ", 15), "said: %s", said);
-            holds(newline && !newline[1] && strstr(said, "--help'"), "not one line: %s", said);
+            holds(!strncmp(output, "synward: fuzz: ", 15), "output: %s", output);
+            holds(newline && !newline[1] && strstr(output, "--help'"), "not one line: %s", output);
         }
     }
-    free(said);
+    free(output);
     while (--argc)
         free(words[argc - 1]);
     return 0;

@@ -51,12 +51,12 @@ static void plain_one(const __u8 *p, __u32 len, struct sw_tcpopt *o)
         o->tsecr = ntohl(stamps[1]);
         o->opts |= SW_OPT_TS;
     }
-    if ((p[0] == 19 || p[0] == 29) && o->sealed)
+    if ((p[0] == 19 || p[0] == 29) && o->sig)
         o->bad = 1;
     if (p[0] == 19)
-        o->sealed |= SW_SEAL_MD5;
+        o->sig |= SW_SIG_MD5;
     if (p[0] == 29)
-        o->sealed |= SW_SEAL_AO;
+        o->sig |= SW_SIG_AO;
     if (p[0] == 30)
         o->opts |= SW_OPT_MPTCP;
     if (fast_open)
@@ -95,8 +95,8 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
     memcpy(want.bytes, a.bytes, sizeof(a.bytes));
     memcpy(b.bytes, a.bytes, sizeof(a.bytes));
     holds(!memcmp(&a, &b, sizeof(a)), "bytes behind the list were read: options %x and %x", a.opts, b.opts);
-    holds(a.opts == want.opts && a.bad == want.bad && a.sealed == want.sealed,
-          "options %x bad %u sealed %u, not %x %u %u", a.opts, a.bad, a.sealed, want.opts, want.bad, want.sealed);
+    holds(a.opts == want.opts && a.bad == want.bad && a.sig == want.sig, "options %x bad %u sealed %u, not %x %u %u",
+          a.opts, a.bad, a.sig, want.opts, want.bad, want.sig);
     holds(a.mss == want.mss && a.wscale == want.wscale, "MSS %u scale %u, not %u %u", a.mss, a.wscale, want.mss,
           want.wscale);
     holds(a.tsval == want.tsval && a.tsecr == want.tsecr, "timestamps %u %u, not %u %u", a.tsval, a.tsecr, want.tsval,

@@ -40,7 +40,7 @@ void bpfrun_opts(struct sw_object_opts *opts)
 {
     sw_object_defaults(opts);
     opts->old |= bpfrun_old();
-    opts->cfg.linger = 5 * SEC_NS;
+    opts->cfg.close_delay = 5 * SEC_NS;
     opts->cfg.t_syn_sent = 20 * SEC_NS;
     opts->cfg.t_syn_received = 30 * SEC_NS;
     opts->cfg.t_established = 3600 * SEC_NS;
@@ -54,7 +54,7 @@ void bpfrun_opts(struct sw_object_opts *opts)
     opts->cfg.checksum = !opts->old;
     opts->cfg.decap = 0;
     opts->cfg.likely_server_ports = 0;
-    opts->max_handshakes = 1u << 14;
+    opts->syn_cache_max = 1u << 14;
 }
 
 static int on_event(void *ctx, void *data, size_t size)
@@ -163,9 +163,9 @@ int bpfrun_reset(struct bpfrun *run)
 
     err = map_empty(run->obj->maps.flows);
     if (!err)
-        err = map_empty(run->obj->maps.embryos);
+        err = map_empty(run->obj->maps.half_open);
     if (!err)
-        err = map_empty(run->obj->maps.handshakes);
+        err = map_empty(run->obj->maps.syn_cache);
     if (!err)
         err = map_empty(run->obj->maps.watched);
     if (!err)
@@ -289,8 +289,8 @@ enum bpfrun_where bpfrun_lookup(struct bpfrun *run, const struct sw_key *key, st
 {
     if (!bpf_map_lookup_elem(bpf_map__fd(run->obj->maps.flows), key, ret_flow))
         return BPFRUN_FLOWS;
-    if (!bpf_map_lookup_elem(bpf_map__fd(run->obj->maps.embryos), key, ret_flow))
-        return BPFRUN_EMBRYOS;
+    if (!bpf_map_lookup_elem(bpf_map__fd(run->obj->maps.half_open), key, ret_flow))
+        return BPFRUN_HALF_OPEN;
     return BPFRUN_NOWHERE;
 }
 
@@ -310,12 +310,12 @@ static size_t map_count(struct bpf_map *map)
 
 size_t bpfrun_count(struct bpfrun *run, enum bpfrun_where where)
 {
-    return map_count(where == BPFRUN_FLOWS ? run->obj->maps.flows : run->obj->maps.embryos);
+    return map_count(where == BPFRUN_FLOWS ? run->obj->maps.flows : run->obj->maps.half_open);
 }
 
-size_t bpfrun_notes(struct bpfrun *run)
+size_t bpfrun_syn_cache_entries(struct bpfrun *run)
 {
-    return map_count(run->obj->maps.handshakes);
+    return map_count(run->obj->maps.syn_cache);
 }
 
 __u64 bpfrun_counter(struct bpfrun *run, enum sw_counter which)

@@ -17,7 +17,7 @@ enum { BPFRUN_XDP_DROP = 1, BPFRUN_XDP_PASS = 2, BPFRUN_XDP_TX = 3, BPFRUN_TCX_N
 struct bpfrun; /* opaque */
 struct synward_bpf;
 
-/* Options with explicit timeouts, so that tests do not hang on defaults: linger 5 s, SYN_SENT 20 s,
+/* Options with explicit timeouts, so that tests do not hang on defaults: close delay 5 s, SYN_SENT 20 s,
  * SYN_RECEIVED 30 s, ESTABLISHED 3600 s, FIN_WAIT 120 s, CLOSE_WAIT 130 s, LAST_ACK 40 s, midstream 300 s;
  * all events, checksums verified, no updates. */
 /* The form for kernels before 5.18 is tested: there, or because SW_TEST_OLD is set. It verifies no checksums and sees
@@ -61,10 +61,10 @@ void bpfrun_clear_events(struct bpfrun *run);
 /* While off, records stay in the rings, as with a reader that does not read. */
 void bpfrun_drain(struct bpfrun *run, bool on);
 
-enum bpfrun_where { BPFRUN_NOWHERE, BPFRUN_EMBRYOS, BPFRUN_FLOWS };
+enum bpfrun_where { BPFRUN_NOWHERE, BPFRUN_HALF_OPEN, BPFRUN_FLOWS };
 enum bpfrun_where bpfrun_lookup(struct bpfrun *run, const struct sw_key *key, struct sw_flow *ret_flow);
 size_t bpfrun_count(struct bpfrun *run, enum bpfrun_where where);
-size_t bpfrun_notes(struct bpfrun *run);                         /* of handshakes that are not complete */
+size_t bpfrun_syn_cache_entries(struct bpfrun *run);             /* of handshakes that are not complete */
 __u64 bpfrun_counter(struct bpfrun *run, enum sw_counter which); /* since the last reset */
 int bpfrun_watch(struct bpfrun *run, __u32 ifindex);
 

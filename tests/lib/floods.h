@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Floods for tests: stories played twice, once with silence and once with a flood in their pauses, whose
+ * Floods for tests: scenarios played twice, once with silence and once with a flood in their pauses, whose
  * records must be equal byte by byte.
  */
 #ifndef SW_TEST_FLOODS_H
@@ -8,17 +8,17 @@
 
 #include "fixture.h"
 
-enum { MAX_EMBRYOS = 1024, NOTES = 32768, FEW_NOTES = 8, FLOOD = 5000, MAX_LOG = 32 };
+enum { MAX_HALF_OPEN = 1024, SYN_CACHE = 32768, SMALL_SYN_CACHE = 8, FLOOD = 5000, MAX_LOG = 32 };
 
 static struct {
     struct sw_event ev[MAX_LOG];
-    struct sw_flow flow; /* at the story's end */
+    struct sw_flow flow; /* at the scenario's end */
     size_t n;
     enum bpfrun_where where;
 } logs[2], *now_log = &logs[0];
 
 static bool flooding;
-static unsigned floods, strangers;
+static unsigned floods, sources;
 
 static inline void keep_own_events(void)
 {
@@ -37,9 +37,9 @@ static inline void keep_own_events(void)
 /* created = revived + ended + promoted + present + evicted */
 static inline long long evicted(void)
 {
-    return (long long)(bpfrun_counter(run, SW_C_EMBRYO_CREATED) - bpfrun_counter(run, SW_C_EMBRYO_REVIVED) -
-                       bpfrun_counter(run, SW_C_EMBRYO_ENDED) - bpfrun_counter(run, SW_C_EMBRYO_PROMOTED) -
-                       bpfrun_count(run, BPFRUN_EMBRYOS));
+    return (long long)(bpfrun_counter(run, SW_C_HALF_OPEN_CREATED) - bpfrun_counter(run, SW_C_HALF_OPEN_RESTORED) -
+                       bpfrun_counter(run, SW_C_HALF_OPEN_ENDED) - bpfrun_counter(run, SW_C_HALF_OPEN_PROMOTED) -
+                       bpfrun_count(run, BPFRUN_HALF_OPEN));
 }
 
 static inline void flood(unsigned n)
@@ -49,7 +49,7 @@ static inline void flood(unsigned n)
 
     for (unsigned i = 0; i < n; i++) {
         talk_init(&f, run, false);
-        pkt_v4(f.side[A].src, 0xc6120000 + strangers++); /* 198.18.0.0/15, RFC 2544 */
+        pkt_v4(f.side[A].src, 0xc6120000 + sources++); /* 198.18.0.0/15, RFC 2544 */
         p = talk_pkt(&f, A, SYN, 0);
         talk_send(&f, A, &p);
         if (i % 1000 == 999)
@@ -85,7 +85,7 @@ static inline void end_all(void)
         if (!s.held_back)
             break;
     }
-    assert_int_equal(s.held_back + s.embryos + s.flows, 0);
+    assert_int_equal(s.held_back + s.half_open + s.flows, 0);
 }
 
 static inline const char *words(void)
@@ -104,9 +104,9 @@ static inline const char *words(void)
 
 /* clang-format off */
 #define FIELDS(X) \
-    X(start_ns) X(last_ns) X(syn_ns) X(synack_ns) X(est_ns) X(over_ns) X(told_ns) X(flags) X(ifindex) X(pend_isn) \
+    X(start_ns) X(last_ns) X(syn_ns) X(synack_ns) X(est_ns) X(ended_ns) X(update_ns) X(flags) X(ifindex) X(pend_isn) \
     X(pend_side) X(vlan[0]) X(vlan[1]) X(hist_seen) X(syn_rexmit) X(synack_rexmit) X(orig_is_b) X(hook) \
-    X(direction_by) X(reason) X(closed_by) X(hist_len) X(rst_state) X(ended)
+    X(direction_by) X(reason) X(closed_by) X(hist_len) X(rst_state) X(end_claimed)
 #define END_FIELDS(X) \
     X(pkts) X(ip_bytes) X(isn) X(seq_hi) X(nxt) X(ack) X(win) X(win_seq) X(win_ack) X(fin_seq) X(hist_syn) \
     X(hist_fin) X(hist_rst) X(rexmit) X(gaps) X(zero_win) X(bad_csum) X(mss) X(wscale) X(opts) X(ecn) X(did) \
@@ -134,34 +134,34 @@ static inline void begin_flooded(void)
     now_log = &logs[1];
     memset(now_log, 0, sizeof(*now_log));
     flooding = true;
-    floods = strangers = 0;
+    floods = sources = 0;
 }
 
-static inline void play(void (*story)(void), int which)
+static inline void play(void (*scenario)(void), int which)
 {
     assert_int_equal(bpfrun_reset(run), 0);
     now_log = &logs[which];
     memset(now_log, 0, sizeof(*now_log));
     flooding = which;
-    floods = strangers = 0;
-    story();
+    floods = sources = 0;
+    scenario();
     keep_own_events();
     now_log->where = bpfrun_lookup(run, &t->key, &now_log->flow);
 }
 
-/* Without flood, then with: expected says what is told of it up to the story's end. */
-static inline void told_alike(void (*story)(void), const char *expected, unsigned revived)
+/* Without flood, then with: expected says the records of the scenario up to its end. */
+static inline void same_lines(void (*scenario)(void), const char *expected, unsigned restored)
 {
     struct talk fresh = *t;
     char what[32];
 
     for (int which = 0; which < 2; which++) {
         *t = fresh;
-        play(story, which);
+        play(scenario, which);
         assert_string_equal(words(), expected);
-        expect_counter(t, EMBRYO_REVIVED, which ? revived : 0);
+        expect_counter(t, HALF_OPEN_RESTORED, which ? restored : 0);
         end_all();
-        assert_int_equal(evicted(), 1 + strangers - bpfrun_counter(run, SW_C_TOLD_CONN));
+        assert_int_equal(evicted(), 1 + sources - bpfrun_counter(run, SW_C_EMITTED_CONN));
         assert_int_equal(bpfrun_counter(run, SW_C_LOST_OPENING), 0);
         assert_int_equal(bpfrun_counter(run, SW_C_OPENING_DEFERRED), 0);
     }
@@ -191,14 +191,14 @@ static inline void variant_other_way_round(void)
     t->key = pkt_key(&t->side[A], NULL);
 }
 
-static inline void told_alike_in_all_variants(void (*story)(void), const char *expected, unsigned revived)
+static inline void same_lines_in_all_variants(void (*scenario)(void), const char *expected, unsigned restored)
 {
-    told_alike(story, expected, revived);
+    same_lines(scenario, expected, restored);
     variant_v6();
-    told_alike(story, expected, revived);
+    same_lines(scenario, expected, restored);
     talk_init(t, run, false);
     variant_other_way_round();
-    told_alike(story, expected, revived);
+    same_lines(scenario, expected, restored);
 }
 
 static inline void say_syn(void)
@@ -231,15 +231,15 @@ static inline void talk_on_and_close(void)
     talk_close(t);
 }
 
-enum { G_USUAL, G_FEW_EVENTS, G_ONE_SIDED, G_SMALL_RING, G_FULL, G_FEW_NOTES };
+enum { G_USUAL, G_FEW_EVENTS, G_ONE_SIDED, G_SMALL_RING, G_FULL, G_SMALL_SYN_CACHE };
 
 static inline int group(int kind)
 {
     struct sw_object_opts opts;
 
     bpfrun_opts(&opts);
-    opts.max_embryos = MAX_EMBRYOS;
-    opts.max_handshakes = kind == G_FEW_NOTES ? FEW_NOTES : NOTES;
+    opts.max_half_open = MAX_HALF_OPEN;
+    opts.syn_cache_max = kind == G_SMALL_SYN_CACHE ? SMALL_SYN_CACHE : SYN_CACHE;
     opts.max_flows = kind == G_FULL ? 1 : 64;
     opts.cfg.one_sided = kind == G_ONE_SIDED;
     if (kind == G_FEW_EVENTS)

@@ -8,37 +8,37 @@
 static const __u8 v4[16] = {[10] = 0xff, 0xff, 10, 0, 0, 2};
 static const __u8 v6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
 
-static inline struct sw_told told_guard(void)
+static inline struct sw_guard_event emitted_guard(void)
 {
-    struct sw_told t = {.version = SW_CONTRACT_VERSION,
-                        .size = sizeof(t),
-                        .kind = SW_TOLD_GUARD,
-                        .hook = SW_HOOK_XDP_INGRESS,
-                        .mode = SW_GM_AUTO,
-                        .ifindex = 3,
-                        .service = 5,
-                        .ts = 1700000000123456789ULL,
-                        .svc_port = htons(80),
-                        .from = SW_GS_CALM,
-                        .to = SW_GS_ENGAGED,
-                        .cause = SW_GW_SYN_RATE,
-                        .backend = SW_BK_REQSK,
-                        .half_open = 901,
-                        .half_open_mark = 1024,
-                        .syn_rate = 51234,
-                        .syn_rate_mark = 4000,
-                        .done_rate = 17,
-                        .in_state_ns = 12000000000ULL};
+    struct sw_guard_event t = {.version = SW_CONTRACT_VERSION,
+                               .size = sizeof(t),
+                               .kind = SW_GUARD_EV_STATE,
+                               .hook = SW_HOOK_XDP_INGRESS,
+                               .mode = SW_GM_AUTO,
+                               .ifindex = 3,
+                               .service = 5,
+                               .ts = 1700000000123456789ULL,
+                               .svc_port = htons(80),
+                               .from = SW_GS_CALM,
+                               .to = SW_GS_ENGAGED,
+                               .cause = SW_GW_SYN_RATE,
+                               .backend = SW_BK_REQSK,
+                               .half_open = 901,
+                               .half_open_threshold = 1024,
+                               .syn_rate = 51234,
+                               .syn_rate_threshold = 4000,
+                               .completed_rate = 17,
+                               .in_state_ns = 12000000000ULL};
 
     memcpy(t.svc_ip, v4, 16);
     return t;
 }
 
-static inline struct sw_told told_drop(void)
+static inline struct sw_guard_event emitted_drop(void)
 {
-    struct sw_told t = told_guard();
+    struct sw_guard_event t = emitted_guard();
 
-    t.kind = SW_TOLD_DROP;
+    t.kind = SW_GUARD_EV_DROP;
     t.reason = SW_DROP_COOKIE_BAD;
     t.count = 4711;
     memcpy(t.src_ip, v6, 16);
@@ -57,14 +57,14 @@ static inline struct sw_report_service service(void)
     struct sw_report_service s = {.service = {.port = htons(443),
                                               .mode = SW_GM_ALWAYS,
                                               .state = SW_GS_GRACE,
-                                              .cause = SW_GW_QUIET,
+                                              .cause = SW_GW_BELOW_THRESHOLD,
                                               .backend = SW_BK_LISTENER,
                                               .flags = SW_SV_MPTCP,
                                               .wscale = 7,
                                               .since = 1000,
                                               .half_open = 3,
                                               .syn_rate = 40,
-                                              .done_rate = 39}};
+                                              .completed_rate = 39}};
 
     memcpy(s.service.ip, v6, 16);
     for (int i = 0; i < SW_T_MAX; i++)
@@ -75,9 +75,9 @@ static inline struct sw_report_service service(void)
     return s;
 }
 
-static inline void tell(struct out *o, const struct sw_told *t)
+static inline void emit(struct out *o, const struct sw_guard_event *t)
 {
-    assert_int_equal(sw_report_told(o->r, t), 0);
+    assert_int_equal(sw_report_guard_event(o->r, t), 0);
 }
 
 #endif

@@ -25,7 +25,7 @@ static inline void expect_born(const struct pkt *p)
     struct sw_flow f;
 
     expect_pass(p, "cookies_accepted");
-    assert_true(out.meta_len >= 8); /* sw_accept's mark */
+    assert_true(out.meta_len >= 8); /* metadata for sw_accept */
     assert_memory_equal(out.meta, "WNYS", 4);
     expect_where(t, FLOWS);
     f = talk_flow(t);

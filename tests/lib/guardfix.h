@@ -15,11 +15,11 @@
 #include "realsock.h"
 
 static struct guardrun *guard;
-static __u32 svc;              /* the service */
-static struct bpfrun_out out;  /* what became of the last packet */
-static struct decoded reply;   /* the answer, if there was one */
-static struct sw_tally before; /* counts of svc before it */
-static __u64 step = MS;        /* from one packet to the next */
+static __u32 svc;                     /* the service */
+static struct bpfrun_out out;         /* what became of the last packet */
+static struct decoded reply;          /* the answer, if there was one */
+static struct sw_svc_counters before; /* counts of svc before it */
+static __u64 step = MS;               /* from one packet to the next */
 static __u8 request[PKT_MAX_FRAME];
 static size_t request_len;
 
@@ -97,8 +97,8 @@ static inline int guarded_test(void **state)
 static inline void set_mode(enum sw_guard_mode mode)
 {
     guardrun_at(guard, svc)->mode = mode;
-    bpfrun_set_now(run, bpfrun_now(run) + SW_DECIDE_NS);
-    assert_int_equal(guardrun_judge(guard), 0);
+    bpfrun_set_now(run, bpfrun_now(run) + SW_DETECT_NS);
+    assert_int_equal(guardrun_detect(guard), 0);
 }
 
 /* Engaged, because the mode is always. */
@@ -115,7 +115,7 @@ static inline int engaged_test(void **state)
 #define CALM(name) cmocka_unit_test_setup(name, guarded_test)
 #define ENGAGED(name) cmocka_unit_test_setup(name, engaged_test)
 #define RUN_GUARDED(cases) cmocka_run_group_tests(cases, guarded_group, guarded_group_end)
-#define RUN_GUARDED_FAST(cases) cmocka_run_group_tests(cases, guarded_group_fast, guarded_group_end)
+#define RUN_GUARD_FAST(cases) cmocka_run_group_tests(cases, guarded_group_fast, guarded_group_end)
 
 static inline const char *verdict_name(int verdict)
 {
@@ -125,7 +125,7 @@ static inline const char *verdict_name(int verdict)
                                         : "?";
 }
 
-static inline void judge_output_at(const char *file, int line)
+static inline void check_output_at(const char *file, int line)
 {
     const char *wrong;
 
@@ -159,7 +159,7 @@ static inline int deliver_frame_at(const char *file, int line)
 {
     int err;
 
-    before = guardrun_tally(guard, svc);
+    before = guardrun_counters(guard, svc);
     memset(&reply, 0, sizeof(reply));
     err = bpfrun_xdp(run, request, request_len, &out);
     if (err) {
@@ -167,7 +167,7 @@ static inline int deliver_frame_at(const char *file, int line)
         _fail(file, line);
     }
     bpfrun_set_now(run, bpfrun_now(run) + step);
-    judge_output_at(file, line);
+    check_output_at(file, line);
     return out.verdict;
 }
 
@@ -184,13 +184,13 @@ static inline int deliver_at(const char *file, int line, const struct pkt *p)
 static inline const char *moved(void)
 {
     static char text[512];
-    struct sw_tally now = guardrun_tally(guard, svc);
+    struct sw_svc_counters now = guardrun_counters(guard, svc);
     size_t len = 0;
 
     text[0] = 0;
     for (int i = 0; i < SW_T_MAX; i++)
         if (i != SW_T_SYNS && now.item[i] != before.item[i])
-            len += snprintf(text + len, sizeof(text) - len, "%s%s%s", len ? " " : "", guardrun_tally_name(i),
+            len += snprintf(text + len, sizeof(text) - len, "%s%s%s", len ? " " : "", guardrun_svc_counter_name(i),
                             now.item[i] - before.item[i] == 1 ? "" : " more than once");
     for (int i = 0; i < SW_DROP_MAX; i++)
         if (now.drop[i] != before.drop[i])
@@ -243,7 +243,7 @@ static inline void add_stamps(struct pkt *p, __u32 tsval, __u32 tsecr)
     pkt_opt(p, 8, v, 8);
 }
 
-/* Sends a SYN that must be answered with a cookie; the talk goes on from there. */
+/* Sends a SYN that must be answered with a cookie; the talk continues from there. */
 static inline struct decoded cookie_for_at(const char *file, int line, const struct pkt *p)
 {
     deliver_at(file, line, p);
@@ -277,7 +277,7 @@ static inline struct pkt stray(__u16 flags)
     return p;
 }
 
-/* The whole handshake; the flow is born. */
+/* The whole handshake; the flow is established. */
 static inline void open_by_cookie_at(const char *file, int line)
 {
     struct pkt p = usual_syn();

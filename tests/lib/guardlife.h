@@ -5,7 +5,7 @@
 
 #include "guardfix.h"
 
-static __u32 strangers; /* SYNs come from so many addresses */
+static __u32 sources; /* SYNs come from so many addresses */
 static __u8 fast[PKT_MIN_FRAME * 4];
 
 /* One frame, nothing checked: floods have no time. */
@@ -25,12 +25,12 @@ static inline void pass_time(__u64 ns)
     bpfrun_set_now(run, bpfrun_now(run) + ns);
 }
 
-static inline struct talk stranger(__u16 port)
+static inline struct talk new_client(__u16 port)
 {
     struct talk s;
 
     talk_init(&s, run, false);
-    pkt_v4(s.side[A].src, 0xc6120000 + strangers++); /* 198.18.0.0/15, RFC 2544 */
+    pkt_v4(s.side[A].src, 0xc6120000 + sources++); /* 198.18.0.0/15, RFC 2544 */
     s.side[A].dport = port;
     s.side[B] = pkt_swap(&s.side[A]);
     s.key = pkt_key(&s.side[A], NULL);
@@ -49,7 +49,7 @@ static inline int syn_from(struct talk *s)
 static inline void flood_port(__u16 port, unsigned n, unsigned a_second)
 {
     for (unsigned i = 0; i < n; i++) {
-        struct talk s = stranger(port);
+        struct talk s = new_client(port);
 
         pass_time(SEC / a_second);
         syn_from(&s);
@@ -77,16 +77,16 @@ static inline enum sw_guard_state state_of(__u32 index)
     return guardrun_at(guard, index)->state;
 }
 
-static inline void judge(void)
+static inline void evaluate(void)
 {
-    pass_time(SW_DECIDE_NS);
-    assert_int_equal(guardrun_judge(guard), 0);
+    pass_time(SW_DETECT_NS);
+    assert_int_equal(guardrun_detect(guard), 0);
 }
 
-static inline void judge_for(__u64 ns)
+static inline void detect_for(__u64 ns)
 {
-    for (__u64 i = 0; i < ns / SW_DECIDE_NS; i++)
-        judge();
+    for (__u64 i = 0; i < ns / SW_DETECT_NS; i++)
+        evaluate();
 }
 
 static inline void expect_state_at(const char *file, int line, enum sw_guard_state want)
@@ -97,26 +97,27 @@ static inline void expect_state_at(const char *file, int line, enum sw_guard_sta
         return;
     print_error("state %s, expected %s (half-open %llu, SYNs/s %llu, done/s %llu)\n", guardrun_state_name(sv->state),
                 guardrun_state_name(want), (unsigned long long)sv->half_open, (unsigned long long)sv->syn_rate,
-                (unsigned long long)sv->done_rate);
+                (unsigned long long)sv->completed_rate);
     _fail(file, line);
 }
 #define expect_state(want) expect_state_at(__FILE__, __LINE__, SW_GS_##want)
 
-/* Takes the guard records told since the last time: "calm>engaged:half_open ...", the last one in *last. */
-static struct sw_told last;
+/* Takes the guard records emitted since the last time: "calm>engaged:half_open ...", the last one in *last. */
+static struct sw_guard_event last;
 
 static inline void expect_changes_at(const char *file, int line, const char *want)
 {
-    static const char *const causes[] = {"none", "half_open", "syn_rate", "quiet", "grace", "mode", "no_listener"};
-    const struct sw_told *told;
+    static const char *const causes[] = {"none",  "half_open", "syn_rate",   "below_threshold",
+                                         "grace", "mode",      "no_listener"};
+    const struct sw_guard_event *emitted;
     char got[1024] = "";
-    size_t n = guardrun_told(guard, &told), len = 0;
+    size_t n = guardrun_events(guard, &emitted), len = 0;
 
     memset(&last, 0, sizeof(last));
     for (size_t i = 0; i < n && len < sizeof(got); i++) {
-        if (told[i].kind != SW_TOLD_GUARD)
+        if (emitted[i].kind != SW_GUARD_EV_STATE)
             continue;
-        last = told[i];
+        last = emitted[i];
         len += snprintf(got + len, sizeof(got) - len, "%s%s>%s:%s", len ? " " : "", guardrun_state_name(last.from),
                         guardrun_state_name(last.to), last.cause < SW_GW_MAX ? causes[last.cause] : "?");
     }
@@ -132,10 +133,10 @@ static inline int auto_test(void **state)
 {
     if (guarded_test(state))
         return -1;
-    strangers = 0;
+    sources = 0;
     guardrun_conf(guard)->half_open = 100;
     guardrun_conf(guard)->syn_rate = 1000;
-    judge(); /* its life begins */
+    evaluate(); /* the first evaluation */
     guardrun_clear(guard);
     return 0;
 }
@@ -144,7 +145,7 @@ static inline int auto_test(void **state)
 static inline void engage(void)
 {
     flood(150, 1000);
-    judge();
+    evaluate();
     expect_state(ENGAGED);
     expect_changes("calm>engaged:half_open");
 }

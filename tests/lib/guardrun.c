@@ -16,7 +16,7 @@
 
 #define SECOND 1000000000ull
 
-enum { TOLD_MAX = 8192, CAPTURES_MAX = 4096, LISTED_MAX = 4096 };
+enum { EVENTS_MAX = 8192, CAPTURES_MAX = 4096, LISTED_MAX = 4096 };
 
 /* A mapped array; elements lie a multiple of 8 bytes apart. */
 struct view {
@@ -29,9 +29,9 @@ struct guardrun {
     struct synward_bpf *obj;
     struct view guard, services, ports, locals, known;
     struct ring_buffer *rings[2];
-    struct sw_told *told;
+    struct sw_guard_event *emitted;
     struct sw_capture *captures;
-    size_t told_len, captures_len, overflow;
+    size_t emitted_len, captures_len, overflow;
     __u32 last; /* highest service in use */
     struct sw_keys keys[2];
     bool drain;
@@ -68,10 +68,10 @@ static int on_told(void *ctx, void *data, size_t size)
 {
     struct guardrun *g = ctx;
 
-    if (size < sizeof(struct sw_told) || g->told_len == TOLD_MAX)
+    if (size < sizeof(struct sw_guard_event) || g->emitted_len == EVENTS_MAX)
         g->overflow++;
     else
-        memcpy(&g->told[g->told_len++], data, sizeof(struct sw_told));
+        memcpy(&g->emitted[g->emitted_len++], data, sizeof(struct sw_guard_event));
     return 0;
 }
 
@@ -96,19 +96,19 @@ int guardrun_new(struct bpfrun *run, struct guardrun **ret)
         return -ENOMEM;
     g->run = run;
     g->obj = bpfrun_object(run);
-    g->told = calloc(TOLD_MAX, sizeof(*g->told));
+    g->emitted = calloc(EVENTS_MAX, sizeof(*g->emitted));
     g->captures = calloc(CAPTURES_MAX, sizeof(*g->captures));
-    if (!g->told || !g->captures)
+    if (!g->emitted || !g->captures)
         goto fail;
     err = view_open(&g->guard, g->obj->maps.guard);
     if (!err)
         err = view_open(&g->services, g->obj->maps.services);
     if (!err)
-        err = view_open(&g->ports, g->obj->maps.service_ports);
+        err = view_open(&g->ports, g->obj->maps.svc_ports);
     if (!err)
         err = view_open(&g->locals, g->obj->maps.local_ips);
     if (!err)
-        err = view_open(&g->known, g->obj->maps.known);
+        err = view_open(&g->known, g->obj->maps.known_tuples);
     if (err)
         goto fail;
     g->rings[0] = ring_buffer__new(bpf_map__fd(g->obj->maps.guard_events), on_told, g, NULL);
@@ -136,7 +136,7 @@ void guardrun_free(struct guardrun *g)
     view_close(&g->known);
     ring_buffer__free(g->rings[0]);
     ring_buffer__free(g->rings[1]);
-    free(g->told);
+    free(g->emitted);
     free(g->captures);
     free(g);
 }
@@ -198,11 +198,11 @@ int guardrun_reset(struct guardrun *g)
     memset(g->ports.at, 0, g->ports.size);
     memset(g->locals.at, 0, g->locals.size);
     memset(g->known.at, 0, g->known.size);
-    err = zero(g->obj->maps.service_counters, 0, g->last, true);
+    err = zero(g->obj->maps.svc_counters, 0, g->last, true);
     if (!err)
-        err = zero(g->obj->maps.service_past, 0, g->last, false);
+        err = zero(g->obj->maps.svc_history, 0, g->last, false);
     if (!err)
-        err = zero(g->obj->maps.said, 0, 2 * SW_DROP_MAX - 1, true);
+        err = zero(g->obj->maps.drop_log, 0, 2 * SW_DROP_MAX - 1, true);
     if (!err)
         err = empty_hash(g->obj->maps.limit_source);
     if (!err)
@@ -341,21 +341,21 @@ int guardrun_list(struct guardrun *g, bool allow, const __u8 ip[16], __u32 prefi
     return 0;
 }
 
-int guardrun_judge(struct guardrun *g)
+int guardrun_detect(struct guardrun *g)
 {
     LIBBPF_OPTS(bpf_test_run_opts, opts);
 
-    if (bpf_prog_test_run_opts(bpf_program__fd(g->obj->progs.sw_judge), &opts))
+    if (bpf_prog_test_run_opts(bpf_program__fd(g->obj->progs.sw_detect), &opts))
         return -errno;
     return (int)opts.retval;
 }
 
-struct sw_tally guardrun_tally(struct guardrun *g, __u32 index)
+struct sw_svc_counters guardrun_counters(struct guardrun *g, __u32 index)
 {
     int cpus = libbpf_num_possible_cpus();
-    struct sw_tally *each = cpus > 0 ? calloc(cpus, sizeof(*each)) : NULL, sum = {0};
+    struct sw_svc_counters *each = cpus > 0 ? calloc(cpus, sizeof(*each)) : NULL, sum = {0};
 
-    if (!each || bpf_map_lookup_elem(bpf_map__fd(g->obj->maps.service_counters), &index, each)) {
+    if (!each || bpf_map_lookup_elem(bpf_map__fd(g->obj->maps.svc_counters), &index, each)) {
         memset(&sum, 0xff, sizeof(sum)); /* no test expects that */
         free(each);
         return sum;
@@ -372,7 +372,7 @@ struct sw_tally guardrun_tally(struct guardrun *g, __u32 index)
 
 __u64 guardrun_dropped(struct guardrun *g, __u32 index)
 {
-    struct sw_tally t = guardrun_tally(g, index);
+    struct sw_svc_counters t = guardrun_counters(g, index);
     __u64 n = 0;
 
     for (int i = 0; i < SW_DROP_MAX; i++)
@@ -380,13 +380,13 @@ __u64 guardrun_dropped(struct guardrun *g, __u32 index)
     return n;
 }
 
-size_t guardrun_told(struct guardrun *g, const struct sw_told **ret)
+size_t guardrun_events(struct guardrun *g, const struct sw_guard_event **ret)
 {
     if (g->drain && collect(g))
         return ~(size_t)0;
     if (ret)
-        *ret = g->told;
-    return g->told_len;
+        *ret = g->emitted;
+    return g->emitted_len;
 }
 
 size_t guardrun_captures(struct guardrun *g, const struct sw_capture **ret)
@@ -402,7 +402,7 @@ void guardrun_clear(struct guardrun *g)
 {
     if (g->drain)
         collect(g);
-    g->told_len = g->captures_len = g->overflow = 0;
+    g->emitted_len = g->captures_len = g->overflow = 0;
 }
 
 void guardrun_drain(struct guardrun *g, bool on)
@@ -426,9 +426,9 @@ const char *guardrun_state_name(unsigned state)
     return state < SW_GS_MAX ? names[state] : "?";
 }
 
-const char *guardrun_tally_name(unsigned item)
+const char *guardrun_svc_counter_name(unsigned item)
 {
-    static const char *const names[] = {SW_TALLIES(NAME_ITEM)};
+    static const char *const names[] = {SW_SVC_COUNTERS(NAME_ITEM)};
 
     return item < SW_T_MAX ? names[item] : "?";
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The guard's side of a loaded object (bpfrun with cfg.guard): services, lists, keys and configuration put into the
- * maps as user space does it, and what the programs count and tell.
+ * maps as user space does it, and what the programs count and emit.
  */
 #ifndef SW_TEST_GUARDRUN_H
 #define SW_TEST_GUARDRUN_H
@@ -15,8 +15,8 @@ int guardrun_new(struct bpfrun *run, struct guardrun **ret); /* 0 or -errno */
 void guardrun_free(struct guardrun *g);                      /* NULL is fine */
 
 /*
- * After bpfrun_reset: no service, no list entry, no counts, fresh buckets; the marks 1024 half-open and 4000 SYNs/s,
- * hold 10 s, grace 140 s, no limits; all TCP options granted, TTL 64, hop limit 63; keys of the test's own.
+ * After bpfrun_reset: no service, no list entry, no counts, fresh buckets; the thresholds 1024 half-open and 4000
+ * SYNs/s, hold 10 s, grace 140 s, no limits; all TCP options granted, TTL 64, hop limit 63; keys of the test's own.
  */
 int guardrun_reset(struct guardrun *g);
 
@@ -34,12 +34,12 @@ bool guardrun_known(struct guardrun *g, __u32 generation, const struct pkt *p, b
 bool guardrun_is_known(struct guardrun *g, __u32 generation, const struct pkt *p);
 int guardrun_list(struct guardrun *g, bool allow, const __u8 ip[16], __u32 prefix_len, __u32 value);
 
-int guardrun_judge(struct guardrun *g); /* runs sw_judge at bpfrun_now */
-struct sw_tally guardrun_tally(struct guardrun *g, __u32 index);
+int guardrun_detect(struct guardrun *g); /* runs sw_detect at bpfrun_now */
+struct sw_svc_counters guardrun_counters(struct guardrun *g, __u32 index);
 __u64 guardrun_dropped(struct guardrun *g, __u32 index); /* for all reasons */
 
 /* Records since the last reset or clear. */
-size_t guardrun_told(struct guardrun *g, const struct sw_told **ret);
+size_t guardrun_events(struct guardrun *g, const struct sw_guard_event **ret);
 size_t guardrun_captures(struct guardrun *g, const struct sw_capture **ret);
 void guardrun_clear(struct guardrun *g);
 void guardrun_drain(struct guardrun *g, bool on); /* off: nobody reads the rings */
@@ -47,6 +47,6 @@ void guardrun_drain(struct guardrun *g, bool on); /* off: nobody reads the rings
 /* For messages. */
 const char *guardrun_drop_name(unsigned reason);
 const char *guardrun_state_name(unsigned state);
-const char *guardrun_tally_name(unsigned item);
+const char *guardrun_svc_counter_name(unsigned item);
 
 #endif

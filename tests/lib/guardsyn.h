@@ -9,7 +9,7 @@
 /* What the cookie of the last answer carries, read with the key. */
 static inline struct sw_cookie_opts carried(void)
 {
-    struct sw_cookie_for f = {
+    struct sw_cookie_tuple f = {
         .sport = htons(t->side[A].sport), .dport = htons(t->side[A].dport), .isn = t->isn[A], .v6 = t->side[A].v6};
     struct sw_cookie_opts o = {0};
     __u64 now = bpfrun_now(run) + guardrun_conf(guard)->clock_offset;

@@ -194,30 +194,30 @@ static inline void top_path(const char *name, char *ret_path, size_t room)
 }
 
 /* Exit status of tests/schema_check over text; 2 (cannot check) skips the test with its reason. */
-static inline int schema_check(const char *text, char *ret_said, size_t room)
+static inline int schema_check(const char *text, char *ret_output, size_t room)
 {
-    int in = memfd_create("in", 0), said = memfd_create("said", 0), status;
+    int in = memfd_create("in", 0), output = memfd_create("output", 0), status;
     char path[PATH_MAX + 64];
     ssize_t n;
     pid_t pid;
 
     top_path("tests/schema_check", path, sizeof(path));
-    assert_true(in >= 0 && said >= 0);
+    assert_true(in >= 0 && output >= 0);
     assert_int_equal(write(in, text, strlen(text)), strlen(text));
     assert_int_equal(lseek(in, 0, SEEK_SET), 0);
     pid = fork();
     assert_true(pid >= 0);
     if (!pid) {
         dup2(in, 0);
-        dup2(said, 1);
+        dup2(output, 1);
         execl(path, path, (char *)NULL);
         _exit(127);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
-    n = pread(said, ret_said, room - 1, 0);
-    ret_said[n > 0 ? n : 0] = 0;
+    n = pread(output, ret_output, room - 1, 0);
+    ret_output[n > 0 ? n : 0] = 0;
     close(in);
-    close(said);
+    close(output);
     assert_true(WIFEXITED(status));
     if (WEXITSTATUS(status) == 2) {
         print_message("skip: python3-jsonschema is not installed\n");
@@ -228,11 +228,11 @@ static inline int schema_check(const char *text, char *ret_said, size_t room)
 
 static inline void valid(const char *text, int lines)
 {
-    char said[4096], want[64];
+    char output[4096], want[64];
 
     snprintf(want, sizeof(want), "%d lines valid\n", lines);
-    assert_int_equal(schema_check(text, said, sizeof(said)), 0);
-    assert_string_equal(said, want);
+    assert_int_equal(schema_check(text, output, sizeof(output)), 0);
+    assert_string_equal(output, want);
 }
 
 /* text with its first `from` replaced */

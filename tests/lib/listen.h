@@ -184,7 +184,7 @@ static inline __u32 first_of(__u16 port)
 {
     __u32 key = port, first;
 
-    assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(fx.obj->maps.service_ports), &key, &first), 0);
+    assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(fx.obj->maps.svc_ports), &key, &first), 0);
     return first;
 }
 
@@ -279,8 +279,8 @@ static int before(void **state)
     {
         const char *name = bpf_map__name(map);
 
-        bpf_map__set_autocreate(map, !strncmp(name, "service", 7) || !strcmp(name, "guard") ||
-                                         !strcmp(name, "local_ips") || !strcmp(name, "known"));
+        bpf_map__set_autocreate(map, !strcmp(name, "services") || !strncmp(name, "svc_", 4) || !strcmp(name, "guard") ||
+                                         !strcmp(name, "local_ips") || !strcmp(name, "known_tuples"));
     }
     if (bpf_object__load(fx.obj->obj))
         return -1;

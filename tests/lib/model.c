@@ -7,7 +7,7 @@
 #include "tcp/timeouts.h"
 #include "tcp/fsm.h"
 
-/* where and by what something is told */
+/* where and by what something is emitted */
 struct cause {
     __u64 ts;
     __u32 ifindex;
@@ -54,12 +54,12 @@ static int ring_of(const struct sw_flow *f)
     return f->flags & SW_F_ESTABLISHED ? 0 : 1;
 }
 
-static void tell(struct model *m, struct sw_flow *f, const struct cause *c)
+static void emit(struct model *m, struct sw_flow *f, const struct cause *c)
 {
     if (c->out.events >> SW_EV_OPENING & 1) {
         put(m, f, c, SW_EV_OPENING, f->syn_ns ? f->syn_ns : f->start_ns, 1);
         if (m->cfg.event_mask >> SW_EV_OPENING & 1)
-            f->flags |= SW_F_OPENING_TOLD;
+            f->flags |= SW_F_OPENING_EMITTED;
     }
     if (c->out.events >> SW_EV_MIDSTREAM & 1) /* before what the same segment ends */
         put(m, f, c, SW_EV_MIDSTREAM, c->ts, ring_of(f));
@@ -70,7 +70,7 @@ static void tell(struct model *m, struct sw_flow *f, const struct cause *c)
 
 static void end(struct model *m, const struct cause *c)
 {
-    m->flow.ended = 1;
+    m->flow.end_claimed = 1;
     put(m, &m->flow, c, SW_EV_CONN, c->ts, ring_of(&m->flow));
     m->ended[m->where == BPFRUN_FLOWS]++;
     m->where = BPFRUN_NOWHERE;
@@ -79,15 +79,15 @@ static void end(struct model *m, const struct cause *c)
 static void begin(struct model *m, const struct sw_seg *s, struct sw_flow *f, struct cause *c)
 {
     sw_fsm_step(f, s, &c->out);
-    m->where = BPFRUN_EMBRYOS;
+    m->where = BPFRUN_HALF_OPEN;
     if (f->flags & SW_F_ESTABLISHED) { /* one-sided: the ACK that answers a pending SYN's unseen answer */
         f->flags |= SW_F_IN_FLOWS;
         m->where = BPFRUN_FLOWS;
         m->promoted++;
     }
-    tell(m, f, c);
+    emit(m, f, c);
     m->flow = *f;
-    m->born++;
+    m->created++;
 }
 
 /* The pending SYN becomes the new flow's first segment; it was counted with the old flow. */
@@ -114,10 +114,10 @@ static void renew(struct model *m, const struct sw_seg *s, struct cause *c, bool
     struct sw_flow old = m->flow, f = {0};
     struct sw_seg first = *s;
 
-    if (!(m->flow.flags & SW_F_OVER)) {
-        m->flow.flags |= SW_F_OVER;
+    if (!(m->flow.flags & SW_F_ENDED)) {
+        m->flow.flags |= SW_F_ENDED;
         m->flow.reason = SW_WHY_REUSED;
-        m->flow.over_ns = s->now;
+        m->flow.ended_ns = s->now;
     }
     c->out.anomaly = SW_AN_NONE;
     end(m, c);
@@ -137,10 +137,10 @@ void model_segment(struct model *m, const struct sw_seg *s)
     int verdict;
 
     if (m->where == BPFRUN_NOWHERE) {
-        struct sw_flow born = {0};
+        struct sw_flow created = {0};
 
-        sw_flow_init(&born, s);
-        begin(m, s, &born, &c);
+        sw_flow_init(&created, s);
+        begin(m, s, &created, &c);
         return;
     }
     if (m->fast && m->where == BPFRUN_FLOWS && sw_fsm_fast(f, s)) {
@@ -148,17 +148,17 @@ void model_segment(struct model *m, const struct sw_seg *s)
         return;
     }
     verdict = sw_fsm_step(f, s, &c.out);
-    if (verdict != SW_GO_ON) {
+    if (verdict != SW_SAME_FLOW) {
         renew(m, s, &c, verdict == SW_NEW_PENDING);
         return;
     }
-    if (m->where == BPFRUN_EMBRYOS && f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_OVER)) {
+    if (m->where == BPFRUN_HALF_OPEN && f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_ENDED)) {
         f->flags |= SW_F_IN_FLOWS;
         m->where = BPFRUN_FLOWS;
         m->promoted++;
     }
-    tell(m, f, &c);
-    if (f->flags & SW_F_OVER && c.out.events && !m->cfg.linger)
+    emit(m, f, &c);
+    if (f->flags & SW_F_ENDED && c.out.events && !m->cfg.close_delay)
         end(m, &c);
 }
 
@@ -173,10 +173,10 @@ void model_sweep(struct model *m, __u64 now, __u64 flush)
     why = sw_expiry(f, &m->cfg, now, flush);
     if (why == SW_WHY_NONE)
         return;
-    f->ended = 1;
-    if (!(f->flags & SW_F_OVER)) {
-        f->flags |= SW_F_OVER;
-        f->over_ns = now;
+    f->end_claimed = 1;
+    if (!(f->flags & SW_F_ENDED)) {
+        f->flags |= SW_F_ENDED;
+        f->ended_ns = now;
         f->reason = why;
         if (why != SW_WHY_END_OF_INPUT)
             put(m, f, &c, SW_EV_TIMEOUT, now, ring_of(f));

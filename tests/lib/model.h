@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The tracker for one four-tuple, without BPF: the pure state machine in the two maps' stead, and the
- * records it would tell. What the BPF program does around the state machine is written here a second time, plainly.
+ * records it would emit. What the BPF program does around the state machine is written here a second time, plainly.
  */
 #ifndef SW_TEST_MODEL_H
 #define SW_TEST_MODEL_H
@@ -16,10 +16,10 @@ struct model {
     bool fast; /* take the fast path where the program would */
     struct sw_key key;
     enum bpfrun_where where;
-    struct sw_flow flow;                        /* valid unless where is nowhere */
-    struct sw_event events[2][MODEL_EVENTS];    /* of each ring: events, events_open */
-    size_t n_events[2];                         /* since the last model_clear */
-    __u64 born, promoted, ended[2], fast_taken; /* ended: embryos, flows */
+    struct sw_flow flow;                           /* valid unless where is nowhere */
+    struct sw_event events[2][MODEL_EVENTS];       /* of each ring: events, events_open */
+    size_t n_events[2];                            /* since the last model_clear */
+    __u64 created, promoted, ended[2], fast_taken; /* ended: half-open flows, flows */
 };
 
 void model_init(struct model *m, const struct sw_config *cfg, bool fast);

@@ -166,7 +166,7 @@ void expect_history_at(const char *file, int line, struct talk *t, const char *h
 
 void expect_where_at(const char *file, int line, struct talk *t, enum bpfrun_where where)
 {
-    static const char *const names[] = {"nowhere", "embryos", "flows"};
+    static const char *const names[] = {"nowhere", "half_open", "flows"};
     struct sw_flow flow;
     enum bpfrun_where got = bpfrun_lookup(t->run, &t->key, &flow);
 

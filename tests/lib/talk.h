@@ -65,7 +65,7 @@ void expect_counts_at(const char *file, int line, struct talk *t);
 #define expect_counts(t) expect_counts_at(__FILE__, __LINE__, t)
 #define expect_counter(t, which, value) assert_int_equal(bpfrun_counter((t)->run, SW_C_##which), value)
 
-/* The conn record told for this talk since the last expect_events: exactly one, else the test fails. */
+/* The conn record emitted for this talk since the last expect_events: exactly one, else the test fails. */
 struct sw_event talk_conn_at(const char *file, int line, struct talk *t);
 #define talk_conn(t) talk_conn_at(__FILE__, __LINE__, t)
 /* The last event of a kind since the last expect_events, without clearing. */

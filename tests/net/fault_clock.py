@@ -95,7 +95,7 @@ def tracker():
     clock = Clock()
     a, b = n.pair()
     traffic = Traffic(a, b)
-    sw = n.Synward(b, "srv0", args=("--linger", 0.2, "--interval", 0), prefix=clock.prefix())
+    sw = n.Synward(b, "srv0", args=("--close-delay", 0.2, "--interval", 0), prefix=clock.prefix())
     before = traffic.opened
     for step in (DAY, -30 * DAY, 3600, 0):
         clock.step(step)
@@ -103,11 +103,11 @@ def tracker():
         traffic.steady()
     opened = traffic.stop()
 
-    def all_told():
+    def all_logged():
         """a conn line of each connection that it saw begin"""
         return pathlib.Path(sw.path).read_bytes().count(b'"event":"conn"') >= opened - before
 
-    n.until(all_told, 20)
+    n.until(all_logged, 20)
     lines = k.stopped(sw)
     conns = [x for x in lines if x["event"] == "conn"]
     if not opened - before <= len(conns) <= opened + 2:  # and the two long ones
@@ -131,9 +131,9 @@ def guarded():
     a, b = n.pair()
     n.take_replies(b, "srv0")
     traffic = Traffic(a, b)
-    sw = n.Synward(b, "srv0", args=(*k.SMALL, "--linger", 0.2, "--guard", "always", "--key-file", key),
+    sw = n.Synward(b, "srv0", args=(*k.SMALL, "--close-delay", 0.2, "--guard", "always", "--key-file", key),
                     prefix=clock.prefix())
-    k.said(sw, "guard always")
+    k.wait_log(sw, "guard always")
     traffic.steady(20)
     for step in (3, 0, -3, 0):
         follows_cookies(sw, traffic, clock, step)

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # run: in turn, for programs and maps that no process holds are counted
-"""Somebody else takes a hook while traffic runs: said within a second or so in one line, the interface is left with
-all that is ours, and what is not ours stays. The last one gone is exit 6. Connections go on; only those that were on
+"""Another process takes a hook while traffic runs: logged within a second or so in one line, the interface is left with
+all that is ours, and what is not ours stays. The last one gone is exit 6. Connections continue; only those that were on
 their way through a cookie when one of the guard's programs was taken are lost."""
 import pathlib
 import re
@@ -19,7 +19,7 @@ NO_MORE = "no interface is left to follow"
 
 
 def lost(what, dev="srv0"):
-    return f"'{dev}': somebody took off or replaced our {what}: it is not followed any more"
+    return f"'{dev}': the {what} was detached or replaced by another process; no longer tracking"
 
 
 def taken(take, what, args=(), before=(), left=None, running=None, new=True):
@@ -29,9 +29,9 @@ def taken(take, what, args=(), before=(), left=None, running=None, new=True):
     traffic = Traffic(a, b)
     if not new:
         traffic.pause = True
-    sw = n.Synward(b, "srv0", args=(*k.SMALL, "--linger", 0.1, *args))
+    sw = n.Synward(b, "srv0", args=(*k.SMALL, "--close-delay", 0.1, *args))
     if "--guard" in args:
-        k.said(sw, "guard always")
+        k.wait_log(sw, "guard always")
     traffic.steady()
     if new:
         sw.wait_for(lambda x: x["event"] == "conn", n.PATIENCE)
@@ -104,14 +104,14 @@ def guard_off():
 
 
 def one_of_two():
-    """one of two interfaces loses its program: the other goes on, status shows which is lost"""
+    """one of two interfaces loses its program: the other continues, status shows which is lost"""
     ledger = k.Ledger()
     a, b = n.pair()
     n.veth(a, "cli1", b, "srv1")
     traffic = Traffic(a, b)
     sw = n.Synward(b, "srv0", "srv1", args=k.SMALL)
     n.sh("ip", "link", "set", "srv1", "xdp", "off", ns=b)
-    k.said(sw, lost(XDP, "srv1"))
+    k.wait_log(sw, lost(XDP, "srv1"))
     n.until(lambda: k.modes(sw) == {"srv0": "xdp_native", "srv1": "xdp_lost"}, 20)
     traffic.steady()
     k.nothing_on(b, "srv1")
@@ -119,7 +119,7 @@ def one_of_two():
     traffic.stop()
     lines = k.stopped(sw, lost(XDP, "srv1"))
     if not [x for x in lines if x["event"] == "conn" and x["iface"] == "srv0" and x["conn_state"] == "SF"]:
-        raise AssertionError("nothing was told of the other interface")
+        raise AssertionError("nothing was logged of the other interface")
     k.nothing_on(b, "srv0", "srv1")
     ledger.settle()
 
@@ -136,7 +136,7 @@ def adopted():
 
 
 def taken_at_the_end():
-    """replaced while it cannot look, and then it ends: the other's program stays, and nothing false is said"""
+    """replaced while it cannot look, and then it ends: the other's program stays, and nothing false is logged"""
     a, b = n.pair()
     traffic = Traffic(a, b)
     sw = n.Synward(b, "srv0", args=k.SMALL)
@@ -159,7 +159,7 @@ def beside_ours():
     a, b = n.pair()
     traffic = Traffic(a, b)
     sw = n.Synward(b, "srv0", args=(*k.SMALL, "--guard", "always"))
-    k.said(sw, "guard always")
+    k.wait_log(sw, "guard always")
     n.sh("tc", "filter", "add", "dev", "srv0", "ingress", "prio", 1, "bpf", "da", "obj",
          k.foreign("beside", "tc", -1), "sec", "tc", ns=b)
     n.sh("tc", "qdisc", "replace", "dev", "srv0", "root", "pfifo", ns=b)

@@ -27,7 +27,7 @@ class Ground:
                 n.addr(ns, other, *addrs)
             n.warm(self.a, "10.66.0.2", "fd66::2")
         self.traffic = Traffic(self.a, self.b, lanes=families)
-        self.sw = n.Synward(self.b, *devs, args=(*k.SMALL, "--linger", 0.1, *args))
+        self.sw = n.Synward(self.b, *devs, args=(*k.SMALL, "--close-delay", 0.1, *args))
         self.early = self.traffic.opened
         self.traffic.steady()
 
@@ -39,15 +39,15 @@ class Ground:
         return opened, lines
 
 
-def all_told(lines, iface, count):
+def all_logged(lines, iface, count):
     """All connections that began after synward, at least."""
-    told = [x for x in lines if x["event"] == "conn" and x["conn_state"] == "SF" and x["iface"] == iface]
-    if len(told) < count:
-        raise AssertionError(f"{len(told)} of {count} connections were told")
+    logged = [x for x in lines if x["event"] == "conn" and x["conn_state"] == "SF" and x["iface"] == iface]
+    if len(logged) < count:
+        raise AssertionError(f"{len(logged)} of {count} connections were logged")
 
 
 def down_and_up():
-    """down and up: both said, and connections that lived through it are told whole"""
+    """down and up: both logged, and connections that lived through it are logged whole"""
     g = Ground("srv0", families=(4,))
     for i in range(1, 3):
         n.sh("ip", "link", "set", "srv0", "down", ns=g.b)
@@ -61,10 +61,10 @@ def down_and_up():
 
 
 def renamed():
-    """another name under traffic: said, and lines, status and the end go by the new one"""
+    """another name under traffic: logged, and lines, status and the end go by the new one"""
     g = Ground("srv0")
     n.sh("ip", "link", "set", "srv0", "name", "new0", ns=g.b)
-    k.said(g.sw, "interface 'srv0' is now called 'new0'")
+    k.wait_log(g.sw, "interface 'srv0' is now called 'new0'")
     g.traffic.steady()
     g.sw.wait_for(lambda x: x["event"] == "conn" and x["iface"] == "new0", n.PATIENCE)
     n.until(lambda: list(k.modes(g.sw)) == ["new0"], 20)
@@ -79,28 +79,28 @@ def renamed_down():
     n.sh("ip", "link", "set", "srv0", "down", ns=g.b)
     n.sh("ip", "link", "set", "srv0", "name", "new0", ns=g.b)
     n.sh("ip", "link", "set", "new0", "up", ns=g.b)
-    k.said(g.sw, "interface 'new0' is up")
+    k.wait_log(g.sw, "interface 'new0' is up")
     g.traffic.steady()
     g.end(DOWN, "is now called 'new0'", "interface 'new0' is up", devs=("new0", "srv1"))
 
 
 def one_deleted():
-    """one of two is deleted: said, the other goes on"""
+    """one of two is deleted: logged, the other continues"""
     g = Ground("srv0", "srv1", through="srv1")
     n.sh("ip", "link", "del", "srv0", ns=g.b)
-    k.said(g.sw, GONE)
+    k.wait_log(g.sw, GONE)
     g.traffic.steady()
     n.until(lambda: k.modes(g.sw) == {"srv0": "xdp_gone", "srv1": "xdp_native"}, 20)
     opened, lines = g.end(DOWN, GONE, devs=("srv1",))
-    all_told(lines, "srv1", opened - g.early)
+    all_logged(lines, "srv1", opened - g.early)
 
 
 def one_of_a_router_lost():
-    """a router whose second interface loses our program: on the first one connections are told whole"""
+    """a router whose second interface loses our program: on the first one connections are logged whole"""
     a, r, b = n.routed()
-    sw = n.Synward(r, "rta", "rtb", args=("--linger", 0.1))
+    sw = n.Synward(r, "rta", "rtb", args=("--close-delay", 0.1))
     n.sh("ip", "link", "set", "dev", "rtb", "xdp", "off", ns=r)
-    k.said(sw, "'rtb': somebody took off")
+    k.wait_log(sw, "'rtb': the XDP program was detached")
     listener = n.listen(b, "10.67.0.2", 7777)
     for _ in range(5):
         c, s = n.open_pair(a, listener)
@@ -112,10 +112,10 @@ def one_of_a_router_lost():
         n.equal("end", s.recv(1), b"")
         s.close()
     n.settled(a, b)
-    lines = k.stopped(sw, "'rtb': somebody took off")
-    told = [x for x in lines if x["event"] == "conn"]
-    n.equal("conn lines", len(told), 5)
-    for x in told:
+    lines = k.stopped(sw, "'rtb': the XDP program was detached")
+    logged = [x for x in lines if x["event"] == "conn"]
+    n.equal("conn lines", len(logged), 5)
+    for x in logged:
         n.fields(x, conn_state="SF", orig_bytes=500, resp_bytes=1500, orig_gaps=0, resp_gaps=0, iface="rta")
 
 
@@ -124,18 +124,18 @@ def last_deleted_guarded():
     ledger = k.Ledger()
     _, b = n.pair()
     sw = n.Synward(b, "srv0", args=(*k.SMALL, "--guard", "always"))
-    k.said(sw, "guard always")
+    k.wait_log(sw, "guard always")
     n.sh("ip", "link", "del", "srv0", ns=b)
     k.ended(sw, k.INTERFACE, *k.GUARD_SAYS, DOWN, GONE, NO_MORE)
     ledger.settle()
 
 
 def one_moved():
-    """one of two is moved to another namespace: said how to take our program off there, the other goes on"""
+    """one of two is moved to another namespace: the log line says how to detach our program there, the other continues"""
     g = Ground("srv0", "srv1", through="srv1")
     c = n.new_ns("c")
     n.sh("ip", "link", "set", "srv0", "netns", c, ns=g.b)
-    k.said(g.sw, MOVED)
+    k.wait_log(g.sw, MOVED)
     g.traffic.steady()
     g.traffic.stop()
     k.stopped(g.sw, DOWN, MOVED)
@@ -150,7 +150,7 @@ def moved_guarded():
     a, b = n.pair()
     listener = n.listen(b, "10.66.0.2", 7777)
     sw = n.Synward(b, "srv0", args=(*k.SMALL, "--guard", "always"))
-    k.said(sw, "guard always")
+    k.wait_log(sw, "guard always")
     client, server = n.open_pair(a, listener)
     c = n.new_ns("c")
     n.sh("ip", "link", "set", "srv0", "netns", c, ns=b)
@@ -201,7 +201,7 @@ def mtu():
     _, lines = g.end()
     conn = n.one(n.of(lines, who, "conn"))
     n.fields(conn, conn_state="SF", orig_mss=8960, resp_mss=8960)
-    # every byte once; on a busy machine the kernel sends a segment again, which is counted and said
+    # every byte once; on a busy machine the kernel sends a segment again, which is counted and logged
     again, more = conn["orig_rexmit"], conn["orig_bytes"] - 200000
     if not again <= more <= again * 8948:
         raise AssertionError(f"orig_bytes: {more} more than 200000 with {again} retransmissions")
@@ -214,7 +214,7 @@ def queues():
         n.sh("ethtool", "-L", "srv0", "rx", count, "tx", count, ns=g.b)
         g.traffic.steady()
     opened, lines = g.end()
-    all_told(lines, "srv0", opened - g.early)
+    all_logged(lines, "srv0", opened - g.early)
 
 
 if __name__ == "__main__":

@@ -50,15 +50,15 @@ class Lane:
         sw = self.start()
         sw.ready()
         took = time.monotonic() - began
-        said = [x for x in sw.err().splitlines() if "killed" in x]
-        if len(said) > 1 or (said and "removed what a killed synward had left on 'srv0'" not in said[0]):
+        shown = [x for x in sw.err().splitlines() if "killed" in x]
+        if len(shown) > 1 or (shown and "removed what a killed synward had left on 'srv0'" not in shown[0]):
             raise AssertionError(f"about the killed one: {sw.err()!r}")
         self.traffic.steady()
         n.equal(f"exit code ({sw.err().strip()})", sw.stop(), k.OK)
         lines = sw.lines()
         n.equal("events lost", n.check_seq(lines), 0)
         if not [x for x in lines if x["event"] == "conn" and x["reason"] == "fin"]:
-            raise AssertionError("it has told no connection")
+            raise AssertionError("it has logged no connection")
         k.nothing_on(self.b, "srv0")
         n.equal("instance files", [x.name for x in self.dir.glob("*.instance*")], [])
         return took
@@ -102,7 +102,7 @@ def killed():
     try:
         for name, p in work.items():
             out = p.communicate(timeout=KILLS * 3 + 120)[0]
-            print(f"# {name}: {out.strip().splitlines()[-1] if out.strip() else 'nothing said'}", flush=True)
+            print(f"# {name}: {out.strip().splitlines()[-1] if out.strip() else 'nothing shown'}", flush=True)
             if p.returncode:
                 bad.append(f"{name}: exit {p.returncode}: {out.strip()}")
     finally:
@@ -143,7 +143,7 @@ def kept_file():
     n.equal("its file after a start elsewhere", note.exists(), True)
     k.stopped(here)
     again = n.Synward(b, "srv0", args=k.SMALL, wait=False)
-    k.said(again, "removed what a killed synward had left on 'srv0'")
+    k.wait_log(again, "removed what a killed synward had left on 'srv0'")
     again.ready()
     n.equal("its file after the next start there", note.exists(), False)
     n.equal("exit code", again.stop(), k.OK)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # run: in turn, for programs and maps that no process holds are counted
 """Nobody takes the lines: a disk that fills up, a reader that stops, closed descriptors. And every map full: what
-passes, passes, what is lost is counted exactly. Traffic goes on beside all of it."""
+passes, passes, what is lost is counted exactly. Traffic continues beside all of it."""
 import fcntl
 import json
 import os
@@ -62,7 +62,7 @@ def closed_descriptors():
         sw = n.Synward(b, "srv0", args=k.SMALL, script=script)
         n.sh("ip", "link", "set", "srv0", "mtu", 1400, ns=b)
         traffic.steady()
-        n.sh("ip", "link", "set", "srv0", "name", "new0", ns=b)  # would be said
+        n.sh("ip", "link", "set", "srv0", "name", "new0", ns=b)  # would be logged
         sw.wait_for(lambda x: x["event"] == "opening" and x["iface"] == "new0", n.PATIENCE)
         n.sh("ip", "link", "set", "new0", "name", "srv0", ns=b)
         k.stopped(sw)
@@ -72,7 +72,7 @@ def closed_descriptors():
 
 
 def reader_gone():
-    """a reader that goes while lines come: exit 0, detached, traffic goes on"""
+    """a reader that goes while lines come: exit 0, detached, traffic continues"""
     a, b = n.pair()
     traffic = Traffic(a, b)
     r, w = os.pipe()
@@ -91,7 +91,7 @@ def slow_reader(first, code):
     a, b = n.pair()
     r, w = os.pipe()
     fcntl.fcntl(w, fcntl.F_SETPIPE_SZ, 4096)
-    sw = n.Synward(b, "srv0", args=("--linger", 0.1), stdout=w)
+    sw = n.Synward(b, "srv0", args=("--close-delay", 0.1), stdout=w)
     os.close(w)
     listener = n.listen(b, "10.66.0.2", 7777)
     for _ in range(50):
@@ -115,7 +115,7 @@ def slow_reader(first, code):
     n.equal("exit code", sw.p.wait(timeout=n.PATIENCE), code)
     pathlib.Path(sw.path).write_bytes(got)
     lines = sw.lines()
-    n.equal("lines lost", books(lines), 0)
+    n.equal("lines lost", counters_agree(lines), 0)
     n.equal("conn lines", sum(x["event"] == "conn" for x in lines), 50)
 
 
@@ -125,7 +125,7 @@ def slow_reader_interface():
 
 
 def slow_reader_hook():
-    """the same after somebody took our program off: exit 6"""
+    """the same after another process took our program off: exit 6"""
     slow_reader(lambda sw, b: n.sh("ip", "link", "set", "dev", "srv0", "xdp", "off", ns=b), k.ATTACH)
 
 
@@ -172,29 +172,29 @@ def lost_of(lines):
     return total
 
 
-def books(lines, connections=None):
-    """Gaps in seq, loss lines and the final stats say the same; told and lost are all that there was."""
+def counters_agree(lines, connections=None):
+    """Gaps in seq, loss lines and the final stats say the same; logged and lost are all that there was."""
     gaps = n.check_seq(lines)
     final = lines[-1]
     n.fields(final, event="stats", final=True, lost_total=gaps)
     lost = lost_of(lines)
     n.equal("sum of the kinds", sum(lost.values()), gaps)
     for kind in ("opening", "established", "closed", "conn"):
-        told = sum(x["event"] == kind for x in lines)
-        n.equal(f"{kind} lines", told, final[f"told_{kind}"])
+        logged = sum(x["event"] == kind for x in lines)
+        n.equal(f"{kind} lines", logged, final[f"emitted_{kind}"])
         if kind == "conn" and connections is not None:
-            n.equal("connections told and lost", told + lost.get("lost_conn", 0), connections)
+            n.equal("connections logged and lost", logged + lost.get("lost_conn", 0), connections)
     return gaps
 
 
 def blocked_reader():
-    """a pipe that nobody reads while connections rush, then read to its end: losses are exact, none is told twice"""
+    """a pipe that nobody reads while connections rush, then read to its end: losses are exact, none is logged twice"""
     ledger = k.Ledger()
     a, b = n.pair()
     more_addresses(a)
     r, w = os.pipe()
     fcntl.fcntl(w, fcntl.F_SETPIPE_SZ, 4096)
-    sw = n.Synward(b, "srv0", args=("--linger", 0.5, "--ring", "64k", "--ring-open", "64k", "--flush"),
+    sw = n.Synward(b, "srv0", args=("--close-delay", 0.5, "--ring", "64k", "--ring-open", "64k", "--log-open-at-exit"),
                    stdout=w)
     os.close(w)
     traffic = Traffic(a, b)
@@ -212,15 +212,15 @@ def blocked_reader():
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
-    n.until(lambda: b'"event":"loss"' in got, 20)  # it goes on
+    n.until(lambda: b'"event":"loss"' in got, 20)  # it continues
     n.equal("exit code", sw.stop(), k.OK)
     reader.join(n.PATIENCE)
     pathlib.Path(sw.path).write_bytes(got)
     lines = sw.lines()
-    if not books(lines, final_connections(lines)):
+    if not counters_agree(lines, final_connections(lines)):
         raise AssertionError(f"nothing was lost in {did} and {opened}: the test says nothing")
     uids = [x["uid"] for x in lines if x["event"] == "conn"]
-    n.equal("told twice", len(uids) - len(set(uids)), 0)
+    n.equal("logged twice", len(uids) - len(set(uids)), 0)
     k.nothing_on(b, "srv0")
     ledger.settle()
 
@@ -228,32 +228,32 @@ def blocked_reader():
 def final_connections(lines):
     """What the kernel side has begun to follow, by its own counters."""
     final = lines[-1]
-    return final["embryo_created"] - final["embryo_revived"]
+    return final["half_open_created"] - final["half_open_restored"]
 
 
 def stopped_daemon():
-    """the daemon stands still (SIGSTOP) with small rings: exact losses when it goes on"""
+    """the daemon stands still (SIGSTOP) with small rings: exact losses when it continues"""
     a, b = n.pair()
     more_addresses(a)
-    sw = n.Synward(b, "srv0", args=("--linger", 0.5, "--ring", "128k", "--ring-open", "4k", "--flush"))
+    sw = n.Synward(b, "srv0", args=("--close-delay", 0.5, "--ring", "128k", "--ring-open", "4k", "--log-open-at-exit"))
     traffic = Traffic(a, b)
     sw.p.send_signal(signal.SIGSTOP)
     did = rush_until_lost(a, b, sw)
     traffic.steady()
     sw.p.send_signal(signal.SIGCONT)
     traffic.stop()
-    sw.wait_for(lambda x: x["event"] == "loss", n.PATIENCE)  # it goes on
+    sw.wait_for(lambda x: x["event"] == "loss", n.PATIENCE)  # it continues
     n.equal("exit code", sw.stop(), k.OK)
     lines = sw.lines()
-    if not books(lines, final_connections(lines)):
+    if not counters_agree(lines, final_connections(lines)):
         raise AssertionError(f"nothing was lost in {did}: the test says nothing")
     k.nothing_on(b, "srv0")
 
 
 def flows_full():
-    """more connections at once than --flows takes: all pass, flows_full tells, those that fit in are told"""
+    """more connections at once than --max-flows takes: all pass, flows_full counts, those that fit in are logged"""
     a, b = n.pair()
-    sw = n.Synward(b, "srv0", args=("--flows", 16, "--embryos", 4096, "--handshakes", 4096, "--linger", 0.2))
+    sw = n.Synward(b, "srv0", args=("--max-flows", 16, "--max-half-open", 4096, "--syn-cache", 4096, "--close-delay", 0.2))
     listener = n.listen(b, "10.66.0.2", 7777)
     pairs = [n.open_pair(a, listener) for _ in range(100)]
     for c, s in pairs:
@@ -265,19 +265,19 @@ def flows_full():
         s.close()
     n.settled(a, b)
     lines = k.stopped(sw)
-    books(lines, 100)
+    counters_agree(lines, 100)
     if lines[-1]["flows_full"] < 84:
         raise AssertionError(f"flows_full {lines[-1]['flows_full']}")
     n.equal("flows_max", lines[-1]["flows_max"], 16)
     k.nothing_on(b, "srv0")
 
 
-def embryos_full():
-    """more handshakes at once than --embryos and --handshakes take: evicted ones are lost, counted, the rest passes"""
+def half_open_full():
+    """more handshakes at once than --max-half-open and --syn-cache take: evicted ones are lost, counted, the rest passes"""
     a, b = n.pair()
     n.sh("nft", "add table ip hole; add chain ip hole in { type filter hook input priority 0; }; "
          "add rule ip hole in tcp dport 9999 drop", ns=b)
-    sw = n.Synward(b, "srv0", args=("--embryos", 128, "--handshakes", 128, "--linger", 0.2, "--flush"))
+    sw = n.Synward(b, "srv0", args=("--max-half-open", 128, "--syn-cache", 128, "--close-delay", 0.2, "--log-open-at-exit"))
     traffic = Traffic(a, b)
     waiting = []
     for _ in range(1500):
@@ -293,13 +293,13 @@ def embryos_full():
     n.settled(a, b)
     n.equal("exit code", sw.stop(), k.OK)
     lines = sw.lines()
-    books(lines, final_connections(lines))
-    if lines[-1]["embryos_evicted"] < 1000:
-        raise AssertionError(f"embryos_evicted {lines[-1]['embryos_evicted']}")
+    counters_agree(lines, final_connections(lines))
+    if lines[-1]["half_open_evicted"] < 1000:
+        raise AssertionError(f"half_open_evicted {lines[-1]['half_open_evicted']}")
     k.nothing_on(b, "srv0")
 
 
 if __name__ == "__main__":
     n.main(full_disk, too_large, closed_descriptors, reader_gone, slow_reader_interface,
            slow_reader_hook, slow_reader_signal, blocked_reader, stopped_daemon, flows_full,
-           embryos_full)
+           half_open_full)

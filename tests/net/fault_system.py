@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # run: in turn, for programs and maps that no process holds are counted
 """A system that lacks something or allows little: file systems read-only or missing, no BTF, small limits, missing
-capabilities. Each start either works and tells connections, or ends with one line and its exit code; traffic goes on
+capabilities. Each start either works and logs connections, or ends with one line and its exit code; traffic continues
 beside all of them, and nothing stays attached."""
 import os
 import pathlib
@@ -43,7 +43,7 @@ def get():
 
 
 def fails(code, pattern, args=(), options=k.SMALL, **kw):
-    """A start that must fail: one line, its code, nothing attached, traffic goes on."""
+    """A start that must fail: one line, its code, nothing attached, traffic continues."""
     g = get()
     r = k.run(["run", "-i", "srv0", "--duration", 1, *options, *args], ns=g.b, **kw)
     n.equal(f"exit code ({r.stderr.strip()})", r.returncode, code)

@@ -29,7 +29,7 @@ def captures():
         p4.say("FPU", seq=6000 + i)
         p6.say("S", seq=7000 + i)
     n.until(lambda: g.figures(6)["dropped"] >= 40 and g.figures(4)["dropped"] >= 80)
-    lines = g.told()
+    lines = g.finish()
     counts = {}
     for x in lines:
         if x["event"] == "drop":
@@ -44,7 +44,7 @@ def captures():
 
 
 def firewall():
-    """conntrack with 'ct state invalid drop': clients go on with nf_conntrack_tcp_loose=1; 0 shuts them out and is told"""
+    """conntrack with 'ct state invalid drop': clients continue with nf_conntrack_tcp_loose=1; 0 shuts them out and causes a warning"""
     g = k.Ground(start=False)
     n.sh("nft", RULES, ns=g.b)
     n.sh("sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_loose=1", ns=g.b)
@@ -59,7 +59,7 @@ def firewall():
     n.reset(c)  # else it brings its data again, when the rules take it
     n.sh("sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_loose=1", ns=g.b)
     k.talks(g, 1)
-    g.told()
+    g.finish()
 
 
 def sign(s, peer, key):
@@ -70,7 +70,7 @@ def sign(s, peer, key):
 
 
 def signed():
-    """TCP MD5 signatures: the kernel judges the SYN; the right key connects, a wrong one and none do not"""
+    """TCP MD5 signatures: the kernel evaluates the SYN; the right key connects, a wrong one and none do not"""
     g = k.Ground(ports=(), start=False)
     where = n.tcp(g.b)
     where.bind((k.SERVER[4], k.PORT))
@@ -96,7 +96,7 @@ def signed():
         pass
     n.equal("half-open at the listener", g.syn_recv(), 0)
     n.equal("cookies sent", g.counted("cookies_sent"), 0)
-    g.told()
+    g.finish()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def clients(g, seconds, v=4, port=k.PORT):
         took.append(time.monotonic() - start)
         c.sendall(b"1")
         s = k.accepted(g.listeners[v, port])
-        assert s, "connected and said something, but never accepted"
+        assert s, "connected and sent something, but never accepted"
         n.equal("first byte", n.read_n(s, 1), b"1")
         k.speak(c, s)
         k.end(c, s)
@@ -29,8 +29,8 @@ def clients(g, seconds, v=4, port=k.PORT):
 
 
 def by_reason():
-    """each kind of flood is dropped by its reason, exactly; real connections go on; no state is left"""
-    g = k.ground("--linger", "0.5")
+    """each kind of flood is dropped by its reason, exactly; real connections continue; no state is left"""
+    g = k.ground("--close-delay", "0.5")
     frames = {}
     for v in (4, 6):
         g.talk(v)
@@ -60,19 +60,19 @@ def by_reason():
         n.equal(f"v{v} drops, all", after["dropped"] - before["dropped"], sum(want.values()))
         p.drain()
         n.equal(f"v{v} answers to a flood", p.hear(0.1), None)
-    n.until(lambda: not k.counters(g.sw)["flows"])  # real connections linger
+    n.until(lambda: not k.counters(g.sw)["flows"])  # real connections wait for the close delay
     got = k.counters(g.sw)
-    n.equal("flows left", (got["flows"], got["embryos"]), (0, 0))
-    lines = g.told()
+    n.equal("flows left", (got["flows"], got["half_open"]), (0, 0))
+    lines = g.finish()
     drops = [x for x in lines if x["event"] == "drop"]
-    n.equal("reasons told", {x["reason"] for x in drops}, {r for _, r in KINDS})
+    n.equal("reasons logged", {x["reason"] for x in drops}, {r for _, r in KINDS})
     n.equal("dry_run", {x["dry_run"] for x in drops}, {False})
     n.at_most("drop lines", len(drops), 400)
     final = lines[-1]
     for reason in {r for _, r in KINDS}:
-        told = sum(x["count"] for x in drops if x["reason"] == reason)
-        n.at_most(f"told of {reason}", told, final[f"guard_drop_{reason}"])
-        n.at_least(f"told of {reason}", told, 1)
+        logged = sum(x["count"] for x in drops if x["reason"] == reason)
+        n.at_most(f"logged of {reason}", logged, final[f"guard_drop_{reason}"])
+        n.at_least(f"logged of {reason}", logged, 1)
 
 
 def syn_flood():
@@ -97,9 +97,9 @@ def syn_flood():
     n.equal("answered", after["cookies_sent"] - before["cookies_sent"], after["syns"] - before["syns"])
     n.at_least("passive opens", g.passive_opens() - opens, 0)
     got = k.counters(g.sw)
-    n.at_most("flows, which are real ones", got["flows"] + got["embryos"], len(took) + 10)
-    n.equal("embryos", got["embryos"], 0)
-    lines = g.told()
+    n.at_most("flows, which are real ones", got["flows"] + got["half_open"], len(took) + 10)
+    n.equal("half_open", got["half_open"], 0)
+    lines = g.finish()
     n.equal("conn lines of the flood", len([x for x in lines if x.get("orig_ip", "").startswith("198.")]), 0)
 
 
@@ -117,7 +117,7 @@ def budget():
     n.at_most("cookies", sent, 500 * took + 100)
     n.at_least("cookies", sent, 500 * took * 0.7)
     n.equal("dropped", after["drop_budget"] - before["drop_budget"], 6000 - sent)
-    g.told()
+    g.finish()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""How `auto` engages and stands down, and that `monitor` does nothing."""
+"""How `auto` engages and disengages, and that `monitor` does nothing."""
 import select
 import socket
 import time
@@ -37,17 +37,17 @@ def engage_and_stand_down():
     n.equal("cookies issued in grace", g.counted("cookies_sent") - sent, 0)
     n.until(lambda: g.figures()["state"] == "calm", 5)
     g.talk(4)
-    lines = g.told()
-    told = [x for x in lines if x["event"] == "guard"]
-    n.equal("changes", [(x["service"], x["from"], x["to"], x["cause"]) for x in told],
-            [("10.66.0.2:7777", "calm", "engaged", "half_open"), ("10.66.0.2:7777", "engaged", "grace", "quiet"),
-             ("10.66.0.2:7777", "grace", "calm", "grace_over")])
-    for x in told:
-        n.fields(x, mode="auto", dry_run=False, half_open_mark=100, syn_rate_mark=1000000, backend="reqsk")
-    n.at_least("half-open when it engaged", told[0]["half_open"], 100)
-    n.at_most("half-open when it engaged", told[0]["half_open"], 400)
-    n.at_most("half-open when it stood down", told[1]["half_open"], 50)
-    for x, least, most in ((told[1], 1.0, 9.0), (told[2], 2.0, 3.5)):
+    lines = g.finish()
+    logged = [x for x in lines if x["event"] == "guard"]
+    n.equal("changes", [(x["service"], x["from"], x["to"], x["cause"]) for x in logged],
+            [("10.66.0.2:7777", "calm", "engaged", "half_open"), ("10.66.0.2:7777", "engaged", "grace", "below_threshold"),
+             ("10.66.0.2:7777", "grace", "calm", "grace_ended")])
+    for x in logged:
+        n.fields(x, mode="auto", dry_run=False, half_open_threshold=100, syn_rate_threshold=1000000, backend="reqsk")
+    n.at_least("half-open when it engaged", logged[0]["half_open"], 100)
+    n.at_most("half-open when it engaged", logged[0]["half_open"], 400)
+    n.at_most("half-open when it disengaged", logged[1]["half_open"], 50)
+    for x, least, most in ((logged[1], 1.0, 9.0), (logged[2], 2.0, 3.5)):
         n.at_least(f"seconds in {x['from']}", x["in_state_ns"] / 1e9, least)
         n.at_most(f"seconds in {x['from']}", x["in_state_ns"] / 1e9, most)
     via = [x["via"] for x in lines if x["event"] == "conn" and x["resp_port"] == k.PORT and x["orig_ip"] == k.CLIENT[4]]
@@ -67,11 +67,11 @@ def by_rate():
     g.talk(4)
     k.finished(p)
     n.until(lambda: g.figures()["state"] == "calm", 10)
-    told = [x for x in g.told() if x["event"] == "guard"]
-    n.equal("changes", [(x["to"], x["cause"]) for x in told],
-            [("engaged", "syn_rate"), ("grace", "quiet"), ("calm", "grace_over")])
-    n.at_least("rate when it engaged", told[0]["syn_rate"], 500)
-    n.at_most("rate when it stood down", told[1]["syn_rate"], 250)
+    logged = [x for x in g.finish() if x["event"] == "guard"]
+    n.equal("changes", [(x["to"], x["cause"]) for x in logged],
+            [("engaged", "syn_rate"), ("grace", "below_threshold"), ("calm", "grace_ended")])
+    n.at_least("rate when it engaged", logged[0]["syn_rate"], 500)
+    n.at_most("rate when it disengaged", logged[1]["syn_rate"], 250)
 
 
 def a_thousand():
@@ -92,15 +92,15 @@ def a_thousand():
                            c.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)], [])
         for s in socks + servers:
             n.reset(s)
-        time.sleep(0.2)  # a service is judged every 100 ms: each thousand is judged by itself
+        time.sleep(0.2)  # a service is evaluated every 100 ms: each thousand is evaluated by itself
     n.equal("state", g.figures()["state"], "calm")
     fig = g.figures()
     n.equal("completed", (fig["syns"], fig["opened"], fig["completed"]), (3000, 3000, 3000))
-    n.equal("changes", [x for x in g.told() if x["event"] == "guard"], [])
+    n.equal("changes", [x for x in g.finish() if x["event"] == "guard"], [])
 
 
 def slow_decline():
-    """engaged and still over half a mark: it does not stand down"""
+    """engaged and still over half a mark: it does not disengage"""
     g = k.ground("--engage", "half-open=1000000,syn-rate=1000", "--hold", 1, "--grace", 1, mode="auto")
     k.finished(k.flood(g, 3000, 3000))
     n.equal("state", g.figures()["state"], "engaged")
@@ -109,8 +109,8 @@ def slow_decline():
     n.equal("state", g.figures()["state"], "engaged")
     k.finished(p)
     n.until(lambda: g.figures()["state"] != "engaged", 6)
-    told = [x for x in g.told() if x["event"] == "guard"]
-    n.equal("changes", [x["to"] for x in told][:2], ["engaged", "grace"])
+    logged = [x for x in g.finish() if x["event"] == "guard"]
+    n.equal("changes", [x["to"] for x in logged][:2], ["engaged", "grace"])
 
 
 def dropped_floods():
@@ -131,11 +131,11 @@ def dropped_floods():
     n.at_most("sockets in SYN_RECV", g.syn_recv(), queue)
     g.talk()
     n.until(lambda: g.figures()["state"] == "calm", 8)
-    n.equal("changes", [x["to"] for x in g.told() if x["event"] == "guard"], ["engaged", "grace", "calm"])
+    n.equal("changes", [x["to"] for x in g.finish() if x["event"] == "guard"], ["engaged", "grace", "calm"])
 
 
 def monitor():
-    """monitor: the same decisions told as dry_run, and every packet is treated as without a guard"""
+    """monitor: the same decisions logged as dry_run, and every packet is treated as without a guard"""
     g = k.ground("--engage", "half-open=100,syn-rate=1000000", "--hold", 1, "--grace", 1, mode="monitor")
     c, s = g.open(4)
     k.finished(k.flood(g, 1000, 2000))
@@ -158,11 +158,11 @@ def monitor():
     fig = g.figures()
     n.equal("cookies", (fig["cookies_accepted"], fig["probes_sent"]), (0, 0))
     n.equal("would have been dropped", (fig["drop_cookie_bad"], fig["drop_synack"]), (1, 1))
-    lines = g.told()
-    told = [x for x in lines if x["event"] in ("guard", "drop")]
-    n.equal("dry_run", {x["dry_run"] for x in told}, {True})
-    n.equal("first change", [(x["to"], x["cause"]) for x in told if x["event"] == "guard"][0], ("engaged", "half_open"))
-    n.equal("drops", {x["reason"] for x in told if x["event"] == "drop"}, {"cookie_bad", "synack"})
+    lines = g.finish()
+    logged = [x for x in lines if x["event"] in ("guard", "drop")]
+    n.equal("dry_run", {x["dry_run"] for x in logged}, {True})
+    n.equal("first change", [(x["to"], x["cause"]) for x in logged if x["event"] == "guard"][0], ("engaged", "half_open"))
+    n.equal("drops", {x["reason"] for x in logged if x["event"] == "drop"}, {"cookie_bad", "synack"})
     n.equal("ways in", {x["via"] for x in lines if x["event"] == "conn"}, {"stack"})
 
 

@@ -170,7 +170,7 @@ def untouched():
     n.equal("begun by a listener", {x: s["opened"] for x, s in fig.items() if s["opened"]}, {})
 
 
-def books():
+def counters_agree():
     """every line is valid, none is lost"""
     g = ground()
     n.settled(g.a, g.b, most=0.2)
@@ -229,4 +229,4 @@ CASES = [
 
 
 if __name__ == "__main__":
-    n.main(*CASES, untouched, unguarded, books, keep=True)
+    n.main(*CASES, untouched, unguarded, counters_agree, keep=True)

@@ -42,11 +42,11 @@ def each(case):
     return run
 
 
-def books():
-    """all of it: every line valid, none lost, each connection told once and as born from a cookie"""
+def counters_agree():
+    """all of it: every line valid, none lost, each connection logged once and as established from a cookie"""
     g = ground()
     fig = [g.figures(v) for v in (4, 6)]
-    lines = g.told()
+    lines = g.finish()
     born = [x for x in lines if x["event"] == "established"]
     n.equal("not via a cookie", [x for x in born if x["via"] != "cookie"], [])
     n.equal("established lines", len(born), sum(x["cookies_accepted"] for x in fig))
@@ -324,7 +324,7 @@ def wrong_cookies(g, p, listener, opts):
     after = g.figures(p.v)
     n.equal("dropped as no cookie", after["drop_cookie_bad"] - before["drop_cookie_bad"], sent)
     n.equal("accepted", after["cookies_accepted"] - before["cookies_accepted"], 0)
-    n.equal("what the server said", p.hear(0.05), None)
+    n.equal("what the server sent", p.hear(0.05), None)
     p.say("A", options=answer)
     s = k.accepted(listener)
     assert s, "the right one was not taken"
@@ -380,4 +380,4 @@ if __name__ == "__main__":
     n.main(plain, data_with_ack, second_segment_first, keepalive, keepalive_byte, zero_window_probe, fin_first,
            data_and_fin_first, syn_with_data, syn_twice, late_syn, ack_twice_at_once, data_before_ack, rst_instead,
            rst_of_client, rst_of_server, wrong_cookies, fin_retransmitted, client_reboots,
-           books, keep=True)
+           counters_agree, keep=True)

@@ -38,7 +38,7 @@ class Guarded(n.Synward):
             if x["via"] == "cookie":
                 n.equal("handshake times", (x["handshake_ns"], x["server_ns"], x["client_ns"]), (None, None, None))
                 x.update(via="stack", handshake_ns=2, server_ns=1, client_ns=1)
-                if x["event"] == "opening":  # told when the cookie came back
+                if x["event"] == "opening":  # logged when the cookie came back
                     n.equal("history at the opening", x["history"][:3], "ShA")
                     x.update(history="S", orig_state="SYN_SENT", resp_state="LISTEN")
         return out

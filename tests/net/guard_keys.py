@@ -35,7 +35,7 @@ EPOCH = 1 << 36
 
 
 def clock_steps():
-    """the clock steps while a cookie is on its way: within its lifetime it counts, later it is told as expired"""
+    """the clock steps while a cookie is on its way: within its lifetime it counts, later it is logged as expired"""
     g = k.Ground()
     k.talks(g, 1)
     for step, ok in ((0, True), (EPOCH, True), (2 * EPOCH, False), (-EPOCH, False), (200 * EPOCH, False)):
@@ -54,7 +54,7 @@ def clock_steps():
             n.equal(f"{want} after {step // EPOCH} epochs", after[want] - before[want], 1)
         p.close()
     k.talks(g)
-    g.told()
+    g.finish()
 
 
 def keys(text, name="keys"):
@@ -117,11 +117,11 @@ def key_file_gone():
     answer = k.stamp(p.syn(k.TS))
     path.unlink()
     g.sw.p.send_signal(signal.SIGHUP)
-    n.until(lambda: "stay as they are" in g.sw.err(), 5)
+    n.until(lambda: "are unchanged" in g.sw.err(), 5)
     path.write_text("nonsense\n", encoding="ascii")
     path.chmod(0o600)
     g.sw.p.send_signal(signal.SIGHUP)
-    n.until(lambda: g.sw.err().count("stay as they are") == 2, 5)
+    n.until(lambda: g.sw.err().count("are unchanged") == 2, 5)
     assert re.search(rf"{path}:1: ", g.sw.err()), g.sw.err()
     p.say("A", options=answer)
     assert k.accepted(g.listeners[4, k.PORT]), "the cookie was lost with the file"
@@ -131,7 +131,7 @@ def key_file_gone():
     g.sw.p.send_signal(signal.SIGHUP)
     n.until(lambda: "2 keys" in g.sw.err(), 5)
     k.talks(g)
-    g.told()
+    g.finish()
 
 
 def secret():
@@ -150,7 +150,7 @@ def secret():
     limits = pathlib.Path(f"/proc/{g.sw.p.pid}/limits").read_text(encoding="ascii")
     assert re.search(r"Max core file size +0 +0", limits), limits
     n.equal("owner of /proc/PID/mem (root: not dumpable)", os.stat(f"/proc/{g.sw.p.pid}/mem").st_uid, 0)
-    g.told()
+    g.finish()
     for text in (g.sw.err(), pathlib.Path(g.sw.path).read_text(encoding="utf-8")):
         assert key not in text and key[:16] not in text, "the key was printed"
 

@@ -15,7 +15,7 @@ USAGE, RUNNING, PINS = 2, 7, 12  # src/base/exit.h
 
 
 def kill9():
-    """kill -9 while engaged: the guard goes on by itself, the next start takes over and cleans up"""
+    """kill -9 while engaged: the guard stays active, the next start takes over and cleans up"""
     g = k.Ground()
     k.talks(g)
     early = [g.open(v) for v in (4, 6)]
@@ -46,7 +46,7 @@ def kill9():
         k.speak(c, s)
         k.end(c, s)
     assert not os.path.exists(f"/run/synward/{dead.p.pid}.instance"), "the dead one's file stayed"
-    g.told()
+    g.finish()
     n.equal("attached", n.hooks_on(g.b, "srv0"), [])
     k.talks(g)
 
@@ -79,11 +79,11 @@ def refused_over_orphan():
         n.sh(n.SYNWARD, "unpin", pins, ns=g.b)
     g.start()
     k.talks(g)
-    g.told()
+    g.finish()
 
 
 def stopped_daemon():
-    """a daemon that is stopped: auto engages, answers and stands down in the kernel, without it"""
+    """a daemon that is stopped: auto engages, answers and disengages in the kernel, without it"""
     g = k.ground("--engage", "half-open=100,syn-rate=1000000", "--hold", 1, "--grace", 1, mode="auto")
     g.talk()
     g.sw.p.send_signal(signal.SIGSTOP)
@@ -93,12 +93,12 @@ def stopped_daemon():
         sent = g.counted("cookies_sent")
         g.talk()
         n.equal("cookies", g.counted("cookies_sent") - sent, 1)
-        for want in ("grace", "calm"):  # a SYN now and then is what makes the kernel side judge
+        for want in ("grace", "calm"):  # a SYN now and then is what makes the kernel side evaluate
             n.until(lambda want=want: (g.talk(), g.figures()["state"] == want)[1], 8, 0.2)
     finally:
         g.sw.p.send_signal(signal.SIGCONT)
-    changes = [(x["to"], x["cause"]) for x in g.told() if x["event"] == "guard"]
-    n.equal("told when it went on", changes, [("engaged", "half_open"), ("grace", "quiet"), ("calm", "grace_over")])
+    changes = [(x["to"], x["cause"]) for x in g.finish() if x["event"] == "guard"]
+    n.equal("logged when it went on", changes, [("engaged", "half_open"), ("grace", "below_threshold"), ("calm", "grace_ended")])
 
 
 def sigterm():
@@ -106,7 +106,7 @@ def sigterm():
     g = k.Ground()
     k.talks(g)
     early = [g.open(v) for v in (4, 6)]
-    g.told()
+    g.finish()
     n.equal("attached", n.hooks_on(g.b, "srv0"), [])
     for c, s in early:
         k.speak(c, s)
@@ -144,7 +144,7 @@ def modes():
 
     way(k.PORT, "stack")
     k.guard(g.sw, "always", "10.66.0.2:7777")
-    time.sleep(0.15)  # a service is judged every 100 ms
+    time.sleep(0.15)  # a service is evaluated every 100 ms
     way(k.PORT, "cookie")
     way(7778, "stack")
     k.guard(g.sw, "always")
@@ -167,11 +167,11 @@ def modes():
         k.end(c, s)
     text = k.guard(g.sw, "status").stdout
     assert re.search(r"10\.66\.0\.2:7777 +off", text), text
-    lines = g.told()
+    lines = g.finish()
     for who, want in names:
         n.fields(n.one(n.of(lines, who, "conn")), via=want, conn_state="SF")
     for x in lines:
-        if x["event"] == "guard" and x["cause"] != "grace_over":
+        if x["event"] == "guard" and x["cause"] != "grace_ended":
             n.fields(x, cause="mode")
 
 
@@ -193,7 +193,7 @@ def down_and_up():
         k.talks(g)
         n.equal("cookies", g.counted("cookies_accepted") - before, 3)
     k.end(*early)
-    g.told()
+    g.finish()
 
 
 def refused(g):
@@ -234,19 +234,19 @@ def listener_gone():
     got = p.hear()
     n.equal("answer to the cookie's ACK", got and str(got.flags), "R")
     refused(g)  # the kernel side has seen it, before the daemon looks again
-    n.until(lambda: g.figures()["gone"] and g.figures()["state"] == "grace", 5)
+    n.until(lambda: g.figures()["no_listener"] and g.figures()["state"] == "grace", 5)
     refused(g)
     k.talks(g, families=(6,))
     g.listeners[4, k.PORT] = n.listen(g.b, k.SERVER[4], k.PORT)
-    n.until(lambda: not g.figures()["gone"], 5)
+    n.until(lambda: not g.figures()["no_listener"], 5)
     g.talk()
     n.until(lambda: (g.talk(), g.figures()["state"] == "engaged")[1], 5)
     before = g.counted("cookies_accepted")
     k.talks(g, families=(4,))
     n.equal("cookies", g.counted("cookies_accepted") - before, 3)
     n.equal("valid, but nobody listened", g.counted("cookie_no_listener"), 1)
-    told = [(x["to"], x["cause"]) for x in g.told() if x["event"] == "guard" and x["service"] == "10.66.0.2:7777"]
-    n.equal("first changes", told[:2], [("engaged", "mode"), ("grace", "no_listener")])
+    logged = [(x["to"], x["cause"]) for x in g.finish() if x["event"] == "guard" and x["service"] == "10.66.0.2:7777"]
+    n.equal("first changes", logged[:2], [("engaged", "mode"), ("grace", "no_listener")])
 
 
 def generic():
@@ -265,7 +265,7 @@ def generic():
         n.equal("answer", p.hear(0.1), None)
         n.equal("dropped", g.counted("drop_cookie_bad", v) - before, 1)
         n.equal("cookies accepted", g.counted("cookies_accepted", v), 4)
-    n.equal("ways in", {x["via"] for x in g.told() if x["event"] == "conn"}, {"cookie"})
+    n.equal("ways in", {x["via"] for x in g.finish() if x["event"] == "conn"}, {"cookie"})
 
 
 def new_listener():
@@ -282,7 +282,7 @@ def new_listener():
         k.end(c, listener.accept()[0])
         g.sw.wait_for(lambda x, who=who: x["event"] == "established" and x["orig_port"] == who[1] and
                       x["via"] == "cookie")
-    g.told()
+    g.finish()
 
 
 def no_syncookies():

@@ -59,7 +59,7 @@ def whole():
         got = compared(g, v, ("ts", "advmss", "pmtu"))
         n.equal("without timestamps only the MSS", (got[0]["sack"], got[0]["wscale"]), (False, None))
     n.equal("backends", {x["backend"] for x in k.services(g.sw).values()}, {"listener"})
-    g.told()
+    g.finish()
 
 
 def poor():
@@ -69,7 +69,7 @@ def poor():
         got = compared(g, v, ("pmtu",))
         n.equal("options", (got[0]["ts"], got[0]["sack"], got[0]["wscale"]), (False, False, None))
     assert "tcp_timestamps" in g.sw.err(), g.sw.err()
-    g.told()
+    g.finish()
 
 
 def third_packets():
@@ -107,11 +107,11 @@ def third_packets():
         after = g.figures(v)
         n.equal("accepted", after["cookies_accepted"] - before[v]["cookies_accepted"], 3)
         n.equal("dropped", after["drop_cookie_bad"] - before[v]["drop_cookie_bad"], 1)
-    g.told()
+    g.finish()
 
 
 def flood():
-    """a flood with tcp_syncookies=2: nothing of it reaches the listener's queue, real clients go on"""
+    """a flood with tcp_syncookies=2: nothing of it reaches the listener's queue, real clients continue"""
     g = k.ground("--cookie", "listener", start=False)
     n.sh("sysctl", "-qw", "net.ipv4.tcp_syncookies=2", ns=g.b)
     g.start()
@@ -124,11 +124,11 @@ def flood():
     k.finished(p)
     n.equal("sockets in SYN_RECV, at most", most, 0)
     n.equal("begun by the listener", g.counted("opened"), 0)
-    g.told()
+    g.finish()
 
 
 def full_queue_only():
-    """tcp_syncookies=1: a listener with room answers itself; when its queue is full, cookies; real clients go on"""
+    """tcp_syncookies=1: a listener with room answers itself; when its queue is full, cookies; real clients continue"""
     g = k.ground("--cookie", "listener", "--protect", k.PORT, start=False, backlog=64)
     g.start()
     k.talks(g, 2)
@@ -140,7 +140,7 @@ def full_queue_only():
     fig = g.figures()
     n.at_least("cookies when it is full", fig["cookies_sent"], 4000)
     n.equal("of real clients, by cookie", fig["cookies_accepted"], 5)
-    g.told()
+    g.finish()
 
 
 def mptcp_listener(g, v, port):
@@ -186,7 +186,7 @@ def mptcp():
         n.equal(f"v{v} by cookie", (got["cookies_accepted"], got["cookie_refused"], got["opened"]), (7, 0, 0))
         n.equal(f"v{v} by cookie, the other port", g.counted("cookies_accepted", v), 6)
     assert re.search(r"reqsk 2, by listener 2", g.sw.err()), g.sw.err()
-    g.told()
+    g.finish()
 
 
 def mptcp_default():
@@ -208,7 +208,7 @@ def mptcp_default():
     n.at_least("of ten real clients, by cookie", got["cookies_accepted"], 8)
     for _ in range(5):
         g.talk(4, LATER)
-    g.told()
+    g.finish()
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def commands():
         n.equal(f"lines on stderr of {bad}", len(r.stderr.splitlines()), 1)
     n.equal("block list", set(shown(g, "block")), {"203.0.113.0/24"})
     busy.end()
-    g.told()
+    g.finish()
 
 
 def nobody_locks():
@@ -108,7 +108,7 @@ def nobody_locks():
         raise AssertionError(f"another user has the lock: {r}")
     change(g, "add", "block", "198.51.100.0/24")
     n.equal("block list", shown(g, "block"), {"198.51.100.0/24": ["command"]})
-    g.told()
+    g.finish()
 
 
 def established_too():
@@ -130,7 +130,7 @@ def established_too():
         n.equal("at the server", n.read_n(s, 19), b"blocked for a while")
         k.end(c, s)
     k.talks(g, 1)
-    g.told()
+    g.finish()
 
 
 def whole_internet():
@@ -147,7 +147,7 @@ def whole_internet():
     answered(k.Peer(g, 4, sport=47100), True, "IPv4 is free again")
     answered(k.Peer(g, 6, sport=47100), False, "IPv6 is not")
     n.equal("sources", shown(g, "allow"), {"10.66.0.1/32": ["option"], "fd66::1/128": ["option"]})
-    g.told()
+    g.finish()
 
 
 def files():
@@ -162,23 +162,23 @@ def files():
     for p in (p4, p6):
         answered(p, False, "blocked by the file")
     block.write_text("fd66::99\n192.0.2.0/24\n", encoding="ascii")
-    hup(g, "read again.*")
+    hup(g, "reloaded.*")
     answered(p4, True, "not in the file any more")
     answered(p6, False, "still in the file")
     change(g, "add", "block", "198.51.100.0/24")
     for text, line in (("10.66.0.99\nfd66::99\nthis is no CIDR\n", 3), ("10.66.0.99\n10.66.0.1/24\n", 2),
                        ("\n\n\n300.1.1.1\n", 4)):
         block.write_text(text, encoding="ascii")
-        said = hup(g, ".*stay.*")
-        assert f"{block}:{line}: " in said, said
+        logged = hup(g, ".*unchanged.*")
+        assert f"{block}:{line}: " in logged, logged
         answered(p4, True, "the bad file changed nothing")
         answered(p6, False, "the bad file changed nothing")
     block.unlink()
-    assert str(block) in hup(g, ".*stay.*")
+    assert str(block) in hup(g, ".*unchanged.*")
     n.equal("block list", shown(g, "block"), {"192.0.2.0/24": ["file"], "fd66::99/128": ["file"],
                                               "198.51.100.0/24": ["command"]})
     busy.end()
-    g.told()
+    g.finish()
 
 
 def bad_at_start():
@@ -213,7 +213,7 @@ def many():
     answered(k.Peer(g, 6, sport=47300), False, "the last of 100,000")
     n.equal("entries", len(shown(g, "block")), 100000)
     busy.end()
-    g.told()
+    g.finish()
 
 
 def burst(g, v, ip, count, sport):
@@ -244,7 +244,7 @@ def limit_source():
     n.equal("real clients limited", g.figures(4)["drop_rate_source"] + g.figures(6)["drop_rate_source"] <= 160, True)
     time.sleep(1.1)  # a limit is counted by the second
     answered(k.Peer(g, 4, sport=31000), True, "a second later")
-    g.told()
+    g.finish()
 
 
 def limit_prefix():
@@ -264,7 +264,7 @@ def limit_prefix():
             g.talk(v)
         n.equal("real clients limited", g.figures(v)["drop_rate_prefix"], after["drop_rate_prefix"])
         n.equal("state", after["state"], "calm")
-    g.told()
+    g.finish()
 
 
 if __name__ == "__main__":

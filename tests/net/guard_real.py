@@ -19,7 +19,7 @@ def open_by_hand(g, v, sport):
 
 
 def before_start():
-    """connections that began before synward started go on, idle ones and busy ones, and end as they should"""
+    """connections that began before synward started continue, idle ones and busy ones, and end as they should"""
     g = k.Ground(start=False)
     idle = [g.open(v) for v in (4, 6) for _ in range(20)]
     byhand = [open_by_hand(g, v, 43000) for v in (4, 6)]
@@ -45,7 +45,7 @@ def before_start():
         fig = g.figures(v)
         n.at_least(f"v{v} passed for a socket", fig["passed_socket"], 20)
         n.equal(f"v{v} dropped", fig["dropped"], 0)
-    g.told()
+    g.finish()
 
 
 def reboot_before_start():
@@ -69,7 +69,7 @@ def reboot_before_start():
         answer = k.stamp(p.syn(k.TS))
         p.say("A", options=answer)
         assert k.accepted(g.listeners[v, k.PORT]), "no new connection"
-    g.told()
+    g.finish()
 
 
 def half_open_before_start():
@@ -97,11 +97,11 @@ def half_open_before_start():
         assert s, f"v{p.v}: no connection"
         s.sendall(b"x")
         assert p.hear(want=lambda t: bytes(t.payload)[:1] == b"x"), "the server's data did not come"
-    g.told()
+    g.finish()
 
 
 def before_engaging():
-    """auto: connections that began when it was calm go on when it is engaged, half-open ones complete"""
+    """auto: connections that began when it was calm continue when it is engaged, half-open ones complete"""
     g = k.Ground("--engage", "half-open=20", mode="auto")
     early = [g.open(4) for _ in range(10)]
     p = k.Peer(g, 4, sport=43020)
@@ -112,7 +112,7 @@ def before_engaging():
         flood.say("S", options=k.TS)
 
     def engaged():
-        """a SYN finds it engaged, once it is judged again"""
+        """a SYN finds it engaged, once it is evaluated again"""
         flood.sport -= 1
         flood.say("S", options=k.TS)
         return g.figures(4)["state"] == "engaged"
@@ -127,7 +127,7 @@ def before_engaging():
     g.talk(4)
     n.equal("accepted by cookie", g.counted("cookies_accepted"), 1)
     n.equal("the other family", g.figures(6)["state"], "calm")
-    g.told()
+    g.finish()
 
 
 def closed_port():
@@ -143,7 +143,7 @@ def closed_port():
         c = n.tcp(g.a, v == 6)
         n.equal("connect", c.connect_ex((k.SERVER[v], 7999)), errno.ECONNREFUSED)
         n.equal("engaged", g.figures(v)["state"], "engaged")
-    g.told()
+    g.finish()
 
 
 def port_reuse():
@@ -165,12 +165,12 @@ def port_reuse():
             assert i >= 0
         n.equal(f"v{v} TIME_WAIT", len(n.sh("ss", f"-{v}tHn", "state", "time-wait", ns=g.b).stdout.splitlines()), 1)
         n.equal(f"v{v} SYNs passed for a socket", g.counted("passed_known", v), 2)
-    g.told()
+    g.finish()
 
 
 def late_fin():
     """after the end, when the flow is forgotten, TIME_WAIT still answers a FIN"""
-    g = k.Ground("--linger", "0.5")
+    g = k.Ground("--close-delay", "0.5")
     peers = []
     for v in (4, 6):
         g.talk(v)
@@ -191,7 +191,7 @@ def late_fin():
         assert p.hear(want=lambda t: t.ack == p.seq + 1), f"v{p.v}: the FIN was not acknowledged"
         after = g.figures(p.v)
         n.equal(f"v{p.v} passed for a socket", after["passed_socket"] - before["passed_socket"], 1)
-    g.told()
+    g.finish()
 
 
 def server_first():
@@ -205,7 +205,7 @@ def server_first():
         c.sendall(b"HELO\r\n")
         n.equal("at the server", n.read_n(s, 6), b"HELO\r\n")
         k.end(c, s)
-    g.told()
+    g.finish()
 
 
 def closes_at_once():
@@ -221,7 +221,7 @@ def closes_at_once():
             assert s, "no connection"
             n.equal("end", s.recv(1), b"")
             s.close()
-    lines = g.told()
+    lines = g.finish()
     n.fields(n.one(n.of(lines, who, "conn")), conn_state="SF", via="cookie")
 
 
@@ -256,7 +256,7 @@ def kernel_client(name, doc, then):
                 n.equal("at the server", n.read_n(s, 5), b"hello")
             k.speak(c, s)
             k.end(c, s)
-        g.told()
+        g.finish()
 
     case.__name__, case.__doc__ = name, doc
     return case
@@ -297,7 +297,7 @@ def fast_open():
             k.speak(c, s)
             k.end(c, s)
         n.equal(f"v{v} cookies accepted", g.counted("cookies_accepted", v), 4)
-    g.told()
+    g.finish()
 
 
 def lossy():
@@ -330,14 +330,14 @@ def lossy():
         s.settimeout(20)
         n.equal("at the server", n.read_n(s, 5), b"first")
     k.exchange(both, 16384)
-    lines = g.told()
+    lines = g.finish()
     n.equal("drops", [x["reason"] for x in lines if x["event"] == "drop" and x["reason"] != "cookie_bad"], [])
     n.equal("via a cookie", len([x for x in lines if x["event"] == "established" and x["via"] == "cookie"]), 82)
 
 
 def maps_full():
     """the table of flows is full: connections through cookies live all the same, and it is counted"""
-    g = k.Ground("--flows", 16)
+    g = k.Ground("--max-flows", 16)
     k.talks(g, 1)
     pairs = [g.open((4, 6)[i & 1]) for i in range(60)]
     k.exchange(pairs, 20000)
@@ -347,7 +347,7 @@ def maps_full():
     n.at_least("connections that were not followed", k.counters(g.sw)["flows_full"], 20)
     fig = [g.figures(v) for v in (4, 6)]
     n.equal("dropped", sum(x["dropped"] for x in fig), 0)
-    g.told()
+    g.finish()
 
 
 if __name__ == "__main__":

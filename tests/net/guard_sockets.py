@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Listeners of every kind behind the guard: both families in one, several on one port, with buffers of their own, full
-ones; and that the clock of a connection's timestamps goes on from its cookie."""
+ones; and that the clock of a connection's timestamps continues from its cookie."""
 import socket
 import threading
 import time
@@ -46,7 +46,7 @@ def both_families():
             k.end(c, s)
     fig = k.services(g.sw)
     n.equal("services", {x: s["cookies_accepted"] for x, s in fig.items()}, {"*:7777": 4, "0.0.0.0:7778": 2})
-    g.told()
+    g.finish()
 
 
 def an_address_and_any():
@@ -64,7 +64,7 @@ def an_address_and_any():
         k.end(c, s)
     n.equal("cookies", {x: s["cookies_accepted"] for x, s in k.services(g.sw).items()},
             {"10.66.0.2:7777": 3, "0.0.0.0:7777": 3})
-    g.told()
+    g.finish()
 
 
 def bound_to_a_device():
@@ -93,7 +93,7 @@ def bound_to_a_device():
         k.end(c, s)
     fig = k.services(g.sw)["0.0.0.0:7777"]
     n.equal("cookies sent, left to the listener", [fig["cookies_sent"], fig["opened"]], [6, 0])
-    g.told()
+    g.finish()
 
 
 def reuseport():
@@ -119,7 +119,7 @@ def reuseport():
         k.speak(c, s, 10)
         k.end(c, s)
     n.equal("by cookie", k.services(g.sw)["10.66.0.2:7777"]["cookies_accepted"], 60)
-    g.told()
+    g.finish()
 
 
 def buffers():
@@ -144,7 +144,7 @@ def buffers():
             for c, s in pairs:
                 k.end(c, s)
             n.equal(f"v{v} by cookie", g.counted("cookies_accepted", v), 1)
-        g.told()
+        g.finish()
         n.cleanup()
 
 
@@ -167,7 +167,7 @@ def full_accept_queue():
         seen.add(n.read_n(s, 8))
         s.close()
     n.equal("all", seen, {b"number %d" % i for i in range(5)})
-    g.told()
+    g.finish()
 
 
 def first_flights():
@@ -212,11 +212,11 @@ def first_flights():
     n.equal("failed", failed, [])
     n.equal("echoes", (len(done), set(done)), (1200, {4000}))
     n.equal("cookies accepted, segments dropped", (fig["cookies_accepted"], fig["dropped"]), (1200, 0))
-    g.told()
+    g.finish()
 
 
 def clock_goes_on():
-    """the server's timestamps go on from the cookie's, in milliseconds"""
+    """the server's timestamps continue from the cookie's, in milliseconds"""
     g = k.Ground()
     for v in (4, 6):
         p = k.Peer(g, v)
@@ -239,7 +239,7 @@ def clock_goes_on():
             last = val
             p.ack += 4
             p.say("A", options=[("NOP", None), ("NOP", None), ("Timestamp", (6000, val))])
-    g.told()
+    g.finish()
 
 
 if __name__ == "__main__":

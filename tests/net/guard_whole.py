@@ -50,16 +50,16 @@ def held(ws, ts, sack, ecn):
 def pair_of(g, c):
     """What both kernels say of a connection: (client, server)."""
     mine, its = c.getsockname()[1], c.getpeername()[1]
-    return g.said[0][mine, its], g.said[1][its, mine]
+    return g.shown[0][mine, its], g.shown[1][its, mine]
 
 
-def scale(said):
+def scale(shown):
     """The other end's window scale."""
-    return said["wscale"] and int(said["wscale"].split(",")[0])
+    return shown["wscale"] and int(shown["wscale"].split(",")[0])
 
 
 def look(g):
-    g.said = k.sockets(g.a), k.sockets(g.b)
+    g.shown = k.sockets(g.a), k.sockets(g.b)
 
 
 def held_mss(mss, ts, v6, sack=True):
@@ -127,7 +127,7 @@ def matrix(v, ecn=0, **more):
     fig = g.figures(v)
     n.equal("cookies sent", fig["cookies_sent"] - sent, count)
     n.equal("cookies accepted", fig["cookies_accepted"] - sent, count)
-    conns = [x for x in g.told() if x["event"] == "conn" and x["resp_port"] == GUARDED]
+    conns = [x for x in g.finish() if x["event"] == "conn" and x["resp_port"] == GUARDED]
     n.equal("not via a cookie", [x for x in conns if x["via"] != "cookie"], [])
 
 
@@ -175,7 +175,7 @@ def mss(v):
             for x in ends[0] + ends[1]:
                 x.close()
     n.at_least("sizes tried", seen, 5)
-    g.told()
+    g.finish()
 
 
 def mss_v4():
@@ -189,15 +189,15 @@ def mss_v6():
 
 
 def our_options():
-    """--mss and --wscale are what the client is told"""
+    """--mss and --wscale are what the client gets"""
     g = ground("--mss", 1200, "--wscale", 5)
     for v, least in ((4, 1200), (6, 1220)):  # less than 1220 is no MSS of IPv6
         p = k.Peer(g, v)
         got = p.syn(options=[("MSS", 1460), ("SAckOK", b""), ("Timestamp", (77, 0)), ("NOP", None), ("WScale", 9)])
-        said = dict(got.options)
-        n.equal(f"v{v} MSS", said["MSS"], least)
-        n.equal(f"v{v} window scale", said["WScale"], 5)
-        n.equal(f"v{v} echo", said["Timestamp"][1], 77)
+        shown = dict(got.options)
+        n.equal(f"v{v} MSS", shown["MSS"], least)
+        n.equal(f"v{v} window scale", shown["WScale"], 5)
+        n.equal(f"v{v} echo", shown["Timestamp"][1], 77)
         p.say("R", seq=p.seq)
         p.close()
         c, s = g.open(v)
@@ -208,7 +208,7 @@ def our_options():
         n.equal(f"v{v} client's mss", got[0]["mss"], str(least - 12))
         k.exchange([(c, s)])
         k.end(c, s)
-    g.told()
+    g.finish()
 
 
 def only_what_was_offered():
@@ -230,7 +230,7 @@ def only_what_was_offered():
             n.at_most(f"v{v} {opts}: bytes of the frame", len(p.heard), max(60, 14 + len(bytes(mine))))
             p.say("R", seq=p.seq)
         p.close()
-    g.told()
+    g.finish()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Connections between real kernels: every way to open and to end one, as the lines tell it."""
+"""Connections between real kernels: every way to open and to end one, as the lines show it."""
 import select
 import socket
 import time
@@ -11,7 +11,7 @@ V = {4: ("10.66.0.1", "10.66.0.2"), 6: ("fd66::1", "fd66::2")}
 
 
 class Ground:
-    """A pair, synward in b, and a listener; told() ends it and returns all lines."""
+    """A pair, synward in b, and a listener; finish() ends it and returns all lines."""
 
     def __init__(self, v=4, role="server", args=()):
         self.a, self.b = n.pair()
@@ -21,7 +21,7 @@ class Ground:
         self.listener = n.listen(self.b, self.server, 7777)
         self.sw = n.Synward(*watched, args=args)
 
-    def told(self):
+    def finish(self):
         n.settled(self.a, self.b)
         n.equal("exit code", self.sw.stop(), 0)
         lines = self.sw.lines()
@@ -43,8 +43,8 @@ def plain(v, role):
     c.close()
     n.equal("end", s.recv(1), b"")
     s.close()
-    lines = g.told()
-    events = n.story(lines, who)
+    lines = g.finish()
+    events = n.events_of(lines, who)
     n.equal("events", [e for e in events if e != "half_closed"], ["opening", "established", "closed", "conn"])
     conn = n.one(n.of(lines, who, "conn"))
     n.fields(conn, resp_ip=g.server, resp_port=7777, conn_state="SF", reason="fin", closed_by="orig",
@@ -63,11 +63,11 @@ def plain(v, role):
     for x in n.of(lines, who, "opening"):
         n.fields(x, orig_state="SYN_SENT", resp_state="LISTEN", history="S",
                  hook="xdp_ingress" if role == "server" else "tc_egress")
-    n.equal("connections told", len([x for x in lines if x["event"] == "conn"]), 1)
+    n.equal("connections logged", len([x for x in lines if x["event"] == "conn"]), 1)
 
 
 def v4_accepted():
-    """IPv4, this host accepts: whole story, exact bytes"""
+    """IPv4, this host accepts: all events, exact bytes"""
     plain(4, "server")
 
 
@@ -94,7 +94,7 @@ def server_closes_first():
     s.close()
     n.equal("end", c.recv(1), b"")
     c.close()
-    conn = n.one(n.of(g.told(), who, "conn"))
+    conn = n.one(n.of(g.finish(), who, "conn"))
     n.fields(conn, conn_state="SF", closed_by="resp", resp_state="TIME_WAIT", orig_state="CLOSED", orig_bytes=0,
              resp_bytes=0)
 
@@ -115,14 +115,14 @@ def half_close():
         n.read_n(c, 1000)
     s.close()
     n.equal("end", c.recv(1), b"")
-    lines = g.told()
-    n.equal("events", n.story(lines, who), ["opening", "established", "half_closed", "closed", "conn"])
+    lines = g.finish()
+    n.equal("events", n.events_of(lines, who), ["opening", "established", "half_closed", "closed", "conn"])
     n.fields(n.one(n.of(lines, who, "conn")), conn_state="SF", orig_bytes=7, resp_bytes=20000, orig_state="TIME_WAIT",
              resp_state="CLOSED")
 
 
 def refused():
-    """a port where nobody listens: refused, told once"""
+    """a port without a listener: refused, logged once"""
     g = Ground()
     c = n.tcp(g.a)
     try:
@@ -131,11 +131,11 @@ def refused():
     except ConnectionRefusedError:
         pass
     who = c.getsockname()
-    lines = g.told()
-    told = [x for x in lines if x.get("resp_port") == 7778]
-    n.equal("events", [x["event"] for x in told], ["opening", "refused", "conn"])
-    n.fields(told[1], reason="refused", orig_state="CLOSED", resp_state="CLOSED", rst_by="resp")
-    n.fields(told[2], conn_state="REJ", reason="refused", history="Sr", orig_pkts=1, resp_pkts=1)
+    lines = g.finish()
+    logged = [x for x in lines if x.get("resp_port") == 7778]
+    n.equal("events", [x["event"] for x in logged], ["opening", "refused", "conn"])
+    n.fields(logged[1], reason="refused", orig_state="CLOSED", resp_state="CLOSED", rst_by="resp")
+    n.fields(logged[2], conn_state="REJ", reason="refused", history="Sr", orig_pkts=1, resp_pkts=1)
     assert who
 
 
@@ -148,17 +148,17 @@ def unanswered():
     c.settimeout(2.5)
     try:
         c.connect((g.server, 9999))
-        raise AssertionError("somebody answered")
+        raise AssertionError("another process answered")
     except (TimeoutError, socket.timeout):
         pass
     c.close()
     g.sw.wait_for(lambda x: x["event"] == "conn", timeout=15)
-    told = [x for x in g.told() if x.get("resp_port") == 9999]
-    n.equal("events", [x["event"] for x in told], ["opening", "timeout", "conn"])
-    n.fields(told[1], reason="unanswered", orig_state="SYN_SENT")
-    n.fields(told[2], conn_state="S0", history="S", reason="unanswered", resp_pkts=0, handshake="incomplete")
-    n.equal("SYNs", told[2]["orig_pkts"], told[2]["syn_rexmit"] + 1)
-    if told[2]["syn_rexmit"] < 1:
+    logged = [x for x in g.finish() if x.get("resp_port") == 9999]
+    n.equal("events", [x["event"] for x in logged], ["opening", "timeout", "conn"])
+    n.fields(logged[1], reason="unanswered", orig_state="SYN_SENT")
+    n.fields(logged[2], conn_state="S0", history="S", reason="unanswered", resp_pkts=0, handshake="incomplete")
+    n.equal("SYNs", logged[2]["orig_pkts"], logged[2]["syn_rexmit"] + 1)
+    if logged[2]["syn_rexmit"] < 1:
         raise AssertionError("no retransmission within 2.5 s")
 
 
@@ -185,9 +185,9 @@ def resets():
     n.read_n(c, 3)
     n.reset(s2)
     was_reset(c)
-    lines = g.told()
-    n.equal("events", n.story(lines, who1), ["opening", "established", "reset", "conn"])
-    n.equal("events", n.story(lines, who2), ["opening", "established", "reset", "conn"])
+    lines = g.finish()
+    n.equal("events", n.events_of(lines, who1), ["opening", "established", "reset", "conn"])
+    n.equal("events", n.events_of(lines, who2), ["opening", "established", "reset", "conn"])
     n.fields(n.one(n.of(lines, who1, "reset")), rst_by="orig", rst_state="ESTABLISHED", orig_state="CLOSED")
     n.fields(n.one(n.of(lines, who2, "reset")), rst_by="resp", rst_state="ESTABLISHED")
     n.fields(n.one(n.of(lines, who1, "conn")), conn_state="RSTO", reason="reset", closed_by="orig", orig_bytes=5)
@@ -217,7 +217,7 @@ def transfer(v):
     c.close()
     n.equal("end", s.recv(1), b"")
     s.close()
-    conn = n.one(n.of(g.told(), who, "conn"))
+    conn = n.one(n.of(g.finish(), who, "conn"))
     n.fields(conn, conn_state="SF", orig_gaps=0, resp_gaps=0)
     header = (40 if v == 4 else 60) + 12
     for side in ("orig", "resp"):
@@ -262,7 +262,7 @@ def two_interfaces():
 
 
 def router():
-    """a forwarding host with both interfaces watched tells each connection once"""
+    """a forwarding host with both interfaces watched logs each connection once"""
     a, r, b = n.routed()
     sw = n.Synward(r, "rta", "rtb")
     who = []
@@ -287,7 +287,7 @@ def router():
             n.one(n.of(lines, w, event), event)
         n.fields(n.one(n.of(lines, w, "conn")), conn_state="SF", orig_bytes=500, resp_bytes=1500, orig_rexmit=0,
                  resp_rexmit=0, orig_gaps=0, resp_gaps=0)
-    n.equal("connections told", len([x for x in lines if x["event"] == "conn"]), 20)
+    n.equal("connections logged", len([x for x in lines if x["event"] == "conn"]), 20)
     if lines[-1]["forwarded_twice"] < 20 * 6:
         raise AssertionError(f"forwarded_twice {lines[-1]['forwarded_twice']}")
 
@@ -304,7 +304,7 @@ def reuse():
         n.equal("end", c.recv(1), b"")
         c.close()
         time.sleep(1.1)  # RFC 6191: the server takes a SYN in TIME_WAIT if its timestamp is newer
-    lines = g.told()
+    lines = g.finish()
     who = (g.client, 5555)
     n.equal("conn lines", len(n.of(lines, who, "conn")), 3)
     n.equal("reused lines", len(n.of(lines, who, "reused")), 2)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # run: in turn, for programs and maps that no process holds are counted
-"""--pin: a daemon ends, another one goes on, and nobody notices: no connection is reset, lost, or told twice."""
+"""--pin: a daemon ends, another one continues, and nobody notices: no connection is reset, lost, or logged twice."""
 import collections
 import fcntl
 import json
@@ -16,11 +16,11 @@ from kit import guard as k
 from kit import pin as p
 
 OUTPUT = 9  # src/base/exit.h
-QUICK = ("--linger", "0.2", "--interval", "0.5")
+QUICK = ("--close-delay", "0.2", "--interval", "0.5")
 
 
 def restarts():
-    """five restarts and an upgrade while clients connect all the time: each connection lives, and is told once"""
+    """five restarts and an upgrade while clients connect all the time: each connection lives, and is logged once"""
     a, b = n.pair()
     with p.Pins(b, "srv0") as pins:
         pins.start(*QUICK)
@@ -48,13 +48,13 @@ def restarts():
         p.stories(lines, clients)
         n.equal("those that lasted", sorted(x["orig_port"] for x in lines if x["event"] == "conn" and
                                             x["resp_port"] == 7789), names)
-        assert re.search(r"goes on from the pins '%s' \(synward [0-9.]+, pid \d+\)" % pins.name, last.err()), last.err()
+        assert re.search(r"continuing with pinned state '%s' \(synward [0-9.]+, pid \d+\)" % pins.name, last.err()), last.err()
         n.equal("lines for people", len(last.err().splitlines()), 1)
         p.nothing_after(pins)
 
 
 def kills():
-    """kill -9 among clients, three times: nothing is lost, and at most the last lines are told again"""
+    """kill -9 among clients, three times: nothing is lost, and at most the last lines are logged again"""
     a, b = n.pair()
     with p.Pins(b, "srv0") as pins:
         pins.start(*QUICK)
@@ -76,35 +76,35 @@ def kills():
 
 
 def once_but_for_the_end(every, clients):
-    """After a kill the next daemon goes back in seq by as many lines as it tells again."""
+    """After a kill the next daemon goes back in seq by as many lines as it logs again."""
     lines, again = [], 0
-    for some in filter(None, every):  # one may have been killed before it said anything
+    for some in filter(None, every):  # one may have been killed before it logged anything
         last = lines[-1]["seq"] if lines else 0
         if some[0]["seq"] > last + 1:
             raise AssertionError(f"lost: seq {some[0]['seq']} after {last}")
         again += last + 1 - some[0]["seq"]
         n.equal("lost", n.check_seq([{**x, "seq": x["seq"] - some[0]["seq"] + 1} for x in some]), 0)
         lines += some
-    print(f"# {again} lines told again of {len(lines)}", flush=True)
+    print(f"# {again} lines logged again of {len(lines)}", flush=True)
     p.stories(lines, clients, dup_ok=again)
     twice = [u for u, c in collections.Counter(x["uid"] for x in lines if x["event"] == "conn").items() if c > 1]
     if len(twice) > again:
-        raise AssertionError(f"{len(twice)} told twice, and only {again} lines were told again")
+        raise AssertionError(f"{len(twice)} logged twice, and only {again} lines were logged again")
 
 
 def unread():
-    """killed, or told twice to stop, while its reader sleeps: what it had read and not written is told by the next"""
+    """killed, or stopped by two signals, while its reader sleeps: what it had read and not written is logged by the next"""
     a, b = n.pair()
     for end in (lambda d: d.kill(), patience_ends):
         with p.Pins(b, "srv0") as pins:
             to, fro = p.reader()
-            first = pins.start("--linger", "0.2", "--events", "conn", stdout=to)
+            first = pins.start("--close-delay", "0.2", "--events", "conn", stdout=to)
             os.close(to)
             clients = collections.Counter(p.some_clients(a, b, 300))
             n.until(lambda first=first, fro=fro: nothing_new(first) and waiting(fro) > 60000, 20)
             end(first)
             written = p.drain(fro)
-            second = pins.start("--linger", "0.2", "--events", "conn")
+            second = pins.start("--close-delay", "0.2", "--events", "conn")
             n.until(lambda second=second: len(second.whole()) >= 300 - written.count(b"\n"), 20)
             p.stopped(second)
             early, late = p.parse(written), second.whole()
@@ -115,9 +115,9 @@ def unread():
 
 
 def nothing_new(sw):
-    """The kernel side has told all 300 conn lines."""
+    """The kernel side has logged all 300 conn lines."""
     r = n.sh(n.SYNWARD, "status", "--json", "--pid", sw.p.pid)
-    return json.loads(r.stdout)["told_conn"] == 300
+    return json.loads(r.stdout)["emitted_conn"] == 300
 
 
 def waiting(fd):
@@ -130,13 +130,13 @@ def patience_ends(sw):
     sw.p.send_signal(signal.SIGTERM)
     n.equal("notification", sw.notified(), "STOPPING=1")
     p.stopped(sw, OUTPUT)
-    assert "left to the next synward" in sw.err(), sw.err()
+    assert "kept for the next synward" in sw.err(), sw.err()
 
 
 def no_daemon():
     """nobody reads for long and the rings are small: what did not fit is counted, to the line, by the next daemon"""
     a, b = n.pair()
-    small = ("--linger", "0.1", "--interval", "0", "--ring", "64k", "--ring-open", "64k")
+    small = ("--close-delay", "0.1", "--interval", "0", "--ring", "64k", "--ring-open", "64k")
     with p.Pins(b, "srv0") as pins:
         p.stopped(pins.start(*small))
         clients = collections.Counter(p.some_clients(a, b, 500))
@@ -153,8 +153,8 @@ def no_daemon():
         lines = [x for some in every for x in some]
         lost = n.check_seq(lines)
         for kind in ("opening", "established", "closed", "conn"):
-            told = sum(x["event"] == kind for x in lines)
-            n.equal(f"{kind}, told and lost", told + sum(x[f"lost_{kind}"] for x in lines if x["event"] == "loss"), 500)
+            logged = sum(x["event"] == kind for x in lines)
+            n.equal(f"{kind}, logged and lost", logged + sum(x[f"lost_{kind}"] for x in lines if x["event"] == "loss"), 500)
         if not lost:
             raise AssertionError("the rings took it all: not what this is about")
         n.equal("lost in all", lines[-1]["lost_total"], lost)

@@ -18,7 +18,7 @@ USAGE, ATTACH, RUNNING = 2, 6, 7  # src/base/exit.h
 
 
 def misfits():
-    """pins that do not fit: one line that says why, exit 12, nothing touched, and the right one goes on"""
+    """pins that do not fit: one line that says why, exit 12, nothing touched, and the right one continues"""
     a, b = n.pair()
     n.veth(a, "cli1", b, "srv1")
     with p.Pins(b, "srv0") as pins:
@@ -34,28 +34,28 @@ def misfits():
         before = p.hooks(pins)
         pins.refused(p.PINS, says=f"synward unpin {pins.name}")
         pins.refused(p.PINS, name + "x", says=pins.name)
-        pins.refused(p.PINS, name, "--flows", 1000, says="--flows")
+        pins.refused(p.PINS, name, "--max-flows", 1000, says="--max-flows")
         pins.refused(p.PINS, name, "--ring", "1M", says="--ring")
         pins.refused(p.PINS, name, "--guard", "auto", says="without --guard")
         pins.refused(p.PINS, name, "-i", "srv1", says="srv1")
         pins.refused(p.PINS, name, "--mode", "generic", says="native")
-        pins.refused(USAGE, name, "--flush", says="--flush")
+        pins.refused(USAGE, name, "--log-open-at-exit", says="--log-open-at-exit")
         pins.refused(USAGE, "--pin=a.b", says="a.b")
-        pins.refused(p.PINS, "nobody-has-this", command="unpin", says="no pins")
+        pins.refused(p.PINS, "nobody-has-this", command="unpin", says="no pinned state")
         elsewhere = p.Pins(a, "cli0")
         elsewhere.refused(p.PINS, name, says="namespace")
         elsewhere.refused(p.PINS, pins.name, command="unpin", says="namespace")
-        for at, what in ((0, "version"), (4, "version"), (LAYOUT, "records look different")):
+        for at, what in ((0, "version"), (4, "version"), (LAYOUT, "other record layouts")):
             with_other_bytes(pins, at, lambda what=what: pins.refused(p.PINS, name, says=what))
         with_other_bytes(pins, COOKIE, lambda: (  # a namespace that is gone, and whose inode is another's now
             pins.refused(p.PINS, name, says="namespace"),
             pins.refused(p.PINS, pins.name, command="unpin", says="namespace")))
-        (pins.dir / "handshakes").rename(pins.dir / "elsewhere")
-        pins.refused(p.PINS, name, says="handshakes")
-        (pins.dir / "elsewhere").rename(pins.dir / "handshakes")
+        (pins.dir / "syn_cache").rename(pins.dir / "elsewhere")
+        pins.refused(p.PINS, name, says="syn_cache")
+        (pins.dir / "elsewhere").rename(pins.dir / "syn_cache")
         n.equal("programs", p.hooks(pins), before)
         clients = collections.Counter(p.some_clients(a, b, 5))
-        second = pins.start("--linger", "0.1")
+        second = pins.start("--close-delay", "0.1")
         n.until(lambda: sum(x["event"] == "conn" for x in second.whole()) == 5)
         p.stopped(second)
         p.stories(p.in_a_row(pins), clients)
@@ -88,24 +88,24 @@ def with_other_bytes(pins, at, do):
 
 
 def new_ground():
-    """the interface goes and comes while nobody runs: the next daemon attaches to it again, and its state goes on"""
+    """the interface goes and comes while nobody runs: the next daemon attaches to it again, and its state is kept"""
     a, b = n.pair()
     with p.Pins(b, "srv0") as pins:
-        p.stopped(pins.start("--linger", "0.1"))
+        p.stopped(pins.start("--close-delay", "0.1"))
         early = collections.Counter(p.some_clients(a, b, 3))
         n.sh("ip", "link", "del", "srv0", ns=b)
         n.veth(a, "cli0", b, "srv0")
         n.addr(a, "cli0", "10.66.0.1/16")
         n.addr(b, "srv0", "10.66.0.2/16")
         n.warm(a, "10.66.0.2")
-        second = pins.start("--linger", "0.1")
+        second = pins.start("--close-delay", "0.1")
         n.until(lambda: n.xdp_on(b, "srv0"))
         late = collections.Counter(p.some_clients(a, b, 3, 7791))
         n.until(lambda: sum(x["event"] == "conn" for x in second.whole()) >= 6)
         p.stopped(second)
         p.stories(p.in_a_row(pins), early + late)
-        n.sh("ip", "link", "set", "dev", "srv0", "xdp", "off", ns=b)  # somebody else's hand
-        third = pins.start("--linger", "0.1")
+        n.sh("ip", "link", "set", "dev", "srv0", "xdp", "off", ns=b)  # another process
+        third = pins.start("--close-delay", "0.1")
         n.until(lambda: n.xdp_on(b, "srv0"))
         p.stopped(third)
         p.nothing_after(pins)
@@ -133,7 +133,7 @@ def back_again():
 
 
 def own_qdisc():
-    """the clsact qdisc goes with the pins whose start made it, also if that was killed; somebody else's never does"""
+    """the clsact qdisc goes with the pins whose start made it, also if that was killed; that of another process never does"""
     a, b = n.pair()
     more = [f"srv{i}" for i in range(1, 6)]
     for dev in more:
@@ -153,7 +153,7 @@ def own_qdisc():
             if again:
                 p.stopped(pins.start())
             pins.unpin()
-            n.equal("somebody else's", [x.split()[1] for x in n.hooks_on(b, "srv0")], ["clsact"])
+            n.equal("another process's", [x.split()[1] for x in n.hooks_on(b, "srv0")], ["clsact"])
             n.sh("tc", "qdisc", "del", "dev", "srv0", "clsact", ns=b)
 
 
@@ -184,14 +184,14 @@ def has_clsact(ask):
 
 
 def forwarded():
-    """a router's daemons follow each other while a connection passes through it: no segment is told twice"""
+    """a router's daemons follow each other while a connection passes through it: no segment is logged twice"""
     a, r, b = n.routed()
     listener = n.listen(b, "10.67.0.2", 7790)
     between = [f"more{i}" for i in range(4)]  # the longer it takes from the first to the last
     for dev in between:
         n.veth(a, dev + "a", r, dev)
     with p.Pins(r, "rta", *between, "rtb") as pins:
-        pins.start("--linger", "0.1")
+        pins.start("--close-delay", "0.1")
         c, s = n.open_pair(a, listener)
         who, rounds, failed = c.getsockname(), [], []
         for sock in (c, s):
@@ -203,7 +203,7 @@ def forwarded():
         c.sendall(b"x")
         for _ in range(4):
             p.stopped(pins.daemons[-1])
-            pins.start("--linger", "0.1")
+            pins.start("--close-delay", "0.1")
         before = len(rounds)
         n.until(lambda: len(rounds) > before or failed)
         n.equal("what failed", failed, [])
@@ -219,8 +219,8 @@ def forwarded():
         conn = n.one(n.of(p.in_a_row(pins), who, "conn"))
         print(f"# {len(rounds)} rounds", flush=True)
         n.at_least("rounds", len(rounds), 1000)
-        for told, really in zip((conn["orig_rexmit"], conn["resp_rexmit"]), again):
-            n.at_most("retransmissions", told, really)
+        for logged, really in zip((conn["orig_rexmit"], conn["resp_rexmit"]), again):
+            n.at_most("retransmissions", logged, really)
         pins.unpin()
 
 
@@ -254,15 +254,15 @@ def no_place():
 
 
 def half_a_line():
-    """a line that was cut short by kill -9 goes from the file that the next one appends to, and is told again"""
+    """a line that was cut short by kill -9 goes from the file that the next one appends to, and is logged again"""
     a, b = n.pair()
     path = pathlib.Path(n.tmp.name) / "lines"
     with p.Pins(b, "srv0") as pins:
-        for half, stays in ((b"", False), (b'{"schema":2,"seq":1,"ts', False), (b'{"sch', False), (b"05:51:01 srv", True)):
+        for half, stays in ((b"", False), (b'{"schema":3,"seq":1,"ts', False), (b'{"sch', False), (b"05:51:01 srv", True)):
             with path.open("ab") as f:
                 f.write(half)
             with path.open("ab") as f:
-                sw = pins.start("--events=stats,conn", "--linger", "0.1", stdout=f)
+                sw = pins.start("--events=stats,conn", "--close-delay", "0.1", stdout=f)
             n.equal(f"bytes of {half!r} that stay", path.read_bytes().count(half + b"\n") if half else stays, stays)
             p.some_clients(a, b, 1)
             p.stopped(sw)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # run: in turn, for programs and maps that no process holds are counted
-"""--pin with the guard: it goes on deciding, with the same keys, lists, modes and books, whoever reads its events."""
+"""--pin with the guard: it continues to decide, with the same keys, lists, modes and counters, whoever reads its events."""
 import json
 import os
 import subprocess
@@ -10,7 +10,7 @@ import kit as n
 from kit import guard as k
 from kit import pin as p
 
-QUICK = ("--linger", "0.2", "--interval", "0.5")
+QUICK = ("--close-delay", "0.2", "--interval", "0.5")
 
 
 def figures(pins, *args):
@@ -41,7 +41,7 @@ def stop(pins):
 
 
 def flooded():
-    """a restart in a flood: it stays engaged, each client gets in, before, between and after, and its books go on"""
+    """a restart in a flood: it stays engaged, each client gets in, before, between and after, and its counters continue"""
     g = ground()
     args = ("--guard", "auto", "--engage", "half-open=100,syn-rate=1000000", "--hold", 20, "--protect", "7777", *QUICK)
     with p.Pins(g.b, "srv0") as pins:
@@ -68,8 +68,8 @@ def flooded():
         n.equal("cookies accepted", sent["cookies_accepted"], clients)
         last = [x for x in lines if x["event"] == "service"][-1]
         if last["cookies_sent"] < sent["cookies_sent"]:
-            raise AssertionError("the books went back")
-        n.equal("uids told twice", [u for u in uids(lines) if uids(lines).count(u) > 1], [])
+            raise AssertionError("the counters went back")
+        n.equal("uids logged twice", [u for u in uids(lines) if uids(lines).count(u) > 1], [])
         pins.unpin()
         n.equal("hooks", n.hooks_on(g.b, "srv0"), [])
         g.talk()
@@ -102,7 +102,7 @@ def on_their_way():
         pins.unpin()
 
 
-def what_was_said():
+def what_was_logged():
     """modes, list entries and limits that were set while it ran stay; what the next command line says counts"""
     g = ground()
     block = os.path.join(n.tmp.name, "block")
@@ -128,7 +128,7 @@ def what_was_said():
 
 
 def untouched():
-    """a start that is refused, at whatever point, leaves modes, marks, lists, keys and services as they were"""
+    """a start that is refused, at whatever point, leaves modes, thresholds, lists, keys and services as they were"""
     g = ground()
     files = {"b": "192.0.2.0/24\n", "other": "192.0.2.0/25\n203.0.113.0/24\n", "keys": "%032x\n" % 0x1234}
     for name, text in files.items():
@@ -163,7 +163,7 @@ OUTPUT, MEMORY = 9, 10  # src/base/exit.h
 def settings(pins):
     """All that a start changes in the pinned maps, as it stands there."""
     return {m: json.loads(n.sh("bpftool", "-j", "map", "dump", "pinned", pins.dir / m).stdout)
-            for m in ("guard", "keys", "services", "service_ports", "allow", "block")}
+            for m in ("guard", "keys", "services", "svc_ports", "allow", "block")}
 
 
 def same(when, got, want):
@@ -236,4 +236,4 @@ def unpinned():
 
 
 if __name__ == "__main__":
-    n.main(flooded, on_their_way, what_was_said, untouched, old_key, unpinned)
+    n.main(flooded, on_their_way, what_was_logged, untouched, old_key, unpinned)

@@ -77,7 +77,7 @@ def ends_by(sig, service=True):
     lines = sw.lines()
     n.fields(lines[-1], event="stats", final=True, lost_total=0)
     n.equal("events lost", n.check_seq(lines), 0)
-    n.equal("conn lines, lingering ones too", len([x for x in lines if x["event"] == "conn"]), 3)
+    n.equal("conn lines, ended ones too", len([x for x in lines if x["event"] == "conn"]), 3)
     n.equal("stderr", sw.err(), "")
     traffic(a, b)
 
@@ -138,7 +138,7 @@ def duration():
     ready = time.monotonic()
     traffic(a, b)
     n.equal("exit code", sw.p.wait(timeout=20 * n.SLOW), OK)
-    # it lies between the two: no earlier than it was started, no later than it said that it is ready
+    # it lies between the two: no earlier than it was started, no later than it logged that it is ready
     now = time.monotonic()
     if now - start < 2 or now - ready > 15:
         raise AssertionError(f"took {now - ready:.1f} to {now - start:.1f} s")
@@ -147,8 +147,8 @@ def duration():
 
 
 def flush():
-    """at exit, an open connection gets its conn with --flush and only then"""
-    for args, want in (((), 0), (("--flush",), 1)):
+    """at exit, an open connection gets its conn with --log-open-at-exit and only then"""
+    for args, want in (((), 0), (("--log-open-at-exit",), 1)):
         a, b = n.pair()
         sw = n.Synward(b, "srv0", args=args)
         listener = n.listen(b, *V4)
@@ -165,7 +165,7 @@ def flush():
 
 
 def kill9():
-    """kill -9: traffic goes on, and the next start takes over with one line about it"""
+    """kill -9: traffic continues, and the next start takes over with one line about it"""
     a, b = n.pair()
     first = n.Synward(b, "srv0")
     traffic(a, b)
@@ -173,10 +173,10 @@ def kill9():
     first.p.wait()
     traffic(a, b)
     second = n.Synward(b, "srv0")
-    said = second.err().splitlines()
-    n.equal("lines on stderr", len(said), 1)
-    if "srv0" not in said[0]:
-        raise AssertionError(f"the line does not name the interface: {said[0]!r}")
+    shown = second.err().splitlines()
+    n.equal("lines on stderr", len(shown), 1)
+    if "srv0" not in shown[0]:
+        raise AssertionError(f"the line does not name the interface: {shown[0]!r}")
     traffic(a, b, 5)
     n.settled(a, b)
     n.equal("exit code", second.stop(), OK)
@@ -189,7 +189,7 @@ def kill9():
 
 
 def second_instance():
-    """a second synward on the interface: its own exit code, and the first goes on"""
+    """a second synward on the interface: its own exit code, and the first continues"""
     a, b = n.pair()
     sw = n.Synward(b, "srv0")
     wrong(["run", "-i", "srv0"], RUNNING, ns=b, pattern="srv0")
@@ -213,7 +213,7 @@ def failed_start_undoes():
 
 
 def foreign_xdp():
-    """an XDP program of somebody else: one line, nothing changed"""
+    """an XDP program of another process: one line, nothing changed"""
     _, b = n.pair()
     src = os.path.join(n.tmp.name, "other.c")
     obj = os.path.join(n.tmp.name, "other.o")
@@ -234,7 +234,7 @@ def foreign_xdp():
 
 
 def guard_needs_egress():
-    """a guard without an egress hook could be fooled blindly: refused, and the tracker goes on without"""
+    """a guard without an egress hook could be fooled blindly: refused, and the tracker continues without"""
     if json.loads(n.sh(n.SYNWARD, "probe", "--json").stdout)["guard"] == "none":
         raise n.Skip("this kernel is too old for the guard")
     _, b = n.pair()
@@ -257,11 +257,14 @@ def wrong_uses():
     wrong([], USAGE)
     wrong(["frobnicate"], USAGE, pattern="frobnicate")
     wrong(["run", "-i", "srv0", "--frobnicate"], USAGE, ns=b, pattern="frobnicate")
+    for old, now in (("embryos", "max-half-open"), ("flows", "max-flows"), ("handshakes", "syn-cache"),
+                     ("linger", "close-delay"), ("no-confine", "no-sandbox"), ("flush", "log-open-at-exit")):
+        wrong(["run", "-i", "srv0", f"--{old}"], USAGE, ns=b, pattern=f"run: --{old} is now --{now} ")
     wrong(["run", "-i", "srv0", "--duration", "soon"], USAGE, ns=b, pattern="soon")
     wrong(["run", "-i", "srv0", "--events", "opening,nonsense"], USAGE, ns=b, pattern="nonsense")
     wrong(["run", "-i", "srv0", "--format", "xml"], USAGE, ns=b, pattern="xml")
     wrong(["run", "-i", "srv0", "--ring", "1000"], USAGE, ns=b)
-    wrong(["run", "-i", "srv0", "--flows", "0"], USAGE, ns=b)
+    wrong(["run", "-i", "srv0", "--max-flows", "0"], USAGE, ns=b)
     wrong(["run", "-i", "srv0", "--timeout-fin-wait", "-1"], USAGE, ns=b)
     wrong(["run", "-i", "srv0", "more"], USAGE, ns=b, pattern="more")
     for mode in ("off", "monitor", "auto", "always"):
@@ -296,7 +299,7 @@ def not_root():
 def too_large():
     """maps that no memory holds: exit 10 and the size in the line"""
     _, b = n.pair()
-    wrong(["run", "-i", "srv0", "--flows", "1073741824"], MEMORY, ns=b, pattern=r"\d")
+    wrong(["run", "-i", "srv0", "--max-flows", "1073741824"], MEMORY, ns=b, pattern=r"\d")
     nothing_left(b, "srv0")
 
 
@@ -369,7 +372,7 @@ def interface_renamed():
 
 
 def live_table():
-    """flows and status tell the living instance"""
+    """flows and status show the running instance"""
     a, b = n.pair()
     sw = n.Synward(b, "srv0")
     listener = n.listen(b, *V4)

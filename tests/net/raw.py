@@ -82,7 +82,7 @@ class Raw:
         self.say(B, "FA")
         self.say(A, "A")
 
-    def told(self):
+    def finish(self):
         for s in (*self.socks, self.passed):
             s.close()
         n.equal("exit code", self.sw.stop(), 0)
@@ -90,7 +90,7 @@ class Raw:
         n.equal("events lost", n.check_seq(lines), 0)
         return lines
 
-    def story(self, lines):
+    def events_of(self, lines):
         return [x["event"] + (":" + x["anomaly"] if "anomaly" in x else "") for x in n.of(lines, self.who)]
 
 
@@ -103,8 +103,8 @@ def whole(vlan=None, **kw):
     r.say(A, "PA", b"x" * 100)
     r.say(B, "PA", b"y" * 300)
     r.close()
-    lines = r.told()
-    n.equal("events", r.story(lines), WHOLE)
+    lines = r.finish()
+    n.equal("events", r.events_of(lines), WHOLE)
     conn = n.one(n.of(lines, r.who, "conn"))
     n.fields(conn, conn_state="SF", history="ShADdFaf", orig_pkts=5, resp_pkts=4, orig_bytes=100, resp_bytes=300,
              orig_mss=1460, resp_mss=1400, orig_wscale=7, resp_wscale=9, orig_sack=True, resp_sack=False, orig_isn=1000,
@@ -113,13 +113,13 @@ def whole(vlan=None, **kw):
 
 
 def plain():
-    """the plain story, both hooks"""
+    """a plain connection, both hooks"""
     conn = whole()
     n.fields(conn, orig_ip_bytes=5 * 40 + 12 + 100, resp_ip_bytes=4 * 40 + 8 + 300)
 
 
 def vlan():
-    """802.1Q: the id is told"""
+    """802.1Q: the id is logged"""
     whole(vlan=[42], under=lambda e: e / Dot1Q(vlan=42, prio=5))
 
 
@@ -142,8 +142,8 @@ def fragments():
         r.send(A, f)
     r.say(B, "A")
     r.close()
-    lines = r.told()
-    n.equal("events", r.story(lines), WHOLE)
+    lines = r.finish()
+    n.equal("events", r.events_of(lines), WHOLE)
     n.fields(lines[-1], frag_first=1, frag_later=2)
     n.fields(n.one(n.of(lines, r.who, "conn")), conn_state="SF", orig_gaps=0, orig_pkts=5)
 
@@ -156,7 +156,7 @@ def handshake_times():
     r.say(B, "SA")
     time.sleep(0.1)  # the same
     r.say(A, "A")
-    est = n.one([x for x in r.told() if x["event"] == "established"], "established")
+    est = n.one([x for x in r.finish() if x["event"] == "established"], "established")
     n.equal("handshake_ns", est["handshake_ns"], est["server_ns"] + est["client_ns"])
     for what, waited in (("server_ns", 0.05), ("client_ns", 0.1)):
         if not waited <= est[what] / 1e9 < waited + 0.2:
@@ -171,8 +171,8 @@ def simultaneous_open():
     r.say(A, "SA", seq=1000)
     r.say(B, "SA", seq=5000000)
     r.close()
-    lines = r.told()
-    n.equal("events", r.story(lines), ["opening", "established", "anomaly:simultaneous_open"] + WHOLE[2:])
+    lines = r.finish()
+    n.equal("events", r.events_of(lines), ["opening", "established", "anomaly:simultaneous_open"] + WHOLE[2:])
     n.fields(n.one(n.of(lines, r.who, "conn")), handshake="simultaneous", orig_state="TIME_WAIT", resp_state="CLOSED")
 
 
@@ -185,8 +185,8 @@ def simultaneous_close():
     r.send(B, b)
     r.say(A, "A")
     r.say(B, "A")
-    lines = r.told()
-    n.equal("events", r.story(lines), ["opening", "established", "closed", "conn"])
+    lines = r.finish()
+    n.equal("events", r.events_of(lines), ["opening", "established", "closed", "conn"])
     n.fields(n.one(n.of(lines, r.who, "conn")), conn_state="SF", closed_by="both", orig_state="TIME_WAIT",
              resp_state="TIME_WAIT")
 
@@ -200,8 +200,8 @@ def blind_reset():
     r.say(A, "PA", b"still here")
     r.say(B, "A")
     r.close()
-    lines = r.told()
-    n.equal("events", r.story(lines), ["opening", "established", "anomaly:rst_inexact"] + WHOLE[2:])
+    lines = r.finish()
+    n.equal("events", r.events_of(lines), ["opening", "established", "anomaly:rst_inexact"] + WHOLE[2:])
     n.fields(n.one(n.of(lines, r.who, "conn")), reason="fin", closed_by="orig", orig_bytes=10)
 
 
@@ -215,17 +215,17 @@ def blind_syn():
     r.say(A, "PA", b"still here")
     r.say(B, "A")
     r.close()
-    lines = r.told()
-    n.equal("events", r.story(lines), ["opening", "established", "anomaly:syn_in_connection"] + WHOLE[2:])
+    lines = r.finish()
+    n.equal("events", r.events_of(lines), ["opening", "established", "anomaly:syn_in_connection"] + WHOLE[2:])
 
 
 def scans():
-    """null, Xmas, SYN+FIN: told as what they are, nothing established"""
-    r = Raw(args=("--flush",))
+    """null, Xmas, SYN+FIN: logged as what they are, nothing established"""
+    r = Raw(args=("--log-open-at-exit",))
     for port, flags, name in ((30001, "", "null_scan"), (30002, "FPU", "xmas_scan"), (30003, "SF", "syn_fin")):
         r.port, r.nxt = port, [1000, 5000000]
         r.say(A, flags)
-    lines = r.told()
+    lines = r.finish()
     for port, name in ((30001, "null_scan"), (30002, "xmas_scan"), (30003, "syn_fin")):
         mine = [x for x in lines if x.get("orig_port") == port]
         n.equal("anomalies", [x["anomaly"] for x in mine if x["event"] == "anomaly"], [name])
@@ -244,8 +244,8 @@ def bad_checksum():
     r.say(A, "PA", b"on")
     r.say(B, "A")
     r.close()
-    lines = r.told()
-    n.equal("events", r.story(lines), ["opening", "established", "anomaly:bad_checksum"] + WHOLE[2:])
+    lines = r.finish()
+    n.equal("events", r.events_of(lines), ["opening", "established", "anomaly:bad_checksum"] + WHOLE[2:])
     n.fields(lines[-1], bad_checksum=1)
     n.fields(n.one(n.of(lines, r.who, "conn")), orig_bad_checksums=1, history="ShACDaFf")
 
@@ -257,10 +257,10 @@ def one_sided():
     r.say(A, "PA", b"x" * 50)
     r.say(B, "PA", b"y" * 70)
     r.close()
-    lines = r.told()
-    story = r.story(lines)
+    lines = r.finish()
+    events = r.events_of(lines)
     for event in ("opening", "established", "closed", "conn"):
-        n.equal(event, story.count(event), 1)
+        n.equal(event, events.count(event), 1)
     conn = n.one(n.of(lines, r.who, "conn"))
     n.fields(conn, inferred=True, resp_pkts=0, orig_pkts=5, orig_bytes=50, reason="fin")
 
@@ -288,7 +288,7 @@ def no_decap():
     """without --decap a tunnel is not looked into"""
     r = Raw(**TUNNELS["vxlan"])
     r.open()
-    lines = r.told()
+    lines = r.finish()
     n.equal("lines of the inner connection", len(n.of(lines, r.who)), 0)
 
 

@@ -47,7 +47,7 @@ def clean():
 
 def ask(*args, ns=None, code=0, **kw):
     """One command; its exit code and no report."""
-    cmd = [n.SYNWARD] + [str(a) for a in args] + ["--no-confine"] * (args[0] == "replay")
+    cmd = [n.SYNWARD] + [str(a) for a in args] + ["--no-sandbox"] * (args[0] == "replay")
     if ns:
         cmd = ["nsenter", f"--net=/run/netns/{ns}"] + cmd
     kw.setdefault("stdin", subprocess.DEVNULL)
@@ -98,8 +98,8 @@ def a_report_is_seen():
 def tracking():
     """run: all events in both formats, flows, status, a second instance, a renamed interface"""
     g = k.Ground(start=False)
-    for extra in (("--format", "text", "--checksum"), ("--update", "0.2", "--decap", "--flush")):
-        sw = n.Synward(g.b, "srv0", args=("--interval", "0.3", "--linger", "0.2", *extra), service="--update" in extra)
+    for extra in (("--format", "text", "--checksum"), ("--update", "0.2", "--decap", "--log-open-at-exit")):
+        sw = n.Synward(g.b, "srv0", args=("--interval", "0.3", "--close-delay", "0.2", *extra), service="--update" in extra)
         c, s = conversations(g)
         for args in (("flows",), ("flows", "-a"), ("flows", "-a", "-j", "-s", "7"), ("status",), ("status", "-j")):
             out = ask(*args, "-p", sw.p.pid, ns=g.b)
@@ -136,7 +136,7 @@ def guarding():
     keys.chmod(0o600)
     g = k.Ground("--allow-file", lists["allow"], "--block-file", lists["block"], "--allow", "203.0.113.9",
                  "--limit-source", "50", "--limit-prefix", "5k", "--reply-budget", "100k", "--key-file", keys,
-                 "--capture", capture, "--capture-size", "1M", "--interval", "0.3", "--linger", "0.2", mode="auto",
+                 "--capture", capture, "--capture-size", "1M", "--interval", "0.3", "--close-delay", "0.2", mode="auto",
                  ports=(k.PORT, 8080))
     pid = ("--pid", g.sw.p.pid)
     g.talk()
@@ -166,7 +166,7 @@ def guarding():
 
 
 def two_guards():
-    """guard and list: two instances to choose from, and one that is dead while its guard goes on"""
+    """guard and list: two instances to choose from, and one that was killed while its guard stays active"""
     g = k.Ground(mode="monitor")
     n.veth(g.a, "cli1", g.b, "srv1")
     other = n.Synward(g.b, "srv1", args=("--guard", "monitor"))
@@ -240,7 +240,7 @@ def replaying():
     ask("replay", path, code=INPUT)
     with open("/dev/full", "wb") as full:
         path.write_bytes(whole)
-        r = subprocess.run([n.SYNWARD, "replay", "--no-confine", path], stdout=full, stderr=subprocess.PIPE,
+        r = subprocess.run([n.SYNWARD, "replay", "--no-sandbox", path], stdout=full, stderr=subprocess.PIPE,
                            timeout=60, check=False)
     clean()
     n.equal(f"exit code ({r.stderr})", r.returncode, OUTPUT)
@@ -257,8 +257,8 @@ def link_types():
         for f in (head + frame(2, 4000, 100)[14:], head + frame(16, 4000, 101, 1)[14:], head[:3], head):
             out += struct.pack(order + "IIII", 1000, 7, len(f), len(f)) + f
         path.write_bytes(out)
-        told = [json.loads(x) for x in ask("replay", path, "-C", "--events", "conn,stats").splitlines()]
-        conn = n.one([x for x in told if x["event"] == "conn"], f"conn lines of link type {kind}")
+        logged = [json.loads(x) for x in ask("replay", path, "-C", "--events", "conn,stats").splitlines()]
+        conn = n.one([x for x in logged if x["event"] == "conn"], f"conn lines of link type {kind}")
         n.fields(conn, orig_ip="192.0.2.1", orig_port=4000, resp_port=80, orig_bytes=4)
         n.equal("nanoseconds", conn["ts"][-10:-1], "000000007" if magic == 0xa1b23c4d else "000007000")
     path.write_bytes(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 147))
@@ -281,7 +281,7 @@ def commands():
     run = ("run", "-i", "srv0")
     junk = pathlib.Path(n.tmp.name, "san-junk")
     junk.write_text("junk\n")
-    for args in (("--events", "nonsense"), ("--flows", "0"), ("--ring", "5"), ("--mode", "x"), ("--format", "x"),
+    for args in (("--events", "nonsense"), ("--max-flows", "0"), ("--ring", "5"), ("--mode", "x"), ("--format", "x"),
                  ("--guard", "x"), ("--block", "10.0.0.1/8"), ("--guard", "auto", "--block", "10.0.0.1/8"),
                  ("--guard", "auto", "--protect", "1.2.3.4:0"), ("--guard", "auto", "--engage", "x=1"),
                  ("--likely-server-ports", "x"), ("--timeout-syn-sent", "-1"), ("--guard", "auto", "--mss", "5")):
@@ -309,7 +309,7 @@ def valgrind():
     plain = f"{BUILD}/synward"
     path = pathlib.Path(n.tmp.name, "val.cap")
     path.write_bytes(captures()[0])
-    r = subprocess.run([*VALGRIND, plain, "replay", path, "--no-confine", "--events", "conn", "-C"],
+    r = subprocess.run([*VALGRIND, plain, "replay", path, "--no-sandbox", "--events", "conn", "-C"],
                        capture_output=True, timeout=120, check=False)
     n.equal(f"replay: exit code ({r.stderr.decode(errors='replace')[:3000]})", r.returncode, 0)
     n.equal("conn lines", len(r.stdout.splitlines()), 100)
@@ -317,10 +317,10 @@ def valgrind():
     sw = n.Synward(g.b, "srv0", args=("--guard", "always"), prefix=(*VALGRIND, "--undef-value-errors=no"), binary=plain)
     for v in (4, 6):
         g.talk(v)
-    code, said = sw.stop(timeout=120), sw.err()
-    said = "\n".join(x for x in said.splitlines() if "unhandled eBPF command" not in x)
-    n.equal(f"run: exit code ({said[:3500]})", code, 0)
-    n.equal("errors told", re.findall(r"^==\d+==.*", said, re.M), [])
+    code, shown = sw.stop(timeout=120), sw.err()
+    shown = "\n".join(x for x in shown.splitlines() if "unhandled eBPF command" not in x)
+    n.equal(f"run: exit code ({shown[:3500]})", code, 0)
+    n.equal("errors logged", re.findall(r"^==\d+==.*", shown, re.M), [])
     n.equal("conn lines", sum(x["event"] == "conn" and x["resp_port"] == k.PORT for x in sw.lines()), 2)
 
 

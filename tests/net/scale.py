@@ -59,11 +59,11 @@ def connections(a, listener, ips, count):
 
 def counted(lines):
     """Lines by kind, losses by kind as the loss lines report them; seq must agree."""
-    told, lost = collections.Counter(), collections.Counter()
+    logged, lost = collections.Counter(), collections.Counter()
 
     def count():
         for x in lines:
-            told[x["event"]] += 1
+            logged[x["event"]] += 1
             if x["event"] == "loss":
                 for k in KINDS:
                     lost[k] += x["lost_" + k]
@@ -71,11 +71,11 @@ def counted(lines):
             yield x
 
     n.check_seq(count())
-    return told, lost
+    return logged, lost
 
 
 def real_ones(lines, names):
-    """Each of these connections has its whole story, right, and exactly one conn line. After a minute the kernel gives
+    """Each of these connections has its whole scenario, right, and exactly one conn line. After a minute the kernel gives
     a port away again: then there are two of a name."""
     by = collections.defaultdict(list)
     for x in lines:
@@ -102,16 +102,16 @@ def twenty_thousand():
     a, b = n.pair()
     ips = sources(a, 4)
     listener = n.listen(b, "10.66.0.2", 7777)
-    sw = n.Synward(b, "srv0", args=("--linger", 1))
+    sw = n.Synward(b, "srv0", args=("--close-delay", 1))
     names = connections(a, listener, ips, 20000)
     n.settled(a, b)
     n.equal("exit code", sw.stop(), 0)
     lines = load(sw.path)
-    told, lost = counted(lines)
+    logged, lost = counted(lines)
     n.equal("events lost", sum(lost.values()), 0)
     real_ones(lines, names)
-    n.equal("conn lines", told["conn"], 20000)
-    n.equal("established lines", told["established"], 20000)
+    n.equal("conn lines", logged["conn"], 20000)
+    n.equal("established lines", logged["established"], 20000)
     n.equal("lost_total", lines[-1]["lost_total"], 0)
     n.equal("stderr", sw.err(), "")
 
@@ -122,7 +122,7 @@ def slow_reader():
     ips = sources(a, 4)
     listener = n.listen(b, "10.66.0.2", 7777)
     r, w = os.pipe()
-    sw = n.Synward(b, "srv0", args=("--linger", 1, "--ring", "256k", "--ring-open", "64k", "--interval", 2), stdout=w)
+    sw = n.Synward(b, "srv0", args=("--close-delay", 1, "--ring", "256k", "--ring-open", "64k", "--interval", 2), stdout=w)
     os.close(w)
     got = bytearray()
     stop, go = threading.Event(), threading.Event()
@@ -146,21 +146,21 @@ def slow_reader():
     stop.clear()
     go.set()
     count += len(connections(a, listener, ips, 200))
-    n.until(lambda: b'"event":"loss"' in got, 20)  # it goes on
+    n.until(lambda: b'"event":"loss"' in got, 20)  # it continues
     n.equal("exit code", sw.stop(), 0)
     thread.join(timeout=20)
     os.close(r)
     path = sw.path + ".read"
     pathlib.Path(path).write_bytes(got)
     lines = load(path)
-    told, lost = counted(lines)
+    logged, lost = counted(lines)
     final = lines[-1]
     n.fields(final, event="stats", final=True)
     for k in KINDS:
-        n.equal(f"{k} lines, and what the kernel told", told[k], final["told_" + k])
+        n.equal(f"{k} lines, and what the kernel logged", logged[k], final["emitted_" + k])
         n.equal(f"{k} reported lost, and what the kernel lost", lost[k], final["lost_" + k])
     for k in ("opening", "established", "closed", "conn"):
-        n.equal(f"{k} lines and losses of {count} connections", told[k] + lost[k], count)
+        n.equal(f"{k} lines and losses of {count} connections", logged[k] + lost[k], count)
     n.equal("lost_total", final["lost_total"], sum(lost.values()))
     if not sum(lost.values()):
         raise AssertionError(f"nothing was lost with {count} connections: the test did not reach the limit")
@@ -172,7 +172,7 @@ def flood():
     ips = sources(a, 4)
     n.sh("sysctl", "-qw", "net.ipv4.tcp_syncookies=1", ns=b)
     listener = n.listen(b, "10.66.0.2", 7777, 4096)
-    sw = n.Synward(b, "srv0", args=("--linger", 1, "--flush", "--timeout-syn-sent", 5))
+    sw = n.Synward(b, "srv0", args=("--close-delay", 1, "--log-open-at-exit", "--timeout-syn-sent", 5))
     mac = json.loads(n.sh("ip", "-j", "link", "show", "srv0", ns=b).stdout)[0]["address"]
     names = connections(a, listener, ips, 200)
     p = subprocess.Popen(["nsenter", f"--net=/run/netns/{a}", FLOOD, "cli0", mac, "10.66.0.2", "7777", "1000000",
@@ -197,29 +197,29 @@ def flood():
                 raise AssertionError(f"a spoofed source has a line {x}")
             yield x
 
-    told, lost = counted(real())
+    logged, lost = counted(real())
     if during < 100:
         raise AssertionError(f"only {during} real connections beside the flood")
     real_ones(lines, names)
     final = lines[-1]
-    n.equal("embryos and flows that ended, and their lines", final["told_conn"] + final["lost_conn"],
-            final["embryo_ended"] + final["flow_ended"])
-    n.equal("evicted", final["embryos_evicted"], final["embryo_created"] - final["embryo_revived"] -
-            final["embryo_ended"] - final["embryo_promoted"])
-    n.equal("conn lines and losses", told["conn"] + lost["conn"], final["embryo_created"] - final["embryo_revived"])
-    n.equal("opening lines and losses", told["opening"] + lost["opening"],
-            final["embryo_created"] - final["embryo_revived"])
+    n.equal("half-open flows and flows that ended, and their lines", final["emitted_conn"] + final["lost_conn"],
+            final["half_open_ended"] + final["flow_ended"])
+    n.equal("evicted", final["half_open_evicted"], final["half_open_created"] - final["half_open_restored"] -
+            final["half_open_ended"] - final["half_open_promoted"])
+    n.equal("conn lines and losses", logged["conn"] + lost["conn"], final["half_open_created"] - final["half_open_restored"])
+    n.equal("opening lines and losses", logged["opening"] + lost["opening"],
+            final["half_open_created"] - final["half_open_restored"])
     for k in ("established", "half_closed", "closed", "reset", "refused"):
         n.equal(f"lost {k}", lost[k], 0)
     n.equal("lost_total", final["lost_total"], sum(lost.values()))
-    print(f"# {during} real connections beside the flood, {final['embryo_created'] - len(names)} SYNs of it seen, "
+    print(f"# {during} real connections beside the flood, {final['half_open_created'] - len(names)} SYNs of it seen, "
           f"{lost['conn']} conn lines reported lost", flush=True)
 
 
 def stopped_in_flood():
     """stopped while a flood has filled the ring: what the last sweep holds back for want of room is not reported lost"""
     a, b = n.pair()
-    sw = n.Synward(b, "srv0", args=("--linger", 1, "--flush", "--ring-open", "64k"))
+    sw = n.Synward(b, "srv0", args=("--close-delay", 1, "--log-open-at-exit", "--ring-open", "64k"))
     mac = json.loads(n.sh("ip", "-j", "link", "show", "srv0", ns=b).stdout)[0]["address"]
     p = subprocess.Popen(["nsenter", f"--net=/run/netns/{a}", FLOOD, "cli0", mac, "10.66.0.2", "7777", "40000", "0"],
                          stdout=subprocess.PIPE)
@@ -227,12 +227,12 @@ def stopped_in_flood():
     n.equal("exit code of the flood", p.wait(60), 0)
     n.equal("exit code", sw.stop(timeout=120), 0)
     lines = list(each(sw.path, every=1009))
-    told, lost = counted(lines)
+    logged, lost = counted(lines)
     final = lines[-1]
     if not final["opening_deferred"]:
         raise AssertionError("no opening waited: the flood did not fill the ring")
     for k in ("opening", "conn"):
-        n.equal(f"{k} lines and losses", told[k] + lost[k], final["embryo_created"] - final["embryo_revived"])
+        n.equal(f"{k} lines and losses", logged[k] + lost[k], final["half_open_created"] - final["half_open_restored"])
 
 
 if __name__ == "__main__":

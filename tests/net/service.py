@@ -139,8 +139,8 @@ def exposure():
     unit = os.path.join(n.tmp.name, "synward@lo.service")
     pathlib.Path(unit).write_text(TEMPLATE.read_text().replace("@SBINDIR@/synward", n.SYNWARD))
     verified = n.sh("systemd-analyze", "verify", "--man=no", unit, check=False)
-    said = [x for x in (verified.stdout + verified.stderr).splitlines() if "synward" in x]
-    n.equal("exit code and complaints of verify", (verified.returncode, said), (0, []))
+    shown = [x for x in (verified.stdout + verified.stderr).splitlines() if "synward" in x]
+    n.equal("exit code and complaints of verify", (verified.returncode, shown), (0, []))
     text = n.sh("systemd-analyze", "--no-pager", "security", "--offline=true", unit, check=False).stdout
     figure = re.search(r"Overall exposure level for \S+: ([0-9.]+)", text)
     assert figure, text
@@ -193,7 +193,7 @@ def guarded():
     talk(a, listener)
     n.equal("exit code", again.stop(), 0)
     n.equal("notification", again.notified(), "STOPPING=1")
-    if "removed what a killed synward had left" not in again.err() or "refused" in sw.err() + again.err():
+    if "removed what a killed synward had left" not in again.err() or "denied" in sw.err() + again.err():
         raise AssertionError(sw.err() + again.err())
     n.equal("attached", n.hooks_on(b, "srv0"), [])
 
@@ -224,13 +224,13 @@ class Full(n.Synward):
         n.until(about_to_say_it, timeout)
 
     def let_go(self):
-        while (said := self.notified()) == "filler":
+        while (shown := self.notified()) == "filler":
             pass
-        n.equal("notification", said, "READY=1")
+        n.equal("notification", shown, "READY=1")
 
 
 def ready_comes_last():
-    """READY=1 is sent when all is there: hooks, instance file, services, modes of an adopted guard, confinement"""
+    """READY=1 is sent when all is there: hooks, instance file, services, modes of an adopted guard, the sandbox"""
     g = guard.Ground(start=False)
     n.take_replies(g.b, "srv0")
     with pin.Pins(g.b, "srv0") as pins:

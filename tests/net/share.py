@@ -22,7 +22,7 @@ class Ground:
             raise n.Skip("libxdp's dispatcher does not work here: " + probe["lost"]["dispatcher"])
         self.a, self.b = n.pair()
         self.listeners = [n.listen(self.b, "10.66.0.2", p) for p in (OPEN, BLOCKED)]
-        self.sw, self.told = None, 0
+        self.sw, self.logged = None, 0
 
     def filter_on(self):
         n.sh("xdp-filter", "load", "-m", "native", "-f", "tcp", "srv0", ns=self.b)
@@ -32,7 +32,7 @@ class Ground:
         n.sh("xdp-filter", "unload", "srv0", ns=self.b)
 
     def synward_on(self, *args):
-        self.sw = n.Synward(self.b, "srv0", args=("--linger", "0.1", *args))
+        self.sw = n.Synward(self.b, "srv0", args=("--close-delay", "0.1", *args))
 
     def shared(self):
         """Is its program behind the dispatcher?"""
@@ -58,10 +58,10 @@ class Ground:
         return False
 
     def follows(self):
-        """synward tells a connection that is made now, once."""
+        """synward logs a connection that is made now, once."""
         self.passes()
-        self.told += 1
-        n.until(lambda: self.conns(OPEN) == self.told)
+        self.logged += 1
+        n.until(lambda: self.conns(OPEN) == self.logged)
 
     def conns(self, port):
         with open(self.sw.path, encoding="utf-8") as lines:
@@ -72,14 +72,14 @@ class Ground:
         n.equal("stderr", self.sw.err(), "")
         lines = self.sw.lines()
         n.equal("events lost", n.check_seq(lines), 0)
-        n.equal("told of what the filter dropped", [x for x in lines if x.get("resp_port") == BLOCKED], [])
+        n.equal("logged of what the filter dropped", [x for x in lines if x.get("resp_port") == BLOCKED], [])
 
     def nothing_left(self):
         n.equal("attached", n.hooks_on(self.b, "srv0"), [])
 
 
 def filter_first():
-    """xdp-filter, then synward: both work; synward goes, and the filter goes on"""
+    """xdp-filter, then synward: both work; synward goes, and the filter continues"""
     g = Ground()
     g.filter_on()
     g.synward_on()
@@ -95,7 +95,7 @@ def filter_first():
 
 
 def synward_first():
-    """synward, then xdp-filter: both work; the filter goes, and synward goes on"""
+    """synward, then xdp-filter: both work; the filter goes, and synward continues"""
     g = Ground()
     g.synward_on()
     n.equal("shared", g.shared(), True)
@@ -123,7 +123,7 @@ def guard_beside():
     g.nothing_left()
     g.filter_on()
     if shares:
-        g.told = 0
+        g.logged = 0
         g.synward_on("--guard", "always")
         g.follows()
         n.equal("exit code", g.sw.stop(), OK)

@@ -18,7 +18,7 @@ static void put_char(char c)
         putchar(c);
 }
 
-/* One word of text; *bold goes on over words. At the start of a line some characters make a request of it. */
+/* One word of text; *bold continues over words. At the start of a line some characters make a request of it. */
 static void put_word(const char *word, size_t len, bool first, bool *bold)
 {
     if (first && (*word == '.' || *word == '\''))

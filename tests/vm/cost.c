@@ -19,7 +19,7 @@ static struct {
     char *log;
 } programs[PROGRAMS_MAX];
 static size_t programs_len;
-static char said[4096]; /* libbpf's last words */
+static char output[4096]; /* libbpf's last output */
 
 int __real_bpf_object__open_skeleton(struct bpf_object_skeleton *s, const struct bpf_object_open_opts *opts);
 int __wrap_bpf_object__open_skeleton(struct bpf_object_skeleton *s, const struct bpf_object_open_opts *opts);
@@ -52,10 +52,10 @@ int __wrap_bpf_object__open_skeleton(struct bpf_object_skeleton *s, const struct
 
 static int keep(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
-    size_t len = strlen(said);
+    size_t len = strlen(output);
 
-    if (level == LIBBPF_WARN && len < sizeof(said))
-        vsnprintf(said + len, sizeof(said) - len, fmt, ap);
+    if (level == LIBBPF_WARN && len < sizeof(output))
+        vsnprintf(output + len, sizeof(output) - len, fmt, ap);
     return 0;
 }
 
@@ -66,7 +66,7 @@ static int figure(const char *log, const char *word, unsigned long *ret)
     return at && sscanf(at + strlen(word), " %lu", ret) == 1 ? 0 : -1;
 }
 
-static int tell(const char *configuration)
+static int emit(const char *configuration)
 {
     unsigned long insns, states, peak;
 
@@ -98,7 +98,7 @@ static void tell_refusal(const char *configuration, const char *why, int err)
         if (len)
             fprintf(stderr, "%s:\n%s\n", programs[i].name, len > 3000 ? log + len - 3000 : log);
     }
-    fprintf(stderr, "%s\n", said);
+    fprintf(stderr, "%s\n", output);
 }
 
 int main(void)
@@ -119,13 +119,13 @@ int main(void)
         sw_object_defaults(&opts);
         opts.cfg.guard = configurations[i].guard;
         opts.cfg.checksum = opts.cfg.decap = configurations[i].all;
-        said[0] = 0;
+        output[0] = 0;
         programs_len = 0;
         err = sw_object_new(&opts, &obj, &why);
         if (err)
             tell_refusal(configurations[i].name, why, err);
         else
-            bad |= tell(configurations[i].name);
+            bad |= emit(configurations[i].name);
         bad |= err && i == 0;
         sw_object_free(obj);
     }

@@ -9,11 +9,11 @@ to import.
     tap      cases, comparisons
     traffic  clients and servers that never stop; pairs of sockets that talk
     guard    a guarded server, and a client that is no kernel
-    fault    what a user is told, and what must not be left behind
+    fault    what a user sees, and what must not be left behind
     pin      daemons that follow each other on pinned maps
 """
 from .daemon import SYNWARD, Synward
-from .lines import check_seq, fields, of, story
+from .lines import check_seq, fields, of, events_of
 from .ns import (TOP, Inside, addr, cleanup, connect, hooks_on, libc, listen, made, new_ns, open_pair, pair, quiet, read_all,
                  read_n, reset, retransmitted, routed, settled, sh, started, take_replies, tcp, tmp, veth, warm, xdp_on)
 from .tap import Skip, at_least, at_most, equal, main, one, seed
@@ -21,5 +21,5 @@ from .wait import PATIENCE, SLOW, until
 
 __all__ = ["PATIENCE", "SLOW", "SYNWARD", "TOP", "Inside", "Skip", "Synward", "addr", "at_least", "at_most", "check_seq",
            "cleanup", "connect", "equal", "fields", "hooks_on", "libc", "listen", "made", "main", "new_ns", "of", "one",
-           "open_pair", "pair", "quiet", "read_all", "read_n", "reset", "retransmitted", "routed", "seed", "settled", "sh", "started",
-           "story", "take_replies", "tcp", "tmp", "until", "veth", "warm", "xdp_on"]
+           "open_pair", "pair", "below_threshold", "read_all", "read_n", "reset", "retransmitted", "routed", "seed", "resolved", "sh", "started",
+           "events_of", "take_replies", "tcp", "tmp", "until", "veth", "warm", "xdp_on"]

@@ -46,7 +46,7 @@ class Synward:
         for i in ifs:
             cmd += ["-i", i]
         if "SW_TEST_SYNWARD" in os.environ:
-            cmd.append("--no-confine")  # sanitizers and coverage write files and call what synward may not
+            cmd.append("--no-sandbox")  # sanitizers and coverage write files and call what synward may not
         env = {**os.environ, **(env or {})}
         if service:
             env["NOTIFY_SOCKET"] = self.notifications.getsockname()
@@ -84,9 +84,9 @@ class Synward:
 
     def ready(self, timeout=60):
         if self.notifications:
-            said = self.notified(timeout)
-            if said != "READY=1":
-                raise RuntimeError(f"synward says {said!r} at its start: {self.err()}")
+            shown = self.notified(timeout)
+            if shown != "READY=1":
+                raise RuntimeError(f"synward logs {shown!r} at its start: {self.err()}")
         else:
             until(lambda: self.p.poll() is not None or self.attached(), timeout)
             if self.p.poll() is not None:

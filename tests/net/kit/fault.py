@@ -11,7 +11,7 @@ import kit as n
 from .wait import PATIENCE
 
 OK, INTERNAL, USAGE, PRIVILEGE, INTERFACE, KERNEL, ATTACH, RUNNING, INPUT, OUTPUT, MEMORY, NOT_RUNNING = range(12)
-SMALL = ("--flows", 4096, "--embryos", 4096, "--handshakes", 4096, "--ring", "1M", "--ring-open", "1M")
+SMALL = ("--max-flows", 4096, "--max-half-open", 4096, "--syn-cache", 4096, "--ring", "1M", "--ring-open", "1M")
 GUARD_SAYS = ("guard always", "'srv0' is a veth")  # at the start
 
 
@@ -77,7 +77,7 @@ def ended(sw, code, *patterns, timeout=PATIENCE):
     assert not pathlib.Path(f"/run/synward/{sw.p.pid}.instance").exists(), "its instance file stayed"
 
 
-def said(sw, pattern, timeout=PATIENCE):
+def wait_log(sw, pattern, timeout=PATIENCE):
     """Waits for a line on stderr."""
 
     def spoke():
@@ -112,7 +112,7 @@ def run(args, ns=None, prefix=(), script=None, timeout=60, **kw):
 
 
 def foreign(name="other", section="xdp", verdict=2):
-    """An object with somebody else's program, which passes everything."""
+    """An object with another process's program, which passes everything."""
     src, obj = os.path.join(n.tmp.name, f"{name}.c"), os.path.join(n.tmp.name, f"{name}.o")
     pathlib.Path(src).write_text(f'__attribute__((section("{section}"), used)) int {name}(void *c)\n'
                                  f'{{ return {verdict}; }}\n'

@@ -103,7 +103,7 @@ class Ground:
     def counted(self, what, v=4, port=PORT):
         return self.figures(v, port)[what]
 
-    def told(self, stderr=None):
+    def finish(self, stderr=None):
         """Stops synward; its lines, none lost."""
         n.settled(self.a, self.b, most=0.2)
         n.equal("exit code", self.sw.stop(), 0)
@@ -139,11 +139,11 @@ def sockets(ns):
             key = tuple(int(x.rsplit(":", 1)[1]) for x in word[2:4])
             continue
         words = line.split()
-        said = {x: x in words for x in ("ts", "sack", "ecn", "ecnseen", "fastopen")}
+        shown = {x: x in words for x in ("ts", "sack", "ecn", "ecnseen", "fastopen")}
         for name in ("wscale", "mss", "pmtu", "rcvmss", "advmss"):
             found = re.search(rf"\b(?<!v){name}:(\S+)", line)
-            said[name] = found.group(1) if found else None
-        out[key] = said
+            shown[name] = found.group(1) if found else None
+        out[key] = shown
     return out
 
 

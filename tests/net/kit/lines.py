@@ -40,7 +40,7 @@ def of(lines, sock_name, event=None):
             (event is None or x["event"] == event)]
 
 
-def story(lines, sock_name):
+def events_of(lines, sock_name):
     return [x["event"] for x in of(lines, sock_name)]
 
 

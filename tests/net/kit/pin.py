@@ -141,28 +141,28 @@ def stopped_rush(traffic):
 
 def all_conns(pins, wanted):
     """Waits until so many connections have a line, from whichever daemon."""
-    def told():
+    def logged():
         """a conn line of each connection"""
         lines = b"".join(pathlib.Path(d.path).read_bytes() for d in pins.daemons)
         if lines.count(b'"event":"conn"') < wanted:
             return False
-        return len(set(re.findall(rb'"event":"conn".*?"uid":"([^"]+)"', lines))) >= wanted  # a kill has some told again
+        return len(set(re.findall(rb'"event":"conn".*?"uid":"([^"]+)"', lines))) >= wanted  # a kill has some logged again
 
-    n.until(told, 20, 0.2)
+    n.until(logged, 20, 0.2)
 
 
 def stories(lines, clients, dup_ok=0):
-    """Each client has exactly one conn line a connection, and a true one. dup_ok: uids that may be told twice."""
+    """Each client has exactly one conn line a connection, and a true one. dup_ok: uids that may be logged twice."""
     conns = {}
     for x in lines:
         if x["event"] != "conn" or x["resp_port"] < 7790:
             continue
         if x["uid"] in conns and not dup_ok:
-            raise AssertionError(f"told twice: {x['uid']} {x['orig_ip']}:{x['orig_port']}")
+            raise AssertionError(f"logged twice: {x['uid']} {x['orig_ip']}:{x['orig_port']}")
         conns[x["uid"]] = x
-    told = collections.Counter((x["orig_ip"], x["orig_port"]) for x in conns.values())
-    n.equal("connections that were told and not made", list((told - clients).items())[:5], [])
-    n.equal("connections that were made and not told", list((clients - told).items())[:5], [])
+    logged = collections.Counter((x["orig_ip"], x["orig_port"]) for x in conns.values())
+    n.equal("connections that were logged and not made", list((logged - clients).items())[:5], [])
+    n.equal("connections that were made and not logged", list((clients - logged).items())[:5], [])
     for x in conns.values():
         # a packet that no program saw would show as a gap, as a state that lags behind, or as inferred
         n.fields(x, conn_state="SF", orig_state="TIME_WAIT", resp_state="CLOSED", direction_by="syn", inferred=False,

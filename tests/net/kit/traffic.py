@@ -7,7 +7,7 @@
     +-----------------+         +-----------------+
 
 Each answer is compared. The first failure of a worker ends it; steady(), more() and stop() raise it, with what both
-kernels said of their sockets at that moment."""
+kernels report of their sockets at that moment."""
 import collections
 import gc
 import itertools
@@ -231,9 +231,9 @@ class Traffic:
         return sum(self.word(FIRST + i) for i, w in enumerate(self.workers) if w[0] == "come_and_go")
 
     def check(self):
-        said = pathlib.Path(self.failures).read_text(encoding="utf-8", errors="replace")
-        if said:
-            raise AssertionError(f"traffic stopped: {said}")
+        shown = pathlib.Path(self.failures).read_text(encoding="utf-8", errors="replace")
+        if shown:
+            raise AssertionError(f"traffic stopped: {shown}")
         for pid, worker in list(self.pids.items()):
             if not self.stopping and os.waitpid(pid, os.WNOHANG)[0]:
                 del self.pids[pid]

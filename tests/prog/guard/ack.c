@@ -138,7 +138,8 @@ TEST(first_segments_lost)
     expect_born(&p);
 }
 
-/* The same again, as a network doubles it: passes, with its mark once the first should have a socket, and counts once.
+/* The same again, as a network doubles it: passes, with its metadata once the first should have a socket, and counts
+ * once.
  */
 TEST(third_packet_twice)
 {
@@ -206,7 +207,7 @@ TEST(duplicates_in_each_order)
     expect_drop(&p, "synack");
 }
 
-/* A whole connection. No byte of what follows is touched, and its story is told once. */
+/* A whole connection. No byte of what follows is touched, and its events are emitted once. */
 static void whole(void)
 {
     struct sw_event conn;
@@ -319,5 +320,5 @@ int main(void)
         ENGAGED(no_probe_for_what_is_no_keepalive),
     };
 
-    return RUN_GUARDED(cases) + RUN_GUARDED_FAST(cases);
+    return RUN_GUARDED(cases) + RUN_GUARD_FAST(cases);
 }

@@ -5,18 +5,18 @@
 TEST(half_open)
 {
     flood(99, 200);
-    judge();
+    evaluate();
     expect_state(CALM);
     expect_changes("");
     flood(1, 200);
-    judge();
+    evaluate();
     expect_state(ENGAGED);
     expect_changes("calm>engaged:half_open");
     assert_int_equal(last.half_open, 100);
-    assert_int_equal(last.half_open_mark, 100);
-    assert_int_equal(last.syn_rate_mark, 1000);
+    assert_int_equal(last.half_open_threshold, 100);
+    assert_int_equal(last.syn_rate_threshold, 1000);
     assert_in_range(last.syn_rate, 95, 100);
-    assert_int_equal(last.done_rate, 0);
+    assert_int_equal(last.completed_rate, 0);
     assert_int_equal(last.service, svc);
     assert_int_equal(last.svc_port, htons(80));
     assert_int_equal(last.any, SW_ANY_4 | SW_ANY_6);
@@ -24,23 +24,23 @@ TEST(half_open)
     assert_int_equal(last.backend, SW_BK_REQSK);
     assert_int_equal(last.dry_run, 0);
     assert_int_equal(last.ts, bpfrun_now(run));
-    assert_int_equal(guardrun_conf(guard)->awake, 1);
+    assert_int_equal(guardrun_conf(guard)->active, 1);
     assert_int_equal(guardrun_conf(guard)->engaged, 1);
 }
 
-/* No daemon runs: the SYNs themselves bring the judgement, in a tenth of a second. */
-TEST(judged_by_the_syns)
+/* No daemon runs: the SYNs themselves trigger the evaluation, within a tenth of a second. */
+TEST(detected_by_the_syns)
 {
     struct talk s;
 
     for (int i = 0; i < 100; i++) {
-        s = stranger(80);
+        s = new_client(80);
         assert_int_equal(syn_from(&s), BPFRUN_XDP_PASS);
     }
     expect_state(CALM);
-    pass_time(SW_DECIDE_NS);
-    s = stranger(80);
-    assert_int_equal(syn_from(&s), BPFRUN_XDP_TX); /* the very SYN that was judged on */
+    pass_time(SW_DETECT_NS);
+    s = new_client(80);
+    assert_int_equal(syn_from(&s), BPFRUN_XDP_TX); /* the SYN that triggered the evaluation */
     expect_state(ENGAGED);
     expect_changes("calm>engaged:half_open");
 }
@@ -48,24 +48,24 @@ TEST(judged_by_the_syns)
 TEST(half_open_ones_grow_old)
 {
     flood(99, 1000);
-    judge_for(62 * SEC);
+    detect_for(62 * SEC);
     flood(20, 1000);
-    judge();
+    evaluate();
     expect_state(ENGAGED);
     assert_int_equal(auto_test(NULL), 0);
     flood(99, 1000);
-    judge_for(65 * SEC); /* the listener has given them up */
+    detect_for(65 * SEC); /* the listener has given them up */
     flood(20, 1000);
-    judge();
+    evaluate();
     expect_state(CALM);
     assert_in_range(guardrun_at(guard, svc)->half_open, 20, 20);
 }
 
 /* Completed, refused by the listener: not half-open. */
-TEST(what_is_settled_is_not_half_open)
+TEST(what_is_resolved_is_not_half_open)
 {
     for (int i = 0; i < 300; i++) {
-        struct talk s = stranger(80);
+        struct talk s = new_client(80);
         struct pkt p;
 
         pass_time(5 * MS);
@@ -77,24 +77,24 @@ TEST(what_is_settled_is_not_half_open)
         p = talk_pkt(&s, B, RST | ACK, 0);
         shoot(&p);
     }
-    judge();
+    evaluate();
     expect_state(CALM);
     assert_int_equal(guardrun_at(guard, svc)->half_open, 0);
-    assert_int_equal(guardrun_tally(guard, svc).item[SW_T_OPENED], 300);
-    assert_int_equal(guardrun_tally(guard, svc).item[SW_T_SETTLED], 300);
+    assert_int_equal(guardrun_counters(guard, svc).item[SW_T_OPENED], 300);
+    assert_int_equal(guardrun_counters(guard, svc).item[SW_T_RESOLVED], 300);
 }
 
 /* A handshake is counted once, however often its SYN comes. */
 TEST(retransmissions_are_one_handshake)
 {
     for (int i = 0; i < 60; i++) {
-        struct talk s = stranger(80);
+        struct talk s = new_client(80);
 
         pass_time(10 * MS);
         for (int again = 0; again < 3; again++)
             syn_from(&s);
     }
-    judge();
+    evaluate();
     expect_state(CALM);
     assert_int_equal(guardrun_at(guard, svc)->half_open, 60);
 }
@@ -103,18 +103,18 @@ TEST(syn_rate)
 {
     guardrun_conf(guard)->half_open = 1 << 20;
     flood(900, 900);
-    judge();
+    evaluate();
     expect_state(CALM);
     pass_time(2 * SEC);
-    judge();
+    evaluate();
     flood(1500, 2000);
     expect_state(ENGAGED);
     expect_changes("calm>engaged:syn_rate");
     assert_true(last.syn_rate >= 1000);
-    assert_int_equal(last.done_rate, 0);
+    assert_int_equal(last.completed_rate, 0);
 }
 
-/* In time: at twice the mark, half a second until the rate over a second is there, and two judgements. */
+/* In time: at twice the threshold, half a second until the rate over a second is there, and two evaluations. */
 TEST(syn_rate_in_time)
 {
     __u64 start;
@@ -131,7 +131,7 @@ TEST(syn_rate_in_time)
 TEST(many_who_complete)
 {
     for (int i = 0; i < 6000; i++) {
-        struct talk s = stranger(80);
+        struct talk s = new_client(80);
 
         pass_time(SEC / 2000);
         syn_from(&s);
@@ -142,7 +142,7 @@ TEST(many_who_complete)
     assert_int_equal(auto_test(NULL), 0);
     guardrun_conf(guard)->half_open = 1 << 20;
     for (int i = 0; i < 6000; i++) {
-        struct talk s = stranger(80);
+        struct talk s = new_client(80);
 
         pass_time(SEC / 2000);
         syn_from(&s);
@@ -153,7 +153,7 @@ TEST(many_who_complete)
     expect_changes("");
 }
 
-/* 1,000 real clients at once, marks as they are by default: their SYNs first, all their answers later. */
+/* 1,000 real clients at once, thresholds as they are by default: their SYNs first, all their answers later. */
 TEST(burst_of_real_clients)
 {
     static struct talk all[1000];
@@ -162,40 +162,40 @@ TEST(burst_of_real_clients)
     guardrun_conf(guard)->syn_rate = 4000;
     for (int burst = 0; burst < 5; burst++) {
         for (int i = 0; i < 1000; i++) {
-            all[i] = stranger(80);
+            all[i] = new_client(80);
             pass_time(MS / 100);
             assert_int_equal(syn_from(&all[i]), BPFRUN_XDP_PASS);
         }
-        judge();
-        judge();
+        evaluate();
+        evaluate();
         for (int i = 0; i < 1000; i++) {
             pass_time(MS / 100);
             complete(&all[i]);
         }
-        judge_for(SEC);
+        detect_for(SEC);
     }
     expect_state(CALM);
     expect_changes("");
     assert_int_equal(guardrun_at(guard, svc)->half_open, 0);
-    assert_int_equal(guardrun_tally(guard, svc).item[SW_T_SETTLED], 5000);
+    assert_int_equal(guardrun_counters(guard, svc).item[SW_T_RESOLVED], 5000);
 }
 
-/* Over the rate in one judgement, and answered by the next: clients that all came in the same moment. */
+/* Over the rate in one evaluation, and answered by the next: clients that all came in the same moment. */
 TEST(answers_come_late)
 {
     static struct talk all[1500];
 
     guardrun_conf(guard)->half_open = 1 << 20;
     for (int i = 0; i < 1500; i++) {
-        all[i] = stranger(80);
+        all[i] = new_client(80);
         syn_from(&all[i]);
     }
-    judge();
+    evaluate();
     assert_int_equal(guardrun_at(guard, svc)->syn_rate, 1500);
     expect_state(CALM);
     for (int i = 0; i < 1500; i++)
         complete(&all[i]);
-    judge_for(2 * SEC);
+    detect_for(2 * SEC);
     expect_state(CALM);
     expect_changes("");
 }
@@ -205,7 +205,7 @@ TEST(syn_and_reset_pairs)
 {
     guardrun_conf(guard)->half_open = 1 << 20;
     for (int i = 0; i < 4000; i++) {
-        struct talk s = stranger(80);
+        struct talk s = new_client(80);
         struct pkt p;
 
         pass_time(SEC / 4000);
@@ -221,9 +221,9 @@ int main(void)
 {
     const struct CMUnitTest cases[] = {
         AUTO(half_open),
-        AUTO(judged_by_the_syns),
+        AUTO(detected_by_the_syns),
         AUTO(half_open_ones_grow_old),
-        AUTO(what_is_settled_is_not_half_open),
+        AUTO(what_is_resolved_is_not_half_open),
         AUTO(retransmissions_are_one_handshake),
         AUTO(syn_rate),
         AUTO(syn_rate_in_time),
@@ -233,5 +233,5 @@ int main(void)
         AUTO(syn_and_reset_pairs),
     };
 
-    return RUN_GUARDED(cases) + RUN_GUARDED_FAST(cases);
+    return RUN_GUARDED(cases) + RUN_GUARD_FAST(cases);
 }

@@ -306,5 +306,5 @@ int main(void)
         ENGAGED(lying_lengths),        ENGAGED(truncated_frames),
     };
 
-    return RUN_GUARDED(cases) + RUN_GUARDED_FAST(cases);
+    return RUN_GUARDED(cases) + RUN_GUARD_FAST(cases);
 }

@@ -14,8 +14,8 @@ static void all_engaged(__u32 upto)
 {
     for (__u32 i = 1; i <= upto; i++)
         guardrun_at(guard, i)->mode = SW_GM_ALWAYS;
-    bpfrun_set_now(run, bpfrun_now(run) + SW_DECIDE_NS);
-    assert_int_equal(guardrun_judge(guard), 0);
+    bpfrun_set_now(run, bpfrun_now(run) + SW_DETECT_NS);
+    assert_int_equal(guardrun_detect(guard), 0);
 }
 
 /* The service that a SYN to ip:port is counted for, 0: none. */
@@ -27,12 +27,12 @@ static __u32 whose(__u32 ip, __u16 port, __u32 upto)
 
     assert_true(upto < 32);
     for (__u32 i = 1; i <= upto; i++)
-        was[i] = guardrun_tally(guard, i).item[SW_T_SYNS];
+        was[i] = guardrun_counters(guard, i).item[SW_T_SYNS];
     pkt_v4(p.dst, ip);
     p.dport = port;
     deliver(&p);
     for (__u32 i = 1; i <= upto; i++) {
-        if (guardrun_tally(guard, i).item[SW_T_SYNS] == was[i])
+        if (guardrun_counters(guard, i).item[SW_T_SYNS] == was[i])
             continue;
         assert_int_equal(found, 0); /* one alone */
         found = i;
@@ -62,8 +62,8 @@ TEST(one_of_a_chain_is_engaged)
     struct pkt p = usual_syn();
 
     guardrun_at(guard, a)->mode = SW_GM_ALWAYS;
-    bpfrun_set_now(run, bpfrun_now(run) + SW_DECIDE_NS);
-    assert_int_equal(guardrun_judge(guard), 0);
+    bpfrun_set_now(run, bpfrun_now(run) + SW_DETECT_NS);
+    assert_int_equal(guardrun_detect(guard), 0);
     assert_int_equal(deliver(&p), BPFRUN_XDP_PASS);
     pkt_v4(p.dst, 0x0a000003);
     assert_int_equal(deliver(&p), BPFRUN_XDP_TX);
@@ -170,5 +170,5 @@ int main(void)
         ENGAGED(slot_is_freed),
     };
 
-    return RUN_GUARDED(cases) + RUN_GUARDED_FAST(cases);
+    return RUN_GUARDED(cases) + RUN_GUARD_FAST(cases);
 }

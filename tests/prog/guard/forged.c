@@ -57,13 +57,13 @@ TEST(cookie_of_another_service)
 
     other = guardrun_service(guard, NULL, 8080);
     guardrun_at(guard, other)->mode = SW_GM_ALWAYS;
-    bpfrun_set_now(run, bpfrun_now(run) + SW_DECIDE_NS);
-    assert_int_equal(guardrun_judge(guard), 0);
+    bpfrun_set_now(run, bpfrun_now(run) + SW_DETECT_NS);
+    assert_int_equal(guardrun_detect(guard), 0);
     ask(usual_syn());
     p = answer_to(&synack, ACK, 0);
     p.dport = 8080;
     assert_int_equal(deliver(&p), BPFRUN_XDP_DROP);
-    assert_int_equal(guardrun_tally(guard, other).drop[SW_DROP_COOKIE_BAD], 1);
+    assert_int_equal(guardrun_counters(guard, other).drop[SW_DROP_COOKIE_BAD], 1);
     assert_int_equal(guardrun_dropped(guard, svc), 0);
 }
 
@@ -215,5 +215,5 @@ int main(void)
         CALM(calm_knows_no_cookies),
     };
 
-    return RUN_GUARDED(cases) + RUN_GUARDED_FAST(cases);
+    return RUN_GUARDED(cases) + RUN_GUARD_FAST(cases);
 }

@@ -49,7 +49,7 @@ TEST(no_room_for_flows)
     }
     assert_int_equal(bpfrun_count(run, BPFRUN_FLOWS), FLOWS);
     assert_true(bpfrun_counter(run, SW_C_FLOWS_FULL) > 0);
-    assert_int_equal(guardrun_tally(guard, svc).item[SW_T_COOKIES_ACCEPTED], FLOWS + 4);
+    assert_int_equal(guardrun_counters(guard, svc).item[SW_T_COOKIES_ACCEPTED], FLOWS + 4);
     assert_int_equal(guardrun_dropped(guard, svc), 0);
 }
 
@@ -87,10 +87,10 @@ TEST(no_room_for_captures)
     assert_true(bpfrun_counter(run, SW_C_CAPTURE_LOST) > 0);
 }
 
-/* The ring is full of drop records when the guard stands down: that record is lost, and counted. */
+/* The ring is full of drop records when the guard disengages: that record is lost, and counted. */
 TEST(no_room_for_a_change)
 {
-    const struct sw_told *told;
+    const struct sw_guard_event *emitted;
     struct pkt p = stray(RST);
     size_t n;
 
@@ -103,13 +103,14 @@ TEST(no_room_for_a_change)
     assert_int_equal(guardrun_at(guard, svc)->state, SW_GS_GRACE);
     assert_int_equal(bpfrun_counter(run, SW_C_GUARD_LOST), 1);
     guardrun_drain(guard, true);
-    n = guardrun_told(guard, &told);
+    n = guardrun_events(guard, &emitted);
     for (size_t i = 0; i < n; i++)
-        assert_int_equal(told[i].kind, SW_TOLD_DROP);
+        assert_int_equal(emitted[i].kind, SW_GUARD_EV_DROP);
 }
 
-/* The embryos are churned by strangers while the guard is calm: no matter for a connection through a cookie. */
-TEST(embryos_are_churned)
+/* The half-open flows are churned by other hosts while the guard is calm: no effect on a connection with a cookie.
+ */
+TEST(half_open_are_churned)
 {
     struct decoded synack;
     struct pkt p;
@@ -132,8 +133,8 @@ TEST(embryos_are_churned)
 int main(void)
 {
     const struct CMUnitTest cases[] = {
-        ENGAGED(no_room_for_flows),    ENGAGED(no_room_for_buckets), ENGAGED(no_room_for_captures),
-        ENGAGED(no_room_for_a_change), ENGAGED(embryos_are_churned),
+        ENGAGED(no_room_for_flows),    ENGAGED(no_room_for_buckets),   ENGAGED(no_room_for_captures),
+        ENGAGED(no_room_for_a_change), ENGAGED(half_open_are_churned),
     };
 
     return cmocka_run_group_tests(cases, small_group, guarded_group_end);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The rest of a service's life: engaged, grace, calm; neighbours; modes, marks and listeners that change. */
+/* The other states of a service: engaged, grace, calm; neighbours; modes, thresholds and listeners that change. */
 #include "guardlife.h"
 
 TEST(whole_life)
@@ -13,27 +13,27 @@ TEST(whole_life)
     expect_state(ENGAGED);
     quiet_at = bpfrun_now(run);
     while (state_of(svc) == SW_GS_ENGAGED && bpfrun_now(run) < quiet_at + 60 * SEC)
-        judge();
-    expect_changes("engaged>grace:quiet");
+        evaluate();
+    expect_changes("engaged>grace:below_threshold");
     now = last.ts;
     assert_in_range(now - quiet_at, 10 * SEC, 15 * SEC); /* hold, after the rate and the cookies of the last seconds */
     assert_int_equal(last.in_state_ns, now - engaged_at);
     assert_int_equal(last.syn_rate, 0);
-    assert_int_equal(guardrun_conf(guard)->awake, 1);
+    assert_int_equal(guardrun_conf(guard)->active, 1);
     assert_int_equal(guardrun_conf(guard)->engaged, 1); /* in grace, too, what could hide a SYN is dropped */
-    s = stranger(80);
+    s = new_client(80);
     assert_int_equal(syn_from(&s), BPFRUN_XDP_PASS); /* no more cookies */
-    judge_for(139 * SEC);
+    detect_for(139 * SEC);
     expect_state(GRACE);
-    judge_for(2 * SEC);
+    detect_for(2 * SEC);
     expect_state(CALM);
     expect_changes("grace>calm:grace");
-    assert_in_range(last.in_state_ns, 140 * SEC, 140 * SEC + 2 * SW_DECIDE_NS);
-    assert_int_equal(guardrun_conf(guard)->awake, 0);
+    assert_in_range(last.in_state_ns, 140 * SEC, 140 * SEC + 2 * SW_DETECT_NS);
+    assert_int_equal(guardrun_conf(guard)->active, 0);
     assert_int_equal(guardrun_conf(guard)->engaged, 0);
 }
 
-/* Half of a mark keeps it engaged, less does not. */
+/* Half of a threshold keeps it engaged, less does not. */
 TEST(hysteresis)
 {
     engage();
@@ -46,20 +46,20 @@ TEST(hysteresis)
     for (int i = 0; i < 20 && state_of(svc) == SW_GS_ENGAGED; i++)
         flood(10, 10);
     expect_state(GRACE);
-    expect_changes("engaged>grace:quiet");
+    expect_changes("engaged>grace:below_threshold");
 }
 
 TEST(hold_begins_anew)
 {
     engage();
-    judge_for(9 * SEC);
+    detect_for(9 * SEC);
     expect_state(ENGAGED);
     flood(700, 700); /* and 3 s in which its cookies may still come back */
-    judge_for(9 * SEC);
+    detect_for(9 * SEC);
     expect_state(ENGAGED);
-    judge_for(6 * SEC);
+    detect_for(6 * SEC);
     expect_state(GRACE);
-    expect_changes("engaged>grace:quiet");
+    expect_changes("engaged>grace:below_threshold");
 }
 
 /* Cookies that come back are no half-open handshakes: real clients alone do not keep it engaged. */
@@ -71,7 +71,7 @@ TEST(real_clients_let_it_disengage)
     guardrun_conf(guard)->hold = 30 * SEC;
     engage();
     for (i = 0; i < 2000; i++) {
-        *t = stranger(80);
+        *t = new_client(80);
         step = 5 * MS;
         p = usual_syn();
         deliver(&p);
@@ -83,11 +83,11 @@ TEST(real_clients_let_it_disengage)
         expect_pass(&p, "cookies_accepted");
         bpfrun_clear_events(run);
         if (i == 1000)
-            assert_in_range(guardrun_at(guard, svc)->done_rate, 45, 55);
+            assert_in_range(guardrun_at(guard, svc)->completed_rate, 45, 55);
     }
     assert_in_range(i, 1450, 1750); /* 20 ms each: the hold, and 4 s for the last of the flood */
     expect_state(GRACE);
-    expect_changes("engaged>grace:quiet");
+    expect_changes("engaged>grace:below_threshold");
     assert_int_equal(guardrun_dropped(guard, svc), 0);
 }
 
@@ -96,7 +96,7 @@ static void stays_engaged(const char *what, void (*dress)(struct pkt *))
 {
     engage();
     for (int i = 0; i < 350 * 20; i++) {
-        struct talk s = stranger(80);
+        struct talk s = new_client(80);
         struct pkt p = talk_pkt(&s, A, SYN, 0);
 
         pass_time(SEC / 350);
@@ -141,26 +141,26 @@ TEST(dropped_syns_are_a_flood)
 TEST(flood_again_in_grace)
 {
     engage();
-    judge_for(20 * SEC);
+    detect_for(20 * SEC);
     expect_state(GRACE);
-    expect_changes("engaged>grace:quiet");
+    expect_changes("engaged>grace:below_threshold");
     flood(20, 1000);
-    judge();
+    evaluate();
     expect_state(GRACE); /* what was half-open before it engaged does not count again */
     flood(150, 1000);
-    judge();
+    evaluate();
     expect_state(ENGAGED);
     expect_changes("grace>engaged:half_open");
-    assert_int_equal(guardrun_conf(guard)->awake, 1);
+    assert_int_equal(guardrun_conf(guard)->active, 1);
     assert_int_equal(guardrun_conf(guard)->engaged, 1);
-    judge_for(200 * SEC);
+    detect_for(200 * SEC);
     expect_state(CALM);
-    expect_changes("engaged>grace:quiet grace>calm:grace");
-    assert_int_equal(guardrun_conf(guard)->awake, 0);
+    expect_changes("engaged>grace:below_threshold grace>calm:grace");
+    assert_int_equal(guardrun_conf(guard)->active, 0);
     assert_int_equal(guardrun_conf(guard)->engaged, 0);
 }
 
-/* Nothing comes, nobody judges, for an hour: then one SYN. */
+/* No traffic and no evaluation for an hour: then one SYN. */
 TEST(silence)
 {
     struct talk s;
@@ -168,17 +168,17 @@ TEST(silence)
     engage();
     pass_time(3600 * SEC);
     for (int i = 0; i < 3; i++) {
-        s = stranger(80);
+        s = new_client(80);
         syn_from(&s);
-        pass_time(SW_DECIDE_NS);
+        pass_time(SW_DETECT_NS);
     }
     assert_int_not_equal(state_of(svc), SW_GS_ENGAGED);
     pass_time(3600 * SEC);
-    s = stranger(80);
+    s = new_client(80);
     assert_int_equal(syn_from(&s), BPFRUN_XDP_PASS);
     expect_state(CALM);
     assert_int_equal(guardrun_at(guard, svc)->syn_rate, 1);
-    assert_int_equal(guardrun_conf(guard)->awake, 0);
+    assert_int_equal(guardrun_conf(guard)->active, 0);
 }
 
 /* --- neighbours and modes --- */
@@ -190,23 +190,23 @@ TEST(another_service_is_left_alone)
 
     for (int i = 0; i < 20; i++) {
         flood(100, 2000);
-        s = stranger(443);
+        s = new_client(443);
         assert_int_equal(syn_from(&s), BPFRUN_XDP_PASS);
         complete(&s);
     }
     expect_state(ENGAGED);
     assert_int_equal(state_of(other), SW_GS_CALM);
     expect_changes("calm>engaged:half_open");
-    assert_int_equal(guardrun_tally(guard, other).item[SW_T_SYNS], 20);
-    assert_int_equal(guardrun_tally(guard, other).item[SW_T_SETTLED], 20);
-    assert_int_equal(guardrun_tally(guard, other).item[SW_T_COOKIES_SENT], 0);
+    assert_int_equal(guardrun_counters(guard, other).item[SW_T_SYNS], 20);
+    assert_int_equal(guardrun_counters(guard, other).item[SW_T_RESOLVED], 20);
+    assert_int_equal(guardrun_counters(guard, other).item[SW_T_COOKIES_SENT], 0);
     assert_int_equal(guardrun_dropped(guard, other), 0);
     flood_port(443, 150, 1000); /* each for itself */
-    judge();
+    evaluate();
     assert_int_equal(state_of(other), SW_GS_ENGAGED);
-    assert_int_equal(guardrun_conf(guard)->awake, 2);
-    judge_for(200 * SEC);
-    assert_int_equal(guardrun_conf(guard)->awake, 0);
+    assert_int_equal(guardrun_conf(guard)->active, 2);
+    detect_for(200 * SEC);
+    assert_int_equal(guardrun_conf(guard)->active, 0);
     assert_int_equal(guardrun_conf(guard)->engaged, 0);
 }
 
@@ -215,26 +215,26 @@ TEST(modes)
     set_mode(SW_GM_ALWAYS);
     expect_state(ENGAGED);
     expect_changes("calm>engaged:mode");
-    judge_for(30 * SEC);
+    detect_for(30 * SEC);
     expect_state(ENGAGED);
     expect_changes("");
     set_mode(SW_GM_AUTO); /* quiet for longer than the hold */
     expect_state(GRACE);
-    expect_changes("engaged>grace:quiet");
+    expect_changes("engaged>grace:below_threshold");
     set_mode(SW_GM_ALWAYS);
     expect_changes("grace>engaged:mode");
     set_mode(SW_GM_OFF);
     expect_state(GRACE);
     expect_changes("engaged>grace:mode");
     assert_int_equal(guardrun_conf(guard)->engaged, 0);
-    judge_for(141 * SEC);
+    detect_for(141 * SEC);
     expect_state(CALM);
     expect_changes("grace>calm:grace");
     flood(300, 1000);
-    judge();
+    evaluate();
     expect_state(CALM);
     expect_changes("");
-    assert_int_equal(guardrun_conf(guard)->awake, 0);
+    assert_int_equal(guardrun_conf(guard)->active, 0);
 }
 
 /* From always to auto in the middle of a flood: nothing changes. */
@@ -242,7 +242,7 @@ TEST(auto_during_a_flood)
 {
     set_mode(SW_GM_ALWAYS);
     expect_changes("calm>engaged:mode");
-    judge_for(30 * SEC);
+    detect_for(30 * SEC);
     flood(2000, 2000);
     set_mode(SW_GM_AUTO);
     flood(2000, 2000);
@@ -253,13 +253,13 @@ TEST(auto_during_a_flood)
 /* A mode takes effect with the next SYN: no daemon is needed for that, either. */
 TEST(mode_by_the_next_syn)
 {
-    struct talk s = stranger(80);
+    struct talk s = new_client(80);
 
     guardrun_at(guard, svc)->mode = SW_GM_ALWAYS;
-    pass_time(SW_DECIDE_NS);
+    pass_time(SW_DETECT_NS);
     assert_int_equal(syn_from(&s), BPFRUN_XDP_TX);
     guardrun_at(guard, svc)->mode = SW_GM_OFF;
-    s = stranger(80);
+    s = new_client(80);
     assert_int_equal(syn_from(&s), BPFRUN_XDP_PASS);
 }
 
@@ -268,16 +268,16 @@ TEST(monitored)
 {
     guardrun_at(guard, svc)->mode = SW_GM_MONITOR;
     flood(150, 1000);
-    judge();
+    evaluate();
     expect_state(ENGAGED);
     expect_changes("calm>engaged:half_open");
     assert_int_equal(last.dry_run, 1);
     assert_int_equal(last.mode, SW_GM_MONITOR);
     assert_int_equal(guardrun_conf(guard)->engaged, 0);
-    judge_for(200 * SEC);
+    detect_for(200 * SEC);
     expect_state(CALM);
-    expect_changes("engaged>grace:quiet grace>calm:grace");
-    assert_int_equal(guardrun_conf(guard)->awake, 0);
+    expect_changes("engaged>grace:below_threshold grace>calm:grace");
+    assert_int_equal(guardrun_conf(guard)->active, 0);
 }
 
 /* Monitored and engaged, then enforced: from then on it acts; and the other way round. */
@@ -287,36 +287,36 @@ TEST(from_monitor_to_auto_and_back)
 
     guardrun_at(guard, svc)->mode = SW_GM_MONITOR;
     flood(150, 1000);
-    judge();
+    evaluate();
     expect_state(ENGAGED);
-    s = stranger(80);
+    s = new_client(80);
     assert_int_equal(syn_from(&s), BPFRUN_XDP_PASS);
     guardrun_at(guard, svc)->mode = SW_GM_AUTO;
-    s = stranger(80);
+    s = new_client(80);
     assert_int_equal(syn_from(&s), BPFRUN_XDP_TX);
-    judge();
+    evaluate();
     assert_int_equal(guardrun_conf(guard)->engaged, 1);
     guardrun_at(guard, svc)->mode = SW_GM_MONITOR;
-    s = stranger(80);
+    s = new_client(80);
     assert_int_equal(syn_from(&s), BPFRUN_XDP_PASS);
-    judge();
+    evaluate();
     assert_int_equal(guardrun_conf(guard)->engaged, 0);
-    assert_int_equal(guardrun_conf(guard)->awake, 1);
+    assert_int_equal(guardrun_conf(guard)->active, 1);
 }
 
 TEST(listener_goes)
 {
     engage();
-    guardrun_at(guard, svc)->flags |= SW_SV_GONE;
-    judge();
+    guardrun_at(guard, svc)->flags |= SW_SV_NO_LISTENER;
+    evaluate();
     expect_state(GRACE);
     expect_changes("engaged>grace:no_listener");
     flood(300, 1000); /* refused by the kernel, nothing to guard */
-    judge();
+    evaluate();
     expect_state(GRACE);
-    guardrun_at(guard, svc)->flags &= ~SW_SV_GONE;
+    guardrun_at(guard, svc)->flags &= ~SW_SV_NO_LISTENER;
     flood(300, 1000);
-    judge();
+    evaluate();
     expect_state(ENGAGED);
     expect_changes("grace>engaged:half_open");
 }
@@ -324,25 +324,25 @@ TEST(listener_goes)
 /* Closed ports do not look open: a service that nobody listens on is not answered for. */
 TEST(nobody_listens)
 {
-    struct talk s = stranger(80);
+    struct talk s = new_client(80);
 
     set_mode(SW_GM_ALWAYS);
-    guardrun_at(guard, svc)->flags |= SW_SV_GONE;
-    judge();
+    guardrun_at(guard, svc)->flags |= SW_SV_NO_LISTENER;
+    evaluate();
     assert_int_equal(syn_from(&s), BPFRUN_XDP_PASS);
 }
 
-/* Marks are taken as they are at each judgement. */
-TEST(marks_change)
+/* Thresholds are taken as they are at each evaluation. */
+TEST(thresholds_change)
 {
     flood(60, 500);
-    judge();
+    evaluate();
     expect_state(CALM);
     guardrun_conf(guard)->half_open = 50;
-    judge();
+    evaluate();
     expect_state(ENGAGED);
     expect_changes("calm>engaged:half_open");
-    assert_int_equal(last.half_open_mark, 50);
+    assert_int_equal(last.half_open_threshold, 50);
 }
 
 int main(void)
@@ -363,8 +363,8 @@ int main(void)
         AUTO(from_monitor_to_auto_and_back),
         AUTO(listener_goes),
         AUTO(nobody_listens),
-        AUTO(marks_change),
+        AUTO(thresholds_change),
     };
 
-    return RUN_GUARDED(cases) + RUN_GUARDED_FAST(cases);
+    return RUN_GUARDED(cases) + RUN_GUARD_FAST(cases);
 }

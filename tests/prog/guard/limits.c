@@ -32,7 +32,7 @@ static void limit(bool prefix, __u64 rate, const char *reason, __u32 other)
     deliver(&p);
     assert_int_equal(out.verdict, BPFRUN_XDP_DROP);
     assert_string_equal(moved(), reason);
-    assert_in_range(let_in(other, 100), rate, rate); /* somebody else has his own */
+    assert_in_range(let_in(other, 100), rate, rate); /* another source has its own */
     bpfrun_set_now(run, bpfrun_now(run) + SEC / 2);
     assert_in_range(let_in(0xc6336401, 100), rate / 2 - 1, rate / 2 + 1);
     bpfrun_set_now(run, bpfrun_now(run) + 3600 * SEC); /* and no more than a second's worth after an hour */
@@ -245,7 +245,7 @@ static void untaken(int how)
         bpfrun_clear_events(run);
     }
     assert_in_range(in, 5, 6);
-    assert_int_equal(guardrun_tally(guard, svc).item[SW_T_COMPLETED], 0);
+    assert_int_equal(guardrun_counters(guard, svc).item[SW_T_COMPLETED], 0);
 }
 TEST(bad_checksum_completes_nothing)
 {
@@ -338,5 +338,5 @@ int main(void)
         CALM(budget_while_calm),
     };
 
-    return RUN_GUARDED(cases) + RUN_GUARDED_FAST(cases);
+    return RUN_GUARDED(cases) + RUN_GUARD_FAST(cases);
 }

@@ -50,7 +50,7 @@ static void usual(void)
     assert_int_equal(reply.win, guardrun_at(guard, svc)->win);
     /* only the MSS survives: nothing else is promised */
     assert_true(reply.has_mss && !reply.has_wscale && !reply.has_sack && !reply.has_ts);
-    assert_int_equal(bpfrun_count(run, BPFRUN_EMBRYOS), 0);
+    assert_int_equal(bpfrun_count(run, BPFRUN_HALF_OPEN), 0);
     p = answer_to(&synack, ACK, 0);
     expect_pass(&p, "cookies_accepted");
     expect_where(t, FLOWS);
@@ -86,7 +86,7 @@ TEST(plain_timestamps)
     synack = reply;
     p = answer_to(&synack, ACK, 0);
     expect_pass(&p, "cookies_accepted");
-    assert_int_equal(talk_flow(t).end[A].wscale, 7); /* as much as can be told of it */
+    assert_int_equal(talk_flow(t).end[A].wscale, 7); /* as much as can be known of it */
     assert_int_equal(talk_flow(t).end[A].opts, SW_OPT_WSCALE | SW_OPT_SACK | SW_OPT_TS);
     t->side[A].sport++;
     p = bare_syn(); /* without timestamps there is nowhere to put them */
@@ -97,7 +97,7 @@ TEST(plain_timestamps)
     assert_true(reply.has_mss && !reply.has_wscale && !reply.has_sack && !reply.has_ts);
 }
 
-/* The listener answered the SYN itself, with its own cookie: the handshake was seen, and goes on as it began. */
+/* The listener answered the SYN itself, with its own cookie: the handshake was seen, and continues as it began. */
 TEST(cookie_of_the_listener_itself)
 {
     struct pkt p = usual_syn(), synack;
@@ -127,8 +127,8 @@ TEST(closed_port)
     struct pkt p = usual_syn();
 
     assert_int_equal(deliver(&p), BPFRUN_XDP_PASS);
-    assert_int_equal(guardrun_tally(guard, svc).item[SW_T_PASSED_BACKEND], 1);
-    assert_int_equal(guardrun_tally(guard, svc).item[SW_T_COOKIES_SENT], 0);
+    assert_int_equal(guardrun_counters(guard, svc).item[SW_T_PASSED_BACKEND], 1);
+    assert_int_equal(guardrun_counters(guard, svc).item[SW_T_COOKIES_SENT], 0);
 }
 
 /* tcp_syncookies=1 and room in the listener: it answers itself. 0: never a cookie. */
@@ -143,7 +143,7 @@ TEST(kernel_that_makes_no_cookie)
         p.sport += i;
         assert_int_equal(cookies(values[i]), 0);
         assert_int_equal(deliver(&p), BPFRUN_XDP_PASS);
-        assert_int_equal(guardrun_tally(guard, svc).item[SW_T_PASSED_BACKEND], i + 1);
+        assert_int_equal(guardrun_counters(guard, svc).item[SW_T_PASSED_BACKEND], i + 1);
     }
 }
 
@@ -154,7 +154,7 @@ TEST(no_backend)
 
     guardrun_at(guard, svc)->backend = SW_BK_NONE;
     assert_int_equal(deliver(&p), BPFRUN_XDP_PASS);
-    assert_int_equal(guardrun_tally(guard, svc).item[SW_T_PASSED_BACKEND], 1);
+    assert_int_equal(guardrun_counters(guard, svc).item[SW_T_PASSED_BACKEND], 1);
 }
 
 /* Every dress: the kernel's helpers want plain headers, and get them. */
@@ -214,8 +214,8 @@ TEST(both_backends)
     struct pkt p;
 
     guardrun_at(guard, other)->mode = SW_GM_ALWAYS;
-    bpfrun_set_now(run, bpfrun_now(run) + SW_DECIDE_NS);
-    assert_int_equal(guardrun_judge(guard), 0);
+    bpfrun_set_now(run, bpfrun_now(run) + SW_DETECT_NS);
+    assert_int_equal(guardrun_detect(guard), 0);
     guardrun_conf(guard)->flags = SW_G_SACK | SW_G_TS | SW_G_WSCALE;
     listener_at(t);
     p = usual_syn();
@@ -255,5 +255,5 @@ int main(void)
         LISTENER(both_backends),
     };
 
-    return RUN_GUARDED(cases) + RUN_GUARDED_FAST(cases);
+    return RUN_GUARDED(cases) + RUN_GUARD_FAST(cases);
 }

@@ -41,7 +41,7 @@ TEST(blocked_while_calm)
 
     list4(false, 0xc6336400, 24);
     expect_drop(&p, "blocked");
-    assert_int_equal(bpfrun_count(run, BPFRUN_EMBRYOS), 0);
+    assert_int_equal(bpfrun_count(run, BPFRUN_HALF_OPEN), 0);
     p.dport = 81;
     assert_int_equal(deliver(&p), BPFRUN_XDP_PASS);
     guardrun_at(guard, svc)->mode = SW_GM_OFF;
@@ -91,7 +91,7 @@ TEST(allow_wins_over_everything)
         p.sport += i;
         deliver(&p);
         assert_int_equal(out.verdict, BPFRUN_XDP_PASS);
-        assert_int_equal(guardrun_tally(guard, svc).item[SW_T_PASSED_ALLOWED], i + 1);
+        assert_int_equal(guardrun_counters(guard, svc).item[SW_T_PASSED_ALLOWED], i + 1);
     }
     for (size_t i = 0; i < 6; i++) { /* and nothing of its is dropped for any reason */
         static const __u16 flags[] = {ACK, SYN | ACK, RST, FIN | ACK, 0, FIN | PSH | URG};
@@ -168,5 +168,5 @@ int main(void)
         ENGAGED(empty_list),
     };
 
-    return RUN_GUARDED(cases) + RUN_GUARDED_FAST(cases);
+    return RUN_GUARDED(cases) + RUN_GUARD_FAST(cases);
 }

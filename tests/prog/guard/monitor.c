@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Monitored: the same decisions and counts as in earnest, told as a dry run, and every packet passes as it came. */
+/* Monitored: the same decisions and counts as in earnest, emitted as a dry run, and every packet passes as it came. */
 #include "guardfix.h"
 
 enum { SCRIPT = 3000 };
@@ -44,13 +44,13 @@ static struct pkt script(unsigned i)
     return p;
 }
 
-static struct sw_told told_of[2][4096];
-static size_t told_len[2];
+static struct sw_guard_event emitted_of[2][4096];
+static size_t emitted_len[2];
 
 /* The script with mode; the tally, and the records. Both become engaged by the first SYNs. */
-static struct sw_tally play(enum sw_guard_mode mode)
+static struct sw_svc_counters play(enum sw_guard_mode mode)
 {
-    const struct sw_told *told;
+    const struct sw_guard_event *emitted;
     int which = mode == SW_GM_MONITOR;
     __u8 ip[16];
 
@@ -75,15 +75,15 @@ static struct sw_tally play(enum sw_guard_mode mode)
             assert_int_equal(out.meta_len, 0);
     }
     bpfrun_clear_events(run);
-    told_len[which] = guardrun_told(guard, &told);
-    assert_in_range(told_len[which], 1, 4096);
-    memcpy(told_of[which], told, told_len[which] * sizeof(*told));
-    return guardrun_tally(guard, svc);
+    emitted_len[which] = guardrun_events(guard, &emitted);
+    assert_in_range(emitted_len[which], 1, 4096);
+    memcpy(emitted_of[which], emitted, emitted_len[which] * sizeof(*emitted));
+    return guardrun_counters(guard, svc);
 }
 
 TEST(same_decisions)
 {
-    struct sw_tally earnest = play(SW_GM_AUTO), dry = play(SW_GM_MONITOR);
+    struct sw_svc_counters earnest = play(SW_GM_AUTO), dry = play(SW_GM_MONITOR);
     size_t reasons = 0;
 
     for (int i = 0; i < SW_DROP_MAX; i++) {
@@ -94,11 +94,11 @@ TEST(same_decisions)
     }
     assert_true(reasons >= 12); /* the script has nearly all of them */
     for (int i = 0; i < SW_T_MAX; i++) {
-        if (i == SW_T_OPENED || i == SW_T_SETTLED) /* there the listener answers */
+        if (i == SW_T_OPENED || i == SW_T_RESOLVED) /* there the listener answers */
             continue;
         if (earnest.item[i] != dry.item[i])
-            fail_msg("%s: in earnest %llu, monitored %llu", guardrun_tally_name(i), (unsigned long long)earnest.item[i],
-                     (unsigned long long)dry.item[i]);
+            fail_msg("%s: in earnest %llu, monitored %llu", guardrun_svc_counter_name(i),
+                     (unsigned long long)earnest.item[i], (unsigned long long)dry.item[i]);
     }
     assert_true(dry.item[SW_T_COOKIES_SENT] > 100);
 }
@@ -108,15 +108,15 @@ TEST(same_records)
 {
     play(SW_GM_AUTO);
     play(SW_GM_MONITOR);
-    assert_int_equal(told_len[0], told_len[1]);
-    for (size_t i = 0; i < told_len[0]; i++) {
-        struct sw_told a = told_of[0][i], b = told_of[1][i];
+    assert_int_equal(emitted_len[0], emitted_len[1]);
+    for (size_t i = 0; i < emitted_len[0]; i++) {
+        struct sw_guard_event a = emitted_of[0][i], b = emitted_of[1][i];
 
         assert_int_equal(a.dry_run, 0);
         assert_int_equal(b.dry_run, 1);
         assert_int_equal(b.mode, SW_GM_MONITOR);
         a.dry_run = 1, a.mode = b.mode;
-        if (a.kind == SW_TOLD_GUARD) /* blocked ones reached the listener */
+        if (a.kind == SW_GUARD_EV_STATE) /* blocked ones reached the listener */
             a.half_open = b.half_open;
         assert_memory_equal(&a, &b, sizeof(a));
     }
@@ -160,7 +160,7 @@ TEST(real_connections)
     assert_int_equal(guardrun_dropped(guard, svc), 0);
 }
 
-/* What cannot be read is told, too, and only where something is engaged in earnest is it dropped. */
+/* What cannot be parsed is reported, too, and only where something is engaged in earnest is it dropped. */
 TEST(unreadable_headers)
 {
     struct pkt p;
@@ -180,5 +180,5 @@ int main(void)
         CALM(same_decisions), CALM(same_records), CALM(captures), CALM(real_connections), CALM(unreadable_headers),
     };
 
-    return RUN_GUARDED(cases) + RUN_GUARDED_FAST(cases);
+    return RUN_GUARDED(cases) + RUN_GUARD_FAST(cases);
 }

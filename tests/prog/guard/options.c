@@ -270,5 +270,5 @@ int main(void)
         ENGAGED(malformed_signatures),
     };
 
-    return RUN_GUARDED(cases) + RUN_GUARDED_FAST(cases);
+    return RUN_GUARDED(cases) + RUN_GUARD_FAST(cases);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Random packets at random services in random states: what passes is not changed, what is answered is legal and no
- * larger than what came (guardfix.h holds every packet against that), and the books agree with the verdicts.
+ * larger than what came (guardfix.h holds every packet against that), and the counters agree with the verdicts.
  */
 #include "guardfix.h"
-#include "story.h"
+#include "scenario.h"
 
 enum { PACKETS = 12000 };
 
@@ -12,7 +12,7 @@ static __u64 rng;
 
 static __u32 any(__u32 below)
 {
-    return story_rand(&rng, below);
+    return scenario_rand(&rng, below);
 }
 
 static bool one_in(__u32 n)
@@ -101,7 +101,7 @@ static struct pkt random_packet(void)
 
 static __u32 services[3];
 
-/* Modes and marks change at any time; states follow by themselves. */
+/* Modes and thresholds change at any time; states follow by themselves. */
 static void random_settings(void)
 {
     struct sw_guard *g = guardrun_conf(guard);
@@ -121,12 +121,12 @@ static void random_settings(void)
         bpfrun_set_now(run, bpfrun_now(run) + any(100) * SEC);
 }
 
-static struct sw_tally all_tallies(void)
+static struct sw_svc_counters all_tallies(void)
 {
-    struct sw_tally sum = guardrun_tally(guard, 0);
+    struct sw_svc_counters sum = guardrun_counters(guard, 0);
 
     for (int s = 0; s < 3; s++) {
-        struct sw_tally one = guardrun_tally(guard, services[s]);
+        struct sw_svc_counters one = guardrun_counters(guard, services[s]);
 
         for (int i = 0; i < SW_T_MAX; i++)
             sum.item[i] += one.item[i];
@@ -142,7 +142,7 @@ static void flip_bytes(void)
         request[any(request_len)] ^= 1 + any(255);
 }
 
-/* The packet that an honest client would send next, now and then: so that connections are born, too. */
+/* The packet that an honest client would send next, now and then: so that connections are established, too. */
 static bool follow_up(struct pkt *p)
 {
     if (out.verdict != BPFRUN_XDP_TX || !(reply.flags & SYN) || !one_in(2))
@@ -168,8 +168,8 @@ static bool in_earnest(void)
 
 static void random_round(__u64 seed, bool only_monitored)
 {
-    __u64 tx = 0, drops = 0, born = 0, answers = 0, counted = 0;
-    struct sw_tally sum;
+    __u64 tx = 0, drops = 0, created = 0, answers = 0, counted = 0;
+    struct sw_svc_counters sum;
     struct pkt p;
 
     rng = seed;
@@ -190,7 +190,7 @@ static void random_round(__u64 seed, bool only_monitored)
         deliver_frame();
         tx += out.verdict == BPFRUN_XDP_TX;
         drops += out.verdict == BPFRUN_XDP_DROP;
-        born += out.meta_len > 0;
+        created += out.meta_len > 0;
         if (only_monitored && (out.verdict != BPFRUN_XDP_PASS || out.meta_len))
             fail_msg("seed %llu packet %u: monitored, and not just passed", (unsigned long long)seed, i);
         bpfrun_clear_events(run);
@@ -204,7 +204,7 @@ static void random_round(__u64 seed, bool only_monitored)
     if (!only_monitored) { /* monitored phases count what was not done */
         assert_true(counted >= drops);
         assert_true(answers >= tx);
-        assert_true(tx > 100 && drops > 100 && born > 10);
+        assert_true(tx > 100 && drops > 100 && created > 10);
     }
     expect_counter(t, INTERNAL, 0);
     expect_counter(t, LOCK_TIMEOUT, 0);
@@ -230,16 +230,16 @@ TEST(random_packets_again)
     random_round(20260, false);
 }
 
-/* Always, all three: each verdict is in the books, to the packet. */
-TEST(books_agree_with_verdicts)
+/* Always, all three: each verdict is in the counters, to the packet. */
+TEST(counters_agree_with_verdicts)
 {
     __u64 tx = 0, drops = 0, counted = 0;
-    struct sw_tally sum;
+    struct sw_svc_counters sum;
 
     for (int s = 0; s < 3; s++)
         guardrun_at(guard, services[s])->mode = SW_GM_ALWAYS;
-    bpfrun_set_now(run, bpfrun_now(run) + SW_DECIDE_NS);
-    assert_int_equal(guardrun_judge(guard), 0);
+    bpfrun_set_now(run, bpfrun_now(run) + SW_DETECT_NS);
+    assert_int_equal(guardrun_detect(guard), 0);
     assert_true(in_earnest());
     guardrun_conf(guard)->limit_source = 20;
     guardrun_conf(guard)->reply_budget = 200;
@@ -293,9 +293,9 @@ TEST(calm)
 int main(void)
 {
     const struct CMUnitTest cases[] = {
-        RANDOM(random_packets), RANDOM(random_packets_again), RANDOM(books_agree_with_verdicts), RANDOM(monitored),
+        RANDOM(random_packets), RANDOM(random_packets_again), RANDOM(counters_agree_with_verdicts), RANDOM(monitored),
         RANDOM(calm),
     };
 
-    return RUN_GUARDED(cases) + RUN_GUARDED_FAST(cases);
+    return RUN_GUARDED(cases) + RUN_GUARD_FAST(cases);
 }

@@ -2,7 +2,8 @@
 /* Cookies for four-tuples of which the tables still know something else. */
 #include "guardack.h"
 
-/* The client goes on with the same ports, and its last connection still lingers in the tables: it is let in as anybody.
+/* The client continues with the same ports, and its last connection still remains in the tables: it is let in as
+ * anybody.
  */
 static void port_reuse(__u64 pause, bool reset)
 {
@@ -29,7 +30,7 @@ static void port_reuse(__u64 pause, bool reset)
 TEST(port_reuse_after_close)
 {
     port_reuse(100 * MS, false);
-    expect_events(t, "conn opening established reused"); /* the old one's story ends first */
+    expect_events(t, "conn opening established reused"); /* the old connection ends first */
 }
 TEST(port_reuse_after_reset)
 {
@@ -92,5 +93,5 @@ int main(void)
         ENGAGED(begun_anew_before_the_socket_was_seen),
     };
 
-    return RUN_GUARDED(cases) + RUN_GUARDED_FAST(cases);
+    return RUN_GUARDED(cases) + RUN_GUARD_FAST(cases);
 }

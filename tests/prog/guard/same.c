@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The same random stories through programs without the guard and with it: calm, monitored while it is engaged, and
+ * The same random scenarios through programs without the guard and with it: calm, monitored while it is engaged, and
  * switched off. Every packet passes and every record and flow is the same, to the byte.
  */
 #include "guardfix.h"
-#include "story.h"
+#include "scenario.h"
 
 enum { STORIES = 60, SEGMENTS = 40, RECORDS = 4096 };
 
@@ -46,7 +46,7 @@ static int group_end(void **state)
     return guarded_group_end(state);
 }
 
-static void as_packet(const struct story_seg *s, struct pkt *p)
+static void as_packet(const struct scenario_seg *s, struct pkt *p)
 {
     *p = t->side[s->from];
     p->seq = s->seq;
@@ -64,15 +64,15 @@ static void as_packet(const struct story_seg *s, struct pkt *p)
     p->cut_to = s->cut ? pkt_ip_len(p) - s->len / 2 : 0;
 }
 
-/* Plays the story; what became of each packet is always the same: it passes as it came. */
-static void play(struct bpfrun *to, const struct story *st)
+/* Plays the scenario; what became of each packet is always the same: it passes as it came. */
+static void play(struct bpfrun *to, const struct scenario *st)
 {
     bool egress = false;
     struct pkt p;
 
     assert_int_equal(bpfrun_reset(to), 0);
     for (size_t i = 0; i < st->n; i++) {
-        const struct story_seg *s = &st->seg[i];
+        const struct scenario_seg *s = &st->seg[i];
 
         bpfrun_set_now(to, bpfrun_now(to) + s->gap_ns);
         if (s->sweep)
@@ -90,7 +90,7 @@ static void play(struct bpfrun *to, const struct story *st)
             continue;
         }
         assert_int_equal(bpfrun_xdp(to, request, request_len, &out), 0);
-        judge_output_at(__FILE__, __LINE__);
+        check_output_at(__FILE__, __LINE__);
         if (out.verdict != BPFRUN_XDP_PASS || out.meta_len)
             fail_msg("segment %zu, flags %03x: %s, %u bytes of metadata", i, s->flags, verdict_name(out.verdict),
                      out.meta_len);
@@ -98,17 +98,17 @@ static void play(struct bpfrun *to, const struct story *st)
     assert_int_equal(bpfrun_sweep(to, 2, NULL), 0);
 }
 
-static void same(enum sw_guard_mode mode, __u64 mark)
+static void same(enum sw_guard_mode mode, __u64 threshold)
 {
     struct sw_service *sv = guardrun_at(guard, svc);
     const struct sw_event *ev;
     __u64 dry = 0, conns = 0;
 
     for (__u64 seed = 1; seed <= STORIES; seed++) {
-        struct story st;
+        struct scenario st;
         size_t n;
 
-        story_make(&st, seed * 7919, SEGMENTS);
+        scenario_make(&st, seed * 7919, SEGMENTS);
         talk_init(t, run, seed % 3 == 0);
         play(plain, &st);
         wanted_len = bpfrun_events(plain, &ev);
@@ -117,9 +117,9 @@ static void same(enum sw_guard_mode mode, __u64 mark)
         assert_int_equal(guarded_test(NULL), 0);
         talk_init(t, run, seed % 3 == 0);
         sv->mode = mode;
-        guardrun_conf(guard)->half_open = mark;
-        assert_int_equal(guardrun_judge(guard), 0);
-        assert_int_equal(sv->state, mark ? SW_GS_CALM : SW_GS_ENGAGED);
+        guardrun_conf(guard)->half_open = threshold;
+        assert_int_equal(guardrun_detect(guard), 0);
+        assert_int_equal(sv->state, threshold ? SW_GS_CALM : SW_GS_ENGAGED);
         play(run, &st);
         n = bpfrun_events(run, &ev);
         if (n != wanted_len)
@@ -132,7 +132,7 @@ static void same(enum sw_guard_mode mode, __u64 mark)
         dry += guardrun_dropped(guard, svc);
     }
     assert_true(conns >= STORIES);
-    assert_int_equal(!!dry, !mark); /* monitored, it had something to say; the stories are wild */
+    assert_int_equal(!!dry, !threshold); /* monitored, it had something to say; the scenarios are random */
 }
 
 TEST(calm)

@@ -96,7 +96,7 @@ TEST(truncated_payload)
     p.cut_to = 14 + 40 + 100;
     talk_send(t, A, &p);
     expect_counter(t, TRUNCATED, 0);
-    expect_counter(t, BAD_CHECKSUM, 0); /* it cannot be judged */
+    expect_counter(t, BAD_CHECKSUM, 0); /* it cannot be verified */
     assert_int_equal(talk_flow(t).end[A].payload, 500);
     expect_counts(t);
 }

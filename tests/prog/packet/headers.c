@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Everything that may stand before the TCP header: the story must be the plain one. */
+/* Everything that may stand before the TCP header: the events must be those of the plain one. */
 #include "fixture.h"
 
-/* Opens, exchanges data and closes with whatever the templates carry: the story must be the plain one. */
+/* Opens, exchanges data and closes with whatever the templates carry: the events must be those of the plain one. */
 static void whole_story(void)
 {
     talk_open(t);

@@ -172,7 +172,7 @@ TEST(midstream_reset)
     expect_states(t, CLOSED, CLOSED);
 }
 
-/* The SYN passed before we looked: the SYN-ACK begins the story, and its receiver is the originator. */
+/* The SYN passed before we looked: the SYN-ACK is the first segment, and its receiver is the originator. */
 TEST(synack_first)
 {
     t->nxt[A] = t->isn[A] + 1;
@@ -194,7 +194,7 @@ static unsigned count(unsigned kind)
     return found;
 }
 
-/* Scans: told as what they are, nothing is established by them, and each leaves one conn at most. */
+/* Scans: reported as what they are, nothing is established by them, and each leaves one conn at most. */
 static void scan(__u16 flags, enum sw_anomaly anomaly)
 {
     talk_say(t, A, flags, 0);
@@ -203,7 +203,7 @@ static void scan(__u16 flags, enum sw_anomaly anomaly)
     assert_int_equal(talk_event(t, ANOMALY).by, A);
     assert_int_equal(count(SW_EV_ESTABLISHED), 0);
     assert_int_equal(count(SW_EV_CLOSED), 0);
-    expect_where(t, EMBRYOS);
+    expect_where(t, HALF_OPEN);
     talk_sweep(t, 2);
     assert_int_equal(count(SW_EV_CONN), 1);
     expect_where(t, NOWHERE);
@@ -281,7 +281,7 @@ TEST(bad_checksum_v6)
     expect_states(t, ESTABLISHED, ESTABLISHED);
 }
 
-TEST(bad_option_is_told_and_followed)
+TEST(bad_option_is_reported_and_followed)
 {
     static const __u8 broken[4] = {2, 40, 0, 0}; /* MSS that claims 40 bytes */
     struct pkt p = talk_pkt(t, A, SYN, 0);
@@ -346,7 +346,7 @@ int main(void)
         CASE(scans_inside_a_connection),
         CASE(bad_checksum),
         CASE(bad_checksum_v6),
-        CASE(bad_option_is_told_and_followed),
+        CASE(bad_option_is_reported_and_followed),
         CASE(option_of_length_zero_ends_the_walk),
         CASE(window_recision),
     };

@@ -12,7 +12,7 @@ static void three_way(void)
     pkt_opt_usual(&p, 1460, 7);
     talk_send(t, A, &p);
     expect_events(t, "opening");
-    expect_where(t, EMBRYOS);
+    expect_where(t, HALF_OPEN);
     expect_states(t, SYN_SENT, LISTEN);
     expect_history(t, "S");
 
@@ -20,7 +20,7 @@ static void three_way(void)
     pkt_opt_usual(&p, 1400, 9);
     talk_send(t, B, &p);
     expect_events(t, "");
-    expect_where(t, EMBRYOS);
+    expect_where(t, HALF_OPEN);
     expect_states(t, SYN_SENT, SYN_RECEIVED);
     expect_history(t, "Sh");
 
@@ -49,8 +49,8 @@ static void three_way(void)
     assert_int_equal(f.end[A].ecn | f.end[B].ecn, 0);
     assert_int_equal(f.syn_rexmit | f.synack_rexmit, 0);
     assert_int_equal(sw_zeek_conn_state(&f), SW_CS_S1);
-    expect_counter(t, EMBRYO_CREATED, 1);
-    expect_counter(t, EMBRYO_PROMOTED, 1);
+    expect_counter(t, HALF_OPEN_CREATED, 1);
+    expect_counter(t, HALF_OPEN_PROMOTED, 1);
     expect_counter(t, TCP, 3);
     expect_counter(t, PACKETS, 3);
 }
@@ -188,7 +188,7 @@ TEST(synack_with_wrong_ack)
     expect_events(t, "anomaly:synack_bad_ack");
     assert_int_equal(talk_flow(t).synack_ns, 0);
     assert_int_equal(talk_flow(t).est_ns, 0);
-    expect_where(t, EMBRYOS);
+    expect_where(t, HALF_OPEN);
     t->nxt[B] = t->isn[B];
     talk_say(t, B, SYN | ACK, 0);
     expect_states(t, SYN_SENT, SYN_RECEIVED);
@@ -284,7 +284,7 @@ TEST(final_ack_lost_synack_again)
     talk_say(t, A, ACK, 0);
     expect_events(t, "opening established");
     assert_int_equal(talk_flow(t).synack_rexmit, 1);
-    /* the peer's view: one more SYN-ACK, one more ACK, nothing new to tell */
+    /* the peer's view: one more SYN-ACK, one more ACK, nothing new to emit */
     talk_send(t, B, &synack);
     talk_say(t, A, ACK, 0);
     expect_events(t, "");

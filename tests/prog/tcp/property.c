@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Random stories, legal and not, go through the BPF program and through the pure state machine on the
+ * Random scenarios, legal and not, go through the BPF program and through the pure state machine on the
  * host, segment by segment: the same records, the same flow, byte for byte. Beside that, what must
  * hold whatever comes, and the fast path against the machine without it.
  *
  *   SW_TEST_SEED=N   another seed (decimal or 0x…)
- *   SW_SEQUENCES=N   stories for each configuration (2000)
+ *   SW_SEQUENCES=N   scenarios for each configuration (2000)
  */
 #include "fixture.h"
 #include "model.h"
-#include "story.h"
+#include "scenario.h"
 
 #include <stdlib.h>
 
@@ -17,9 +17,9 @@
 #include "packet/tcp_options.h"
 #include "tcp/zeek.h"
 
-enum { SEGMENTS = 30, KEPT = STORY_MAX * 2, FRAME = 2048 };
+enum { SEGMENTS = 30, KEPT = SCENARIO_MAX * 2, FRAME = 2048 };
 
-/* One segment as the oracle remembers it, to judge `established` without the state machine. */
+/* One segment as the oracle stores it, to check `established` without the state machine. */
 struct heard {
     __u32 seq, ack, len;
     __u16 flags;
@@ -29,15 +29,15 @@ struct heard {
 
 struct play {
     struct model host, slow; /* the second one never takes the fast path */
-    struct story story;
+    struct scenario scenario;
     struct pkt side[2];
     struct sw_flow before; /* the flow before this segment */
     bool was;
     bool mirror; /* both endpoints are one: every segment is the a endpoint's */
     struct heard heard[KEPT];
     size_t n_heard, at;
-    size_t conns; /* conn records of this story */
-    __u32 told;   /* kinds told of the flow that is there */
+    size_t conns;  /* conn records of this scenario */
+    __u32 emitted; /* kinds emitted for the current flow */
     __u64 seed, number;
     struct sw_config cfg;
 };
@@ -55,9 +55,9 @@ static __u64 from_env(const char *name, __u64 otherwise)
 
 static void print_story(const struct play *p)
 {
-    print_error("seed 0x%llx, story %llu, after segment %zu of %zu:\n", p->seed, p->number, p->at, p->story.n);
-    for (size_t i = 0; i < p->story.n && i <= p->at; i++) {
-        const struct story_seg *s = &p->story.seg[i];
+    print_error("seed 0x%llx, scenario %llu, after segment %zu of %zu:\n", p->seed, p->number, p->at, p->scenario.n);
+    for (size_t i = 0; i < p->scenario.n && i <= p->at; i++) {
+        const struct scenario_seg *s = &p->scenario.seg[i];
 
         print_error("  %2zu %c %s%s%s%s%s%s seq %u ack %u len %u win %u gap %llu ms%s%s%s%s%s opts %u gso %u\n", i,
                     "AB"[s->from], s -> flags &SYN ? "S" : ".", s->flags &ACK ? "A" : ".", s->flags &FIN ? "F" : ".",
@@ -141,7 +141,7 @@ static void print_flow(const char *what, const struct sw_flow *f)
 static void check_slow(struct play *p)
 {
     for (int ring = 0; ring < 2; ring++) {
-        holds(p, p->host.n_events[ring] == p->slow.n_events[ring], "the fast path tells more or less");
+        holds(p, p->host.n_events[ring] == p->slow.n_events[ring], "the fast path emits more or less");
         same_bytes(p, p->slow.events[ring], p->host.events[ring], p->slow.n_events[ring] * sizeof(struct sw_event),
                    "record with fast path");
     }
@@ -197,7 +197,7 @@ static void check_established(struct play *p, const struct sw_flow *f)
     bool by_orig = proven(p, f->orig_is_b, o->isn), by_resp = proven(p, !f->orig_is_b, r->isn);
 
     total_established++;
-    holds(p, !(f->flags & SW_F_MIDSTREAM), "established is told of a midstream flow");
+    holds(p, !(f->flags & SW_F_MIDSTREAM), "established is emitted for a midstream flow");
     if (p->cfg.one_sided && (!(o->did & SW_E_SEEN) || !(r->did & SW_E_SEEN))) {
         holds(p, f->flags & SW_F_INFERRED, "half of it was not seen, and the flow does not say so");
         return;
@@ -220,13 +220,13 @@ static void check_told(struct play *p)
     for (size_t i = 0; i < n; i++) {
         const struct sw_flow *f = &ev[i].flow;
 
-        holds(p, !(once & p->told & 1u << ev[i].kind), "kind %u told twice", ev[i].kind);
-        p->told |= 1u << ev[i].kind;
+        holds(p, !(once & p->emitted & 1u << ev[i].kind), "kind %u emitted twice", ev[i].kind);
+        p->emitted |= 1u << ev[i].kind;
         if (ev[i].kind == SW_EV_CONN) {
-            holds(p, __builtin_popcount(p->told & ends) <= 1, "ended twice: kinds %x", p->told);
+            holds(p, __builtin_popcount(p->emitted & ends) <= 1, "ended twice: kinds %x", p->emitted);
             p->conns++;
-            p->told = 0;
-            holds(p, f->flags & SW_F_OVER && f->reason != SW_WHY_NONE, "a conn record of a flow that is not over");
+            p->emitted = 0;
+            holds(p, f->flags & SW_F_ENDED && f->reason != SW_WHY_NONE, "a conn record of a flow that is not over");
             holds(p, f->end[0].pkts + f->end[1].pkts > 0, "a conn record without packets");
         }
         if (ev[i].kind == SW_EV_ESTABLISHED)
@@ -245,7 +245,8 @@ static void check_side(struct play *p, const struct sw_flow *f, int side)
     holds(p, e->did & SW_E_SEEN || !e->pkts || e->bad_csum == e->pkts, "packets of an unseen side");
     if (f->flags & (SW_F_MIDSTREAM | SW_F_INFERRED))
         return;
-    holds(p, e->state == SW_ST_LISTEN || e->did & (SW_E_SYN | SW_E_FIN) || peer->did & SW_E_FIN || f->flags & SW_F_OVER,
+    holds(p,
+          e->state == SW_ST_LISTEN || e->did & (SW_E_SYN | SW_E_FIN) || peer->did & SW_E_FIN || f->flags & SW_F_ENDED,
           "in %s without a SYN", bpfrun_state_name(e->state));
     holds(p, !(e->did & SW_E_SYN_ACKED) || e->did & SW_E_SYN, "a SYN acknowledged that was not sent");
     holds(p, !(e->did & SW_E_FIN_ACKED) || e->did & SW_E_FIN, "a FIN acknowledged that was not sent");
@@ -286,7 +287,7 @@ static void check_flow(struct play *p, const struct sw_flow *f)
           b->hist_len, b->hist, f->hist_len, f->hist);
     holds(p, f->last_ns >= b->last_ns, "the clock of a flow went back");
     holds(p, !(b->flags & SW_F_ESTABLISHED) || f->flags & SW_F_ESTABLISHED, "no longer established");
-    holds(p, !(b->flags & SW_F_OVER) || (f->flags & SW_F_OVER && f->reason == b->reason), "no longer over");
+    holds(p, !(b->flags & SW_F_ENDED) || (f->flags & SW_F_ENDED && f->reason == b->reason), "no longer over");
 }
 
 static void check(struct play *p)
@@ -309,7 +310,7 @@ static void check(struct play *p)
     model_clear(&p->slow);
 }
 
-static struct pkt as_packet(const struct play *p, const struct story_seg *s)
+static struct pkt as_packet(const struct play *p, const struct scenario_seg *s)
 {
     struct pkt q = p->side[s->from];
 
@@ -354,7 +355,7 @@ static bool looks_offloaded(const __u8 *frame, const struct sw_place *at)
 }
 
 /* What the program would make of the frame, by the pure parser. */
-static void as_segment(struct play *p, const __u8 *frame, size_t len, const struct story_seg *in, bool egress,
+static void as_segment(struct play *p, const __u8 *frame, size_t len, const struct scenario_seg *in, bool egress,
                        struct sw_seg *s)
 {
     struct sw_place at = {0};
@@ -391,7 +392,7 @@ static void as_segment(struct play *p, const __u8 *frame, size_t len, const stru
     s->flip_by = s->flags & SYN ? SW_BY_SYNACK : SW_BY_FLIPPED;
 }
 
-static void feed(struct play *p, const struct story_seg *in, bool egress)
+static void feed(struct play *p, const struct scenario_seg *in, bool egress)
 {
     static __u8 frame[FRAME];
     struct bpfrun_skb skb = {.gso_segs = in->gso, .gso_size = in->gso ? in->len / in->gso + 1 : 0};
@@ -425,7 +426,7 @@ static void sweep(struct play *p, __u64 flush)
     model_sweep(&p->slow, bpfrun_now(run), flush);
     assert_int_equal(bpfrun_sweep(run, flush, &result), 0);
     assert_int_equal(result.held_back, 0);
-    assert_int_equal(result.embryos, p->host.where == BPFRUN_EMBRYOS);
+    assert_int_equal(result.half_open, p->host.where == BPFRUN_HALF_OPEN);
     assert_int_equal(result.flows, p->host.where == BPFRUN_FLOWS);
 }
 
@@ -437,23 +438,23 @@ static void endpoints(struct play *p, __u64 *rng)
     struct pkt *a = &p->side[0];
 
     memset(a, 0, sizeof(*a));
-    a->v6 = story_rand(rng, 3) == 0;
+    a->v6 = scenario_rand(rng, 3) == 0;
     if (a->v6) {
         memcpy(a->src, "\x20\x01\x0d\xb8", 4);
         memcpy(a->dst, a->src, 4);
-        a->src[15] = story_rand(rng, 256);
-        a->dst[15] = story_rand(rng, 256);
+        a->src[15] = scenario_rand(rng, 256);
+        a->dst[15] = scenario_rand(rng, 256);
     } else {
-        pkt_v4(a->src, 0x0a000000 + story_rand(rng, 0x10000));
-        pkt_v4(a->dst, 0x0a000000 + story_rand(rng, 0x10000));
+        pkt_v4(a->src, 0x0a000000 + scenario_rand(rng, 0x10000));
+        pkt_v4(a->dst, 0x0a000000 + scenario_rand(rng, 0x10000));
     }
-    if (story_rand(rng, 20) == 0)
+    if (scenario_rand(rng, 20) == 0)
         memcpy(a->dst, a->src, 16);
-    a->sport = ports[story_rand(rng, 6)];
-    a->dport = ports[story_rand(rng, 6)];
-    if (story_rand(rng, 4) == 0) {
+    a->sport = ports[scenario_rand(rng, 6)];
+    a->dport = ports[scenario_rand(rng, 6)];
+    if (scenario_rand(rng, 4) == 0) {
         a->vlans = 1;
-        a->vlan[0] = 1 + story_rand(rng, 4094);
+        a->vlan[0] = 1 + scenario_rand(rng, 4094);
     }
     p->side[1] = pkt_swap(a);
     p->mirror = !memcmp(a->src, a->dst, 16) && a->sport == a->dport;
@@ -463,20 +464,20 @@ static void endpoints(struct play *p, __u64 *rng)
 static void play_one(struct play *p)
 {
     __u64 seed = p->seed * 1000003 + p->number, rng = ~seed;
-    __u64 born = p->host.born;
+    __u64 created = p->host.created;
     bool two_hooks, deaf;
     int deaf_to;
 
-    story_make(&p->story, seed, SEGMENTS);
+    scenario_make(&p->scenario, seed, SEGMENTS);
     endpoints(p, &rng);
-    two_hooks = story_rand(&rng, 2);
-    deaf = story_rand(&rng, p->cfg.one_sided ? 2 : 8) == 0; /* one direction goes another way */
-    deaf_to = story_rand(&rng, 2);
+    two_hooks = scenario_rand(&rng, 2);
+    deaf = scenario_rand(&rng, p->cfg.one_sided ? 2 : 8) == 0; /* one direction goes another way */
+    deaf_to = scenario_rand(&rng, 2);
     p->was = false;
     p->n_heard = p->conns = 0;
-    p->told = 0;
-    for (p->at = 0; p->at < p->story.n; p->at++) {
-        const struct story_seg *s = &p->story.seg[p->at];
+    p->emitted = 0;
+    for (p->at = 0; p->at < p->scenario.n; p->at++) {
+        const struct scenario_seg *s = &p->scenario.seg[p->at];
         bool egress = two_hooks && s->from;
 
         bpfrun_set_now(run, bpfrun_now(run) + s->gap_ns);
@@ -490,20 +491,21 @@ static void play_one(struct play *p)
         total_segments++;
         check(p);
     }
-    p->at = p->story.n;
+    p->at = p->scenario.n;
     bpfrun_set_now(run, bpfrun_now(run) + 1000000);
     sweep(p, 1);
     check(p);
     sweep(p, 2);
     check(p);
     holds(p, p->host.where == BPFRUN_NOWHERE, "a flow is left after the flush");
-    holds(p, p->conns == p->host.born - born, "%zu conn records for %llu flows", p->conns, p->host.born - born);
+    holds(p, p->conns == p->host.created - created, "%zu conn records for %llu flows", p->conns,
+          p->host.created - created);
     total_conns += p->conns;
 }
 
 static void play_all(const struct sw_object_opts *opts, const char *name)
 {
-    __u64 stories = from_env("SW_SEQUENCES", 2000);
+    __u64 scenarios = from_env("SW_SEQUENCES", 2000);
     struct play *p = &play;
 
     memset(p, 0, sizeof(*p));
@@ -514,25 +516,26 @@ static void play_all(const struct sw_object_opts *opts, const char *name)
     model_init(&p->host, &opts->cfg, true);
     model_init(&p->slow, &opts->cfg, false);
     assert_int_equal(fixture_load(opts), 0);
-    for (p->number = 0; p->number < stories; p->number++)
+    for (p->number = 0; p->number < scenarios; p->number++)
         play_one(p);
-    assert_int_equal(bpfrun_counter(run, SW_C_EMBRYO_CREATED), p->host.born);
-    assert_int_equal(bpfrun_counter(run, SW_C_EMBRYO_PROMOTED), p->host.promoted);
-    assert_int_equal(bpfrun_counter(run, SW_C_EMBRYO_ENDED), p->host.ended[0]);
+    assert_int_equal(bpfrun_counter(run, SW_C_HALF_OPEN_CREATED), p->host.created);
+    assert_int_equal(bpfrun_counter(run, SW_C_HALF_OPEN_PROMOTED), p->host.promoted);
+    assert_int_equal(bpfrun_counter(run, SW_C_HALF_OPEN_ENDED), p->host.ended[0]);
     assert_int_equal(bpfrun_counter(run, SW_C_FLOW_ENDED), p->host.ended[1]);
     assert_int_equal(bpfrun_counter(run, SW_C_FAST_PATH), p->host.fast_taken);
-    assert_int_equal(bpfrun_counter(run, SW_C_TOLD_CONN), p->host.born);
+    assert_int_equal(bpfrun_counter(run, SW_C_EMITTED_CONN), p->host.created);
     assert_int_equal(bpfrun_counter(run, SW_C_TCP), total_segments);
     /* a generator that says nothing would prove nothing */
-    assert_true(total_conns >= stories && total_established * 4 > stories && p->host.fast_taken * 2 > stories);
-    print_message("%s: seed 0x%llx, %llu stories, %llu segments, %llu by the fast path, %llu established, %llu conns\n",
-                  name, p->seed, stories, total_segments, p->host.fast_taken, total_established, total_conns);
+    assert_true(total_conns >= scenarios && total_established * 4 > scenarios && p->host.fast_taken * 2 > scenarios);
+    print_message(
+        "%s: seed 0x%llx, %llu scenarios, %llu segments, %llu by the fast path, %llu established, %llu conns\n", name,
+        p->seed, scenarios, total_segments, p->host.fast_taken, total_established, total_conns);
 }
 
 static void options(struct sw_object_opts *opts)
 {
     bpfrun_opts(opts);
-    opts->max_flows = opts->max_embryos = 1024;
+    opts->max_flows = opts->max_half_open = 1024;
     opts->server_ports = server_ports;
     opts->server_ports_len = sizeof(server_ports) / sizeof(*server_ports);
 }
@@ -560,9 +563,9 @@ TEST(without_linger)
     struct sw_object_opts opts;
 
     options(&opts);
-    opts.cfg.linger = 0;
+    opts.cfg.close_delay = 0;
     opts.cfg.likely_server_ports = 1;
-    play_all(&opts, "no linger");
+    play_all(&opts, "no close delay");
 }
 
 int main(void)

@@ -145,7 +145,7 @@ TEST(reset_after_unacknowledged_data)
     expect_states(t, CLOSED, CLOSED);
 }
 
-/* In the window but not exact: the receiver sends a challenge ACK and goes on; a true RST follows. */
+/* In the window but not exact: the receiver sends a challenge ACK and continues; a true RST follows. */
 TEST(inexact_reset_and_challenge)
 {
     struct pkt p;
@@ -275,7 +275,7 @@ TEST(reset_in_time_wait)
     one_conn(SW_WHY_FIN, 1, SW_CS_SF);
 }
 
-TEST(second_reset_tells_nothing)
+TEST(second_reset_emits_nothing)
 {
     opened();
     talk_say(t, A, RST, 0);
@@ -350,7 +350,7 @@ int main(void)
         CASE(reset_in_last_ack),
         CASE(reset_in_closing),
         CASE(reset_in_time_wait),
-        CASE(second_reset_tells_nothing),
+        CASE(second_reset_emits_nothing),
         CASE(data_after_reset),
         CASE(reset_out_of_nowhere),
         CASE(inexact_in_a_scaled_window),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* One segment that its receiver ignores must not falsify the rest of the story; and retries after the end. */
+/* One segment that its receiver ignores must not falsify the rest of the connection; and retries after the end. */
 #include "fixture.h"
 #include "tcp/zeek.h"
 

@@ -128,7 +128,7 @@ TEST(simultaneous_open)
 
     talk_say(t, A, SYN, 0);
     talk_say(t, B, SYN, 0);
-    expect_where(t, EMBRYOS);
+    expect_where(t, HALF_OPEN);
     p = talk_pkt(t, A, SYN | ACK, 0);
     p.seq = t->isn[A];
     talk_send(t, A, &p);
@@ -153,7 +153,7 @@ static void split_handshake(bool ack_first)
     talk_say(t, A, SYN, 0);
     if (ack_first) {
         talk_say(t, B, ACK, 0);
-        expect_where(t, EMBRYOS);
+        expect_where(t, HALF_OPEN);
     }
     talk_say(t, B, SYN, 0);
     p = talk_pkt(t, A, SYN | ACK, 0);

@@ -2,7 +2,13 @@
 /* Full maps and full rings: bounded, counted, and the packets pass (every talk_send asserts XDP_PASS). */
 #include "fixture.h"
 
-enum { MAX_FLOWS = 8, MAX_EMBRYOS = 1024, FLOOD = 20000, RING = 4096, PER_RING = 4096 / (sizeof(struct sw_event) + 8) };
+enum {
+    MAX_FLOWS = 8,
+    MAX_HALF_OPEN = 1024,
+    FLOOD = 20000,
+    RING = 4096,
+    PER_RING = 4096 / (sizeof(struct sw_event) + 8)
+};
 
 static int group_small_maps(void **state)
 {
@@ -11,7 +17,7 @@ static int group_small_maps(void **state)
     (void)state;
     bpfrun_opts(&opts);
     opts.max_flows = MAX_FLOWS;
-    opts.max_embryos = MAX_EMBRYOS;
+    opts.max_half_open = MAX_HALF_OPEN;
     return fixture_load(&opts);
 }
 
@@ -49,7 +55,7 @@ static void flood(unsigned n)
     bpfrun_clear_events(run);
 }
 
-/* A flood churns the embryos; the established flow stays, and its story goes on and ends as it should. */
+/* A flood churns the half-open flows; the established flow remains, and its events are right to the end. */
 TEST(flood_never_touches_flows)
 {
     struct sw_event conn;
@@ -60,10 +66,10 @@ TEST(flood_never_touches_flows)
     flood(FLOOD);
     expect_where(t, FLOWS);
     expect_states(t, ESTABLISHED, ESTABLISHED);
-    assert_true(bpfrun_count(run, BPFRUN_EMBRYOS) <= MAX_EMBRYOS);
-    expect_counter(t, EMBRYO_CREATED, FLOOD + 1);
-    expect_counter(t, EMBRYO_PROMOTED, 1);
-    expect_counter(t, EMBRYO_ENDED, 0);
+    assert_true(bpfrun_count(run, BPFRUN_HALF_OPEN) <= MAX_HALF_OPEN);
+    expect_counter(t, HALF_OPEN_CREATED, FLOOD + 1);
+    expect_counter(t, HALF_OPEN_PROMOTED, 1);
+    expect_counter(t, HALF_OPEN_ENDED, 0);
     talk_say(t, B, ACK, 0);
     talk_close(t);
     expect_events(t, "half_closed closed");
@@ -84,21 +90,21 @@ TEST(evictions_add_up)
 
     flood(3000);
     assert_int_equal(bpfrun_sweep(run, 0, &s), 0);
-    assert_int_equal(s.embryos, bpfrun_count(run, BPFRUN_EMBRYOS));
-    assert_true(s.embryos <= MAX_EMBRYOS);
+    assert_int_equal(s.half_open, bpfrun_count(run, BPFRUN_HALF_OPEN));
+    assert_true(s.half_open <= MAX_HALF_OPEN);
     bpfrun_set_now(run, bpfrun_now(run) + 25 * SEC);
     for (int i = 0; i < 100; i++) {
         assert_int_equal(bpfrun_sweep(run, 2, &s), 0);
         if (!s.held_back)
             break;
     }
-    ended = bpfrun_counter(run, SW_C_EMBRYO_ENDED);
-    assert_int_equal(s.embryos, 0);
-    assert_true(ended > 0 && ended <= MAX_EMBRYOS);
-    assert_int_equal(bpfrun_counter(run, SW_C_TOLD_CONN), ended);
+    ended = bpfrun_counter(run, SW_C_HALF_OPEN_ENDED);
+    assert_int_equal(s.half_open, 0);
+    assert_true(ended > 0 && ended <= MAX_HALF_OPEN);
+    assert_int_equal(bpfrun_counter(run, SW_C_EMITTED_CONN), ended);
 }
 
-/* More connections than `flows` holds: the rest is followed among the embryos, and each refusal is counted. */
+/* More connections than `flows` holds: the rest remains in half_open, and each refusal is counted. */
 TEST(flows_full)
 {
     enum { N = 13 };
@@ -112,7 +118,7 @@ TEST(flows_full)
     }
     assert_int_equal(bpfrun_count(run, BPFRUN_FLOWS), MAX_FLOWS);
     expect_counter(t, FLOWS_FULL, N - MAX_FLOWS);
-    expect_counter(t, EMBRYO_PROMOTED, MAX_FLOWS);
+    expect_counter(t, HALF_OPEN_PROMOTED, MAX_FLOWS);
     for (int i = 0; i < N; i++) {
         expect_states(&many[i], ESTABLISHED, ESTABLISHED);
         talk_say(&many[i], A, PSH | ACK, 100);
@@ -126,7 +132,7 @@ TEST(flows_full)
     for (int i = 0; i < N; i++)
         assert_int_equal(talk_conn(&many[i]).flow.reason, SW_WHY_FIN);
     assert_int_equal(bpfrun_events(run, NULL), N);
-    assert_int_equal(s.flows + s.embryos, 0);
+    assert_int_equal(s.flows + s.half_open, 0);
     /* there is room again */
     other_port(&many[0], 51000);
     talk_open(&many[0]);
@@ -137,18 +143,18 @@ static __u64 lost(unsigned kind)
 {
     return bpfrun_counter(run, SW_C_LOST_OPENING + kind);
 }
-static __u64 told(unsigned kind)
+static __u64 emitted(unsigned kind)
 {
-    return bpfrun_counter(run, SW_C_TOLD_OPENING + kind);
+    return bpfrun_counter(run, SW_C_EMITTED_OPENING + kind);
 }
 
-/* A reader that does not read: told + lost = made, kind by kind, and the packets pass. */
+/* A reader that does not read: emitted + lost = made, kind by kind, and the packets pass. */
 TEST(full_rings_lose_by_the_book)
 {
     enum { N = 50 };
     static struct talk many[N];
     const struct sw_event *ev;
-    size_t n, told_sum = 0;
+    size_t n, emitted_sum = 0;
     struct sw_sweep s;
 
     bpfrun_drain(run, false);
@@ -157,17 +163,17 @@ TEST(full_rings_lose_by_the_book)
         talk_open(&many[i]);
         talk_close(&many[i]);
     }
-    assert_int_equal(told(SW_EV_ESTABLISHED) + lost(SW_EV_ESTABLISHED), N);
-    assert_int_equal(told(SW_EV_HALF_CLOSED) + lost(SW_EV_HALF_CLOSED), N);
-    assert_int_equal(told(SW_EV_CLOSED) + lost(SW_EV_CLOSED), N);
-    assert_int_equal(told(SW_EV_OPENING) + lost(SW_EV_OPENING), N);
+    assert_int_equal(emitted(SW_EV_ESTABLISHED) + lost(SW_EV_ESTABLISHED), N);
+    assert_int_equal(emitted(SW_EV_HALF_CLOSED) + lost(SW_EV_HALF_CLOSED), N);
+    assert_int_equal(emitted(SW_EV_CLOSED) + lost(SW_EV_CLOSED), N);
+    assert_int_equal(emitted(SW_EV_OPENING) + lost(SW_EV_OPENING), N);
     assert_true(lost(SW_EV_CLOSED) > 0);
     for (unsigned kind = 0; kind < SW_EV_MAX; kind++)
-        told_sum += told(kind);
-    assert_in_range(told_sum, PER_RING, 2 * PER_RING);
+        emitted_sum += emitted(kind);
+    assert_in_range(emitted_sum, PER_RING, 2 * PER_RING);
     bpfrun_drain(run, true);
     n = bpfrun_events(run, &ev);
-    assert_int_equal(n, told_sum);
+    assert_int_equal(n, emitted_sum);
     for (size_t i = 0; i < n; i++) {
         assert_int_equal(ev[i].version, SW_CONTRACT_VERSION);
         assert_int_equal(ev[i].size, sizeof(ev[i]));
@@ -181,7 +187,7 @@ TEST(full_rings_lose_by_the_book)
             break;
     }
     assert_int_equal(s.held_back, 0);
-    assert_int_equal(told(SW_EV_CONN), N);
+    assert_int_equal(emitted(SW_EV_CONN), N);
     assert_int_equal(lost(SW_EV_CONN), 0);
     assert_int_equal(bpfrun_events(run, NULL), N);
     for (int i = 0; i < N; i++)
@@ -198,12 +204,12 @@ TEST(flood_does_not_crowd_out)
     assert_int_equal(lost(SW_EV_ESTABLISHED) + lost(SW_EV_HALF_CLOSED) + lost(SW_EV_CLOSED), 0);
     bpfrun_drain(run, true);
     assert_int_equal(talk_event(t, ESTABLISHED).flow.end[A].isn, 1000);
-    assert_int_equal(talk_event(t, OPENING).flow.end[A].isn, 1000); /* owed, then told */
+    assert_int_equal(talk_event(t, OPENING).flow.end[A].isn, 1000); /* deferred, then emitted */
     talk_event(t, CLOSED);
-    /* at the end each flood embryo has its opening told or lost */
-    for (int i = 0; i < 200 && bpfrun_count(run, BPFRUN_EMBRYOS); i++)
+    /* at the end each half-open flow of the flood has its opening emitted or lost */
+    for (int i = 0; i < 200 && bpfrun_count(run, BPFRUN_HALF_OPEN); i++)
         assert_int_equal(bpfrun_sweep(run, 2, NULL), 0);
-    assert_int_equal(told(SW_EV_OPENING) + lost(SW_EV_OPENING), 501);
+    assert_int_equal(emitted(SW_EV_OPENING) + lost(SW_EV_OPENING), 501);
 }
 
 static int group_few_events(void **state)
@@ -213,11 +219,11 @@ static int group_few_events(void **state)
     (void)state;
     bpfrun_opts(&opts);
     opts.cfg.event_mask = 1u << SW_EV_CONN;
-    opts.cfg.linger = 0;
+    opts.cfg.close_delay = 0;
     return fixture_load(&opts);
 }
 
-/* --events conn: one line and nothing else, and with a linger of 0 at once. */
+/* --events conn: one line and nothing else, and with a close delay of 0 at once. */
 TEST(conn_lines_only)
 {
     talk_open(t);
@@ -227,7 +233,7 @@ TEST(conn_lines_only)
     talk_sweep(t, 0);
     assert_int_equal(talk_conn(t).flow.reason, SW_WHY_FIN);
     expect_events(t, "conn");
-    assert_int_equal(told(SW_EV_OPENING) + told(SW_EV_ESTABLISHED) + told(SW_EV_CLOSED), 0);
+    assert_int_equal(emitted(SW_EV_OPENING) + emitted(SW_EV_ESTABLISHED) + emitted(SW_EV_CLOSED), 0);
     assert_int_equal(lost(SW_EV_OPENING) + lost(SW_EV_ESTABLISHED) + lost(SW_EV_CLOSED), 0);
 }
 

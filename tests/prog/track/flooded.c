@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* A handshake whose embryo a flood pushed out is told as if there had been none. */
+/* A handshake whose half-open flow was evicted by a flood has the same events as without a flood. */
 #include "floods.h"
 
-static void story_ack(void)
+static void scenario_ack(void)
 {
     say_syn();
     say_synack();
@@ -11,8 +11,8 @@ static void story_ack(void)
 }
 TEST(ack)
 {
-    told_alike_in_all_variants(story_ack, "opening established", 1);
-    expect_counter(t, EMBRYO_CREATED, FLOOD + 2);
+    same_lines_in_all_variants(scenario_ack, "opening established", 1);
+    expect_counter(t, HALF_OPEN_CREATED, FLOOD + 2);
     assert_int_equal(logs[1].where, BPFRUN_FLOWS);
     assert_int_equal(logs[1].flow.direction_by, SW_BY_SYN);
     assert_int_equal(logs[1].flow.est_ns - logs[1].flow.syn_ns, (FLOOD + 2) * MS);
@@ -21,20 +21,20 @@ TEST(ack)
     assert_int_equal(logs[1].flow.end[B].wscale, 9);
 }
 
-static void story_whole(void)
+static void scenario_whole(void)
 {
-    story_ack();
+    scenario_ack();
     talk_on_and_close();
 }
 TEST(ack_and_the_rest)
 {
-    told_alike_in_all_variants(story_whole, "opening established half_closed closed", 1);
+    same_lines_in_all_variants(scenario_whole, "opening established half_closed closed", 1);
     assert_int_equal(logs[1].ev[logs[1].n - 1].kind, SW_EV_CONN);
     assert_int_equal(logs[1].ev[logs[1].n - 1].flow.reason, SW_WHY_FIN);
 }
 
 /* The ACK is lost, and data with an ACK is the next that is seen. */
-static void story_data(void)
+static void scenario_data(void)
 {
     say_syn();
     say_synack();
@@ -43,10 +43,10 @@ static void story_data(void)
 }
 TEST(data_instead_of_the_ack)
 {
-    told_alike(story_data, "opening established half_closed closed", 1);
+    same_lines(scenario_data, "opening established half_closed closed", 1);
 }
 
-static void story_fin(void)
+static void scenario_fin(void)
 {
     say_syn();
     say_synack();
@@ -55,10 +55,10 @@ static void story_fin(void)
 }
 TEST(fin_instead_of_the_ack)
 {
-    told_alike(story_fin, "opening established half_closed closed", 1);
+    same_lines(scenario_fin, "opening established half_closed closed", 1);
 }
 
-static void story_synack(void)
+static void scenario_synack(void)
 {
     say_syn();
     lull();
@@ -67,11 +67,11 @@ static void story_synack(void)
 }
 TEST(synack)
 {
-    told_alike_in_all_variants(story_synack, "opening established", 1);
+    same_lines_in_all_variants(scenario_synack, "opening established", 1);
 }
 
-/* The flood goes on: rebuilt, and evicted again. */
-static void story_synack_and_ack(void)
+/* The flood continues: rebuilt, and evicted again. */
+static void scenario_synack_and_ack(void)
 {
     say_syn();
     lull();
@@ -81,10 +81,10 @@ static void story_synack_and_ack(void)
 }
 TEST(evicted_twice)
 {
-    told_alike(story_synack_and_ack, "opening established half_closed closed", 2);
+    same_lines(scenario_synack_and_ack, "opening established half_closed closed", 2);
 }
 
-static void story_repeats(void)
+static void scenario_rexmits(void)
 {
     say_syn();
     say_syn();
@@ -98,12 +98,12 @@ static void story_repeats(void)
 }
 TEST(retransmissions_before)
 {
-    told_alike_in_all_variants(story_repeats, "opening established half_closed closed", 1);
+    same_lines_in_all_variants(scenario_rexmits, "opening established half_closed closed", 1);
     assert_int_equal(logs[1].flow.syn_rexmit, 2);
     assert_int_equal(logs[1].flow.synack_rexmit, 3);
 }
 
-static void story_repeats_after(void)
+static void scenario_rexmits_after(void)
 {
     say_syn();
     say_synack();
@@ -116,12 +116,12 @@ static void story_repeats_after(void)
 }
 TEST(retransmitted_synacks_after)
 {
-    told_alike(story_repeats_after, "opening established", 2);
+    same_lines(scenario_rexmits_after, "opening established", 2);
     assert_int_equal(logs[1].flow.synack_rexmit, 3);
 }
 
 /* A server whose backlog the flood has filled drops SYNs: the client's next one comes a second later. */
-static void story_syns_after(void)
+static void scenario_syns_after(void)
 {
     say_syn();
     lull();
@@ -135,12 +135,12 @@ static void story_syns_after(void)
 }
 TEST(retransmitted_syns_after)
 {
-    told_alike(story_syns_after, "opening established", 3);
+    same_lines(scenario_syns_after, "opening established", 3);
     assert_int_equal(logs[1].flow.syn_rexmit, 3);
 }
 
 /* The server forgot and answers the retransmitted SYN anew (RFC 4987: its cache was evicted too). */
-static void story_new_isn(void)
+static void scenario_new_isn(void)
 {
     say_syn();
     say_synack();
@@ -157,11 +157,11 @@ TEST(synack_with_a_new_isn)
 
     for (int which = 0; which < 2; which++) {
         *t = fresh;
-        play(story_new_isn, which);
+        play(scenario_new_isn, which);
         assert_string_equal(words(), "opening anomaly:synack_new_isn established");
         end_all();
     }
-    /* the one difference: a note has room for one SYN-ACK, so the history has one letter for it */
+    /* the one difference: a cache entry has room for one SYN-ACK, so the history has one letter for it */
     assert_memory_equal(want->hist, "ShhA", 4);
     assert_memory_equal(got->hist, "ShA", 4);
     memcpy(got->hist, want->hist, sizeof(got->hist));
@@ -170,7 +170,7 @@ TEST(synack_with_a_new_isn)
     same_flow("the flow", got, want);
 }
 
-static void story_refused(void)
+static void scenario_refused(void)
 {
     say_syn();
     lull();
@@ -178,11 +178,11 @@ static void story_refused(void)
 }
 TEST(refused)
 {
-    told_alike_in_all_variants(story_refused, "opening refused", 1);
+    same_lines_in_all_variants(scenario_refused, "opening refused", 1);
     assert_int_equal(logs[1].flow.reason, SW_WHY_REFUSED);
 }
 
-static void story_reset_no_ack(void)
+static void scenario_reset_no_ack(void)
 {
     say_syn();
     say_synack();
@@ -191,10 +191,10 @@ static void story_reset_no_ack(void)
 }
 TEST(reset_without_ack_by_the_responder)
 {
-    told_alike(story_reset_no_ack, "opening reset", 1);
+    same_lines(scenario_reset_no_ack, "opening reset", 1);
 }
 
-static void story_reset(void)
+static void scenario_reset(void)
 {
     say_syn();
     say_synack();
@@ -203,11 +203,11 @@ static void story_reset(void)
 }
 TEST(reset_by_the_responder)
 {
-    told_alike(story_reset, "opening reset", 1);
+    same_lines(scenario_reset, "opening reset", 1);
 }
 
 /* RFC 9293 section 3.10.7.3: a host that sent no SYN answers the SYN-ACK with a RST that has no ACK. */
-static void story_aborted(void)
+static void scenario_aborted(void)
 {
     say_syn();
     say_synack();
@@ -216,11 +216,11 @@ static void story_aborted(void)
 }
 TEST(reset_by_the_originator)
 {
-    told_alike(story_aborted, "opening reset", 1);
+    same_lines(scenario_aborted, "opening reset", 1);
     assert_int_equal(logs[1].flow.reason, SW_WHY_ABORTED);
 }
 
-static void story_aborted_ack(void)
+static void scenario_aborted_ack(void)
 {
     say_syn();
     say_synack();
@@ -229,11 +229,11 @@ static void story_aborted_ack(void)
 }
 TEST(reset_with_ack_by_the_originator)
 {
-    told_alike(story_aborted_ack, "opening reset", 1);
+    same_lines(scenario_aborted_ack, "opening reset", 1);
 }
 
 /* Fast Open: data in the SYN, acknowledged or not. */
-static void story_syn_data(void)
+static void scenario_syn_data(void)
 {
     struct pkt p = talk_pkt(t, A, SYN, 100);
 
@@ -245,10 +245,10 @@ static void story_syn_data(void)
 }
 TEST(data_in_the_syn)
 {
-    told_alike(story_syn_data, "opening established half_closed closed", 1);
+    same_lines(scenario_syn_data, "opening established half_closed closed", 1);
 }
 
-static void story_syn_data_refused(void)
+static void scenario_syn_data_refused(void)
 {
     struct pkt p = talk_pkt(t, A, SYN, 100);
 
@@ -260,18 +260,18 @@ static void story_syn_data_refused(void)
 }
 TEST(data_in_the_syn_not_taken)
 {
-    told_alike(story_syn_data_refused, "opening established half_closed closed", 1);
+    same_lines(scenario_syn_data_refused, "opening established half_closed closed", 1);
 }
 
-/* An opening that nobody wanted is not owed. */
+/* An opening that is not enabled is not deferred. */
 TEST(no_opening_asked_for)
 {
-    told_alike(story_refused, "", 1);
-    told_alike(story_whole, "", 1);
+    same_lines(scenario_refused, "", 1);
+    same_lines(scenario_whole, "", 1);
 }
 
 /* Only the originator's side is seen. */
-static void story_one_sided(void)
+static void scenario_one_sided(void)
 {
     say_syn();
     lull();
@@ -281,7 +281,7 @@ static void story_one_sided(void)
 }
 TEST(one_sided)
 {
-    told_alike(story_one_sided, "opening established", 1);
+    same_lines(scenario_one_sided, "opening established", 1);
 }
 
 GROUP(group_usual, G_USUAL)

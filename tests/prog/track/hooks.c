@@ -38,7 +38,7 @@ static void say_out(int who, __u16 flags, __u32 payload)
     egress(who, &p, NULL);
 }
 
-/* The server's half passes the egress hook: one story, each event with the hook that saw it. */
+/* The server's half passes the egress hook: one connection, each event with the hook that saw it. */
 TEST(server_role)
 {
     struct sw_event ev;
@@ -76,7 +76,7 @@ TEST(client_role)
     expect_counts(t);
 }
 
-/* One skb of 2000 bytes that becomes two segments: counted as they go on the wire. */
+/* One skb of 2000 bytes that becomes two segments: counted as they are on the wire. */
 TEST(gso_counts_as_on_the_wire)
 {
     struct bpfrun_skb skb = {.gso_size = 1000, .gso_segs = 2};
@@ -111,8 +111,8 @@ static void skip_if_nothing_is_forwarded(void)
     }
 }
 
-/* Forwarded: told where it came in, passed by where it goes out. */
-TEST(forwarded_is_told_once)
+/* Forwarded: tracked on ingress, ignored on egress. */
+TEST(forwarded_is_counted_once)
 {
     struct bpfrun_skb skb = {.ingress_ifindex = 1};
     struct pkt p = talk_pkt(t, A, SYN, 0);
@@ -176,7 +176,8 @@ static int group_one_sided(void **state)
     return fixture_load(&opts);
 }
 
-/* Only the client's segments are seen: its acknowledgements tell the server's half, and the lines say so. */
+/* Only the client's segments are seen: the server's half is inferred from its acknowledgements, and the lines say so.
+ */
 TEST(one_sided_view)
 {
     struct sw_flow f;
@@ -208,7 +209,7 @@ int main(void)
         CASE(server_role),
         CASE(client_role),
         CASE(gso_counts_as_on_the_wire),
-        CASE(forwarded_is_told_once),
+        CASE(forwarded_is_counted_once),
         CASE(forwarded_from_unwatched),
         CASE(egress_verdicts_of_other_traffic),
         CASE(egress_vlan),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * On two CPUs at once: one floods, the other sweeps, and what times out is what the LRU wants next. Each embryo goes
- * one way only: it is told, or it was evicted and is counted as that.
+ * On two CPUs at once: one floods, the other sweeps, and what times out is what the LRU wants next. Each half-open flow
+ * goes one way only: it is emitted, or it was evicted and is counted as that.
  */
 #include "floods.h"
 #include "loader/object.h"
@@ -14,11 +14,11 @@
 #include <stdatomic.h>
 
 enum { SYNS = 300000, LIFE = 900 /* of the 1024 that there is room for */ };
-enum { MOST = 10 * SYNS, EACH = 2 * MAX_EMBRYOS }; /* on, while fewer than EACH went either of the two ways */
+enum { MOST = 10 * SYNS, EACH = 2 * MAX_HALF_OPEN }; /* on, while fewer than EACH went either of the two ways */
 
 static struct {
     atomic_bool stop;
-    __u64 told[SW_EV_MAX];
+    __u64 emitted[SW_EV_MAX];
     __u64 sweeps;
     int err;
 } other;
@@ -29,7 +29,7 @@ static int take(void *ctx, void *data, size_t size)
 
     (void)ctx;
     (void)size;
-    other.told[ev->kind % SW_EV_MAX]++;
+    other.emitted[ev->kind % SW_EV_MAX]++;
     return 0;
 }
 
@@ -63,7 +63,7 @@ static void *sweeper(void *arg)
     while (!other.err && !sw_object_sweep(obj, 0, 2, &s)) {
         for (int i = 0; i < 2; i++)
             ring_buffer__consume(rings[i]);
-        if (!s.embryos && !s.flows)
+        if (!s.half_open && !s.flows)
             break;
     }
     ring_buffer__free(rings[0]);
@@ -82,7 +82,7 @@ TEST(swept_or_evicted)
     memset(&other, 0, sizeof(other));
     bpfrun_drain(run, false);
     assert_int_equal(pthread_create(&thread, NULL, sweeper, obj), 0);
-    for (i = 0; i < SYNS || (i < MOST && bpfrun_counter(run, SW_C_TOLD_CONN) <= EACH); i++) {
+    for (i = 0; i < SYNS || (i < MOST && bpfrun_counter(run, SW_C_EMITTED_CONN) <= EACH); i++) {
         talk_init(&f, run, false);
         pkt_v4(f.side[A].src, 0xc6120000 + i % 131072); /* 198.18.0.0/15, RFC 2544 */
         f.side[A].sport += i / 131072;
@@ -92,14 +92,14 @@ TEST(swept_or_evicted)
     other.stop = true;
     pthread_join(thread, NULL);
     assert_int_equal(other.err, 0);
-    print_message("# %u SYNs, %llu sweeps, %llu told, %lld evicted\n", i, other.sweeps,
-                  bpfrun_counter(run, SW_C_TOLD_CONN), evicted());
+    print_message("# %u SYNs, %llu sweeps, %llu emitted, %lld evicted\n", i, other.sweeps,
+                  bpfrun_counter(run, SW_C_EMITTED_CONN), evicted());
     assert_true(evicted() > EACH);
-    assert_true(bpfrun_counter(run, SW_C_TOLD_CONN) > EACH);
-    expect_counter(t, EMBRYO_CREATED, i);
-    assert_int_equal(bpfrun_counter(run, SW_C_TOLD_CONN) + bpfrun_counter(run, SW_C_LOST_CONN),
-                     bpfrun_counter(run, SW_C_EMBRYO_ENDED));
-    assert_int_equal(other.told[SW_EV_CONN], bpfrun_counter(run, SW_C_TOLD_CONN));
+    assert_true(bpfrun_counter(run, SW_C_EMITTED_CONN) > EACH);
+    expect_counter(t, HALF_OPEN_CREATED, i);
+    assert_int_equal(bpfrun_counter(run, SW_C_EMITTED_CONN) + bpfrun_counter(run, SW_C_LOST_CONN),
+                     bpfrun_counter(run, SW_C_HALF_OPEN_ENDED));
+    assert_int_equal(other.emitted[SW_EV_CONN], bpfrun_counter(run, SW_C_EMITTED_CONN));
     bpfrun_drain(run, true);
 }
 
@@ -109,8 +109,8 @@ static int group_race(void **state)
 
     (void)state;
     bpfrun_opts(&opts);
-    opts.max_embryos = MAX_EMBRYOS;
-    opts.max_handshakes = NOTES;
+    opts.max_half_open = MAX_HALF_OPEN;
+    opts.syn_cache_max = SYN_CACHE;
     opts.max_flows = 64;
     opts.cfg.t_syn_sent = LIFE * MS; /* a packet a millisecond */
     opts.cfg.event_mask = 1u << SW_EV_CONN;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Time: each state's own timeout, the linger, and what happens at exit. */
+/* Time: each state's own timeout, the close delay, and what happens at exit. */
 #include "fixture.h"
 #include "tcp/conn_state.h"
 
@@ -24,7 +24,7 @@ static struct sw_event ends_after(__u64 limit, enum sw_reason reason)
     ev = talk_event(t, TIMEOUT);
     assert_int_equal(ev.flow.reason, reason);
     if (bpfrun_events(run, NULL) == 1)
-        talk_wait(t, 6 * SEC); /* the conn may follow after the linger */
+        talk_wait(t, 6 * SEC); /* the conn may follow after the close delay */
     ev = talk_conn(t);
     assert_int_equal(ev.flow.reason, reason);
     expect_events(t, "timeout conn");
@@ -44,8 +44,8 @@ TEST(unanswered)
     assert_int_equal(sw_zeek_conn_state(&ev.flow), SW_CS_S0);
     assert_int_equal(ev.flow.hist_len, 1);
     assert_int_equal(ev.flow.end[B].pkts, 0);
-    expect_counter(t, EMBRYO_ENDED, 1);
-    expect_counter(t, EMBRYO_CREATED, 1);
+    expect_counter(t, HALF_OPEN_ENDED, 1);
+    expect_counter(t, HALF_OPEN_CREATED, 1);
 }
 
 /* A retransmission counts from itself. */
@@ -110,7 +110,7 @@ TEST(midstream_idle)
     ends_after(300 * SEC, SW_WHY_TIMEOUT);
 }
 
-TEST(lingering_flow_is_told_at_exit)
+TEST(ended_flow_is_logged_at_exit)
 {
     talk_open(t);
     talk_close(t);
@@ -122,8 +122,8 @@ TEST(lingering_flow_is_told_at_exit)
     expect_events(t, "conn");
 }
 
-/* Without --flush an open connection is not told at exit, with it it is. */
-TEST(open_flow_is_told_by_flush_only)
+/* Without --log-open-at-exit an open connection has no conn record at exit, with it it has. */
+TEST(open_flow_is_logged_by_flush_only)
 {
     talk_open(t);
     expect_events(t, "opening established");
@@ -137,7 +137,7 @@ TEST(open_flow_is_told_by_flush_only)
     expect_events(t, "");
 }
 
-TEST(embryo_is_told_by_flush)
+TEST(half_open_is_logged_by_flush)
 {
     talk_say(t, A, SYN, 0);
     expect_events(t, "opening");
@@ -161,20 +161,20 @@ TEST(the_sweep_counts)
     talk_open(t);
     talk_close(t);
     s = sweep(0);
-    assert_int_equal(s.embryos, 7);
+    assert_int_equal(s.half_open, 7);
     assert_int_equal(s.flows, 2);
     assert_int_equal(s.established, 1);
     s = sweep(1);
-    assert_int_equal(s.embryos, 7);
+    assert_int_equal(s.half_open, 7);
     assert_int_equal(s.flows, 1);
     s = sweep(2);
-    assert_int_equal(s.embryos + s.flows + s.established, 0);
-    assert_int_equal(bpfrun_count(run, BPFRUN_EMBRYOS) + bpfrun_count(run, BPFRUN_FLOWS), 0);
-    assert_int_equal(bpfrun_counter(run, SW_C_TOLD_CONN), 9);
+    assert_int_equal(s.half_open + s.flows + s.established, 0);
+    assert_int_equal(bpfrun_count(run, BPFRUN_HALF_OPEN) + bpfrun_count(run, BPFRUN_FLOWS), 0);
+    assert_int_equal(bpfrun_counter(run, SW_C_EMITTED_CONN), 9);
 }
 
-/* A late segment during the linger is in the conn line, and one after it is not the same connection. */
-TEST(linger_takes_late_segments)
+/* A late segment during the close delay is in the conn line, and one after it is not the same connection. */
+TEST(close_delay_takes_late_segments)
 {
     talk_open(t);
     talk_close(t);
@@ -228,11 +228,11 @@ int main(void)
         CASE(half_closed_idle),
         CASE(last_ack_missing),
         CASE(midstream_idle),
-        CASE(lingering_flow_is_told_at_exit),
-        CASE(open_flow_is_told_by_flush_only),
-        CASE(embryo_is_told_by_flush),
+        CASE(ended_flow_is_logged_at_exit),
+        CASE(open_flow_is_logged_by_flush_only),
+        CASE(half_open_is_logged_by_flush),
         CASE(the_sweep_counts),
-        CASE(linger_takes_late_segments),
+        CASE(close_delay_takes_late_segments),
     };
     const struct CMUnitTest with_updates[] = {CASE(updates)};
     int failed = RUN(cases);

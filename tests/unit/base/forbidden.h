@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* System calls that a confined synward may not make, each with a function that tries it. Harmless if it may. */
+/* System calls that a sandboxed synward may not make, each with a function that tries it. Harmless if it may. */
 #ifndef SW_TEST_FORBIDDEN_H
 #define SW_TEST_FORBIDDEN_H
 

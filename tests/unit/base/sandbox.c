@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The confinement, by trying what it forbids and what it must not. Each try is a process of its own. Built without
+/* The sandbox, by trying what it forbids and what it must not. Each try is a process of its own. Built without
  * sanitizers: what those call at the end is not on the list. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,13 +43,13 @@ static char dir[40];
 static pid_t parent;
 static int map_fd = -1, file_fd = -1, epoll_fd = -1, socket_fd = -1;
 
-/* --- a process that confines itself and tries --- */
+/* --- a process that enters the sandbox and tries --- */
 
 struct
 try {
-    bool replay, no_confine, dispatcher;
+    bool replay, no_sandbox, dispatcher;
     const char *file;
-    struct sw_confined done;
+    struct sw_sandbox_info done;
 };
 
 typedef long (*try_fn)(struct try *); /* 0 or more, or -errno */
@@ -62,15 +62,15 @@ struct outcome {
 
 static long child(struct try *t, try_fn fn)
 {
-    struct sw_confine_opts opts = {.follow = !t->replay, .dispatcher = t->dispatcher, .map_fd = map_fd};
+    struct sw_sandbox_opts opts = {.follow = !t->replay, .dispatcher = t->dispatcher, .map_fd = map_fd};
     const char *what;
     long result;
     int err;
 
     opts.files[0] = t->file;
-    err = t->no_confine ? 0 : sw_confine(&opts, &t->done, &what);
+    err = t->no_sandbox ? 0 : sw_sandbox(&opts, &t->done, &what);
     if (err) {
-        dprintf(STDERR_FILENO, "sw_confine: %s: %s\n", what, strerror(-err));
+        dprintf(STDERR_FILENO, "sw_sandbox: %s: %s\n", what, strerror(-err));
         return -1000;
     }
     errno = 0;
@@ -109,24 +109,24 @@ static struct outcome attempt(struct try t, try_fn fn)
 
 #include "forbidden.h"
 
-/* The line on stderr is what tells a refusal of ours from one of the kernel's. */
+/* The line on stderr distinguishes a call that the filter denied from one that the kernel refused. */
 static void refused(struct try t)
 {
     for (size_t i = 0; i < FORBIDDENS; i++) {
         struct outcome o = attempt(t, forbidden[i].fn), free;
         char line[96];
 
-        snprintf(line, sizeof(line), "refused a system call: %s (", forbidden[i].call);
+        snprintf(line, sizeof(line), "seccomp denied system call %s (", forbidden[i].call);
         if (o.result != -EPERM || o.signal || !strstr(o.err, line))
             fail_msg("%s (%s): result %ld, signal %d, stderr '%s'", forbidden[i].call, forbidden[i].name, o.result,
                      o.signal, o.err);
         if (strchr(o.err, '\n') != o.err + strlen(o.err) - 1)
             fail_msg("%s: not one line: '%s'", forbidden[i].call, o.err);
-        t.no_confine = true;
+        t.no_sandbox = true;
         free = attempt(t, forbidden[i].fn);
-        t.no_confine = false;
+        t.no_sandbox = false;
         if (strstr(free.err, "refused"))
-            fail_msg("%s: refused without confinement: '%s'", forbidden[i].call, free.err);
+            fail_msg("%s: refused without the sandbox: '%s'", forbidden[i].call, free.err);
     }
 }
 
@@ -148,7 +148,7 @@ static long twice(struct try *t)
     return try_execve(t);
 }
 
-TEST(a_refusal_is_said_once)
+TEST(a_refusal_is_logged_once)
 {
     struct outcome o = attempt((struct try){0}, twice);
     int lines = 0;
@@ -173,11 +173,11 @@ TEST(replay_opens_nothing)
         struct outcome o = attempt((struct try){.replay = true}, fns[i]);
 
         assert_int_equal(o.result, -EPERM);
-        assert_non_null(strstr(o.err, "refused"));
+        assert_non_null(strstr(o.err, "denied"));
     }
 }
 
-/* --- what must go on --- */
+/* --- what must continue --- */
 
 static long use_maps(struct try *t)
 {
@@ -360,7 +360,7 @@ static long remove_elsewhere(struct try *t)
 static long remove_ours(struct try *t)
 {
     (void)t;
-    return unlink("/run/synward/confine-test") ? -errno : 0;
+    return unlink("/run/synward/sandbox-test") ? -errno : 0;
 }
 
 static int landlock_abi(void)
@@ -376,9 +376,9 @@ TEST(files_go_in_run_synward_alone)
     snprintf(path, sizeof(path), "%s/stays", dir);
     close(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     mkdir("/run/synward", 0700);
-    close(open("/run/synward/confine-test", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    close(open("/run/synward/sandbox-test", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     assert_int_equal(attempt(t, remove_ours).result, 0);
-    assert_int_equal(access("/run/synward/confine-test", F_OK), -1);
+    assert_int_equal(access("/run/synward/sandbox-test", F_OK), -1);
     t.file = path;
     if (landlock_abi() <= 0) {
         unlink(path);
@@ -392,12 +392,12 @@ TEST(files_go_in_run_synward_alone)
 static int group_setup(void **state)
 {
     (void)state;
-    snprintf(dir, sizeof(dir), "/tmp/sw-confine-%d", getpid());
+    snprintf(dir, sizeof(dir), "/tmp/sw-sandbox-%d", getpid());
     snprintf(room, sizeof(room), "%s/none/none", dir);
     parent = getpid();
     if (mkdir(dir, 0755))
         return -1;
-    map_fd = bpf_map_create(BPF_MAP_TYPE_HASH, "sw_confine", sizeof(__u32), sizeof(__u64), 16, NULL);
+    map_fd = bpf_map_create(BPF_MAP_TYPE_HASH, "sw_sandbox", sizeof(__u32), sizeof(__u64), 16, NULL);
     file_fd = syscall(SYS_memfd_create, "sw", 0);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     socket_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -416,7 +416,7 @@ int main(void)
         cmocka_unit_test(what_it_never_does_is_refused_and_said),
         cmocka_unit_test(replay_has_even_less),
         cmocka_unit_test(replay_opens_nothing),
-        cmocka_unit_test(a_refusal_is_said_once),
+        cmocka_unit_test(a_refusal_is_logged_once),
         cmocka_unit_test(what_it_does_goes_on),
         cmocka_unit_test(abort_is_an_abort),
         cmocka_unit_test(nothing_but_net_admin),

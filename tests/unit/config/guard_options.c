@@ -273,6 +273,49 @@ static void test_mistakes(void **state)
         bad(rows[i][0], rows[i][1]);
 }
 
+/* Names of before schema 3: refused with the new name, with and without a value, also behind others. */
+static void test_renamed(void **state)
+{
+    static const char *const rows[][2] = {
+        {"embryos", "max-half-open"}, {"flows", "max-flows"},       {"handshakes", "syn-cache"},
+        {"linger", "close-delay"},    {"no-confine", "no-sandbox"},
+    };
+    char line[64], says[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        snprintf(says, sizeof(says), ": --%s is now --%s (try", rows[i][0], rows[i][1]);
+        snprintf(line, sizeof(line), "--%s=5", rows[i][0]);
+        bad(line, says);
+        snprintf(line, sizeof(line), "--seed 7 --%s", rows[i][0]);
+        bad(line, says);
+    }
+    bad("--flush", "unrecognized option '--flush'"); /* of another command than this */
+}
+
+/* Eight entries for each half-open connection, unless it is given; never more than the option takes. */
+static void test_syn_cache(void **state)
+{
+    static const struct {
+        const char *line;
+        __u32 entries;
+    } rows[] = {
+        {"", 524288},
+        {"--max-half-open 1000", 8000},
+        {"--syn-cache 5", 5},
+        {"--syn-cache 5 --max-half-open 1000", 5},
+        {"--max-half-open 1000 --syn-cache 524288", 524288},
+        {"--max-half-open 1G", 1u << 30},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        good(rows[i].line);
+        if (both.common.object.syn_cache_max != rows[i].entries)
+            fail_msg("'%s': %u entries, not %u", rows[i].line, both.common.object.syn_cache_max, rows[i].entries);
+    }
+}
+
 /* As many as there is room for, and one more. */
 static void test_too_many(void **state)
 {
@@ -299,8 +342,9 @@ static void test_too_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults), cmocka_unit_test(test_modes),    cmocka_unit_test(test_values),
-        cmocka_unit_test(test_protect),  cmocka_unit_test(test_mistakes), cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_defaults), cmocka_unit_test(test_modes),     cmocka_unit_test(test_values),
+        cmocka_unit_test(test_protect),  cmocka_unit_test(test_mistakes),  cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_renamed),  cmocka_unit_test(test_syn_cache),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

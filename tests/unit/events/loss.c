@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The books over a loaded object: what the guard lost is said once, and its services are told with the stats. */
+/* The counters over a loaded object: what the guard lost is reported once, and its services with the stats. */
 #include "lines.h"
 
 #include "events/loss.h"
@@ -23,7 +23,7 @@ static void load(int guard)
         skip();
     }
     sw_object_defaults(&opts);
-    opts.max_flows = opts.max_embryos = opts.max_handshakes = 64;
+    opts.max_flows = opts.max_half_open = opts.syn_cache_max = 64;
     opts.cfg.guard = guard;
     account = (struct sw_account){.event_mask = (1u << SW_EV_MAX) - 1};
     err = sw_object_new(&opts, &account.obj, &why);
@@ -47,14 +47,14 @@ static void set_counter(enum sw_counter counter, __u64 value)
 static void set_service(__u32 slot, int port, enum sw_guard_state state, __u64 syns, __u64 drops)
 {
     int cpus = libbpf_num_possible_cpus();
-    struct sw_tally *values = calloc(cpus, sizeof(*values));
+    struct sw_svc_counters *values = calloc(cpus, sizeof(*values));
     struct sw_service s = {.ip = {[10] = 0xff, 0xff, 10, 0, 0, 2}, .port = htons(port), .state = state};
 
     assert_non_null(values);
     values[0].item[SW_T_SYNS] = syns;
     values[cpus - 1].drop[SW_DROP_RST] = drops;
     assert_int_equal(bpf_map_update_elem(bpf_map__fd(account.obj->maps.services), &slot, &s, 0), 0);
-    assert_int_equal(bpf_map_update_elem(bpf_map__fd(account.obj->maps.service_counters), &slot, values, 0), 0);
+    assert_int_equal(bpf_map_update_elem(bpf_map__fd(account.obj->maps.svc_counters), &slot, values, 0), 0);
     free(values);
 }
 
@@ -79,7 +79,7 @@ static void test_services_with_stats(void **state)
     has(o.text, "\"dropped\":3,");
     has(line_n(o.text, 1), "\"service\":\"10.0.0.2:443\",");
     has(line_n(o.text, 2), "\"event\":\"stats\"");
-    has(line_n(o.text, 2), "\"services\":3,\"services_awake\":2,");
+    has(line_n(o.text, 2), "\"services\":3,\"services_active\":2,");
     has(line_n(o.text, 2), "\"guard_syns\":510,");
     has(line_n(o.text, 2), "\"guard_dropped\":1007,");
     has(line_n(o.text, 2), "\"guard_drop_rst\":1007,");
@@ -100,14 +100,14 @@ static void test_without_guard(void **state)
     assert_int_equal(sw_account_update(&account, 1, 0, false), 0);
     assert_int_equal(sw_account_stats(&account, o.r, 1, true), 0);
     valid(take(&o), 1);
-    has(o.text, "\"services\":0,\"services_awake\":0,");
+    has(o.text, "\"services\":0,\"services_active\":0,");
     has(o.text, "\"guard_dropped\":0,");
     out_close(&o);
     sw_object_free(account.obj);
 }
 
 /* Said when it happens, once; what is lost of a kind that is not wanted is nothing. */
-static void test_loss_is_said_once(void **state)
+static void test_loss_is_logged_once(void **state)
 {
     struct out o;
 
@@ -138,12 +138,12 @@ static void test_loss_is_said_once(void **state)
     sw_object_free(account.obj);
 }
 
-static void look(struct out *o, __u64 s, __u64 created, __u64 revived, bool final)
+static void look(struct out *o, __u64 s, __u64 created, __u64 restored, bool final)
 {
-    set_counter(SW_C_EMBRYO_CREATED, created);
-    set_counter(SW_C_EMBRYO_REVIVED, revived);
-    set_counter(SW_C_OPENING_DEFERRED, created - revived);
-    set_counter(SW_C_OPENING_RESOLVED, revived);
+    set_counter(SW_C_HALF_OPEN_CREATED, created);
+    set_counter(SW_C_HALF_OPEN_RESTORED, restored);
+    set_counter(SW_C_OPENING_DEFERRED, created - restored);
+    set_counter(SW_C_OPENING_RESOLVED, restored);
     assert_int_equal(sw_account_update(&account, s * SECOND, 0, final), 0);
     assert_int_equal(sw_account_loss(&account, o->r, 1), 0);
 }
@@ -151,7 +151,7 @@ static void look(struct out *o, __u64 s, __u64 created, __u64 revived, bool fina
 /* What was evicted is lost when no note can bring it back; who did come back before is never reported lost. */
 static void test_evictions_that_last(void **state)
 {
-    const __u64 life = SW_NOTE_NS / SECOND;
+    const __u64 life = SW_SYN_CACHE_NS / SECOND;
     struct out o;
 
     (void)state;
@@ -161,16 +161,16 @@ static void test_evictions_that_last(void **state)
     for (__u64 s = 1; s < life; s++)
         look(&o, 100 + s, 1000, 0, false);
     assert_int_equal(account.evicted, 0);
-    look(&o, 100 + life, 1001, 1, false); /* a SYN comes again, and its embryo is evicted, too */
+    look(&o, 100 + life, 1001, 1, false); /* a SYN comes again, and its half-open flow is evicted, too */
     assert_int_equal(account.evicted, 0);
     look(&o, 100 + life + 1, 1003, 3, false);
     look(&o, 100 + life + 2, 1003, 3, false);
     assert_int_equal(account.evicted, 997); /* of the look at 100; not one too many */
-    assert_int_equal(account.owed, 997);
+    assert_int_equal(account.openings_lost, 997);
     for (__u64 s = 3; s < life + 4; s++)
         look(&o, 100 + life + s, 1003, 3, false);
     assert_int_equal(account.evicted, 1000);
-    set_counter(SW_C_EMBRYO_ENDED, 200);
+    set_counter(SW_C_HALF_OPEN_ENDED, 200);
     look(&o, 120 + life * 2, 1500, 3, false);
     assert_int_equal(account.evicted, 1000);
     look(&o, 121 + life * 2, 1500, 13, true); /* nothing comes any more: all that is missing */
@@ -181,7 +181,7 @@ static void test_evictions_that_last(void **state)
     has(line_n(o.text, 1), "\"lost_conn\":1,"); /* of the look when one had come back, and two more have since */
     has(line_n(o.text, 2), "\"lost_conn\":2,");
     has(line_n(o.text, 3), "\"lost_conn\":287,");
-    has(line_n(o.text, 4), "\"embryos_evicted\":1287,");
+    has(line_n(o.text, 4), "\"half_open_evicted\":1287,");
     out_close(&o);
     sw_object_free(account.obj);
 }
@@ -195,11 +195,11 @@ static void test_looks_at_odd_times(void **state)
     load(0);
     out_open(&o, live);
     for (__u64 i = 0; i < 1000; i++) {
-        set_counter(SW_C_EMBRYO_CREATED, i + 1);
+        set_counter(SW_C_HALF_OPEN_CREATED, i + 1);
         assert_int_equal(sw_account_update(&account, SECOND + i * SECOND / 10, 0, false), 0);
         assert_true(account.evicted <= i + 1);
     }
-    assert_true(account.evicted > 1000 - (SW_NOTE_NS / SECOND + 4) * 10);
+    assert_true(account.evicted > 1000 - (SW_SYN_CACHE_NS / SECOND + 4) * 10);
     assert_int_equal(sw_account_update(&account, SECOND, 0, false), 0);
     look(&o, 3600, 1000, 0, false);
     assert_true(account.evicted < 1000);
@@ -216,7 +216,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_services_with_stats), cmocka_unit_test(test_without_guard),
-        cmocka_unit_test(test_loss_is_said_once),   cmocka_unit_test(test_evictions_that_last),
+        cmocka_unit_test(test_loss_is_logged_once), cmocka_unit_test(test_evictions_that_last),
         cmocka_unit_test(test_looks_at_odd_times),
     };
 

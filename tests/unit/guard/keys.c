@@ -83,7 +83,7 @@ TEST(two_keys_come_older_first)
     assert_true(lines[1].key[0] == 0x7766554433221100ull);
 }
 
-TEST(bad_files_are_told_without_their_keys)
+TEST(bad_files_are_reported_without_their_keys)
 {
     static const struct {
         const char *text;
@@ -165,7 +165,7 @@ TEST(who_may_read_the_file)
 
 static struct sw_cookie cookie_at(const struct sw_keys *k, __u64 now)
 {
-    const struct sw_cookie_for f = {.src = {1}, .dst = {2}, .sport = 3, .dport = 4, .isn = 5};
+    const struct sw_cookie_tuple f = {.src = {1}, .dst = {2}, .sport = 3, .dport = 4, .isn = 5};
     struct sw_cookie_opts o = {.mss = 1460, .wscale = 7, .sack = 1, .ts = 1};
     struct sw_cookie c;
 
@@ -175,7 +175,7 @@ static struct sw_cookie cookie_at(const struct sw_keys *k, __u64 now)
 
 static enum sw_cookie_result check_at(const struct sw_keys *k, struct sw_cookie c, __u64 now)
 {
-    const struct sw_cookie_for f = {.src = {1}, .dst = {2}, .sport = 3, .dport = 4, .isn = 5};
+    const struct sw_cookie_tuple f = {.src = {1}, .dst = {2}, .sport = 3, .dport = 4, .isn = 5};
     struct sw_cookie_opts o;
 
     return sw_cookie_check(k, &f, c.isn, 1, c.tsval, now, &o);
@@ -355,7 +355,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_of_one_key),
         cmocka_unit_test(two_keys_come_older_first),
-        cmocka_unit_test(bad_files_are_told_without_their_keys),
+        cmocka_unit_test(bad_files_are_reported_without_their_keys),
         cmocka_unit_test(a_nul_byte_and_a_large_file_are_refused),
         cmocka_unit_test(who_may_read_the_file),
         cmocka_unit_test(the_newer_key_of_a_file_counts_from_its_time),

@@ -32,7 +32,7 @@ static bool known(int fd, bool server)
     /* [0] is the client, [1] the service */
     bit = sw_known_bit(words[0], words[1], port[0], port[1]);
     at = sw_services_guard(fx.s)->known_gen * SW_KNOWN_WORDS + bit / 64;
-    assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(fx.obj->maps.known), &at, &value), 0);
+    assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(fx.obj->maps.known_tuples), &at, &value), 0);
     return value >> (bit & 63) & 1;
 }
 
@@ -42,7 +42,7 @@ static int known_bits(__u32 gen)
     int n = 0;
 
     for (__u32 i = gen * SW_KNOWN_WORDS; i < (gen + 1) * SW_KNOWN_WORDS; i++) {
-        assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(fx.obj->maps.known), &i, &values[i]), 0);
+        assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(fx.obj->maps.known_tuples), &i, &values[i]), 0);
         n += __builtin_popcountll(values[i]);
     }
     return n;
@@ -133,14 +133,14 @@ TEST(many_sockets_are_known)
         __u32 at = sw_services_guard(fx.s)->known_gen * SW_KNOWN_WORDS + i;
         __u64 value = 0x0100010001000101ull << (i & 7);
 
-        assert_int_equal(bpf_map_update_elem(bpf_map__fd(fx.obj->maps.known), &at, &value, 0), 0);
+        assert_int_equal(bpf_map_update_elem(bpf_map__fd(fx.obj->maps.known_tuples), &at, &value, 0), 0);
     }
     assert_false(sw_services_known_is_full(fx.s));
     for (__u32 i = 0; i < SW_KNOWN_WORDS; i++) {
         __u32 at = sw_services_guard(fx.s)->known_gen * SW_KNOWN_WORDS + i;
         __u64 value = 0x0101010101010101ull * 3;
 
-        assert_int_equal(bpf_map_update_elem(bpf_map__fd(fx.obj->maps.known), &at, &value, 0), 0);
+        assert_int_equal(bpf_map_update_elem(bpf_map__fd(fx.obj->maps.known_tuples), &at, &value, 0), 0);
     }
     assert_true(sw_services_known_is_full(fx.s));
     assert_int_equal(sw_services_refill_known(fx.s), 0);

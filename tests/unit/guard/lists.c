@@ -156,7 +156,7 @@ static void test_sources(void **state)
     assert_int_equal(apply(fd, SW_LIST_FILE, "203.0.113.0/24", &len), 0);
     assert_int_equal(match(fd, "203.0.113.9"), SW_LIST_FILE);
     assert_int_equal(apply(fd, SW_LIST_FILE, "", NULL), 0);
-    assert_int_equal(len, 4); /* not told */
+    assert_int_equal(len, 4); /* not reported */
     assert_int_equal(match(fd, "203.0.113.9"), 0);
     close(fd);
 }

@@ -71,7 +71,7 @@ TEST(addresses_come_before_wildcards)
     shut(gone);
     refresh();
     for (at = first_of(9000), i = 0; at; at = seen(at)->next, i++)
-        assert_int_equal(!!(seen(at)->flags & SW_SV_GONE), i == 5);
+        assert_int_equal(!!(seen(at)->flags & SW_SV_NO_LISTENER), i == 5);
     assert_int_equal(i, 6);
     refresh();
     assert_int_equal(chain_of(9000), 5);
@@ -117,10 +117,10 @@ TEST(a_slot_is_kept)
     sv->mode = SW_GM_MONITOR;
     sv->state = SW_GS_ENGAGED;
     sv->cause = SW_GW_SYN_RATE;
-    sv->over = 2;
+    sv->rate_exceeded = 2;
     sv->wscale = 3; /* learned */
-    sv->deciding = 1;
-    sv->since = sv->due = sv->busy = sv->half_open = sv->syn_rate = sv->done_rate = sv->tick = 77;
+    sv->evaluating = 1;
+    sv->since = sv->due = sv->last_busy = sv->half_open = sv->syn_rate = sv->completed_rate = sv->tick = 77;
     sv->pad2[0] = 78;
     want = *sv;
     shut(fd);
@@ -153,7 +153,7 @@ TEST(a_listener_that_is_back_at_once_is_the_same_service)
     sw_services_at(fx.s, index)->mode = SW_GM_OFF;
     shut(fd);
     refresh();
-    assert_int_equal(seen(index)->flags, SW_SV_GONE);
+    assert_int_equal(seen(index)->flags, SW_SV_NO_LISTENER);
     listener("0.0.0.0", 9110, 0);
     refresh();
     assert_int_equal(service(NULL, 9110, SW_ANY_4), index);
@@ -161,7 +161,7 @@ TEST(a_listener_that_is_back_at_once_is_the_same_service)
     assert_int_equal(seen(index)->mode, SW_GM_OFF);
 }
 
-TEST(an_engaged_service_lingers_until_its_cookies_are_dead)
+TEST(an_engaged_service_stays_until_its_cookies_expired)
 {
     struct sw_service *sv;
     __u32 index;
@@ -176,7 +176,7 @@ TEST(an_engaged_service_lingers_until_its_cookies_are_dead)
     shut(fd);
     refresh();
     refresh();
-    assert_int_equal(sv->flags, SW_SV_GONE);
+    assert_int_equal(sv->flags, SW_SV_NO_LISTENER);
     sv->state = SW_GS_CALM; /* as the kernel side does */
     refresh();
     assert_int_equal(ntohs(sv->port), 9120);
@@ -186,12 +186,12 @@ TEST(an_engaged_service_lingers_until_its_cookies_are_dead)
     assert_int_equal(first_of(9120), 0);
 }
 
-static void tally(__u32 index, struct sw_tally *ret)
+static void tally(__u32 index, struct sw_svc_counters *ret)
 {
     int cpus = libbpf_num_possible_cpus();
-    struct sw_tally *all = calloc(cpus, sizeof(*all));
+    struct sw_svc_counters *all = calloc(cpus, sizeof(*all));
 
-    assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(fx.obj->maps.service_counters), &index, all), 0);
+    assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(fx.obj->maps.svc_counters), &index, all), 0);
     memset(ret, 0, sizeof(*ret));
     for (int cpu = 0; cpu < cpus; cpu++) {
         ret->item[SW_T_SYNS] += all[cpu].item[SW_T_SYNS];
@@ -204,11 +204,11 @@ static void tally(__u32 index, struct sw_tally *ret)
 TEST(figures_of_the_freed_go_on_in_slot_0)
 {
     int fd, counters, cpus = libbpf_num_possible_cpus();
-    struct sw_tally *all, got;
+    struct sw_svc_counters *all, got;
     __u32 index;
 
     NEEDS_ROOT();
-    counters = bpf_map__fd(fx.obj->maps.service_counters);
+    counters = bpf_map__fd(fx.obj->maps.svc_counters);
     all = calloc(cpus, sizeof(*all));
     fd = listener("0.0.0.0", 9130, 0);
     begin(true);
@@ -313,13 +313,13 @@ TEST(only_what_is_named_is_protected)
     assert_int_equal(seen(service("10.9.8.5", 9300, 0))->flags, SW_SV_NAMED);
     assert_int_equal(seen(service(NULL, 9300, SW_ANY_6))->flags, SW_SV_NAMED);
     assert_int_equal(seen(service("10.9.8.2", 9301, 0))->flags, SW_SV_NAMED | SW_SV_MPTCP);
-    assert_int_equal(seen(service("192.0.2.1", 9301, 0))->flags, SW_SV_NAMED | SW_SV_GONE);
+    assert_int_equal(seen(service("192.0.2.1", 9301, 0))->flags, SW_SV_NAMED | SW_SV_NO_LISTENER);
     assert_int_equal(seen(service(NULL, 9303, SW_ANY_4))->flags, SW_SV_NAMED);
-    assert_int_equal(seen(service(NULL, 9304, SW_ANY_4 | SW_ANY_6))->flags, SW_SV_NAMED | SW_SV_GONE);
+    assert_int_equal(seen(service(NULL, 9304, SW_ANY_4 | SW_ANY_6))->flags, SW_SV_NAMED | SW_SV_NO_LISTENER);
     silent = service("10.9.8.3", 9302, 0);
-    assert_int_equal(seen(silent)->flags, SW_SV_NAMED | SW_SV_GONE);
+    assert_int_equal(seen(silent)->flags, SW_SV_NAMED | SW_SV_NO_LISTENER);
     assert_int_equal(first_of(9305), 0);
-    assert_true(warned("nobody listens on 4 of the services"));
+    assert_true(warned("4 of the services named by --protect have no listener"));
     /* it listens, stops, and its slot stays for ever */
     fd = listener("10.9.8.3", 9302, 0);
     refresh();
@@ -329,7 +329,7 @@ TEST(only_what_is_named_is_protected)
     for (int i = 0; i < 3; i++)
         refresh();
     assert_int_equal(service("10.9.8.3", 9302, 0), silent);
-    assert_int_equal(seen(silent)->flags, SW_SV_NAMED | SW_SV_GONE);
+    assert_int_equal(seen(silent)->flags, SW_SV_NAMED | SW_SV_NO_LISTENER);
     /* ours by a route for a whole prefix */
     assert_int_equal(run("PATH=$PATH:/sbin:/usr/sbin; ip route add local 192.0.2.0/29 dev lo; "
                          "ip -6 route add local 2001:db8:1::/64 dev lo"),
@@ -342,7 +342,7 @@ TEST(only_what_is_named_is_protected)
                          "ip route add 192.0.2.0/29 dev d0"),
                      0);
     refresh();
-    assert_true(seen(service("192.0.2.1", 9301, 0))->flags & SW_SV_GONE);
+    assert_true(seen(service("192.0.2.1", 9301, 0))->flags & SW_SV_NO_LISTENER);
     assert_int_equal(run("PATH=$PATH:/sbin:/usr/sbin; ip route del 192.0.2.0/29 dev d0"), 0);
     /* the address becomes ours, and is lost again */
     assert_int_equal(run("PATH=$PATH:/sbin:/usr/sbin; ip addr add 192.0.2.1/32 dev d0"), 0);
@@ -350,7 +350,7 @@ TEST(only_what_is_named_is_protected)
     assert_int_equal(seen(service("192.0.2.1", 9301, 0))->flags, SW_SV_NAMED | SW_SV_MPTCP);
     assert_int_equal(run("PATH=$PATH:/sbin:/usr/sbin; ip addr del 192.0.2.1/32 dev d0"), 0);
     refresh();
-    assert_true(seen(service("192.0.2.1", 9301, 0))->flags & SW_SV_GONE);
+    assert_true(seen(service("192.0.2.1", 9301, 0))->flags & SW_SV_NO_LISTENER);
 }
 
 TEST(more_addresses_on_a_port_than_a_chain_holds)
@@ -378,7 +378,7 @@ TEST(more_listeners_than_slots)
         listener("0.0.0.0", 20000 + i, 0);
     begin(true);
     assert_int_equal(services_used(), SW_SERVICES - 1);
-    assert_true(warned("7 listening sockets are not protected: there is room for 1023"));
+    assert_true(warned("7 listening sockets are not protected: the limit is 1023"));
     /* places that become free are taken */
     for (int i = 0; i < 100; i++)
         shut(fx.fds[i]);
@@ -398,7 +398,7 @@ int main(void)
         LIVE_TEST(a_dual_stack_wildcard_yields_to_one_of_ipv4),
         LIVE_TEST(a_slot_is_kept),
         LIVE_TEST(a_listener_that_is_back_at_once_is_the_same_service),
-        LIVE_TEST(an_engaged_service_lingers_until_its_cookies_are_dead),
+        LIVE_TEST(an_engaged_service_stays_until_its_cookies_expired),
         LIVE_TEST(figures_of_the_freed_go_on_in_slot_0),
         LIVE_TEST(bound_to_a_device),
         LIVE_TEST(mptcp_listeners_take_the_kernels_cookies),

@@ -22,9 +22,10 @@
 
 static const struct sw_keys keys = {.key = {{0x1111111122222222, 0x3333333344444444}, {0x0123456789abcdef, ~0ull}}};
 
-static struct sw_cookie_for client(bool v6)
+static struct sw_cookie_tuple client(bool v6)
 {
-    struct sw_cookie_for f = {.src = {0x0100000a}, .dst = {0x0200000a}, .sport = 0x409c, .dport = 0x5000, .isn = 1000};
+    struct sw_cookie_tuple f = {
+        .src = {0x0100000a}, .dst = {0x0200000a}, .sport = 0x409c, .dport = 0x5000, .isn = 1000};
 
     if (v6) {
         f.v6 = 1;
@@ -39,7 +40,7 @@ static struct sw_cookie_opts usual(bool ts)
     return (struct sw_cookie_opts){.mss = 1460, .wscale = 7, .sack = 1, .ts = ts};
 }
 
-static enum sw_cookie_result check(const struct sw_keys *k, const struct sw_cookie_for *f, const struct sw_cookie *c,
+static enum sw_cookie_result check(const struct sw_keys *k, const struct sw_cookie_tuple *f, const struct sw_cookie *c,
                                    bool ts, __u64 now)
 {
     struct sw_cookie_opts o = {0};
@@ -68,7 +69,7 @@ TEST(the_bits_that_are_compared)
 static void round_trip(const struct sw_cookie_opts *syn, bool v6)
 {
     struct sw_cookie_opts sent = *syn, again, got = {0};
-    struct sw_cookie_for f = client(v6);
+    struct sw_cookie_tuple f = client(v6);
     struct sw_cookie c, c2;
 
     sw_cookie_make(&keys, &f, &sent, START, &c);
@@ -173,7 +174,7 @@ TEST(every_code_is_used)
 TEST(window_scale_over_14)
 {
     struct sw_cookie_opts o = usual(true), got = {0};
-    struct sw_cookie_for f = client(false);
+    struct sw_cookie_tuple f = client(false);
     struct sw_cookie c;
 
     o.wscale = 15;
@@ -193,7 +194,7 @@ TEST(lifetime)
             for (size_t i = 0; i < sizeof(made_at) / sizeof(*made_at); i++) {
                 __u64 base = START + odd * EPOCH, dead = 0;
                 struct sw_cookie_opts o = usual(ts);
-                struct sw_cookie_for f = client(odd);
+                struct sw_cookie_tuple f = client(odd);
                 struct sw_cookie c;
 
                 sw_cookie_make(&keys, &f, &o, base + made_at[i], &c);
@@ -217,7 +218,7 @@ TEST(lifetime)
 TEST(lifetime_to_the_nanosecond)
 {
     struct sw_cookie_opts o = usual(false);
-    struct sw_cookie_for f = client(false);
+    struct sw_cookie_tuple f = client(false);
     struct sw_cookie c;
 
     sw_cookie_make(&keys, &f, &o, START, &c);
@@ -232,7 +233,7 @@ TEST(clocks_that_differ)
     for (int odd = 0; odd < 2; odd++) {
         __u64 edge = START + (odd + 1) * EPOCH; /* the maker has just passed it */
         struct sw_cookie_opts o = usual(true);
-        struct sw_cookie_for f = client(false);
+        struct sw_cookie_tuple f = client(false);
         struct sw_cookie c;
 
         sw_cookie_make(&keys, &f, &o, edge, &c);
@@ -248,7 +249,7 @@ TEST(clocks_that_differ)
 TEST(clock_steps)
 {
     struct sw_cookie_opts o = usual(true);
-    struct sw_cookie_for f = client(true);
+    struct sw_cookie_tuple f = client(true);
     __u64 now = START + EPOCH / 2;
     struct sw_cookie c;
 
@@ -269,7 +270,7 @@ TEST(clock_steps)
 TEST(clock_offset_below_zero)
 {
     struct sw_cookie_opts o = usual(false);
-    struct sw_cookie_for f = client(false);
+    struct sw_cookie_tuple f = client(false);
     __u64 mono = 5000 * SEC, offset = -4000 * SEC;
     struct sw_cookie c, same;
 
@@ -282,7 +283,7 @@ TEST(clock_offset_below_zero)
 /* The first epoch, whose predecessor has the number 2^32 - 1, and the end of time: nothing odd is taken. */
 TEST(wrap_around)
 {
-    struct sw_cookie_for f = client(false);
+    struct sw_cookie_tuple f = client(false);
     struct sw_keys k = keys;
     struct sw_cookie c;
 
@@ -304,7 +305,7 @@ TEST(wrap_around)
 TEST(whole_epoch_number_counts)
 {
     struct sw_cookie_opts o = usual(false);
-    struct sw_cookie_for f = client(false);
+    struct sw_cookie_tuple f = client(false);
     struct sw_cookie c;
 
     sw_cookie_make(&keys, &f, &o, START, &c);
@@ -312,7 +313,7 @@ TEST(whole_epoch_number_counts)
         expect(check(&keys, &f, &c, false, START ^ (EPOCH << bit)), SW_COOKIE_BAD, "epoch bit", bit);
 }
 
-static void expect_bad(const struct sw_keys *k, const struct sw_cookie_for *f, const struct sw_cookie *c, bool ts,
+static void expect_bad(const struct sw_keys *k, const struct sw_cookie_tuple *f, const struct sw_cookie *c, bool ts,
                        const char *what, __u64 n)
 {
     for (int e = 0; e < 2; e++)
@@ -323,7 +324,7 @@ TEST(another_handshake)
 {
     for (int bits = 0; bits < 4; bits++) {
         bool ts = bits & 1, v6 = bits >> 1;
-        struct sw_cookie_for f = client(v6), g;
+        struct sw_cookie_tuple f = client(v6), g;
         struct sw_cookie_opts o = usual(ts);
         struct sw_cookie c;
         int words = v6 ? 4 : 1;
@@ -360,7 +361,7 @@ TEST(another_number)
 {
     for (int bits = 0; bits < 4; bits++) {
         bool ts = bits & 1, v6 = bits >> 1;
-        struct sw_cookie_for f = client(v6);
+        struct sw_cookie_tuple f = client(v6);
         struct sw_cookie_opts o = usual(ts);
         struct sw_cookie c, d;
 
@@ -386,7 +387,7 @@ TEST(another_key)
 {
     for (int ts = 0; ts < 2; ts++)
         for (int b = 0; b < 128; b++) {
-            struct sw_cookie_for f = client(false);
+            struct sw_cookie_tuple f = client(false);
             struct sw_cookie_opts o = usual(ts);
             struct sw_keys k = keys;
             struct sw_cookie c;
@@ -405,7 +406,7 @@ TEST(key_change)
 
     k.since = (__u32)(from >> SW_EPOCH_SHIFT);
     for (__u64 made = START; made < START + 7 * EPOCH; made += EPOCH / 3) {
-        struct sw_cookie_for f = client(false);
+        struct sw_cookie_tuple f = client(false);
         struct sw_cookie_opts o = usual(true), o2 = o;
         struct sw_cookie c, plain;
         struct sw_keys one = {0};
@@ -422,7 +423,7 @@ TEST(key_change)
     /* the next change: what was the new key is the old one; the first key is gone for good */
     next = (struct sw_keys){.key = {{k.key[1][0], k.key[1][1]}, {7, 7}}, .since = k.since + 2};
     for (int first = 0; first < 2; first++) {
-        struct sw_cookie_for f = client(false);
+        struct sw_cookie_tuple f = client(false);
         struct sw_cookie_opts o = usual(true);
         struct sw_cookie c;
 
@@ -448,7 +449,7 @@ TEST(key_change_around_the_wrap)
 /* Cookies of neighbours look unrelated: half of the MAC's bits differ on average. */
 TEST(cookies_look_random)
 {
-    struct sw_cookie_for f = client(false);
+    struct sw_cookie_tuple f = client(false);
     struct sw_cookie was = {0}, c;
     unsigned long long isn_bits = 0, ts_bits = 0;
     enum { N = 20000 };

@@ -42,7 +42,7 @@ static void masks(int isn_bits, int ts_bits)
 /* Random acknowledgements of random handshakes, or of one and the same. */
 static void count(int isn_bits, int ts_bits, bool ts, bool same, bool v6)
 {
-    struct sw_cookie_for f = {.src = {1, 2, 3, 4}, .dst = {5, 6, 7, 8}, .sport = 9, .dport = 10, .v6 = v6};
+    struct sw_cookie_tuple f = {.src = {1, 2, 3, 4}, .dst = {5, 6, 7, 8}, .sport = 9, .dport = 10, .v6 = v6};
     double expected = (double)TRIES / (1 << (isn_bits + ts_bits));
     unsigned taken = 0;
 
@@ -81,7 +81,7 @@ TEST(with_timestamps)
 /* A client without timestamps is not helped by what it writes where the echo would be. */
 TEST(echo_without_timestamps_is_nothing)
 {
-    struct sw_cookie_for f = {.src = {1}, .dst = {2}};
+    struct sw_cookie_tuple f = {.src = {1}, .dst = {2}};
     struct sw_cookie_opts o = {0};
 
     masks(10, 24);
@@ -101,7 +101,7 @@ TEST(echo_without_timestamps_is_nothing)
 TEST(all_isns)
 {
     enum { BITS = 12 };
-    struct sw_cookie_for f = {.src = {0x0100000a}, .dst = {0x0200000a}, .sport = 1, .dport = 2, .isn = 3};
+    struct sw_cookie_tuple f = {.src = {0x0100000a}, .dst = {0x0200000a}, .sport = 1, .dport = 2, .isn = 3};
     unsigned taken = 0, by_code[64] = {0};
 
     masks(BITS, 0);
@@ -123,7 +123,7 @@ TEST(all_isns)
 TEST(all_pairs)
 {
     enum { ISN_BITS = 4, TS_BITS = 4 };
-    struct sw_cookie_for f = {.src = {1, 2, 3, 4}, .dst = {5, 6, 7, 8}, .sport = 1, .dport = 2, .isn = 3, .v6 = 1};
+    struct sw_cookie_tuple f = {.src = {1, 2, 3, 4}, .dst = {5, 6, 7, 8}, .sport = 1, .dport = 2, .isn = 3, .v6 = 1};
     unsigned taken = 0;
 
     masks(ISN_BITS, TS_BITS);

@@ -204,7 +204,7 @@ TEST(a_smaller_mtu_makes_a_smaller_mss)
     assert_int_equal(run("PATH=$PATH:/sbin:/usr/sbin; ip link set d0 mtu 1400"), 0);
 }
 
-/* The kernel would say less over such a route, so nobody is told more. */
+/* The kernel would say less over such a route, so no client is offered more. */
 TEST(a_route_can_say_less)
 {
     __u32 index;

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Configuration and scratch: nothing to go on from. */
-static const char *const own[] = {"server_ports", "watched", "scratch", "work", "guarding", "clock"};
+/* Configuration and scratch: not part of the state. */
+static const char *const own[] = {"server_ports", "watched", "scratch", "work", "guard_scratch", "clock"};
 
 static bool is_own(const struct bpf_map *map)
 {

@@ -19,7 +19,7 @@
 #define SECOND 1000000000ULL
 
 static int services, counters, cpus;
-static struct sw_tallies *t;
+static struct sw_service_stats *t;
 
 static int setup(void **state)
 {
@@ -29,7 +29,8 @@ static int setup(void **state)
     cpus = libbpf_num_possible_cpus();
     t = malloc(sizeof(*t));
     services = bpf_map_create(BPF_MAP_TYPE_ARRAY, "services", 4, sizeof(struct sw_service), SW_SERVICES, &opts);
-    counters = bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "tallies", 4, sizeof(struct sw_tally), SW_SERVICES, NULL);
+    counters =
+        bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "tallies", 4, sizeof(struct sw_svc_counters), SW_SERVICES, NULL);
     return 0;
 }
 
@@ -64,7 +65,7 @@ static __u32 id_of(int fd)
 /* Each slot and CPU another number, the first and the last slot of each batch among them. */
 static void test_sums(void **state)
 {
-    struct sw_tally *values, sum;
+    struct sw_svc_counters *values, sum;
     __u64 n, awake, want = 0, dropped = 0;
 
     (void)state;
@@ -84,17 +85,17 @@ static void test_sums(void **state)
         assert_int_equal(bpf_map_update_elem(counters, &i, values, 0), 0);
     }
     free(values);
-    assert_int_equal(sw_tallies_read_ids(id_of(services), id_of(counters), 1, t), 0);
+    assert_int_equal(sw_service_stats_read_ids(id_of(services), id_of(counters), 1, t), 0);
     for (__u64 i = 0; i < SW_SERVICES; i++) {
         assert_int_equal(t->services[i].port, i % 2 ? htons(i) : 0);
         assert_int_equal(t->tally[i].item[SW_T_MAX - 1], i * 1000 * cpus + cpus * (cpus - 1) / 2);
-        assert_int_equal(sw_tally_dropped(&t->tally[i]), (i + 1) * cpus);
+        assert_int_equal(sw_svc_counters_dropped(&t->tally[i]), (i + 1) * cpus);
     }
-    sw_tallies_sum(t, &n, &awake, &sum);
+    sw_service_stats_sum(t, &n, &awake, &sum);
     assert_int_equal(n, SW_SERVICES / 2);
     assert_int_equal(awake, 341); /* odd, and no multiple of 3 */
     assert_int_equal(sum.item[SW_T_MAX - 1], want);
-    assert_int_equal(sw_tally_dropped(&sum), dropped);
+    assert_int_equal(sw_svc_counters_dropped(&sum), dropped);
 }
 
 static void test_old_figures(void **state)
@@ -105,26 +106,26 @@ static void test_old_figures(void **state)
         {0, 9, 7},           {SECOND, 9, 7},      {SECOND + 100000000, 9, 7},      {SECOND + 200000000, 0, 7},
         {63 * SECOND, 0, 7}, {64 * SECOND, 0, 7}, {64 * SECOND + 100000000, 0, 0},
     };
-    struct sw_service s = {.port = htons(80), .half_open = 7, .syn_rate = 9, .done_rate = 9, .tick = 5000};
+    struct sw_service s = {.port = htons(80), .half_open = 7, .syn_rate = 9, .completed_rate = 9, .tick = 5000};
     __u32 slot = 1;
 
     (void)state;
     need_maps();
     assert_int_equal(bpf_map_update_elem(services, &slot, &s, 0), 0);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        assert_int_equal(sw_tallies_read(services, counters, 5000 * SW_DECIDE_NS + rows[i].age, t), 0);
+        assert_int_equal(sw_service_stats_read(services, counters, 5000 * SW_DETECT_NS + rows[i].age, t), 0);
         assert_int_equal(t->services[1].syn_rate, rows[i].rate);
-        assert_int_equal(t->services[1].done_rate, rows[i].rate);
+        assert_int_equal(t->services[1].completed_rate, rows[i].rate);
         assert_int_equal(t->services[1].half_open, rows[i].half_open);
     }
     s.state = SW_GS_ENGAGED;
     assert_int_equal(bpf_map_update_elem(services, &slot, &s, 0), 0);
     for (int late = 0; late < 2; late++) {
-        assert_int_equal(sw_tallies_read(services, counters, (5040 + late) * SW_DECIDE_NS, t), 0);
+        assert_int_equal(sw_service_stats_read(services, counters, (5040 + late) * SW_DETECT_NS, t), 0);
         assert_int_equal(t->services[1].half_open, late ? 0 : 7);
     }
-    /* a judgement that came after `now` was taken */
-    assert_int_equal(sw_tallies_read(services, counters, 4990 * SW_DECIDE_NS, t), 0);
+    /* an evaluation that came after `now` was taken */
+    assert_int_equal(sw_service_stats_read(services, counters, 4990 * SW_DETECT_NS, t), 0);
     assert_int_equal(t->services[1].syn_rate, 9);
 }
 
@@ -132,8 +133,8 @@ static void test_no_such_map(void **state)
 {
     (void)state;
     need_maps();
-    assert_int_equal(sw_tallies_read_ids(~0u, id_of(counters), 1, t), -2); /* ENOENT */
-    assert_int_equal(sw_tallies_read_ids(id_of(services), ~0u, 1, t), -2);
+    assert_int_equal(sw_service_stats_read_ids(~0u, id_of(counters), 1, t), -2); /* ENOENT */
+    assert_int_equal(sw_service_stats_read_ids(id_of(services), ~0u, 1, t), -2);
 }
 
 int main(void)

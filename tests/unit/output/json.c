@@ -23,12 +23,12 @@ static void test_every_line_is_valid(void **state)
     for (int i = 0; i < SW_DROP_MAX; i++)
         stats.guard.drop[i] = 1ull << i;
     stats.services = 7;
-    stats.services_awake = 3;
+    stats.services_active = 3;
     assert_int_equal(sw_report_stats(o.r, &stats, 5), 0);
     assert_int_equal(sw_report_loss(o.r, lost, 6), 0);
     assert_int_equal(sw_report_lines(o.r), n + 2);
     valid(take(&o), n + 2);
-    has(line_n(o.text, n), "\"embryos_evicted\":0,\"services\":7,\"services_awake\":3,\"packets\":0,");
+    has(line_n(o.text, n), "\"half_open_evicted\":0,\"services\":7,\"services_active\":3,\"packets\":0,");
     has(line_n(o.text, n), "\"guard_syns\":100,\"guard_opened\":101,");
     assert_int_equal(number(line_n(o.text, n), "\"guard_cookie_no_listener\":"), 100 + SW_T_COOKIE_NO_LISTENER);
     /* the slot of no reason is not in the sum */
@@ -69,10 +69,10 @@ static void test_schema_rejects(void **state)
         enum sw_event_kind kind;
         const char *from, *to;
     } rows[] = {
-        {SW_EV_CONN, "{\"schema\":2", "{\"schema\":3"},
-        {SW_EV_CONN, "{\"schema\":2", "{\"schema\":1"},
-        {SW_EV_CONN, "{\"schema\":2", "{\"extra\":1,\"schema\":2"},
-        {SW_EV_CONN, "{\"schema\":2", "{\"anomaly\":\"syn_fin\",\"schema\":2"},
+        {SW_EV_CONN, "{\"schema\":3", "{\"schema\":2"},
+        {SW_EV_CONN, "{\"schema\":3", "{\"schema\":1"},
+        {SW_EV_CONN, "{\"schema\":3", "{\"extra\":1,\"schema\":3"},
+        {SW_EV_CONN, "{\"schema\":3", "{\"anomaly\":\"syn_fin\",\"schema\":3"},
         {SW_EV_CONN, "\"seq\":1", "\"seq\":0"},
         {SW_EV_CONN, "\"seq\":1", "\"seq\":NaN"},
         {SW_EV_CONN, "\"seq\":1", "\"seq\":1,\"seq\":1"},
@@ -89,9 +89,9 @@ static void test_schema_rejects(void **state)
         {SW_EV_CONN, "}\n", "}}\n"},
         {SW_EV_ANOMALY, "\"by\":\"orig\",", ""},
         {SW_EV_RESET, "\"rst_by\":\"orig\"", "\"rst_by\":\"none\""},
-        {SW_EV_UPDATE, "{\"schema\":2", "{\"rst_by\":\"orig\",\"schema\":2"},
+        {SW_EV_UPDATE, "{\"schema\":3", "{\"rst_by\":\"orig\",\"schema\":3"},
     };
-    char said[4096];
+    char output[4096];
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -106,9 +106,9 @@ static void test_schema_rejects(void **state)
         if (i == 0)
             valid(take(&o), 1);
         bad = changed(take(&o), rows[i].from, rows[i].to);
-        got = schema_check(bad, said, sizeof(said));
+        got = schema_check(bad, output, sizeof(output));
         if (got != 1)
-            fail_msg("row %zu, %s for %s: exit %d, %s", i, rows[i].to, rows[i].from, got, said);
+            fail_msg("row %zu, %s for %s: exit %d, %s", i, rows[i].to, rows[i].from, got, output);
         free(bad);
         out_close(&o);
     }
@@ -129,7 +129,7 @@ static void test_values(void **state)
     assert_int_equal(sw_report_set_iface(o.r, 3, "eth0"), 0);
     add(&o, &ev);
     line = take(&o);
-    has(line, "{\"schema\":2,\"seq\":1,\"ts\":\"2023-11-14T22:13:20.123456789Z\",\"event\":\"conn\","
+    has(line, "{\"schema\":3,\"seq\":1,\"ts\":\"2023-11-14T22:13:20.123456789Z\",\"event\":\"conn\","
               "\"host\":\"host.example\",\"iface\":\"eth0\",\"hook\":\"xdp_ingress\",\"uid\":\"C");
     has(line, "\"orig_ip\":\"10.0.0.1\",\"orig_port\":40000,\"resp_ip\":\"10.0.0.2\",\"resp_port\":80,");
     has(line, "\"vlan\":[100,200],");

@@ -14,25 +14,25 @@ static const __u8 long_ip[16] = {0x20, 0x01, 0x1d, 0xb8, 0x11, 0x11, 0x22, 0x22,
 
 static void test_guard_values(void **state)
 {
-    struct sw_told t = told_guard();
+    struct sw_guard_event t = emitted_guard();
     struct out o;
 
     (void)state;
     out_open(&o, live);
     assert_int_equal(sw_report_set_iface(o.r, 3, "eth0"), 0);
-    tell(&o, &t);
+    emit(&o, &t);
     t.any = SW_ANY_4 | SW_ANY_6;
     t.ifindex = 0;
     t.hook = SW_HOOK_SWEEP;
     t.dry_run = 1;
-    tell(&o, &t);
+    emit(&o, &t);
     take(&o);
     has(o.text,
-        "{\"schema\":2,\"seq\":1,\"ts\":\"2023-11-14T22:13:20.123456789Z\",\"event\":\"guard\","
+        "{\"schema\":3,\"seq\":1,\"ts\":\"2023-11-14T22:13:20.123456789Z\",\"event\":\"guard\","
         "\"host\":\"host.example\",\"iface\":\"eth0\",\"hook\":\"xdp_ingress\",\"service\":\"10.0.0.2:80\","
         "\"service_ip\":\"10.0.0.2\",\"service_port\":80,\"mode\":\"auto\",\"from\":\"calm\",\"to\":\"engaged\","
         "\"cause\":\"syn_rate\",\"backend\":\"reqsk\",\"dry_run\":false,\"half_open\":901,"
-        "\"half_open_mark\":1024,\"syn_rate\":51234,\"syn_rate_mark\":4000,\"done_rate\":17,"
+        "\"half_open_threshold\":1024,\"syn_rate\":51234,\"syn_rate_threshold\":4000,\"completed_rate\":17,"
         "\"in_state_ns\":12000000000}");
     has(line_n(o.text, 1), "\"seq\":2,");
     has(line_n(o.text, 1), "\"iface\":null,\"hook\":\"sweep\",\"service\":\"*:80\",\"service_ip\":null,"
@@ -44,19 +44,19 @@ static void test_guard_values(void **state)
 
 static void test_drop_values(void **state)
 {
-    struct sw_told t = told_drop();
+    struct sw_guard_event t = emitted_drop();
     struct out o;
 
     (void)state;
     out_open(&o, live);
     assert_int_equal(sw_report_set_iface(o.r, 3, "eth0"), 0);
-    tell(&o, &t);
+    emit(&o, &t);
     t.vlan[0] = 100;
     t.vlan[1] = 200;
     t.service = 0;
     t.flags = 0;
     t.dry_run = 1;
-    tell(&o, &t);
+    emit(&o, &t);
     take(&o);
     has(o.text, "\"event\":\"drop\",\"host\":\"host.example\",\"iface\":\"eth0\",\"hook\":\"xdp_ingress\","
                 "\"service\":\"10.0.0.2:80\",\"dry_run\":false,\"reason\":\"cookie_bad\",\"count\":4711,"
@@ -78,25 +78,26 @@ static void test_service_values(void **state)
     assert_int_equal(sw_report_service(o.r, &s, 1700000000123456789ULL), 0);
     s.final = true;
     s.service.since = 0;
-    s.service.flags = SW_SV_NAMED | SW_SV_GONE;
+    s.service.flags = SW_SV_NAMED | SW_SV_NO_LISTENER;
     assert_int_equal(sw_report_service(o.r, &s, 2000), 0);
     take(&o);
-    has(o.text, "\"ts\":\"2023-11-14T22:13:20.123456789Z\",\"event\":\"service\",\"host\":\"host.example\","
-                "\"iface\":null,\"hook\":null,\"final\":false,\"service\":\"[2001:db8::1]:443\","
-                "\"service_ip\":\"2001:db8::1\",\"service_port\":443,\"mode\":\"always\",\"state\":\"grace\","
-                "\"cause\":\"quiet\",\"state_ns\":1700000000123455789,\"backend\":\"listener\",\"named\":false,"
-                "\"mptcp\":true,\"gone\":false,\"wscale\":7,\"half_open\":3,\"syn_rate\":40,\"done_rate\":39,"
-                "\"syns\":100,\"opened\":101,\"settled\":102,\"completed\":103,\"cookies_sent\":104,"
-                "\"cookies_accepted\":105,\"probes_sent\":106,\"passed_known\":107,\"passed_allowed\":108,"
-                "\"passed_backend\":109,\"passed_socket\":110,\"cookie_refused\":111,\"cookie_no_listener\":112,"
-                "\"dropped\":153,"
-                "\"drop_blocked\":1,\"drop_rate_source\":2,\"drop_rate_prefix\":3,\"drop_budget\":4,"
-                "\"drop_bad_flags\":5,\"drop_fragment\":6,\"drop_ext_limit\":7,\"drop_bad_option\":8,"
-                "\"drop_synack\":9,\"drop_rst\":10,\"drop_fin\":11,\"drop_null\":12,\"drop_xmas\":13,"
-                "\"drop_no_ack\":14,\"drop_cookie_bad\":15,\"drop_cookie_expired\":16,\"drop_bad_source\":17}");
+    has(o.text,
+        "\"ts\":\"2023-11-14T22:13:20.123456789Z\",\"event\":\"service\",\"host\":\"host.example\","
+        "\"iface\":null,\"hook\":null,\"final\":false,\"service\":\"[2001:db8::1]:443\","
+        "\"service_ip\":\"2001:db8::1\",\"service_port\":443,\"mode\":\"always\",\"state\":\"grace\","
+        "\"cause\":\"below_threshold\",\"state_ns\":1700000000123455789,\"backend\":\"listener\",\"named\":false,"
+        "\"mptcp\":true,\"no_listener\":false,\"wscale\":7,\"half_open\":3,\"syn_rate\":40,\"completed_rate\":39,"
+        "\"syns\":100,\"opened\":101,\"resolved\":102,\"completed\":103,\"cookies_sent\":104,"
+        "\"cookies_accepted\":105,\"probes_sent\":106,\"passed_known\":107,\"passed_allowed\":108,"
+        "\"passed_backend\":109,\"passed_socket\":110,\"cookie_refused\":111,\"cookie_no_listener\":112,"
+        "\"dropped\":153,"
+        "\"drop_blocked\":1,\"drop_rate_source\":2,\"drop_rate_prefix\":3,\"drop_budget\":4,"
+        "\"drop_bad_flags\":5,\"drop_fragment\":6,\"drop_ext_limit\":7,\"drop_bad_option\":8,"
+        "\"drop_synack\":9,\"drop_rst\":10,\"drop_fin\":11,\"drop_null\":12,\"drop_xmas\":13,"
+        "\"drop_no_ack\":14,\"drop_cookie_bad\":15,\"drop_cookie_expired\":16,\"drop_bad_source\":17}");
     has(line_n(o.text, 1), "\"final\":true,");
     has(line_n(o.text, 1), "\"state_ns\":null,");
-    has(line_n(o.text, 1), "\"named\":true,\"mptcp\":false,\"gone\":true,");
+    has(line_n(o.text, 1), "\"named\":true,\"mptcp\":false,\"no_listener\":true,");
     valid(o.text, 2);
     out_close(&o);
 }
@@ -110,7 +111,7 @@ static void test_every_name(void **state)
     (void)state;
     out_open(&o, live);
     for (int i = 0; i < LINES; i++) {
-        struct sw_told t = i & 1 ? told_drop() : told_guard();
+        struct sw_guard_event t = i & 1 ? emitted_drop() : emitted_guard();
         struct sw_report_service s = service();
 
         t.hook = i / 2 % SW_HOOK_MAX;
@@ -127,7 +128,7 @@ static void test_every_name(void **state)
         t.vlan[1] = i % 6 ? 0 : 7;
         t.service = i % 7;
         s.service.flags = i % 16;
-        tell(&o, &t);
+        emit(&o, &t);
         assert_int_equal(sw_report_service(o.r, &s, i), 0);
     }
     assert_null(strstr(take(&o), "unknown"));
@@ -136,14 +137,14 @@ static void test_every_name(void **state)
     /* the flags in full, in their order, and each alone */
     for (int bit = -1; bit < 9; bit++) {
         static const char *const names[] = {"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE"};
-        struct sw_told t = told_drop();
+        struct sw_guard_event t = emitted_drop();
         char want[80];
 
         t.flags = bit < 0 ? 0x1ff : 1 << bit;
         snprintf(want, sizeof(want), "\"tcp_flags\":\"%s\"",
                  bit < 0 ? "SYN,FIN,RST,PSH,ACK,URG,ECE,CWR,AE" : names[bit]);
         out_open(&o, live);
-        tell(&o, &t);
+        emit(&o, &t);
         has(take(&o), want);
         out_close(&o);
     }
@@ -155,7 +156,7 @@ static void test_extremes(void **state)
 {
     struct sw_report_opts opts = live;
     struct sw_report_service s, wild;
-    struct sw_told t[2], bad;
+    struct sw_guard_event t[2], bad;
     static struct sw_lines lines;
     char *body = malloc(SW_SERVICE_ROOM), *end;
     size_t room, longest = 0;
@@ -205,14 +206,14 @@ static void test_extremes(void **state)
         room = sw_lines_room(&lines);
         sw_lines_fini(&lines);
         assert_int_equal(sw_report_service(o.r, &s, ~0ULL), 0);
-        tell(&o, &t[0]);
-        tell(&o, &t[1]);
+        emit(&o, &t[0]);
+        emit(&o, &t[1]);
         if (format == SW_FORMAT_JSON)
             valid(take(&o), 3);
         assert_int_equal(sw_report_service(o.r, &wild, ~0ULL), 0);
         for (int kind = 0; kind < 2; kind++) {
             bad.kind = kind;
-            tell(&o, &bad);
+            emit(&o, &bad);
         }
         for (const char *line = take(&o); *line; line = line_n(line, 1))
             if (strcspn(line, "\n") > longest)
@@ -231,9 +232,9 @@ static void test_schema_rejects(void **state)
         int line;
         const char *from, *to;
     } rows[] = {
-        {GUARD, "{\"schema\":2", "{\"schema\":1"},
-        {GUARD, "{\"schema\":2", "{\"extra\":1,\"schema\":2"},
-        {GUARD, "{\"schema\":2", "{\"count\":1,\"schema\":2"},
+        {GUARD, "{\"schema\":3", "{\"schema\":1"},
+        {GUARD, "{\"schema\":3", "{\"extra\":1,\"schema\":3"},
+        {GUARD, "{\"schema\":3", "{\"count\":1,\"schema\":3"},
         {GUARD, "\"event\":\"guard\"", "\"event\":\"drop\""},
         {GUARD, "\"from\":\"calm\"", "\"from\":\"unknown\""},
         {GUARD, "\"backend\":\"reqsk\",", ""},
@@ -254,9 +255,9 @@ static void test_schema_rejects(void **state)
         {SERVICE, "\"hook\":null", "\"hook\":\"sweep\""},
         {SERVICE, "\"service\":\"[2001:db8::1]:443\"", "\"service\":\"2001:db8::1:443\""},
     };
-    struct sw_told guard = told_guard(), drop = told_drop();
+    struct sw_guard_event guard = emitted_guard(), drop = emitted_drop();
     struct sw_report_service s = service();
-    char said[4096];
+    char output[4096];
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -268,11 +269,11 @@ static void test_schema_rejects(void **state)
         if (rows[i].line == SERVICE)
             assert_int_equal(sw_report_service(o.r, &s, 1), 0);
         else
-            tell(&o, rows[i].line == GUARD ? &guard : &drop);
+            emit(&o, rows[i].line == GUARD ? &guard : &drop);
         bad = changed(take(&o), rows[i].from, rows[i].to);
-        got = schema_check(bad, said, sizeof(said));
+        got = schema_check(bad, output, sizeof(output));
         if (got != 1)
-            fail_msg("row %zu, %s for %s: exit %d, %s", i, rows[i].to, rows[i].from, got, said);
+            fail_msg("row %zu, %s for %s: exit %d, %s", i, rows[i].to, rows[i].from, got, output);
         free(bad);
         out_close(&o);
     }
@@ -282,7 +283,7 @@ static void test_schema_rejects(void **state)
 static void test_hostile_names(void **state)
 {
     struct sw_report_opts opts = live;
-    struct sw_told guard = told_guard(), drop = told_drop();
+    struct sw_guard_event guard = emitted_guard(), drop = emitted_drop();
     struct sw_report_service s = service();
     char name[256];
     struct out o;
@@ -294,13 +295,13 @@ static void test_hostile_names(void **state)
     opts.host = name;
     out_open(&o, opts);
     assert_int_equal(sw_report_set_iface(o.r, 3, name), 0);
-    tell(&o, &guard);
-    tell(&o, &drop);
+    emit(&o, &guard);
+    emit(&o, &drop);
     assert_int_equal(sw_report_service(o.r, &s, 1), 0);
     valid(take(&o), 3);
     has(o.text, "\\u007f~}|");
     assert_int_equal(sw_report_set_iface(o.r, 3, "\"\n\x1b[31m"), 0);
-    tell(&o, &drop);
+    emit(&o, &drop);
     take(&o);
     has(line_n(o.text, 3), "\"iface\":\"\\\"\\n\\u001b[31m\",");
     out_close(&o);
@@ -309,26 +310,26 @@ static void test_hostile_names(void **state)
 static void test_foreign_and_unwanted(void **state)
 {
     struct sw_report_opts opts = live;
-    struct sw_told guard = told_guard(), drop = told_drop();
+    struct sw_guard_event guard = emitted_guard(), drop = emitted_drop();
     struct sw_report_service s = service();
     struct out o;
 
     (void)state;
     opts.event_mask = 1u << SW_LINE_DROP;
     out_open(&o, opts);
-    tell(&o, &guard);
+    emit(&o, &guard);
     assert_int_equal(sw_report_service(o.r, &s, 1), 0);
     assert_int_equal(sw_report_lines(o.r), 0);
-    tell(&o, &drop);
+    emit(&o, &drop);
     assert_int_equal(sw_report_lines(o.r), 1);
     drop.version++;
-    assert_int_equal(sw_report_told(o.r, &drop), -EINVAL);
+    assert_int_equal(sw_report_guard_event(o.r, &drop), -EINVAL);
     drop.version--;
     drop.size--;
-    assert_int_equal(sw_report_told(o.r, &drop), -EINVAL);
+    assert_int_equal(sw_report_guard_event(o.r, &drop), -EINVAL);
     drop.size++;
-    drop.kind = SW_TOLD_MAX;
-    assert_int_equal(sw_report_told(o.r, &drop), -EINVAL);
+    drop.kind = SW_GUARD_EV_MAX;
+    assert_int_equal(sw_report_guard_event(o.r, &drop), -EINVAL);
     assert_int_equal(sw_report_lines(o.r), 1);
     has(take(&o), "\"seq\":1,");
     out_close(&o);

@@ -189,7 +189,7 @@ static void test_bad_records(void **state)
     assert_string_equal(s.comment[0], "synward: dropped (unknown)");
 }
 
-/* A disk that is full in the middle of a block, wherever: the file stays whole, and goes on when there is room. */
+/* A disk that is full in the middle of a block, wherever: the file stays whole, and continues when there is room. */
 static void test_disk_full(void **state)
 {
     struct rlimit all, little;

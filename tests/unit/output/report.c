@@ -36,7 +36,7 @@ static void test_gaps_are_the_losses(void **state)
 {
     struct sw_report_stats stats = {0};
     struct sw_event ev = sample(SW_EV_CONN);
-    __u64 expected = 0, gaps = 0, said = 0, last = 0;
+    __u64 expected = 0, gaps = 0, output = 0, last = 0;
     unsigned int seed = 7;
     struct out o;
 
@@ -62,7 +62,7 @@ static void test_gaps_are_the_losses(void **state)
 
         gaps += seq - last - 1;
         if (!strncmp(strstr(line, "\"event\":\""), "\"event\":\"loss\"", 14)) {
-            said += number(line, "\"lost\":");
+            output += number(line, "\"lost\":");
             for (int k = 0; k < SW_LOSSES; k++) {
                 char key[40];
 
@@ -78,7 +78,7 @@ static void test_gaps_are_the_losses(void **state)
     }
     assert_true(expected > 0);
     assert_int_equal(gaps, expected);
-    assert_int_equal(said, expected);
+    assert_int_equal(output, expected);
     out_close(&o);
 }
 
@@ -123,7 +123,7 @@ static void test_foreign_record(void **state)
     out_close(&o);
 }
 
-/* All numbers at their largest, and names too: the room for a line is enough (and ASan would tell). */
+/* All numbers at their largest, and names too: the room for a line is enough (ASan would report). */
 static void test_longest_lines(void **state)
 {
     struct sw_report_opts opts = live;

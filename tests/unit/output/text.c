@@ -38,7 +38,7 @@ static void test_text(void **state)
     has(line_n(o.text, n), "handshake 344 ns (server 300 ns, client 44 ns)");
     has(line_n(o.text, n + 1), "SF");
     has(line_n(o.text, n + 1), "ShADadFf pkts 5/6 bytes 240/241 in 5 ms");
-    has(line_n(o.text, n + 2), "LOSS 17 events could not be told: conn 17");
+    has(line_n(o.text, n + 2), "LOSS 17 events lost: conn 17");
     has(line_n(o.text, n + 3), "lost 42 events");
     out_close(&o);
     opts.color = true;

@@ -6,9 +6,9 @@
 static void test_text(void **state)
 {
     struct sw_report_opts opts = live;
-    struct sw_told guard = told_guard(), drop = told_drop();
+    struct sw_guard_event guard = emitted_guard(), drop = emitted_drop();
     struct sw_report_service s = service();
-    struct sw_report_stats stats = {.services = 4, .services_awake = 1};
+    struct sw_report_stats stats = {.services = 4, .services_active = 1};
     __u64 lost[SW_LOSSES] = {[SW_EV_CONN] = 2, [SW_LOSS_GUARD] = 3};
     struct out o;
 
@@ -16,12 +16,12 @@ static void test_text(void **state)
     opts.format = SW_FORMAT_TEXT;
     out_open(&o, opts);
     assert_int_equal(sw_report_set_iface(o.r, 3, "eth0"), 0);
-    tell(&o, &guard);
+    emit(&o, &guard);
     guard.ifindex = 0;
     guard.dry_run = 1;
     guard.in_state_ns = 0; /* it was in no other state before */
-    tell(&o, &guard);
-    tell(&o, &drop);
+    emit(&o, &guard);
+    emit(&o, &drop);
     assert_int_equal(sw_report_service(o.r, &s, 3000001000), 0);
     assert_int_equal(sw_report_loss(o.r, lost, 1), 0);
     stats.guard = s.tally;
@@ -30,8 +30,8 @@ static void test_text(void **state)
     assert_int_equal(sw_report_service(o.r, &s, 3000001000), 0);
     take(&o);
     assert_null(strchr(o.text, 27));
-    has(o.text, " eth0 guard 10.0.0.2:80 calm -> engaged by syn_rate after 12 s: half-open 901 (mark 1024), "
-                "SYNs 51234/s (mark 4000/s), completed 17/s; mode auto, cookies by reqsk");
+    has(o.text, " eth0 guard 10.0.0.2:80 calm -> engaged by syn_rate after 12 s: half-open 901 (threshold 1024), "
+                "SYNs 51234/s (threshold 4000/s), completed 17/s; mode auto, cookies by reqsk");
     has_not(o.text, "dry run");
     has(line_n(o.text, 1), "cookies by reqsk (dry run)");
     has(line_n(o.text, 1), "by syn_rate: half-open");
@@ -41,15 +41,15 @@ static void test_text(void **state)
         "payload 12; service 10.0.0.2:80");
     has(line_n(o.text, 3), "service [2001:db8::1]:443 always, grace for 3 s, cookies by listener, MPTCP: half-open 3, "
                            "SYNs 100 (40/s), completed 39/s, cookies 104 sent 105 accepted, dropped 153: blocked 1 ");
-    has(line_n(o.text, 4), "LOSS 5 events could not be told: conn 2 guard and drop 3");
-    has(line_n(o.text, 5), "guard: 4 services, 1 awake, cookies 104 sent 105 accepted, dropped 153");
+    has(line_n(o.text, 4), "LOSS 5 events lost: conn 2 guard and drop 3");
+    has(line_n(o.text, 5), "guard: 4 services, 1 active, cookies 104 sent 105 accepted, dropped 153");
     has(line_n(o.text, 6), ", would have dropped 153: ");
     assert_string_equal(line_n(o.text, 7), "");
     out_close(&o);
     opts.color = true;
     out_open(&o, opts);
-    tell(&o, &drop);
-    tell(&o, &guard);
+    emit(&o, &drop);
+    emit(&o, &guard);
     take(&o);
     has(o.text, "\033[31mdrop \033[0m");
     has(line_n(o.text, 1), "\033[1;31mguard\033[0m");

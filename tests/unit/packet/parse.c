@@ -114,7 +114,7 @@ TEST(every_result)
             for (int i = 0; i < n; i++) pkt_ext(&p, SW_IP_DSTOPTS, 8));
 }
 
-/* Total length 0: a GSO packet or BIG TCP; the frame's own length tells. */
+/* Total length 0: a GSO packet or BIG TCP; use the frame's own length. */
 TEST(no_length_in_the_header)
 {
     for (int six = 0; six < 2; six++) {
@@ -354,7 +354,7 @@ TEST(vlans_of_a_tunnel)
     assert_int_equal(r.seg.vlan[1], 2);
 }
 
-/* One layer more than the walk takes is told, never followed half. */
+/* One layer more than the walk takes is reported, never parsed in part. */
 TEST(too_many_layers)
 {
     static struct onion o;

@@ -57,7 +57,7 @@ TEST(each_kind)
 
 static void expect_seal(struct sw_tcpopt o, unsigned sealed, unsigned bad)
 {
-    assert_int_equal(o.sealed, sealed);
+    assert_int_equal(o.sig, sealed);
     assert_int_equal(o.bad, bad);
 }
 
@@ -67,17 +67,17 @@ TEST(signatures)
     for (unsigned len = 2; len <= 40; len++) {
         uint8_t list[40] = {19, (uint8_t)len};
 
-        expect_seal(read_list(list, len), len == 18 ? SW_SEAL_MD5 : 0, len != 18);
+        expect_seal(read_list(list, len), len == 18 ? SW_SIG_MD5 : 0, len != 18);
         list[0] = 29;
-        expect_seal(read_list(list, len), len > 4 ? SW_SEAL_AO : 0, len <= 4);
+        expect_seal(read_list(list, len), len > 4 ? SW_SIG_AO : 0, len <= 4);
     }
-    expect_seal(READ("\x01\x01\x01\x01\x1d\x04\x01\x01"), 0, 1);            /* key ids and no MAC */
-    expect_seal(READ("\x13\x02\x13\x12" MD5_16), SW_SEAL_MD5, 1);           /* the first is none */
-    expect_seal(READ("\x13\x12" MD5_16 "\x13\x12" MD5_16), SW_SEAL_MD5, 1); /* twice */
-    expect_seal(READ("\x1d\x06\x01\x01xx\x1d\x06\x01\x01xx"), SW_SEAL_AO, 1);
-    expect_seal(READ("\x1d\x06\x01\x01xx\x13\x12" MD5_16), SW_SEAL_MD5 | SW_SEAL_AO, 1);
-    expect_seal(READ("\x13\x12" MD5_16 "\x1d\x06\x01\x01xx"), SW_SEAL_MD5 | SW_SEAL_AO, 1);
-    expect_seal(READ("\x13\x12" MD5_16 "\x00\x13\x12"), SW_SEAL_MD5, 0); /* behind the end */
+    expect_seal(READ("\x01\x01\x01\x01\x1d\x04\x01\x01"), 0, 1);           /* key ids and no MAC */
+    expect_seal(READ("\x13\x02\x13\x12" MD5_16), SW_SIG_MD5, 1);           /* the first is none */
+    expect_seal(READ("\x13\x12" MD5_16 "\x13\x12" MD5_16), SW_SIG_MD5, 1); /* twice */
+    expect_seal(READ("\x1d\x06\x01\x01xx\x1d\x06\x01\x01xx"), SW_SIG_AO, 1);
+    expect_seal(READ("\x1d\x06\x01\x01xx\x13\x12" MD5_16), SW_SIG_MD5 | SW_SIG_AO, 1);
+    expect_seal(READ("\x13\x12" MD5_16 "\x1d\x06\x01\x01xx"), SW_SIG_MD5 | SW_SIG_AO, 1);
+    expect_seal(READ("\x13\x12" MD5_16 "\x00\x13\x12"), SW_SIG_MD5, 0); /* behind the end */
 }
 
 TEST(usual_lists)
@@ -122,7 +122,7 @@ TEST(impossible_lengths)
     }
 }
 
-/* A known kind of a wrong length is told and skipped: what follows still counts. */
+/* A known kind of a wrong length is reported and skipped: what follows still counts. */
 TEST(wrong_lengths_are_skipped)
 {
     expect(READ("\x02\x03\x05\x04\x02"), SW_OPT_SACK, 0, SW_WSCALE_NONE, 1);
@@ -184,10 +184,10 @@ static struct sw_tcpopt plainly(const uint8_t *p, size_t n)
         case 29:
             if (*p == 19 ? len != 18 : len < 5)
                 o.bad = 1;
-            else if (o.sealed)
+            else if (o.sig)
                 o.bad = 1;
             else
-                o.sealed = 1;
+                o.sig = 1;
             break;
         case 30: o.opts |= SW_OPT_MPTCP; break;
         case 34:
@@ -225,9 +225,9 @@ TEST(random_lists)
         want = plainly(list, n);
         have = read_list(list, n);
         expect(have, want.opts, want.mss, want.wscale, want.bad);
-        assert_int_equal(!have.sealed, !want.sealed);
+        assert_int_equal(!have.sig, !want.sig);
         good += !want.bad && want.opts;
-        sealed += !want.bad && want.sealed;
+        sealed += !want.bad && want.sig;
     }
     assert_true(good > 1000); /* else only noise was tried */
     assert_true(sealed > 100);

@@ -27,7 +27,7 @@ struct talk {
     struct sw_flow f;
     uint32_t isn[2];
     uint64_t now;
-    uint32_t told; /* kinds, all segments together */
+    uint32_t emitted; /* kinds, all segments together */
     int verdict;
     struct sw_out last;
 };
@@ -51,7 +51,7 @@ static void say(struct talk *t, int from, uint16_t flags, uint32_t seq, uint32_t
         sw_flow_init(&t->f, &s);
     memset(&t->last, 0, sizeof(t->last));
     t->verdict = sw_fsm_step(&t->f, &s, &t->last);
-    t->told |= t->last.events;
+    t->emitted |= t->last.events;
 }
 
 static void start(struct talk *t, uint32_t a, uint32_t b)
@@ -68,7 +68,7 @@ static void established(struct talk *t, uint32_t a, uint32_t b)
     say(t, B, SYN | ACK, 0, 1, 0);
     say(t, A, ACK, 1, 1, 0);
     assert_true(t->f.flags & SW_F_ESTABLISHED);
-    t->told = 0;
+    t->emitted = 0;
 }
 
 static void in(const struct talk *t, unsigned a, unsigned b)
@@ -92,12 +92,12 @@ TEST(three_way_handshake)
         start(&t, isns[i], isns[j]);
         say(&t, A, SYN, 0, 0, 0);
         IN(SYN_SENT, LISTEN);
-        assert_int_equal(t.told, KIND(OPENING));
+        assert_int_equal(t.emitted, KIND(OPENING));
         say(&t, B, SYN | ACK, 0, 1, 0);
         IN(SYN_SENT, SYN_RECEIVED);
         say(&t, A, ACK, 1, 1, 0);
         IN(ESTABLISHED, ESTABLISHED);
-        assert_int_equal(t.told, KIND(OPENING) | KIND(ESTABLISHED));
+        assert_int_equal(t.emitted, KIND(OPENING) | KIND(ESTABLISHED));
         assert_int_equal(t.f.syn_ns, 1);
         assert_int_equal(t.f.synack_ns, 2);
         assert_int_equal(t.f.est_ns, 3);
@@ -119,7 +119,7 @@ TEST(simultaneous_open)
         assert_false(t.f.flags & SW_F_ESTABLISHED);
         say(&t, B, SYN | ACK, 0, 1, 0);
         IN(ESTABLISHED, ESTABLISHED);
-        assert_int_equal(t.told & (KIND(OPENING) | KIND(ESTABLISHED)), KIND(OPENING) | KIND(ESTABLISHED));
+        assert_int_equal(t.emitted & (KIND(OPENING) | KIND(ESTABLISHED)), KIND(OPENING) | KIND(ESTABLISHED));
     }
 }
 
@@ -165,7 +165,7 @@ TEST(close_in_four_segments)
             first == A ? IN(FIN_WAIT_1, ESTABLISHED) : IN(ESTABLISHED, FIN_WAIT_1);
             say(&t, second, ACK, 1, 2, 0);
             first == A ? IN(FIN_WAIT_2, CLOSE_WAIT) : IN(CLOSE_WAIT, FIN_WAIT_2);
-            assert_int_equal(t.told, KIND(HALF_CLOSED));
+            assert_int_equal(t.emitted, KIND(HALF_CLOSED));
             say(&t, second, ACK, 1, 2, 500); /* data still flows that way */
             say(&t, first, ACK, 2, 501, 0);
             first == A ? IN(FIN_WAIT_2, CLOSE_WAIT) : IN(CLOSE_WAIT, FIN_WAIT_2);
@@ -173,7 +173,7 @@ TEST(close_in_four_segments)
             first == A ? IN(FIN_WAIT_2, LAST_ACK) : IN(LAST_ACK, FIN_WAIT_2);
             say(&t, first, ACK, 2, 502, 0);
             first == A ? IN(TIME_WAIT, CLOSED) : IN(CLOSED, TIME_WAIT);
-            assert_int_equal(t.told, KIND(HALF_CLOSED) | KIND(CLOSED));
+            assert_int_equal(t.emitted, KIND(HALF_CLOSED) | KIND(CLOSED));
             assert_int_equal(t.f.reason, SW_WHY_FIN);
             assert_int_equal(t.f.closed_by, 1 + first);
         }
@@ -192,7 +192,7 @@ TEST(close_in_three_segments)
         IN(FIN_WAIT_2, LAST_ACK);
         say(&t, A, ACK, 12, 2, 0);
         IN(TIME_WAIT, CLOSED);
-        assert_int_equal(t.told, KIND(CLOSED));
+        assert_int_equal(t.emitted, KIND(CLOSED));
     }
 }
 
@@ -212,13 +212,13 @@ TEST(simultaneous_close)
         say(&t, B, ACK, 2, 2, 0);
         IN(TIME_WAIT, TIME_WAIT);
         assert_int_equal(t.f.closed_by, 3);
-        assert_int_equal(t.told & KIND(CLOSED), KIND(CLOSED));
+        assert_int_equal(t.emitted & KIND(CLOSED), KIND(CLOSED));
     }
 }
 
 /*
  * The segments of a close as a network may deliver them: any order. Whatever comes when, once all have come and each
- * side has said its last acknowledgement again, the connection is over by FIN, told once.
+ * side has said its last acknowledgement again, the connection is over by FIN, emitted once.
  */
 TEST(close_in_every_order)
 {
@@ -251,7 +251,7 @@ TEST(close_in_every_order)
                 int k = order[n];
 
                 say(&t, seg[k].from, seg[k].flags, seg[k].seq, seg[k].ack, seg[k].len);
-                assert_int_equal(t.verdict, SW_GO_ON);
+                assert_int_equal(t.verdict, SW_SAME_FLOW);
                 closed += !!(t.last.events & KIND(CLOSED));
             }
             /* what was lost on the way is sent again, as TCPs do */
@@ -259,7 +259,7 @@ TEST(close_in_every_order)
                 say(&t, seg[k].from, seg[k].flags, seg[k].seq, seg[k].ack, seg[k].len);
                 closed += !!(t.last.events & KIND(CLOSED));
             }
-            if (closed != 1 || t.f.reason != SW_WHY_FIN || !(t.f.flags & SW_F_OVER))
+            if (closed != 1 || t.f.reason != SW_WHY_FIN || !(t.f.flags & SW_F_ENDED))
                 fail_msg("order %d%d%d%d%d%d isn %x: closed %d times, states %s %s", order[0], order[1], order[2],
                          order[3], order[4], order[5], isns[i], closed, states[t.f.end[A].state],
                          states[t.f.end[B].state]);
@@ -309,17 +309,17 @@ TEST(reset_in_every_state)
                     kind = KIND(REFUSED);
                 }
                 before = t.f.end[!from].state;
-                t.told = 0;
+                t.emitted = 0;
                 say(&t, from, stage == 0 && from == B ? RST | ACK : RST, seq[from], 1, 0);
                 if (stage == 6) { /* after the last ACK it is late, and changes nothing */
-                    assert_int_equal(t.told, 0);
+                    assert_int_equal(t.emitted, 0);
                     assert_int_equal(t.f.reason, SW_WHY_FIN);
                     IN(TIME_WAIT, CLOSED);
                     continue;
                 }
-                if (t.told != kind || t.f.reason != why)
+                if (t.emitted != kind || t.f.reason != why)
                     fail_msg("stage %d by %d isn %x %x: kinds %x reason %u, not %x %u", stage, from, isns[i], isns[j],
-                             t.told, t.f.reason, kind, why);
+                             t.emitted, t.f.reason, kind, why);
                 IN(CLOSED, CLOSED);
                 assert_int_equal(t.f.rst_state, before);
                 assert_int_equal(t.f.closed_by, stage >= 3 ? 1 : 1 + from);
@@ -345,7 +345,7 @@ TEST(inexact_resets)
         say(&t, B, RST, 0xfffffff0, 0, 0);
         assert_int_equal(t.last.anomaly, SW_AN_RST_OUT_OF_WINDOW);
         IN(ESTABLISHED, ESTABLISHED);
-        assert_int_equal(t.told, KIND(ANOMALY));
+        assert_int_equal(t.emitted, KIND(ANOMALY));
         say(&t, A, ACK, 1, 1, 0); /* the challenge ACK, and its answer */
         say(&t, B, RST, 1, 0, 0);
         IN(CLOSED, CLOSED);
@@ -362,13 +362,13 @@ TEST(syn_in_connection)
 
         established(&t, isns[i], isns[j]);
         say(&t, A, SYN, 5000, 0, 0);
-        assert_int_equal(t.verdict, SW_GO_ON);
+        assert_int_equal(t.verdict, SW_SAME_FLOW);
         assert_int_equal(t.last.anomaly, SW_AN_SYN_IN_CONNECTION);
         IN(ESTABLISHED, ESTABLISHED);
         say(&t, B, ACK, 1, 1, 0);
-        assert_int_equal(t.verdict, SW_GO_ON);
+        assert_int_equal(t.verdict, SW_SAME_FLOW);
         say(&t, A, ACK, 1, 1, 100);
-        assert_int_equal(t.verdict, SW_GO_ON);
+        assert_int_equal(t.verdict, SW_SAME_FLOW);
         IN(ESTABLISHED, ESTABLISHED);
 
         established(&t, isns[i], isns[j]);
@@ -376,7 +376,7 @@ TEST(syn_in_connection)
         say(&t, B, SYN | ACK, 90000, 5001, 0);
         assert_int_equal(t.verdict, SW_NEW_PENDING);
         say(&t, B, SYN | ACK, 90000, 5002, 0); /* an answer to something else is none */
-        assert_int_equal(t.verdict, SW_GO_ON);
+        assert_int_equal(t.verdict, SW_SAME_FLOW);
     }
 }
 
@@ -396,7 +396,7 @@ TEST(syn_after_the_end_is_another_connection)
         assert_int_equal(t.verdict, SW_NEW_FLOW);
         assert_memory_equal(&before, &t.f, sizeof(before)); /* nothing was changed */
         say(&t, A, SYN, 0, 0, 0);                           /* the old SYN once more is not */
-        assert_int_equal(t.verdict, SW_GO_ON);
+        assert_int_equal(t.verdict, SW_SAME_FLOW);
     }
 }
 
@@ -463,7 +463,7 @@ TEST(fast_path_takes_only_the_plain)
         case 8: s.bad_csum = 1; break;
         case 9: s.frag = 1; break;
         case 10: s.cap = 5; break;
-        case 11: t.f.flags |= SW_F_OVER; break;
+        case 11: t.f.flags |= SW_F_ENDED; break;
         }
         before = t.f;
         assert_int_equal(sw_fsm_fast(&t.f, &s), odd == 0);

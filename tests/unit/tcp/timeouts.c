@@ -12,7 +12,7 @@
 #define TEST(name) static void name(void **state __attribute__((unused)))
 
 /* every limit another number, so that a mix-up shows */
-static const struct sw_config limits = {.linger = 3,
+static const struct sw_config limits = {.close_delay = 3,
                                         .t_syn_sent = 11,
                                         .t_syn_received = 13,
                                         .t_established = 17,
@@ -70,7 +70,7 @@ TEST(each_state_has_its_limit)
         if (limit != table[i].limit)
             fail_msg("%s: limit %llu, not %llu", table[i].what, (unsigned long long)limit,
                      (unsigned long long)table[i].limit);
-        for (uint64_t flush = 0; flush < 2; flush++) { /* flush 1 ends only what lingers */
+        for (uint64_t flush = 0; flush < 2; flush++) { /* flush 1 ends only what remains */
             assert_int_equal(sw_expiry(&f, &limits, 1000, flush), SW_WHY_NONE);
             assert_int_equal(sw_expiry(&f, &limits, 1000 + limit - 1, flush), SW_WHY_NONE);
             assert_int_equal(sw_expiry(&f, &limits, 1000 + limit, flush), table[i].why);
@@ -84,12 +84,12 @@ TEST(each_state_has_its_limit)
     }
 }
 
-TEST(what_is_over_lingers_and_keeps_its_reason)
+TEST(what_ended_waits_and_keeps_its_reason)
 {
     for (unsigned why = SW_WHY_FIN; why < SW_WHY_MAX; why++) {
-        struct sw_flow f = flow(SHUT, SHUT, SW_F_ESTABLISHED | SW_F_OVER);
+        struct sw_flow f = flow(SHUT, SHUT, SW_F_ESTABLISHED | SW_F_ENDED);
 
-        f.over_ns = 2000;
+        f.ended_ns = 2000;
         f.last_ns = 2002; /* a late segment does not prolong it */
         f.reason = why;
         assert_int_equal(sw_expiry(&f, &limits, 2002, 0), SW_WHY_NONE);
@@ -105,7 +105,7 @@ TEST(updates_are_due)
     struct sw_flow f = flow(OPEN, OPEN, SW_F_ESTABLISHED);
     struct sw_config c = limits;
 
-    f.told_ns = 1000;
+    f.update_ns = 1000;
     c.update_interval = 5;
     assert_int_equal(sw_expiry_at(&f, &c), 1005);
     c.update_interval = 100; /* it ends before */
@@ -119,7 +119,7 @@ int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(each_state_has_its_limit),
-        cmocka_unit_test(what_is_over_lingers_and_keeps_its_reason),
+        cmocka_unit_test(what_ended_waits_and_keeps_its_reason),
         cmocka_unit_test(updates_are_due),
     };
 

@@ -112,7 +112,7 @@ static void expect_history(const struct sw_flow *f, const char *want)
 
 static const uint32_t isns[] = {0, 1000, 0x7fffffff - 300, 0xffffffff - 300, 0xfffffffe, 0xffffffff, 0x80000000};
 
-TEST(gap_is_told_once_across_the_wrap)
+TEST(gap_is_counted_once_across_the_wrap)
 {
     for (size_t i = 0; i < sizeof(isns) / sizeof(*isns); i++) {
         uint32_t a = isns[i], b = isns[(i + 3) % 7];
@@ -123,7 +123,7 @@ TEST(gap_is_told_once_across_the_wrap)
         say(&f, SW_ORIG, a + 201, b + 1, SW_TCP_ACK, 100); /* 101..200 is missing */
         say(&f, SW_RESP, b + 1, a + 101, SW_TCP_ACK, 0);
         assert_int_equal(f.end[SW_ORIG].gaps, 0);
-        say(&f, SW_RESP, b + 1, a + 301, SW_TCP_ACK, 0); /* and acknowledged: nobody told us */
+        say(&f, SW_RESP, b + 1, a + 301, SW_TCP_ACK, 0); /* and acknowledged: not seen here */
         assert_int_equal(f.end[SW_ORIG].gaps, 1);
         assert_int_equal(f.end[SW_ORIG].nxt, a + 301);
         say(&f, SW_RESP, b + 1, a + 301, SW_TCP_ACK, 0);
@@ -144,7 +144,7 @@ TEST(reordering_is_no_gap)
         say(&f, SW_ORIG, a + 1, b + 1, SW_TCP_ACK, 100);
         say(&f, SW_RESP, b + 1, a + 201, SW_TCP_ACK, 0);
         assert_int_equal(f.end[SW_ORIG].gaps, 0);
-        assert_int_equal(f.end[SW_ORIG].rexmit, 1); /* Zeek cannot tell it from a retransmission */
+        assert_int_equal(f.end[SW_ORIG].rexmit, 1); /* Zeek cannot distinguish it from a retransmission */
         assert_int_equal(f.end[SW_ORIG].nxt, a + 201);
         assert_int_equal(sw_zeek_size(&f.end[SW_ORIG], &f.end[SW_RESP]), 200);
     }
@@ -195,7 +195,7 @@ int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(blocks_are_a_set_of_bytes),
-        cmocka_unit_test(gap_is_told_once_across_the_wrap),
+        cmocka_unit_test(gap_is_counted_once_across_the_wrap),
         cmocka_unit_test(reordering_is_no_gap),
         cmocka_unit_test(three_gaps_in_one_acknowledgement),
         cmocka_unit_test(scaled_letters),

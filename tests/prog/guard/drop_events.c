@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Drops are told and captured: few of them, and each is counted in one. */
+/* Drops are emitted and captured: few of them, and each is counted in one. */
 #include "guardfix.h"
 
 TEST(records)
 {
-    const struct sw_told *told;
+    const struct sw_guard_event *emitted;
     struct pkt p;
 
     for (int v6 = 0; v6 < 2; v6++) {
@@ -15,29 +15,29 @@ TEST(records)
         p.payload = 33;
         p.vlan[0] = 7, p.vlan[1] = 9, p.vlans = 2;
         expect_drop(&p, "fin");
-        assert_int_equal(guardrun_told(guard, &told), 1);
-        assert_int_equal(told->version, SW_CONTRACT_VERSION);
-        assert_int_equal(told->size, sizeof(*told));
-        assert_int_equal(told->kind, SW_TOLD_DROP);
-        assert_int_equal(told->reason, SW_DROP_FIN);
-        assert_int_equal(told->count, 1);
-        assert_int_equal(told->dry_run, 0);
-        assert_int_equal(told->mode, SW_GM_ALWAYS);
-        assert_int_equal(told->hook, SW_HOOK_REPLAY);
-        assert_int_equal(told->service, svc);
-        assert_int_equal(told->any, SW_ANY_4 | SW_ANY_6);
-        assert_int_equal(told->svc_port, htons(80));
-        assert_int_equal(told->ts, bpfrun_now(run) - step);
-        assert_memory_equal(told->src_ip, p.src, 16);
-        assert_memory_equal(told->dst_ip, p.dst, 16);
-        assert_int_equal(told->src_port, htons(p.sport));
-        assert_int_equal(told->dst_port, htons(p.dport));
-        assert_int_equal(told->seq, p.seq);
-        assert_int_equal(told->ack, p.ack);
-        assert_int_equal(told->payload, 33);
-        assert_int_equal(told->flags, FIN | ACK);
-        assert_int_equal(told->vlan[0], 7);
-        assert_int_equal(told->vlan[1], 9);
+        assert_int_equal(guardrun_events(guard, &emitted), 1);
+        assert_int_equal(emitted->version, SW_CONTRACT_VERSION);
+        assert_int_equal(emitted->size, sizeof(*emitted));
+        assert_int_equal(emitted->kind, SW_GUARD_EV_DROP);
+        assert_int_equal(emitted->reason, SW_DROP_FIN);
+        assert_int_equal(emitted->count, 1);
+        assert_int_equal(emitted->dry_run, 0);
+        assert_int_equal(emitted->mode, SW_GM_ALWAYS);
+        assert_int_equal(emitted->hook, SW_HOOK_REPLAY);
+        assert_int_equal(emitted->service, svc);
+        assert_int_equal(emitted->any, SW_ANY_4 | SW_ANY_6);
+        assert_int_equal(emitted->svc_port, htons(80));
+        assert_int_equal(emitted->ts, bpfrun_now(run) - step);
+        assert_memory_equal(emitted->src_ip, p.src, 16);
+        assert_memory_equal(emitted->dst_ip, p.dst, 16);
+        assert_int_equal(emitted->src_port, htons(p.sport));
+        assert_int_equal(emitted->dst_port, htons(p.dport));
+        assert_int_equal(emitted->seq, p.seq);
+        assert_int_equal(emitted->ack, p.ack);
+        assert_int_equal(emitted->payload, 33);
+        assert_int_equal(emitted->flags, FIN | ACK);
+        assert_int_equal(emitted->vlan[0], 7);
+        assert_int_equal(emitted->vlan[1], 9);
     }
 }
 
@@ -45,9 +45,9 @@ TEST(records)
 TEST(counts_add_up)
 {
     enum { N = 3000 };
-    const struct sw_told *told;
+    const struct sw_guard_event *emitted;
     __u64 sum[SW_DROP_MAX] = {0}, all = 0;
-    struct sw_tally tally;
+    struct sw_svc_counters tally;
     size_t n;
 
     for (int i = 0; i < N; i++) {
@@ -56,7 +56,7 @@ TEST(counts_add_up)
         p.sport = 1024 + i;
         deliver(&p);
     }
-    n = guardrun_told(guard, &told);
+    n = guardrun_events(guard, &emitted);
     assert_in_range(n, 3, 3 * (N / 100 + 2)); /* ten a second for each reason, and three seconds of them */
     bpfrun_set_now(run, bpfrun_now(run) + SEC);
     for (int i = 0; i < 3; i++) { /* the last of each brings the rest */
@@ -64,10 +64,10 @@ TEST(counts_add_up)
 
         deliver(&p);
     }
-    n = guardrun_told(guard, &told);
-    tally = guardrun_tally(guard, svc);
+    n = guardrun_events(guard, &emitted);
+    tally = guardrun_counters(guard, svc);
     for (size_t i = 0; i < n; i++)
-        sum[told[i].reason] += told[i].count;
+        sum[emitted[i].reason] += emitted[i].count;
     for (int i = 0; i < SW_DROP_MAX; i++) {
         assert_int_equal(sum[i], tally.drop[i]);
         all += sum[i];
@@ -75,11 +75,11 @@ TEST(counts_add_up)
     assert_int_equal(all, N + 3);
 }
 
-/* Nobody reads, and the ring is full: the drops that were not told are in the next record that fits. */
+/* Nobody reads, and the ring is full: the drops that were not emitted are in the next record that fits. */
 TEST(nobody_reads_the_records)
 {
     enum { N = 7000 };
-    const struct sw_told *told;
+    const struct sw_guard_event *emitted;
     __u64 sum = 0;
     size_t n;
 
@@ -91,29 +91,29 @@ TEST(nobody_reads_the_records)
         expect_drop(&p, "rst");
     }
     guardrun_drain(guard, true);
-    n = guardrun_told(guard, &told);
+    n = guardrun_events(guard, &emitted);
     assert_in_range(n, 1000, N - 1);
     for (int i = 0; i < 2; i++) {
         struct pkt p = stray(RST);
 
         expect_drop(&p, "rst");
     }
-    assert_int_equal(guardrun_told(guard, &told), n + 2);
-    assert_int_equal(told[n].count, N - n + 1);
-    assert_int_equal(told[n + 1].count, 1);
+    assert_int_equal(guardrun_events(guard, &emitted), n + 2);
+    assert_int_equal(emitted[n].count, N - n + 1);
+    assert_int_equal(emitted[n + 1].count, 1);
     for (size_t i = 0; i < n; i++)
-        sum += told[i].count;
+        sum += emitted[i].count;
     assert_int_equal(sum, n);
 }
 
 /* Who does not want drop lines pays for none, and the counts are the same. */
-TEST(nothing_is_told_unasked)
+TEST(nothing_is_emitted_unasked)
 {
     struct pkt p = stray(RST);
-    const struct sw_told *told;
+    const struct sw_guard_event *emitted;
 
     expect_drop(&p, "rst");
-    assert_int_equal(guardrun_told(guard, &told), 0);
+    assert_int_equal(guardrun_events(guard, &emitted), 0);
 }
 
 static int group_without_records(void **state)
@@ -185,9 +185,9 @@ int main(void)
     };
 
     const struct CMUnitTest unasked[] = {
-        ENGAGED(nothing_is_told_unasked),
+        ENGAGED(nothing_is_emitted_unasked),
     };
-    int failed = RUN_GUARDED(cases) + RUN_GUARDED_FAST(cases);
+    int failed = RUN_GUARDED(cases) + RUN_GUARD_FAST(cases);
 
     return failed + cmocka_run_group_tests(unasked, group_without_records, guarded_group_end);
 }

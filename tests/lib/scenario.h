@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Random conversations: what two TCPs could say to each other (RFC 9293), and then what a network, a
- * spoofer or a broken stack makes of it. A story follows from its seed alone.
+ * spoofer or a broken stack makes of it. A scenario follows from its seed alone.
  */
-#ifndef SW_TEST_STORY_H
-#define SW_TEST_STORY_H
+#ifndef SW_TEST_SCENARIO_H
+#define SW_TEST_SCENARIO_H
 
 #include <linux/types.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { STORY_MAX = 64 };
+enum { SCENARIO_MAX = 64 };
 
-struct story_seg {
+struct scenario_seg {
     __u64 gap_ns; /* after the segment before */
     __u32 seq, ack, len;
     __u32 gso; /* segments in one, by the egress hook alone; 0: one */
@@ -22,16 +22,16 @@ struct story_seg {
     bool bad_checksum, fragment, cut, sweep;
 };
 
-struct story {
+struct scenario {
     __u64 rng;
     __u32 isn[2], nxt[2], limit;
     __u16 win[2];
     size_t n;
-    struct story_seg seg[STORY_MAX];
+    struct scenario_seg seg[SCENARIO_MAX];
 };
 
-__u32 story_rand(__u64 *rng, __u32 below);
+__u32 scenario_rand(__u64 *rng, __u32 below);
 /* At most `most` segments. */
-void story_make(struct story *st, __u64 seed, __u32 most);
+void scenario_make(struct scenario *st, __u64 seed, __u32 most);
 
 #endif

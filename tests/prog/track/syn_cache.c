@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Notes of handshakes: who gets none, who leaves none, and what is told once in a flood. */
+/* SYN cache: which flows have no entry, and which events are emitted once in a flood. */
 #include "floods.h"
 
-/* What was told of it is not told again: the conn line is lost, and counted as such. */
-TEST(over_before_the_eviction)
+/* Its events are not emitted again: the conn line is lost, and counted as such. */
+TEST(ended_before_the_eviction)
 {
     begin_flooded();
     say_syn();
@@ -12,10 +12,10 @@ TEST(over_before_the_eviction)
     assert_string_equal(words(), "opening refused");
     talk_say(t, B, RST | ACK, 0);
     keep_own_events();
-    expect_counter(t, EMBRYO_REVIVED, 0);
+    expect_counter(t, HALF_OPEN_RESTORED, 0);
     assert_string_equal(words(), "opening refused midstream reset");
     end_all();
-    assert_int_equal(evicted(), 2 + strangers - bpfrun_counter(run, SW_C_TOLD_CONN));
+    assert_int_equal(evicted(), 2 + sources - bpfrun_counter(run, SW_C_EMITTED_CONN));
 }
 
 static void syn_and_synack_then_flood(void)
@@ -29,7 +29,7 @@ static void syn_and_synack_then_flood(void)
 static void expect_stranger(int who, __u16 flags, __s32 seq_off, __s32 ack_off)
 {
     struct pkt p = talk_pkt(t, who, flags, 0);
-    size_t notes = bpfrun_notes(run);
+    size_t entries = bpfrun_syn_cache_entries(run);
     struct sw_flow flow;
 
     p.seq += seq_off;
@@ -38,8 +38,8 @@ static void expect_stranger(int who, __u16 flags, __s32 seq_off, __s32 ack_off)
     flow = talk_flow(t);
     assert_true(flow.flags & SW_F_MIDSTREAM || flow.direction_by == SW_BY_SYNACK);
     assert_int_equal(flow.syn_ns, 0);
-    expect_counter(t, EMBRYO_REVIVED, 0);
-    assert_int_equal(bpfrun_notes(run), notes);
+    expect_counter(t, HALF_OPEN_RESTORED, 0);
+    assert_int_equal(bpfrun_syn_cache_entries(run), entries);
 }
 
 /* Each in a flood of its own, because a first one that does not fit begins a flow. */
@@ -56,11 +56,11 @@ static void wrong_then_right(int who, __u16 flags, __s32 seq_off, __s32 ack_off,
     talk_say(t, A, right, 0);
     keep_own_events();
     assert_string_equal(words(), "established");
-    expect_counter(t, EMBRYO_REVIVED, 1);
+    expect_counter(t, HALF_OPEN_RESTORED, 1);
     assert_true(talk_flow(t).syn_ns != 0);
 }
 
-/* A guess that does not fit is picked up midstream and leaves the note for who knows the numbers. */
+/* A guess that does not fit is picked up midstream and leaves the cache entry for a segment with the right numbers. */
 TEST(wrong_numbers)
 {
     wrong_then_right(A, ACK, 1, 0, ACK);
@@ -76,7 +76,7 @@ TEST(wrong_numbers)
     wrong_then_right(B, SYN | ACK, 0, 1, ACK);
 }
 
-/* A note is good for SW_NOTE_NS: then its handshake has been reported lost. */
+/* A cache entry is valid for SW_SYN_CACHE_NS: then its handshake has been reported lost. */
 TEST(an_old_note)
 {
     for (int late = 0; late < 2; late++) {
@@ -89,18 +89,18 @@ TEST(an_old_note)
         syn = talk_flow(t).syn_ns;
         say_synack();
         lull();
-        bpfrun_set_now(run, syn + SW_NOTE_NS + late);
+        bpfrun_set_now(run, syn + SW_SYN_CACHE_NS + late);
         talk_say(t, A, ACK, 0);
         keep_own_events();
-        expect_counter(t, EMBRYO_REVIVED, !late);
+        expect_counter(t, HALF_OPEN_RESTORED, !late);
         assert_string_equal(words(), late ? "opening midstream" : "opening established");
         end_all();
-        assert_int_equal(evicted(), 1 + late + strangers - bpfrun_counter(run, SW_C_TOLD_CONN));
+        assert_int_equal(evicted(), 1 + late + sources - bpfrun_counter(run, SW_C_EMITTED_CONN));
     }
 }
 
 /* Right numbers, other tuple. */
-TEST(a_strangers_note)
+TEST(another_flows_entry)
 {
     struct talk own;
 
@@ -122,36 +122,36 @@ TEST(a_strangers_note)
     *t = own;
     lull();
     talk_say(t, A, ACK, 0);
-    expect_counter(t, EMBRYO_REVIVED, 1);
+    expect_counter(t, HALF_OPEN_RESTORED, 1);
     expect_states(t, ESTABLISHED, ESTABLISHED);
 }
 
-/* A handshake that is over, however it ended, needs no note. */
-TEST(no_note_is_left)
+/* A handshake that ended, in whatever way, needs no cache entry. */
+TEST(no_entry_is_left)
 {
     talk_open(t);
-    assert_int_equal(bpfrun_notes(run), 0);
+    assert_int_equal(bpfrun_syn_cache_entries(run), 0);
     talk_close(t);
     talk_wait(t, 6 * SEC);
     talk_open(t);
-    assert_int_equal(bpfrun_notes(run), 0);
+    assert_int_equal(bpfrun_syn_cache_entries(run), 0);
     talk_say(t, A, RST, 0);
     talk_wait(t, 6 * SEC);
     talk_say(t, A, SYN, 0);
-    assert_int_equal(bpfrun_notes(run), 1);
+    assert_int_equal(bpfrun_syn_cache_entries(run), 1);
     talk_say(t, B, RST | ACK, 0);
     talk_wait(t, 6 * SEC);
-    assert_int_equal(bpfrun_notes(run), 0);
+    assert_int_equal(bpfrun_syn_cache_entries(run), 0);
     talk_say(t, A, SYN, 0);
     talk_wait(t, 25 * SEC); /* unanswered */
-    assert_int_equal(bpfrun_count(run, BPFRUN_EMBRYOS), 0);
-    assert_int_equal(bpfrun_notes(run), 0);
+    assert_int_equal(bpfrun_count(run, BPFRUN_HALF_OPEN), 0);
+    assert_int_equal(bpfrun_syn_cache_entries(run), 0);
     now_log = &logs[0];
     end_all();
 }
 
-/* The opening that a full ring did not take is owed: told once, when the connection proves real. */
-TEST(owed_opening)
+/* The opening that a full ring did not take is deferred: emitted once, when the handshake completes. */
+TEST(deferred_opening)
 {
     unsigned openings = 0;
 
@@ -163,7 +163,7 @@ TEST(owed_opening)
     say_synack();
     lull();
     talk_say(t, A, ACK, 0);
-    expect_counter(t, EMBRYO_REVIVED, 1);
+    expect_counter(t, HALF_OPEN_RESTORED, 1);
     expect_counter(t, OPENING_RESOLVED, 1);
     bpfrun_drain(run, true);
     keep_own_events();
@@ -177,7 +177,7 @@ TEST(owed_opening)
     assert_true(bpfrun_counter(run, SW_C_OPENING_RESOLVED) <= bpfrun_counter(run, SW_C_OPENING_DEFERRED));
 }
 
-/* Established, but `flows` is full: an evicted one is not told established twice. */
+/* Established, but `flows` is full: an evicted one does not emit established twice. */
 TEST(established_among_embryos)
 {
     struct talk own = *t;
@@ -196,10 +196,10 @@ TEST(established_among_embryos)
     talk_say(t, A, PSH | ACK, 10);
     keep_own_events();
     assert_string_equal(words(), "opening established midstream");
-    expect_counter(t, EMBRYO_REVIVED, 0);
+    expect_counter(t, HALF_OPEN_RESTORED, 0);
 }
 
-/* What has a bad checksum was not received: it makes no note and changes none. */
+/* What has a bad checksum was not received: it makes no cache entry and changes none. */
 TEST(bad_checksums)
 {
     struct pkt p = talk_pkt(t, A, SYN, 0);
@@ -207,7 +207,7 @@ TEST(bad_checksums)
     SKIP_OLD("no checksums");
     p.bad_checksum = true;
     talk_send(t, A, &p);
-    assert_int_equal(bpfrun_notes(run), 0);
+    assert_int_equal(bpfrun_syn_cache_entries(run), 0);
     assert_int_equal(bpfrun_reset(run), 0);
     talk_init(t, run, false);
     begin_flooded();
@@ -223,16 +223,17 @@ TEST(bad_checksums)
     p = talk_pkt(t, A, ACK, 0);
     p.bad_checksum = true;
     talk_send(t, A, &p);
-    expect_counter(t, EMBRYO_REVIVED, 0);
+    expect_counter(t, HALF_OPEN_RESTORED, 0);
     lull();
     talk_say(t, A, ACK, 0);
-    expect_counter(t, EMBRYO_REVIVED, 1);
+    expect_counter(t, HALF_OPEN_RESTORED, 1);
     assert_int_equal(talk_flow(t).end[B].isn, t->isn[B]);
     expect_where(t, FLOWS);
 }
 
-/* With room for few notes the other handshakes are what they were without: picked up midstream; nothing breaks. */
-TEST(notes_pushed_out_too)
+/* With room for few cache entries the other handshakes are what they were without: picked up midstream; nothing breaks.
+ */
+TEST(syn_cache_evicted_too)
 {
     enum { N = 40 };
     static struct talk many[N];
@@ -248,7 +249,7 @@ TEST(notes_pushed_out_too)
         many[i] = *t;
     }
     lull();
-    assert_true(bpfrun_notes(run) <= FEW_NOTES);
+    assert_true(bpfrun_syn_cache_entries(run) <= SMALL_SYN_CACHE);
     for (int i = 0; i < N; i++) {
         now_log->n = 0;
         talk_say(&many[i], A, ACK, 0);
@@ -263,27 +264,27 @@ TEST(notes_pushed_out_too)
         talk_close(t);
         expect_states(t, TIME_WAIT, CLOSED);
     }
-    assert_true(midstream >= N - FEW_NOTES);
-    expect_counter(t, EMBRYO_REVIVED, N - midstream);
+    assert_true(midstream >= N - SMALL_SYN_CACHE);
+    expect_counter(t, HALF_OPEN_RESTORED, N - midstream);
     end_all();
-    assert_int_equal(evicted(), N + midstream + strangers - bpfrun_counter(run, SW_C_TOLD_CONN));
+    assert_int_equal(evicted(), N + midstream + sources - bpfrun_counter(run, SW_C_EMITTED_CONN));
     expect_counter(t, INTERNAL, 0);
-    expect_counter(t, EMBRYOS_FULL, 0);
+    expect_counter(t, HALF_OPEN_FULL, 0);
 }
 
 GROUP(group_usual, G_USUAL)
 GROUP(group_small_ring, G_SMALL_RING)
 GROUP(group_full, G_FULL)
-GROUP(group_few_notes, G_FEW_NOTES)
+GROUP(group_few_notes, G_SMALL_SYN_CACHE)
 
 int main(void)
 {
     const struct CMUnitTest usual[] = {
-        CASE(over_before_the_eviction), CASE(wrong_numbers),   CASE(an_old_note),
-        CASE(a_strangers_note),         CASE(no_note_is_left), CASE(bad_checksums),
+        CASE(ended_before_the_eviction), CASE(wrong_numbers),    CASE(an_old_note),
+        CASE(another_flows_entry),       CASE(no_entry_is_left), CASE(bad_checksums),
     };
-    const struct CMUnitTest small_ring[] = {CASE(owed_opening)}, full[] = {CASE(established_among_embryos)};
-    const struct CMUnitTest few_notes[] = {CASE(notes_pushed_out_too)};
+    const struct CMUnitTest small_ring[] = {CASE(deferred_opening)}, full[] = {CASE(established_among_embryos)};
+    const struct CMUnitTest few_notes[] = {CASE(syn_cache_evicted_too)};
     int failed = cmocka_run_group_tests(usual, group_usual, fixture_group_end);
 
     failed += cmocka_run_group_tests(small_ring, group_small_ring, fixture_group_end);

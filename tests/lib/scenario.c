@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "story.h"
+#include "scenario.h"
 
 #include <string.h>
 
@@ -11,7 +11,7 @@
 enum { SYN = TH_SYN_, ACK = TH_ACK_, FIN = TH_FIN_, RST = TH_RST_, PSH = TH_PSH_ };
 
 /* splitmix64 */
-__u32 story_rand(__u64 *rng, __u32 below)
+__u32 scenario_rand(__u64 *rng, __u32 below)
 {
     __u64 z = *rng += 0x9e3779b97f4a7c15ull;
 
@@ -21,25 +21,25 @@ __u32 story_rand(__u64 *rng, __u32 below)
     return (__u32)(((z >> 32) * below) >> 32);
 }
 
-static __u32 pick(struct story *st, __u32 below)
+static __u32 pick(struct scenario *st, __u32 below)
 {
-    return story_rand(&st->rng, below);
+    return scenario_rand(&st->rng, below);
 }
 
-static bool chance(struct story *st, __u32 percent)
+static bool chance(struct scenario *st, __u32 percent)
 {
     return pick(st, 100) < percent;
 }
 
-static __u32 any32(struct story *st)
+static __u32 any32(struct scenario *st)
 {
-    __u32 high = pick(st, 0x10000); /* one after the other, or compilers disagree about the story of a seed */
+    __u32 high = pick(st, 0x10000); /* one after the other, or the scenario of a seed depends on the compiler */
 
     return high << 16 | pick(st, 0x10000);
 }
 
 /* where arithmetic breaks: around 0, around 2^31, anywhere */
-static __u32 an_isn(struct story *st)
+static __u32 an_isn(struct scenario *st)
 {
     switch (pick(st, 4)) {
     case 0: return 0u - pick(st, 4000);
@@ -49,16 +49,16 @@ static __u32 an_isn(struct story *st)
     }
 }
 
-static __u32 a_length(struct story *st)
+static __u32 a_length(struct scenario *st)
 {
     static const __u32 usual[] = {1, 2, 10, 100, 536, 1400};
 
     return usual[pick(st, 6)];
 }
 
-static struct story_seg *say(struct story *st, int from, __u16 flags, __u32 len)
+static struct scenario_seg *say(struct scenario *st, int from, __u16 flags, __u32 len)
 {
-    struct story_seg *s;
+    struct scenario_seg *s;
 
     if (st->n >= st->limit)
         return NULL;
@@ -80,7 +80,7 @@ static struct story_seg *say(struct story *st, int from, __u16 flags, __u32 len)
 }
 
 /* The same segment once more. */
-static void again(struct story *st, struct story_seg *s)
+static void again(struct scenario *st, struct scenario_seg *s)
 {
     if (s && st->n < st->limit) {
         st->seg[st->n] = *s;
@@ -88,7 +88,7 @@ static void again(struct story *st, struct story_seg *s)
     }
 }
 
-static void new_isns(struct story *st)
+static void new_isns(struct scenario *st)
 {
     for (int i = 0; i < 2; i++) {
         st->isn[i] = st->nxt[i] = an_isn(st);
@@ -96,7 +96,7 @@ static void new_isns(struct story *st)
     }
 }
 
-static void open_by(struct story *st, int a)
+static void open_by(struct scenario *st, int a)
 {
     int b = !a;
     __u16 ecn = chance(st, 20) ? TH_ECE_ | TH_CWR_ : 0;
@@ -131,7 +131,7 @@ static void open_by(struct story *st, int a)
         say(st, a, SYN, 0);
         say(st, b, SYN | ACK, 0);
         if (st->n >= 2) {
-            struct story_seg syn = st->seg[st->n - 2];
+            struct scenario_seg syn = st->seg[st->n - 2];
 
             st->seg[st->n - 2] = st->seg[st->n - 1];
             st->seg[st->n - 1] = syn;
@@ -160,11 +160,11 @@ static void open_by(struct story *st, int a)
     }
 }
 
-static void talk(struct story *st)
+static void talk(struct scenario *st)
 {
     for (__u32 i = pick(st, 14); i > 0; i--) {
         int from = pick(st, 2);
-        struct story_seg *s = say(st, from, chance(st, 30) ? ACK | PSH : ACK, chance(st, 60) ? a_length(st) : 0);
+        struct scenario_seg *s = say(st, from, chance(st, 30) ? ACK | PSH : ACK, chance(st, 60) ? a_length(st) : 0);
 
         if (!s)
             return;
@@ -180,7 +180,7 @@ static void talk(struct story *st)
     }
 }
 
-static void shut(struct story *st)
+static void shut(struct scenario *st)
 {
     int a = pick(st, 2), b = !a;
     __u32 half = pick(st, 3);
@@ -193,7 +193,7 @@ static void shut(struct story *st)
         break;
     case 1: { /* simultaneous */
         __u32 before = st->nxt[a];
-        struct story_seg *s;
+        struct scenario_seg *s;
 
         say(st, a, FIN | ACK, chance(st, 30) ? 10 : 0);
         s = say(st, b, FIN | ACK, 0);
@@ -226,7 +226,7 @@ static void shut(struct story *st)
     }
 }
 
-static __u32 near(struct story *st, __u32 v)
+static __u32 near(struct scenario *st, __u32 v)
 {
     switch (pick(st, 5)) {
     case 0: return v + 1;
@@ -238,9 +238,9 @@ static __u32 near(struct story *st, __u32 v)
 }
 
 /* One thing goes wrong with segment i. */
-static void hurt(struct story *st, size_t i)
+static void hurt(struct scenario *st, size_t i)
 {
-    struct story_seg *s = &st->seg[i];
+    struct scenario_seg *s = &st->seg[i];
     size_t j;
 
     switch (pick(st, 14)) {
@@ -253,7 +253,7 @@ static void hurt(struct story *st, size_t i)
     case 3: /* comes late */
         j = i + 1 + pick(st, 4);
         if (j < st->n) {
-            struct story_seg late = *s;
+            struct scenario_seg late = *s;
 
             memmove(s, s + 1, (j - i) * sizeof(*s));
             st->seg[j] = late;
@@ -275,14 +275,14 @@ static void hurt(struct story *st, size_t i)
     }
 }
 
-void story_make(struct story *st, __u64 seed, __u32 most)
+void scenario_make(struct scenario *st, __u64 seed, __u32 most)
 {
     static const __u32 rates[] = {0, 5, 20, 60};
     __u32 rate, connections;
 
     memset(st, 0, sizeof(*st));
     st->rng = seed;
-    st->limit = most < STORY_MAX ? most : STORY_MAX;
+    st->limit = most < SCENARIO_MAX ? most : SCENARIO_MAX;
     rate = rates[pick(st, 4)];
     connections = 1 + (chance(st, 40) ? 1 : 0) + (chance(st, 10) ? 1 : 0);
     for (__u32 i = 0; i < connections; i++) {
