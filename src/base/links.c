@@ -26,47 +26,45 @@ int sw_links_open(void)
     return fd;
 }
 
-static struct sw_link read_link(struct nlmsghdr *nh)
-{
-    const struct ifinfomsg *info = NLMSG_DATA(nh);
-    struct sw_link link = {.ifindex = info->ifi_index, .gone = nh->nlmsg_type == RTM_DELLINK};
-    struct rtattr *attr = IFLA_RTA(NLMSG_DATA(nh));
-    int len = IFLA_PAYLOAD(nh);
+struct reader {
+    sw_links_fn fn;
+    void *ctx;
+};
 
-    link.up = !link.gone && info->ifi_flags & IFF_UP;
-    for (; RTA_OK(attr, len); attr = RTA_NEXT(attr, len)) {
-        if (attr->rta_type == IFLA_IFNAME && !link.gone)
-            link.name = RTA_DATA(attr);
-        if (attr->rta_type == IFLA_NEW_NETNSID)
-            link.moved = link.gone;
-    }
-    return link;
+static int read_link(const struct nlmsghdr *nh, void *ctx)
+{
+    bool gone = nh->nlmsg_type == RTM_DELLINK;
+    const struct ifinfomsg *info = sw_nl_header(nh, gone ? RTM_DELLINK : RTM_NEWLINK, sizeof(*info));
+    const struct nlattr *a[IFLA_MAX + 1];
+    const struct reader *reader = ctx;
+    struct sw_link link = {.gone = gone};
+
+    /* a bridge port that leaves its bridge sends DELLINK too, in its own family */
+    if (!info || info->ifi_family != AF_UNSPEC)
+        return MNL_CB_OK;
+    sw_nl_attrs(nh, sizeof(*info), a, IFLA_MAX);
+    link.ifindex = info->ifi_index;
+    link.up = !gone && info->ifi_flags & IFF_UP;
+    if (!gone && a[IFLA_IFNAME])
+        link.name = mnl_attr_get_str(a[IFLA_IFNAME]);
+    link.moved = gone && a[IFLA_NEW_NETNSID];
+    reader->fn(&link, reader->ctx);
+    return MNL_CB_OK;
 }
 
 int sw_links_read(int fd, sw_links_fn fn, void *ctx)
 {
+    struct reader reader = {fn, ctx};
     char buf[32768];
 
     for (;;) {
         ssize_t got = recv(fd, buf, sizeof(buf), 0);
-        struct nlmsghdr *nh = (void *)buf;
 
         if (got < 0)
             return errno == EAGAIN || errno == EINTR ? 0 : -errno;
         if (!got)
             return 0;
-        for (; NLMSG_OK(nh, got); nh = NLMSG_NEXT(nh, got)) {
-            struct ifinfomsg *info = NLMSG_DATA(nh);
-
-            /* a bridge port that leaves its bridge sends DELLINK too, in its own family */
-            if (nh->nlmsg_len < NLMSG_LENGTH(sizeof(*info)) || info->ifi_family != AF_UNSPEC)
-                continue;
-            if (nh->nlmsg_type == RTM_DELLINK || nh->nlmsg_type == RTM_NEWLINK) {
-                const struct sw_link link = read_link(nh);
-
-                fn(&link, ctx);
-            }
-        }
+        mnl_cb_run(buf, got, 0, 0, read_link, &reader);
     }
 }
 
@@ -76,41 +74,28 @@ struct xdp_ids {
 
 static int read_xdp(const struct nlmsghdr *nh, void *ctx)
 {
-    struct rtattr *attr = IFLA_RTA(NLMSG_DATA(nh)), *sub;
-    int len = IFLA_PAYLOAD(nh), sub_len;
+    const struct nlattr *a[IFLA_MAX + 1], *xdp[IFLA_XDP_MAX + 1];
     struct xdp_ids *ids = ctx;
 
-    if (nh->nlmsg_type != RTM_NEWLINK)
-        return 0;
-    for (; RTA_OK(attr, len); attr = RTA_NEXT(attr, len)) {
-        if ((attr->rta_type & NLA_TYPE_MASK) != IFLA_XDP)
-            continue;
-        sub_len = RTA_PAYLOAD(attr);
-        for (sub = RTA_DATA(attr); RTA_OK(sub, sub_len); sub = RTA_NEXT(sub, sub_len)) {
-            if (sub->rta_type == IFLA_XDP_DRV_PROG_ID && RTA_PAYLOAD(sub) >= sizeof(__u32))
-                ids->native = *(__u32 *)RTA_DATA(sub);
-            if (sub->rta_type == IFLA_XDP_SKB_PROG_ID && RTA_PAYLOAD(sub) >= sizeof(__u32))
-                ids->generic = *(__u32 *)RTA_DATA(sub);
-        }
-    }
-    return 1; /* no other part follows */
+    if (!sw_nl_header(nh, RTM_NEWLINK, sizeof(struct ifinfomsg)))
+        return MNL_CB_OK;
+    sw_nl_attrs(nh, sizeof(struct ifinfomsg), a, IFLA_MAX);
+    sw_nl_nested(a[IFLA_XDP], xdp, IFLA_XDP_MAX);
+    ids->native = sw_nl_u32(xdp[IFLA_XDP_DRV_PROG_ID]);
+    ids->generic = sw_nl_u32(xdp[IFLA_XDP_SKB_PROG_ID]);
+    return MNL_CB_STOP; /* no other message follows */
 }
 
 int sw_link_xdp(__u32 ifindex, __u32 *ret_native, __u32 *ret_generic)
 {
-    const struct {
-        struct nlmsghdr nh;
-        struct ifinfomsg info;
-    } req = {
-        .nh = {.nlmsg_len = sizeof(req), .nlmsg_type = RTM_GETLINK, .nlmsg_flags = NLM_F_REQUEST},
-        .info = {.ifi_index = (int)ifindex},
-    };
+    struct sw_nl_request req;
+    struct ifinfomsg *info = sw_nl_begin(&req, RTM_GETLINK, 0, sizeof(*info));
     struct xdp_ids ids = {0};
-    int err = sw_nl_dump(NETLINK_ROUTE, &req, sizeof(req), read_xdp, &ids);
+    int err;
 
-    if (err != 1)
-        return err < 0 ? err : -EIO;
+    info->ifi_index = (int)ifindex;
+    err = sw_nl_ask(NETLINK_ROUTE, &req, read_xdp, &ids);
     *ret_native = ids.native;
     *ret_generic = ids.generic;
-    return 0;
+    return err;
 }

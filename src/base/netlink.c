@@ -2,8 +2,8 @@
 #include "base/netlink.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -11,56 +11,86 @@
 /* The kernel fills parts as large as what is asked for, but not over 32 KiB. */
 enum { PART_BYTES = 65536 };
 
-int sw_nl_dump(int protocol, const void *req, size_t len, sw_nl_fn fn, void *ctx)
+void *sw_nl_begin(struct sw_nl_request *req, __u16 type, __u16 flags, size_t size)
+{
+    struct nlmsghdr *nh = mnl_nlmsg_put_header(req->room);
+
+    nh->nlmsg_type = type;
+    nh->nlmsg_flags = NLM_F_REQUEST | flags;
+    return mnl_nlmsg_put_extra_header(nh, size);
+}
+
+int sw_nl_ask(int protocol, const struct sw_nl_request *req, mnl_cb_t fn, void *ctx)
 {
     const struct timeval patience = {.tv_sec = 2};
-    int fd, result = -EIO;
-    bool changed = false;
+    int fd, more = MNL_CB_OK, result = 0;
+    ssize_t got;
     char *buf;
 
     buf = malloc(PART_BYTES);
     if (!buf)
         return -ENOMEM;
+    /* no mnl_socket: its sendto() names the kernel's address, and the sandbox lets none be named */
     fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
-    if (fd < 0) {
-        result = -errno;
-        goto out_buf;
-    }
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    if (send(fd, req, len, 0) < 0) {
-        result = -errno;
-        goto out;
-    }
-    for (;;) {
-        ssize_t got = recv(fd, buf, PART_BYTES, 0);
-        struct nlmsghdr *nh = (void *)buf;
-
+    if (fd >= 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    if (fd < 0 || send(fd, &req->nh, req->nh.nlmsg_len, 0) < 0)
+        more = MNL_CB_ERROR;
+    while (more > MNL_CB_STOP) {
+        got = recv(fd, buf, PART_BYTES, 0);
         if (got < 0 && errno == EINTR)
             continue;
-        if (got <= 0) {
-            result = !got ? -EIO : errno == EAGAIN ? -ETIMEDOUT : -errno;
-            goto out;
-        }
-        for (; NLMSG_OK(nh, got); nh = NLMSG_NEXT(nh, got)) {
-            changed |= nh->nlmsg_flags & NLM_F_DUMP_INTR;
-            if (nh->nlmsg_type == NLMSG_ERROR) {
-                const struct nlmsgerr *e = NLMSG_DATA(nh);
-
-                result = nh->nlmsg_len >= NLMSG_LENGTH(sizeof(*e)) && e->error < 0 ? e->error : -EIO;
-                goto out;
-            }
-            if (nh->nlmsg_type == NLMSG_DONE) {
-                result = changed ? -EINTR : 0;
-                goto out;
-            }
-            result = fn(nh, ctx);
-            if (result)
-                goto out;
-        }
+        if (got < 0 && errno == EAGAIN)
+            errno = ETIMEDOUT;
+        if (!got)
+            errno = EIO;
+        more = got > 0 ? mnl_cb_run(buf, got, 0, 0, fn, ctx) : MNL_CB_ERROR;
     }
-out:
-    close(fd);
-out_buf:
+    if (more == MNL_CB_ERROR)
+        result = -errno;
+    if (fd >= 0)
+        close(fd);
     free(buf);
     return result;
+}
+
+const void *sw_nl_header(const struct nlmsghdr *nh, __u16 type, size_t size)
+{
+    return nh->nlmsg_type == type && mnl_nlmsg_get_payload_len(nh) >= size ? mnl_nlmsg_get_payload(nh) : NULL;
+}
+
+struct table {
+    const struct nlattr **at;
+    __u16 max;
+};
+
+static int fill(const struct nlattr *a, void *ctx)
+{
+    const struct table *t = ctx;
+
+    if (mnl_attr_get_type(a) <= t->max)
+        t->at[mnl_attr_get_type(a)] = a;
+    return MNL_CB_OK;
+}
+
+void sw_nl_attrs(const struct nlmsghdr *nh, size_t size, const struct nlattr **at, __u16 max)
+{
+    struct table t = {at, max};
+
+    memset(at, 0, (max + 1u) * sizeof(*at));
+    mnl_attr_parse(nh, size, fill, &t);
+}
+
+void sw_nl_nested(const struct nlattr *nest, const struct nlattr **at, __u16 max)
+{
+    struct table t = {at, max};
+
+    memset(at, 0, (max + 1u) * sizeof(*at));
+    if (nest)
+        mnl_attr_parse_nested(nest, fill, &t);
+}
+
+__u32 sw_nl_u32(const struct nlattr *a)
+{
+    return a && mnl_attr_get_payload_len(a) >= sizeof(__u32) ? mnl_attr_get_u32(a) : 0;
 }

@@ -59,74 +59,56 @@ static void count_queues(struct sw_nic *nic)
     closedir(dir);
 }
 
-struct request {
-    struct nlmsghdr nh;
-    struct genlmsghdr genl;
-    char room[64];
+/* The wanted attribute of a generic netlink answer; its bytes are copied. */
+struct wanted {
+    __u16 type, max;
+    void *data;
+    int len; /* of the attribute, or -ENOENT */
 };
 
-/* One generic netlink exchange; the wanted attribute's payload is copied. Its length, or -errno. */
-static int ask_netlink(int fd, struct request *req, int wanted, void *ret_data, size_t max)
+static int find_attr(const struct nlmsghdr *nh, void *ctx)
 {
-    char buf[8192];
-    struct nlmsghdr *nh = (void *)buf;
-    struct nlattr *attr;
-    ssize_t got;
-    int left;
+    struct wanted *wanted = ctx;
+    const struct nlattr *a;
 
-    if (send(fd, req, req->nh.nlmsg_len, 0) < 0 || (got = recv(fd, buf, sizeof(buf), 0)) < 0)
-        return -errno;
-    if (!NLMSG_OK(nh, got) || nh->nlmsg_type == NLMSG_ERROR)
-        return -EOPNOTSUPP;
-    attr = (void *)((char *)NLMSG_DATA(nh) + GENL_HDRLEN);
-    left = nh->nlmsg_len - NLMSG_LENGTH(GENL_HDRLEN);
-    while (left >= (int)sizeof(*attr) && attr->nla_len >= sizeof(*attr) && attr->nla_len <= left) {
-        size_t len = attr->nla_len - NLA_HDRLEN;
-
-        if ((attr->nla_type & NLA_TYPE_MASK) == wanted) {
-            memcpy(ret_data, (char *)attr + NLA_HDRLEN, len < max ? len : max);
-            return len;
-        }
-        left -= NLA_ALIGN(attr->nla_len);
-        attr = (void *)((char *)attr + NLA_ALIGN(attr->nla_len));
+    mnl_attr_for_each(a, nh, sizeof(struct genlmsghdr))
+    {
+        if (mnl_attr_get_type(a) != wanted->type)
+            continue;
+        wanted->len = mnl_attr_get_payload_len(a);
+        memcpy(wanted->data, mnl_attr_get_payload(a), wanted->len < wanted->max ? wanted->len : wanted->max);
     }
-    return -ENOENT;
+    return MNL_CB_STOP;
 }
 
-static struct request make_request(__u16 family, __u8 cmd, __u16 type, const void *data, __u16 len)
+/* One generic netlink exchange. The length of the wanted attribute, or -errno. */
+static int ask_netlink(__u16 family, __u8 cmd, __u16 type, const void *value, size_t len, struct wanted *wanted)
 {
-    struct nlattr attr = {.nla_len = NLA_HDRLEN + len, .nla_type = type};
-    struct request req = {
-        .nh = {.nlmsg_len = NLMSG_LENGTH(GENL_HDRLEN) + NLA_ALIGN(NLA_HDRLEN + len),
-               .nlmsg_type = family,
-               .nlmsg_flags = NLM_F_REQUEST},
-        .genl = {.cmd = cmd, .version = 1},
-    };
+    struct sw_nl_request req;
+    struct genlmsghdr *genl = sw_nl_begin(&req, family, 0, sizeof(*genl));
+    int err;
 
-    memcpy(req.room, &attr, sizeof(attr));
-    memcpy(req.room + NLA_HDRLEN, data, len);
-    return req;
+    genl->cmd = cmd;
+    genl->version = 1;
+    mnl_attr_put(&req.nh, type, len, value);
+    wanted->len = -ENOENT;
+    err = sw_nl_ask(NETLINK_GENERIC, &req, find_attr, wanted);
+    return err ? err : wanted->len;
 }
 
 /* What the driver declares (kernel 6.3): the only way to find out without attaching, which resets real cards. */
 static int declares_native(__u32 ifindex)
 {
-    const struct timeval patience = {.tv_sec = 2};
-    struct request req = make_request(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, "netdev", 7);
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC), result = -1;
-    __u64 features = 0;
     __u16 family = 0;
+    __u64 features = 0;
+    struct wanted id = {.type = CTRL_ATTR_FAMILY_ID, .max = sizeof(family), .data = &family};
+    struct wanted xdp = {.type = NETDEV_A_DEV_XDP_FEATURES, .max = sizeof(features), .data = &features};
 
-    if (fd < 0)
+    if (ask_netlink(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, "netdev", sizeof("netdev"), &id) !=
+            sizeof(family) ||
+        ask_netlink(family, NETDEV_CMD_DEV_GET, NETDEV_A_DEV_IFINDEX, &ifindex, sizeof(ifindex), &xdp) <= 0)
         return -1;
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    if (ask_netlink(fd, &req, CTRL_ATTR_FAMILY_ID, &family, sizeof(family)) == sizeof(family)) {
-        req = make_request(family, NETDEV_CMD_DEV_GET, NETDEV_A_DEV_IFINDEX, &ifindex, sizeof(ifindex));
-        if (ask_netlink(fd, &req, NETDEV_A_DEV_XDP_FEATURES, &features, sizeof(features)) > 0)
-            result = features & NETDEV_XDP_ACT_BASIC;
-    }
-    close(fd);
-    return result;
+    return features & NETDEV_XDP_ACT_BASIC;
 }
 
 int sw_probe_nic(const char *name, struct sw_nic *nic)
@@ -180,36 +162,29 @@ struct port {
 
 static int look_at_link(const struct nlmsghdr *nh, void *ctx)
 {
-    const struct ifinfomsg *info = NLMSG_DATA(nh);
+    const struct ifinfomsg *info = sw_nl_header(nh, RTM_NEWLINK, sizeof(*info));
+    const struct nlattr *a[IFLA_MAX + 1], *in[IFLA_INFO_MAX + 1];
     struct port *port = ctx;
-    struct rtattr *a = IFLA_RTA(info), *b;
-    int len = IFLA_PAYLOAD(nh), inner;
 
-    if (nh->nlmsg_type != RTM_NEWLINK || (__u32)info->ifi_index != port->ifindex)
-        return 0;
-    for (; RTA_OK(a, len); a = RTA_NEXT(a, len)) {
-        if (a->rta_type == IFLA_MASTER && RTA_PAYLOAD(a) >= sizeof(port->master))
-            memcpy(&port->master, RTA_DATA(a), sizeof(port->master));
-        if (a->rta_type != IFLA_LINKINFO)
-            continue;
-        inner = RTA_PAYLOAD(a);
-        for (b = RTA_DATA(a); RTA_OK(b, inner); b = RTA_NEXT(b, inner))
-            if (b->rta_type == IFLA_INFO_SLAVE_KIND)
-                snprintf(port->kind, sizeof(port->kind), "%.*s", (int)RTA_PAYLOAD(b), (char *)RTA_DATA(b));
-    }
-    return 0;
+    if (!info || (__u32)info->ifi_index != port->ifindex)
+        return MNL_CB_OK;
+    sw_nl_attrs(nh, sizeof(*info), a, IFLA_MAX);
+    sw_nl_nested(a[IFLA_LINKINFO], in, IFLA_INFO_MAX);
+    port->master = sw_nl_u32(a[IFLA_MASTER]);
+    if (in[IFLA_INFO_SLAVE_KIND])
+        snprintf(port->kind, sizeof(port->kind), "%.*s", (int)mnl_attr_get_payload_len(in[IFLA_INFO_SLAVE_KIND]),
+                 mnl_attr_get_str(in[IFLA_INFO_SLAVE_KIND]));
+    return MNL_CB_OK;
 }
 
 bool sw_nic_is_port(__u32 ifindex, char ret_master[IF_NAMESIZE], char ret_kind[16])
 {
-    const struct {
-        struct nlmsghdr nh;
-        struct ifinfomsg info;
-    } req = {.nh = {.nlmsg_len = sizeof(req), .nlmsg_type = RTM_GETLINK, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP}};
     struct port port = {.ifindex = ifindex};
+    struct sw_nl_request req;
 
-    if (sw_nl_dump(NETLINK_ROUTE, &req, sizeof(req), look_at_link, &port) || !port.master ||
-        !strcmp(port.kind, "vrf") || !if_indextoname(port.master, ret_master))
+    sw_nl_begin(&req, RTM_GETLINK, NLM_F_DUMP, sizeof(struct ifinfomsg));
+    if (sw_nl_ask(NETLINK_ROUTE, &req, look_at_link, &port) || !port.master || !strcmp(port.kind, "vrf") ||
+        !if_indextoname(port.master, ret_master))
         return false;
     memcpy(ret_kind, port.kind, sizeof(port.kind));
     return true;

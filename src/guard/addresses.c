@@ -26,36 +26,32 @@ struct ips {
 
 static int add_ip(const struct nlmsghdr *nh, void *ctx)
 {
-    const struct ifaddrmsg *m = NLMSG_DATA(nh);
+    const struct ifaddrmsg *m = sw_nl_header(nh, RTM_NEWADDR, sizeof(*m));
+    const struct nlattr *a[IFA_MAX + 1], *address;
     struct ips *all = ctx;
     __u8 ip[16] = SW_V4_MAPPED;
-    struct rtattr *a, *address = NULL;
     void *more;
-    int len;
 
-    if (nh->nlmsg_type != RTM_NEWADDR || nh->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
-        return 0;
-    a = IFA_RTA(m);
-    len = IFA_PAYLOAD(nh);
-    for (; RTA_OK(a, len); a = RTA_NEXT(a, len)) /* IFA_ADDRESS is the peer's where IFA_LOCAL is there */
-        if (a->rta_type == IFA_LOCAL || (a->rta_type == IFA_ADDRESS && !address))
-            address = a;
-    if (!address)
-        return 0;
-    if (m->ifa_family == AF_INET && RTA_PAYLOAD(address) >= 4)
-        memcpy(ip + 12, RTA_DATA(address), 4);
-    else if (m->ifa_family == AF_INET6 && RTA_PAYLOAD(address) >= 16)
-        memcpy(ip, RTA_DATA(address), 16);
+    if (!m)
+        return MNL_CB_OK;
+    sw_nl_attrs(nh, sizeof(*m), a, IFA_MAX);
+    address = a[IFA_LOCAL] ? a[IFA_LOCAL] : a[IFA_ADDRESS]; /* the latter is the peer's where the first is there */
+    if (address && m->ifa_family == AF_INET && mnl_attr_get_payload_len(address) >= 4)
+        memcpy(ip + 12, mnl_attr_get_payload(address), 4);
+    else if (address && m->ifa_family == AF_INET6 && mnl_attr_get_payload_len(address) >= 16)
+        memcpy(ip, mnl_attr_get_payload(address), 16);
     else
-        return 0;
+        return MNL_CB_OK;
     if (sw_ip_is_loopback(ip))
-        return 0;
+        return MNL_CB_OK;
     more = sw_array_room(all->at, &all->room, all->len + 1, sizeof(*all->at));
-    if (!more)
-        return -ENOMEM;
+    if (!more) {
+        errno = ENOMEM;
+        return MNL_CB_ERROR;
+    }
     all->at = more;
     memcpy(all->at[all->len++], ip, 16);
-    return 0;
+    return MNL_CB_OK;
 }
 
 static int compare_ips(const void *a, const void *b)
@@ -65,21 +61,17 @@ static int compare_ips(const void *a, const void *b)
 
 int sw_local_ips_read(__u8 (**ret)[16], size_t *ret_len)
 {
-    const struct {
-        struct nlmsghdr nh;
-        struct ifaddrmsg addr;
-    } req = {
-        .nh = {.nlmsg_len = sizeof(req), .nlmsg_type = RTM_GETADDR, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-    };
+    struct sw_nl_request req;
     struct ips all = {0};
     size_t n = 0;
     int err = -EINTR;
 
+    sw_nl_begin(&req, RTM_GETADDR, NLM_F_DUMP, sizeof(struct ifaddrmsg));
     *ret = NULL;
     *ret_len = 0;
     for (int i = 0; i < TRIES && err == -EINTR; i++) {
         all.len = 0;
-        err = sw_nl_dump(NETLINK_ROUTE, &req, sizeof(req), add_ip, &all);
+        err = sw_nl_ask(NETLINK_ROUTE, &req, add_ip, &all);
     }
     if (err) {
         free(all.at);
@@ -99,33 +91,25 @@ int sw_local_ips_read(__u8 (**ret)[16], size_t *ret_len)
 
 static int see_route(const struct nlmsghdr *nh, void *ctx)
 {
-    const struct rtmsg *m = NLMSG_DATA(nh);
+    const struct rtmsg *m = sw_nl_header(nh, RTM_NEWROUTE, sizeof(*m));
 
-    *(bool *)ctx =
-        nh->nlmsg_type == RTM_NEWROUTE && nh->nlmsg_len >= NLMSG_LENGTH(sizeof(*m)) && m->rtm_type == RTN_LOCAL;
-    return 1; /* one answer, without an end message */
+    *(bool *)ctx = m && m->rtm_type == RTN_LOCAL;
+    return MNL_CB_STOP; /* one answer, without an end message */
 }
 
 int sw_local_ips_add_routed(__u8 (**ips)[16], size_t *len, const __u8 ip[16])
 {
     bool v4 = sw_ip_is_v4(ip), local = false;
     size_t n = v4 ? 4 : 16;
-    struct {
-        struct nlmsghdr nh;
-        struct rtmsg route;
-        struct rtattr attr;
-        __u8 dst[16];
-    } req = {
-        .nh = {.nlmsg_type = RTM_GETROUTE, .nlmsg_flags = NLM_F_REQUEST},
-        .route = {.rtm_family = v4 ? AF_INET : AF_INET6, .rtm_dst_len = n * 8},
-        .attr = {.rta_type = RTA_DST, .rta_len = RTA_LENGTH(n)},
-    };
+    struct sw_nl_request req;
+    struct rtmsg *route = sw_nl_begin(&req, RTM_GETROUTE, 0, sizeof(*route));
     void *more;
 
-    req.nh.nlmsg_len = offsetof(typeof(req), dst) + n;
-    memcpy(req.dst, ip + 16 - n, n);
+    route->rtm_family = v4 ? AF_INET : AF_INET6;
+    route->rtm_dst_len = n * 8;
+    mnl_attr_put(&req.nh, RTA_DST, n, ip + 16 - n);
     /* no route is an error of its own: not ours either */
-    if (sw_ip_is_loopback(ip) || sw_nl_dump(NETLINK_ROUTE, &req, req.nh.nlmsg_len, see_route, &local) < 0 || !local)
+    if (sw_ip_is_loopback(ip) || sw_nl_ask(NETLINK_ROUTE, &req, see_route, &local) || !local)
         return 0;
     more = realloc(*ips, (*len + 1) * sizeof(**ips));
     if (!more)
@@ -251,28 +235,18 @@ static void smaller(__u32 *mtu, __u32 other)
 /* A route may lower its interface's MTU: by its own MTU, or the MSS to advertise over it. */
 static int look_at_route(const struct nlmsghdr *nh, void *ctx)
 {
-    const struct rtmsg *route = NLMSG_DATA(nh);
-    struct rtattr *a = RTM_RTA(route), *m;
+    const struct rtmsg *route = sw_nl_header(nh, RTM_NEWROUTE, sizeof(*route));
+    const struct nlattr *a[RTA_MAX + 1], *m[RTAX_MAX + 1];
     struct routes *r = ctx;
-    __u32 oif = 0, mtu = 0, mss = 0;
-    int len = RTM_PAYLOAD(nh), inner;
+    __u32 oif, mtu, mss;
 
-    if (nh->nlmsg_type != RTM_NEWROUTE ||
-        route->rtm_flags & RTM_F_CLONED) /* path MTU learned by ICMP is for one host */
-        return 0;
-    for (; RTA_OK(a, len); a = RTA_NEXT(a, len)) {
-        if (a->rta_type == RTA_OIF && RTA_PAYLOAD(a) >= sizeof(oif))
-            memcpy(&oif, RTA_DATA(a), sizeof(oif));
-        if (a->rta_type != RTA_METRICS)
-            continue;
-        inner = RTA_PAYLOAD(a);
-        for (m = RTA_DATA(a); RTA_OK(m, inner); m = RTA_NEXT(m, inner)) {
-            if (m->rta_type == RTAX_MTU && RTA_PAYLOAD(m) >= sizeof(mtu))
-                memcpy(&mtu, RTA_DATA(m), sizeof(mtu));
-            if (m->rta_type == RTAX_ADVMSS && RTA_PAYLOAD(m) >= sizeof(mss))
-                memcpy(&mss, RTA_DATA(m), sizeof(mss));
-        }
-    }
+    if (!route || route->rtm_flags & RTM_F_CLONED) /* path MTU learned by ICMP is for one host */
+        return MNL_CB_OK;
+    sw_nl_attrs(nh, sizeof(*route), a, RTA_MAX);
+    sw_nl_nested(a[RTA_METRICS], m, RTAX_MAX);
+    oif = sw_nl_u32(a[RTA_OIF]);
+    mtu = sw_nl_u32(m[RTAX_MTU]);
+    mss = sw_nl_u32(m[RTAX_ADVMSS]);
     for (size_t i = 0; i < r->len; i++) {
         if (r->ifindexes[i] != oif)
             continue;
@@ -280,21 +254,20 @@ static int look_at_route(const struct nlmsghdr *nh, void *ctx)
         if (mss)
             smaller(route->rtm_family == AF_INET6 ? &r->v6 : &r->v4, mss + (route->rtm_family == AF_INET6 ? 60 : 40));
     }
-    return !--r->left;
+    return --r->left ? MNL_CB_OK : MNL_CB_STOP;
 }
 
 static void look_at_routes(struct routes *r)
 {
-    struct {
-        struct nlmsghdr nh;
-        struct rtmsg route;
-    } req = {.nh = {.nlmsg_len = sizeof(req), .nlmsg_type = RTM_GETROUTE, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP}};
     const unsigned char families[] = {AF_INET, AF_INET6};
 
     for (size_t i = 0; i < sizeof(families); i++) {
-        req.route.rtm_family = families[i];
+        struct sw_nl_request req;
+        struct rtmsg *route = sw_nl_begin(&req, RTM_GETROUTE, NLM_F_DUMP, sizeof(*route));
+
+        route->rtm_family = families[i];
         r->left = ROUTES_MAX;
-        sw_nl_dump(NETLINK_ROUTE, &req, sizeof(req), look_at_route, r);
+        sw_nl_ask(NETLINK_ROUTE, &req, look_at_route, r);
     }
 }
 

@@ -7,7 +7,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/inet_diag.h>
-#include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -36,20 +35,19 @@ static void copy_ip(__u8 to[16], __u8 family, const __be32 from[4])
     }
 }
 
-static int dump(__u8 family, __u32 states, __u8 ext, sw_nl_fn fn, void *ctx)
+static int dump(__u8 family, __u32 states, __u8 ext, mnl_cb_t fn, void *ctx)
 {
-    const struct {
-        struct nlmsghdr nh;
-        struct inet_diag_req_v2 diag;
-    } req = {
-        .nh = {.nlmsg_len = sizeof(req), .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-        .diag = {.sdiag_family = family, .sdiag_protocol = IPPROTO_TCP, .idiag_ext = ext, .idiag_states = states},
-    };
+    struct sw_nl_request req;
+    struct inet_diag_req_v2 *diag = sw_nl_begin(&req, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, sizeof(*diag));
 
-    return sw_nl_dump(NETLINK_SOCK_DIAG, &req, sizeof(req), fn, ctx);
+    diag->sdiag_family = family;
+    diag->sdiag_protocol = IPPROTO_TCP;
+    diag->idiag_ext = ext;
+    diag->idiag_states = states;
+    return sw_nl_ask(NETLINK_SOCK_DIAG, &req, fn, ctx);
 }
 
-static int dump_families(__u32 states, __u8 ext, sw_nl_fn fn, void *ctx)
+static int dump_families(__u32 states, __u8 ext, mnl_cb_t fn, void *ctx)
 {
     int err = dump(AF_INET, states, ext, fn, ctx);
 
@@ -61,11 +59,9 @@ static int dump_families(__u32 states, __u8 ext, sw_nl_fn fn, void *ctx)
 
 static const struct inet_diag_msg *diag_of(const struct nlmsghdr *nh)
 {
-    const struct inet_diag_msg *m = NLMSG_DATA(nh);
+    const struct inet_diag_msg *m = sw_nl_header(nh, SOCK_DIAG_BY_FAMILY, sizeof(*m));
 
-    if (nh->nlmsg_type != SOCK_DIAG_BY_FAMILY || nh->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
-        return NULL;
-    return m->idiag_family == AF_INET || m->idiag_family == AF_INET6 ? m : NULL;
+    return m && (m->idiag_family == AF_INET || m->idiag_family == AF_INET6) ? m : NULL;
 }
 
 struct listeners {
@@ -77,35 +73,26 @@ struct listeners {
 
 /* A listener of MPTCP shows up as its first subflow, a TCP listener with the ULP "mptcp". Before kernel 6.15 only
  * CAP_NET_ADMIN gets it. */
-static bool is_mptcp(struct rtattr *ulp)
+static bool is_mptcp(const struct nlattr *ulp)
 {
-    int len = RTA_PAYLOAD(ulp);
+    const struct nlattr *a[INET_ULP_INFO_MAX + 1];
 
-    for (struct rtattr *a = RTA_DATA(ulp); RTA_OK(a, len); a = RTA_NEXT(a, len))
-        if (a->rta_type == INET_ULP_INFO_NAME)
-            return RTA_PAYLOAD(a) >= sizeof("mptcp") && !memcmp(RTA_DATA(a), "mptcp", sizeof("mptcp"));
-    return false;
+    sw_nl_nested(ulp, a, INET_ULP_INFO_MAX);
+    return a[INET_ULP_INFO_NAME] && mnl_attr_get_payload_len(a[INET_ULP_INFO_NAME]) >= sizeof("mptcp") &&
+           !memcmp(mnl_attr_get_payload(a[INET_ULP_INFO_NAME]), "mptcp", sizeof("mptcp"));
 }
 
 static void read_attrs(const struct nlmsghdr *nh, struct sw_listener *l, bool *ret_v6only)
 {
-    struct rtattr *a = (void *)((char *)NLMSG_DATA(nh) + NLMSG_ALIGN(sizeof(struct inet_diag_msg)));
-    int len = NLMSG_PAYLOAD(nh, sizeof(struct inet_diag_msg));
-    __u32 rcvbuf;
+    const struct nlattr *a[INET_DIAG_MAX + 1], *meminfo, *v6only;
 
-    *ret_v6only = false;
-    for (; RTA_OK(a, len); a = RTA_NEXT(a, len)) {
-        switch (a->rta_type & NLA_TYPE_MASK) {
-        case INET_DIAG_SKMEMINFO:
-            if (RTA_PAYLOAD(a) >= (SK_MEMINFO_RCVBUF + 1) * sizeof(rcvbuf)) {
-                memcpy(&rcvbuf, (__u32 *)RTA_DATA(a) + SK_MEMINFO_RCVBUF, sizeof(rcvbuf));
-                l->rcvbuf = rcvbuf;
-            }
-            break;
-        case INET_DIAG_SKV6ONLY: *ret_v6only = RTA_PAYLOAD(a) && *(__u8 *)RTA_DATA(a); break;
-        case INET_DIAG_ULP_INFO: l->mptcp = is_mptcp(a); break;
-        }
-    }
+    sw_nl_attrs(nh, sizeof(struct inet_diag_msg), a, INET_DIAG_MAX);
+    meminfo = a[INET_DIAG_SKMEMINFO];
+    if (meminfo && mnl_attr_get_payload_len(meminfo) >= (SK_MEMINFO_RCVBUF + 1) * sizeof(__u32))
+        l->rcvbuf = ((const __u32 *)mnl_attr_get_payload(meminfo))[SK_MEMINFO_RCVBUF];
+    v6only = a[INET_DIAG_SKV6ONLY];
+    *ret_v6only = v6only && mnl_attr_get_payload_len(v6only) && mnl_attr_get_u8(v6only);
+    l->mptcp = is_mptcp(a[INET_DIAG_ULP_INFO]);
 }
 
 /* A socket that is bound to a device hears that one alone. */
@@ -127,13 +114,13 @@ static int add_listener(const struct nlmsghdr *nh, void *ctx)
     bool v6only;
 
     if (!m || m->idiag_state != TCP_STATE_LISTEN || !reached(all, m->id.idiag_if))
-        return 0;
+        return MNL_CB_OK;
     read_attrs(nh, &l, &v6only);
     l.bound = m->id.idiag_if;
     l.port = ntohs(m->id.idiag_sport);
     copy_ip(l.ip, m->idiag_family, m->id.idiag_src);
     if (sw_ip_is_loopback(l.ip) || !l.port)
-        return 0;
+        return MNL_CB_OK;
     if (!memcmp(l.ip, zero, 16))
         l.any = v6only ? SW_ANY_6 : SW_ANY_4 | SW_ANY_6;
     else if (sw_ip_is_v4(l.ip) && !memcmp(l.ip + 12, zero, 4))
@@ -141,11 +128,13 @@ static int add_listener(const struct nlmsghdr *nh, void *ctx)
     if (l.any)
         memset(l.ip, 0, 16);
     more = sw_array_room(all->at, &all->room, all->len + 1, sizeof(*more));
-    if (!more)
-        return -ENOMEM;
+    if (!more) {
+        errno = ENOMEM;
+        return MNL_CB_ERROR;
+    }
     all->at = more;
     all->at[all->len++] = l;
-    return 0;
+    return MNL_CB_OK;
 }
 
 /* Same address and port, or wildcards of the same family: one service. */
@@ -221,11 +210,11 @@ static int each_socket(const struct nlmsghdr *nh, void *ctx)
     __u32 remote[4], local[4];
 
     if (!m || !m->id.idiag_dport)
-        return 0;
+        return MNL_CB_OK;
     copy_ip((__u8 *)remote, m->idiag_family, m->id.idiag_dst);
     copy_ip((__u8 *)local, m->idiag_family, m->id.idiag_src);
     e->fn(remote, local, m->id.idiag_dport, m->id.idiag_sport, e->ctx);
-    return 0;
+    return MNL_CB_OK;
 }
 
 int sw_sockets_each(sw_socket_fn fn, void *ctx)

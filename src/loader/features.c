@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Kernel features, by trying. The attach tests run in a child with a network namespace of its own. */
 #include "loader/features.h"
+
+#include "base/netlink.h"
 #include "loader/tc.h"
 
 #include <bpf/bpf.h>
@@ -9,11 +11,9 @@
 #include <errno.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
-#include <linux/veth.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <xdp/libxdp.h>
@@ -61,53 +61,19 @@ static void note_helper(struct sw_features *f, enum sw_feature feature, enum bpf
     record(f, feature, has > 0 ? 0 : has < 0 ? has : -EOPNOTSUPP);
 }
 
-static int add_attr(struct nlmsghdr *nh, int type, const void *data, int len)
-{
-    struct rtattr *attr = (void *)((char *)nh + NLMSG_ALIGN(nh->nlmsg_len));
-    int at = NLMSG_ALIGN(nh->nlmsg_len);
-
-    attr->rta_type = type;
-    attr->rta_len = RTA_LENGTH(len);
-    if (len)
-        memcpy(RTA_DATA(attr), data, len);
-    nh->nlmsg_len = at + RTA_ALIGN(attr->rta_len);
-    return at;
-}
-
-static void end_attr(struct nlmsghdr *nh, int at)
-{
-    ((struct rtattr *)((char *)nh + at))->rta_len = nh->nlmsg_len - at;
-}
-
 /* A pair of veth in the present (private) namespace; ifindex of one end, or -errno. */
 static int make_veth(void)
 {
-    struct {
-        struct nlmsghdr nh;
-        struct ifinfomsg info;
-        char room[256]; /* cppcheck-suppress unusedStructMember ; add_attr() fills it */
-    } req = {.nh = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)),
-                    .nlmsg_type = RTM_NEWLINK,
-                    .nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK}};
-    struct {
-        struct nlmsghdr nh;
-        struct nlmsgerr err;
-        char room[512]; /* cppcheck-suppress unusedStructMember ; the kernel sends our message back in it */
-    } answer;
-    int fd, link_info, data, err;
+    struct sw_nl_request req;
+    struct nlattr *info;
+    int err;
 
-    add_attr(&req.nh, IFLA_IFNAME, "swprobe0", 9);
-    link_info = add_attr(&req.nh, IFLA_LINKINFO, NULL, 0);
-    add_attr(&req.nh, IFLA_INFO_KIND, "veth", 4);
-    data = add_attr(&req.nh, IFLA_INFO_DATA, NULL, 0);
-    end_attr(&req.nh, data);
-    end_attr(&req.nh, link_info);
-    fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    if (fd < 0)
-        return -errno;
-    err =
-        send(fd, &req, req.nh.nlmsg_len, 0) < 0 || recv(fd, &answer, sizeof(answer), 0) < 0 ? -errno : answer.err.error;
-    close(fd);
+    sw_nl_begin(&req, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, sizeof(struct ifinfomsg));
+    mnl_attr_put_strz(&req.nh, IFLA_IFNAME, "swprobe0");
+    info = mnl_attr_nest_start(&req.nh, IFLA_LINKINFO);
+    mnl_attr_put_str(&req.nh, IFLA_INFO_KIND, "veth");
+    mnl_attr_nest_end(&req.nh, info);
+    err = sw_nl_ask(NETLINK_ROUTE, &req, NULL, NULL);
     return err ? err : (int)if_nametoindex("swprobe0");
 }
 

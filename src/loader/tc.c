@@ -9,7 +9,6 @@
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define SW_BPF_TCX_EGRESS 47 /* BPF_TCX_EGRESS: younger than the headers this is built with */
@@ -121,73 +120,52 @@ bool sw_clsact_is_in_use(__u32 ifindex)
     return used;
 }
 
-/* Counts filters in one half of the clsact qdisc; -errno if the kernel gives no answer. */
-static int count_filters(__u32 ifindex, __u32 parent)
+static int count(const struct nlmsghdr *nh, void *ctx)
 {
-    struct {
-        struct nlmsghdr nh;
-        struct tcmsg tc;
-    } req = {
-        .nh = {.nlmsg_len = sizeof(req), .nlmsg_type = RTM_GETTFILTER, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-        .tc = {.tcm_ifindex = ifindex, .tcm_parent = parent},
-    };
-    const struct timeval patience = {.tv_sec = 2};
-    int fd, count = 0, result = -EIO;
-    char buf[16384];
-
-    fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    if (fd < 0)
-        return -errno;
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    if (send(fd, &req, sizeof(req), 0) < 0)
-        goto out;
-    for (;;) {
-        ssize_t got = recv(fd, buf, sizeof(buf), 0);
-        struct nlmsghdr *nh = (void *)buf;
-
-        if (got <= 0)
-            goto out;
-        for (; NLMSG_OK(nh, got); nh = NLMSG_NEXT(nh, got)) {
-            if (nh->nlmsg_type == NLMSG_ERROR)
-                goto out;
-            if (nh->nlmsg_type == NLMSG_DONE) {
-                result = count;
-                goto out;
-            }
-            count += nh->nlmsg_type == RTM_NEWTFILTER;
-        }
-    }
-out:
-    close(fd);
-    return result;
+    *(int *)ctx += nh->nlmsg_type == RTM_NEWTFILTER;
+    return MNL_CB_OK;
 }
 
-static int is_clsact(const struct nlmsghdr *nh, void *ctx)
+/* Filters in one half of the clsact qdisc; -errno if the kernel gives no answer. */
+static int count_filters(__u32 ifindex, __u32 parent)
 {
-    const struct tcmsg *tc = NLMSG_DATA(nh);
-    struct rtattr *attr = TCA_RTA(tc);
-    int len = TCA_PAYLOAD(nh);
+    struct sw_nl_request req;
+    struct tcmsg *tc = sw_nl_begin(&req, RTM_GETTFILTER, NLM_F_DUMP, sizeof(*tc));
+    int filters = 0, err;
 
-    if (nh->nlmsg_type != RTM_NEWQDISC || nh->nlmsg_len < NLMSG_LENGTH(sizeof(*tc)) ||
-        (__u32)tc->tcm_ifindex != *(__u32 *)ctx)
-        return 0;
-    for (; RTA_OK(attr, len); attr = RTA_NEXT(attr, len))
-        if (attr->rta_type == TCA_KIND && !strcmp(RTA_DATA(attr), "clsact"))
-            return 1;
-    return 0;
+    tc->tcm_ifindex = (int)ifindex;
+    tc->tcm_parent = parent;
+    err = sw_nl_ask(NETLINK_ROUTE, &req, count, &filters);
+    return err ? err : filters;
+}
+
+struct qdisc {
+    __u32 ifindex;
+    bool clsact;
+};
+
+static int see_qdisc(const struct nlmsghdr *nh, void *ctx)
+{
+    const struct tcmsg *tc = sw_nl_header(nh, RTM_NEWQDISC, sizeof(*tc));
+    const struct nlattr *a[TCA_MAX + 1];
+    struct qdisc *qdisc = ctx;
+
+    if (!tc || (__u32)tc->tcm_ifindex != qdisc->ifindex)
+        return MNL_CB_OK;
+    sw_nl_attrs(nh, sizeof(*tc), a, TCA_MAX);
+    qdisc->clsact |= a[TCA_KIND] && !strcmp(mnl_attr_get_str(a[TCA_KIND]), "clsact");
+    return MNL_CB_OK;
 }
 
 bool sw_clsact_there(__u32 ifindex)
 {
-    struct {
-        struct nlmsghdr nh;
-        struct tcmsg tc;
-    } req = {
-        .nh = {.nlmsg_len = sizeof(req), .nlmsg_type = RTM_GETQDISC, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-        .tc = {.tcm_ifindex = ifindex},
-    };
+    struct qdisc qdisc = {.ifindex = ifindex};
+    struct sw_nl_request req;
+    struct tcmsg *tc = sw_nl_begin(&req, RTM_GETQDISC, NLM_F_DUMP, sizeof(*tc));
 
-    return sw_nl_dump(NETLINK_ROUTE, &req, sizeof(req), is_clsact, &ifindex) == 1;
+    tc->tcm_ifindex = (int)ifindex;
+    sw_nl_ask(NETLINK_ROUTE, &req, see_qdisc, &qdisc);
+    return qdisc.clsact;
 }
 
 int sw_clsact_tidy(__u32 ifindex)
