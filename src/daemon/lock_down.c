@@ -8,6 +8,7 @@
 
 #include <bpf/libbpf.h>
 #include <string.h>
+#include <time.h>
 
 static int enter_sandbox(const struct sw_common_opts *common, const struct sw_sandbox_opts *opts, struct sw_failure *f)
 {
@@ -18,6 +19,7 @@ static int enter_sandbox(const struct sw_common_opts *common, const struct sw_sa
     if (common->no_sandbox)
         return 0;
     libbpf_num_possible_cpus(); /* is read from a file, once */
+    tzset();                    /* so is the time zone, for --format text */
     err = sw_sandbox(opts, &done, &what);
     if (err)
         return sw_fail(f, SW_EXIT_KERNEL, err, "cannot enter the sandbox (%s: %s); --no-sandbox runs without it", what,

@@ -6,9 +6,13 @@ import pathlib
 import signal
 import socket
 import subprocess
+import time
+
+from scapy.utils import wrpcap
 
 import kit as n
 from kit import guard as g
+from kit.guard import IP, TCP, Ether
 
 NET_ADMIN, DAC_READ_SEARCH = 1 << 12, 1 << 2
 KEYS = "0123456789abcdef0123456789abcdef\n"
@@ -250,6 +254,36 @@ def replay():
         raise AssertionError(shown)
 
 
+def zone():
+    """text has the times of the zone, which is read before the sandbox: replay, run; TZ, /etc/localtime, a locale"""
+    path = os.path.join(n.tmp.name, "refused.pcap")
+    ends = IP(src="192.0.2.1", dst="192.0.2.2")
+    packets = [Ether() / ends / TCP(sport=40000, dport=80, flags="S", seq=1),
+               Ether() / IP(src=ends.dst, dst=ends.src) / TCP(sport=80, dport=40000, flags="RA", ack=2)]
+    for packet in packets:
+        packet.time = 1000000000
+    wrpcap(path, packets)
+    clean = {k: v for k, v in os.environ.items() if k not in ("TZ", "LC_ALL", "LANG")}
+    here = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1000000000))
+    for env, clock in (({"TZ": "Asia/Kathmandu"}, "2001-09-09 07:31:40"),
+                       ({"TZ": "Asia/Kathmandu", "LC_ALL": "C.UTF-8"}, "2001-09-09 07:31:40"), ({}, here)):
+        r = subprocess.run([n.SYNWARD, "replay", "--format", "text", path], env={**clean, **env}, capture_output=True,
+                           text=True, timeout=60, check=True)
+        n.equal("stderr", r.stderr, "")
+        if not r.stdout.startswith(clock):
+            raise AssertionError(f"{env}: {clock} is not how this begins: {r.stdout!r}")
+    a, b = n.pair()
+    sw = n.Synward(b, "srv0", args=("--format", "text"), env={"TZ": "XXX-05:45"})
+    talk(a, n.listen(b, g.SERVER[4], 7777))
+    n.equal("exit code", sw.stop(), 0)
+    n.equal("stderr", sw.err(), "")
+    # the minute differs from every whole zone's
+    minutes = {time.strftime("%H:%M", time.gmtime(time.time() + 20700 - 60 * back)) for back in range(3)}
+    shown = pathlib.Path(sw.path).read_text()
+    if shown[:5] not in minutes:
+        raise AssertionError(f"none of {minutes}: {shown}")
+
+
 if __name__ == "__main__":
     n.main(tracker, guard, foreign_list, duration, deleted, disk_full, reader_goes, crash, switched_off,
-           three_capabilities, replay)
+           three_capabilities, replay, zone)
