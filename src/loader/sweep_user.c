@@ -8,18 +8,19 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define BATCH 4096
+enum { BATCH = 512 };
+
+/* What one look at a map brings; a sweep of this process at a time. */
+static struct sw_key keys[BATCH];
+static struct sw_flow found[BATCH];
 
 struct walk {
     struct synward_bpf *obj;
     const struct sw_config *cfg;
     __u64 now, flush;
     struct sw_sweep result;
-    struct sw_key *keys;
-    struct sw_flow *flows;
 };
 
 static bool is_due(const struct walk *w, const struct sw_flow *f)
@@ -73,14 +74,14 @@ static int map(struct walk *w, const struct bpf_map *map, __u64 *seen)
 
     while (!last && all <= 2 * most) { /* it may change meanwhile, but is not walked for ever */
         n = BATCH;
-        err = bpf_map_lookup_batch(bpf_map__fd(map), from, token, w->keys, w->flows, &n, NULL);
+        err = bpf_map_lookup_batch(bpf_map__fd(map), from, token, keys, found, &n, NULL);
         last = err && errno == ENOENT;
         if (err && !last)
             return -errno;
         from = token;
         all += n;
         for (__u32 i = 0; i < n; i++) {
-            err = one(w, &w->keys[i], &w->flows[i], seen);
+            err = one(w, &keys[i], &found[i], seen);
             if (err)
                 return err;
         }
@@ -91,28 +92,21 @@ static int map(struct walk *w, const struct bpf_map *map, __u64 *seen)
 int sw_sweep_user(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep)
 {
     struct walk w = {.obj = obj, .cfg = (const struct sw_config *)&obj->rodata->cfg, .flush = flush};
-    int err = -ENOMEM;
+    int err;
 
     w.now = now ? now : w.cfg->replay ? obj->bss->replay_now : sw_clock_now();
     w.result.next = ~0ull;
-    w.keys = malloc(BATCH * sizeof(*w.keys));
-    w.flows = malloc(BATCH * sizeof(*w.flows));
-    if (!w.keys || !w.flows)
-        goto out;
     obj->bss->sweep = (struct sw_sweep){.now = w.now, .flush = flush, .next = ~0ull};
     err = map(&w, obj->maps.half_open, &w.result.half_open);
     if (!err)
         err = map(&w, obj->maps.flows, &w.result.flows);
     if (err)
-        goto out;
+        return err;
     w.result.held_back = obj->bss->sweep.held_back;
     w.result.deferred += obj->bss->sweep.deferred;
     w.result.established += obj->bss->sweep.established;
     if (obj->bss->sweep.next < w.result.next)
         w.result.next = obj->bss->sweep.next;
     *ret_sweep = w.result;
-out:
-    free(w.keys);
-    free(w.flows);
-    return err;
+    return 0;
 }
