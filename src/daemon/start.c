@@ -151,6 +151,7 @@ static int load(struct start *s)
             sw_tc_try(s->hooks.ifaces[i].id.ifindex, SW_TC_EGRESS, s->hooks.guard || s->opts->pinned))
             object->cfg.one_sided = 1;
     object->pinned = s->opts->pinned;
+    object->no_ingress = !s->opts->pinned;
     if (s->loop.guard)
         sw_guard_runtime_object(s->loop.guard, &s->hooks, object);
     err = sw_object_open(object, &s->loop.obj, &why);

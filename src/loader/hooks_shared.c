@@ -178,6 +178,22 @@ static int attach_ingress(struct sw_hooks *hooks, struct sw_hook_iface *iface, e
     return 0;
 }
 
+/* libxdp loads and attaches in one step. Was it the program that the kernel refused, and not the interface? */
+static bool is_program_refused(struct sw_hooks *hooks, const struct sw_hook_iface *iface,
+                               struct sw_failure *ret_failure)
+{
+    struct synward_bpf *copy;
+    int err = sw_object_ingress_copy(hooks->obj, !hooks->guard || !iface->loopback, &copy);
+
+    if (!err) {
+        err = synward_bpf__load(copy);
+        sw_object_free(copy);
+    }
+    if (err)
+        sw_fail(ret_failure, sw_object_exit_code(err), err, "%s: %s", sw_object_why(err), strerror(-err));
+    return err;
+}
+
 static int attach_iface(struct sw_hooks *hooks, struct sw_hook_iface *iface, enum sw_mode mode,
                         struct sw_failure *ret_failure)
 {
@@ -202,6 +218,8 @@ static int attach_iface(struct sw_hooks *hooks, struct sw_hook_iface *iface, enu
         return sw_fail(ret_failure, SW_EXIT_ATTACH, err,
                        "'%s' already carries an XDP program that cannot be shared (see 'ip link show dev %s')",
                        iface->id.name, iface->id.name);
+    if (err && is_program_refused(hooks, iface, ret_failure))
+        return err;
     if (err)
         return sw_fail(ret_failure, SW_EXIT_ATTACH, err, "'%s' refuses %sXDP: %s", iface->id.name,
                        mode == SW_MODE_NATIVE ? "native " : "", strerror(-err));

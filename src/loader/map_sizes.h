@@ -25,6 +25,7 @@ struct sw_object_opts {
     __u32 captures_bytes; /* of ring `captures`, a power of two; a page: none */
     bool pinned;          /* the maps outlive this process: their sizes are kept, whatever options say */
     bool old;             /* the form for kernels before 5.18: no guard, no checksums (sw_kernel_is_old) */
+    bool no_ingress;      /* its XDP program is not loaded: libxdp loads a copy (sw_object_ingress_copy) */
     bool accept;          /* load sw_accept if the kernel has what it needs (sw_kernel_has_reqsk) */
 };
 

@@ -112,8 +112,10 @@ bool sw_object_is_old(const struct synward_bpf *obj)
 static int choose_programs(struct synward_bpf *obj, const struct sw_object_opts *opts)
 {
     const bool guard = opts->cfg.guard;
-    int err = bpf_program__set_autoload(guard ? obj->progs.sw_ingress : obj->progs.sw_xdp_guard, false);
+    int err = bpf_program__set_autoload(obj->progs.sw_ingress, !guard && !opts->no_ingress);
 
+    if (!err)
+        err = bpf_program__set_autoload(obj->progs.sw_xdp_guard, guard && !opts->no_ingress);
     if (!err)
         err = bpf_program__set_autoload(opts->old ? obj->progs.sw_sweep : obj->progs.sw_expire, false);
     if (!err)

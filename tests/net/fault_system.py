@@ -163,6 +163,19 @@ def cgroup():
         n.until(lambda: gone(here), 20)
 
 
+def refused_program():
+    """the kernel refuses the XDP program, which libxdp loads and attaches in one step: the interface is not to blame"""
+    for args in ((), ("--guard", "always")):
+        trace = os.path.join(n.tmp.name, "trace")
+        k.run(["run", "-i", "srv0", "--duration", 0.1, *k.SMALL, *args], ns=get().b,
+              prefix=("strace", "-f", "-e", "trace=bpf", "-o", trace))
+        calls = [x for x in pathlib.Path(trace).read_text(errors="replace").splitlines() if " bpf(" in x]
+        name = 'prog_name="sw_xdp_guard"' if args else 'prog_name="sw_ingress"'
+        at = next(i for i, x in enumerate(calls, 1) if name in x)
+        fails(k.KERNEL, "its verifier refused the programs", args,
+              prefix=("strace", "-f", "-e", "trace=bpf", "-e", f"inject=bpf:error=EACCES:when={at}+", "-o", "/dev/null"))
+
+
 def gone(cgroup_dir):
     """the cgroup is removed"""
     try:
@@ -183,4 +196,4 @@ def end():
 
 if __name__ == "__main__":
     n.main(mounts, mounts_guarded, no_btf, no_run, capabilities, user_namespace, no_sys_admin, memlock, address_space,
-           descriptors, cgroup, end, keep=True)
+           descriptors, refused_program, cgroup, end, keep=True)
