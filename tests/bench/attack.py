@@ -107,7 +107,7 @@ def defend(s, what, mode):
         n.sh("sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_loose=0", ns=s)
     elif what:
         return n.Synward(s, "srv0", "fld0", args=("--guard", mode, "--cookie", what, "--protect", PORT,
-                                                  "--events", "guard,service,stats"))
+                                                  "--events", "guard,service,stats"), sizes=False)
     return None
 
 

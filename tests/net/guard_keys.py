@@ -95,7 +95,7 @@ def two_hosts():
         two.close()
     os.replace(other, path)  # the second reads another key
     grounds[1].sw.p.send_signal(signal.SIGHUP)
-    n.until(lambda: "read again" in grounds[1].sw.err(), 5)
+    n.until(lambda: "files reloaded" in grounds[1].sw.err(), 5)
     one, two = (k.Peer(x, 4, sport=46001, dev=x.dev) for x in grounds)
     answer = k.stamp(one.syn(k.TS))
     two.syn(k.TS)

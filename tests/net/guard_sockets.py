@@ -76,23 +76,34 @@ def bound_to_a_device():
     n.addr(g.b, "srv1", "10.67.0.2/16")
     where = listener(g, "0.0.0.0", k.PORT, (socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"srv0"))
     g.start()
+    ends, again = [], 0  # how the others ended; SYNs that a client sent again: each has its cookie, and perhaps its ACK
+
+    def figures():
+        return k.services(g.sw)["0.0.0.0:7777"]
+
     for i in range(1, 4):
         other = n.tcp(g.a)
         other.settimeout(5)
         try:  # its SYN gets a cookie, and its ACK a RST
             other.connect(("10.67.0.2", k.PORT))
             n.equal("from nobody", other.recv(1), b"")
-        except ConnectionError:
-            pass
+            ends.append("read")
+        except ConnectionError as e:
+            ends.append(repr(e))
+        again += n.retransmitted(other)
         other.close()
-        n.until(lambda i=i: k.services(g.sw)["0.0.0.0:7777"]["cookie_no_listener"] == i)
+        n.until(lambda i=i: i <= figures()["cookie_no_listener"] <= i + again,
+                evidence=lambda: f"{ends}, {again} SYNs again, {figures()}, stderr {g.sw.err()!r}")
         c = n.connect(g.a, "10.66.0.2", k.PORT)
+        again += n.retransmitted(c)
         s = k.accepted(where)
         assert s, "no connection"
         k.speak(c, s)
         k.end(c, s)
-    fig = k.services(g.sw)["0.0.0.0:7777"]
-    n.equal("cookies sent, left to the listener", [fig["cookies_sent"], fig["opened"]], [6, 0])
+    fig = figures()
+    n.equal("left to the listener", fig["opened"], 0)
+    n.at_least("cookies sent", fig["cookies_sent"], 6)
+    n.at_most("cookies sent", fig["cookies_sent"], 6 + again)
     g.finish()
 
 

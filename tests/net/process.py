@@ -66,7 +66,7 @@ def wrong(args, code, ns=None, pattern=None, env=None, prefix=(), **kw):
 
 def ends_by(sig, service=True):
     a, b = n.pair()
-    sw = n.Synward(b, "srv0", service=service)
+    sw = n.Synward(b, "srv0", service=service, sizes=False)
     ids = progs_of(sw)
     assert n.xdp_on(b, "srv0")
     traffic(a, b)

@@ -102,7 +102,7 @@ def twenty_thousand():
     a, b = n.pair()
     ips = sources(a, 4)
     listener = n.listen(b, "10.66.0.2", 7777)
-    sw = n.Synward(b, "srv0", args=("--close-delay", 1))
+    sw = n.Synward(b, "srv0", args=("--close-delay", 1), sizes=False)
     names = connections(a, listener, ips, 20000)
     n.settled(a, b)
     n.equal("exit code", sw.stop(), 0)
@@ -122,7 +122,8 @@ def slow_reader():
     ips = sources(a, 4)
     listener = n.listen(b, "10.66.0.2", 7777)
     r, w = os.pipe()
-    sw = n.Synward(b, "srv0", args=("--close-delay", 1, "--ring", "256k", "--ring-open", "64k", "--interval", 2), stdout=w)
+    sw = n.Synward(b, "srv0", args=("--close-delay", 1, "--ring", "256k", "--ring-open", "64k", "--interval", 2),
+                   stdout=w, sizes=False)
     os.close(w)
     got = bytearray()
     stop, go = threading.Event(), threading.Event()
@@ -172,7 +173,7 @@ def flood():
     ips = sources(a, 4)
     n.sh("sysctl", "-qw", "net.ipv4.tcp_syncookies=1", ns=b)
     listener = n.listen(b, "10.66.0.2", 7777, 4096)
-    sw = n.Synward(b, "srv0", args=("--close-delay", 1, "--log-open-at-exit", "--timeout-syn-sent", 5))
+    sw = n.Synward(b, "srv0", args=("--close-delay", 1, "--log-open-at-exit", "--timeout-syn-sent", 5), sizes=False)
     mac = json.loads(n.sh("ip", "-j", "link", "show", "srv0", ns=b).stdout)[0]["address"]
     names = connections(a, listener, ips, 200)
     p = subprocess.Popen(["nsenter", f"--net=/run/netns/{a}", FLOOD, "cli0", mac, "10.66.0.2", "7777", "1000000",
@@ -219,7 +220,7 @@ def flood():
 def stopped_in_flood():
     """stopped while a flood has filled the ring: what the last sweep holds back for want of room is not reported lost"""
     a, b = n.pair()
-    sw = n.Synward(b, "srv0", args=("--close-delay", 1, "--log-open-at-exit", "--ring-open", "64k"))
+    sw = n.Synward(b, "srv0", args=("--close-delay", 1, "--log-open-at-exit", "--ring-open", "64k"), sizes=False)
     mac = json.loads(n.sh("ip", "-j", "link", "show", "srv0", ns=b).stdout)[0]["address"]
     p = subprocess.Popen(["nsenter", f"--net=/run/netns/{a}", FLOOD, "cli0", mac, "10.66.0.2", "7777", "40000", "0"],
                          stdout=subprocess.PIPE)

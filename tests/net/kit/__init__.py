@@ -20,6 +20,6 @@ from .tap import Skip, at_least, at_most, equal, main, one, seed
 from .wait import PATIENCE, SLOW, until
 
 __all__ = ["PATIENCE", "SLOW", "SYNWARD", "TOP", "Inside", "Skip", "Synward", "addr", "at_least", "at_most", "check_seq",
-           "cleanup", "connect", "equal", "fields", "hooks_on", "libc", "listen", "made", "main", "new_ns", "of", "one",
-           "open_pair", "pair", "below_threshold", "read_all", "read_n", "reset", "retransmitted", "routed", "seed", "resolved", "sh", "started",
-           "events_of", "take_replies", "tcp", "tmp", "until", "veth", "warm", "xdp_on"]
+           "cleanup", "connect", "equal", "events_of", "fields", "hooks_on", "libc", "listen", "made", "main", "new_ns", "of",
+           "one", "open_pair", "pair", "quiet", "read_all", "read_n", "reset", "retransmitted", "routed", "seed", "settled",
+           "sh", "started", "take_replies", "tcp", "tmp", "until", "veth", "warm", "xdp_on"]

@@ -19,6 +19,7 @@ import time
 
 import kit as n
 
+from .daemon import sized
 from .lines import valid
 from .traffic import Traffic, end
 
@@ -85,7 +86,7 @@ class Pins:
         """A use that must fail, with one line, and change nothing."""
         before = hooks(self)
         if command == "run":
-            args = (*itertools.chain(*(("-i", i) for i in self.ifs)), *args)
+            args = sized((*itertools.chain(*(("-i", i) for i in self.ifs)), *args))
         r = n.sh("timeout", 20, n.SYNWARD, command, *args, ns=self.ns, check=False)
         n.equal(f"exit code of {command} {args}: {r.stderr}", r.returncode, code)
         n.equal(f"lines of {r.stderr!r}", len(r.stderr.splitlines()), 1)

@@ -7,13 +7,14 @@ SLOW = float(os.environ.get("SW_TEST_SLOW", "1"))  # what waits are multiplied b
 PATIENCE = 20 * SLOW  # seconds, within which anything happens on a busy machine
 
 
-def until(what, timeout=10, every=0.02):
-    """Waits until what() is true; returns it."""
+def until(what, timeout=10, every=0.02, evidence=None):
+    """Waits until what() is true; returns it. What evidence() returns is shown if it does not become true."""
     end = time.monotonic() + timeout * SLOW
     while True:
         got = what()
         if got:
             return got
         if time.monotonic() > end:
-            raise AssertionError(f"not within {timeout * SLOW:g} s: {what.__doc__ or what}; last: {got!r}")
+            shown = f"; {evidence()}" if evidence else ""
+            raise AssertionError(f"not within {timeout * SLOW:g} s: {what.__doc__ or what}; last: {got!r}{shown}")
         time.sleep(every)  # between two looks
