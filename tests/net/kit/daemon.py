@@ -18,7 +18,7 @@ from .wait import SLOW, until
 
 SYNWARD = os.environ.get("SW_TEST_SYNWARD", str(ns.TOP / "build/synward"))  # another: built to be watched or measured
 # Tables for as many as a test makes: a start then takes a third of the time that it takes with the defaults.
-SIZES = {"--max-flows": 32768, "--max-half-open": 16384, "--syn-cache": 32768}
+SIZES = {"--max-flows": 8192, "--max-half-open": 8192, "--syn-cache": 8192}
 numbers = itertools.count()
 
 
@@ -49,7 +49,7 @@ class Synward:
         self.path = os.path.join(ns.tmp.name, f"out-{next(numbers)}")
         self.err_path = self.path + ".err"
         self.notifications = self.listen() if service else None
-        cmd = ["nsenter", f"--net=/run/netns/{where}"]
+        cmd = []
         if script:
             cmd += ["unshare", "-m", "sh", "-ec", script + '\nexec "$@"', "sh"]
         cmd += [*prefix, binary or SYNWARD, "run"]
@@ -61,8 +61,8 @@ class Synward:
         if service:
             env["NOTIFY_SOCKET"] = self.notifications.getsockname()
         with open(self.path, "wb") as out, open(self.err_path, "wb") as err:
-            self.p = subprocess.Popen(cmd + [str(a) for a in args], stdout=out if stdout is None else stdout,
-                                      stderr=err if stderr is None else stderr, stdin=subprocess.DEVNULL, env=env)
+            self.p = ns.popen(cmd + [str(a) for a in args], where, stdout=out if stdout is None else stdout,
+                              stderr=err if stderr is None else stderr, stdin=subprocess.DEVNULL, env=env)
         self.p.notifications = self.notifications  # open as long as the process may write to it
         ns.started.append(self.p)
         if wait:

@@ -104,11 +104,7 @@ def run(args, ns=None, prefix=(), script=None, timeout=60, **kw):
     cmd = [n.SYNWARD, *(str(x) for x in args)]
     if script:
         cmd = ["unshare", "-m", "sh", "-ec", script + '\nexec "$@"', "sh", *cmd]
-    cmd = [*prefix, *cmd]
-    if ns:
-        cmd = ["nsenter", f"--net=/run/netns/{ns}", *cmd]
-    return subprocess.run(cmd, capture_output=True, text=True, timeout=timeout, check=False,
-                          stdin=subprocess.DEVNULL, **kw)
+    return n.run([*prefix, *cmd], ns, text=True, timeout=timeout, stdin=subprocess.DEVNULL, **kw)
 
 
 def foreign(name="other", section="xdp", verdict=2):

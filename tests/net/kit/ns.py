@@ -18,6 +18,7 @@ step who does what. Offloads are off, so that packets and bytes are exact. Names
 everything is removed at exit, also after a failure or a signal.
 """
 import atexit
+import contextlib
 import ctypes
 import json
 import os
@@ -41,14 +42,33 @@ made, started, peers = [], [], {}
 endings = []  # what a kit module has running besides: called before the namespaces go
 
 
+def popen(args, ns=None, **kw):
+    """Starts a command, in a namespace if given: a child begins in that of the thread that starts it, which spares it
+    an nsenter. bpffs stays visible (ip netns exec would hide it)."""
+    with Inside(ns) if ns else contextlib.nullcontext():
+        return subprocess.Popen(args, **kw)
+
+
+def run(args, ns=None, text=None, timeout=60, **kw):
+    """subprocess.run() of popen(), with its output."""
+    given = kw.pop("input", None)
+    if given is not None:
+        kw["stdin"] = subprocess.PIPE
+    with popen(args, ns, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=text, **kw) as p:
+        try:
+            out, err = p.communicate(given, timeout=timeout)
+        except BaseException:
+            p.kill()
+            raise
+    return subprocess.CompletedProcess(args, p.returncode, out, err)
+
+
 def sh(*args, ns=None, check=True, **kw):
-    """Runs a command, in a namespace if given. bpffs stays visible: nsenter, not ip netns exec."""
+    """Runs a command to its end, in a namespace if given."""
     args = [str(a) for a in args]
-    if ns:
-        args = ["nsenter", f"--net=/run/netns/{ns}"] + args
-    r = subprocess.run(args, capture_output=True, text=True, timeout=60 * SLOW, check=False, **kw)
+    r = run(args, ns, text=True, timeout=60 * SLOW, **kw)
     if check and r.returncode:
-        raise RuntimeError(f"{' '.join(args)}: exit {r.returncode}: {r.stderr.strip()}")
+        raise RuntimeError(f"{' '.join(args)}{f' in {ns}' if ns else ''}: exit {r.returncode}: {r.stderr.strip()}")
     return r
 
 
