@@ -25,7 +25,7 @@ SW_CFLAGS := -std=gnu11 $(WARN) -MMD -MP
 LIBS := -lxdp -lbpf -lelf -lmnl -lpcap -lz -lmd -lcap-ng -lseccomp
 
 SRC := $(sort $(shell find src -name '*.c'))
-SKEL := $(B)/synward.skel.h $(B)/synward_old.skel.h
+SKEL := $(B)/synward.skel.h $(B)/synward_nokfunc.skel.h $(B)/synward_old.skel.h
 OBJ := $(SRC:%.c=$(B)/%.o)
 PIECES := $(filter-out $(B)/src/main.o,$(OBJ))
 TESTLIB_SRC := $(filter-out $(wildcard tests/lib/tool_*.c),$(wildcard tests/lib/*.c))
@@ -67,15 +67,13 @@ $(B)/.tools: Makefile
 	@mkdir -p $(B)/tests
 	@touch $@
 
-$(B)/synward.bpf.o: bpf/synward.bpf.c | $(B)/.tools
-	$(CLANG) $(BPF_CFLAGS) -target bpf -mcpu=$(BPF_CPU) $(WARN) -Iinclude -Ibpf \
-	  $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH)) -MMD -MP -MF $(B)/synward.bpf.d -MT $@ -c $< -o $@.dwarf
-	@$(BPFTOOL) gen object $@ $@.dwarf && rm -f $@.dwarf
-
-# the same for kernels before 5.18
-$(B)/synward_old.bpf.o: bpf/synward.bpf.c | $(B)/.tools
-	$(CLANG) $(BPF_CFLAGS) -DSW_OLD -target bpf -mcpu=$(BPF_CPU) $(WARN) -Iinclude -Ibpf \
-	  $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH)) -MMD -MP -MF $(B)/synward_old.bpf.d -MT $@ -c $< -o $@.dwarf
+# Three forms of one source: all of it; without kfuncs, so that it loads without reading the kernel's types; and for
+# kernels before 5.18.
+$(B)/synward_nokfunc.bpf.o: FORM := -DSW_NO_KFUNC
+$(B)/synward_old.bpf.o: FORM := -DSW_OLD
+$(SKEL:.skel.h=.bpf.o): bpf/synward.bpf.c | $(B)/.tools
+	$(CLANG) $(BPF_CFLAGS) $(FORM) -target bpf -mcpu=$(BPF_CPU) $(WARN) -Iinclude -Ibpf \
+	  $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH)) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.dwarf
 	@$(BPFTOOL) gen object $@ $@.dwarf && rm -f $@.dwarf
 
 $(B)/%.skel.h: $(B)/%.bpf.o

@@ -136,6 +136,14 @@ int sw_detect(void *ctx)
     return sw_detect_all();
 }
 
+#ifdef SW_NO_KFUNC
+SEC("tc")
+int sw_accept(struct __sk_buff *skb)
+{
+    (void)skb;
+    return TC_ACT_UNSPEC;
+}
+#else
 /* tc ingress: a cookie that sw_xdp_guard found valid becomes a request socket of the listener. */
 SEC("tc")
 int sw_accept(struct __sk_buff *skb)
@@ -167,4 +175,5 @@ int sw_accept(struct __sk_buff *skb)
     j.v6 = at.v6;
     return sw_accept_cookie(skb, &k, &s, &j) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 }
+#endif
 #endif

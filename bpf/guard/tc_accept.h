@@ -18,6 +18,7 @@ struct sw_meta {
     __u32 zero;
 };
 
+#ifndef SW_NO_KFUNC
 struct sock {
     __u32 sk_ack_backlog;
     __u32 sk_max_ack_backlog;
@@ -39,6 +40,8 @@ struct bpf_tcp_req_attrs {
 extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff *skb, struct sock *sk, struct bpf_tcp_req_attrs *attrs,
                                    int attrs__sz) __ksym __weak;
 
+#endif
+
 /* Sets the metadata for sw_accept. If the driver has no room for it, sw_accept checks every packet instead. */
 static __always_inline void sw_meta_set(struct xdp_md *ctx)
 {
@@ -58,6 +61,7 @@ static __always_inline void sw_meta_set(struct xdp_md *ctx)
         __sync_fetch_and_or(&g->flags, SW_G_NO_META);
 }
 
+#ifndef SW_NO_KFUNC
 /*
  * Generic XDP of kernels from 6.9 on copies a packet for a program with frags and loses the length of its link header:
  * at tc ingress the packet then begins with its IP header, and data_meta points into the link header.
@@ -184,5 +188,7 @@ static __always_inline int sw_accept_cookie(struct __sk_buff *skb, struct sw_key
     }
     return why != SW_QUEUE_FULL;
 }
+
+#endif
 
 #endif

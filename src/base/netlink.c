@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -64,6 +63,13 @@ struct table {
     __u16 max;
 };
 
+static struct table empty_table(const struct nlattr **at, __u16 max)
+{
+    for (unsigned int i = 0; i <= max; i++)
+        at[i] = NULL;
+    return (struct table){at, max};
+}
+
 static int fill(const struct nlattr *a, void *ctx)
 {
     const struct table *t = ctx;
@@ -75,17 +81,15 @@ static int fill(const struct nlattr *a, void *ctx)
 
 void sw_nl_attrs(const struct nlmsghdr *nh, size_t size, const struct nlattr **at, __u16 max)
 {
-    struct table t = {at, max};
+    struct table t = empty_table(at, max);
 
-    memset(at, 0, (max + 1u) * sizeof(*at));
     mnl_attr_parse(nh, size, fill, &t);
 }
 
 void sw_nl_nested(const struct nlattr *nest, const struct nlattr **at, __u16 max)
 {
-    struct table t = {at, max};
+    struct table t = empty_table(at, max);
 
-    memset(at, 0, (max + 1u) * sizeof(*at));
     if (nest)
         mnl_attr_parse_nested(nest, fill, &t);
 }

@@ -3,6 +3,7 @@
 #include "base/exit.h"
 #include "loader/features.h"
 #include "synward.skel.h"
+#include "synward_nokfunc.skel.h"
 #include "synward_old.skel.h"
 
 #include <bpf/bpf.h>
@@ -80,21 +81,31 @@ static int fill_server_ports(struct synward_bpf *obj, const struct sw_object_opt
     return 0;
 }
 
-/* Both forms have the same maps and programs by name, so one skeleton fits the other's bytes. */
-static struct synward_bpf *open_form(bool old)
+/* Of the object; all have the same maps and programs by name, so one skeleton fits the others' bytes. */
+enum form {
+    FORM_WHOLE,
+    FORM_NO_KFUNC, /* sw_accept does nothing; libbpf need not read the kernel's types, which takes as long as the rest
+                    */
+    FORM_OLD,      /* for kernels before 5.18 */
+};
+
+static struct synward_bpf *open_form(enum form form)
 {
     struct synward_bpf *obj;
     int err;
 
-    if (!old)
+    if (form == FORM_WHOLE)
         return synward_bpf__open();
     obj = calloc(1, sizeof(*obj));
     if (!obj)
         return NULL;
     err = synward_bpf__create_skeleton(obj);
     if (!err) {
-        obj->skeleton->data = (void *)synward_old_bpf__elf_bytes(&obj->skeleton->data_sz);
-        err = bpf_object__open_skeleton(obj->skeleton, NULL);
+        struct bpf_object_skeleton *s = obj->skeleton;
+
+        s->data = (void *)(form == FORM_OLD ? synward_old_bpf__elf_bytes(&s->data_sz)
+                                            : synward_nokfunc_bpf__elf_bytes(&s->data_sz));
+        err = bpf_object__open_skeleton(s, NULL);
     }
     if (!err)
         return obj;
@@ -109,7 +120,7 @@ bool sw_object_is_old(const struct synward_bpf *obj)
 }
 
 /* sw_expire stands in for sw_sweep on old kernels. */
-static int choose_programs(struct synward_bpf *obj, const struct sw_object_opts *opts)
+static int choose_programs(struct synward_bpf *obj, const struct sw_object_opts *opts, bool accept)
 {
     const bool guard = opts->cfg.guard;
     int err = bpf_program__set_autoload(obj->progs.sw_ingress, !guard && !opts->no_ingress);
@@ -121,7 +132,7 @@ static int choose_programs(struct synward_bpf *obj, const struct sw_object_opts 
     if (!err)
         err = bpf_program__set_autoload(obj->progs.sw_detect, guard);
     if (!err)
-        err = bpf_program__set_autoload(obj->progs.sw_accept, guard && opts->accept && sw_kernel_has_reqsk());
+        err = bpf_program__set_autoload(obj->progs.sw_accept, accept);
     return err;
 }
 
@@ -150,31 +161,43 @@ static int fail_old(const struct sw_object_opts *opts, const char **ret_why)
     return -EOPNOTSUPP;
 }
 
+static int fail(int err, const char **ret_why)
+{
+    if (ret_why)
+        *ret_why = sw_object_why(err);
+    return err;
+}
+
 int sw_object_open(const struct sw_object_opts *opts, struct synward_bpf **ret_obj, const char **ret_why)
 {
     struct synward_bpf *obj;
+    bool accept = false;
     int err;
 
     *ret_obj = NULL;
     raise_limits();
     if (opts->old && (opts->cfg.guard || opts->cfg.checksum))
         return fail_old(opts, ret_why);
-    obj = open_form(opts->old);
+    if (opts->cfg.guard && opts->accept) {
+        err = sw_kernel_has_reqsk();
+        accept = err > 0;
+        if (err < 0)
+            return fail(-ESRCH, ret_why);
+    }
+    obj = open_form(opts->old ? FORM_OLD : accept ? FORM_WHOLE : FORM_NO_KFUNC);
     err = obj ? 0 : -errno;
     if (!err) {
         obj->rodata->cfg = opts->cfg;
         err = sw_object_size_maps(obj, opts);
     }
     if (!err)
-        err = choose_programs(obj, opts);
+        err = choose_programs(obj, opts, accept);
     if (!err) {
         *ret_obj = obj;
         return 0;
     }
-    if (ret_why)
-        *ret_why = sw_object_why(err);
     sw_object_free(obj);
-    return err;
+    return fail(err, ret_why);
 }
 
 int sw_object_load(struct synward_bpf *obj, const struct sw_object_opts *opts, const char **ret_why)
@@ -189,9 +212,7 @@ int sw_object_load(struct synward_bpf *obj, const struct sw_object_opts *opts, c
         err = -ENOMEM;
     else if ((err == -E2BIG || err == -ENOMEM) && !sw_object_try_maps(opts))
         err = -ENOEXEC;
-    if (ret_why)
-        *ret_why = sw_object_why(err);
-    return err;
+    return fail(err, ret_why);
 }
 
 int sw_object_new(const struct sw_object_opts *opts, struct synward_bpf **ret_obj, const char **ret_why)
@@ -234,7 +255,7 @@ int sw_object_ingress_copy(struct synward_bpf *obj, bool guard, struct synward_b
     int err = 0;
 
     *ret_copy = NULL;
-    copy = open_form(sw_object_is_old(obj));
+    copy = open_form(sw_object_is_old(obj) ? FORM_OLD : FORM_NO_KFUNC);
     if (!copy)
         return -errno;
     from = bpf_object__next_map(obj->obj, NULL);
