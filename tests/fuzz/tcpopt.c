@@ -95,7 +95,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
     memcpy(want.bytes, a.bytes, sizeof(a.bytes));
     memcpy(b.bytes, a.bytes, sizeof(a.bytes));
     holds(!memcmp(&a, &b, sizeof(a)), "bytes behind the list were read: options %x and %x", a.opts, b.opts);
-    holds(a.opts == want.opts && a.bad == want.bad && a.sig == want.sig, "options %x bad %u sealed %u, not %x %u %u",
+    holds(a.opts == want.opts && a.bad == want.bad && a.sig == want.sig, "options %x bad %u signed %u, not %x %u %u",
           a.opts, a.bad, a.sig, want.opts, want.bad, want.sig);
     holds(a.mss == want.mss && a.wscale == want.wscale, "MSS %u scale %u, not %u %u", a.mss, a.wscale, want.mss,
           want.wscale);

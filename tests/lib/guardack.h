@@ -20,7 +20,7 @@ static inline void mid_epoch(void)
     bpfrun_set_now(run, (bpfrun_now(run) / EPOCH + 1) * EPOCH + EPOCH / 2);
 }
 
-static inline void expect_born(const struct pkt *p)
+static inline void expect_from_cookie(const struct pkt *p)
 {
     struct sw_flow f;
 

@@ -189,7 +189,7 @@ def gone(cgroup_dir):
 
 
 def end():
-    """beside all of this traffic went on, and nothing is left"""
+    """beside all of this traffic continued, and nothing is left"""
     g = get()
     if g.traffic.stop() < 20:
         raise AssertionError("there was no traffic to speak of")

@@ -47,10 +47,10 @@ def counters_agree():
     g = ground()
     fig = [g.figures(v) for v in (4, 6)]
     lines = g.finish()
-    born = [x for x in lines if x["event"] == "established"]
-    n.equal("not via a cookie", [x for x in born if x["via"] != "cookie"], [])
-    n.equal("established lines", len(born), sum(x["cookies_accepted"] for x in fig))
-    n.equal("uids", len({x["uid"] for x in born}), len(born))
+    opened = [x for x in lines if x["event"] == "established"]
+    n.equal("not via a cookie", [x for x in opened if x["via"] != "cookie"], [])
+    n.equal("established lines", len(opened), sum(x["cookies_accepted"] for x in fig))
+    n.equal("uids", len({x["uid"] for x in opened}), len(opened))
 
 
 def is_open(p, s, opts, data=b"still alive"):

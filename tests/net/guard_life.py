@@ -98,7 +98,7 @@ def stopped_daemon():
     finally:
         g.sw.p.send_signal(signal.SIGCONT)
     changes = [(x["to"], x["cause"]) for x in g.finish() if x["event"] == "guard"]
-    n.equal("logged when it went on", changes, [("engaged", "half_open"), ("grace", "below_threshold"), ("calm", "grace_ended")])
+    n.equal("logged when it continued", changes, [("engaged", "half_open"), ("grace", "below_threshold"), ("calm", "grace_ended")])
 
 
 def sigterm():

@@ -9,7 +9,7 @@ static void plain(void)
 
     ask(usual_syn());
     p = answer_to(&synack, ACK, 0);
-    expect_born(&p);
+    expect_from_cookie(&p);
     expect_events(t, "opening established");
     expect_states(t, ESTABLISHED, ESTABLISHED);
     expect_history(t, "ShA");
@@ -46,7 +46,7 @@ TEST(without_timestamps)
         ask(p);
         assert_false(synack.has_ts);
         p = answer_to(&synack, ACK, 0);
-        expect_born(&p);
+        expect_from_cookie(&p);
         expect_events(t, "opening established");
         assert_int_equal(talk_flow(t).end[A].wscale, 8);
         assert_int_equal(talk_flow(t).end[A].opts, SW_OPT_MSS | SW_OPT_WSCALE | SW_OPT_SACK);
@@ -60,7 +60,7 @@ TEST(without_any_option)
     ask(bare_syn());
     assert_int_equal(synack.opt_len, 0);
     p = answer_to(&synack, ACK, 0);
-    expect_born(&p);
+    expect_from_cookie(&p);
     assert_int_equal(talk_flow(t).end[A].wscale, SW_WSCALE_NONE);
 }
 
@@ -73,7 +73,7 @@ TEST(with_ecn)
     ask(p);
     assert_true(synack.flags & ECE);
     p = answer_to(&synack, ACK, 0);
-    expect_born(&p);
+    expect_from_cookie(&p);
     f = talk_flow(t);
     assert_int_equal(f.end[A].ecn, SW_ECN_ECE | SW_ECN_CWR);
     assert_int_equal(f.end[B].ecn, SW_ECN_ECE);
@@ -100,7 +100,7 @@ TEST(third_packet_with_more)
             t->key = pkt_key(&t->side[A], NULL);
             ask(usual_syn());
             p = answer_to(&synack, more[i].flags, more[i].payload);
-            expect_born(&p);
+            expect_from_cookie(&p);
             f = talk_flow(t);
             assert_int_equal(f.end[A].payload, more[i].payload);
             if (more[i].flags & FIN)
@@ -119,7 +119,7 @@ TEST(data_of_the_syn_comes_again)
     ask(p);
     assert_int_equal(synack.ack, t->isn[A] + 1);
     p = answer_to(&synack, ACK | PSH, 100);
-    expect_born(&p);
+    expect_from_cookie(&p);
     assert_int_equal(talk_flow(t).end[A].payload, 100);
 }
 
@@ -135,7 +135,7 @@ TEST(first_segments_lost)
     p.seq += 1000;
     expect_drop(&p, "cookie_bad");
     p = answer_to(&synack, ACK, 1000);
-    expect_born(&p);
+    expect_from_cookie(&p);
 }
 
 /* The same again, as a network doubles it: passes, with its metadata once the first should have a socket, and counts
@@ -147,7 +147,7 @@ TEST(third_packet_twice)
 
     ask(usual_syn());
     p = answer_to(&synack, ACK, 0);
-    expect_born(&p);
+    expect_from_cookie(&p);
     expect_events(t, "opening established");
     for (int i = 0; i < 3; i++) {
         expect_pass(&p, "");
@@ -166,7 +166,7 @@ TEST(first_flight_in_one_batch)
 
     ask(usual_syn());
     p = answer_to(&synack, ACK, 0);
-    expect_born(&p);
+    expect_from_cookie(&p);
     q = p;
     q.payload = 1000;
     for (int i = 0; i < 5; i++) { /* the first of them would prove the cookie again: one socket is enough */
@@ -194,7 +194,7 @@ TEST(duplicates_in_each_order)
     ask(syn);
     ask(syn);
     p = answer_to(&synack, ACK, 0);
-    expect_born(&p);
+    expect_from_cookie(&p);
     expect_events(t, "opening established");
     real_connection(t);
     deliver(&syn); /* late: the kernel has a socket and answers itself */
@@ -215,7 +215,7 @@ static void whole(void)
 
     ask(usual_syn());
     p = answer_to(&synack, ACK, 0);
-    expect_born(&p);
+    expect_from_cookie(&p);
     real_connection(t);
     t->pkts[A] = 2, t->pkts[B] = 1;
     t->ip_bytes[A] = p.v6 ? 80 + 72 : 60 + 52, t->ip_bytes[B] = p.v6 ? 80 : 60;
@@ -271,7 +271,7 @@ static void keepalive(__u32 payload, bool stamps)
     }
     expect_where(t, NOWHERE);
     p = answer_to(&synack, ACK, 0);
-    expect_born(&p);
+    expect_from_cookie(&p);
     bpfrun_clear_events(run);
 }
 TEST(keepalive_first)

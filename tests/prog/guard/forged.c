@@ -38,7 +38,7 @@ static void nearly(void)
     expect_pass(&p, "");
     assert_int_equal(out.meta_len, 0);
     assert_int_equal(bpfrun_count(run, BPFRUN_FLOWS), 0);
-    expect_born(&good);
+    expect_from_cookie(&good);
 }
 TEST(nearly_a_cookie)
 {
@@ -83,7 +83,7 @@ TEST(lifetime)
     bpfrun_set_now(run, made + 9 * EPOCH);
     expect_drop(&p, "cookie_bad");
     bpfrun_set_now(run, made + EPOCH);
-    expect_born(&p);
+    expect_from_cookie(&p);
 }
 
 TEST(lifetime_at_least_a_minute)
@@ -98,7 +98,7 @@ TEST(lifetime_at_least_a_minute)
         ask(usual_syn());
         bpfrun_set_now(run, bpfrun_now(run) + 64 * SEC - 2 * MS);
         p = answer_to(&synack, ACK, 0);
-        expect_born(&p);
+        expect_from_cookie(&p);
         bpfrun_set_now(run, bpfrun_now(run) + 777 * MS);
     }
 }
@@ -116,7 +116,7 @@ TEST(clock_step)
     deliver(&p);
     assert_int_equal(out.verdict, BPFRUN_XDP_DROP);
     guardrun_conf(guard)->clock_offset -= 3590 * SEC;
-    expect_born(&p);
+    expect_from_cookie(&p);
 }
 
 /* A key change is not noticed by whoever got a cookie before. */
@@ -132,12 +132,12 @@ TEST(key_change)
     p = answer_to(&synack, ACK, 0);
     assert_int_equal(guardrun_install(guard, &next), 0);
     bpfrun_set_now(run, bpfrun_now(run) + EPOCH); /* the new key's */
-    expect_born(&p);
+    expect_from_cookie(&p);
     t->side[A].sport++, t->side[B].dport++, t->key = pkt_key(&t->side[A], NULL);
     t->nxt[A] = t->isn[A];
     ask(usual_syn());
     p = answer_to(&synack, ACK, 0);
-    expect_born(&p);
+    expect_from_cookie(&p);
 }
 
 /* Two hosts with one key: the one takes what the other gave. */
@@ -157,7 +157,7 @@ TEST(shared_key)
     bpfrun_set_now(run, now + 100000 * SEC);
     assert_int_equal(guardrun_install(guard, &keys), 0);
     guardrun_conf(guard)->clock_offset = real - bpfrun_now(run) + 2 * SEC;
-    expect_born(&p);
+    expect_from_cookie(&p);
 }
 
 TEST(grace_takes_cookies_and_gives_none)
@@ -168,7 +168,7 @@ TEST(grace_takes_cookies_and_gives_none)
     p = answer_to(&synack, ACK, 0);
     set_mode(SW_GM_OFF);
     assert_int_equal(guardrun_at(guard, svc)->state, SW_GS_GRACE);
-    expect_born(&p);
+    expect_from_cookie(&p);
     p.sport += 7; /* and drops nothing */
     expect_pass(&p, "");
     p.flags = RST;
@@ -184,7 +184,7 @@ TEST(stopping_takes_cookies)
     ask(usual_syn());
     guardrun_conf(guard)->flags |= SW_G_STOPPING;
     p = answer_to(&synack, ACK, 0);
-    expect_born(&p);
+    expect_from_cookie(&p);
 }
 
 /* With calm, a cookie is nothing: the ACK is the tracker's alone. */

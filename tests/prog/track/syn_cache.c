@@ -178,7 +178,7 @@ TEST(deferred_opening)
 }
 
 /* Established, but `flows` is full: an evicted one does not emit established twice. */
-TEST(established_among_embryos)
+TEST(established_among_half_open)
 {
     struct talk own = *t;
 
@@ -283,7 +283,7 @@ int main(void)
         CASE(ended_before_the_eviction), CASE(wrong_numbers),    CASE(an_old_note),
         CASE(another_flows_entry),       CASE(no_entry_is_left), CASE(bad_checksums),
     };
-    const struct CMUnitTest small_ring[] = {CASE(deferred_opening)}, full[] = {CASE(established_among_embryos)};
+    const struct CMUnitTest small_ring[] = {CASE(deferred_opening)}, full[] = {CASE(established_among_half_open)};
     const struct CMUnitTest few_notes[] = {CASE(syn_cache_evicted_too)};
     int failed = cmocka_run_group_tests(usual, group_usual, fixture_group_end);
 

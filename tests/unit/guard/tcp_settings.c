@@ -77,7 +77,7 @@ TEST(without_syncookies_there_is_no_guard)
     index = service(NULL, 9600, SW_ANY_4);
     assert_int_equal(seen(index)->backend, SW_BK_REQSK);
     assert_null(sw_services_warning(fx.s));
-    /* taken away while it runs, given back, taken away again: said each time, once */
+    /* taken away while it runs, given back, taken away again: logged each time, once */
     for (int i = 0; i < 2; i++) {
         set_sysctl("ipv4/tcp_syncookies", "0");
         refresh();

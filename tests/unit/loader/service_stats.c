@@ -66,7 +66,7 @@ static __u32 id_of(int fd)
 static void test_sums(void **state)
 {
     struct sw_svc_counters *values, sum;
-    __u64 n, awake, want = 0, dropped = 0;
+    __u64 n, active, want = 0, dropped = 0;
 
     (void)state;
     need_maps();
@@ -91,9 +91,9 @@ static void test_sums(void **state)
         assert_int_equal(t->tally[i].item[SW_T_MAX - 1], i * 1000 * cpus + cpus * (cpus - 1) / 2);
         assert_int_equal(sw_svc_counters_dropped(&t->tally[i]), (i + 1) * cpus);
     }
-    sw_service_stats_sum(t, &n, &awake, &sum);
+    sw_service_stats_sum(t, &n, &active, &sum);
     assert_int_equal(n, SW_SERVICES / 2);
-    assert_int_equal(awake, 341); /* odd, and no multiple of 3 */
+    assert_int_equal(active, 341); /* odd, and no multiple of 3 */
     assert_int_equal(sum.item[SW_T_MAX - 1], want);
     assert_int_equal(sw_svc_counters_dropped(&sum), dropped);
 }

@@ -55,9 +55,9 @@ TEST(each_kind)
 
 #define MD5_16 "0123456789abcdef"
 
-static void expect_seal(struct sw_tcpopt o, unsigned sealed, unsigned bad)
+static void expect_signed(struct sw_tcpopt o, unsigned is_signed, unsigned bad)
 {
-    assert_int_equal(o.sig, sealed);
+    assert_int_equal(o.sig, is_signed);
     assert_int_equal(o.bad, bad);
 }
 
@@ -67,17 +67,17 @@ TEST(signatures)
     for (unsigned len = 2; len <= 40; len++) {
         uint8_t list[40] = {19, (uint8_t)len};
 
-        expect_seal(read_list(list, len), len == 18 ? SW_SIG_MD5 : 0, len != 18);
+        expect_signed(read_list(list, len), len == 18 ? SW_SIG_MD5 : 0, len != 18);
         list[0] = 29;
-        expect_seal(read_list(list, len), len > 4 ? SW_SIG_AO : 0, len <= 4);
+        expect_signed(read_list(list, len), len > 4 ? SW_SIG_AO : 0, len <= 4);
     }
-    expect_seal(READ("\x01\x01\x01\x01\x1d\x04\x01\x01"), 0, 1);           /* key ids and no MAC */
-    expect_seal(READ("\x13\x02\x13\x12" MD5_16), SW_SIG_MD5, 1);           /* the first is none */
-    expect_seal(READ("\x13\x12" MD5_16 "\x13\x12" MD5_16), SW_SIG_MD5, 1); /* twice */
-    expect_seal(READ("\x1d\x06\x01\x01xx\x1d\x06\x01\x01xx"), SW_SIG_AO, 1);
-    expect_seal(READ("\x1d\x06\x01\x01xx\x13\x12" MD5_16), SW_SIG_MD5 | SW_SIG_AO, 1);
-    expect_seal(READ("\x13\x12" MD5_16 "\x1d\x06\x01\x01xx"), SW_SIG_MD5 | SW_SIG_AO, 1);
-    expect_seal(READ("\x13\x12" MD5_16 "\x00\x13\x12"), SW_SIG_MD5, 0); /* behind the end */
+    expect_signed(READ("\x01\x01\x01\x01\x1d\x04\x01\x01"), 0, 1);           /* key ids and no MAC */
+    expect_signed(READ("\x13\x02\x13\x12" MD5_16), SW_SIG_MD5, 1);           /* the first is none */
+    expect_signed(READ("\x13\x12" MD5_16 "\x13\x12" MD5_16), SW_SIG_MD5, 1); /* twice */
+    expect_signed(READ("\x1d\x06\x01\x01xx\x1d\x06\x01\x01xx"), SW_SIG_AO, 1);
+    expect_signed(READ("\x1d\x06\x01\x01xx\x13\x12" MD5_16), SW_SIG_MD5 | SW_SIG_AO, 1);
+    expect_signed(READ("\x13\x12" MD5_16 "\x1d\x06\x01\x01xx"), SW_SIG_MD5 | SW_SIG_AO, 1);
+    expect_signed(READ("\x13\x12" MD5_16 "\x00\x13\x12"), SW_SIG_MD5, 0); /* behind the end */
 }
 
 TEST(usual_lists)
@@ -209,7 +209,7 @@ static struct sw_tcpopt plainly(const uint8_t *p, size_t n)
 TEST(random_lists)
 {
     static const uint8_t likely[] = {0, 1, 1, 2, 2, 3, 3, 4, 4, 8, 10, 19, 29, 30, 34, 254, 0xf9, 0x89, 6, 18};
-    uint32_t rng = 12345, good = 0, sealed = 0;
+    uint32_t rng = 12345, good = 0, is_signed = 0;
 
     for (int round = 0; round < 200000; round++) {
         uint8_t list[40];
@@ -227,10 +227,10 @@ TEST(random_lists)
         expect(have, want.opts, want.mss, want.wscale, want.bad);
         assert_int_equal(!have.sig, !want.sig);
         good += !want.bad && want.opts;
-        sealed += !want.bad && want.sig;
+        is_signed += !want.bad && want.sig;
     }
     assert_true(good > 1000); /* else only noise was tried */
-    assert_true(sealed > 100);
+    assert_true(is_signed > 100);
 }
 
 int main(void)
