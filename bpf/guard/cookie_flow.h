@@ -48,49 +48,18 @@ static __always_inline int sw_cookie_flow_matches(const struct sw_flow *f, const
            (!(b->did & SW_E_SYN) || b->isn == s->ack - 1);
 }
 
-/* The SYN and the SYN-ACK through the state machine, into the flow in scratch. */
-static __always_inline void sw_cookie_flow_handshake(struct sw_scratch *sc, const struct sw_cookie_opts *c,
-                                                     const struct sw_service *sv, __u32 v6)
-{
-    struct sw_seg *rebuilt = &sc->rebuilt, *s = &sc->seg;
-    struct sw_out unused = {0};
-    struct sw_flow *f = &sc->flow;
-    __u32 bytes = (v6 ? 60 : 40) + sw_cookie_flow_opt_len(c);
-
-    __builtin_memset(f, 0, sizeof(*f));
-    sw_cookie_flow_seg(rebuilt, s, c);
-    rebuilt->seq = s->seq - 1;
-    rebuilt->flags = SW_TCP_SYN | (c->ecn ? SW_TCP_ECE | SW_TCP_CWR : 0);
-    rebuilt->win = 65535;
-    rebuilt->ip_bytes = bytes;
-    sw_flow_init(f, rebuilt);
-    sw_fsm_step(f, rebuilt, &unused);
-    sw_cookie_flow_seg(rebuilt, s, c);
-    rebuilt->seq = s->ack - 1;
-    rebuilt->ack = s->seq;
-    rebuilt->flags = SW_TCP_SYN | SW_TCP_ACK | (c->ecn ? SW_TCP_ECE : 0);
-    rebuilt->win = sv->win;
-    rebuilt->mss = sv->mss[v6 & 1];
-    if (rebuilt->wscale != SW_WSCALE_NONE)
-        rebuilt->wscale = sv->wscale;
-    rebuilt->ip_bytes = bytes;
-    rebuilt->src_is_b = !s->src_is_b;
-    sw_fsm_step(f, rebuilt, &unused);
-    f->syn_ns = f->synack_ns = 0;
-    f->flags |= SW_F_COOKIE | SW_F_UNCONFIRMED;
-}
-
 /* Builds the flow in scratch, where sw_track takes it from; s is the acknowledgement, with s->now set. */
 SW_STEP int sw_cookie_flow_build(struct sw_cookie_opts *c, struct sw_guard_ctx *j)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
+    struct sw_out unused = {0};
     struct sw_service *sv;
     struct sw_svc_counters *t;
-    struct sw_seg *s;
+    struct sw_seg *rebuilt, *s;
     struct sw_flow *f;
     struct sw_key *key;
     struct sw_ip ip;
-    __u32 at, again;
+    __u32 at, bytes, again;
 
     if (!c || !j)
         return 0;
@@ -109,7 +78,29 @@ SW_STEP int sw_cookie_flow_build(struct sw_cookie_opts *c, struct sw_guard_ctx *
     if (again && !(f->flags & SW_F_ENDED))
         return 0; /* the third packet, retransmitted */
     f = &sc->flow;
-    sw_cookie_flow_handshake(sc, c, sv, j->v6);
+    rebuilt = &sc->rebuilt;
+    __builtin_memset(f, 0, sizeof(*f));
+    bytes = (j->v6 ? 60 : 40) + sw_cookie_flow_opt_len(c);
+    sw_cookie_flow_seg(rebuilt, s, c);
+    rebuilt->seq = s->seq - 1;
+    rebuilt->flags = SW_TCP_SYN | (c->ecn ? SW_TCP_ECE | SW_TCP_CWR : 0);
+    rebuilt->win = 65535;
+    rebuilt->ip_bytes = bytes;
+    sw_flow_init(f, rebuilt);
+    sw_fsm_step(f, rebuilt, &unused);
+    sw_cookie_flow_seg(rebuilt, s, c);
+    rebuilt->seq = s->ack - 1;
+    rebuilt->ack = s->seq;
+    rebuilt->flags = SW_TCP_SYN | SW_TCP_ACK | (c->ecn ? SW_TCP_ECE : 0);
+    rebuilt->win = sv->win;
+    rebuilt->mss = sv->mss[j->v6 & 1];
+    if (rebuilt->wscale != SW_WSCALE_NONE)
+        rebuilt->wscale = sv->wscale;
+    rebuilt->ip_bytes = bytes;
+    rebuilt->src_is_b = !s->src_is_b;
+    sw_fsm_step(f, rebuilt, &unused);
+    f->syn_ns = f->synack_ns = 0;
+    f->flags |= SW_F_COOKIE | SW_F_UNCONFIRMED;
     if (cfg.event_mask & 1u << SW_EV_OPENING) { /* emitted with the other records, into the same ring */
         f->flags &= ~SW_F_OPENING_EMITTED;
         f->flags |= SW_F_OPENING_DEFERRED;
@@ -118,7 +109,8 @@ SW_STEP int sw_cookie_flow_build(struct sw_cookie_opts *c, struct sw_guard_ctx *
     sc->from_cookie = 1;
     sw_known_set(key, s->src_is_b);
     if (again)
-        return 0; /* its connection was reset and the cookie is used again: no new connection, no token returned */
+        return 0; /* the cookie was used before and its connection was reset: not a new connection, so no token is
+                     returned */
     t = sw_svc_counters_of(j->service);
     if (t)
         t->item[SW_T_COOKIES_ACCEPTED]++;

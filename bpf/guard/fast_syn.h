@@ -101,121 +101,93 @@ static __always_inline int sw_fast_reply(struct xdp_md *ctx, struct sw_reply *r,
     return v6 ? sw_reply6_write(ctx, r) : sw_reply4_write(ctx, r);
 }
 
-/* What the answer needs. */
-struct sw_fast {
-    struct sw_ip src, dst;
-    struct sw_guard *g;
-    struct sw_service *sv;
-    struct sw_svc_counters *tally;
-    struct sw_keys *k;
-    struct sw_guard_scratch *here;
-    __u64 now;
-    __u32 v6;
-};
-
-/* Has the four-tuple a socket, or cannot that be known? */
-static __always_inline int sw_fast_is_known(const struct sw_fast *a, const struct sw_tcp *t)
-{
-    __u32 bit = sw_known_bit(a->src.word, a->dst.word, t->sport, t->dport);
-    __u64 *word = sw_known_word(bit, a->g->known_gen);
-
-    return !word || *word >> (bit & 63) & 1;
-}
-
-/* Fills all of it; false: the slow path decides. */
-static __always_inline int sw_fast_look_up(struct sw_fast *a, void *data, const struct sw_tcp *t)
-{
-    struct sw_guard *g = a->g;
-    __u32 index;
-
-    if (g->allow_len | g->block_len | g->limit_source | g->limit_prefix | g->reply_budget | (g->flags & SW_G_STOPPING))
-        return 0;
-    sw_fast_ips(data, a->v6, &a->src, &a->dst);
-    if (!sw_fast_source(&a->src, a->v6))
-        return 0;
-    a->sv = sw_fast_service(&a->dst, t->dport, a->v6, &index);
-    if (!a->sv)
-        return 0;
-    a->now = sw_now_coarse();
-    if (a->now >= a->sv->due || a->now < a->sv->bypass_until || a->sv->flags & SW_SV_NO_LISTENER)
-        return 0;
-    if (sw_fast_is_known(a, t))
-        return 0;
-    a->k = sw_keys_now(g);
-    if (!a->k)
-        return 0;
-    a->tally = sw_svc_counters_of(index);
-    if (!a->tally)
-        return 0;
-    a->here = sw_guard_scratch_get();
-    return !!a->here;
-}
-
-/* Reads the options, by their words if they are a known list. False: malformed or signed. */
-static __always_inline int sw_fast_options(struct xdp_md *ctx, struct sw_guard_scratch *here, const struct sw_tcp *t,
-                                           int opt_len, void *end, __u32 v6)
-{
-    if (sw_opts_linux((__be32 *)(t + 1), opt_len, end, &here->opts))
-        return 1;
-    here->pkt.tcp_off = 14 + (v6 ? 40 : 20);
-    here->pkt.opt_len = opt_len;
-    sw_opts_xdp(ctx, &here->pkt, &here->opts);
-    return !here->opts.bad && !here->opts.sig;
-}
-
-/* Makes the cookie and what the SYN-ACK says. */
-static __always_inline void sw_fast_synack(struct sw_fast *a, const struct sw_tcp *t, __u32 ecn_bits)
-{
-    struct sw_reply *r = &a->here->reply;
-    struct sw_cookie_opts c = {0};
-    struct sw_cookie_tuple f;
-    struct sw_cookie cookie;
-
-    sw_cookie_grant(&c, &a->here->opts, a->g, a->v6,
-                    (bpf_ntohs(t->bits) & (SW_TCP_ECE | SW_TCP_CWR)) == (SW_TCP_ECE | SW_TCP_CWR) && !ecn_bits);
-    for (int i = 0; i < 4; i++) {
-        f.src[i] = r->src[i] = a->src.word[i];
-        f.dst[i] = r->dst[i] = a->dst.word[i];
-    }
-    if (!a->v6) {
-        f.src[0] = a->src.word[3];
-        f.dst[0] = a->dst.word[3];
-    }
-    f.sport = r->sport = t->sport;
-    f.dport = r->dport = t->dport;
-    f.isn = bpf_ntohl(t->seq);
-    f.v6 = a->v6;
-    sw_cookie_make(a->k, &f, &c, a->now + a->g->clock_offset, &cookie);
-    r->ip_off = 14;
-    r->hops = a->v6 ? a->g->hop_limit : a->g->ttl;
-    r->seq = cookie.isn;
-    r->ack = f.isn + 1;
-    r->flags = SW_TCP_SYN | SW_TCP_ACK | (c.ecn ? SW_TCP_ECE : 0);
-    r->win = a->sv->win;
-    sw_synack_options(r, a->sv, &a->here->opts, &c, a->v6, cookie.tsval);
-}
-
 static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
 {
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-    struct sw_fast a = {.g = sw_guard_config(), .v6 = v6};
     struct sw_tcp *t = data + 14 + (v6 ? 40 : 20);
-    int opt_len;
+    struct sw_guard *g = sw_guard_config();
+    struct sw_cookie_opts c = {0};
+    struct sw_cookie_tuple f;
+    struct sw_cookie cookie;
+    struct sw_service *sv;
+    struct sw_ip src, dst;
+    struct sw_svc_counters *tally;
+    struct sw_keys *k;
+    struct sw_guard_scratch *here;
+    struct sw_reply *r;
+    struct sw_opts *o;
+    __u32 index, bit;
+    __u64 now, *word;
+    __u16 flags;
+    int opt_len, ecn;
 
-    if (!a.g)
+    if (!g)
         return 0;
     opt_len = sw_fast_plain(data, end, v6);
     if (opt_len < 0)
         return 0;
-    if (!sw_fast_look_up(&a, data, t))
+    if (g->allow_len | g->block_len | g->limit_source | g->limit_prefix | g->reply_budget | (g->flags & SW_G_STOPPING))
         return 0;
-    if (!sw_fast_options(ctx, a.here, t, opt_len, end, v6))
+    sw_fast_ips(data, v6, &src, &dst);
+    if (!sw_fast_source(&src, v6))
         return 0;
-    sw_fast_synack(&a, t, ((__u8 *)data)[15] & (v6 ? 0x30 : 3));
-    if (!sw_fast_reply(ctx, &a.here->reply, v6))
+    sv = sw_fast_service(&dst, t->dport, v6, &index);
+    if (!sv)
         return 0;
-    a.tally->item[SW_T_SYNS]++;
-    a.tally->item[SW_T_COOKIES_SENT]++;
+    now = sw_now_coarse();
+    if (now >= sv->due || now < sv->bypass_until || sv->flags & SW_SV_NO_LISTENER)
+        return 0;
+    bit = sw_known_bit(src.word, dst.word, t->sport, t->dport);
+    word = sw_known_word(bit, g->known_gen);
+    if (!word)
+        return 0;
+    if (*word >> (bit & 63) & 1)
+        return 0;
+    k = sw_keys_now(g);
+    if (!k)
+        return 0;
+    tally = sw_svc_counters_of(index);
+    if (!tally)
+        return 0;
+    here = sw_guard_scratch_get();
+    if (!here)
+        return 0;
+    r = &here->reply;
+    o = &here->opts;
+    if (!sw_opts_linux((__be32 *)(t + 1), opt_len, end, o)) {
+        here->pkt.tcp_off = 14 + (v6 ? 40 : 20);
+        here->pkt.opt_len = opt_len;
+        sw_opts_xdp(ctx, &here->pkt, o);
+        if (o->bad || o->sig)
+            return 0;
+    }
+    flags = bpf_ntohs(t->bits);
+    ecn = (flags & (SW_TCP_ECE | SW_TCP_CWR)) == (SW_TCP_ECE | SW_TCP_CWR) && !(((__u8 *)data)[15] & (v6 ? 0x30 : 3));
+    sw_cookie_grant(&c, o, g, v6, ecn);
+    for (int i = 0; i < 4; i++) {
+        f.src[i] = r->src[i] = src.word[i];
+        f.dst[i] = r->dst[i] = dst.word[i];
+    }
+    if (!v6) {
+        f.src[0] = src.word[3];
+        f.dst[0] = dst.word[3];
+    }
+    f.sport = r->sport = t->sport;
+    f.dport = r->dport = t->dport;
+    f.isn = bpf_ntohl(t->seq);
+    f.v6 = v6;
+    sw_cookie_make(k, &f, &c, now + g->clock_offset, &cookie);
+    r->ip_off = 14;
+    r->hops = v6 ? g->hop_limit : g->ttl;
+    r->seq = cookie.isn;
+    r->ack = f.isn + 1;
+    r->flags = SW_TCP_SYN | SW_TCP_ACK | (c.ecn ? SW_TCP_ECE : 0);
+    r->win = sv->win;
+    sw_synack_options(r, sv, o, &c, v6, cookie.tsval);
+    if (!sw_fast_reply(ctx, r, v6))
+        return 0;
+    tally->item[SW_T_SYNS]++;
+    tally->item[SW_T_COOKIES_SENT]++;
     sw_count(SW_C_PACKETS);
     sw_count(SW_C_TCP);
     return 1;

@@ -234,55 +234,6 @@ static __always_inline int sw_track_fast(struct sw_key *key, struct sw_seg *s)
     return 1;
 }
 
-static __always_inline struct sw_flow *sw_track_find(struct sw_key *key, const struct sw_seg *s)
-{
-    struct sw_flow *f = bpf_map_lookup_elem(&flows, key);
-
-    if (f)
-        return f;
-    f = bpf_map_lookup_elem(&half_open, key);
-    if (!f && !(s->flags & SW_TCP_SYN))
-        f = bpf_map_lookup_elem(&flows, key); /* another CPU may have moved it between the two lookups */
-    return f;
-}
-
-/* The four-tuple has no flow: restores the one in the SYN cache, or starts one. */
-static __always_inline void sw_track_first(struct sw_scratch *sc, int from_cookie)
-{
-    int restored = from_cookie ? 0 : sw_syn_cache_restore();
-
-    if (!restored && !from_cookie) {
-        __builtin_memset(&sc->flow, 0, sizeof(sc->flow));
-        sw_flow_init(&sc->flow, &sc->seg);
-    }
-    if (sw_track_new() && restored)
-        sw_count(SW_C_HALF_OPEN_RESTORED); /* its first entry was counted, too, and is not lost */
-}
-
-/* After a step of a flow that stays: emits, and moves it into `flows` once it is established. */
-static __always_inline void sw_track_kept(struct sw_scratch *sc, struct sw_flow *f, struct sw_lock *l)
-{
-    struct sw_out *out = &sc->emit.out;
-    struct sw_key *key = &sc->key;
-
-    if (out->events && f->flags & (SW_F_ESTABLISHED | SW_F_ENDED) && !(f->flags & SW_F_IN_FLOWS))
-        sw_syn_cache_delete(key);
-    if (f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_IN_FLOWS) &&
-        (out->events & 1u << SW_EV_ESTABLISHED || f->flags & SW_F_MIDSTREAM) && !(f->flags & SW_F_ENDED)) {
-        /* emitted before the move: both copies need the flags that it sets, and the old entry is freed by the delete */
-        f->flags |= SW_F_IN_FLOWS;
-        sw_emit_all(f, sc->seg.now);
-        if (!sw_promote(key, f))
-            return;
-        bpf_map_delete_elem(&half_open, key);
-        sw_count(SW_C_HALF_OPEN_PROMOTED);
-        return;
-    }
-    sw_emit_all(f, sc->seg.now);
-    if (f->flags & SW_F_ENDED && out->events && !cfg.close_delay && sw_claim_end(f, l))
-        sw_end_flow(SW_CTX_PACKET, f, sc->seg.now);
-}
-
 /* Tracks the segment in the per-CPU scratch. */
 SW_PART int sw_track(void)
 {
@@ -290,11 +241,13 @@ SW_PART int sw_track(void)
     struct sw_emit_ctx *w;
     struct sw_flow *f;
     struct sw_lock *l;
+    struct sw_key *key;
     struct sw_seg *s;
     int verdict, from_cookie;
 
     if (!sc)
         return 0;
+    key = &sc->key;
     s = &sc->seg;
     from_cookie = sc->from_cookie;
     sc->from_cookie = 0;
@@ -302,25 +255,53 @@ SW_PART int sw_track(void)
     __builtin_memset(w, 0, sizeof(*w));
     w->ifindex = s->ifindex;
     w->hook = s->hook;
-    f = sw_track_find(&sc->key, s);
-    l = sw_lock_of(&sc->key);
+    f = bpf_map_lookup_elem(&flows, key);
+    if (!f) {
+        f = bpf_map_lookup_elem(&half_open, key);
+        if (!f && !(s->flags & SW_TCP_SYN))
+            f = bpf_map_lookup_elem(&flows, key); /* another CPU may have moved it between the two lookups */
+    }
+    l = sw_lock_of(key);
     if (!l) {
         sw_count(SW_C_INTERNAL);
         return 0; /* fail open */
     }
     if (!f) {
-        sw_track_first(sc, from_cookie);
+        int restored = from_cookie ? 0 : sw_syn_cache_restore();
+
+        if (!restored && !from_cookie) {
+            __builtin_memset(&sc->flow, 0, sizeof(sc->flow));
+            sw_flow_init(&sc->flow, s);
+        }
+        if (sw_track_new() && restored)
+            sw_count(SW_C_HALF_OPEN_RESTORED); /* its first entry was counted, too, and is not lost */
         return 0;
     }
     if ((s->hook == SW_HOOK_TC_EGRESS || cfg.replay) && f->flags & SW_F_UNCONFIRMED && s->src_is_b != f->orig_is_b)
         f->flags &= ~SW_F_UNCONFIRMED; /* its socket sends: confirmed */
     if (s->flags & SW_TCP_SYN && !(f->flags & SW_F_ESTABLISHED))
-        sw_syn_cache_update(&sc->key, s);
+        sw_syn_cache_update(key, s);
     verdict = from_cookie ? SW_NEW_FLOW : sw_step_locked(f, s, &w->out, l);
-    if (verdict != SW_SAME_FLOW)
+    if (verdict != SW_SAME_FLOW) {
         sw_track_reuse(sc, f, l, verdict == SW_NEW_PENDING, from_cookie);
-    else
-        sw_track_kept(sc, f, l);
+        return 0;
+    }
+    if (w->out.events && f->flags & (SW_F_ESTABLISHED | SW_F_ENDED) && !(f->flags & SW_F_IN_FLOWS))
+        sw_syn_cache_delete(key);
+    if (f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_IN_FLOWS) &&
+        (w->out.events & 1u << SW_EV_ESTABLISHED || f->flags & SW_F_MIDSTREAM) && !(f->flags & SW_F_ENDED)) {
+        /* emitted before the move: both copies need the flags that it sets, and the old entry is freed by the delete */
+        f->flags |= SW_F_IN_FLOWS;
+        sw_emit_all(f, s->now);
+        if (!sw_promote(key, f))
+            return 0;
+        bpf_map_delete_elem(&half_open, key);
+        sw_count(SW_C_HALF_OPEN_PROMOTED);
+        return 0;
+    }
+    sw_emit_all(f, s->now);
+    if (f->flags & SW_F_ENDED && w->out.events && !cfg.close_delay && sw_claim_end(f, l))
+        sw_end_flow(SW_CTX_PACKET, f, s->now);
     return 0;
 }
 
