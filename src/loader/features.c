@@ -160,7 +160,7 @@ static int try_dispatcher(void)
 
 /*
  * The kfunc that makes a request socket of a cookie is there if the kernel's type information has its name. The bytes
- * are searched, which takes a tenth of the time of parsing them; strings end in NUL there, and the first one is empty.
+ * are searched and not parsed; strings end in NUL there, and the first one is empty.
  */
 int sw_kernel_has_reqsk(void)
 {

@@ -189,6 +189,8 @@ static bool is_program_refused(struct sw_hooks *hooks, const struct sw_hook_ifac
         err = synward_bpf__load(copy);
         sw_object_free(copy);
     }
+    if (err == -E2BIG) /* its maps are there: it is the program that is too large for the verifier */
+        err = -ENOEXEC;
     if (err)
         sw_fail(ret_failure, sw_object_exit_code(err), err, "%s: %s", sw_object_why(err), strerror(-err));
     return err;

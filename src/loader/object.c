@@ -84,8 +84,7 @@ static int fill_server_ports(struct synward_bpf *obj, const struct sw_object_opt
 /* Of the object; all have the same maps and programs by name, so one skeleton fits the others' bytes. */
 enum form {
     FORM_WHOLE,
-    FORM_NO_KFUNC, /* sw_accept does nothing; libbpf need not read the kernel's types, which takes as long as the rest
-                    */
+    FORM_NO_KFUNC, /* sw_accept does nothing, and libbpf need not parse the kernel's types: half of a start */
     FORM_OLD,      /* for kernels before 5.18 */
 };
 

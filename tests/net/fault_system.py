@@ -176,8 +176,10 @@ def refused_program():
         calls = [x for x in pathlib.Path(trace).read_text(errors="replace").splitlines() if " bpf(" in x]
         name = 'prog_name="sw_xdp_guard"' if args else 'prog_name="sw_ingress"'
         at = next(i for i, x in enumerate(calls, 1) if name in x)
-        fails(k.KERNEL, "its verifier refused the programs", args,
-              prefix=("strace", "-f", "-e", "trace=bpf", "-e", f"inject=bpf:error=EACCES:when={at}+", "-o", "/dev/null"))
+        for error in ("EACCES", "E2BIG"):  # the second one is also that of maps that are too large
+            inject = f"inject=bpf:error={error}:when={at}+"
+            fails(k.KERNEL, "its verifier refused the programs", args,
+                  prefix=("strace", "-f", "-e", "trace=bpf", "-e", inject, "-o", "/dev/null"))
 
 
 def gone(cgroup_dir):
