@@ -193,8 +193,9 @@ static inline void top_path(const char *name, char *ret_path, size_t room)
         snprintf(ret_path, room, "%s", name);
 }
 
-/* Exit status of tests/schema_check over text; 2 (cannot check) skips the test with its reason. */
-static inline int schema_check(const char *text, char *ret_output, size_t room)
+/* Exit status of tests/schema_check, with one argument or NULL, over text of len bytes; 2 (cannot check) skips the test
+ * with its reason. */
+static inline int schema_check(const char *argument, const char *text, size_t len, char *ret_output, size_t room)
 {
     int in = memfd_create("in", 0), output = memfd_create("output", 0), status;
     char path[PATH_MAX + 64];
@@ -203,14 +204,14 @@ static inline int schema_check(const char *text, char *ret_output, size_t room)
 
     top_path("tests/schema_check", path, sizeof(path));
     assert_true(in >= 0 && output >= 0);
-    assert_int_equal(write(in, text, strlen(text)), strlen(text));
+    assert_int_equal(write(in, text, len), len);
     assert_int_equal(lseek(in, 0, SEEK_SET), 0);
     pid = fork();
     assert_true(pid >= 0);
     if (!pid) {
         dup2(in, 0);
         dup2(output, 1);
-        execl(path, path, (char *)NULL);
+        execl(path, path, argument, (char *)NULL);
         _exit(127);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -231,8 +232,18 @@ static inline void valid(const char *text, int lines)
     char output[4096], want[64];
 
     snprintf(want, sizeof(want), "%d lines valid\n", lines);
-    assert_int_equal(schema_check(text, output, sizeof(output)), 0);
+    assert_int_equal(schema_check(NULL, text, strlen(text), output, sizeof(output)), 0);
     assert_string_equal(output, want);
+}
+
+/* Texts that are one after the other, each with its zero byte: none is valid. */
+static inline void none_valid(const char *texts, size_t len, int count)
+{
+    char output[4096], want[64];
+
+    snprintf(want, sizeof(want), "%d texts invalid\n", count);
+    if (schema_check("--none", texts, len, output, sizeof(output)) || strcmp(output, want))
+        fail_msg("%s", output);
 }
 
 /* text with its first `from` replaced */

@@ -7,6 +7,7 @@ to import.
     daemon   a running synward
     lines    what its lines say
     tap      cases, comparisons
+    bulk     thousands of connections, and their lines
     traffic  clients and servers that never stop; pairs of sockets that talk
     guard    a guarded server, and a client that is no kernel
     fault    what a user sees, and what must not be left behind

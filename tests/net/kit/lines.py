@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What synward's lines say."""
+import collections
 import functools
 import importlib.machinery
 import importlib.util
 import json
 import pathlib
+import re
 
 from .ns import TOP
 from .tap import equal
@@ -19,10 +21,22 @@ def schema():
     return module, module.validator_of()
 
 
+FORM_ALL, FORM_EVERY = 20, 10  # lines of one form: so many, and then every tenth
+VARYING = re.compile(rb'"(uid|community_id)":"[^"]*"|[0-9]+')
+
+
 def valid(rows):
-    """Each of these raw lines is valid against the schema."""
+    """These raw lines are valid against the schema. It takes a millisecond for each, so of those that differ in their
+    numbers and names only some are checked."""
     module, validator = schema()
-    equal("schema_check", (module.check(validator, rows)[1] or "")[:600], "")
+    forms = collections.Counter()
+    some = []
+    for raw in rows:
+        form = VARYING.sub(b"0", raw)
+        forms[form] += 1
+        if forms[form] <= FORM_ALL or not forms[form] % FORM_EVERY:
+            some.append(raw)
+    equal("schema_check", (module.check(validator, some)[1] or "")[:600], "")
 
 
 def summary(path):

@@ -20,6 +20,7 @@ everything is removed at exit, also after a failure or a signal.
 import atexit
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import pathlib
@@ -36,6 +37,7 @@ from .wait import SLOW, until
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
 CLONE_NEWNET = 0x40000000
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 libc = ctypes.CDLL(None, use_errno=True)
 tmp = tempfile.TemporaryDirectory(prefix="synward-test-")
 made, started, peers = [], [], {}
@@ -81,8 +83,9 @@ def cleanup():
             p.wait()
         # what a killed synward leaves for the next one on its interface, which goes with its namespace
         pathlib.Path(f"/run/synward/{p.pid}.instance").unlink(missing_ok=True)
-    for ns in made:
-        subprocess.run(["ip", "netns", "del", ns], capture_output=True, check=False)
+    if made:
+        subprocess.run(["ip", "-force", "-batch", "-"], input="".join(f"netns del {ns}\n" for ns in made).encode(),
+                       capture_output=True, check=False)
     made.clear()
     started.clear()
     peers.clear()
@@ -97,8 +100,16 @@ def new_ns(name):
     ns = f"sw-{name}-{os.getpid()}"
     sh("ip", "netns", "add", ns)
     made.append(ns)
-    sh("ip", "link", "set", "lo", "up", ns=ns)
+    up(ns, "lo")
     return ns
+
+
+def up(ns, dev):
+    """ip link set up, without a process."""
+    with Inside(ns), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        row = struct.pack("16sh22x", dev.encode(), 0)
+        flags = struct.unpack_from("h", fcntl.ioctl(s, SIOCGIFFLAGS, row), 16)[0]
+        fcntl.ioctl(s, SIOCSIFFLAGS, struct.pack("16sh22x", dev.encode(), flags | IFF_UP))
 
 
 def quiet(ns):
@@ -113,7 +124,7 @@ def veth(ns_a, if_a, ns_b, if_b):
     sh("ip", "link", "add", if_a, "netns", ns_a, "type", "veth", "peer", "name", if_b, "netns", ns_b)
     for ns, dev in ((ns_a, if_a), (ns_b, if_b)):
         sh("ethtool", "-K", dev, "tx", "off", "tso", "off", "gso", "off", "gro", "off", ns=ns)
-        sh("ip", "link", "set", dev, "up", ns=ns)
+        up(ns, dev)
     peers[ns_a, if_a], peers[ns_b, if_b] = (ns_b, if_b), (ns_a, if_a)
 
 

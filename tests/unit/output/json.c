@@ -91,14 +91,16 @@ static void test_schema_rejects(void **state)
         {SW_EV_RESET, "\"rst_by\":\"orig\"", "\"rst_by\":\"none\""},
         {SW_EV_UPDATE, "{\"schema\":3", "{\"rst_by\":\"orig\",\"schema\":3"},
     };
-    char output[4096];
+    size_t len = 0;
+    char *texts = NULL;
+    FILE *all = open_memstream(&texts, &len);
 
     (void)state;
+    assert_non_null(all);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct sw_event ev = sample(rows[i].kind);
         struct out o;
         char *bad;
-        int got;
 
         ev.anomaly = SW_AN_SYN_FIN;
         out_open(&o, live);
@@ -106,12 +108,13 @@ static void test_schema_rejects(void **state)
         if (i == 0)
             valid(take(&o), 1);
         bad = changed(take(&o), rows[i].from, rows[i].to);
-        got = schema_check(bad, output, sizeof(output));
-        if (got != 1)
-            fail_msg("row %zu, %s for %s: exit %d, %s", i, rows[i].to, rows[i].from, got, output);
+        fwrite(bad, strlen(bad) + 1, 1, all);
         free(bad);
         out_close(&o);
     }
+    fclose(all);
+    none_valid(texts, len, sizeof(rows) / sizeof(rows[0]));
+    free(texts);
 }
 
 static void test_values(void **state)

@@ -257,13 +257,15 @@ static void test_schema_rejects(void **state)
     };
     struct sw_guard_event guard = emitted_guard(), drop = emitted_drop();
     struct sw_report_service s = service();
-    char output[4096];
+    size_t len = 0;
+    char *texts = NULL;
+    FILE *all = open_memstream(&texts, &len);
 
     (void)state;
+    assert_non_null(all);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct out o;
         char *bad;
-        int got;
 
         out_open(&o, live);
         if (rows[i].line == SERVICE)
@@ -271,12 +273,13 @@ static void test_schema_rejects(void **state)
         else
             emit(&o, rows[i].line == GUARD ? &guard : &drop);
         bad = changed(take(&o), rows[i].from, rows[i].to);
-        got = schema_check(bad, output, sizeof(output));
-        if (got != 1)
-            fail_msg("row %zu, %s for %s: exit %d, %s", i, rows[i].to, rows[i].from, got, output);
+        fwrite(bad, strlen(bad) + 1, 1, all);
         free(bad);
         out_close(&o);
     }
+    fclose(all);
+    none_valid(texts, len, sizeof(rows) / sizeof(rows[0]));
+    free(texts);
 }
 
 /* every byte there is, as host and as interface */
