@@ -176,35 +176,38 @@ setup: ## installs the Debian packages that are missing (root)
 
 tests: $(B)/synward-san $(UNITS) $(PROGS) $(TOOLS) $(B)/tests/newer $(B)/tests/option_docs/print $(FUZZES) ## builds all tests
 
+# a build on all processors, unless the caller has said how many jobs
+MAKE_ALL = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
 # needs only the tests that go into the guests; KERNELS chooses
 KERNELS ?= 5.10 6.1 6.12
 test-kernels: setup ## the tests in virtual machines: KERNELS='5.10 6.1 6.12' [SHORT=1] (root)
-	$(MAKE) all costs $(PROGS) $(TOOLS)
+	+$(MAKE_ALL) all costs $(PROGS) $(TOOLS)
 	@tests/vm/kernels $(if $(SHORT),--short) $(KERNELS)
 
 # setup comes first, also under -j: what it installs is what the build looks for
 test: setup ## every test (root); tests/run PATTERN runs some
-	$(MAKE) all tests
+	+$(MAKE_ALL) all tests
 	@tests/run
 
 bench: setup ## what a packet, an event and a flood cost (root)
-	$(MAKE) all $(BENCHES) $(TOOLS)
+	+$(MAKE_ALL) all $(BENCHES) $(TOOLS)
 	@tests/bench/run $(if $(OBJECT),--object '$(OBJECT)' $(MAPS:%=--map '%'))
 
 # mixed traffic and floods for T seconds, then the counters
 soak: setup ## mixed traffic and floods for T=600 seconds, then the accounts (root)
-	$(MAKE) all $(TOOLS)
+	+$(MAKE_ALL) all $(TOOLS)
 	@tests/bench/soak $(or $(T),600)
 
 # every target of tests/fuzz for T seconds: make fuzz T=3600 TARGETS="parse cidr"
 fuzz: setup ## each fuzz target for T=60 seconds; TARGETS='parse cidr' (root)
-	$(MAKE) $(FUZZES)
+	+$(MAKE_ALL) $(FUZZES)
 	@tests/fuzz/run -t $(or $(T),60) $(TARGETS)
 
 # What .ci/run leaves out or does briefly: old kernels and the long namespace tests in virtual machines, every test with
 # 200 kills and under valgrind, coverage, ten minutes of soak, an hour of fuzzing. About five hours.
 nightly: setup ## all that takes too long for each change (root)
-	$(MAKE) all tests
+	+$(MAKE_ALL) all tests
 	SW_TEST_LONG=1 SW_TEST_TIMEOUT=1800 tests/run
 	$(MAKE) test-kernels KERNELS='5.10 6.1 6.12'
 	$(MAKE) coverage
@@ -219,7 +222,7 @@ compile_commands.json: Makefile $(SRC) ## the compiler's command of each file, f
 	  --args $(SRC) $(TESTLIB_SRC) bpf/synward.bpf.c > $@
 
 demo: setup ## real clients and a flood in namespaces, events on the screen (root)
-	$(MAKE) all $(TOOLS)
+	+$(MAKE_ALL) all $(TOOLS)
 	@tests/demo
 
 format: ## clang-format over all C files
