@@ -5,7 +5,7 @@
  *
  *   Ethernet | VLAN | VLAN | IPv4 + options            | TCP
  *                          | IPv6 + extension headers  |
- *   with decap: PPPoE, MPLS, GRE, VXLAN, Geneve, IP in IP between them, up to SW_LAYERS headers
+ *   with decap: E-tags, PPPoE, MPLS, GRE, ERSPAN, VXLAN, Geneve, GTP-U, IP in IP between them, up to SW_LAYERS headers
  */
 #ifndef SW_BPF_PACKET_PARSE_H
 #define SW_BPF_PACKET_PARSE_H
@@ -87,6 +87,9 @@ enum {
     SW_ETH_MPLS = 0x8847,
     SW_ETH_MPLS_MC = 0x8848,
     SW_ETH_PPPOE = 0x8864,
+    SW_ETH_ETAG = 0x893f,   /* IEEE 802.1BR */
+    SW_ETH_ERSPAN = 0x88be, /* in GRE: type I without a sequence number, II with one */
+    SW_ETH_ERSPAN3 = 0x22eb,
     SW_ETH_TEB = 0x6558, /* transparent Ethernet bridging, in GRE and Geneve */
 };
 
@@ -236,7 +239,7 @@ static __always_inline enum sw_found sw_parse_exts(__u8 *pos, __u8 next, void *e
             next = pos[0];
             if (frag & 0xfff8)
                 return next == SW_IP_TCP ? SW_FOUND_FRAG_LATER : SW_FOUND_NOT_TCP;
-            s->frag = frag & 1;
+            s->frag |= frag & 1; /* of nested headers the first one's mark stays */
             pos += 8;
         } else if (next == SW_IP_AH) {
             if (!SW_HAS(pos, 8, end))

@@ -71,7 +71,7 @@ static const struct sw_option options[] = {
     {"update", .block = 2, .type = SW_OPT_SECONDS, FIELD(object.cfg.update_interval), .seconds = {0, 1e8},
      .help = "an `update` line for each live connection about every S seconds ({}: none)"},
     {"decap", .block = 2, .type = SW_OPT_SWITCH, FIELD(object.cfg.decap),
-     .help = "follow PPPoE, MPLS, GRE, VXLAN and Geneve to the inner connection ({})"},
+     .help = "follow PPPoE, MPLS, GRE, ERSPAN, VXLAN, Geneve, GTP-U and E-tags to the inner connection ({})"},
     {"checksum", .block = 2, .type = SW_OPT_SWITCH, FIELD(object.cfg.checksum),
      .help = "verify TCP checksums on ingress ({})",
      .man = "A local sender with checksum offload leaves them to the card, so that run does not look by itself."},

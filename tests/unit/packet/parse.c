@@ -239,6 +239,64 @@ static void pppoe(struct onion *o)
     wrap(o, h, 8, SW_ETH_PPPOE);
 }
 
+/* the protocol in one octet, RFC 1661 section 6.5 */
+static void pppoe_short(struct onion *o)
+{
+    __u8 h[7] = {0x11, 0, 0, 1, 0, 0, o->type == SW_ETH_IP6 ? 0x57 : 0x21};
+
+    wrap(o, h, 7, SW_ETH_PPPOE);
+}
+
+static void pppoe_mpls(struct onion *o)
+{
+    __u8 h[8] = {0x11, 0, 0, 1, 0, 0, 2, 0x81};
+
+    assert_int_equal(o->type, SW_ETH_MPLS);
+    wrap(o, h, 8, SW_ETH_PPPOE);
+}
+
+static void etag(struct onion *o)
+{
+    __u8 h[8] = {0x10, 1, 0, 2, 0, 3, o->type >> 8, o->type & 0xff};
+
+    wrap(o, h, 8, SW_ETH_ETAG);
+}
+
+static void gre_in_udp(struct onion *o)
+{
+    wrap(o, "\xc0\0\x12\x92\0\0\0\0", 8, 0);
+}
+
+/* type 1 has no header of its own, type 2 comes with GRE's sequence number; type 3 may have a platform's part */
+static void erspan(struct onion *o, int type, bool platform)
+{
+    __u8 three[20] = {0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, platform};
+
+    assert_int_equal(o->type, 0);
+    if (type == 1) {
+        wrap(o, "\0\0\x88\xbe", 4, 0);
+    } else if (type == 2) {
+        wrap(o, "\x10\x01\0\x02\0\0\0\0", 8, 0);
+        wrap(o, "\x10\0\x88\xbe\0\0\0\1", 8, 0);
+    } else {
+        wrap(o, three, platform ? 20 : 12, 0);
+        wrap(o, "\x10\0\x22\xeb\0\0\0\1", 8, 0);
+    }
+}
+
+/* flags: E 4, S 2, PN 1; extensions of 4 or 8 bytes, the last one first */
+static void gtp(struct onion *o, __u8 flags, int extensions, int words)
+{
+    __u8 ext[8] = {words}, h[20] = {8, 0x68, 8, 0x68, 0, 0, 0, 0, 0x30 | flags, 255};
+
+    for (int i = 0; i < extensions; i++) {
+        ext[words * 4 - 1] = i ? 0x85 : 0;
+        wrap(o, ext, words * 4, 0);
+    }
+    h[19] = extensions ? 0x85 : 0;
+    wrap(o, h, flags ? 20 : 16, 0); /* UDP's header and GTP's */
+}
+
 static void mpls(struct onion *o, bool bottom)
 {
     __u8 h[4] = {0, 1, bottom, 64};
@@ -328,6 +386,22 @@ TEST(each_tunnel)
         INNER(eth(&o); geneve(&o, words); ip4(&o, SW_IP_UDP, 5));
         INNER(geneve(&o, words); ip6(&o, SW_IP_UDP));
     }
+    INNER(pppoe_short(&o));
+    INNER(pppoe_short(&o); vlan(&o, 7, SW_ETH_VLAN));
+    INNER(mpls(&o, true); pppoe_mpls(&o));
+    INNER(etag(&o));
+    INNER(vlan(&o, 7, SW_ETH_VLAN); etag(&o));
+    INNER(gre(&o, 0); gre_in_udp(&o); ip4(&o, SW_IP_UDP, 5));
+    INNER(eth(&o); gre(&o, 0xb0); gre_in_udp(&o); ip6(&o, SW_IP_UDP));
+    for (int type = 1; type <= 3; type++) {
+        INNER(eth(&o); erspan(&o, type, false); ip4(&o, SW_IP_GRE, 5));
+        INNER(vlan(&o, 9, SW_ETH_VLAN); eth(&o); erspan(&o, type, true); ip6(&o, SW_IP_GRE));
+    }
+    for (int flags = 0; flags < 4; flags++)
+        INNER(gtp(&o, flags, 0, 0); ip4(&o, SW_IP_UDP, 5));
+    for (int words = 1; words <= 2; words++)
+        for (int extensions = 0; extensions < 4; extensions++)
+            INNER(gtp(&o, 6, extensions, words); ip6(&o, SW_IP_UDP));
     INNER(ip4(&o, six ? SW_IP_IP6 : SW_IP_IP4, 5));
     INNER(ip4(&o, six ? SW_IP_IP6 : SW_IP_IP4, 15)); /* outer options */
     INNER(ip6(&o, six ? SW_IP_IP6 : SW_IP_IP4));
@@ -386,6 +460,11 @@ TEST(not_a_tunnel)
     assert_int_equal(parse(o.buf + o.at, o.end - o.at, o.end - o.at, true).found, SW_FOUND_NOT_TCP);
     onion(&o, &p);
     wrap(&o, "\x00\x35\x00\x35\0\0\0\0", 8, 0); /* UDP, another port */
+    ip4(&o, SW_IP_UDP, 5);
+    eth(&o);
+    assert_int_equal(parse(o.buf + o.at, o.end - o.at, o.end - o.at, true).found, SW_FOUND_NOT_TCP);
+    onion(&o, &p);
+    wrap(&o, "\x08\x68\x08\x68\0\0\0\0\x30\x01\0\0\0\0\0\0", 16, 0); /* GTP-U, an echo request */
     ip4(&o, SW_IP_UDP, 5);
     eth(&o);
     assert_int_equal(parse(o.buf + o.at, o.end - o.at, o.end - o.at, true).found, SW_FOUND_NOT_TCP);
