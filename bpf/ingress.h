@@ -62,6 +62,7 @@ static __always_inline void sw_read_options(struct sw_scratch *sc, struct sw_seg
     __u32 *p;
 
     sc->opt.len = 0;
+    sc->opt.cut = 0;
     sw_opaque(off);
     if (off > 4096)
         return;
@@ -72,6 +73,7 @@ static __always_inline void sw_read_options(struct sw_scratch *sc, struct sw_seg
         ((__u32 *)sc->opt.bytes)[i] = p[i];
         sc->opt.len = i * 4 + 4;
     }
+    sc->opt.cut = sc->opt.len < at->opt_len;
     sw_read_list();
     s->mss = sc->opt.mss;
     s->wscale = sc->opt.wscale;
@@ -193,11 +195,29 @@ static __always_inline int sw_ip_csum_is_bad(struct xdp_md *ctx, struct sw_scrat
 
 #endif
 
+/* Length that the frame had on the wire, and how much of its payload a capture has. The test run may get less. */
+static __always_inline __u32 sw_replay_wire(struct xdp_md *ctx)
+{
+    __u32 wire = SW_READ_ONCE(replay_wire);
+
+    return wire ? wire : sw_frame_len(ctx);
+}
+
+static __always_inline __u32 sw_replay_captured(struct xdp_md *ctx, const struct sw_scratch *sc)
+{
+    __u32 captured = SW_READ_ONCE(replay_captured), headers = sc->at.tcp + sizeof(struct sw_tcp) + sc->at.opt_len;
+
+    if (!captured)
+        captured = sw_frame_len(ctx);
+    captured = captured > headers ? captured - headers : 0;
+    return captured < sc->seg.len ? captured : sc->seg.len;
+}
+
 /* Parses the frame into the per-CPU scratch. */
 static __always_inline enum sw_found sw_parse_xdp(struct xdp_md *ctx, struct sw_scratch *sc)
 {
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-    __u32 frame_len = cfg.replay ? sw_frame_len(ctx) : (__u32)(end - data);
+    __u32 frame_len = cfg.replay ? sw_replay_wire(ctx) : (__u32)(end - data);
     struct sw_seg *s = &sc->seg;
     enum sw_found found;
 
@@ -213,8 +233,7 @@ static __always_inline enum sw_found sw_parse_xdp(struct xdp_md *ctx, struct sw_
         return found;
     if (s->frag)
         sw_count(SW_C_FRAG_FIRST);
-    if (!cfg.replay)
-        s->cap = s->len;
+    s->cap = cfg.replay ? sw_replay_captured(ctx, sc) : s->len;
     if (cfg.checksum && sw_tcp_csum_is_bad(ctx, sc))
         s->bad_csum = 1;
     return found;

@@ -12,7 +12,7 @@
 
 #include <linux/types.h>
 
-#define SW_CONTRACT_VERSION 3 /* of struct sw_event: readers check it and the length first */
+#define SW_CONTRACT_VERSION 4 /* of struct sw_event: readers check it and the length first */
 #define SW_HIST_MAX 40        /* letters of history kept; a longer one sets SW_F_HIST_FULL */
 #define SW_OOO 3              /* out-of-order blocks stored for each endpoint */
 #define SW_WSCALE_NONE 0xff
@@ -139,7 +139,8 @@ enum sw_reason { SW_REASONS(SW_ENUM_ITEM) SW_WHY_MAX };
     X(SW_AN_, DATA_AFTER_RESET, "data_after_reset")                                                                    \
     X(SW_AN_, SEQ_OUT_OF_WINDOW, "seq_out_of_window")                                                                  \
     X(SW_AN_, BAD_CHECKSUM, "bad_checksum")                                                                            \
-    X(SW_AN_, BAD_OPTION, "bad_option")
+    X(SW_AN_, BAD_OPTION, "bad_option")                                                                                \
+    X(SW_AN_, RST_IGNORED, "rst_ignored")
 enum sw_anomaly { SW_ANOMALIES(SW_ENUM_ITEM) SW_AN_MAX };
 
 /* How the originator was decided. */
@@ -234,6 +235,7 @@ enum {
     SW_OPT_TFO = 1 << 4,        /* Fast Open option, RFC 7413 */
     SW_OPT_MPTCP = 1 << 5,      /* option kind 30, RFC 8684 */
     SW_OPT_TFO_COOKIE = 1 << 6, /* the Fast Open option carried a cookie */
+    SW_OPT_CUT = 1 << 7,        /* the capture ends before the options do: what is not set is unknown */
 };
 
 /* ECN in an endpoint's SYN or SYN-ACK: the three bits AE CWR ECE (RFC 3168, RFC 9768) */
@@ -256,6 +258,8 @@ enum {
     SW_M_WINDOW = 1 << 1,        /* sent a window that its shift applies to */
     SW_M_INFERRED = 1 << 2,      /* its SYN was not seen, but proved by the peer: no options are known */
     SW_M_PAST_SYN_RCVD = 1 << 3, /* sent data after its SYN with ACK, or acknowledged some: it is out of SYN-RECEIVED */
+    SW_M_OTHER_ISN = 1 << 4,     /* sent SYN-ACKs with two ISNs: the other one is in sw_flow.other_isn */
+    SW_M_AFTER_RST = 1 << 5,     /* sent data where its RST was: fin_seq is one past it */
 };
 
 /*
@@ -325,6 +329,7 @@ enum {
     SW_F_NO_EGRESS = 1 << 20,        /* first seen where no egress hook is attached */
     SW_F_OPENING_DEFERRED = 1 << 21, /* its opening record did not fit */
     SW_F_ACCEPTQ_FULL = 1 << 23,     /* the accept queue was full: the client must retransmit */
+    SW_F_CONFIRMED = 1 << 24,        /* midstream, and both ends agree on it, or this host has sent */
     SW_F_UNCONFIRMED = 1 << 22,      /* established by a cookie; no socket of the kernel was seen for it yet */
 };
 
@@ -345,6 +350,8 @@ struct sw_flow {
     __u32 ifindex;        /* where the first segment was seen */
     __u32 pend_isn;       /* the in-window SYN that waits */
     __u32 pend_side;      /* enum sw_side of its sender */
+    __u32 claimed[2];     /* what SW_ORIG, SW_RESP last acknowledged though no segment had shown it; 0: nothing */
+    __u32 other_isn;      /* of an earlier SYN-ACK, with SW_M_OTHER_ISN */
     __u16 vlan[2];        /* TCIs' VLAN ids of the first segment, outer first, 0: none */
     __u16 syn_rexmit;
     __u16 synack_rexmit;
@@ -357,6 +364,7 @@ struct sw_flow {
     char hist[SW_HIST_MAX]; /* not terminated */
     __u8 pad2[2];
     __u32 end_claimed; /* 1: a CPU is ending the flow, so that conn is emitted once */
+    __u32 pad3;
 };
 
 /* One record of the ring buffers `events` and `events_open`. */
@@ -386,7 +394,7 @@ struct sw_config {
     __u64 update_interval;    /* 0: no update events */
     __u32 event_mask;         /* bit 1 << kind: make it; the others cost nothing */
     __u8 replay;              /* the clock is .bss replay_now, the hook is SW_HOOK_REPLAY */
-    __u8 decap;               /* follow PPPoE, MPLS, GRE, VXLAN, Geneve to the inner packet */
+    __u8 decap;               /* follow tunnels to the inner packet (packet/tunnel.h) */
     __u8 checksum;            /* verify TCP checksums on ingress */
     __u8 one_sided;           /* an ingress without egress hook (or a capture): infer the unseen side */
     __u8 likely_server_ports; /* 1: flip a midstream first segment whose source is in `server_ports` */
@@ -431,14 +439,16 @@ struct sw_cached_handshake {
     __u8 syn_rexmit;
     __u8 synack_rexmit;
     __u8 opening; /* SW_CACHED_* */
-    __u8 pad[7];
+    __u8 two_isns;
+    __u8 pad[2];
+    __u32 other_isn; /* two_isns: of an earlier SYN-ACK */
 };
 
 #include "synward_guard.h"
 
 SW_ASSERT(sizeof(struct sw_key) == 36, "sw_key has no padding");
 SW_ASSERT(sizeof(struct sw_end) == 128, "sw_end is two cache lines");
-SW_ASSERT(sizeof(struct sw_flow) == 392, "sw_flow has no padding");
+SW_ASSERT(sizeof(struct sw_flow) == 408, "sw_flow has no padding");
 SW_ASSERT(sizeof(struct sw_cached_handshake) == 24 + 2 * sizeof(struct sw_cached_seg),
           "sw_cached_handshake has no padding");
 SW_ASSERT(sizeof(struct sw_event) == 12 + 36 + 8 + sizeof(struct sw_flow), "sw_event has no padding");

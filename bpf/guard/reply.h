@@ -12,6 +12,8 @@
 #define SW_REPLY_OFF 70  /* --decap skips at most this many bytes of tags */
 #define SW_REPLY_WORDS 5 /* MSS, SACK permitted and timestamps (3), window scale */
 
+#define SW_HOPS_MAX 255 /* a peer that sends it may ask for it (RFC 5082) */
+
 struct sw_reply {
     __u32 ip_off; /* of the IP header in the frame */
     __u32 seq, ack;
@@ -20,7 +22,7 @@ struct sw_reply {
     __be32 word[SW_REPLY_WORDS];
     __u32 words;
     __be16 sport, dport; /* of the received packet */
-    __u8 hops;           /* TTL or hop limit */
+    __u8 hops;           /* TTL or hop limit, unless SW_HOPS_MAX is answered */
     __u8 pad[3];
     __u32 src[4], dst[4]; /* of the received packet; IPv4 in word 3 */
 };
@@ -115,7 +117,7 @@ static __always_inline int sw_reply4_write(struct xdp_md *ctx, struct sw_reply *
     len = 40 + r->words * 4;
     *(__be32 *)ip = bpf_htonl(0x45000000u | len);
     ((__be32 *)ip)[1] = bpf_htonl(0x4000); /* id 0, don't fragment */
-    ip->ttl = r->hops;
+    ip->ttl = ip->ttl == SW_HOPS_MAX ? SW_HOPS_MAX : r->hops;
     ip->proto = SW_IP_TCP;
     ip->check = 0;
     ip->src = r->dst[3];
@@ -149,7 +151,7 @@ static __always_inline int sw_reply6_write(struct xdp_md *ctx, struct sw_reply *
     ip->ver_flow = bpf_htonl(6u << 28);
     ip->len = bpf_htons((__u16)len);
     ip->next = SW_IP_TCP;
-    ip->hops = r->hops;
+    ip->hops = ip->hops == SW_HOPS_MAX ? SW_HOPS_MAX : r->hops;
     for (int i = 0; i < 4; i++) {
         ip->src[i] = r->dst[i];
         ip->dst[i] = r->src[i];

@@ -21,7 +21,8 @@ struct sw_tcpopt {
     __u8 opts;
     __u8 bad; /* an impossible length: the list is not parsed further */
     __u8 sig; /* SW_SIG_*: the segment is signed */
-    __u8 pad[2];
+    __u8 cut; /* there are more bytes than were captured: an option that goes on there is unknown, and not bad */
+    __u8 pad;
     __u32 tsval; /* with SW_OPT_TS */
     __u32 tsecr;
     __u32 at; /* offset of the current option */
@@ -69,7 +70,7 @@ SW_STEP int sw_tcpopt_one(struct sw_tcpopt *o, __u32 at)
         return 1;
     len = sw_tcpopt_at(o, at + 1);
     if (at + 1 >= o->len || len < 2 || at + len > o->len) {
-        o->bad = 1;
+        o->bad |= !o->cut || (at + 1 < o->len && len < 2);
         return 0;
     }
     if (kind == SW_TCPOPT_MSS && len == 4) {
@@ -106,7 +107,7 @@ static __always_inline void sw_tcpopt_begin(struct sw_tcpopt *o)
 {
     o->mss = 0;
     o->wscale = SW_WSCALE_NONE;
-    o->opts = 0;
+    o->opts = o->cut ? SW_OPT_CUT : 0;
     o->bad = 0;
     o->sig = 0;
     if (o->len > SW_TCPOPT_MAX)

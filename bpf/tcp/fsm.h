@@ -62,6 +62,10 @@ SW_STEP_FDSO(sw_fsm_check_flags)
         sw_anomaly_add(o, SW_AN_DATA_AFTER_RESET);
     else if (s->len && me->did & SW_E_FIN && sw_seq_diff(s->seq + s->len, me->fin_seq) >= 0 && !(s->flags & SW_TCP_FIN))
         sw_anomaly_add(o, SW_AN_DATA_AFTER_FIN);
+    if (s->len && (me->did & (SW_E_RST | SW_E_FIN)) == SW_E_RST && s->seq == me->isn + me->hist_rst) {
+        me->more |= SW_M_AFTER_RST; /* it goes on where its RST was, which may have been forged */
+        me->fin_seq = s->seq + s->len;
+    }
     if (s->bad_opt)
         sw_anomaly_add(o, SW_AN_BAD_OPTION);
     return 0;
@@ -101,6 +105,83 @@ SW_STEP_FDSO(sw_fsm_window)
     return 0;
 }
 
+/*
+ * An acknowledgement of data that no segment has shown: kept as a claim, if its sender is where it was (a forger would
+ * have to know its sequence number). It counts once the other side confirms it. before: seq_hi before the segment.
+ */
+SW_STEP_FDSO_N(sw_fsm_claim, before)
+{
+    struct sw_end *peer;
+
+    sw_side_bound(d);
+    peer = &f->end[d ^ 1];
+    if ((s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) != SW_TCP_ACK || !(f->flags & SW_F_ESTABLISHED))
+        return 0;
+    if (s->seq == before && sw_seq_diff(s->ack, peer->seq_hi) > 0)
+        f->claimed[d] = s->ack;
+    return 0;
+}
+
+/* Acknowledges where it is: in flight at most a megabyte, and a keepalive is one before (RFC 9293 section 3.8.4). */
+static __always_inline int sw_end_agrees(const struct sw_end *e, __u32 ack)
+{
+    return e->did & SW_E_SEEN && ack && e->seq_hi + 1 - ack <= 1u << 20;
+}
+
+/*
+ * A connection that was picked up midstream is like any other once its ends agree, as a capture shows them. Live, both
+ * could be forged from outside: there it is this host that has to send on it.
+ */
+static __always_inline void sw_fsm_confirm(struct sw_flow *f, __u32 d, const struct sw_seg *s)
+{
+    const struct sw_end *me, *peer;
+
+    sw_side_bound(d);
+    me = &f->end[d];
+    peer = &f->end[d ^ 1];
+    if ((f->flags & (SW_F_MIDSTREAM | SW_F_CONFIRMED | SW_F_ENDED)) != SW_F_MIDSTREAM ||
+        (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) != SW_TCP_ACK)
+        return;
+    if (s->hook == SW_HOOK_TC_EGRESS || ((s->hook == SW_HOOK_REPLAY || f->flags & SW_F_NO_EGRESS) &&
+                                         sw_end_agrees(peer, s->ack) && sw_end_agrees(me, peer->ack)))
+        f->flags |= SW_F_CONFIRMED;
+}
+
+/*
+ * What both ends do is stronger than what a RST claimed: its receiver ignored it if it completes the handshake, or
+ * acknowledges data that came after it. True if the connection goes on.
+ */
+SW_STEP_FDSO(sw_fsm_rst_ignored)
+{
+    const __u8 open = SW_E_SYN | SW_E_SYN_ACKED;
+    struct sw_end *me, *peer;
+
+    sw_side_bound(d);
+    me = &f->end[d];
+    peer = &f->end[d ^ 1];
+    if ((s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) != SW_TCP_ACK || !(peer->did & SW_E_RST))
+        return 0;
+    if (f->reason == SW_WHY_REFUSED) {
+        if ((me->did & peer->did & open) != open)
+            return 0;
+    } else {
+        if (f->reason != SW_WHY_RESET || !(peer->more & SW_M_AFTER_RST) || s->ack != peer->fin_seq)
+            return 0;
+        peer->seq_hi = peer->nxt = s->ack;
+        me->ack = s->ack;
+    }
+    peer->did &= ~SW_E_RST;
+    peer->more &= ~SW_M_AFTER_RST;
+    f->flags &= ~SW_F_ENDED;
+    f->ended_ns = 0;
+    f->reason = SW_WHY_NONE;
+    f->closed_by = me->did & SW_E_FIN ? 1 + d : 0;
+    sw_zeek_set(me, SW_Z_ESTABLISHED);
+    sw_zeek_set(peer, SW_Z_ESTABLISHED);
+    sw_anomaly_add(o, SW_AN_RST_IGNORED);
+    return 1;
+}
+
 SW_STEP_FSO(sw_fsm_progress)
 {
     struct sw_end *a, *b;
@@ -108,7 +189,7 @@ SW_STEP_FSO(sw_fsm_progress)
 
     a = &f->end[SW_ORIG];
     b = &f->end[SW_RESP];
-    if (f->flags & SW_F_ENDED)
+    if (f->flags & SW_F_ENDED && !sw_fsm_rst_ignored(f, o->by, s, o))
         return 0;
     if (!(f->flags & SW_F_ESTABLISHED)) {
         if (f->flags & SW_F_MIDSTREAM) {
@@ -128,6 +209,7 @@ SW_STEP_FSO(sw_fsm_progress)
             }
         }
     }
+    sw_fsm_confirm(f, o->by, s);
     a->state = sw_end_state(f, a, b);
     b->state = sw_end_state(f, b, a);
     if ((a->did & shut) == shut && (b->did & shut) == shut) {
@@ -212,8 +294,9 @@ SW_STEP_FIRST(sw_fsm_step)
     me->pkts += s->pkts;
     me->ip_bytes += s->ip_bytes;
     me->payload += s->len;
-    f->last_ns = s->now;
-    if (s->bad_csum) { /* its receiver drops it, so it changes nothing */
+    if (!(f->flags & SW_F_PENDING_SYN) || (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) != SW_TCP_SYN)
+        f->last_ns = s->now; /* a SYN that waits may belong to the next connection */
+    if (s->bad_csum) {       /* its receiver drops it, so it changes nothing */
         sw_hist_scaled(f, d, &me->bad_csum, 'C');
         if (me->bad_csum == 1)
             sw_anomaly_add(o, SW_AN_BAD_CHECKSUM);
@@ -225,6 +308,7 @@ SW_STEP_FIRST(sw_fsm_step)
     if (f->flags & SW_F_PENDING_SYN && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN) {
         sw_hist_once(f, d, SW_H_SYN, 'S');
     } else {
+        sw_fsm_choose_isn(f, d, s);
         known = me->did & SW_E_INIT;
         sent = me->seq_hi;
         flip = sw_zeek_step(f, d, s);
@@ -236,6 +320,7 @@ SW_STEP_FIRST(sw_fsm_step)
         }
         sw_fsm_window(f, d, s, o);
         sw_fsm_control(f, d, s, o, known ? sent : me->seq_hi);
+        sw_fsm_claim(f, d, s, o, sent);
     }
     me->did |= SW_E_SEEN;
     if (first && f->flags & SW_F_MIDSTREAM)
@@ -266,7 +351,8 @@ static __always_inline int sw_fsm_fast(struct sw_flow *f, const struct sw_seg *s
     if ((s->flags & ~(SW_TCP_PSH | SW_TCP_ECE | SW_TCP_CWR | SW_TCP_AE)) != SW_TCP_ACK || s->bad_csum || s->frag ||
         s->cap != s->len || !s->win)
         return 0;
-    if ((f->flags & (SW_F_ESTABLISHED | SW_F_ENDED | SW_F_PENDING_SYN)) != SW_F_ESTABLISHED)
+    if ((f->flags & (SW_F_ESTABLISHED | SW_F_ENDED | SW_F_PENDING_SYN)) != SW_F_ESTABLISHED ||
+        (f->flags & (SW_F_MIDSTREAM | SW_F_CONFIRMED)) == SW_F_MIDSTREAM)
         return 0;
     if ((me->did | peer->did) & (SW_E_FIN | SW_E_RST) || !(me->did & SW_E_SEEN) || !(me->more & SW_M_WINDOW))
         return 0;

@@ -6,12 +6,28 @@
 #include "tcp/verdict.h"
 #include "tcp/zeek.h"
 
+/*
+ * The receive window of an endpoint as far as it is certain: where its window scale is not known, for its SYN was not
+ * seen or is cut, the largest that it can be (RFC 7323 section 2.3). The SYN of a peer that does not scale settles it,
+ * too.
+ */
+static __always_inline __u32 sw_window_at_most(const struct sw_end *me, const struct sw_end *peer)
+{
+    int known =
+        me->did & SW_E_SYN && !(me->more & SW_M_INFERRED) && (me->opts & SW_OPT_WSCALE || !(me->opts & SW_OPT_CUT));
+    int unscaled =
+        peer->did & SW_E_SYN && !(peer->more & SW_M_INFERRED) && !(peer->opts & (SW_OPT_WSCALE | SW_OPT_CUT));
+
+    return known || unscaled ? me->win : me->win << 14;
+}
+
 /* RFC 9293 section 3.10.7 and RFC 5961 section 3: would the receiver accept this RST? */
 static __always_inline int sw_rst_acceptable(const struct sw_flow *f, enum sw_side d, const struct sw_seg *s,
                                              struct sw_out *o, __u32 sent)
 {
-    const struct sw_end *me = &f->end[d], *peer = &f->end[d == SW_ORIG ? SW_RESP : SW_ORIG];
-    __u32 lo, hi;
+    const enum sw_side other = d == SW_ORIG ? SW_RESP : SW_ORIG;
+    const struct sw_end *me = &f->end[d], *peer = &f->end[other];
+    __u32 lo, hi, win;
 
     if (!(f->flags & (SW_F_ESTABLISHED | SW_F_MIDSTREAM))) {
         if (me->did & SW_E_SYN) { /* its own SYN was seen: the RST must follow it */
@@ -32,7 +48,10 @@ static __always_inline int sw_rst_acceptable(const struct sw_flow *f, enum sw_si
     hi = sw_seq_diff(sent, lo) > 0 ? sent : lo;
     if (sw_seq_within(s->seq, lo, hi))
         return 1; /* between what the receiver acknowledged and what it may have received since */
-    if (sw_seq_diff(s->seq, lo) >= 0 && (__u32)(s->seq - lo) < (peer->win ? peer->win : 65535u))
+    if (f->claimed[other] && s->seq == f->claimed[other] && sw_seq_diff(s->seq, lo) > 0)
+        return 1; /* exactly what the receiver acknowledged, and its sender confirms */
+    win = sw_window_at_most(peer, me);
+    if (sw_seq_diff(s->seq, lo) >= 0 && (__u32)(s->seq - lo) < (win ? win : 65535u))
         sw_anomaly_add(o, SW_AN_RST_INEXACT); /* a challenge ACK follows */
     else
         sw_anomaly_add(o, SW_AN_RST_OUT_OF_WINDOW);
@@ -78,16 +97,19 @@ SW_STEP_FDSO_N(sw_fsm_rst, sent)
 SW_STEP_FDSO(sw_fsm_fin)
 {
     struct sw_end *me, *peer;
-    __u32 past = s->seq + s->len + 1;
+    __u32 past = s->seq + s->len + 1, ack;
 
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];
+    ack = f->claimed[d ^ 1];
+    if (!ack || sw_seq_diff(ack, peer->ack) < 0)
+        ack = peer->ack;
     if (me->did & SW_E_FIN || f->flags & SW_F_ENDED)
         return 0; /* retransmitted */
     if (peer->did & SW_E_SEEN && peer->ack && sw_seq_diff(past, peer->ack) < 0 && f->flags & SW_F_ESTABLISHED)
         return 0; /* an old duplicate: more than this is acknowledged, and nothing follows a FIN */
-    if (peer->win && sw_seq_diff(s->seq, peer->ack + peer->win) > 0 && f->flags & SW_F_ESTABLISHED &&
+    if (peer->win && sw_seq_diff(s->seq, ack + sw_window_at_most(peer, me)) > 0 && f->flags & SW_F_ESTABLISHED &&
         !(f->flags & SW_F_MIDSTREAM)) {
         sw_anomaly_add(o, SW_AN_SEQ_OUT_OF_WINDOW);
         return 0;

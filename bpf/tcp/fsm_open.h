@@ -45,9 +45,9 @@ static __always_inline enum sw_verdict sw_fsm_new_connection(struct sw_flow *f, 
         return sw_fsm_syn(f, d, s, o);
     if (f->flags & SW_F_PENDING_SYN && f->pend_side == d && kind == SW_TCP_ACK && s->seq == f->end[d].seq_hi)
         f->flags &= ~SW_F_PENDING_SYN; /* its sender continues the old connection: the SYN was spoofed */
-    if (kind == (SW_TCP_SYN | SW_TCP_ACK) && f->flags & SW_F_PENDING_SYN && f->pend_side != d &&
-        s->ack == f->pend_isn + 1)
-        return SW_NEW_PENDING;
+    if (f->flags & SW_F_PENDING_SYN && f->pend_side != d && s->ack == f->pend_isn + 1 &&
+        (kind == (SW_TCP_SYN | SW_TCP_ACK) || (kind == (SW_TCP_RST | SW_TCP_ACK) && !s->seq)))
+        return SW_NEW_PENDING; /* the other side knows nothing of the old connection (RFC 9293 section 3.10.7.1) */
     /* one-sided: the SYN-ACK is not seen, but an endpoint that continues after its SYN received one */
     if (kind == SW_TCP_ACK && f->flags & SW_F_PENDING_SYN && f->pend_side == d && f->flags & SW_F_NO_EGRESS &&
         !(f->end[d == SW_ORIG ? SW_RESP : SW_ORIG].did & SW_E_SEEN) && s->seq == f->pend_isn + 1)
@@ -114,8 +114,8 @@ SW_STEP_FDSO(sw_fsm_synack)
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];
-    if (f->flags & (SW_F_ENDED | SW_F_MIDSTREAM))
-        return 0;
+    if (f->flags & SW_F_MIDSTREAM || (f->flags & SW_F_ENDED && f->reason != SW_WHY_REFUSED))
+        return 0;                  /* refused: the RST may have been ignored, and the acknowledgement will say so */
     if (!(peer->did & SW_E_SYN)) { /* the SYN was not seen: the SYN-ACK proves it */
         peer->did |= SW_E_SYN;
         peer->more |= SW_M_INFERRED;
@@ -136,6 +136,8 @@ SW_STEP_FDSO(sw_fsm_synack)
         if (s->seq != me->isn) {
             sw_anomaly_add(o, SW_AN_SYNACK_NEW_ISN);
             if (!(f->flags & SW_F_ESTABLISHED)) {
+                f->other_isn = me->isn;
+                me->more |= SW_M_OTHER_ISN;
                 sw_end_restart(me, s->seq, s->seq + sw_seg_space(s));
                 sw_syn_options(me, s);
             }
@@ -171,6 +173,38 @@ SW_STEP_FDS(sw_fsm_acceptable)
     return off < 0 ? off + (__s32)sw_seg_space(s) > 0 : !off || (__u32)off < peer->win;
 }
 
+/* Two SYN-ACKs had different ISNs: the one that is acknowledged counts. Before anything else uses the numbers. */
+SW_STEP_FDS(sw_fsm_choose_isn)
+{
+    struct sw_end *peer;
+
+    sw_side_bound(d);
+    peer = &f->end[d ^ 1];
+    if (!(peer->more & SW_M_OTHER_ISN) || f->flags & (SW_F_ESTABLISHED | SW_F_ENDED) ||
+        (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) != SW_TCP_ACK || s->ack != f->other_isn + 1)
+        return 0;
+    sw_end_start(peer, f->other_isn, f->other_isn + 1);
+    peer->more &= ~SW_M_OTHER_ISN;
+    return 0;
+}
+
+/*
+ * The SYN-ACK was not seen, but both ends prove it: the originator has acknowledged it, and the responder goes on from
+ * there and acknowledges the SYN.
+ */
+static __always_inline void sw_fsm_infer_synack(struct sw_flow *f, struct sw_end *me, struct sw_end *peer,
+                                                const struct sw_seg *s)
+{
+    if (me->did & SW_E_SYN || !(peer->did & SW_E_SYN) || f->flags & (SW_F_ESTABLISHED | SW_F_MIDSTREAM | SW_F_ENDED) ||
+        s->flags & (SW_TCP_SYN | SW_TCP_RST) || !peer->ack || s->seq != peer->ack ||
+        !sw_seq_within(s->ack, peer->isn + 1, peer->seq_hi))
+        return;
+    me->did |= SW_E_SYN | SW_E_SYN_ACKED;
+    me->more |= SW_M_INFERRED;
+    peer->did |= SW_E_SYN_ACKED;
+    f->flags |= SW_F_INFERRED;
+}
+
 /* What an acknowledgement proves of the peer. */
 SW_STEP_FDSO(sw_fsm_ack)
 {
@@ -182,6 +216,7 @@ SW_STEP_FDSO(sw_fsm_ack)
     if (!(f->flags & SW_F_ESTABLISHED) && me->more & SW_M_SYNACK && !(s->flags & (SW_TCP_SYN | SW_TCP_RST)) &&
         (s->len || sw_seq_diff(s->ack, peer->isn + 1 + peer->syn_len) > 0))
         me->more |= SW_M_PAST_SYN_RCVD;
+    sw_fsm_infer_synack(f, me, peer, s);
     if (peer->did & SW_E_SYN && !(peer->did & SW_E_SYN_ACKED)) {
         if (!sw_fsm_acceptable(f, d, s))
             return 0;

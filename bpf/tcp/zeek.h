@@ -116,6 +116,8 @@ SW_STEP_FDS(sw_zeek_letters)
 static __always_inline void sw_zeek_scale(struct sw_end *me, struct sw_end *peer, const struct sw_seg *s)
 {
     if (!(s->opts & SW_OPT_WSCALE)) {
+        if (s->opts & SW_OPT_CUT)
+            return;
         me->zscale = 0;
         if (s->flags & SW_TCP_ACK)
             peer->zscale = 0;

@@ -74,6 +74,8 @@ SW_STEP int sw_end_flow(__u32 context, struct sw_flow *f, __u64 now)
         sw_count(SW_C_HALF_OPEN_ENDED);
         f = &sc->snapshot;
     }
+    if (f->flags & SW_F_PENDING_SYN)
+        sw_syn_cache_delete(key); /* a SYN that waits is counted in this record, and may not begin another flow */
     sw_emit_opening_lost(f);
     sw_emit(context, SW_EV_CONN, f, &sc->emit, now);
     if (f->flags & SW_F_IN_FLOWS && !bpf_map_delete_elem(&flows, key))
@@ -155,7 +157,10 @@ SW_PART int sw_track_new(void)
     sw_emit_all(kept, s->now);
     if ((s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST | SW_TCP_FIN)) == SW_TCP_SYN && !err && !s->bad_csum &&
         !kept->syn_rexmit) { /* else it is in the cache entry that this was restored from */
-        sw_syn_cache_insert(key, s, kept->flags, sc);
+        sw_syn_cache_insert(key, s,
+                            (kept->flags & SW_F_OPENING_EMITTED ? SW_CACHED_OPENING_EMITTED : 0) |
+                                (kept->flags & SW_F_OPENING_DEFERRED ? SW_CACHED_OPENING_DEFERRED : 0),
+                            sc);
         if (cfg.guard && s->hook != SW_HOOK_TC_EGRESS)
             w->opened = 1 + !s->src_is_b;
     } else if (cfg.guard && kept->direction_by == SW_BY_SYNACK && s->hook != SW_HOOK_XDP_INGRESS) {
@@ -180,16 +185,34 @@ static __always_inline void sw_flow_from_pending_syn(struct sw_flow *f, __u32 is
     sw_hist_once(f, SW_ORIG, SW_H_SYN, 'S');
 }
 
+/* The pending SYN and its retransmissions were counted to the old connection, and are the new one's. */
+static __always_inline void sw_take_pending_syn(struct sw_flow *f, __u32 side, const struct sw_cached_handshake *n)
+{
+    struct sw_end *e;
+    __u32 count = 1u + n->syn_rexmit;
+
+    sw_side_bound(side);
+    e = &f->end[side];
+    e->pkts -= count;
+    e->ip_bytes -= (__u64)count * n->syn.ip_bytes;
+    e->payload -= (__u64)count * n->syn.len;
+}
+
 /* A new connection takes over the four-tuple: conn of the old one first, then `reused`. */
 static __always_inline void sw_track_reuse(struct sw_scratch *sc, struct sw_flow *f, struct sw_lock *l, int pending,
                                            int from_cookie)
 {
     struct sw_seg *s = &sc->seg;
-    __u32 isn = f->pend_isn;
-    __u8 orig_is_b = f->pend_side == SW_ORIG ? f->orig_is_b : !f->orig_is_b;
+    __u32 isn = f->pend_isn, side = f->pend_side;
+    __u8 orig_is_b = side == SW_ORIG ? f->orig_is_b : !f->orig_is_b;
+    int whole = 0;
 
+    if (!from_cookie && f->flags & SW_F_PENDING_SYN && (pending || s->seq == isn))
+        whole = sw_syn_cache_restore() == SW_RESTORED_DUE;
     if (!sw_claim_end(f, l))
         goto begin; /* the sweep has just ended it */
+    if (whole)
+        sw_take_pending_syn(f, side, &sc->cached);
     if (!(f->flags & SW_F_ENDED)) {
         f->reason = SW_WHY_REUSED;
         f->flags |= SW_F_ENDED;
@@ -198,14 +221,16 @@ static __always_inline void sw_track_reuse(struct sw_scratch *sc, struct sw_flow
     sc->emit.out.anomaly = SW_AN_NONE;
     sw_end_flow(SW_CTX_PACKET, f, s->now);
 begin:
-    if (!from_cookie) {
+    if (!from_cookie && !whole) {
         __builtin_memset(&sc->flow, 0, sizeof(sc->flow));
         if (pending)
             s->flip = 0; /* its SYN was seen: the direction is known */
         sw_flow_init(&sc->flow, s);
     }
     sc->flow.flags |= SW_F_REUSED;
-    if (pending)
+    if (whole)
+        sw_emit_opening(SW_CTX_PACKET, &sc->flow, &sc->emit, 0);
+    else if (pending)
         sw_flow_from_pending_syn(&sc->flow, isn, orig_is_b);
     sc->emit.out.events = 1u << SW_EV_REUSED;
     sw_track_new();
@@ -273,7 +298,9 @@ SW_PART int sw_track(void)
             __builtin_memset(&sc->flow, 0, sizeof(sc->flow));
             sw_flow_init(&sc->flow, s);
         }
-        if (sw_track_new() && restored)
+        if (restored == SW_RESTORED_DUE)
+            sw_emit_opening(SW_CTX_PACKET, &sc->flow, w, 0);
+        if (sw_track_new() && restored == SW_RESTORED)
             sw_count(SW_C_HALF_OPEN_RESTORED); /* its first entry was counted, too, and is not lost */
         return 0;
     }
@@ -288,6 +315,9 @@ SW_PART int sw_track(void)
     }
     if (w->out.events && f->flags & (SW_F_ESTABLISHED | SW_F_ENDED) && !(f->flags & SW_F_IN_FLOWS))
         sw_syn_cache_delete(key);
+    if (f->flags & SW_F_PENDING_SYN && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN && s->seq == f->pend_isn &&
+        !s->bad_csum)
+        sw_syn_cache_pend();
     if (f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_IN_FLOWS) &&
         (w->out.events & 1u << SW_EV_ESTABLISHED || f->flags & SW_F_MIDSTREAM) && !(f->flags & SW_F_ENDED)) {
         /* emitted before the move: both copies need the flags that it sets, and the old entry is freed by the delete */

@@ -14,7 +14,9 @@
 
 const volatile struct sw_config cfg = {0};
 
-__u64 replay_now = 0; /* cfg.replay: the clock */
+__u64 replay_now = 0;      /* cfg.replay: the clock */
+__u32 replay_wire = 0;     /* cfg.replay: the frame's length on the wire, 0: that of the test run */
+__u32 replay_captured = 0; /* and how much of it was captured, 0: the same */
 struct sw_sweep sweep = {0};
 
 struct {

@@ -38,11 +38,11 @@ static __always_inline void sw_cached_seg_set(struct sw_cached_seg *h, const str
     h->opts = s->opts;
 }
 
-/* sw_cached_handshake.opening. 0 if `opening` is not enabled. */
-enum { SW_CACHED_OPENING_EMITTED = 1, SW_CACHED_OPENING_DEFERRED = 2 };
+/* sw_cached_handshake.opening. 0 if `opening` is not enabled. Due: the SYN waits on a live flow for its answer. */
+enum { SW_CACHED_OPENING_EMITTED = 1, SW_CACHED_OPENING_DEFERRED = 2, SW_CACHED_OPENING_DUE = 4 };
 
 /* A SYN creates an entry. It depends on the segment only, not on the rings or a clock. */
-static __always_inline void sw_syn_cache_insert(const struct sw_key *k, const struct sw_seg *s, __u32 flags,
+static __always_inline void sw_syn_cache_insert(const struct sw_key *k, const struct sw_seg *s, __u8 opening,
                                                 struct sw_scratch *sc)
 {
     struct sw_cached_handshake *n = &sc->cached;
@@ -55,8 +55,7 @@ static __always_inline void sw_syn_cache_insert(const struct sw_key *k, const st
     n->vlan[1] = s->vlan[1];
     n->src_is_b = s->src_is_b;
     n->hook = s->hook;
-    n->opening = (flags & SW_F_OPENING_EMITTED ? SW_CACHED_OPENING_EMITTED : 0) |
-                 (flags & SW_F_OPENING_DEFERRED ? SW_CACHED_OPENING_DEFERRED : 0);
+    n->opening = opening;
     bpf_map_update_elem(&syn_cache, &id, n, BPF_ANY);
 }
 
@@ -73,7 +72,11 @@ static __always_inline void sw_cached_handshake_update(struct sw_cached_handshak
             n->synack_rexmit++;
         if (first && n->synack.seq == s->seq)
             return;
-        sw_cached_seg_set(&n->synack, s); /* another ISN: the ACK will be of that one */
+        if (first) { /* another ISN: the acknowledgement decides */
+            n->two_isns = 1;
+            n->other_isn = n->synack.seq;
+        }
+        sw_cached_seg_set(&n->synack, s);
         n->synack_ack = s->ack;
         if (first)
             n->synack.ns = first;
@@ -89,6 +92,27 @@ static __always_inline void sw_syn_cache_update(const struct sw_key *k, const st
 
     if (n && !s->bad_csum)
         sw_cached_handshake_update(n, s);
+}
+
+/* A SYN on a live flow waits for its answer: kept whole, for it may begin the next connection. */
+SW_PART int sw_syn_cache_pend(void)
+{
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
+    struct sw_cached_handshake *n;
+    struct sw_seg *s;
+    __u64 id;
+
+    if (!sc)
+        return 0;
+    s = &sc->seg;
+    id = sw_syn_cache_hash(&sc->key);
+    n = bpf_map_lookup_elem(&syn_cache, &id);
+    if (n && n->opening & SW_CACHED_OPENING_DUE && n->syn.seq == s->seq && n->src_is_b == s->src_is_b &&
+        s->now <= n->syn.ns + SW_SYN_CACHE_NS)
+        sw_cached_handshake_update(n, s);
+    else
+        sw_syn_cache_insert(&sc->key, s, SW_CACHED_OPENING_DUE, sc);
+    return 0;
 }
 
 static __always_inline void sw_syn_cache_delete(const struct sw_key *k)
@@ -134,7 +158,7 @@ static __always_inline int sw_cached_handshake_matches(const struct sw_cached_ha
         if (!n->synack.ns) /* one-sided: an endpoint that continues after its SYN received a SYN-ACK */
             return cfg.one_sided && kind & SW_TCP_ACK && s->seq == past_syn + n->syn.len;
         return kind & SW_TCP_ACK && sw_seq_within(s->seq, past_syn, past_syn + n->syn.len) &&
-               s->ack == n->synack.seq + 1;
+               (s->ack == n->synack.seq + 1 || (n->two_isns && s->ack == n->other_isn + 1));
     }
     /* from the responder: SYN-ACK, or RST, that acknowledges the SYN; or a RST right after its SYN-ACK */
     if (kind == SW_TCP_RST)
@@ -162,9 +186,11 @@ static __always_inline void sw_cached_handshake_add_rexmits(struct sw_flow *f, c
 }
 
 /*
- * Restores an evicted flow in scratch. True if there was an entry and the segment continues it; a SYN or SYN-ACK
- * updates the entry, too, because the flow may be evicted again.
+ * Restores an evicted flow in scratch. Not 0 if there was an entry and the segment continues it, SW_RESTORED_DUE if its
+ * `opening` has not been made yet; a SYN or SYN-ACK updates the entry, too, because the flow may be evicted again.
  */
+enum { SW_RESTORED = 1, SW_RESTORED_DUE };
+
 SW_PART int sw_syn_cache_restore(void)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
@@ -201,12 +227,19 @@ SW_PART int sw_syn_cache_restore(void)
         rebuilt->src_is_b = !n->src_is_b;
         sw_fsm_step(f, rebuilt, &unused);
     }
+    if (n->two_isns) {
+        f->other_isn = n->other_isn;
+        f->end[SW_RESP].more |= SW_M_OTHER_ISN;
+    }
     sw_cached_handshake_add_rexmits(f, n);
     if (n->opening & SW_CACHED_OPENING_EMITTED)
         f->flags |= SW_F_OPENING_EMITTED;
     if (n->opening & SW_CACHED_OPENING_DEFERRED)
         f->flags |= SW_F_OPENING_DEFERRED;
-    return 1;
+    if (!(n->opening & SW_CACHED_OPENING_DUE))
+        return SW_RESTORED;
+    entry->opening = SW_CACHED_OPENING_EMITTED;
+    return SW_RESTORED_DUE;
 }
 
 #endif

@@ -261,6 +261,7 @@ static int rewrite(struct sw_pcap *p, const __u8 *data, __u32 len, struct sw_fra
     p->frame[13] = link.type & 0xff;
     memcpy(p->frame + ETH_HLEN, data + link.skip, len - link.skip);
     ret_frame->data = p->frame;
+    ret_frame->wire = ret_frame->wire - len + (__u32)need;
     ret_frame->len = (__u32)need;
     return 0;
 }
@@ -277,7 +278,8 @@ int sw_pcap_next(struct sw_pcap *p, struct sw_frame *ret_frame)
         snprintf(p->why, sizeof(p->why), "%s", pcap_geterr(p->pcap));
         return -EIO;
     }
-    *ret_frame = (struct sw_frame){.data = data, .len = h->caplen, .ts = frame_time(h)};
+    *ret_frame = (struct sw_frame){
+        .data = data, .len = h->caplen, .wire = h->len > h->caplen ? h->len : h->caplen, .ts = frame_time(h)};
     if (!p->link)
         return 1;
     int err = rewrite(p, data, h->caplen, ret_frame);

@@ -15,6 +15,7 @@ struct sw_pcap; /* opaque */
 struct sw_frame {
     const __u8 *data; /* valid until the next sw_pcap_next */
     __u32 len;        /* captured bytes; may be under the 14 of an Ethernet header */
+    __u32 wire;       /* bytes on the wire, len or more */
     __u64 ts;         /* nanoseconds since 1970 */
 };
 

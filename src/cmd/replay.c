@@ -173,6 +173,8 @@ static int feed(struct replay *c, const struct sw_frame *frame)
         return 0;
     }
     c->obj->bss->replay_now = c->now;
+    c->obj->bss->replay_wire = frame->wire;
+    c->obj->bss->replay_captured = frame->len;
     c->run.data_in = frame->data;
     c->run.data_size_in = frame->len < c->frame_max ? frame->len : c->frame_max;
     c->run.data_size_out = 0; /* the last run left its frame's here, and would be taken for a limit */
@@ -297,6 +299,18 @@ static int open_all(struct replay *c)
     return SW_EXIT_OK;
 }
 
+/* As Zeek does: where a capture was made, checksums may not have been there yet. */
+static void warn_of_checksums(const struct replay *c)
+{
+    const __u64 bad = c->account.counters[SW_C_BAD_CHECKSUM], all = c->account.counters[SW_C_TCP];
+
+    if (bad > all / 2)
+        sw_warn(
+            "replay: %s: %llu of %llu TCP checksums are wrong, and such segments are not tracked; if the capture was "
+            "made where the network card computes them, -C takes them as they are",
+            c->path, (unsigned long long)bad, (unsigned long long)all);
+}
+
 static int replay(struct replay *c)
 {
     int read = 0;
@@ -304,6 +318,8 @@ static int replay(struct replay *c)
     int err = feed_all(c, &read);
     if (!c->out_err && !err)
         err = finish(c);
+    if (!err)
+        warn_of_checksums(c);
     if (c->out_err == -EPIPE || c->out_err == -EINTR)
         return SW_EXIT_OK;
     if (c->out_err) {

@@ -121,6 +121,14 @@ static inline char *put_story(char *p, const struct sw_event *ev)
     return put_span(p, f->synack_ns, f->est_ns);
 }
 
+/* An option without a value: null if the capture was cut before it could come. */
+static inline char *put_option(char *p, __u8 opts, __u8 bit)
+{
+    if (!(opts & bit) && opts & SW_OPT_CUT)
+        return LIT(p, "null");
+    return sw_put_bool(p, opts & bit);
+}
+
 /* Keys of the side's SYN or SYN-ACK; all null if it was not seen. */
 static inline __attribute__((always_inline)) char *put_syn(char *p, const struct sw_flow *f, const int side)
 {
@@ -144,18 +152,18 @@ static inline __attribute__((always_inline)) char *put_syn(char *p, const struct
     p = SIDE(p, side, ",", "wscale\":");
     p = e->opts & SW_OPT_WSCALE && e->wscale != SW_WSCALE_NONE ? sw_put_u8(p, e->wscale) : LIT(p, "null");
     p = SIDE(p, side, ",", "sack\":");
-    p = sw_put_bool(p, e->opts & SW_OPT_SACK);
+    p = put_option(p, e->opts, SW_OPT_SACK);
     p = SIDE(p, side, ",", "ts\":");
-    p = sw_put_bool(p, e->opts & SW_OPT_TS);
+    p = put_option(p, e->opts, SW_OPT_TS);
     p = SIDE(p, side, ",", "ecn\":\"");
     p = sw_put_name(p, sw_name_ecn(e->ecn));
-    p = SIDE(p, side, "\",", "tfo\":\"");
+    p = SIDE(p, side, "\",", "tfo\":");
     if (e->opts & SW_OPT_TFO)
-        p = e->opts & SW_OPT_TFO_COOKIE ? LIT(p, "cookie") : LIT(p, "request");
+        p = e->opts & SW_OPT_TFO_COOKIE ? LIT(p, "\"cookie\"") : LIT(p, "\"request\"");
     else
-        p = LIT(p, "none");
-    p = SIDE(p, side, "\",", "mptcp\":");
-    p = sw_put_bool(p, e->opts & SW_OPT_MPTCP);
+        p = e->opts & SW_OPT_CUT ? LIT(p, "null") : LIT(p, "\"none\"");
+    p = SIDE(p, side, ",", "mptcp\":");
+    p = put_option(p, e->opts, SW_OPT_MPTCP);
     p = SIDE(p, side, ",", "syn_bytes\":");
     return sw_put_u64(p, e->syn_len);
 }

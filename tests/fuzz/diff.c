@@ -103,7 +103,7 @@ static bool sum_is_wrong(const __u8 *frame, __u32 len, const struct sw_place *at
 static void read_options(const __u8 *frame, __u32 len, const struct sw_place *at, struct sw_seg *s)
 {
     __u32 there = (len - at->tcp - 20) & ~3u;
-    struct sw_tcpopt opt = {.len = at->opt_len < there ? at->opt_len : there};
+    struct sw_tcpopt opt = {.len = at->opt_len < there ? at->opt_len : there, .cut = there < at->opt_len};
 
     memcpy(opt.bytes, frame + at->tcp + 20, opt.len);
     sw_tcpopt_parse(&opt);

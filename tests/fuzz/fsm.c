@@ -155,6 +155,20 @@ static bool proven(const struct play *p, __u8 sender_is_b, __u32 isn)
     return false;
 }
 
+/* A SYN or SYN-ACK that was not seen is proven if the other side acknowledged it, and its sender goes on from there. */
+static bool went_on(const struct play *p, __u8 sender_is_b)
+{
+    for (size_t i = 0; i < p->n_heard; i++)
+        for (size_t j = i + 1; j < p->n_heard; j++) {
+            const struct heard *a = &p->heard[i], *b = &p->heard[j];
+
+            if (a->flags & b->flags & SW_TCP_ACK && a->ack == b->seq &&
+                (p->mirror || (a->src_is_b != sender_is_b && b->src_is_b == sender_is_b)))
+                return true;
+        }
+    return false;
+}
+
 /* A SYN that was not seen is proven by the other side's SYN-ACK. */
 static bool answered(const struct play *p, __u8 sender_is_b)
 {
@@ -177,8 +191,10 @@ static void check_established(const struct play *p, const struct sw_flow *f)
         return;
     }
     holds(by_orig || by_resp, "established, and no SYN was acknowledged");
-    holds(by_orig || (f->flags & SW_F_INFERRED && answered(p, f->orig_is_b)), "the originator's SYN was not answered");
-    holds(by_resp || (f->flags & SW_F_INFERRED && answered(p, !f->orig_is_b)), "the responder's SYN was not answered");
+    holds(by_orig || (f->flags & SW_F_INFERRED && (answered(p, f->orig_is_b) || went_on(p, f->orig_is_b))),
+          "the originator's SYN was not answered");
+    holds(by_resp || (f->flags & SW_F_INFERRED && (answered(p, !f->orig_is_b) || went_on(p, !f->orig_is_b))),
+          "the responder's SYN was not answered");
 }
 
 /* Letters that come once a side, unless the sides were taken the other way round. */
@@ -218,7 +234,6 @@ static void check_conn_state(const struct sw_flow *f)
     /* H and S are one letter in two forms: a SYN with the number of a SYN-ACK of the same side adds none */
     case SW_CS_S0: holds(has(f, "SH") && !has(f, "hfriq"), "S0 of %.*s", f->hist_len, f->hist); break;
     case SW_CS_SF: holds(has(f, "FIQ^") && has(f, "fiq^"), "SF of %.*s", f->hist_len, f->hist); break;
-    case SW_CS_S1: holds(!has(f, "R") || has(f, "r^"), "S1 of %.*s", f->hist_len, f->hist); break;
     case SW_CS_REJ:
     case SW_CS_RSTR: holds(has(f, "riq^"), "%d of %.*s", state, f->hist_len, f->hist); break;
     case SW_CS_RSTO: holds(has(f, "RIQ^"), "RSTO of %.*s", f->hist_len, f->hist); break;
@@ -236,6 +251,8 @@ static void check_told(struct play *p, const struct sw_event *ev)
     holds(!(once & p->emitted & 1u << ev->kind), "kind %u emitted twice", ev->kind);
     holds(ev->kind != SW_EV_ANOMALY || (ev->anomaly && ev->anomaly < SW_AN_MAX), "anomaly %u", ev->anomaly);
     p->emitted |= 1u << ev->kind;
+    if (ev->anomaly == SW_AN_RST_IGNORED) /* the end was none */
+        p->emitted &= ~(1u << SW_EV_RESET | 1u << SW_EV_REFUSED);
     check_conn_state(f);
     if (ev->kind == SW_EV_ESTABLISHED)
         check_established(p, f);
@@ -277,6 +294,8 @@ static void check_side(const struct sw_flow *f, int side)
 static void check_change(const struct sw_flow *b, const struct sw_flow *f)
 {
     bool flipped = b->orig_is_b != f->orig_is_b;
+    bool goes_on = b->flags & SW_F_ENDED && (b->reason == SW_WHY_RESET || b->reason == SW_WHY_REFUSED) &&
+                   f->reason != b->reason; /* both ends ignored a RST */
 
     for (int side = 0; side < 2; side++) {
         const struct sw_end *now = &f->end[side], *then = &b->end[flipped ? !side : side];
@@ -289,16 +308,17 @@ static void check_change(const struct sw_flow *b, const struct sw_flow *f)
             continue;
         holds(!(then->did & SW_E_FIN) || now->fin_seq == then->fin_seq, "a FIN at %u, then at %u", then->fin_seq,
               now->fin_seq);
-        holds((now->did & then->did) == then->did, "side %d: did %02x became %02x", side, then->did, now->did);
+        holds(!(then->did & ~now->did & ~(goes_on ? SW_E_RST : 0)), "side %d: did %02x became %02x", side, then->did,
+              now->did);
     }
     holds(f->syn_rexmit >= b->syn_rexmit && f->synack_rexmit >= b->synack_rexmit, "a counter went back");
     holds(f->hist_len >= b->hist_len && !memcmp(f->hist, b->hist, b->hist_len), "history %.*s became %.*s", b->hist_len,
           b->hist, f->hist_len, f->hist);
     holds(f->last_ns >= b->last_ns, "the clock of a flow went back");
     holds(!(b->flags & SW_F_ESTABLISHED) || f->flags & SW_F_ESTABLISHED, "no longer established");
-    holds(!(b->flags & SW_F_ENDED) || (f->flags & SW_F_ENDED && f->reason == b->reason), "no longer over");
-    holds(!b->closed_by || flipped || f->closed_by == b->closed_by || f->closed_by == 3, "closed by %u, then %u",
-          b->closed_by, f->closed_by);
+    holds(goes_on || !(b->flags & SW_F_ENDED) || (f->flags & SW_F_ENDED && f->reason == b->reason), "no longer over");
+    holds(!b->closed_by || flipped || goes_on || f->closed_by == b->closed_by || f->closed_by == 3,
+          "closed by %u, then %u", b->closed_by, f->closed_by);
 }
 
 /* All of a flow's records up to its last are in one ring, and come before those of the flow that follows it. */

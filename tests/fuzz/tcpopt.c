@@ -10,7 +10,8 @@ static struct sw_tcpopt parse(const __u8 *bytes, __u32 len, __u8 behind)
 
     memset(&o, behind, sizeof(o));
     o.tsval = o.tsecr = 0;
-    memset(o.pad, 0, sizeof(o.pad));
+    o.cut = 0;
+    o.pad = 0;
     memcpy(o.bytes, bytes, len < 40 ? len : 40);
     o.len = len;
     sw_tcpopt_parse(&o);
@@ -86,6 +87,20 @@ static struct sw_tcpopt plain_parse(const __u8 *bytes, __u32 len)
     return o;
 }
 
+/* What the first bytes of a list say stays true, whatever follows; and what follows is not bad. */
+static void check_cut(const __u8 *bytes, __u32 len, const struct sw_tcpopt *whole)
+{
+    for (__u32 n = 0; n < len; n++) {
+        struct sw_tcpopt o = {.len = n, .cut = 1};
+
+        memcpy(o.bytes, bytes, n);
+        sw_tcpopt_parse(&o);
+        holds(o.opts & SW_OPT_CUT && !(o.opts & ~SW_OPT_CUT & ~whole->opts), "of %u bytes %x, of all %x", n, o.opts,
+              whole->opts);
+        holds(!o.bad || whole->bad, "bad in %u of %u bytes", n, len);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
 {
     __u32 len = size < 100 ? (__u32)size : 100;
@@ -101,5 +116,6 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
           want.wscale);
     holds(a.tsval == want.tsval && a.tsecr == want.tsecr, "timestamps %u %u, not %u %u", a.tsval, a.tsecr, want.tsval,
           want.tsecr);
+    check_cut(data, a.len, &a);
     return 0;
 }

@@ -71,6 +71,8 @@ static void emit(struct model *m, struct sw_flow *f, const struct cause *c)
 static void end(struct model *m, const struct cause *c)
 {
     m->flow.end_claimed = 1;
+    if (m->where == BPFRUN_HALF_OPEN || m->flow.flags & SW_F_PENDING_SYN)
+        m->has_syn = false; /* its packets are in this conn record */
     put(m, &m->flow, c, SW_EV_CONN, c->ts, ring_of(&m->flow));
     m->ended[m->where == BPFRUN_FLOWS]++;
     m->where = BPFRUN_NOWHERE;
@@ -88,6 +90,77 @@ static void begin(struct model *m, const struct sw_seg *s, struct sw_flow *f, st
     emit(m, f, c);
     m->flow = *f;
     m->created++;
+}
+
+/* Does s go on with the SYN that waits? Only for a while: a SYN is retransmitted after 1, 3, 7 and 15 s. */
+static bool continues_syn(const struct model *m, const struct sw_seg *s)
+{
+    const __u32 past = m->syn.seq + 1, kind = s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_FIN | SW_TCP_ACK);
+
+    if (!m->has_syn || s->bad_csum || s->now > m->syn.now + SW_SYN_CACHE_NS)
+        return false;
+    if (s->src_is_b != m->syn.src_is_b)
+        return kind & SW_TCP_ACK && kind & (SW_TCP_SYN | SW_TCP_RST) && s->ack - past <= m->syn.len;
+    if (kind & SW_TCP_SYN)
+        return kind == SW_TCP_SYN && s->seq == m->syn.seq;
+    if (kind & SW_TCP_RST)
+        return s->seq - past <= m->syn.len;
+    return m->cfg.one_sided && kind & SW_TCP_ACK && s->seq == past + m->syn.len;
+}
+
+/* The SYN that waited, whole, as the flow that it begins. */
+static void begin_with_syn(struct model *m, struct sw_flow *f)
+{
+    struct sw_out unused = {0};
+    struct sw_end *e = &f->end[SW_ORIG];
+
+    memset(f, 0, sizeof(*f));
+    sw_flow_init(f, &m->syn);
+    sw_fsm_step(f, &m->syn, &unused);
+    e->pkts += m->syn_again;
+    e->ip_bytes += (__u64)m->syn_again * m->syn.ip_bytes;
+    e->payload += (__u64)m->syn_again * m->syn.len;
+    f->syn_rexmit += m->syn_again;
+    if (m->syn.len) {
+        e->rexmit += m->syn_again;
+        e->z_rexmit += m->syn_again;
+    }
+    m->has_syn = false;
+}
+
+static void emit_opening(struct model *m, struct sw_flow *f, const struct cause *c)
+{
+    put(m, f, c, SW_EV_OPENING, f->syn_ns, 1);
+    if (m->cfg.event_mask >> SW_EV_OPENING & 1)
+        f->flags |= SW_F_OPENING_EMITTED;
+}
+
+static void keep_syn(struct model *m, const struct sw_seg *s)
+{
+    if (m->has_syn && m->syn.seq == s->seq && m->syn.src_is_b == s->src_is_b &&
+        s->now <= m->syn.now + SW_SYN_CACHE_NS) {
+        if (m->syn_again < 255)
+            m->syn_again++;
+        return;
+    }
+    m->has_syn = true;
+    m->syn_again = 0;
+    m->syn = (struct sw_seg){.now = s->now,
+                             .seq = s->seq,
+                             .flags = s->flags,
+                             .win = s->win,
+                             .mss = s->mss,
+                             .ip_bytes = (__u16)s->ip_bytes,
+                             .len = (__u16)s->len,
+                             .cap = (__u16)s->len,
+                             .wscale = s->wscale,
+                             .opts = s->opts,
+                             .pkts = 1,
+                             .ifindex = s->ifindex,
+                             .vlan = {s->vlan[0], s->vlan[1]},
+                             .hook = s->hook,
+                             .src_is_b = s->src_is_b,
+                             .one_sided = m->cfg.one_sided};
 }
 
 /* The pending SYN becomes the new flow's first segment; it was counted with the old flow. */
@@ -112,7 +185,15 @@ static void pending(struct sw_flow *f, const struct sw_flow *old)
 static void renew(struct model *m, const struct sw_seg *s, struct cause *c, bool is_pending)
 {
     struct sw_flow old = m->flow, f = {0};
+    bool whole = old.flags & SW_F_PENDING_SYN && (is_pending || s->seq == old.pend_isn) && continues_syn(m, s);
+    struct sw_end *e = &m->flow.end[old.pend_side];
     struct sw_seg first = *s;
+
+    if (whole) { /* it was counted to the old one */
+        e->pkts -= 1 + m->syn_again;
+        e->ip_bytes -= (1 + m->syn_again) * (__u64)m->syn.ip_bytes;
+        e->payload -= (1 + m->syn_again) * (__u64)m->syn.len;
+    }
 
     if (!(m->flow.flags & SW_F_ENDED)) {
         m->flow.flags |= SW_F_ENDED;
@@ -122,9 +203,14 @@ static void renew(struct model *m, const struct sw_seg *s, struct cause *c, bool
     c->out.anomaly = SW_AN_NONE;
     end(m, c);
     first.flip &= !is_pending; /* a SYN that was seen needs no guess */
-    sw_flow_init(&f, &first);
+    if (whole)
+        begin_with_syn(m, &f);
+    else
+        sw_flow_init(&f, &first);
     f.flags |= SW_F_REUSED;
-    if (is_pending)
+    if (whole)
+        emit_opening(m, &f, c);
+    else if (is_pending)
         pending(&f, &old);
     c->out.events = 1u << SW_EV_REUSED;
     begin(m, s, &f, c);
@@ -139,7 +225,12 @@ void model_segment(struct model *m, const struct sw_seg *s)
     if (m->where == BPFRUN_NOWHERE) {
         struct sw_flow created = {0};
 
-        sw_flow_init(&created, s);
+        if (continues_syn(m, s)) {
+            begin_with_syn(m, &created);
+            emit_opening(m, &created, &c);
+        } else {
+            sw_flow_init(&created, s);
+        }
         begin(m, s, &created, &c);
         return;
     }
@@ -152,6 +243,11 @@ void model_segment(struct model *m, const struct sw_seg *s)
         renew(m, s, &c, verdict == SW_NEW_PENDING);
         return;
     }
+    if (m->where == BPFRUN_HALF_OPEN && c.out.events && f->flags & (SW_F_ESTABLISHED | SW_F_ENDED))
+        m->has_syn = false;
+    if (f->flags & SW_F_PENDING_SYN && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN && s->seq == f->pend_isn &&
+        !s->bad_csum)
+        keep_syn(m, s);
     if (m->where == BPFRUN_HALF_OPEN && f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_ENDED)) {
         f->flags |= SW_F_IN_FLOWS;
         m->where = BPFRUN_FLOWS;

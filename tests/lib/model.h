@@ -16,7 +16,10 @@ struct model {
     bool fast; /* take the fast path where the program would */
     struct sw_key key;
     enum bpfrun_where where;
-    struct sw_flow flow;                           /* valid unless where is nowhere */
+    struct sw_flow flow; /* valid unless where is nowhere */
+    struct sw_seg syn;   /* waits for its answer on a live flow, if has_syn */
+    unsigned syn_again;  /* and was retransmitted so often */
+    bool has_syn;
     struct sw_event events[2][MODEL_EVENTS];       /* of each ring: events, events_open */
     size_t n_events[2];                            /* since the last model_clear */
     __u64 created, promoted, ended[2], fast_taken; /* ended: half-open flows, flows */

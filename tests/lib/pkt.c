@@ -108,7 +108,7 @@ static void put_v4(struct writer *w, const struct pkt *p)
     be16(ip + 2, p->force_ip_len ? p->force_ip_len : pkt_ip_len(p));
     be16(ip + 4, 0x1234);
     be16(ip + 6, frag);
-    ip[8] = 64;
+    ip[8] = p->hops ? p->hops : 64;
     ip[9] = p->proto ? p->proto : 6;
     memcpy(ip + 12, p->src + 12, 4);
     memcpy(ip + 16, p->dst + 12, 4);
@@ -129,7 +129,7 @@ static void put_v6(struct writer *w, const struct pkt *p)
     ip[1] = p->tos << 4;
     be16(ip + 4, p->force_ip_len ? p->force_ip_len : pkt_ip_len(p) - 40);
     ip[6] = p->ext_len ? p->ext_next : (p->fragment ? 44 : proto);
-    ip[7] = 64;
+    ip[7] = p->hops ? p->hops : 64;
     memcpy(ip + 8, p->src, 16);
     memcpy(ip + 24, p->dst, 16);
     if (p->ext_len) {

@@ -55,6 +55,7 @@ struct pkt {
     bool fragment;         /* a fragment: IPv4 fields, or an IPv6 fragment header after ext */
     __u16 frag_off;        /* in bytes, a multiple of 8 */
     bool more_frags;
+    __u8 hops;       /* TTL or hop limit, 0: 64 */
     bool no_padding; /* leave frames under 60 bytes short, as egress hooks see them */
 
     /* illegalities */

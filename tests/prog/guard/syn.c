@@ -45,6 +45,11 @@ TEST(values_are_the_services)
         assert_int_equal(reply.mss, v6 ? 1220 : 1380);
         assert_int_equal(reply.wscale, 3);
         assert_int_equal(reply.ttl, v6 ? 17 : 200);
+        for (unsigned hops = 254; hops < 256; hops++) { /* RFC 5082: a peer that sends 255 may accept nothing less */
+            p.hops = hops;
+            cookie_for(&p);
+            assert_int_equal(reply.ttl, hops == 255 ? 255 : v6 ? 17 : 200);
+        }
     }
 }
 

@@ -181,6 +181,20 @@ static bool proven(const struct play *p, __u8 sender_is_b, __u32 isn)
     return false;
 }
 
+/* A SYN or SYN-ACK that was not seen is proven if the other side acknowledged it, and its sender goes on from there. */
+static bool went_on(const struct play *p, __u8 sender_is_b)
+{
+    for (size_t i = 0; i < p->n_heard; i++)
+        for (size_t j = i + 1; j < p->n_heard; j++) {
+            const struct heard *a = &p->heard[i], *b = &p->heard[j];
+
+            if (a->good && b->good && a->flags & b->flags & ACK && a->ack == b->seq &&
+                (p->mirror || (a->src_is_b != sender_is_b && b->src_is_b == sender_is_b)))
+                return true;
+        }
+    return false;
+}
+
 /* A SYN that was not seen is proven by the other side's SYN-ACK. */
 static bool answered(const struct play *p, __u8 sender_is_b)
 {
@@ -203,9 +217,9 @@ static void check_established(struct play *p, const struct sw_flow *f)
         return;
     }
     holds(p, by_orig || by_resp, "established, and no SYN was acknowledged");
-    holds(p, by_orig || (f->flags & SW_F_INFERRED && answered(p, f->orig_is_b)),
+    holds(p, by_orig || (f->flags & SW_F_INFERRED && (answered(p, f->orig_is_b) || went_on(p, f->orig_is_b))),
           "established, but the originator's SYN was not acknowledged");
-    holds(p, by_resp || (f->flags & SW_F_INFERRED && answered(p, !f->orig_is_b)),
+    holds(p, by_resp || (f->flags & SW_F_INFERRED && (answered(p, !f->orig_is_b) || went_on(p, !f->orig_is_b))),
           "established, but the responder's SYN was not acknowledged");
 }
 
@@ -222,6 +236,8 @@ static void check_told(struct play *p)
 
         holds(p, !(once & p->emitted & 1u << ev[i].kind), "kind %u emitted twice", ev[i].kind);
         p->emitted |= 1u << ev[i].kind;
+        if (ev[i].anomaly == SW_AN_RST_IGNORED) /* the end was none */
+            p->emitted &= ~(1u << SW_EV_RESET | 1u << SW_EV_REFUSED);
         if (ev[i].kind == SW_EV_CONN) {
             holds(p, __builtin_popcount(p->emitted & ends) <= 1, "ended twice: kinds %x", p->emitted);
             p->conns++;
@@ -257,6 +273,8 @@ static void check_flow(struct play *p, const struct sw_flow *f)
 {
     const struct sw_flow *b = &p->before;
     bool flipped = b->orig_is_b != f->orig_is_b;
+    bool goes_on = b->flags & SW_F_ENDED && (b->reason == SW_WHY_RESET || b->reason == SW_WHY_REFUSED) &&
+                   f->reason != b->reason; /* both ends ignored a RST */
 
     for (int side = 0; side < 2; side++) {
         check_side(p, f, side);
@@ -280,14 +298,16 @@ static void check_flow(struct play *p, const struct sw_flow *f)
               "a counter of side %d went back", side);
         if (now->isn != then->isn) /* began anew with another SYN: what was acknowledged was not this one */
             continue;
-        holds(p, (now->did & then->did) == then->did, "side %d: did %02x became %02x", side, then->did, now->did);
+        holds(p, !(then->did & ~now->did & ~(goes_on ? SW_E_RST : 0)), "side %d: did %02x became %02x", side, then->did,
+              now->did);
     }
     holds(p, f->syn_rexmit >= b->syn_rexmit && f->synack_rexmit >= b->synack_rexmit, "a counter went back");
     holds(p, f->hist_len >= b->hist_len && !memcmp(f->hist, b->hist, b->hist_len), "history %.*s became %.*s",
           b->hist_len, b->hist, f->hist_len, f->hist);
     holds(p, f->last_ns >= b->last_ns, "the clock of a flow went back");
     holds(p, !(b->flags & SW_F_ESTABLISHED) || f->flags & SW_F_ESTABLISHED, "no longer established");
-    holds(p, !(b->flags & SW_F_ENDED) || (f->flags & SW_F_ENDED && f->reason == b->reason), "no longer over");
+    holds(p, goes_on || !(b->flags & SW_F_ENDED) || (f->flags & SW_F_ENDED && f->reason == b->reason),
+          "no longer over");
 }
 
 static void check(struct play *p)
@@ -459,6 +479,7 @@ static void endpoints(struct play *p, __u64 *rng)
     p->side[1] = pkt_swap(a);
     p->mirror = !memcmp(a->src, a->dst, 16) && a->sport == a->dport;
     p->host.key = p->slow.key = pkt_key(a, NULL);
+    p->host.has_syn = p->slow.has_syn = false;
 }
 
 static void play_one(struct play *p)

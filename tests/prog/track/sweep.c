@@ -105,9 +105,35 @@ TEST(last_ack_missing)
 
 TEST(midstream_idle)
 {
+    struct pkt p;
+
+    talk_say(t, A, PSH | ACK, 10);
+    ends_after(300 * SEC, SW_WHY_TIMEOUT);
+    talk_say(t, A, PSH | ACK, 10); /* and an answer to what it did not say */
+    p = talk_pkt(t, B, ACK, 0);
+    p.ack += 1 << 21;
+    talk_send(t, B, &p);
+    ends_after(300 * SEC, SW_WHY_TIMEOUT);
+}
+
+/* Both ends agree: a connection like any other. */
+TEST(midstream_confirmed)
+{
     talk_say(t, A, PSH | ACK, 10);
     talk_say(t, B, ACK, 0);
-    ends_after(300 * SEC, SW_WHY_TIMEOUT);
+    ends_after(3600 * SEC, SW_WHY_TIMEOUT);
+}
+
+/* A keepalive is one before what the peer has acknowledged (RFC 9293 section 3.8.4). */
+TEST(midstream_confirmed_by_a_keepalive)
+{
+    struct pkt p = talk_pkt(t, A, ACK, 0);
+
+    p.seq--;
+    talk_send(t, A, &p);
+    t->nxt[A] = p.seq + 1;
+    talk_say(t, B, ACK, 0);
+    ends_after(3600 * SEC, SW_WHY_TIMEOUT);
 }
 
 TEST(ended_flow_is_logged_at_exit)
@@ -228,6 +254,8 @@ int main(void)
         CASE(half_closed_idle),
         CASE(last_ack_missing),
         CASE(midstream_idle),
+        CASE(midstream_confirmed),
+        CASE(midstream_confirmed_by_a_keepalive),
         CASE(ended_flow_is_logged_at_exit),
         CASE(open_flow_is_logged_by_flush_only),
         CASE(half_open_is_logged_by_flush),

@@ -53,6 +53,26 @@ TEST(each_kind)
            0, 0, SW_WSCALE_NONE, 0); /* MD5, RFC 2385: skipped */
 }
 
+static struct sw_tcpopt read_cut(const void *bytes, size_t len)
+{
+    struct sw_tcpopt o = {.len = len, .cut = 1};
+
+    memcpy(o.bytes, bytes, len);
+    sw_tcpopt_parse(&o);
+    return o;
+}
+
+/* `tcpdump -s 68`: an option that the capture cuts is unknown, and malformed only if its length says so */
+TEST(cut_by_the_capture)
+{
+    expect(read_cut("", 0), SW_OPT_CUT, 0, SW_WSCALE_NONE, 0);
+    expect(read_cut("\x02\x04\x05\xb4\x04\x02\x08\x0a\x01\x02\x03\x04", 12), SW_OPT_CUT | SW_OPT_MSS | SW_OPT_SACK,
+           1460, SW_WSCALE_NONE, 0);
+    expect(read_cut("\x01\x01\x01\x03", 4), SW_OPT_CUT, 0, SW_WSCALE_NONE, 0);
+    expect(read_cut("\x03\x01\x01\x01", 4), SW_OPT_CUT, 0, SW_WSCALE_NONE, 1);
+    expect(read_cut("\x02\x03\x05\x01", 4), SW_OPT_CUT, 0, SW_WSCALE_NONE, 1);
+}
+
 #define MD5_16 "0123456789abcdef"
 
 static void expect_signed(struct sw_tcpopt o, unsigned is_signed, unsigned bad)
@@ -236,10 +256,15 @@ TEST(random_lists)
 int main(void)
 {
     const struct CMUnitTest cases[] = {
-        cmocka_unit_test(each_kind),          cmocka_unit_test(signatures),
-        cmocka_unit_test(usual_lists),        cmocka_unit_test(forty_no_operations),
-        cmocka_unit_test(impossible_lengths), cmocka_unit_test(wrong_lengths_are_skipped),
-        cmocka_unit_test(more_than_forty),    cmocka_unit_test(random_lists),
+        cmocka_unit_test(each_kind),
+        cmocka_unit_test(cut_by_the_capture),
+        cmocka_unit_test(signatures),
+        cmocka_unit_test(usual_lists),
+        cmocka_unit_test(forty_no_operations),
+        cmocka_unit_test(impossible_lengths),
+        cmocka_unit_test(wrong_lengths_are_skipped),
+        cmocka_unit_test(more_than_forty),
+        cmocka_unit_test(random_lists),
     };
 
     return cmocka_run_group_tests(cases, NULL, NULL);

@@ -5,6 +5,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -475,6 +476,157 @@ TEST(fast_path_takes_only_the_plain)
 }
 
 /* Sequence comparisons, by what they mean. */
+/* The SYN-ACK was not seen: the originator acknowledged it, and its sender goes on exactly there. */
+TEST(synack_is_inferred)
+{
+    EACH_ISN
+    {
+        struct talk t;
+        uint32_t off;
+
+        if (isns[j] == 0xffffffff)
+            continue; /* an acknowledgement of 0 stands for none */
+        start(&t, isns[i], isns[j]);
+        say(&t, A, SYN, 0, 0, 0);
+        say(&t, A, ACK, 1, 1, 0);
+        assert_int_equal(t.emitted, KIND(OPENING));
+        off = (uint32_t)(i + j) % 3; /* 0: it goes on; else not where it was acknowledged, or with another number */
+        say(&t, B, ACK, off == 1 ? 2 : 1, off == 2 ? 2 : 1, 10);
+        assert_int_equal(!!(t.emitted & KIND(ESTABLISHED)), !off);
+        assert_int_equal(!!(t.f.flags & SW_F_INFERRED), !off);
+        if (off)
+            continue;
+        IN(ESTABLISHED, ESTABLISHED);
+        assert_true(t.f.end[B].more & SW_M_INFERRED);
+        assert_int_equal(t.f.end[B].isn, isns[j]);
+    }
+}
+
+/* SYN-ACKs with two ISNs: the one that is acknowledged counts, whichever came last. */
+TEST(two_isns)
+{
+    EACH_ISN
+    {
+        for (uint32_t chosen = 0; chosen < 2; chosen++) {
+            const uint32_t other = 88000;
+            struct talk t;
+
+            start(&t, isns[i], isns[j]);
+            say(&t, A, SYN, 0, 0, 0);
+            say(&t, B, SYN | ACK, 0, 1, 0);
+            say(&t, B, SYN | ACK, other, 1, 0);
+            assert_int_equal(t.last.anomaly, SW_AN_SYNACK_NEW_ISN);
+            say(&t, A, ACK, 1, (chosen ? other : 0) + 1, 0);
+            IN(ESTABLISHED, ESTABLISHED);
+            assert_int_equal(t.f.end[B].isn, isns[j] + (chosen ? other : 0));
+            assert_int_equal(t.f.est_ns, 4);
+        }
+    }
+}
+
+/* An acknowledgement of what was not seen counts for a RST exactly there, if its sender was where it had been. */
+TEST(claims_need_the_other_side)
+{
+    EACH_ISN
+    {
+        for (uint32_t off = 0; off < 3; off++) {
+            struct talk t;
+
+            if (isns[j] == 0xffffffff)
+                continue;
+            established(&t, isns[i], isns[j]);
+            say(&t, A, ACK, off == 2 ? 2 : 1, 5001, 0); /* 2: a forger who does not know its number */
+            say(&t, B, RST, off == 1 ? 5000 : 5001, 0, 0);
+            assert_int_equal(!!(t.emitted & KIND(RESET)), !off);
+            assert_int_equal(t.emitted, off ? KIND(ANOMALY) : KIND(RESET));
+        }
+    }
+}
+
+/* A RST that both ends ignore is taken back: in the handshake, and on a connection. */
+TEST(ignored_resets)
+{
+    EACH_ISN
+    {
+        struct talk t;
+
+        start(&t, isns[i], isns[j]);
+        say(&t, A, SYN, 0, 0, 0);
+        say(&t, B, RST | ACK, -isns[j], 1, 0); /* sequence number 0 */
+        assert_int_equal(t.emitted, KIND(OPENING) | KIND(REFUSED));
+        say(&t, B, SYN | ACK, 0, 1, 0);
+        assert_true(t.f.flags & SW_F_ENDED); /* not proven before the originator acknowledges it */
+        say(&t, A, ACK, 1, 1, 0);
+        assert_int_equal(t.last.events, KIND(ESTABLISHED) | KIND(ANOMALY));
+        assert_int_equal(t.last.anomaly, SW_AN_RST_IGNORED);
+        IN(ESTABLISHED, ESTABLISHED);
+        assert_int_equal(t.f.reason, SW_WHY_NONE);
+
+        established(&t, isns[i], isns[j]);
+        say(&t, B, RST, 1, 0, 0);
+        assert_int_equal(t.emitted, KIND(RESET));
+        say(&t, B, ACK, 1, 1, 30);
+        assert_true(t.f.flags & SW_F_ENDED); /* one side alone proves nothing */
+        say(&t, A, ACK, 1, 31, 0);
+        assert_int_equal(t.last.anomaly, SW_AN_RST_IGNORED);
+        IN(ESTABLISHED, ESTABLISHED);
+        say(&t, A, FIN | ACK, 1, 31, 0);
+        say(&t, B, FIN | ACK, 31, 2, 0);
+        say(&t, A, ACK, 2, 32, 0);
+        assert_int_equal(t.f.reason, SW_WHY_FIN);
+        assert_int_equal(t.f.closed_by, 1);
+    }
+}
+
+/* The window scale is not known, for the SYN was not seen: a FIN far beyond the unscaled window is none too far. */
+TEST(unknown_scale_forbids_conclusions)
+{
+    struct talk t;
+
+    start(&t, 1000, 5000);
+    say(&t, B, SYN | ACK, 0, 1, 0);
+    t.f.end[SW_ORIG].opts =
+        t.f.end[SW_RESP].opts; /* its direction is by the SYN-ACK: the first sender is SW_ORIG here */
+    t.f.end[SW_ORIG].opts = SW_OPT_WSCALE;
+    say(&t, A, ACK, 1, 1, 0);
+    say(&t, B, FIN | ACK, 200001, 1, 0);
+    assert_false(t.emitted & KIND(ANOMALY));
+    assert_true(t.f.end[SW_ORIG].did & SW_E_FIN);
+}
+
+static void midstream(struct talk *t, int from, enum sw_hook hook, uint16_t flags)
+{
+    struct sw_seg s = {.now = ++t->now,
+                       .seq = 7000,
+                       .ack = 7000,
+                       .flags = flags,
+                       .win = 500,
+                       .pkts = 1,
+                       .hook = hook,
+                       .src_is_b = from == B,
+                       .wscale = SW_WSCALE_NONE};
+
+    if (t->now == 1)
+        sw_flow_init(&t->f, &s);
+    sw_fsm_step(&t->f, &s, &t->last);
+}
+
+/* Live, both ends could be forged: it is this host that must have sent. In a capture they must agree. */
+TEST(midstream_is_confirmed)
+{
+    for (enum sw_hook hook = SW_HOOK_XDP_INGRESS; hook <= SW_HOOK_REPLAY; hook++) {
+        for (int rst = 0; rst < 2; rst++) {
+            struct talk t = {0};
+            bool egress = hook == SW_HOOK_TC_EGRESS;
+
+            midstream(&t, A, egress ? SW_HOOK_XDP_INGRESS : hook, ACK);
+            assert_false(t.f.flags & SW_F_CONFIRMED);
+            midstream(&t, B, hook, rst ? RST | ACK : ACK);
+            assert_int_equal(!!(t.f.flags & SW_F_CONFIRMED), !rst && (egress || hook == SW_HOOK_REPLAY));
+        }
+    }
+}
+
 TEST(sequence_space)
 {
     for (int i = 0; i < ISNS; i++) {
@@ -513,6 +665,12 @@ int main(void)
         cmocka_unit_test(syn_after_the_end_is_another_connection),
         cmocka_unit_test(a_gigabyte_and_more),
         cmocka_unit_test(fast_path_takes_only_the_plain),
+        cmocka_unit_test(synack_is_inferred),
+        cmocka_unit_test(two_isns),
+        cmocka_unit_test(claims_need_the_other_side),
+        cmocka_unit_test(ignored_resets),
+        cmocka_unit_test(unknown_scale_forbids_conclusions),
+        cmocka_unit_test(midstream_is_confirmed),
         cmocka_unit_test(sequence_space),
     };
 
