@@ -146,6 +146,8 @@ SW_STEP_FDSO(sw_fsm_synack)
     }
     me->more |= SW_M_SYNACK;
     if (!(me->did & SW_E_SYN)) {
+        if (s->seq != me->isn) /* after a RST, from which its number was guessed */
+            sw_end_restart(me, s->seq, s->seq + sw_seg_space(s));
         me->did |= SW_E_SYN;
         sw_syn_options(me, s);
     }
