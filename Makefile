@@ -107,7 +107,7 @@ $(B)/tests/unit/base/sandbox: tests/unit/base/sandbox.c $(PIECES)
 	@mkdir -p $(@D)
 	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(CFLAGS) $< $(PIECES) -o $@ -lcmocka $(LIBS)
 
-# Without optimisation of a test's own code, but for those that compute much, building takes less and running no more.
+# A test's own code is not optimised: that takes more time than it saves, but for those that compute much.
 TEST_OPT := -O0
 $(B)/tests/unit/guard/syncookie_forge $(B)/tests/unit/tcp/zeek: TEST_OPT :=
 $(filter-out $(B)/tests/unit/base/sandbox,$(UNITS)) $(PROGS): $(B)/%: %.c $(SAN_SO)

@@ -329,8 +329,8 @@ enum {
     SW_F_NO_EGRESS = 1 << 20,        /* first seen where no egress hook is attached */
     SW_F_OPENING_DEFERRED = 1 << 21, /* its opening record did not fit */
     SW_F_ACCEPTQ_FULL = 1 << 23,     /* the accept queue was full: the client must retransmit */
-    SW_F_CONFIRMED = 1 << 24,        /* midstream, and both ends agree on it, or this host has sent */
     SW_F_UNCONFIRMED = 1 << 22,      /* established by a cookie; no socket of the kernel was seen for it yet */
+    SW_F_MIDSTREAM_PROVEN = 1 << 24, /* this host has sent on it, or, in a capture, its ends agree */
 };
 
 /* Here too what the fast path touches comes first, next to the endpoints. */
@@ -438,10 +438,10 @@ struct sw_cached_handshake {
     __u8 hook;
     __u8 syn_rexmit;
     __u8 synack_rexmit;
-    __u8 opening; /* SW_CACHED_* */
-    __u8 two_isns;
+    __u8 opening;  /* SW_CACHED_* */
+    __u8 two_isns; /* 1: the SYN-ACK was seen with two ISNs */
     __u8 pad[2];
-    __u32 other_isn; /* two_isns: of an earlier SYN-ACK */
+    __u32 other_isn; /* of the earlier of them */
 };
 
 #include "synward_guard.h"

@@ -132,19 +132,19 @@ static __always_inline int sw_end_agrees(const struct sw_end *e, __u32 ack)
  * A connection that was picked up midstream is like any other once its ends agree, as a capture shows them. Live, both
  * could be forged from outside: there it is this host that has to send on it.
  */
-static __always_inline void sw_fsm_confirm(struct sw_flow *f, __u32 d, const struct sw_seg *s)
+static __always_inline void sw_fsm_prove_midstream(struct sw_flow *f, __u32 d, const struct sw_seg *s)
 {
     const struct sw_end *me, *peer;
 
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];
-    if ((f->flags & (SW_F_MIDSTREAM | SW_F_CONFIRMED | SW_F_ENDED)) != SW_F_MIDSTREAM ||
+    if ((f->flags & (SW_F_MIDSTREAM | SW_F_MIDSTREAM_PROVEN | SW_F_ENDED)) != SW_F_MIDSTREAM ||
         (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) != SW_TCP_ACK)
         return;
     if (s->hook == SW_HOOK_TC_EGRESS || ((s->hook == SW_HOOK_REPLAY || f->flags & SW_F_NO_EGRESS) &&
                                          sw_end_agrees(peer, s->ack) && sw_end_agrees(me, peer->ack)))
-        f->flags |= SW_F_CONFIRMED;
+        f->flags |= SW_F_MIDSTREAM_PROVEN;
 }
 
 /*
@@ -209,7 +209,7 @@ SW_STEP_FSO(sw_fsm_progress)
             }
         }
     }
-    sw_fsm_confirm(f, o->by, s);
+    sw_fsm_prove_midstream(f, o->by, s);
     a->state = sw_end_state(f, a, b);
     b->state = sw_end_state(f, b, a);
     if ((a->did & shut) == shut && (b->did & shut) == shut) {
@@ -294,9 +294,10 @@ SW_STEP_FIRST(sw_fsm_step)
     me->pkts += s->pkts;
     me->ip_bytes += s->ip_bytes;
     me->payload += s->len;
+    /* a SYN that waits may belong to the next connection */
     if (!(f->flags & SW_F_PENDING_SYN) || (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) != SW_TCP_SYN)
-        f->last_ns = s->now; /* a SYN that waits may belong to the next connection */
-    if (s->bad_csum) {       /* its receiver drops it, so it changes nothing */
+        f->last_ns = s->now;
+    if (s->bad_csum) { /* its receiver drops it, so it changes nothing */
         sw_hist_scaled(f, d, &me->bad_csum, 'C');
         if (me->bad_csum == 1)
             sw_anomaly_add(o, SW_AN_BAD_CHECKSUM);
@@ -352,7 +353,7 @@ static __always_inline int sw_fsm_fast(struct sw_flow *f, const struct sw_seg *s
         s->cap != s->len || !s->win)
         return 0;
     if ((f->flags & (SW_F_ESTABLISHED | SW_F_ENDED | SW_F_PENDING_SYN)) != SW_F_ESTABLISHED ||
-        (f->flags & (SW_F_MIDSTREAM | SW_F_CONFIRMED)) == SW_F_MIDSTREAM)
+        (f->flags & (SW_F_MIDSTREAM | SW_F_MIDSTREAM_PROVEN)) == SW_F_MIDSTREAM)
         return 0;
     if ((me->did | peer->did) & (SW_E_FIN | SW_E_RST) || !(me->did & SW_E_SEEN) || !(me->more & SW_M_WINDOW))
         return 0;

@@ -114,8 +114,9 @@ SW_STEP_FDSO(sw_fsm_synack)
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];
+    /* refused: the RST may have been ignored, which the acknowledgement of this SYN-ACK shows */
     if (f->flags & SW_F_MIDSTREAM || (f->flags & SW_F_ENDED && f->reason != SW_WHY_REFUSED))
-        return 0;                  /* refused: the RST may have been ignored, and the acknowledgement will say so */
+        return 0;
     if (!(peer->did & SW_E_SYN)) { /* the SYN was not seen: the SYN-ACK proves it */
         peer->did |= SW_E_SYN;
         peer->more |= SW_M_INFERRED;

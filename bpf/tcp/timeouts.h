@@ -15,7 +15,7 @@ static __always_inline __u64 sw_expiry_limit(const struct sw_flow *f, const stru
     if ((a->did | b->did) & SW_E_FIN)
         return (a->did | b->did) & SW_E_FIN_ACKED ? c->t_close_wait : c->t_fin_wait;
     if (f->flags & SW_F_ESTABLISHED)
-        return f->flags & SW_F_MIDSTREAM && !(f->flags & SW_F_CONFIRMED) ? c->t_midstream : c->t_established;
+        return f->flags & SW_F_MIDSTREAM && !(f->flags & SW_F_MIDSTREAM_PROVEN) ? c->t_midstream : c->t_established;
     if (f->flags & SW_F_MIDSTREAM)
         return c->t_midstream;
     return a->did & b->did & SW_E_SYN ? c->t_syn_received : c->t_syn_sent;

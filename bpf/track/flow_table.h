@@ -74,8 +74,6 @@ SW_STEP int sw_end_flow(__u32 context, struct sw_flow *f, __u64 now)
         sw_count(SW_C_HALF_OPEN_ENDED);
         f = &sc->snapshot;
     }
-    if (f->flags & SW_F_PENDING_SYN)
-        sw_syn_cache_delete(key); /* a SYN that waits is counted in this record, and may not begin another flow */
     sw_emit_opening_lost(f);
     sw_emit(context, SW_EV_CONN, f, &sc->emit, now);
     if (f->flags & SW_F_IN_FLOWS && !bpf_map_delete_elem(&flows, key))
@@ -157,10 +155,7 @@ SW_PART int sw_track_new(void)
     sw_emit_all(kept, s->now);
     if ((s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST | SW_TCP_FIN)) == SW_TCP_SYN && !err && !s->bad_csum &&
         !kept->syn_rexmit) { /* else it is in the cache entry that this was restored from */
-        sw_syn_cache_insert(key, s,
-                            (kept->flags & SW_F_OPENING_EMITTED ? SW_CACHED_OPENING_EMITTED : 0) |
-                                (kept->flags & SW_F_OPENING_DEFERRED ? SW_CACHED_OPENING_DEFERRED : 0),
-                            sc);
+        sw_syn_cache_insert(key, s, sw_cached_opening(kept), sc);
         if (cfg.guard && s->hook != SW_HOOK_TC_EGRESS)
             w->opened = 1 + !s->src_is_b;
     } else if (cfg.guard && kept->direction_by == SW_BY_SYNACK && s->hook != SW_HOOK_XDP_INGRESS) {
@@ -209,8 +204,10 @@ static __always_inline void sw_track_reuse(struct sw_scratch *sc, struct sw_flow
 
     if (!from_cookie && f->flags & SW_F_PENDING_SYN && (pending || s->seq == isn))
         whole = sw_syn_cache_restore() == SW_RESTORED_DUE;
-    if (!sw_claim_end(f, l))
-        goto begin; /* the sweep has just ended it */
+    if (!sw_claim_end(f, l)) {
+        whole = 0; /* the sweep has just ended it, with the SYN in its record */
+        goto begin;
+    }
     if (whole)
         sw_take_pending_syn(f, side, &sc->cached);
     if (!(f->flags & SW_F_ENDED)) {
@@ -228,10 +225,12 @@ begin:
         sw_flow_init(&sc->flow, s);
     }
     sc->flow.flags |= SW_F_REUSED;
-    if (whole)
+    if (whole) {
         sw_emit_opening(SW_CTX_PACKET, &sc->flow, &sc->emit, 0);
-    else if (pending)
+        sw_syn_cache_go_on(sc);
+    } else if (pending) {
         sw_flow_from_pending_syn(&sc->flow, isn, orig_is_b);
+    }
     sc->emit.out.events = 1u << SW_EV_REUSED;
     sw_track_new();
 }
@@ -268,7 +267,7 @@ SW_PART int sw_track(void)
     struct sw_lock *l;
     struct sw_key *key;
     struct sw_seg *s;
-    int verdict, from_cookie;
+    int verdict, from_cookie, waits;
 
     if (!sc)
         return 0;
@@ -292,15 +291,14 @@ SW_PART int sw_track(void)
         return 0; /* fail open */
     }
     if (!f) {
-        int restored = from_cookie ? 0 : sw_syn_cache_restore();
+        /* a SYN that waited was for a flow, and was counted in its record */
+        int restored = !from_cookie && sw_syn_cache_restore() == SW_RESTORED;
 
         if (!restored && !from_cookie) {
             __builtin_memset(&sc->flow, 0, sizeof(sc->flow));
             sw_flow_init(&sc->flow, s);
         }
-        if (restored == SW_RESTORED_DUE)
-            sw_emit_opening(SW_CTX_PACKET, &sc->flow, w, 0);
-        if (sw_track_new() && restored == SW_RESTORED)
+        if (sw_track_new() && restored)
             sw_count(SW_C_HALF_OPEN_RESTORED); /* its first entry was counted, too, and is not lost */
         return 0;
     }
@@ -308,6 +306,7 @@ SW_PART int sw_track(void)
         f->flags &= ~SW_F_UNCONFIRMED; /* its socket sends: confirmed */
     if (s->flags & SW_TCP_SYN && !(f->flags & SW_F_ESTABLISHED))
         sw_syn_cache_update(key, s);
+    waits = f->flags & SW_F_PENDING_SYN && f->pend_isn == s->seq && f->pend_side == sw_flow_side(f, s);
     verdict = from_cookie ? SW_NEW_FLOW : sw_step_locked(f, s, &w->out, l);
     if (verdict != SW_SAME_FLOW) {
         sw_track_reuse(sc, f, l, verdict == SW_NEW_PENDING, from_cookie);
@@ -317,7 +316,7 @@ SW_PART int sw_track(void)
         sw_syn_cache_delete(key);
     if (f->flags & SW_F_PENDING_SYN && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN && s->seq == f->pend_isn &&
         !s->bad_csum)
-        sw_syn_cache_pend();
+        sw_syn_cache_pend(waits);
     if (f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_IN_FLOWS) &&
         (w->out.events & 1u << SW_EV_ESTABLISHED || f->flags & SW_F_MIDSTREAM) && !(f->flags & SW_F_ENDED)) {
         /* emitted before the move: both copies need the flags that it sets, and the old entry is freed by the delete */

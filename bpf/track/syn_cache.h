@@ -41,6 +41,12 @@ static __always_inline void sw_cached_seg_set(struct sw_cached_seg *h, const str
 /* sw_cached_handshake.opening. 0 if `opening` is not enabled. Due: the SYN waits on a live flow for its answer. */
 enum { SW_CACHED_OPENING_EMITTED = 1, SW_CACHED_OPENING_DEFERRED = 2, SW_CACHED_OPENING_DUE = 4 };
 
+static __always_inline __u8 sw_cached_opening(const struct sw_flow *f)
+{
+    return (f->flags & SW_F_OPENING_EMITTED ? SW_CACHED_OPENING_EMITTED : 0) |
+           (f->flags & SW_F_OPENING_DEFERRED ? SW_CACHED_OPENING_DEFERRED : 0);
+}
+
 /* A SYN creates an entry. It depends on the segment only, not on the rings or a clock. */
 static __always_inline void sw_syn_cache_insert(const struct sw_key *k, const struct sw_seg *s, __u8 opening,
                                                 struct sw_scratch *sc)
@@ -94,8 +100,9 @@ static __always_inline void sw_syn_cache_update(const struct sw_key *k, const st
         sw_cached_handshake_update(n, s);
 }
 
-/* A SYN on a live flow waits for its answer: kept whole, for it may begin the next connection. */
-SW_PART int sw_syn_cache_pend(void)
+/* A SYN on a live flow waits for its answer: kept whole, for it may begin the next connection. again: it waits already.
+ */
+SW_PART int sw_syn_cache_pend(__u32 again)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
     struct sw_cached_handshake *n;
@@ -107,12 +114,23 @@ SW_PART int sw_syn_cache_pend(void)
     s = &sc->seg;
     id = sw_syn_cache_hash(&sc->key);
     n = bpf_map_lookup_elem(&syn_cache, &id);
-    if (n && n->opening & SW_CACHED_OPENING_DUE && n->syn.seq == s->seq && n->src_is_b == s->src_is_b &&
-        s->now <= n->syn.ns + SW_SYN_CACHE_NS)
+    if (again && n && n->opening & SW_CACHED_OPENING_DUE && s->now <= n->syn.ns + SW_SYN_CACHE_NS)
         sw_cached_handshake_update(n, s);
     else
         sw_syn_cache_insert(&sc->key, s, SW_CACHED_OPENING_DUE, sc);
     return 0;
+}
+
+/* The pending SYN in scratch has become a flow, and s has answered it or is it again: an ordinary entry from now on. */
+static __always_inline void sw_syn_cache_go_on(struct sw_scratch *sc)
+{
+    struct sw_cached_handshake *n = &sc->cached;
+    __u64 id = sw_syn_cache_hash(&sc->key);
+
+    n->opening = sw_cached_opening(&sc->flow);
+    if (sc->seg.flags & SW_TCP_SYN)
+        sw_cached_handshake_update(n, &sc->seg);
+    bpf_map_update_elem(&syn_cache, &id, n, BPF_ANY);
 }
 
 static __always_inline void sw_syn_cache_delete(const struct sw_key *k)
@@ -185,12 +203,12 @@ static __always_inline void sw_cached_handshake_add_rexmits(struct sw_flow *f, c
     f->synack_rexmit += n->synack_rexmit;
 }
 
+enum { SW_RESTORED = 1, SW_RESTORED_DUE };
+
 /*
  * Restores an evicted flow in scratch. Not 0 if there was an entry and the segment continues it, SW_RESTORED_DUE if its
  * `opening` has not been made yet; a SYN or SYN-ACK updates the entry, too, because the flow may be evicted again.
  */
-enum { SW_RESTORED = 1, SW_RESTORED_DUE };
-
 SW_PART int sw_syn_cache_restore(void)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
@@ -236,10 +254,7 @@ SW_PART int sw_syn_cache_restore(void)
         f->flags |= SW_F_OPENING_EMITTED;
     if (n->opening & SW_CACHED_OPENING_DEFERRED)
         f->flags |= SW_F_OPENING_DEFERRED;
-    if (!(n->opening & SW_CACHED_OPENING_DUE))
-        return SW_RESTORED;
-    entry->opening = SW_CACHED_OPENING_EMITTED;
-    return SW_RESTORED_DUE;
+    return n->opening & SW_CACHED_OPENING_DUE ? SW_RESTORED_DUE : SW_RESTORED;
 }
 
 #endif

@@ -318,7 +318,7 @@ static int replay(struct replay *c)
     int err = feed_all(c, &read);
     if (!c->out_err && !err)
         err = finish(c);
-    if (!err)
+    if (!c->out_err && !err)
         warn_of_checksums(c);
     if (c->out_err == -EPIPE || c->out_err == -EINTR)
         return SW_EXIT_OK;

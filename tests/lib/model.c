@@ -71,8 +71,8 @@ static void emit(struct model *m, struct sw_flow *f, const struct cause *c)
 static void end(struct model *m, const struct cause *c)
 {
     m->flow.end_claimed = 1;
-    if (m->where == BPFRUN_HALF_OPEN || m->flow.flags & SW_F_PENDING_SYN)
-        m->has_syn = false; /* its packets are in this conn record */
+    if (m->where == BPFRUN_HALF_OPEN)
+        m->has_syn = false;
     put(m, &m->flow, c, SW_EV_CONN, c->ts, ring_of(&m->flow));
     m->ended[m->where == BPFRUN_FLOWS]++;
     m->where = BPFRUN_NOWHERE;
@@ -135,10 +135,9 @@ static void emit_opening(struct model *m, struct sw_flow *f, const struct cause 
         f->flags |= SW_F_OPENING_EMITTED;
 }
 
-static void keep_syn(struct model *m, const struct sw_seg *s)
+static void keep_syn(struct model *m, const struct sw_seg *s, bool again)
 {
-    if (m->has_syn && m->syn.seq == s->seq && m->syn.src_is_b == s->src_is_b &&
-        s->now <= m->syn.now + SW_SYN_CACHE_NS) {
+    if (again && m->has_syn && s->now <= m->syn.now + SW_SYN_CACHE_NS) {
         if (m->syn_again < 255)
             m->syn_again++;
         return;
@@ -221,16 +220,12 @@ void model_segment(struct model *m, const struct sw_seg *s)
     struct cause c = {.ts = s->now, .ifindex = s->ifindex, .hook = s->hook};
     struct sw_flow *f = &m->flow;
     int verdict;
+    bool waits;
 
     if (m->where == BPFRUN_NOWHERE) {
         struct sw_flow created = {0};
 
-        if (continues_syn(m, s)) {
-            begin_with_syn(m, &created);
-            emit_opening(m, &created, &c);
-        } else {
-            sw_flow_init(&created, s);
-        }
+        sw_flow_init(&created, s);
         begin(m, s, &created, &c);
         return;
     }
@@ -238,6 +233,7 @@ void model_segment(struct model *m, const struct sw_seg *s)
         m->fast_taken++;
         return;
     }
+    waits = f->flags & SW_F_PENDING_SYN && f->pend_isn == s->seq && f->pend_side == sw_flow_side(f, s);
     verdict = sw_fsm_step(f, s, &c.out);
     if (verdict != SW_SAME_FLOW) {
         renew(m, s, &c, verdict == SW_NEW_PENDING);
@@ -247,7 +243,7 @@ void model_segment(struct model *m, const struct sw_seg *s)
         m->has_syn = false;
     if (f->flags & SW_F_PENDING_SYN && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN && s->seq == f->pend_isn &&
         !s->bad_csum)
-        keep_syn(m, s);
+        keep_syn(m, s, waits);
     if (m->where == BPFRUN_HALF_OPEN && f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_ENDED)) {
         f->flags |= SW_F_IN_FLOWS;
         m->where = BPFRUN_FLOWS;

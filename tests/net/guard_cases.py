@@ -2,8 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Segments lost, doubled, late and out of order around a cookie handshake, against a real server: what a connection
 survives without the guard it survives with it."""
+import socket
+
 import kit as n
 from kit import guard as k
+
+IP_MINTTL, IPV6_MINHOPCOUNT = 21, 73
 
 TS = k.TS
 PLAIN = [("MSS", 1460), ("NOP", None), ("WScale", 7), ("NOP", None), ("NOP", None), ("SAckOK", b"")]
@@ -347,6 +351,28 @@ def fin_retransmitted(g, p, listener, opts):
         assert p.hear(want=lambda t: t.ack == p.seq + 1), "the FIN was not acknowledged"
 
 
+def gtsm():
+    """two kernels that send TTL 255 and take nothing less (RFC 5082), as BGP peers do"""
+    g = ground()
+    for v in (4, 6):
+        level, hops, least = ((socket.IPPROTO_IP, socket.IP_TTL, IP_MINTTL) if v == 4 else
+                              (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, IPV6_MINHOPCOUNT))
+        listener = g.listeners[v, k.PORT]
+        before, sent = listener.getsockopt(level, hops), g.figures(v)["cookies_accepted"]
+        c = n.tcp(g.a, v == 6)
+        for s in (c, listener):
+            s.setsockopt(level, hops, 255)
+        c.setsockopt(level, least, 255)
+        c.settimeout(n.PATIENCE)
+        c.connect((k.SERVER[v], k.PORT))
+        s = k.accepted(listener)
+        assert s, "no connection"
+        k.speak(c, s)
+        listener.setsockopt(level, hops, before)
+        k.end(c, s)
+        n.equal("through a cookie", g.figures(v)["cookies_accepted"], sent + 1)
+
+
 @each
 def client_reboots(g, p, listener, opts):
     """a client that forgot sends a SYN on an open four-tuple: challenge ACK, its RST, its next SYN"""
@@ -379,5 +405,5 @@ def client_reboots(g, p, listener, opts):
 if __name__ == "__main__":
     n.main(plain, data_with_ack, second_segment_first, keepalive, keepalive_byte, zero_window_probe, fin_first,
            data_and_fin_first, syn_with_data, syn_twice, late_syn, ack_twice_at_once, data_before_ack, rst_instead,
-           rst_of_client, rst_of_server, wrong_cookies, fin_retransmitted, client_reboots,
+           rst_of_client, rst_of_server, wrong_cookies, fin_retransmitted, client_reboots, gtsm,
            counters_agree, keep=True)

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Connections between real kernels: every way to open and to end one, as the lines show it."""
+import pathlib
 import select
 import socket
 import time
@@ -313,6 +314,29 @@ def reuse():
         n.fields(x, conn_state="SF", closed_by="resp")
 
 
+def older_and_idle():
+    """a connection older than synward on which this host sends: idle for longer than a guess may be, and one connection"""
+    a, b = n.pair()
+    c, s = n.open_pair(a, n.listen(b, "10.66.0.2", 7777))
+    sw = n.Synward(b, "srv0", args=("--timeout-midstream", 1, "--interval", 1))
+    c.sendall(b"before")
+    n.equal("at the server", n.read_n(s, 6), b"before")
+    for _ in range(4):  # seconds of synward's own clock, and with them four sweeps
+        done = len(pathlib.Path(sw.path).read_bytes())
+        n.until(lambda: b'"event":"stats"' in pathlib.Path(sw.path).read_bytes()[done:])  # pylint: disable=cell-var-from-loop
+    c.sendall(b"after")
+    n.equal("at the server", n.read_n(s, 5), b"after")
+    who = c.getsockname()
+    c.close()
+    n.equal("end", s.recv(1), b"")
+    s.close()
+    n.settled(a, b)
+    n.equal("exit code", sw.stop(), 0)
+    lines = sw.lines()
+    n.equal("events", n.events_of(lines, who), ["midstream", "closed", "conn"])
+    n.fields(n.one(n.of(lines, who, "conn")), reason="fin", orig_bytes=11, direction_by="midstream")
+
+
 if __name__ == "__main__":
     n.main(v4_accepted, v6_accepted, v4_opened, v6_opened, server_closes_first, half_close, refused, unanswered, resets,
-           transfer_v4, transfer_v6, two_interfaces, router, reuse)
+           transfer_v4, transfer_v6, two_interfaces, router, reuse, older_and_idle)

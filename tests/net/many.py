@@ -77,7 +77,7 @@ def slow_reader():
         n.equal(f"{kind} lines and losses of {count} connections", logged[kind] + lost[kind], count)
     n.equal("lost_total", final["lost_total"], sum(lost.values()))
     if not sum(lost.values()):
-        raise AssertionError(f"nothing was lost with {count} bulk.connections: the test did not reach the limit")
+        raise AssertionError(f"nothing was lost with {count} connections: the test did not reach the limit")
 
 
 if __name__ == "__main__":

@@ -161,13 +161,75 @@ TEST(synack_with_a_new_isn)
         assert_string_equal(words(), "opening anomaly:synack_new_isn established");
         end_all();
     }
-    /* the one difference: a cache entry has room for one SYN-ACK, so the history has one letter for it */
+    /* the one difference: of the first SYN-ACK a cache entry has the ISN only, so the history has one letter */
     assert_memory_equal(want->hist, "ShhA", 4);
     assert_memory_equal(got->hist, "ShA", 4);
     memcpy(got->hist, want->hist, sizeof(got->hist));
     got->hist_len = want->hist_len;
     got->end[B].hist_syn = want->end[B].hist_syn;
     same_flow("the flow", got, want);
+}
+
+/* The SYN-ACK with the first ISN is acknowledged, after the eviction. */
+static void scenario_first_isn(void)
+{
+    struct pkt p;
+
+    say_syn();
+    say_synack();
+    t->isn[B] = t->nxt[B] = 7000000;
+    say_synack();
+    lull();
+    p = talk_pkt(t, A, ACK, 0);
+    p.ack = 5000001;
+    talk_send(t, A, &p);
+}
+TEST(synack_with_a_new_isn_and_the_first_counts)
+{
+    struct talk fresh = *t;
+
+    for (int which = 0; which < 2; which++) {
+        *t = fresh;
+        play(scenario_first_isn, which);
+        assert_string_equal(words(), "opening anomaly:synack_new_isn established");
+        assert_int_equal(logs[which].flow.end[B].isn, 5000000);
+        end_all();
+    }
+}
+
+/* A connection that takes over a live four-tuple is evicted before it is established: its SYN has waited in the cache.
+ */
+static void scenario_taken_over(void)
+{
+    say_syn();
+    say_synack();
+    talk_say(t, A, ACK, 0);
+    t->nxt[A] = t->isn[A] = 500000000;
+    t->nxt[B] = t->isn[B] = 900000000;
+    say_syn();
+    say_syn();
+    say_synack();
+    lull();
+    talk_say(t, A, ACK, 0);
+}
+TEST(a_taken_over_four_tuple)
+{
+    struct talk fresh = *t;
+
+    for (int which = 0; which < 2; which++) {
+        const struct sw_flow *f = &logs[which].flow;
+
+        *t = fresh;
+        play(scenario_taken_over, which);
+        assert_string_equal(words(), "opening established anomaly:syn_in_connection anomaly:syn_in_connection conn "
+                                     "opening reused established");
+        assert_int_equal(f->end[A].isn, 500000000);
+        assert_int_equal(f->end[A].pkts, 3);
+        assert_int_equal(f->syn_rexmit, 1);
+        assert_int_equal(f->est_ns - f->syn_ns, (FLOOD + 3) * MS);
+        assert_int_equal(logs[which].where, BPFRUN_FLOWS);
+        end_all();
+    }
 }
 
 static void scenario_refused(void)
@@ -301,6 +363,8 @@ int main(void)
         CASE(retransmitted_synacks_after),
         CASE(retransmitted_syns_after),
         CASE(synack_with_a_new_isn),
+        CASE(synack_with_a_new_isn_and_the_first_counts),
+        CASE(a_taken_over_four_tuple),
         CASE(refused),
         CASE(reset_without_ack_by_the_responder),
         CASE(reset_by_the_responder),

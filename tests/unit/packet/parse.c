@@ -475,6 +475,29 @@ TEST(not_a_tunnel)
     assert_int_equal(r.found, SW_FOUND_NOT_IP);
 }
 
+/* Two fragment headers (RFC 8200 section 4.5 allows one): a first fragment, whatever the second one says. */
+TEST(nested_fragment_headers)
+{
+    static const __u8 first[8] = {SW_IP_FRAGMENT, 0, 0, 1}, second[8] = {SW_IP_TCP};
+    static struct onion o;
+    struct pkt p = v6();
+    struct result r;
+    __u8 ip[40];
+
+    onion(&o, &p);
+    memcpy(ip, o.buf + o.at, sizeof(ip));
+    o.at += sizeof(ip);
+    wrap(&o, second, 8, 0);
+    wrap(&o, first, 8, 0);
+    ip[5] += 16;
+    ip[6] = SW_IP_FRAGMENT;
+    wrap(&o, ip, 40, SW_ETH_IP6);
+    eth(&o);
+    r = parse(o.buf + o.at, o.end - o.at, o.end - o.at, false);
+    assert_int_equal(r.found, SW_FOUND_TCP);
+    assert_int_equal(r.seg.frag, 1);
+}
+
 /* Noise, and frames with a few bytes changed: nothing but the seven results, nothing read beyond. */
 TEST(noise)
 {
@@ -528,6 +551,7 @@ int main(void)
         cmocka_unit_test(vlans_of_a_tunnel),
         cmocka_unit_test(too_many_layers),
         cmocka_unit_test(not_a_tunnel),
+        cmocka_unit_test(nested_fragment_headers),
         cmocka_unit_test(noise),
     };
 
