@@ -179,6 +179,7 @@ SW_STEP_FDSO(sw_fsm_rst_ignored)
     sw_zeek_set(me, SW_Z_ESTABLISHED);
     sw_zeek_set(peer, SW_Z_ESTABLISHED);
     sw_anomaly_add(o, SW_AN_RST_IGNORED);
+    o->anomaly = SW_AN_RST_IGNORED; /* before any other of this segment: it says that a logged end was none */
     return 1;
 }
 
