@@ -12,7 +12,7 @@
 
 #include <linux/types.h>
 
-#define SW_CONTRACT_VERSION 4 /* of struct sw_event: readers check it and the length first */
+#define SW_CONTRACT_VERSION 5 /* of struct sw_event: readers check it and the length first */
 #define SW_HIST_MAX 40        /* letters of history kept; a longer one sets SW_F_HIST_FULL */
 #define SW_OOO 3              /* out-of-order blocks stored for each endpoint */
 #define SW_WSCALE_NONE 0xff
@@ -142,6 +142,7 @@ enum sw_reason { SW_REASONS(SW_ENUM_ITEM) SW_WHY_MAX };
     X(SW_AN_, BAD_OPTION, "bad_option")                                                                                \
     X(SW_AN_, RST_IGNORED, "rst_ignored")
 enum sw_anomaly { SW_ANOMALIES(SW_ENUM_ITEM) SW_AN_MAX };
+SW_ASSERT(SW_AN_MAX <= 32, "the kinds fit in sw_flow.anomaly_kinds");
 
 /* How the originator was decided. */
 #define SW_DIRECTIONS(X)                                                                                               \
@@ -363,7 +364,9 @@ struct sw_flow {
     __u8 pad;
     char hist[SW_HIST_MAX]; /* not terminated */
     __u8 pad2[2];
-    __u32 end_claimed; /* 1: a CPU is ending the flow, so that conn is emitted once */
+    __u32 end_claimed;   /* 1: a CPU is ending the flow, so that conn is emitted once */
+    __u32 anomalies;     /* segments that were one */
+    __u32 anomaly_kinds; /* 1 << enum sw_anomaly: those that were reported */
     __u32 pad3;
 };
 
@@ -448,7 +451,7 @@ struct sw_cached_handshake {
 
 SW_ASSERT(sizeof(struct sw_key) == 36, "sw_key has no padding");
 SW_ASSERT(sizeof(struct sw_end) == 128, "sw_end is two cache lines");
-SW_ASSERT(sizeof(struct sw_flow) == 408, "sw_flow has no padding");
+SW_ASSERT(sizeof(struct sw_flow) == 416, "sw_flow has no padding");
 SW_ASSERT(sizeof(struct sw_cached_handshake) == 24 + 2 * sizeof(struct sw_cached_seg),
           "sw_cached_handshake has no padding");
 SW_ASSERT(sizeof(struct sw_event) == 12 + 36 + 8 + sizeof(struct sw_flow), "sw_event has no padding");

@@ -20,6 +20,24 @@
 #include "tcp/fsm_close.h"
 #include "tcp/fsm_open.h"
 
+/*
+ * Of a connection's anomalies the first of each kind is reported, and the 10th, 100th ... of all: one packet is cheaper
+ * to send than its line is to write.
+ */
+SW_STEP_FSO(sw_fsm_ration_anomalies)
+{
+    __u32 kind = 1u << (o->anomaly & 31);
+
+    if (!(o->events & 1u << SW_EV_ANOMALY))
+        return 0;
+    if (f->anomalies < ~0u)
+        f->anomalies++;
+    if (!sw_is_milestone(f->anomalies) && f->anomaly_kinds & kind)
+        o->events &= ~(1u << SW_EV_ANOMALY);
+    f->anomaly_kinds |= kind;
+    return 0;
+}
+
 /* RFC 9293 section 3.3.2, from facts */
 static __always_inline __u8 sw_end_state(const struct sw_flow *f, const struct sw_end *me, const struct sw_end *peer)
 {
@@ -302,6 +320,7 @@ SW_STEP_FIRST(sw_fsm_step)
         sw_hist_scaled(f, d, &me->bad_csum, 'C');
         if (me->bad_csum == 1)
             sw_anomaly_add(o, SW_AN_BAD_CHECKSUM);
+        sw_fsm_ration_anomalies(f, s, o);
         return SW_SAME_FLOW;
     }
     if (s->frag)
@@ -328,6 +347,7 @@ SW_STEP_FIRST(sw_fsm_step)
     if (first && f->flags & SW_F_MIDSTREAM)
         o->events |= 1u << SW_EV_MIDSTREAM;
     sw_fsm_progress(f, s, o);
+    sw_fsm_ration_anomalies(f, s, o);
     return SW_SAME_FLOW;
 }
 

@@ -26,18 +26,19 @@ static __always_inline int sw_hist_once(struct sw_flow *f, enum sw_side d, __u16
     return 0;
 }
 
+/* Is n a power of ten, up to a million? */
+static __always_inline int sw_is_milestone(__u32 n)
+{
+    return !(sw_mask_ne(n, 1) & sw_mask_ne(n, 10) & sw_mask_ne(n, 100) & sw_mask_ne(n, 1000) & sw_mask_ne(n, 10000) &
+             sw_mask_ne(n, 100000) & sw_mask_ne(n, 1000000));
+}
+
 /* Counts, and adds the letter at each power of ten. */
 SW_STEP int sw_hist_scaled(struct sw_flow *f, __u32 d, __u32 *count, __u32 letter)
 {
-    __u32 n, rest;
-
     if (!f || !count)
         return 0;
-    n = ++*count;
-    rest = sw_mask_ne(n, 1) & sw_mask_ne(n, 10) & sw_mask_ne(n, 100) & sw_mask_ne(n, 1000) & sw_mask_ne(n, 10000) &
-           sw_mask_ne(n, 100000) & sw_mask_ne(n, 1000000);
-
-    if (!rest)
+    if (sw_is_milestone(++*count))
         sw_hist_add(f, d, (char)letter);
     return 0;
 }

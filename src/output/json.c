@@ -55,16 +55,22 @@ static inline char *put_special(char *p, const struct sw_event *ev)
     if (ev->kind == SW_EV_ANOMALY) {
         p = LIT(p, "\",\"anomaly\":\"");
         p = sw_put_name(p, sw_name_anomaly(ev->anomaly));
-        p = LIT(p, "\",\"by\":\"");
+        p = LIT(p, "\",\"anomalies\":");
+        p = sw_put_u64(p, f->anomalies);
+        p = LIT(p, ",\"by\":\"");
         return sw_put_name(p, sw_name_closed_by(ev->by == SW_ORIG ? 1 : 2));
     }
     if (ev->kind != SW_EV_RESET && ev->kind != SW_EV_REFUSED && ev->kind != SW_EV_CONN)
         return p;
-    if (ev->kind == SW_EV_CONN)
+    if (ev->kind == SW_EV_CONN) {
         by = (f->end[SW_ORIG].did & SW_E_RST ? 1 : 0) + (f->end[SW_RESP].did & SW_E_RST ? 2 : 0);
-    else
+        p = LIT(p, "\",\"anomalies\":");
+        p = sw_put_u64(p, f->anomalies);
+        p = LIT(p, ",\"rst_by\":\"");
+    } else {
         by = ev->by == SW_ORIG ? 1 : 2;
-    p = LIT(p, "\",\"rst_by\":\"");
+        p = LIT(p, "\",\"rst_by\":\"");
+    }
     p = sw_put_name(p, sw_name_closed_by(by));
     if (!by)
         return LIT(p, "\",\"rst_state\":\"none");

@@ -163,7 +163,8 @@ static char *put_details(char *p, const struct sw_event *ev)
             p = put(p, ", SYN again x%u", f->syn_rexmit);
         return put_volume(p, f);
     case SW_EV_MIDSTREAM: return put(p, " picked up after it began");
-    case SW_EV_ANOMALY: return put(p, " %s by %s", sw_name_anomaly(ev->anomaly)->text, by);
+    case SW_EV_ANOMALY:
+        return put(p, " %s by %s, number %u", sw_name_anomaly(ev->anomaly)->text, by, ev->flow.anomalies);
     default: return put_story(p, f);
     }
 }

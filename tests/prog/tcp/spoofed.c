@@ -117,6 +117,34 @@ TEST(retry_after_a_refusal)
     expect_history(t, "ShA");
 }
 
+/* A packet is cheaper than its line: the first of each kind is reported, and the 10th, 100th ... of all. */
+TEST(one_connection_does_not_fill_the_log)
+{
+    const struct sw_event *ev;
+    unsigned at = 1, number;
+
+    opened_with_data();
+    bpfrun_clear_events(run);
+    for (number = 1; number <= 12345; number++) {
+        say_at(B, RST, 900000000, 0);
+        assert_int_equal(bpfrun_events(run, &ev), number == at);
+        if (number == at) {
+            assert_int_equal(ev[0].anomaly, SW_AN_RST_OUT_OF_WINDOW);
+            assert_int_equal(ev[0].flow.anomalies, number);
+            at *= 10;
+            bpfrun_clear_events(run);
+        }
+    }
+    for (int again = 0; again < 3; again++)
+        say_at(A, SYN, 100, 0);
+    assert_int_equal(bpfrun_events(run, &ev), 1);
+    assert_int_equal(ev[0].anomaly, SW_AN_SYN_IN_CONNECTION);
+    assert_int_equal(ev[0].flow.anomalies, 12346);
+    bpfrun_clear_events(run);
+    talk_sweep(t, 2);
+    assert_int_equal(talk_conn(t).flow.anomalies, 12348);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -127,6 +155,7 @@ int main(void)
         CASE(close_after_an_older_connections_ack),
         CASE(rst_at_the_isn_in_syn_received),
         CASE(retry_after_a_refusal),
+        CASE(one_connection_does_not_fill_the_log),
     };
 
     return RUN(cases);
