@@ -22,7 +22,7 @@
 
 /*
  * Of a connection's anomalies the first of each kind is reported, and the 10th, 100th ... of all: one packet is cheaper
- * to send than its line is to write.
+ * to send than its line is to write. An ignored RST always is: it takes back an end that was reported.
  */
 SW_STEP_FSO(sw_fsm_ration_anomalies)
 {
@@ -32,7 +32,7 @@ SW_STEP_FSO(sw_fsm_ration_anomalies)
         return 0;
     if (f->anomalies < ~0u)
         f->anomalies++;
-    if (!sw_is_milestone(f->anomalies) && f->anomaly_kinds & kind)
+    if (!sw_is_milestone(f->anomalies) && f->anomaly_kinds & kind && o->anomaly != SW_AN_RST_IGNORED)
         o->events &= ~(1u << SW_EV_ANOMALY);
     f->anomaly_kinds |= kind;
     return 0;
