@@ -12,6 +12,7 @@
 #include <linux/pkt_cls.h>
 
 #ifndef SW_OLD
+#include "guard/account.h"
 #include "guard/cookie_flow.h"
 #include "guard/fast_syn.h"
 #include "guard/ingress.h"
@@ -139,12 +140,8 @@ static __always_inline void sw_track_segment(struct sw_scratch *sc, void *data, 
     sw_track();
     if (!cfg.guard)
         return;
-    if (sc->emit.opened)
-        sw_guard_account(k, sc->emit.opened - 1, SW_HANDSHAKE_OPENED);
-    if (sc->emit.completed)
-        sw_guard_account(k, sc->emit.completed - 1, SW_HANDSHAKE_COMPLETED);
-    if (sc->emit.aborted)
-        sw_guard_account(k, sc->emit.aborted - 1, SW_HANDSHAKE_ABORTED);
+    if (sc->emit.resolved) /* the service is where the segment goes, or where it comes from */
+        sw_account_resolved(k, s->sent ? s->src_is_b : !s->src_is_b, sc->emit.resolved);
 }
 
 #ifndef SW_OLD
@@ -173,12 +170,12 @@ static __always_inline int sw_tcp_csum_is_bad(struct xdp_md *ctx, struct sw_scra
 }
 
 /*
- * With the guard, the checksum of the ACK that completes a handshake is verified even without --checksum: the kernel
- * would drop a bad one, and a flood of them could look like connections.
+ * With the guard, the checksum of what creates, completes or ends something is verified even without --checksum: the
+ * kernel would drop a bad one, and a flood of them could look like connections.
  */
-static __always_inline int sw_completes(struct sw_key *k, const struct sw_seg *s)
+static __always_inline int sw_changes_state(struct sw_key *k, const struct sw_seg *s)
 {
-    return (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) == SW_TCP_ACK && bpf_map_lookup_elem(&half_open, k);
+    return s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_FIN) || bpf_map_lookup_elem(&half_open, k);
 }
 
 /* Is the IPv4 header checksum wrong? The kernel drops such a packet, too. */
@@ -260,7 +257,7 @@ static __always_inline int sw_guard_segment(struct xdp_md *ctx, struct sw_scratc
             sw_cookie_flow_build(&here->accepted, &here->pkt);
         break;
     default:
-        if (!sw_completes(&sc->key, s))
+        if (!sw_changes_state(&sc->key, s))
             break;
         if (sw_ip_csum_is_bad(ctx, sc))
             return XDP_PASS;

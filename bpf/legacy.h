@@ -20,11 +20,9 @@ struct {
     __type(value, __u64);
 } guard_scratch SEC(".maps");
 
-enum { SW_HANDSHAKE_OPENED, SW_HANDSHAKE_COMPLETED, SW_HANDSHAKE_ABORTED };
-
-static __always_inline void sw_guard_account(struct sw_key *key, __u32 resp_is_b, __u32 what)
+static __always_inline void sw_account_resolved(struct sw_key *key, __u32 resp_is_b, __u32 how)
 {
-    (void)key, (void)resp_is_b, (void)what;
+    (void)key, (void)resp_is_b, (void)how;
 }
 
 static __always_inline void sw_known_set(const struct sw_key *k, __u32 src_is_b)

@@ -94,6 +94,7 @@ int sw_egress(struct __sk_buff *skb)
         sw_count(SW_C_FRAG_FIRST);
     s->cap = s->len;
     s->ifindex = skb->ifindex;
+    s->sent = 1;
     s->hook = cfg.replay ? SW_HOOK_REPLAY : SW_HOOK_TC_EGRESS;
     if (skb->gso_segs > 1) { /* as it will be on the wire: each segment carries the headers again */
         s->pkts = skb->gso_segs;
@@ -101,8 +102,13 @@ int sw_egress(struct __sk_buff *skb)
     }
     if (cfg.guard && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN)
         sw_known_set(&sc->key, !s->src_is_b); /* this host opens a connection: replies have a socket */
-    if (!sw_track_fast(&sc->key, s))
-        sw_track_segment(sc, data, end);
+    if (sw_track_fast(&sc->key, s))
+        return TC_ACT_UNSPEC;
+    sw_track_segment(sc, data, end);
+#ifndef SW_OLD
+    if (cfg.guard && !sc->at.tunnel)
+        sw_account_egress(skb);
+#endif
     return TC_ACT_UNSPEC;
 }
 

@@ -330,9 +330,15 @@ enum {
     SW_F_NO_EGRESS = 1 << 20,        /* first seen where no egress hook is attached */
     SW_F_OPENING_DEFERRED = 1 << 21, /* its opening record did not fit */
     SW_F_ACCEPTQ_FULL = 1 << 23,     /* the accept queue was full: the client must retransmit */
-    SW_F_UNCONFIRMED = 1 << 22,      /* established by a cookie; no socket of the kernel was seen for it yet */
+    SW_F_UNCONFIRMED = 1 << 22,      /* with the guard: no socket of the kernel was seen for it yet */
     SW_F_MIDSTREAM_PROVEN = 1 << 24, /* this host has sent on it, or, in a capture, its ends agree */
 };
+
+/*
+ * sw_flow.listener: the handshake as this host's listener has it. With the guard only; what arrives neither begins nor
+ * proves it. COMPLETED: acknowledged, but the listener may have thrown the acknowledgement away.
+ */
+enum { SW_L_NONE, SW_L_OPENED, SW_L_COMPLETED, SW_L_CONFIRMED, SW_L_ABORTED };
 
 /* Here too what the fast path touches comes first, next to the endpoints. */
 struct sw_flow {
@@ -356,18 +362,18 @@ struct sw_flow {
     __u16 vlan[2];        /* TCIs' VLAN ids of the first segment, outer first, 0: none */
     __u16 syn_rexmit;
     __u16 synack_rexmit;
-    __u8 hook;         /* enum sw_hook of the first segment */
-    __u8 direction_by; /* enum sw_direction_by */
-    __u8 reason;       /* enum sw_reason */
-    __u8 closed_by;    /* who sent the first FIN or the RST: 0 nobody, 1 originator, 2 responder, 3 both at once */
-    __u8 rst_state;    /* state of the RST's receiver when it came */
-    __u8 pad;
+    __u8 hook;              /* enum sw_hook of the first segment */
+    __u8 direction_by;      /* enum sw_direction_by */
+    __u8 reason;            /* enum sw_reason */
+    __u8 closed_by;         /* who sent the first FIN or the RST: 0 nobody, 1 originator, 2 responder, 3 both at once */
+    __u8 rst_state;         /* state of the RST's receiver when it came */
+    __u8 listener;          /* SW_L_* */
     char hist[SW_HIST_MAX]; /* not terminated */
     __u8 pad2[2];
     __u32 end_claimed;   /* 1: a CPU is ending the flow, so that conn is emitted once */
     __u32 anomalies;     /* segments that were one */
     __u32 anomaly_kinds; /* 1 << enum sw_anomaly: those that were reported */
-    __u32 pad3;
+    __u32 listener_isn;  /* of the SYN-ACK that this host sent, with `listener` */
 };
 
 /* One record of the ring buffers `events` and `events_open`. */
@@ -443,7 +449,8 @@ struct sw_cached_handshake {
     __u8 synack_rexmit;
     __u8 opening;  /* SW_CACHED_* */
     __u8 two_isns; /* 1: the SYN-ACK was seen with two ISNs */
-    __u8 pad[2];
+    __u8 listener; /* SW_L_*, with the ISN of `synack` */
+    __u8 pad;
     __u32 other_isn; /* of the earlier of them */
 };
 

@@ -41,7 +41,8 @@ enum sw_guard_state { SW_GUARD_STATES(SW_ENUM_ITEM) SW_GS_MAX };
     X(SW_GW_, BELOW_THRESHOLD, "below_threshold") /* below half of both for --hold */                                  \
     X(SW_GW_, GRACE_ENDED, "grace_ended")         /* no cookie is valid any more */                                    \
     X(SW_GW_, MODE, "mode")                       /* the mode was changed */                                           \
-    X(SW_GW_, NO_LISTENER, "no_listener")         /* there is no listener any more */
+    X(SW_GW_, NO_LISTENER, "no_listener")         /* there is no listener any more */                                  \
+    X(SW_GW_, KERNEL_QUEUE, "kernel_queue")       /* the kernel's own queue of half-open handshakes says so */
 enum sw_guard_cause { SW_GUARD_CAUSES(SW_ENUM_ITEM) SW_GW_MAX };
 
 #define SW_BACKENDS(X)                                                                                                 \
@@ -75,8 +76,8 @@ enum sw_drop { SW_DROPS(SW_ENUM_ITEM) SW_DROP_MAX };
 /* Counters of a service: per-CPU array `svc_counters`, one struct sw_svc_counters for each service. */
 #define SW_SVC_COUNTERS(X)                                                                                             \
     X(SW_T_, SYNS, "syns")                         /* SYNs received */                                                 \
-    X(SW_T_, OPENED, "opened")                     /* handshakes that the listener itself began */                     \
-    X(SW_T_, RESOLVED, "resolved")                 /* of these: completed, refused or reset */                         \
+    X(SW_T_, OPENED, "opened")                     /* handshakes that the listener itself began: its SYN-ACKs */       \
+    X(SW_T_, RESOLVED, "resolved")                 /* of these: completed or reset */                                  \
     X(SW_T_, COMPLETED, "completed")               /* of these: completed */                                           \
     X(SW_T_, COOKIES_SENT, "cookies_sent")         /* SYN-ACKs with a cookie */                                        \
     X(SW_T_, COOKIES_ACCEPTED, "cookies_accepted") /* connections established by one */                                \
@@ -86,7 +87,9 @@ enum sw_drop { SW_DROPS(SW_ENUM_ITEM) SW_DROP_MAX };
     X(SW_T_, PASSED_BACKEND, "passed_backend")     /* SYNs that the backend could not answer: left to the listener */  \
     X(SW_T_, PASSED_SOCKET, "passed_socket")       /* other segments without a flow that belong to a socket */         \
     X(SW_T_, COOKIE_REFUSED, "cookie_refused")     /* valid, but the kernel rejected it (MPTCP listener) */            \
-    X(SW_T_, COOKIE_NO_LISTENER, "cookie_no_listener") /* valid, but there is no listener any more */
+    X(SW_T_, COOKIE_NO_LISTENER, "cookie_no_listener") /* valid, but there is no listener any more */                  \
+    X(SW_T_, REOPENED, "reopened")             /* completed, but the listener sent its SYN-ACK again: it was not */    \
+    X(SW_T_, KERNEL_COOKIES, "kernel_cookies") /* SYN-ACKs of the kernel for which it keeps nothing */
 enum sw_svc_counter { SW_SVC_COUNTERS(SW_ENUM_ITEM) SW_T_MAX };
 
 struct sw_svc_counters {
@@ -134,12 +137,16 @@ struct sw_service {
     __u64 completed_rate; /* completed handshakes a second */
     __u64 tick;           /* number of the last interval: time / SW_DETECT_NS */
     __u64 bypass_until;   /* SYNs pass until then: a cookie came back and there was no listener. Not with SW_SV_BOUND */
-    __u64 pad2[3];
+    __u64 kernel_at;      /* when the daemon began to read the next two, 0: never */
+    __u32 kernel_half_open; /* sockets in SYN_RECV */
+    __u32 kernel_full;      /* 1: the kernel's counters say that a queue overflowed, and this one is full */
+    __u32 kernel_left;      /* of kernel_half_open: left from before the last grace */
+    __u32 pad2;
 };
 
 /* Running totals at a point in time, for the rates. */
 struct sw_sum {
-    __u32 syns, opened, resolved, completed, sent, accepted;
+    __u32 syns, opened, resolved, completed, sent, accepted, kernel_cookies;
 };
 struct sw_svc_history {
     struct sw_sum tick[SW_TICKS];          /* by tick number */
@@ -152,12 +159,13 @@ enum {
     SW_G_TS = 1 << 1,
     SW_G_WSCALE = 1 << 2,
     SW_G_ECN = 1 << 3,
-    SW_G_TS_PLAIN = 1 << 4, /* tcp_timestamps=2: the listener backend may use them, too */
-    SW_G_CAPTURE = 1 << 5,  /* dropped frames are sampled */
-    SW_G_NO_META = 1 << 6,  /* set by the BPF programs: the driver has no metadata */
-    SW_G_STOPPING = 1 << 7, /* the daemon is about to detach: issue no more cookies */
-    SW_G_MD5 = 1 << 8,      /* the kernel checks signed SYNs itself (RFC 2385), */
-    SW_G_AO = 1 << 9,       /* these too (RFC 5925) */
+    SW_G_TS_PLAIN = 1 << 4,        /* tcp_timestamps=2: the listener backend may use them, too */
+    SW_G_CAPTURE = 1 << 5,         /* dropped frames are sampled */
+    SW_G_NO_META = 1 << 6,         /* set by the BPF programs: the driver has no metadata */
+    SW_G_STOPPING = 1 << 7,        /* the daemon is about to detach: issue no more cookies */
+    SW_G_MD5 = 1 << 8,             /* the kernel checks signed SYNs itself (RFC 2385), */
+    SW_G_AO = 1 << 9,              /* these too (RFC 5925) */
+    SW_G_COOKIES_ALWAYS = 1 << 10, /* tcp_syncookies=2: that the kernel makes cookies says nothing */
 };
 
 /* The one element of the mmapable array `guard`: everything that may change while it runs. Times in ns. */
@@ -238,6 +246,7 @@ struct sw_guard_event {
     __u64 syn_rate, syn_rate_threshold;
     __u64 completed_rate;
     __u64 in_state_ns; /* duration of the state that ended */
+    __u64 kernel_half_open;
     /* drop */
     __u64 count; /* drops for this reason on this CPU since its last record, this one included */
     __u8 src_ip[16];
@@ -268,7 +277,7 @@ SW_ASSERT(sizeof(struct sw_service) == 128, "sw_service is two cache lines");
 SW_ASSERT(sizeof(struct sw_guard) == 112, "sw_guard has no padding");
 SW_ASSERT(sizeof(struct sw_keys) == 40, "sw_keys has no padding");
 SW_ASSERT(sizeof(struct sw_cidr) == 20, "sw_cidr has no padding");
-SW_ASSERT(sizeof(struct sw_guard_event) == 160, "sw_guard_event has no padding");
+SW_ASSERT(sizeof(struct sw_guard_event) == 168, "sw_guard_event has no padding");
 SW_ASSERT(sizeof(struct sw_capture) == 24 + SW_CAPTURE_BYTES, "sw_capture has no padding");
 
 #endif

@@ -14,6 +14,9 @@
 #define SW_RATE_TICKS 10        /* a second */
 #define SW_RATE_INTERVALS 2     /* consecutive intervals over the rate threshold: one burst is not a flood */
 
+#define SW_KERNEL_FRESH_NS 3000000000ull /* how long the daemon's look at the kernel's queue counts */
+#define SW_KERNEL_COOKIES_LEAST 10       /* a second: cookies of the kernel that show a full queue */
+
 SW_STEP int sw_sum_cpus(__u32 service, struct sw_sum *sum)
 {
     if (!sum)
@@ -26,10 +29,11 @@ SW_STEP int sw_sum_cpus(__u32 service, struct sw_sum *sum)
             break;
         sum->syns += (__u32)t->item[SW_T_SYNS];
         sum->opened += (__u32)t->item[SW_T_OPENED];
-        sum->resolved += (__u32)t->item[SW_T_RESOLVED];
-        sum->completed += (__u32)t->item[SW_T_COMPLETED];
+        sum->resolved += (__u32)(t->item[SW_T_RESOLVED] - t->item[SW_T_REOPENED]);
+        sum->completed += (__u32)(t->item[SW_T_COMPLETED] - t->item[SW_T_REOPENED]);
         sum->sent += (__u32)t->item[SW_T_COOKIES_SENT];
         sum->accepted += (__u32)t->item[SW_T_COOKIES_ACCEPTED];
+        sum->kernel_cookies += (__u32)t->item[SW_T_KERNEL_COOKIES];
     }
     return 0;
 }
@@ -42,6 +46,7 @@ static __always_inline void sw_sum_copy(struct sw_sum *to, const struct sw_sum *
     to->completed = from->completed;
     to->sent = from->sent;
     to->accepted = from->accepted;
+    to->kernel_cookies = from->kernel_cookies;
 }
 
 /* Puts the totals into the rings. Ticks and seconds without an evaluation saw no SYN: they repeat the last one. */
@@ -77,6 +82,12 @@ SW_STEP int sw_svc_history_add(struct sw_svc_history *p, struct sw_sum *sum, __u
     return 0;
 }
 
+/* Is what the daemon has read of the kernel's queue recent? */
+static __always_inline __u32 sw_kernel_known(const struct sw_service *sv, __u64 now)
+{
+    return sv->kernel_at && now - sv->kernel_at < SW_KERNEL_FRESH_NS;
+}
+
 static __always_inline __u64 sw_sum_more(__u32 a, __u32 b)
 {
     __s32 d = (__s32)(a - b);
@@ -84,23 +95,62 @@ static __always_inline __u64 sw_sum_more(__u32 a, __u32 b)
     return d > 0 ? d : 0;
 }
 
+/*
+ * The kernel cannot hold more than it held when the daemon looked, and what was opened since. Not what it has answered
+ * with cookies of its own, for which it holds nothing.
+ */
+static __always_inline void sw_detect_bound(struct sw_service *sv, struct sw_svc_history *p, const struct sw_sum *sum,
+                                            __u64 now, __u64 sec)
+{
+    const struct sw_sum *then = &p->second[sv->kernel_at / SW_SECOND & (SW_SECONDS_BACK - 1)],
+                        *start = &p->second[(sec - SW_HALF_OPEN_SECONDS) & (SW_SECONDS_BACK - 1)];
+    __u64 most;
+
+    if (!sw_kernel_known(sv, now) || sum->kernel_cookies != start->kernel_cookies)
+        return;
+    most = sv->kernel_half_open + sw_sum_more(sum->opened, then->opened);
+    if (sv->half_open > most)
+        sv->half_open = most;
+}
+
 /* The values that the decision is based on, into the service, where user space reads them. */
 static __always_inline void sw_detect_measure(struct sw_service *sv, struct sw_svc_history *p, const struct sw_sum *sum,
-                                              __u64 tick)
+                                              const struct sw_guard *g, __u64 now)
 {
+    __u64 tick = sv->tick, sec = tick / 10;
     const struct sw_sum *second_ago = &p->tick[(tick - SW_RATE_TICKS) & (SW_TICKS - 1)], *start;
-    __u64 sec = tick / 10;
 
     sv->syn_rate = sum->syns - second_ago->syns;
-    sv->completed_rate = (sum->completed - second_ago->completed) + (sum->accepted - second_ago->accepted);
+    sv->completed_rate =
+        sw_sum_more(sum->completed, second_ago->completed) + sw_sum_more(sum->accepted, second_ago->accepted);
+    if (sv->kernel_half_open < sv->kernel_left)
+        sv->kernel_left = sv->kernel_half_open;
     if (sv->state == SW_GS_ENGAGED) { /* whatever happened to a SYN, it should have become a connection by now */
         start = &p->second[(sec - SW_COOKIE_SECONDS) & (SW_SECONDS_BACK - 1)];
         sv->half_open =
             sw_sum_more(sum->syns - start->syns, (sum->accepted - start->accepted) + (sum->resolved - start->resolved));
-    } else {
-        start = &p->second[(sec - SW_HALF_OPEN_SECONDS) & (SW_SECONDS_BACK - 1)];
-        sv->half_open = sw_sum_more(sum->opened - start->opened, sum->resolved - start->resolved);
+        return;
     }
+    start = &p->second[(sec - SW_HALF_OPEN_SECONDS) & (SW_SECONDS_BACK - 1)];
+    sv->half_open = sw_sum_more(sum->opened - start->opened, sum->resolved - start->resolved);
+    if (!(g->flags & SW_G_COOKIES_ALWAYS))
+        sw_detect_bound(sv, p, sum, now, sec);
+}
+
+/*
+ * The second opinion: the kernel has more half-open handshakes than the threshold, whatever they came from; or its
+ * queue is full, as the daemon or the kernel's own cookies say, and few handshakes complete.
+ */
+static __always_inline __u32 sw_detect_kernel(const struct sw_service *sv, const struct sw_svc_history *p,
+                                              const struct sw_sum *sum, const struct sw_guard *g, __u64 now)
+{
+    const struct sw_sum *second_ago = &p->tick[(sv->tick - SW_RATE_TICKS) & (SW_TICKS - 1)];
+    __u32 few = sv->completed_rate * 2 < sv->syn_rate, known = sw_kernel_known(sv, now);
+
+    if (known && sv->kernel_half_open - sv->kernel_left >= g->half_open)
+        return 1;
+    return few &&
+           ((known && sv->kernel_full) || sum->kernel_cookies - second_ago->kernel_cookies >= SW_KERNEL_COOKIES_LEAST);
 }
 
 /* Does the SYN rate exceed its threshold divided by `part`, with fewer than half of the handshakes completed? */
@@ -109,9 +159,9 @@ static __always_inline __u32 sw_detect_rate_exceeded(const struct sw_service *sv
     return sv->syn_rate >= g->syn_rate / part && sv->completed_rate * 2 < sv->syn_rate;
 }
 
-/* The next state; *ret_cause is the reason if it changes. */
+/* The next state; *ret_cause is the reason if it changes. kernel: its queue says that there is a flood. */
 static __always_inline __u32 sw_detect_next_state(struct sw_service *sv, const struct sw_guard *g, __u64 now,
-                                                  __u32 *ret_cause)
+                                                  __u32 kernel, __u32 *ret_cause)
 {
     __u32 state = sv->state;
 
@@ -127,13 +177,13 @@ static __always_inline __u32 sw_detect_next_state(struct sw_service *sv, const s
             *ret_cause = SW_GW_HALF_OPEN;
             return SW_GS_ENGAGED;
         }
-        sv->rate_exceeded = sw_detect_rate_exceeded(sv, g, 1) ? sv->rate_exceeded + 1 : 0;
+        sv->rate_exceeded = kernel || sw_detect_rate_exceeded(sv, g, 1) ? sv->rate_exceeded + 1 : 0;
         if (sv->rate_exceeded >= SW_RATE_INTERVALS) {
-            *ret_cause = SW_GW_SYN_RATE;
+            *ret_cause = kernel ? SW_GW_KERNEL_QUEUE : SW_GW_SYN_RATE;
             return SW_GS_ENGAGED;
         }
     } else {
-        if (sv->half_open >= (g->half_open + 1) / 2 || sw_detect_rate_exceeded(sv, g, 2))
+        if (kernel || sv->half_open >= (g->half_open + 1) / 2 || sw_detect_rate_exceeded(sv, g, 2))
             sv->last_busy = now;
         *ret_cause = SW_GW_BELOW_THRESHOLD;
         return now - sv->last_busy >= g->hold ? SW_GS_GRACE : SW_GS_ENGAGED;
@@ -170,6 +220,7 @@ static __always_inline void sw_emit_guard_state(struct sw_service *sv, __u32 ind
     t->syn_rate = sv->syn_rate;
     t->syn_rate_threshold = g->syn_rate;
     t->completed_rate = sv->completed_rate;
+    t->kernel_half_open = sv->kernel_half_open;
     t->in_state_ns = sv->since ? now - sv->since : 0;
     bpf_ringbuf_submit(t, 0);
 }
@@ -195,14 +246,16 @@ SW_STEP int sw_detect_service(__u32 index, __u64 now)
         sw_svc_history_add(p, &sum, sv->tick, tick);
         sv->tick = tick;
     }
-    sw_detect_measure(sv, p, &sum, sv->tick);
-    next = sw_detect_next_state(sv, g, now, &cause);
+    sw_detect_measure(sv, p, &sum, g, now);
+    next = sw_detect_next_state(sv, g, now, sw_detect_kernel(sv, p, &sum, g, now), &cause);
     if (next != sv->state) {
         sw_emit_guard_state(sv, index, g, next, cause, now);
         if (sv->state == SW_GS_CALM)
             __sync_fetch_and_add(&g->active, 1);
         if (next == SW_GS_CALM)
             __sync_fetch_and_add(&g->active, -1);
+        if (next == SW_GS_ENGAGED || next == SW_GS_GRACE)
+            sv->kernel_left = sv->kernel_half_open;
         if (next == SW_GS_GRACE) /* what was half-open before does not count again */
             sw_svc_history_add(p, &sum, 0, sv->tick);
         sv->cause = (__u8)cause;

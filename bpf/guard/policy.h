@@ -179,35 +179,6 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
     return SW_DO_DROP;
 }
 
-enum { SW_HANDSHAKE_OPENED, SW_HANDSHAKE_COMPLETED, SW_HANDSHAKE_ABORTED };
-
-/* Accounting of handshakes for detection: one that the listener began, or one that completed or was aborted. */
-SW_STEP int sw_guard_account(struct sw_key *key, __u32 resp_is_b, __u32 what)
-{
-    struct sw_svc_counters *t;
-    struct sw_ip ip;
-    __u32 index;
-
-    if (!key)
-        return 0;
-    index = sw_service_of(key, resp_is_b);
-    t = index ? sw_svc_counters_of(index) : 0;
-    if (!t)
-        return 0;
-    if (what == SW_HANDSHAKE_OPENED) {
-        t->item[SW_T_OPENED]++;
-        sw_detect_service(index, sw_now_coarse()); /* its SYN may not have been seen */
-        return 0;
-    }
-    t->item[SW_T_RESOLVED]++;
-    if (what != SW_HANDSHAKE_COMPLETED)
-        return 0;
-    t->item[SW_T_COMPLETED]++;
-    sw_key_ip(key, !resp_is_b, &ip);
-    sw_limit_give(&ip);
-    return 0;
-}
-
 /*
  * XDP sees a whole batch before the stack sees its first packet, so data that follows the third packet closely arrives
  * before there is a socket. It passes unchanged, without a second request socket. Not if the accept queue was full: the
@@ -260,14 +231,14 @@ SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_guard_ctx *j, struct s
     if (sv->state == SW_GS_CALM)
         return SW_DO_PASS;
     f = bpf_map_lookup_elem(&flows, key);
-    j->has_flow = f && !(f->flags & SW_F_UNCONFIRMED); /* even then a cookie may begin another connection */
-    j->now = sw_now();                                 /* exact: a cookie may be newer than the CPU's coarse clock */
+    j->has_flow = f && !sw_is_unconfirmed(f); /* even then a cookie may begin another connection */
+    j->now = sw_now();                        /* exact: a cookie may be newer than the CPU's coarse clock */
     if (f && !j->has_flow && sw_is_first_flight(f, s, j->now))
         return SW_DO_PASS;
     j->has_socket = 0;
     action = sw_guard_other(ctx, key, s, j, c);
     if (j->has_socket && f)
-        f->flags &= ~SW_F_UNCONFIRMED;
+        __sync_fetch_and_and(&f->flags, ~SW_F_UNCONFIRMED);
     return action;
 }
 

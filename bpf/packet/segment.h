@@ -29,6 +29,8 @@ struct sw_seg {
     __u8 one_sided; /* the other direction may be invisible here: infer from acknowledgements */
     __u8 flip;      /* if it begins a flow: its sender is the responder */
     __u8 flip_by;   /* and why, enum sw_direction_by */
+    __u8 sent;      /* by this host: seen at the egress hook */
+    __u8 pad[7];
 };
 
 /* sequence space a segment takes (RFC 9293 section 3.4) */

@@ -11,11 +11,20 @@
  * reply (RFC 5961 section 4): a challenge ACK keeps the old connection, a SYN-ACK that acknowledges the SYN proves the
  * new one.
  */
-static __always_inline enum sw_verdict sw_fsm_syn(struct sw_flow *f, enum sw_side d, const struct sw_seg *s,
-                                                  struct sw_out *o)
+SW_STEP_FDSO(sw_fsm_syn)
 {
-    struct sw_end *me = &f->end[d], *peer = &f->end[d == SW_ORIG ? SW_RESP : SW_ORIG];
+    struct sw_end *me, *peer;
 
+    sw_side_bound(d);
+    me = &f->end[d];
+    peer = &f->end[d ^ 1];
+    if (me->more & SW_M_SYNACK && peer->more & SW_M_INFERRED && !(peer->did & SW_E_SEEN) &&
+        !(f->flags & SW_F_NO_EGRESS)) {
+        f->flags |= SW_F_PENDING_SYN; /* its sender claimed to be the responder: the other side knows better */
+        f->pend_isn = s->seq;
+        f->pend_side = d;
+        return SW_SAME_FLOW;
+    }
     if (me->did & SW_E_SYN && s->seq == me->isn && !(f->flags & SW_F_ENDED))
         return SW_SAME_FLOW; /* a retransmission, or an old duplicate */
     if (f->flags & SW_F_ENDED && (f->reason != SW_WHY_FIN || !(me->did & SW_E_SYN) || s->seq != me->isn))
@@ -45,6 +54,9 @@ static __always_inline enum sw_verdict sw_fsm_new_connection(struct sw_flow *f, 
         return sw_fsm_syn(f, d, s, o);
     if (f->flags & SW_F_PENDING_SYN && f->pend_side == d && kind == SW_TCP_ACK && s->seq == f->end[d].seq_hi)
         f->flags &= ~SW_F_PENDING_SYN; /* its sender continues the old connection: the SYN was spoofed */
+    if (f->pend_side != d && kind == (SW_TCP_SYN | SW_TCP_ACK) && f->end[d].more & SW_M_INFERRED &&
+        s->seq == f->end[d].isn)
+        f->flags &= ~SW_F_PENDING_SYN; /* as the SYN-ACK said that was seen first: a simultaneous open */
     if (f->flags & SW_F_PENDING_SYN && f->pend_side != d && s->ack == f->pend_isn + 1 &&
         (kind == (SW_TCP_SYN | SW_TCP_ACK) || (kind == (SW_TCP_RST | SW_TCP_ACK) && !s->seq)))
         return SW_NEW_PENDING; /* the other side knows nothing of the old connection (RFC 9293 section 3.10.7.1) */

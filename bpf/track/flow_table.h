@@ -13,18 +13,29 @@
 
 #define SW_EEXIST 17 /* errno.h is not for BPF */
 
-/* For the guard's accounting: did this segment complete a handshake, or abort it? Not for a fragment: the rest may
- * never come. */
-static __always_inline void sw_handshake_outcome(const struct sw_flow *f, __u32 events, __u32 frag,
+/*
+ * For the guard's accounting: did this segment complete the listener's handshake, or abort it? Not a fragment: the rest
+ * may never come. A RST that arrives must be one that the kernel takes: on its number, and without timestamps that
+ * could be old.
+ */
+static __always_inline void sw_handshake_outcome(struct sw_flow *f, __u32 events, const struct sw_scratch *sc,
                                                  struct sw_emit_ctx *w)
 {
-    if (!cfg.guard || frag || f->flags & SW_F_COOKIE || f->direction_by > SW_BY_SYNACK)
+    const struct sw_seg *s = &sc->seg;
+    __u32 side;
+
+    if (!cfg.guard || f->listener != SW_L_OPENED || s->frag)
         return;
-    if (events & 1u << SW_EV_ESTABLISHED)
-        w->completed = 1 + !f->orig_is_b;
-    else if (events & (1u << SW_EV_REFUSED | 1u << SW_EV_RESET) && !(f->flags & SW_F_ESTABLISHED) &&
-             w->out.by == SW_RESP) /* a RST of the client may be forged, and the listener may ignore it */
-        w->aborted = 1 + !f->orig_is_b;
+    if (events & 1u << SW_EV_ESTABLISHED && !s->sent && s->ack == f->listener_isn + 1)
+        w->resolved = SW_L_COMPLETED;
+    if (events & (1u << SW_EV_REFUSED | 1u << SW_EV_RESET) && !(f->flags & SW_F_ESTABLISHED)) {
+        side = sw_flow_side(f, s) ^ 1;
+        sw_side_bound(side);
+        if (s->sent ? s->seq == f->listener_isn + 1 : !sc->at.opt_len && s->seq == f->end[side].ack)
+            w->resolved = SW_L_ABORTED;
+    }
+    if (w->resolved)
+        f->listener = w->resolved;
 }
 
 /* Emits all events of one segment, in the order of the kinds. */
@@ -40,7 +51,7 @@ SW_STEP int sw_emit_all(struct sw_flow *f, __u64 now)
         return 0;
     w = &sc->emit;
     events = w->out.events;
-    sw_handshake_outcome(f, events, sc->seg.frag, w);
+    sw_handshake_outcome(f, events, sc, w);
     if (events & 1u << SW_EV_OPENING)
         sw_emit_opening(SW_CTX_PACKET, f, w, 0);
     if (events & 1u << SW_EV_ESTABLISHED)
@@ -156,10 +167,6 @@ SW_PART int sw_track_new(void)
     if ((s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST | SW_TCP_FIN)) == SW_TCP_SYN && !err && !s->bad_csum &&
         !kept->syn_rexmit) { /* else it is in the cache entry that this was restored from */
         sw_syn_cache_insert(key, s, sw_cached_opening(kept), sc);
-        if (cfg.guard && s->hook != SW_HOOK_TC_EGRESS)
-            w->opened = 1 + !s->src_is_b;
-    } else if (cfg.guard && kept->direction_by == SW_BY_SYNACK && s->hook != SW_HOOK_XDP_INGRESS) {
-        w->opened = 1 + s->src_is_b; /* even if its SYN was not seen: the listener has answered */
     }
     return !err;
 }
@@ -202,6 +209,8 @@ static __always_inline void sw_track_reuse(struct sw_scratch *sc, struct sw_flow
     __u8 orig_is_b = side == SW_ORIG ? f->orig_is_b : !f->orig_is_b;
     int whole = 0;
 
+    sc->emit.listener = f->listener;
+    sc->emit.listener_isn = f->listener_isn;
     if (!from_cookie && f->flags & SW_F_PENDING_SYN && (pending || s->seq == isn))
         whole = sw_syn_cache_restore() == SW_RESTORED_DUE;
     if (!sw_claim_end(f, l)) {
@@ -225,6 +234,10 @@ begin:
         sw_flow_init(&sc->flow, s);
     }
     sc->flow.flags |= SW_F_REUSED;
+    /* the listener may still have the old one, and send its SYN-ACK again; what the cache says may be of this segment
+     */
+    sc->flow.listener = sc->emit.listener == SW_L_OPENED ? SW_L_OPENED : SW_L_NONE;
+    sc->flow.listener_isn = sc->emit.listener_isn;
     if (whole) {
         sw_emit_opening(SW_CTX_PACKET, &sc->flow, &sc->emit, 0);
         sw_syn_cache_go_on(sc);
@@ -233,6 +246,12 @@ begin:
     }
     sc->emit.out.events = 1u << SW_EV_REUSED;
     sw_track_new();
+}
+
+/* With the guard: what arrived may be all that there is of the connection. This host has not sent on it. */
+static __always_inline int sw_is_unconfirmed(const struct sw_flow *f)
+{
+    return f->flags & SW_F_UNCONFIRMED || (f->flags & (SW_F_MIDSTREAM | SW_F_MIDSTREAM_PROVEN)) == SW_F_MIDSTREAM;
 }
 
 /*
@@ -249,7 +268,7 @@ static __always_inline int sw_track_fast(struct sw_key *key, struct sw_seg *s)
     if ((s->flags & (SW_TCP_SYN | SW_TCP_FIN | SW_TCP_RST | SW_TCP_ACK)) != SW_TCP_ACK)
         return 0;
     f = bpf_map_lookup_elem(&flows, key);
-    if (!f || (cfg.guard && f->flags & SW_F_UNCONFIRMED))
+    if (!f || (cfg.guard && sw_is_unconfirmed(f)))
         return 0;
     s->now = sw_now_coarse();
     if (!sw_fsm_fast(f, s))
@@ -290,6 +309,8 @@ SW_PART int sw_track(void)
         sw_count(SW_C_INTERNAL);
         return 0; /* fail open */
     }
+    if (!f && s->bad_csum && (cfg.guard || !cfg.replay))
+        return 0; /* its receiver drops it: it begins nothing */
     if (!f) {
         /* a SYN that waited was for a flow, and was counted in its record */
         int restored = !from_cookie && sw_syn_cache_restore() == SW_RESTORED;
@@ -302,10 +323,8 @@ SW_PART int sw_track(void)
             sw_count(SW_C_HALF_OPEN_RESTORED); /* its first entry was counted, too, and is not lost */
         return 0;
     }
-    if ((s->hook == SW_HOOK_TC_EGRESS || cfg.replay) && f->flags & SW_F_UNCONFIRMED && s->src_is_b != f->orig_is_b)
-        f->flags &= ~SW_F_UNCONFIRMED; /* its socket sends: confirmed */
-    if (s->flags & SW_TCP_SYN && !(f->flags & SW_F_ESTABLISHED))
-        sw_syn_cache_update(key, s);
+    if (s->flags & SW_TCP_SYN && !(f->flags & (SW_F_ESTABLISHED | SW_F_PENDING_SYN)))
+        sw_syn_cache_update(key, s); /* else the entry is the pending SYN's */
     waits = f->flags & SW_F_PENDING_SYN && f->pend_isn == s->seq && f->pend_side == sw_flow_side(f, s);
     verdict = from_cookie ? SW_NEW_FLOW : sw_step_locked(f, s, &w->out, l);
     if (verdict != SW_SAME_FLOW) {

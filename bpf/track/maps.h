@@ -87,10 +87,9 @@ struct sw_emit_ctx {
     __u32 kind;     /* enum sw_event_kind */
     __u8 hook;      /* enum sw_hook */
     __u8 main_ring; /* to `events`, else to `events_open` */
-    __u8 opened;    /* for the guard's accounting: 1 + the responder is the key's b endpoint */
-    __u8 completed; /* the same */
-    __u8 aborted;   /* the same */
-    __u8 pad[3];
+    __u8 resolved;  /* SW_L_*: what became of the listener's handshake by this segment */
+    __u8 listener;  /* of a flow that another one follows */
+    __u32 listener_isn;
 };
 
 /* Handshakes that are not complete, in compact form, by sw_syn_cache_hash. Many more entries than half_open. */

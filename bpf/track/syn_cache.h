@@ -78,11 +78,17 @@ static __always_inline void sw_cached_handshake_update(struct sw_cached_handshak
             n->synack_rexmit++;
         if (first && n->synack.seq == s->seq)
             return;
+        if (n->listener && !s->sent) { /* this host has sent another */
+            n->two_isns = 1;
+            n->other_isn = s->seq;
+            return;
+        }
         if (first) { /* another ISN: the acknowledgement decides */
             n->two_isns = 1;
             n->other_isn = n->synack.seq;
         }
         sw_cached_seg_set(&n->synack, s);
+        n->listener = s->sent ? SW_L_OPENED : SW_L_NONE;
         n->synack_ack = s->ack;
         if (first)
             n->synack.ns = first;
@@ -250,6 +256,10 @@ SW_PART int sw_syn_cache_restore(void)
         f->end[SW_RESP].more |= SW_M_OTHER_ISN;
     }
     sw_cached_handshake_add_rexmits(f, n);
+    if (cfg.guard && n->listener) {
+        f->listener = n->listener;
+        f->listener_isn = n->synack.seq;
+    }
     if (n->opening & SW_CACHED_OPENING_EMITTED)
         f->flags |= SW_F_OPENING_EMITTED;
     if (n->opening & SW_CACHED_OPENING_DEFERRED)

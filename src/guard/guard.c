@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "guard/guard_state.h"
+#include "guard/kernel_queue.h"
 #include "guard/known_tuples.h"
 #include "guard/warnings.h"
 #include "synward.skel.h"
@@ -82,6 +83,8 @@ void sw_guard_runtime_tick(struct sw_guard_runtime *g, __u64 now)
         if (now + KNOWN_NS - g->next_known >= KNOWN_LEAST_NS && sw_services_known_is_full(g->services))
             g->next_known = now;
     }
+    if (now >= g->next_queue)
+        check(sw_kernel_queue_refresh(g->services, &g->next_queue), &g->queue_failed, "half-open handshakes");
     if (now >= g->next_known) {
         check(sw_services_refill_known(g->services), &g->known_failed, "open sockets");
         g->next_known = now + KNOWN_NS;

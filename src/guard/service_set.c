@@ -36,7 +36,7 @@ static int add(struct wanted *all, const struct sw_service_spec *w)
 
 static struct sw_service_spec from_listener(const struct sw_listener *l, __u8 flags)
 {
-    struct sw_service_spec w = {.port = l->port, .any = l->any, .rcvbuf = l->rcvbuf};
+    struct sw_service_spec w = {.port = l->port, .any = l->any, .rcvbuf = l->rcvbuf, .backlog = l->backlog};
 
     memcpy(w.ip, l->ip, 16);
     w.flags = flags | (l->mptcp ? SW_SV_MPTCP : 0) | (l->bound ? SW_SV_BOUND : 0);

@@ -10,8 +10,9 @@ struct sw_service_spec {
     __u8 ip[16];
     __u16 port; /* host order */
     __u8 any;
-    __u8 flags;   /* SW_SV_NAMED, SW_SV_MPTCP, SW_SV_BOUND, SW_SV_NO_LISTENER */
-    __u32 rcvbuf; /* of its listener */
+    __u8 flags;    /* SW_SV_NAMED, SW_SV_MPTCP, SW_SV_BOUND, SW_SV_NO_LISTENER */
+    __u32 rcvbuf;  /* of its listener */
+    __u32 backlog; /* the same, 0: no listener */
 };
 
 /* Is one the service that the other became? Wildcards: one of IPv4 alone and one of IPv6 a port, whatever else the

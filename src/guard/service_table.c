@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guard/service_table.h"
+#include "base/ip.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -35,6 +36,20 @@ static __u32 find(const struct sw_table *t, const struct sw_service_spec *w)
         if (sw_service_set_same(w->ip, w->any, t->slot[at].ip, t->slot[at].any))
             return at;
         at = t->slot[at].next;
+    }
+    return 0;
+}
+
+__u32 sw_table_find(const struct sw_table *t, const __u8 ip[16], __u16 port)
+{
+    __u32 at = t->port[port].first;
+
+    for (int i = 0; i < SW_CHAIN && at; i++) {
+        const struct sw_service *sv = &t->slot[at];
+
+        if (sv->any ? sv->any & (sw_ip_is_v4(ip) ? SW_ANY_4 : SW_ANY_6) : !memcmp(sv->ip, ip, 16))
+            return at;
+        at = sv->next;
     }
     return 0;
 }
@@ -152,6 +167,7 @@ static void describe(struct sw_table *t, __u32 index, const struct sw_service_sp
         shadow->win = win;
     }
     shadow->adopted = false;
+    shadow->backlog = w->backlog;
 
     for (int i = 0; i < 2; i++)
         if (sv->mss[i] != c->mss[i])

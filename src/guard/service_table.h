@@ -25,6 +25,7 @@ struct sw_table_shadow {
     bool adopted;  /* it existed before this daemon: what it learned is kept */
     __u8 wscale;   /* as last written: the BPF programs may have learned another since */
     __u16 win;
+    __u32 backlog; /* of its listener, 0: none */
 };
 
 struct sw_table {
@@ -58,6 +59,9 @@ struct sw_table_sum {
 int sw_table_init(struct sw_table *t, struct sw_service *slots, struct sw_port_slot *ports, int counters_fd,
                   int history_fd); /* 0 or -errno */
 void sw_table_free(struct sw_table *t);
+
+/* The service of a local address (v4-mapped) and port, as the BPF programs find it; 0: none. */
+__u32 sw_table_find(const struct sw_table *t, const __u8 ip[16], __u16 port);
 
 /* Would this remove a live service? Then the listeners should be read again. */
 bool sw_table_misses(const struct sw_table *t, const struct sw_service_spec *wanted, size_t len);

@@ -101,10 +101,11 @@ static void set_guard(struct sw_guard *g, const struct sw_guard *to)
 /* What this host grants in its SYN-ACKs; other flags are not changed here. */
 static void grant(struct sw_guard *g, const struct sw_tcp_sysctls *s)
 {
-    const __u32 ours = SW_G_SACK | SW_G_TS | SW_G_WSCALE | SW_G_ECN | SW_G_TS_PLAIN | SW_G_MD5 | SW_G_AO;
+    const __u32 ours =
+        SW_G_SACK | SW_G_TS | SW_G_WSCALE | SW_G_ECN | SW_G_TS_PLAIN | SW_G_MD5 | SW_G_AO | SW_G_COOKIES_ALWAYS;
     __u32 want = (s->sack ? SW_G_SACK : 0) | (s->timestamps ? SW_G_TS : 0) | (s->window_scaling ? SW_G_WSCALE : 0) |
                  (s->ecn ? SW_G_ECN : 0) | (s->timestamps == 2 ? SW_G_TS_PLAIN : 0) | (s->md5 > 0 ? SW_G_MD5 : 0) |
-                 (s->ao > 0 ? SW_G_AO : 0);
+                 (s->ao > 0 ? SW_G_AO : 0) | (s->syncookies == 2 ? SW_G_COOKIES_ALWAYS : 0);
     __u32 have = __atomic_load_n(&g->flags, __ATOMIC_RELAXED) & ours;
 
     if (want & ~have)

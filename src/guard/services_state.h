@@ -29,6 +29,8 @@ struct sw_services {
     struct sw_tcp_sysctls sysctls;
     struct sw_table_sum sum;
     size_t addresses_left_out;
+    __u64 overflows; /* of the kernel's queues, if known */
+    bool overflows_known;
     __u32 warned; /* 1 << enum warning */
     char text[320];
 };

@@ -15,7 +15,13 @@
 
 enum { LOOPBACK_IFINDEX = 1 }; /* in every network namespace */
 /* tcp_states.h of the kernel */
-enum { TCP_STATE_CLOSE = 7, TCP_STATE_LISTEN = 10, TCP_STATE_END = 14 };
+enum {
+    TCP_STATE_SYN_RECV = 3,
+    TCP_STATE_CLOSE = 7,
+    TCP_STATE_LISTEN = 10,
+    TCP_STATE_NEW_SYN_RECV = 12,
+    TCP_STATE_END = 14
+};
 
 bool sw_ip_is_loopback(const __u8 ip[16])
 {
@@ -118,6 +124,7 @@ static int add_listener(const struct nlmsghdr *nh, void *ctx)
     read_attrs(nh, &l, &v6only);
     l.bound = m->id.idiag_if;
     l.port = ntohs(m->id.idiag_sport);
+    l.backlog = m->idiag_wqueue;
     copy_ip(l.ip, m->idiag_family, m->id.idiag_src);
     if (sw_ip_is_loopback(l.ip) || !l.port)
         return MNL_CB_OK;
@@ -168,6 +175,8 @@ static void merge(struct listeners *all)
         have->any |= l->any;
         have->mptcp |= l->mptcp;
         have->bound |= l->bound;
+        if (l->backlog < have->backlog)
+            have->backlog = l->backlog;
         if (l->rcvbuf && (!have->rcvbuf || l->rcvbuf < have->rcvbuf))
             have->rcvbuf = l->rcvbuf;
     }
@@ -223,4 +232,11 @@ int sw_sockets_each(sw_socket_fn fn, void *ctx)
 
     return dump_families(((1u << TCP_STATE_END) - 2) & ~(1u << TCP_STATE_CLOSE | 1u << TCP_STATE_LISTEN), 0,
                          each_socket, &e);
+}
+
+int sw_half_open_each(sw_socket_fn fn, void *ctx)
+{
+    struct each e = {.fn = fn, .ctx = ctx};
+
+    return dump_families(1u << TCP_STATE_SYN_RECV | 1u << TCP_STATE_NEW_SYN_RECV, 0, each_socket, &e);
 }

@@ -13,8 +13,9 @@ struct sw_listener {
     __u16 port;  /* host order */
     __u8 any;    /* SW_ANY_*: a wildcard of these families */
     bool mptcp;
-    bool bound;   /* to a device; of a group: one of them */
-    __u32 rcvbuf; /* SO_RCVBUF as the kernel counts it, 0: unknown */
+    bool bound;    /* to a device; of a group: one of them */
+    __u32 rcvbuf;  /* SO_RCVBUF as the kernel counts it, 0: unknown */
+    __u32 backlog; /* how many half-open handshakes it holds; of a group: the least */
 };
 
 /*
@@ -28,6 +29,9 @@ int sw_listeners_read(const __u32 *devices, size_t devices_len, struct sw_listen
  * handshakes included. Addresses are four words as on the wire, v4-mapped. 0 or -errno. */
 typedef void (*sw_socket_fn)(const __u32 remote[4], const __u32 local[4], __be16 rport, __be16 lport, void *ctx);
 int sw_sockets_each(sw_socket_fn fn, void *ctx);
+
+/* The same for half-open handshakes of listeners (SYN_RECV) only. */
+int sw_half_open_each(sw_socket_fn fn, void *ctx);
 
 /* 127.0.0.0/8, ::1. */
 bool sw_ip_is_loopback(const __u8 ip[16]);

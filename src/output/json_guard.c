@@ -61,6 +61,7 @@ static char *put_guard(char *p, const struct sw_guard_event *t)
     p = sw_put_pair(p, "", "syn_rate", t->syn_rate);
     p = sw_put_pair(p, "", "syn_rate_threshold", t->syn_rate_threshold);
     p = sw_put_pair(p, "", "completed_rate", t->completed_rate);
+    p = sw_put_pair(p, "", "kernel_half_open", t->kernel_half_open);
     return sw_put_pair(p, "", "in_state_ns", t->in_state_ns);
 }
 
@@ -129,6 +130,7 @@ char *sw_json_service_body(char *p, const struct sw_report_service *r, __u64 now
     p = sw_put_bool(p, s->flags & SW_SV_NO_LISTENER);
     p = sw_put_pair(p, "", "wscale", s->wscale);
     p = sw_put_pair(p, "", "half_open", s->half_open);
+    p = sw_put_pair(p, "", "kernel_half_open", s->kernel_half_open);
     p = sw_put_pair(p, "", "syn_rate", s->syn_rate);
     p = sw_put_pair(p, "", "completed_rate", s->completed_rate);
     return sw_put_svc_counters(p, "", &r->tally);

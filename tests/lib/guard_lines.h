@@ -28,6 +28,7 @@ static inline struct sw_guard_event emitted_guard(void)
                                .syn_rate = 51234,
                                .syn_rate_threshold = 4000,
                                .completed_rate = 17,
+                               .kernel_half_open = 950,
                                .in_state_ns = 12000000000ULL};
 
     memcpy(t.svc_ip, v4, 16);
@@ -64,7 +65,8 @@ static inline struct sw_report_service service(void)
                                               .since = 1000,
                                               .half_open = 3,
                                               .syn_rate = 40,
-                                              .completed_rate = 39}};
+                                              .completed_rate = 39,
+                                              .kernel_half_open = 4}};
 
     memcpy(s.service.ip, v6, 16);
     for (int i = 0; i < SW_T_MAX; i++)

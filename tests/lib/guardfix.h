@@ -171,6 +171,18 @@ static inline int deliver_frame_at(const char *file, int line)
     return out.verdict;
 }
 
+/* The segment leaves this host. */
+static inline void leave(const struct pkt *p)
+{
+    static __u8 frame[PKT_MIN_FRAME * 4];
+    size_t len = pkt_build(p, frame, sizeof(frame));
+    int verdict = -100;
+
+    assert_true(len > 0);
+    assert_int_equal(bpfrun_egress(run, frame, len, NULL, &verdict), 0);
+    bpfrun_clear_events(run);
+}
+
 static inline int deliver_at(const char *file, int line, const struct pkt *p)
 {
     request_len = pkt_build(p, request, sizeof(request));

@@ -37,13 +37,33 @@ static inline struct talk new_client(__u16 port)
     return s;
 }
 
-static inline int syn_from(struct talk *s)
+static inline int syn_alone(struct talk *s)
 {
     struct pkt p = talk_pkt(s, A, SYN, 0);
 
     p.seq = s->isn[A];
     s->nxt[A] = s->isn[A] + 1;
     return shoot(&p);
+}
+
+static inline void listener_answers(struct talk *s)
+{
+    struct pkt p = talk_pkt(s, B, SYN | ACK, 0);
+
+    p.seq = s->isn[B];
+    s->nxt[B] = s->isn[B] + 1;
+    leave(&p);
+}
+
+/* What passes reaches the listener, which answers it. */
+static inline int syn_from(struct talk *s)
+{
+    int verdict = syn_alone(s);
+    __u32 port = s->side[A].dport;
+
+    if (verdict == BPFRUN_XDP_PASS && (port != 80 || !(guardrun_at(guard, svc)->flags & SW_SV_NO_LISTENER)))
+        listener_answers(s);
+    return verdict;
 }
 
 static inline void flood_port(__u16 port, unsigned n, unsigned a_second)
@@ -61,14 +81,11 @@ static inline void flood(unsigned n, unsigned a_second)
     flood_port(80, n, a_second);
 }
 
-/* The listener's answer and the client's. */
+/* The client's answer to the listener's. */
 static inline void complete(struct talk *s)
 {
-    struct pkt p = talk_pkt(s, B, SYN | ACK, 0);
+    struct pkt p = talk_pkt(s, A, ACK, 0);
 
-    s->nxt[B] = s->isn[B] + 1;
-    shoot(&p);
-    p = talk_pkt(s, A, ACK, 0);
     shoot(&p);
 }
 
@@ -107,8 +124,8 @@ static struct sw_guard_event last;
 
 static inline void expect_changes_at(const char *file, int line, const char *want)
 {
-    static const char *const causes[] = {"none",  "half_open", "syn_rate",   "below_threshold",
-                                         "grace", "mode",      "no_listener"};
+    static const char *const causes[] = {"none",  "half_open", "syn_rate",    "below_threshold",
+                                         "grace", "mode",      "no_listener", "kernel_queue"};
     const struct sw_guard_event *emitted;
     char got[1024] = "";
     size_t n = guardrun_events(guard, &emitted), len = 0;

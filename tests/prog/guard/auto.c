@@ -61,27 +61,122 @@ TEST(half_open_ones_grow_old)
     assert_in_range(guardrun_at(guard, svc)->half_open, 20, 20);
 }
 
-/* Completed, refused by the listener: not half-open. */
+/* Completed, refused, reset by the listener or by the client: not half-open. */
 TEST(what_is_resolved_is_not_half_open)
 {
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 400; i++) {
         struct talk s = new_client(80);
         struct pkt p;
 
         pass_time(5 * MS);
-        syn_from(&s);
-        if (i % 2) {
-            complete(&s);
-            continue;
+        if (i % 4) {
+            syn_from(&s);
+        } else {
+            syn_alone(&s);
+            p = talk_pkt(&s, B, RST | ACK, 0);
+            p.seq = 0;
+            leave(&p);
         }
-        p = talk_pkt(&s, B, RST | ACK, 0);
-        shoot(&p);
+        if (i % 4 == 1)
+            complete(&s);
+        p = talk_pkt(&s, i % 4 == 2 ? A : B, RST, 0);
+        if (i % 4 == 2)
+            shoot(&p);
+        else if (i % 4 == 3)
+            leave(&p);
     }
     evaluate();
     expect_state(CALM);
     assert_int_equal(guardrun_at(guard, svc)->half_open, 0);
     assert_int_equal(guardrun_counters(guard, svc).item[SW_T_OPENED], 300);
     assert_int_equal(guardrun_counters(guard, svc).item[SW_T_RESOLVED], 300);
+    assert_int_equal(guardrun_counters(guard, svc).item[SW_T_COMPLETED], 100);
+}
+
+/* --- the second opinion: what the kernel says of its queue, as the daemon writes it --- */
+
+static void kernel_says(__u32 half_open, __u32 full)
+{
+    struct sw_service *sv = guardrun_at(guard, svc);
+
+    sv->kernel_half_open = half_open;
+    sv->kernel_full = full;
+    sv->kernel_at = bpfrun_now(run);
+}
+
+/* A flood that nobody foresaw: the programs count nothing, the kernel has it. */
+TEST(kernel_has_more)
+{
+    kernel_says(99, 0);
+    evaluate();
+    evaluate();
+    expect_state(CALM);
+    kernel_says(100, 0);
+    evaluate();
+    expect_state(CALM); /* two looks */
+    evaluate();
+    expect_state(ENGAGED);
+    expect_changes("calm>engaged:kernel_queue");
+    assert_int_equal(last.half_open, 0);
+    assert_int_equal(last.kernel_half_open, 100);
+    /* what is left from before does not keep it engaged, nor engage it again; more does */
+    for (int i = 0; i < 110; i++) {
+        kernel_says(100, 0);
+        evaluate();
+    }
+    expect_state(GRACE);
+    expect_changes("engaged>grace:below_threshold");
+    kernel_says(90, 0);
+    evaluate();
+    kernel_says(189, 0);
+    evaluate();
+    evaluate();
+    expect_state(GRACE);
+    kernel_says(190, 0);
+    evaluate();
+    evaluate();
+    expect_changes("grace>engaged:kernel_queue");
+}
+
+/* A queue that is full, while few complete; not one that only a burst of clients has filled. */
+TEST(kernel_queue_is_full)
+{
+    struct talk s;
+
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < 5; i++) {
+            s = new_client(80);
+            syn_from(&s);
+            complete(&s);
+        }
+        kernel_says(40, 1);
+        evaluate();
+    }
+    expect_state(CALM);
+    pass_time(2 * SEC);
+    for (int round = 0; round < 2; round++) {
+        flood(10, 1000);
+        kernel_says(40, 1);
+        evaluate();
+    }
+    expect_state(ENGAGED);
+    expect_changes("calm>engaged:kernel_queue");
+}
+
+/* What the kernel no longer has is not half-open: clients that aborted in a way that the programs do not believe. */
+TEST(kernel_has_less)
+{
+    for (int i = 0; i < 80; i++) {
+        flood(5, 50);
+        kernel_says(3, 0);
+        evaluate();
+        assert_in_range(guardrun_at(guard, svc)->half_open, 0, 3 + 60); /* and what came in the second before */
+    }
+    expect_state(CALM);
+    expect_changes("");
+    detect_for(3 * SEC); /* the daemon is dead: what was counted counts */
+    expect_state(ENGAGED);
+    expect_changes("calm>engaged:half_open");
 }
 
 /* A handshake is counted once, however often its SYN comes. */
@@ -224,6 +319,9 @@ int main(void)
         AUTO(detected_by_the_syns),
         AUTO(half_open_ones_grow_old),
         AUTO(what_is_resolved_is_not_half_open),
+        AUTO(kernel_has_more),
+        AUTO(kernel_queue_is_full),
+        AUTO(kernel_has_less),
         AUTO(retransmissions_are_one_handshake),
         AUTO(syn_rate),
         AUTO(syn_rate_in_time),

@@ -298,7 +298,7 @@ TEST(known_four_tuples)
     guardrun_known(guard, 0, &p, true);
     expect_reply(&p, "cookies_sent"); /* a hash that collides, or a socket that is gone */
     real_connection(t);
-    expect_pass(&p, "opened passed_known");
+    expect_pass(&p, "passed_known");
     guardrun_conf(guard)->known_gen = 1;
     guardrun_known(guard, 1, &p, false);
     expect_reply(&p, "cookies_sent");

@@ -106,7 +106,7 @@ TEST(cookie_of_the_listener_itself)
     listener_at(t);
     cookie = cookie_for(&p);
     guardrun_at(guard, svc)->backend = SW_BK_NONE;
-    expect_pass(&p, "opened passed_backend");
+    expect_pass(&p, "passed_backend");
     synack = talk_pkt(t, B, SYN | ACK, 0);
     synack.seq = cookie.seq;
     pkt_opt(&synack, 2, "\x05\xb4", 2);

@@ -114,7 +114,7 @@ TEST(families)
     p = usual_syn();
     expect_drop(&p, "blocked");
     list6(true, t->side[A].src, 128);
-    expect_pass(&p, "opened passed_allowed");
+    expect_pass(&p, "passed_allowed");
     p.src[15] = 77;
     expect_drop(&p, "blocked");
     /* all of IPv6, with the hole that user space keeps for IPv4 */

@@ -56,7 +56,7 @@ static struct sw_svc_counters play(enum sw_guard_mode mode)
 
     assert_int_equal(guarded_test(NULL), 0);
     guardrun_at(guard, svc)->mode = mode;
-    guardrun_conf(guard)->half_open = 1;
+    guardrun_conf(guard)->syn_rate = 1;
     guardrun_conf(guard)->limit_source = 40;
     guardrun_conf(guard)->limit_prefix = 4000;
     guardrun_conf(guard)->reply_budget = 300;

@@ -220,7 +220,7 @@ TEST(signed_syns)
                 guardrun_conf(guard)->flags |= (SW_G_MD5 | SW_G_AO) & ~seals[i].flag;
                 expect_reply(&p, "cookies_sent");
                 guardrun_conf(guard)->flags |= seals[i].flag;
-                expect_pass(&p, "opened passed_backend");
+                expect_pass(&p, "passed_backend");
                 for (int gen = 0; gen < 2; gen++)
                     assert_false(guardrun_is_known(guard, gen, &p)); /* a flood of them would fill the map */
             }

@@ -272,7 +272,7 @@ TEST(counters_agree_with_verdicts)
 /* Monitored: whatever comes, it passes as it came. */
 TEST(monitored)
 {
-    guardrun_conf(guard)->half_open = 1;
+    guardrun_conf(guard)->syn_rate = 1;
     guardrun_conf(guard)->limit_source = 3;
     guardrun_conf(guard)->reply_budget = 100;
     for (int s = 0; s < 3; s++)

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Accounting of handshakes, for detection. What arrives are claims. A handshake of a service is begun by the SYN-ACK
+ * that this host sends; that it is complete is claimed by the acknowledgement, taken back by the SYN-ACK if it is sent
+ * again, and proven when the connection's socket sends.
+ */
+#ifndef SW_BPF_GUARD_ACCOUNT_H
+#define SW_BPF_GUARD_ACCOUNT_H
+
+#include "guard/detect.h"
+#include "guard/rate_limit.h"
+#include "track/clock.h"
+
+/* Which socket of this host a segment comes from. NONE: a SYN-ACK that is a cookie of the kernel. REPLY: not one of the
+ * four-tuple's own, as for a RST, or for TIME_WAIT's and a request's ACKs. */
+enum sw_sender { SW_SENDER_NONE, SW_SENDER_REPLY, SW_SENDER_REQUEST, SW_SENDER_CONNECTION };
+
+static __always_inline __u32 sw_sender_of(struct __sk_buff *skb)
+{
+    struct bpf_sock *sk = skb->sk;
+
+    if (!sk)
+        return SW_SENDER_NONE;
+    switch (sk->state) {
+    case BPF_TCP_NEW_SYN_RECV:
+    case BPF_TCP_SYN_RECV: return SW_SENDER_REQUEST;
+    case BPF_TCP_LISTEN: /* answers for its requests, since 6.13 */
+    case BPF_TCP_TIME_WAIT: return SW_SENDER_REPLY;
+    case BPF_TCP_CLOSE: /* the kernel's raw socket for replies, numbered by its protocol; 0: BPF_PROG_TEST_RUN's */
+        return sk->src_port ? SW_SENDER_REPLY : SW_SENDER_CONNECTION;
+    default: return SW_SENDER_CONNECTION;
+    }
+}
+
+/* By a segment of the client, or a RST of the listener: a handshake was completed or aborted. */
+SW_STEP int sw_account_resolved(struct sw_key *key, __u32 resp_is_b, __u32 how)
+{
+    struct sw_svc_counters *t;
+    __u32 index;
+
+    if (!key)
+        return 0;
+    index = sw_service_of(key, resp_is_b);
+    t = index ? sw_svc_counters_of(index) : 0;
+    if (!t)
+        return 0;
+    t->item[SW_T_RESOLVED]++;
+    if (how == SW_L_COMPLETED)
+        t->item[SW_T_COMPLETED]++;
+    return 0;
+}
+
+/* A SYN-ACK: a handshake begins, unless it is the same again. Of the old one with another ISN nothing is left then. */
+static __always_inline void sw_account_synack(struct sw_flow *f, const struct sw_seg *s, struct sw_svc_counters *t)
+{
+    if (f && f->listener && f->listener_isn == s->seq) {
+        if (f->listener == SW_L_COMPLETED) {
+            t->item[SW_T_REOPENED]++;
+            f->listener = SW_L_OPENED;
+        }
+        return;
+    }
+    t->item[SW_T_OPENED]++;
+    if (!f)
+        return;
+    if (f->listener == SW_L_OPENED)
+        t->item[SW_T_RESOLVED]++;
+    f->listener = SW_L_OPENED;
+    f->listener_isn = s->seq;
+    __sync_fetch_and_or(&f->flags, SW_F_UNCONFIRMED);
+}
+
+/* The connection's socket sends: it is there. */
+static __always_inline void sw_account_confirmed(struct sw_flow *f, struct sw_key *key, const struct sw_seg *s,
+                                                 struct sw_svc_counters *t)
+{
+    struct sw_ip client;
+
+    if (f->listener == SW_L_OPENED) { /* the acknowledgement was not seen, or not believed */
+        t->item[SW_T_RESOLVED]++;
+        t->item[SW_T_COMPLETED]++;
+    }
+    if (f->listener == SW_L_OPENED || f->listener == SW_L_COMPLETED) {
+        f->listener = SW_L_CONFIRMED;
+        sw_key_ip(key, !s->src_is_b, &client);
+        sw_limit_give(&client);
+    }
+    __sync_fetch_and_and(&f->flags, ~SW_F_UNCONFIRMED);
+}
+
+/* The segment in scratch, which this host sends, has been tracked. */
+SW_STEP int sw_account_sent(__u32 sender)
+{
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
+    struct sw_guard *g = sw_guard_config();
+    struct sw_svc_counters *t;
+    struct sw_flow *f;
+    struct sw_seg *s;
+    __u32 index;
+    __u16 kind;
+
+    if (!sc || !g)
+        return 0;
+    s = &sc->seg;
+    kind = s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST);
+    if (kind != (SW_TCP_SYN | SW_TCP_ACK) && (kind & (SW_TCP_SYN | SW_TCP_RST) || sender != SW_SENDER_CONNECTION))
+        return 0;
+    f = bpf_map_lookup_elem(&flows, &sc->key);
+    if (!f)
+        f = bpf_map_lookup_elem(&half_open, &sc->key);
+    if (!(kind & SW_TCP_SYN) && (!f || !(f->flags & SW_F_UNCONFIRMED)))
+        return 0;
+    index = sw_service_of(&sc->key, s->src_is_b);
+    t = index ? sw_svc_counters_of(index) : 0;
+    if (!t)
+        return 0;
+    if (!(kind & SW_TCP_SYN)) {
+        sw_account_confirmed(f, &sc->key, s, t);
+        return 0;
+    }
+    if (sender == SW_SENDER_NONE && !(g->flags & SW_G_COOKIES_ALWAYS))
+        t->item[SW_T_KERNEL_COOKIES]++;
+    sw_account_synack(f, s, t);
+    sw_detect_service(index, sw_now_coarse()); /* its SYN may not have been seen */
+    return 0;
+}
+
+static __always_inline void sw_account_egress(struct __sk_buff *skb)
+{
+    sw_account_sent(sw_sender_of(skb));
+}
+
+#endif

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What counts as begun and as completed: what this host's listener did, whatever has arrived before. */
+#include "guardlife.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "synward.skel.h"
+
+static __u64 counted(enum sw_svc_counter c)
+{
+    return guardrun_counters(guard, svc).item[c];
+}
+
+static void expect_counted_at(const char *file, int line, __u64 opened, __u64 resolved, __u64 completed, __u64 reopened)
+{
+    struct sw_svc_counters t = guardrun_counters(guard, svc);
+
+    if (t.item[SW_T_OPENED] == opened && t.item[SW_T_RESOLVED] == resolved && t.item[SW_T_COMPLETED] == completed &&
+        t.item[SW_T_REOPENED] == reopened)
+        return;
+    print_error("opened %llu resolved %llu completed %llu reopened %llu\n", t.item[SW_T_OPENED], t.item[SW_T_RESOLVED],
+                t.item[SW_T_COMPLETED], t.item[SW_T_REOPENED]);
+    _fail(file, line);
+}
+#define expect_counted(o, r, c, again) expect_counted_at(__FILE__, __LINE__, o, r, c, again)
+
+static struct pkt of(struct talk *s, int who, __u16 flags)
+{
+    return talk_pkt(s, who, flags, 0);
+}
+
+TEST(a_handshake)
+{
+    struct talk s = new_client(80);
+    struct pkt p;
+
+    syn_alone(&s);
+    expect_counted(0, 0, 0, 0);
+    listener_answers(&s);
+    expect_counted(1, 0, 0, 0);
+    complete(&s);
+    expect_counted(1, 1, 1, 0);
+    p = of(&s, B, ACK);
+    leave(&p);
+    leave(&p);
+    expect_counted(1, 1, 1, 0);
+}
+
+/* The third packet was none for the kernel: it sends its SYN-ACK again. Then the connection's socket sends. */
+TEST(taken_back)
+{
+    struct talk s = new_client(80);
+    struct pkt p;
+
+    syn_alone(&s);
+    listener_answers(&s);
+    complete(&s);
+    pass_time(SEC);
+    listener_answers(&s);
+    expect_counted(1, 1, 1, 1);
+    listener_answers(&s);
+    expect_counted(1, 1, 1, 1);
+    p = of(&s, B, ACK);
+    leave(&p);
+    expect_counted(1, 2, 2, 1); /* less what was taken back: one */
+    evaluate();
+    assert_int_equal(guardrun_at(guard, svc)->half_open, 0);
+}
+
+/* The third packet was not seen: the socket's first segment says that it came. */
+TEST(third_packet_not_seen)
+{
+    struct talk s = new_client(80);
+    struct pkt p;
+
+    syn_alone(&s);
+    listener_answers(&s);
+    p = talk_pkt(&s, B, PSH | ACK, 10);
+    leave(&p);
+    expect_counted(1, 1, 1, 0);
+}
+
+static void broken(struct talk *s, __u16 flags, __u32 seq)
+{
+    struct pkt p = of(s, A, flags);
+
+    p.seq = seq;
+    p.ack = 12345;
+    p.bad_checksum = true;
+    shoot(&p);
+}
+
+/* What arrives before does not hide a handshake: each is begun by the listener's SYN-ACK. */
+TEST(nothing_hides_a_count)
+{
+    static const __u16 before[] = {ACK, SYN | ACK, SYN | FIN, SYN | RST, RST, FIN, 0, SYN, PSH | ACK};
+    unsigned n = 0;
+
+    for (int bad = 0; bad < 2; bad++)
+        for (size_t i = 0; i < sizeof(before) / sizeof(*before); i++) {
+            struct talk s = new_client(80);
+            struct pkt p = of(&s, A, before[i]);
+
+            p.seq = s.isn[A];
+            p.ack = before[i] & ACK ? 777777 : 0;
+            p.bad_checksum = bad;
+            shoot(&p);
+            syn_alone(&s);
+            listener_answers(&s);
+            n++;
+            if (counted(SW_T_OPENED) != n || counted(SW_T_RESOLVED))
+                print_error("after flags %#x%s\n", before[i], bad ? ", bad checksum" : "");
+            expect_counted(n, 0, 0, 0);
+        }
+}
+
+/* And nothing counts one twice: the kernel has one request for a four-tuple. */
+TEST(nothing_counts_twice)
+{
+    static const __u16 between[] = {SYN, ACK, SYN | ACK, RST, SYN | FIN, FIN | ACK};
+    unsigned n = 0;
+
+    for (size_t i = 0; i < sizeof(between) / sizeof(*between); i++) {
+        struct talk s = new_client(80);
+
+        syn_alone(&s);
+        listener_answers(&s);
+        n++;
+        broken(&s, between[i], s.isn[A] + 1);
+        listener_answers(&s);
+        for (int k = 0; k < 3; k++) {
+            struct pkt p = of(&s, A, between[i] & ~RST);
+
+            p.seq = s.isn[A] + 100000 + k;
+            p.ack = 99;
+            shoot(&p);
+            listener_answers(&s);
+        }
+        if (counted(SW_T_OPENED) != n)
+            print_error("flags %#x between\n", between[i]);
+        expect_counted(n, 0, 0, 0);
+    }
+}
+
+static void evict(const struct talk *s)
+{
+    assert_int_equal(bpf_map_delete_elem(bpf_map__fd(bpfrun_object(run)->maps.half_open), &s->key), 0);
+}
+
+/* Its flow was evicted, and the SYN cache has it. */
+TEST(evicted)
+{
+    struct talk s = new_client(80);
+
+    syn_alone(&s);
+    listener_answers(&s);
+    evict(&s);
+    listener_answers(&s);
+    expect_counted(1, 0, 0, 0);
+    evict(&s);
+    complete(&s);
+    expect_counted(1, 1, 1, 0);
+}
+
+/* A new connection on the four-tuple: the listener has one handshake. */
+TEST(another_isn)
+{
+    struct talk s = new_client(80);
+
+    syn_alone(&s);
+    listener_answers(&s);
+    s.isn[A] += 1000000;
+    s.isn[B] += 5000000;
+    syn_alone(&s);
+    listener_answers(&s);
+    expect_counted(2, 1, 0, 0);
+    complete(&s);
+    expect_counted(2, 2, 1, 0);
+}
+
+/* A RST of the client counts if the kernel takes it. */
+TEST(aborted_by_the_client)
+{
+    static const struct {
+        const char *what;
+        __u32 off;
+        bool bad_csum, stamps, counts;
+    } rows[] = {
+        {"as it should be", 0, false, false, true}, {"wrong number", 1, false, false, false},
+        {"wrong checksum", 0, true, false, false},  {"a timestamp, which may be old", 0, false, true, false},
+        {"far off", 1u << 30, false, false, false},
+    };
+    __u64 resolved = 0;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct talk s = new_client(80);
+        struct pkt p;
+
+        syn_alone(&s);
+        listener_answers(&s);
+        p = of(&s, A, RST);
+        p.seq += rows[i].off;
+        p.bad_checksum = rows[i].bad_csum;
+        if (rows[i].stamps)
+            add_stamps(&p, 1, 0);
+        shoot(&p);
+        resolved += rows[i].counts;
+        if (counted(SW_T_RESOLVED) != resolved)
+            print_error("%s\n", rows[i].what);
+        expect_counted(i + 1, resolved, 0, 0);
+    }
+}
+
+/* A limit's token comes back when the connection's socket sends, not when the client claims to be connected. */
+TEST(token_for_a_connection)
+{
+    struct talk s;
+    struct pkt p;
+
+    guardrun_conf(guard)->limit_source = 1;
+    for (int i = 0; i < 5; i++) {
+        s = new_client(80);
+        sources--;
+        s.side[A].sport += i;
+        s.side[B] = pkt_swap(&s.side[A]);
+        s.key = pkt_key(&s.side[A], NULL);
+        assert_int_equal(syn_from(&s), BPFRUN_XDP_PASS);
+        complete(&s);
+        if (i == 4)
+            break;
+        p = of(&s, B, ACK);
+        leave(&p);
+    }
+    s = new_client(80);
+    sources--;
+    s.side[A].sport += 100;
+    s.side[B] = pkt_swap(&s.side[A]);
+    s.key = pkt_key(&s.side[A], NULL);
+    syn_from(&s);
+    s.side[A].sport += 1;
+    s.side[B] = pkt_swap(&s.side[A]);
+    s.key = pkt_key(&s.side[A], NULL);
+    assert_int_equal(syn_from(&s), BPFRUN_XDP_DROP);
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        AUTO(a_handshake),
+        AUTO(taken_back),
+        AUTO(third_packet_not_seen),
+        AUTO(nothing_hides_a_count),
+        AUTO(nothing_counts_twice),
+        AUTO(evicted),
+        AUTO(another_isn),
+        AUTO(aborted_by_the_client),
+        AUTO(token_for_a_connection),
+    };
+
+    return RUN_GUARDED(cases);
+}
