@@ -13,7 +13,7 @@ enum sw_exit {
     SW_EXIT_ATTACH = 6,       /* the hook is taken or refused */
     SW_EXIT_RUNNING = 7,      /* another synward already runs on the interface */
     SW_EXIT_INPUT = 8,        /* capture, list or key file unreadable, damaged or of an unknown kind */
-    SW_EXIT_OUTPUT = 9,       /* standard output cannot be written (not: closed pipe, that is 0) */
+    SW_EXIT_OUTPUT = 9,       /* standard output cannot be written, guarded: in the end (not: closed pipe, that is 0) */
     SW_EXIT_MEMORY = 10,      /* a map or buffer of that size cannot be had */
     SW_EXIT_NOT_RUNNING = 11, /* no running synward was found */
     SW_EXIT_PINS = 12         /* pinned state is incompatible or missing, or there is no BPF file system for it */

@@ -32,9 +32,12 @@ static void say(const char *prefix, const char *fmt, va_list ap)
         unsaid++;
         return;
     }
-    fprintf(stderr, "%s\n", line);
+    if (fprintf(stderr, "%s\n", line) < 0) {
+        unsaid++;
+        return;
+    }
     if (unsaid && can_say()) {
-        fprintf(stderr, "synward: warning: %u log lines dropped (stderr blocked)\n", unsaid);
+        fprintf(stderr, "synward: warning: %u log lines dropped (stderr could not be written)\n", unsaid);
         unsaid = 0;
     }
 }

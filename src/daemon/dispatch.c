@@ -86,7 +86,7 @@ static void handle(struct sw_loop_state *l, const struct epoll_event *ev)
             sw_dispatch_check_links(l);
         l->next_look = 0; /* perhaps it was about our programs */
     } else if (ev->data.fd == STDOUT_FILENO && ev->events & (EPOLLERR | EPOLLHUP)) {
-        l->stop = true;
+        sw_pump_reader_gone(l);
     }
 }
 

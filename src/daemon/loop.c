@@ -41,6 +41,7 @@ static void tick(struct sw_loop_state *l, __u64 now)
     if (sw_report_pending(l->in->report) > SW_PENDING_HIGH)
         return; /* a slow reader gets its loss line when it reads again */
     sw_account_loss(&l->account, l->in->report, now);
+    sw_outage_log(&l->outage, sw_report_gaps(l->in->report), "lines", now);
     if (l->in->opts->interval_ns && now >= l->next_stats) {
         sw_account_stats(&l->account, l->in->report, now, false);
         l->next_stats = now + l->in->opts->interval_ns;
@@ -58,17 +59,22 @@ static int nap(const struct sw_loop_state *l, __u64 now)
     return (ns + 999999) / 1000000;
 }
 
+static void watch_rings(struct sw_loop_state *l)
+{
+    size_t pending = sw_report_pending(l->in->report);
+
+    sw_pump_watch_ring(l, SW_RING_MAIN, pending < SW_PENDING_HIGH || l->outage.err);
+    sw_pump_watch_ring(l, SW_RING_OPEN, pending < SW_PENDING_LOW || l->outage.err);
+}
+
 static void follow(struct sw_loop_state *l)
 {
     while (!l->stop) {
-        size_t pending;
         __u64 now;
 
         sw_pump_drain(l);
         sw_pump_watch_stdout(l, sw_pump_flush(l) == -EAGAIN ? EPOLLOUT : 0);
-        pending = sw_report_pending(l->in->report);
-        sw_pump_watch_ring(l, SW_RING_MAIN, pending < SW_PENDING_HIGH);
-        sw_pump_watch_ring(l, SW_RING_OPEN, pending < SW_PENDING_LOW);
+        watch_rings(l);
         now = sw_clock_now();
         if (now >= l->next_tick)
             tick(l, now);
@@ -112,7 +118,7 @@ static int open_loop(struct sw_loop_state *l)
     l->clock = sw_clock_watch();
     if (l->clock < 0)
         return l->clock;
-    l->stdout_watched = !add_fd(l, STDOUT_FILENO, 0);
+    l->stdout_polled = l->stdout_watched = !add_fd(l, STDOUT_FILENO, 0);
     err = add_fd(l, l->in->signal_fd, EPOLLIN);
     if (!err)
         err = add_fd(l, l->links, EPOLLIN);

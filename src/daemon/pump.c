@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "daemon/pump.h"
 
+#include "base/clock.h"
 #include "base/exit.h"
 #include "guard/guard.h"
 
@@ -17,28 +18,49 @@ void sw_loop_fail(struct sw_loop_state *l, int exit_code, int err, const char *w
     l->stop = true;
 }
 
-static void report_event(struct sw_loop_state *l, const struct sw_event *ev)
+static void report_event(struct sw_loop_state *l, const struct sw_event *ev, int which)
 {
-    int err = sw_report_event(l->in->report, ev);
+    int err;
 
+    sw_report_skip(l->in->report, l->skip[which]);
+    err = sw_report_event(l->in->report, ev);
+    sw_report_skip(l->in->report, false);
     if (err == -EINVAL) /* one that found no memory is in the reporter's next loss line */
         sw_loop_fail(l, SW_EXIT_INTERNAL, err, "a record is not of this version");
+}
+
+/* Is standard output to be tried again, instead of ending? */
+static bool survives_outage(const struct sw_loop_state *l)
+{
+    return l->in->guard && !l->finishing;
+}
+
+/* Is there room for more lines? If not, and none can be written, what is read is lost. */
+static bool has_room(struct sw_loop_state *l, size_t pending_max, bool *ret_skip)
+{
+    bool full = sw_report_pending(l->in->report) >= pending_max;
+
+    *ret_skip = full && l->outage.err;
+    l->skipped |= *ret_skip;
+    return !full;
 }
 
 static bool take(struct sw_loop_state *l, int which, size_t pending_max)
 {
     l->rings.batch[which].len = 0;
-    return sw_report_pending(l->in->report) < pending_max && sw_rings_take(&l->rings, which);
+    return (has_room(l, pending_max, &l->skip[which]) || l->skip[which]) && sw_rings_take(&l->rings, which);
 }
 
 static void drain_guard(struct sw_loop_state *l)
 {
-    bool more;
+    bool more, skip, room = has_room(l, SW_PENDING_HIGH, &skip);
 
-    if (!l->in->guard || sw_report_pending(l->in->report) >= SW_PENDING_HIGH)
+    if (!l->in->guard)
         return;
-    if (sw_guard_runtime_drain(l->in->guard, l->in->report, &more))
+    sw_report_skip(l->in->report, skip);
+    if (sw_guard_runtime_drain(l->in->guard, room || skip ? l->in->report : NULL, &more))
         sw_loop_fail(l, SW_EXIT_INTERNAL, -EINVAL, "a guard record is not of this version");
+    sw_report_skip(l->in->report, false);
     l->more |= more;
 }
 
@@ -55,24 +77,91 @@ void sw_pump_drain(struct sw_loop_state *l)
     l->more |= take(l, SW_RING_OPEN, SW_PENDING_LOW);
     a = first->events, a_end = a + first->len;
     b = second->events, b_end = b + second->len;
-    while (a < a_end || b < b_end)
-        report_event(l, b == b_end || (a < a_end && a->ts <= b->ts) ? a++ : b++);
+    while (a < a_end || b < b_end) {
+        if (b == b_end || (a < a_end && a->ts <= b->ts))
+            report_event(l, a++, SW_RING_MAIN);
+        else
+            report_event(l, b++, SW_RING_OPEN);
+    }
     drain_guard(l);
+}
+
+/* Its errors would wake us for ever. */
+static void unwatch_stdout(struct sw_loop_state *l)
+{
+    if (l->stdout_watched)
+        epoll_ctl(l->epoll, EPOLL_CTL_DEL, STDOUT_FILENO, NULL);
+    l->stdout_watched = false;
+}
+
+static void watch_stdout(struct sw_loop_state *l)
+{
+    struct epoll_event ev = {.data.fd = STDOUT_FILENO};
+
+    l->stdout_watched = l->stdout_polled && !epoll_ctl(l->epoll, EPOLL_CTL_ADD, STDOUT_FILENO, &ev);
+    l->stdout_events = 0;
+}
+
+static void begin_outage(struct sw_loop_state *l, int err)
+{
+    const char *but = err == -EPIPE ? "the guard goes on without output"
+                                    : "the guard goes on, lines that cannot wait are lost and counted";
+
+    unwatch_stdout(l);
+    l->outage.what = "standard output";
+    if (l->stopping && err == -EPIPE) /* the signal was for both */
+        l->outage.err = err;
+    else
+        sw_outage_failed(&l->outage, err, sw_report_gaps(l->in->report), but, sw_clock_now());
+}
+
+void sw_pump_reader_gone(struct sw_loop_state *l)
+{
+    if (survives_outage(l))
+        begin_outage(l, -EPIPE);
+    else
+        l->stop = true;
+}
+
+static void add_checkpoint(struct sw_loop_state *l)
+{
+    if (l->in->pin)
+        (l->skipped ? sw_checkpoint_skip : sw_checkpoint_add)(&l->checkpoints, l->in->report, &l->account);
+}
+
+static void note_written(struct sw_loop_state *l, bool all)
+{
+    if (all && l->skipped) {
+        l->skipped = false;
+        add_checkpoint(l);
+    }
+    if (l->in->pin && !l->skipped)
+        sw_checkpoint_written(&l->checkpoints, l->in->report);
 }
 
 int sw_pump_flush(struct sw_loop_state *l)
 {
+    size_t pending = sw_report_pending(l->in->report);
     int err;
 
-    if (l->in->pin)
-        sw_checkpoint_add(&l->checkpoints, l->in->report, &l->account);
+    add_checkpoint(l);
+    /* with nothing to write nobody can tell whether it could be */
+    if (l->outage.err && (!pending || (survives_outage(l) && !sw_outage_due(&l->outage, sw_clock_now()))))
+        return l->outage.err;
     err = sw_report_flush(l->in->report);
-    if (l->in->pin)
-        sw_checkpoint_written(&l->checkpoints, l->in->report);
-
-    if (err == -EPIPE) /* the reader has seen enough */
+    note_written(l, !err);
+    if (!err || err == -EAGAIN) {
+        if (l->outage.err) {
+            sw_outage_over(&l->outage, sw_clock_now());
+            watch_stdout(l);
+        }
+        return err;
+    }
+    if (survives_outage(l))
+        begin_outage(l, err);
+    else if (err == -EPIPE) /* the reader has seen enough */
         l->stop = true;
-    else if (err && err != -EAGAIN)
+    else
         sw_loop_fail(l, SW_EXIT_OUTPUT, err, "standard output");
     return err;
 }

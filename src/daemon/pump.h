@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Rings to lines, with back-pressure: a ring is read only while the reader of our lines keeps up. */
+/*
+ * Rings to lines, with back-pressure: a ring is read only while the reader of our lines keeps up. With the guard a
+ * standard output that cannot be written is no end: so many lines wait, further records are read and lost, and it is
+ * tried again each second.
+ */
 #ifndef SW_DAEMON_PUMP_H
 #define SW_DAEMON_PUMP_H
 
 #include "base/failure.h"
+#include "base/outage.h"
 #include "daemon/daemon.h"
 #include "events/checkpoint.h"
 #include "events/loss.h"
@@ -18,11 +23,15 @@ struct sw_loop_state {
     struct sw_account account;
     struct sw_rings rings;
     struct sw_checkpoints checkpoints; /* pinned */
+    struct sw_outage outage;           /* of standard output; with the guard */
+    bool skip[SW_RINGS];               /* the batch is read and lost */
+    bool skipped;                      /* something was, and not all lines are written since */
     int epoll;
     int links;
     int clock;
     bool ring_watched[SW_RINGS];
     __u32 stdout_events;
+    bool stdout_polled; /* epoll takes it */
     bool stdout_watched;
     bool stop;
     bool stopping;  /* the guard issues no more cookies; stop follows */
@@ -38,7 +47,10 @@ struct sw_loop_state {
 void sw_loop_fail(struct sw_loop_state *l, int exit_code, int err, const char *what);
 
 void sw_pump_drain(struct sw_loop_state *l); /* l->more: there may be others */
-int sw_pump_flush(struct sw_loop_state *l);  /* 0: all lines are out; -EAGAIN: the reader is slow; or what stops us */
+/* 0: all lines are out; -EAGAIN: the reader is slow; or why they cannot be written, which stops us, or an outage has
+ * begun and it is not time to try again. */
+int sw_pump_flush(struct sw_loop_state *l);
+void sw_pump_reader_gone(struct sw_loop_state *l); /* as it is seen without writing */
 
 /* What epoll wakes us for. events 0: errors only. */
 void sw_pump_watch_stdout(struct sw_loop_state *l, __u32 events);

@@ -34,11 +34,27 @@ static bool write_out(struct sw_loop_state *l)
     return !l->stop;
 }
 
+static void end_in_outage(const struct sw_loop_state *l)
+{
+    const struct sw_report_counts *counts = sw_report_counts(l->in->report);
+    const char *outcome = !l->in->pin  ? "are lost"
+                          : l->skipped ? "are lost, which the next synward logs"
+                                       : "are kept for the next synward";
+    __u64 lines = 0;
+
+    for (int kind = 0; kind < SW_LOSSES; kind++)
+        lines += counts->unmade[kind] - counts->unmade_logged[kind];
+    sw_warn("standard output: %zu bytes of lines that waited and %llu more lines %s", sw_report_pending(l->in->report),
+            lines, outcome);
+}
+
 static void gave_up(struct sw_loop_state *l)
 {
     const char *outcome = l->in->pin ? "are kept for the next synward" : "are discarded";
     size_t bytes;
 
+    if (l->outage.err && l->outage.open)
+        return end_in_outage(l);
     if (sw_pump_flush(l) != -EAGAIN)
         return;
     bytes = sw_report_pending(l->in->report);
@@ -103,4 +119,6 @@ static void finish(struct sw_loop_state *l)
 void sw_shutdown_finish(struct sw_loop_state *l)
 {
     (l->in->pin ? finish_pinned : finish)(l);
+    l->outage.quiet = false;
+    sw_outage_log(&l->outage, sw_report_gaps(l->in->report), "lines", sw_clock_now());
 }

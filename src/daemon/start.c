@@ -186,6 +186,7 @@ static void free_object(struct start *s)
 static int make_report(struct start *s)
 {
     static char host[256];
+    struct sw_report_counts counts;
     struct sw_report_opts opts = {
         .fd = STDOUT_FILENO,
         .format = s->common.format,
@@ -197,8 +198,11 @@ static int make_report(struct start *s)
     };
     int err;
 
-    if (s->pin.adopted)
+    if (s->pin.adopted) {
+        sw_checkpoint_counts(&s->pin.at->saved, &counts);
+        opts.counts = &counts;
         sw_torn_line_repair(STDOUT_FILENO);
+    }
     gethostname(host, sizeof(host) - 1);
     s->loop.clock_offset = opts.clock_offset_ns = sw_clock_offset();
     err = sw_report_new(&opts, &s->loop.report);

@@ -19,8 +19,8 @@ struct sw_ringbuf *sw_guard_runtime_ring(struct sw_guard_runtime *g);
 /* Everything that is due: detection, listeners, sockets, keys. */
 void sw_guard_runtime_tick(struct sw_guard_runtime *g, __u64 now);
 
-/* Logs the records that wait, and writes sampled frames to the file. more: so many that there may be others. -EINVAL: a
- * record is not of this version. */
+/* Logs the records that wait, unless report is NULL, and writes sampled frames to the file. more: so many that there
+ * may be others. -EINVAL: a record is not of this version. */
 int sw_guard_runtime_drain(struct sw_guard_runtime *g, struct sw_report *report, bool *ret_more);
 
 /* The wall clock has another offset now. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guard/reader.h"
 
+#include "base/clock.h"
 #include "base/exit.h"
 #include "base/log.h"
 #include "synward.skel.h"
@@ -33,9 +34,10 @@ static int take_capture(void *ctx, void *data, size_t size)
 
     if (err > 0 && __atomic_fetch_and(&reader->guard->flags, ~SW_G_CAPTURE, __ATOMIC_SEQ_CST) & SW_G_CAPTURE)
         sw_warn("'%s' is full: no more dropped frames are written", reader->path);
-    if (err < 0 && !reader->write_failed)
-        sw_warn("'%s': dropped frames are not written: %s", reader->path, strerror(-err));
-    reader->write_failed = err < 0;
+    if (err < 0)
+        sw_outage_failed(&reader->outage, err, reader->unwritten++, "dropped frames are not written", sw_clock_now());
+    else
+        sw_outage_over(&reader->outage, sw_clock_now());
     return ++reader->records == RECORDS ? -ECANCELED : 0;
 }
 
@@ -46,7 +48,7 @@ int sw_guard_reader_open(struct sw_guard_reader *reader, struct synward_bpf *obj
     int err;
 
     reader->guard = guard;
-    reader->path = opts->capture_file;
+    reader->path = reader->outage.what = opts->capture_file;
     err = sw_ringbuf_open(&reader->events, bpf_map__fd(obj->maps.guard_events));
     if (err)
         return sw_fail(f, SW_EXIT_MEMORY, err, "ring guard_events: %s", strerror(-err));
@@ -80,11 +82,14 @@ int sw_guard_reader_drain(struct sw_guard_reader *reader, struct sw_report *repo
 {
     reader->report = report;
     reader->records = 0;
-    drain_events(reader);
+    if (report)
+        drain_events(reader);
     *ret_more = reader->records == RECORDS;
     reader->records = 0;
-    if (reader->captures)
+    if (reader->captures) {
         ring_buffer__consume(reader->captures);
+        sw_outage_log(&reader->outage, reader->unwritten, "frames", sw_clock_now());
+    }
     *ret_more |= reader->records == RECORDS;
     return reader->err;
 }

@@ -4,6 +4,7 @@
 #define SW_GUARD_READER_H
 
 #include "base/failure.h"
+#include "base/outage.h"
 #include "config/guard_options.h"
 #include "events/ringbuf.h"
 #include "loader/iface.h"
@@ -20,9 +21,10 @@ struct sw_guard_reader {
     const char *path; /* of the capture */
     struct sw_report *report;
     int err;
-    int records; /* in this call */
-    bool write_failed;
-    bool keep; /* records remain in the ring until they are released */
+    int records;             /* in this call */
+    struct sw_outage outage; /* of the capture */
+    __u64 unwritten;         /* frames */
+    bool keep;               /* records remain in the ring until they are released */
 };
 
 /* guard is the mmapped configuration: nothing in it is changed. If opts name a file, `capture` is there for frames. */
@@ -31,7 +33,8 @@ int sw_guard_reader_open(struct sw_guard_reader *reader, struct synward_bpf *obj
                          struct sw_failure *ret_failure);
 void sw_guard_reader_close(struct sw_guard_reader *reader); /* also half-open */
 
-/* more: so many records that others may wait. -EINVAL: one is not of this version. */
+/* Without a report its records stay where they are. more: so many records that others may wait. -EINVAL: one is not of
+ * this version. */
 int sw_guard_reader_drain(struct sw_guard_reader *reader, struct sw_report *report, bool *ret_more);
 
 #endif

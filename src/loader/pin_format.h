@@ -8,7 +8,7 @@
 
 #include <net/if.h>
 
-#define SW_PIN_VERSION 2      /* of struct sw_pinned, and of the meaning of records if their layout does not change */
+#define SW_PIN_VERSION 3      /* of struct sw_pinned, and of the meaning of records if their layout does not change */
 #define SW_CHECKPOINT_RINGS 3 /* events, events_open, guard_events */
 
 struct sw_checkpoint {
@@ -17,6 +17,7 @@ struct sw_checkpoint {
     __u64 reported[SW_LOSSES];     /* as of struct sw_account */
     __u64 evicted;
     __u64 openings_lost;
+    __u64 unmade[SW_LOSSES], unmade_logged[SW_LOSSES]; /* events without a line, as of struct sw_report_counts */
 };
 
 /* In the pinned map: the other slot is written, then `current` moves, so that a kill at any moment leaves a complete

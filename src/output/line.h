@@ -15,17 +15,25 @@
 
 enum sw_format { SW_FORMAT_JSON, SW_FORMAT_TEXT };
 
+/* Events by kind, since the start; with `--pin` since the pins were made, but for `made`. */
+struct sw_report_counts {
+    __u64 made[SW_LOSSES];          /* lines, written or not */
+    __u64 unmade[SW_LOSSES];        /* events that made no line: no memory, or skipped */
+    __u64 unmade_logged[SW_LOSSES]; /* of these in loss lines */
+};
+
 struct sw_report_opts {
     int fd; /* where lines go */
     enum sw_format format;
-    bool color;            /* text only */
-    __u32 event_mask;      /* 1 << kind, 1 << SW_LINE_* */
-    __u16 cid_seed;        /* Community ID seed */
-    const char *host;      /* any bytes: escaped */
-    __s64 clock_offset_ns; /* event time + offset = nanoseconds since 1970 */
-    bool replay;           /* iface is the capture's name */
-    const char *iface;     /* replay: name to show; live: NULL, by ifindex */
-    __u64 seq;             /* of the line before the first */
+    bool color;                            /* text only */
+    __u32 event_mask;                      /* 1 << kind, 1 << SW_LINE_* */
+    __u16 cid_seed;                        /* Community ID seed */
+    const char *host;                      /* any bytes: escaped */
+    __s64 clock_offset_ns;                 /* event time + offset = nanoseconds since 1970 */
+    bool replay;                           /* iface is the capture's name */
+    const char *iface;                     /* replay: name to show; live: NULL, by ifindex */
+    __u64 seq;                             /* of the line before the first */
+    const struct sw_report_counts *counts; /* to go on from; NULL: none */
 };
 
 #define SW_SCHEMA 3

@@ -25,11 +25,12 @@ void sw_report_free(struct sw_report *r);                                       
 int sw_report_set_iface(struct sw_report *r, __u32 ifindex, const char *name);
 void sw_report_set_clock(struct sw_report *r, __s64 clock_offset_ns);
 
-/* Adds one line for the event if its kind is enabled. -EINVAL: version or size is not ours; -ENOMEM. */
+/* Adds one line for the event if its kind is enabled. -EINVAL: version or size is not ours; -ENOMEM: no line, counted.
+ */
 int sw_report_event(struct sw_report *r, const struct sw_event *ev);
 /* Adds a loss line for what was lost since the last one, lost[kind]; seq jumps by their sum first. now_ns is in event
  * time. No line (and no jump) if all are 0. Kinds outside the event mask do not count: they would have made no line
- * (SW_LOSS_GUARD counts if guard or drop is enabled). Events that failed with -ENOMEM are added by the reporter itself.
+ * (SW_LOSS_GUARD counts if guard or drop is enabled). Events that made no line are added by the reporter itself.
  * With loss lines masked out seq still jumps. */
 int sw_report_loss(struct sw_report *r, const __u64 lost[SW_LOSSES], __u64 now_ns);
 int sw_report_stats(struct sw_report *r, const struct sw_report_stats *stats, __u64 now_ns);
@@ -40,13 +41,19 @@ int sw_report_guard_event(struct sw_report *r, const struct sw_guard_event *ev);
 /* A `service` line: values of one service. */
 int sw_report_service(struct sw_report *r, const struct sw_report_service *s, __u64 now_ns);
 
+/* While it is on, events of both kinds make no line and are counted for the next loss line. */
+void sw_report_skip(struct sw_report *r, bool skip);
+const struct sw_report_counts *sw_report_counts(const struct sw_report *r);
+
 size_t sw_report_pending(const struct sw_report *r); /* bytes not yet written */
 __u64 sw_report_lines(const struct sw_report *r);    /* lines made so far */
 __u64 sw_report_made(const struct sw_report *r);     /* bytes of them, written or not */
 __u64 sw_report_seq(const struct sw_report *r);      /* of the last one, lost ones before it included */
+__u64 sw_report_gaps(const struct sw_report *r);     /* lost ones that loss lines reported, or would have */
 /* Writes what goes without blocking: a pipe or terminal through a non-blocking descriptor of our own, opened again so
  * that other holders are not affected; else poll, then pieces of at most PIPE_BUF. 0 when all is out, -EAGAIN when the
- * reader is slow, -EPIPE when it is gone (the caller ignores SIGPIPE), -errno otherwise (ENOSPC, EIO). */
+ * reader is slow, -EPIPE when it is gone (the caller ignores SIGPIPE), -errno otherwise (ENOSPC, EIO). After a failure
+ * it may be called again: it continues within the line, or begins it anew where its first half is not what precedes. */
 int sw_report_flush(struct sw_report *r);
 
 #endif

@@ -7,7 +7,9 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 static void test_rename(void **state)
 {
@@ -251,6 +253,206 @@ static void test_reader_gone(void **state)
     close(full);
 }
 
+/* Events that are skipped make no line, and the next loss line names them with the kernel's, also in the next process.
+ */
+static void test_skipped(void **state)
+{
+    struct sw_report_opts opts = live;
+    struct sw_report_stats stats = {.lost_total = 2};
+    struct sw_event conn = sample(SW_EV_CONN), opening = sample(SW_EV_OPENING);
+    __u64 lost[SW_LOSSES] = {[SW_EV_CONN] = 2};
+    struct sw_report_counts counts;
+    struct out o;
+
+    (void)state;
+    opts.event_mask &= ~(1u << SW_EV_OPENING);
+    out_open(&o, opts);
+    add(&o, &conn);
+    sw_report_skip(o.r, true);
+    for (int i = 0; i < 3; i++)
+        add(&o, &conn);
+    add(&o, &opening); /* would have made no line */
+    sw_report_skip(o.r, false);
+    add(&o, &conn);
+    counts = *sw_report_counts(o.r);
+    assert_int_equal(counts.made[SW_EV_CONN], 2);
+    assert_int_equal(sw_report_lines(o.r), 2);
+    assert_int_equal(sw_report_loss(o.r, lost, 1), 0);
+    lost[SW_EV_CONN] = 0;
+    assert_int_equal(sw_report_loss(o.r, lost, 1), 0); /* none a second time */
+    assert_int_equal(sw_report_stats(o.r, &stats, 1), 0);
+    assert_int_equal(sw_report_gaps(o.r), 5);
+    valid(take(&o), 4);
+    has(line_n(o.text, 1), "\"seq\":2,");
+    has(line_n(o.text, 2), "\"seq\":8,");
+    has(line_n(o.text, 2), "\"lost\":5,\"lost_opening\":0,");
+    has(line_n(o.text, 2), "\"lost_conn\":5,");
+    has(line_n(o.text, 3), "\"seq\":9,");
+    has(line_n(o.text, 3), "\"lost_total\":5,");
+    out_close(&o);
+    opts.counts = &counts; /* as of before the loss line */
+    opts.seq = 2;
+    out_open(&o, opts);
+    assert_int_equal(sw_report_loss(o.r, lost, 1), 0);
+    valid(take(&o), 1);
+    has(o.text, "\"seq\":6,");
+    has(o.text, "\"lost_conn\":3,");
+    out_close(&o);
+}
+
+#define PART 5000 /* bytes that fit, which is not the end of a line */
+
+/* Lines to a file that takes PART bytes, then none; by the limit for files, as no disk is needed for that. */
+static struct sw_report *fill(int fd, int lines)
+{
+    struct sw_report_opts opts = live;
+    struct sw_event ev = sample(SW_EV_CONN);
+    struct rlimit all, part;
+    struct sw_report *r;
+
+    signal(SIGXFSZ, SIG_IGN);
+    opts.fd = fd;
+    assert_int_equal(sw_report_new(&opts, &r), 0);
+    for (int i = 0; i < lines; i++)
+        assert_int_equal(sw_report_event(r, &ev), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &all), 0);
+    part = all;
+    part.rlim_cur = PART;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &part), 0);
+    assert_int_equal(sw_report_flush(r), -EFBIG);
+    assert_int_equal(sw_report_flush(r), -EFBIG);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &all), 0);
+    return r;
+}
+
+/* The lines from `first` to `last`, whole, and nothing else. */
+static void expect_lines(int fd, __u64 first, __u64 last)
+{
+    struct stat st;
+    char *text;
+
+    assert_int_equal(fstat(fd, &st), 0);
+    text = calloc(1, st.st_size + 1);
+    assert_non_null(text);
+    assert_int_equal(pread(fd, text, st.st_size, 0), st.st_size);
+    valid(text, last - first + 1);
+    for (const char *line = text; *line; line = line_n(line, 1))
+        assert_int_equal(number(line, "\"seq\":"), first++);
+    assert_int_equal(first, last + 1);
+    free(text);
+}
+
+/* A disk that is full in the middle of a line, and then is not: the line continues where it stopped. */
+static void test_room_again(void **state)
+{
+    enum { LINES = 1000 }; /* the buffer is moved meanwhile */
+    struct sw_event ev = sample(SW_EV_CONN);
+    int fd = memfd_create("lines", MFD_CLOEXEC);
+    struct sw_report *r = fill(fd, LINES);
+
+    (void)state;
+    assert_int_equal(lseek(fd, 0, SEEK_END), PART);
+    assert_int_equal(sw_report_event(r, &ev), 0);
+    assert_int_equal(sw_report_flush(r), 0);
+    expect_lines(fd, 1, LINES + 1);
+    sw_report_free(r);
+    close(fd);
+}
+
+/* It was emptied to make room: the first line there is a whole one, and before it is no hole. */
+static void test_emptied(void **state)
+{
+    for (int append = 0; append < 2; append++) {
+        char name[] = "/tmp/synward-report-XXXXXX";
+        int fd = mkostemp(name, O_CLOEXEC | (append ? O_APPEND : 0));
+        struct sw_report *r = fill(fd, 20);
+        char first[PART + 1] = "";
+        int whole = 0;
+
+        (void)state;
+        assert_int_equal(unlink(name), 0);
+        assert_int_equal(pread(fd, first, PART, 0), PART);
+        for (const char *p = first; (p = strchr(p, '\n')); p++)
+            whole++;
+        assert_int_not_equal(first[PART - 1], '\n');
+        assert_int_equal(ftruncate(fd, 0), 0);
+        assert_int_equal(sw_report_flush(r), 0);
+        expect_lines(fd, whole + 1, 20);
+        sw_report_free(r);
+        close(fd);
+    }
+}
+
+/* Another one wrote behind the half line: it ends there, and is written again as a whole. */
+static void test_others_wrote(void **state)
+{
+    char name[] = "/tmp/synward-report-XXXXXX";
+    int fd = mkostemp(name, O_CLOEXEC | O_APPEND);
+    struct sw_report *r = fill(fd, 20);
+    char *text, *other, *half;
+    off_t size;
+
+    (void)state;
+    assert_int_equal(unlink(name), 0);
+    assert_int_equal(write(fd, " and others\n", 12), 12);
+    assert_int_equal(sw_report_flush(r), 0);
+    size = lseek(fd, 0, SEEK_END);
+    text = calloc(1, size + 1);
+    assert_non_null(text);
+    assert_int_equal(pread(fd, text, size, 0), size);
+    other = strstr(text, " and others\n");
+    assert_non_null(other);
+    for (half = other; half > text && half[-1] != '\n'; half--)
+        ;
+    assert_true(half > text && half < other);
+    assert_int_equal(number(other + 12, "\"seq\":"), number(half, "\"seq\":"));
+    valid(other + 12, 20 - number(half, "\"seq\":") + 1);
+    free(text);
+    sw_report_free(r);
+    close(fd);
+}
+
+/* Another reader of a pipe begins with a whole line, if the one before has read all. */
+static void test_next_reader(void **state)
+{
+    enum { EVENTS = 100 };
+    struct sw_report_opts opts = live;
+    struct sw_event ev = sample(SW_EV_CONN);
+    char name[] = "/tmp/synward-report-XXXXXX", path[64];
+    static char got[EVENTS * 2048];
+    struct sw_report *r;
+    int fds[2];
+    ssize_t n;
+
+    (void)state;
+    signal(SIGPIPE, SIG_IGN);
+    assert_non_null(mkdtemp(name));
+    snprintf(path, sizeof(path), "%s/fifo", name);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    fds[0] = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    fds[1] = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(fcntl(fds[1], F_SETPIPE_SZ, 4096) >= 4096);
+    opts.fd = fds[1];
+    assert_int_equal(sw_report_new(&opts, &r), 0);
+    for (int i = 0; i < EVENTS; i++)
+        assert_int_equal(sw_report_event(r, &ev), 0);
+    assert_int_equal(sw_report_flush(r), -EAGAIN);
+    n = read(fds[0], got, sizeof(got)); /* half a line at its end */
+    assert_true(n > 0 && got[n - 1] != '\n');
+    close(fds[0]);
+    assert_int_equal(sw_report_flush(r), -EPIPE);
+    fds[0] = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_int_equal(sw_report_flush(r), -EAGAIN);
+    memset(got, 0, sizeof(got));
+    assert_true(read(fds[0], got, sizeof(got)) > 0);
+    assert_memory_equal(got, "{\"schema\"", 9);
+    close(fds[0]);
+    close(fds[1]);
+    sw_report_free(r);
+    unlink(path);
+    rmdir(name);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +463,11 @@ int main(void)
         cmocka_unit_test(test_longest_lines),
         cmocka_unit_test(test_slow_reader),
         cmocka_unit_test(test_reader_gone),
+        cmocka_unit_test(test_skipped),
+        cmocka_unit_test(test_room_again),
+        cmocka_unit_test(test_emptied),
+        cmocka_unit_test(test_others_wrote),
+        cmocka_unit_test(test_next_reader),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
