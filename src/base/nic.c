@@ -150,6 +150,7 @@ int sw_probe_nic(const char *name, struct sw_nic *nic)
     close(fd);
     count_queues(nic);
     nic->native_xdp = declares_native(nic->ifindex);
+    nic->veth = sw_veth_peer(nic->ifindex);
     if (bpf_xdp_query_id(nic->ifindex, 0, &nic->xdp_prog))
         nic->xdp_prog = 0;
     return err;

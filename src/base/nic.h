@@ -3,6 +3,8 @@
 #ifndef SW_BASE_NIC_H
 #define SW_BASE_NIC_H
 
+#include "base/veth.h"
+
 #include <linux/types.h>
 #include <net/if.h>
 #include <stdbool.h>
@@ -16,6 +18,7 @@ struct sw_nic {
     int gro, lro, gso, tso, rxvlan; /* 1 on, 0 off, -1 unknown */
     int rx_queues, tx_queues;
     int native_xdp; /* as the driver declares it (netlink): 1, 0, -1 unknown */
+    enum sw_veth veth;
     __u32 xdp_prog; /* id of the program on it now, 0: none */
 };
 

@@ -56,6 +56,12 @@ static const char *would_egress(const struct probe *p)
     return p->features.have[SW_FEATURE_tcx] ? "tcx" : p->features.have[SW_FEATURE_clsact] ? "clsact" : "none";
 }
 
+/* With --guard, which has to send. */
+static const char *would_guard_ingress(const struct probe *p)
+{
+    return p->iface && sw_veth_may_lose(p->nic.veth) ? "xdp_generic" : would_ingress(p);
+}
+
 /* Settings that change what XDP and tc see; each is one sentence. */
 static int nic_notes(const struct probe *p, const char *notes[8])
 {
@@ -124,6 +130,10 @@ static int guard_notes(const struct probe *p, const char *notes[8])
         notes[n++] =
             "listener: with net.ipv4.tcp_syncookies=1 there are cookies only once the listener's queue is full, "
             "with 2 at once";
+    if (backend != SW_BK_NONE && p->iface && sw_veth_may_lose(p->nic.veth))
+        notes[n++] =
+            "a veth whose other end has no XDP program: native XDP could send no answer there, so --mode auto is "
+            "generic XDP, which is slower";
     if (backend != SW_BK_NONE && !p->timestamps)
         notes[n++] = "net.ipv4.tcp_timestamps is 0: no client is granted timestamps, so no cookie can use their bits";
     return n;
@@ -166,7 +176,10 @@ static void print_text(const struct probe *p)
                p->features.have[SW_FEATURE_dispatcher] ? " (shared)" : "", would_egress(p));
     else
         printf("synward cannot run here\n");
-    printf("the guard would use: %s\n", sw_name_backend(would_guard(p))->text);
+    printf("the guard would use: %s", sw_name_backend(would_guard(p))->text);
+    if (p->iface && would_guard(p) != SW_BK_NONE)
+        printf(", ingress %s", would_guard_ingress(p));
+    printf("\n");
     for (int i = 0, n = guard_notes(p, notes); i < n; i++)
         printf("  note: %s\n", notes[i]);
 }
@@ -210,8 +223,10 @@ static void print_json(const struct probe *p)
     printf("},\"tcp_syncookies\":%d,\"tcp_timestamps\":%d", p->syncookies, p->timestamps);
     if (p->iface)
         print_nic_json(p);
-    printf(",\"can_run\":%s,\"ingress\":\"%s\",\"egress\":\"%s\",\"guard\":\"%s\",\"guard_notes\":[",
-           can_run(p) ? "true" : "false", would_ingress(p), would_egress(p), sw_name_backend(would_guard(p))->text);
+    printf(",\"can_run\":%s,\"ingress\":\"%s\",\"egress\":\"%s\",\"guard\":\"%s\",\"guard_ingress\":\"%s\","
+           "\"guard_notes\":[",
+           can_run(p) ? "true" : "false", would_ingress(p), would_egress(p), sw_name_backend(would_guard(p))->text,
+           would_guard_ingress(p));
     for (int i = 0, n = guard_notes(p, notes); i < n; i++)
         printf("%s\"%s\"", i ? "," : "", notes[i]);
     printf("]}\n");

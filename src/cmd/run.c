@@ -50,7 +50,9 @@ static const struct sw_option options[] = {
      .help = "at exit, log the `conn` line of connections that are still open, too",
      .man = "Its reason is `end_of_input`."},
     {"mode", .type = SW_OPT_CHOICE, FIELD(mode), .words = modes,
-     .help = "XDP in the driver, in the stack, or whichever works ({})"},
+     .help = "XDP in the driver, in the stack, or whichever works ({})",
+     .man = "With `--guard` auto is generic on a veth whose other end has no XDP program, as a container's: native XDP "
+            "could send no answer there."},
     {"ingress-only", .type = SW_OPT_SET, FIELD(ingress_only),
      .help = "no egress hook: what this host sends is inferred",
      .man = "Acknowledgements say what was sent. Not with `--guard`."},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "daemon/hook_monitor.h"
 #include "base/links.h"
+#include "base/veth.h"
 #include "loader/hooks.h"
 #include "loader/tc.h"
 
@@ -116,4 +117,19 @@ const char *sw_hook_monitor_missing(struct sw_hook_monitor *w, const struct sw_h
 
     /* all of them go with the interface, which is handled elsewhere */
     return what && if_indextoname(hooks->ifaces[i].id.ifindex, name) ? what : NULL;
+}
+
+bool sw_hook_monitor_answers(struct sw_hook_monitor *w, const struct sw_hooks *hooks, size_t i, bool *ret_lost)
+{
+    const struct sw_hook_iface *iface = &hooks->ifaces[i];
+    bool *lost = &w->of[i].answers_lost, before = *lost;
+    enum sw_veth veth;
+
+    if (!hooks->guard || !w->of[i].xdp || iface->xdp_mode != XDP_MODE_NATIVE)
+        return false;
+    veth = sw_veth_peer(iface->id.ifindex);
+    if (veth == SW_VETH_NOT || veth == SW_VETH_UNKNOWN) /* also while it goes */
+        return false;
+    *lost = *ret_lost = veth == SW_VETH_PLAIN;
+    return *lost != before;
 }

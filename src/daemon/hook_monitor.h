@@ -12,7 +12,8 @@ struct sw_hook_monitor {
     struct {
         __u32 xdp, egress, accept; /* program ids, 0: none of ours */
         bool down;
-    } of[SW_IFACES_MAX]; /* as in hooks->ifaces */
+        bool answers_lost; /* as of the last look */
+    } of[SW_IFACES_MAX];   /* as in hooks->ifaces */
 };
 
 /* Right after attaching: the attached programs are ours. */
@@ -20,5 +21,9 @@ void sw_hook_monitor_start(struct sw_hook_monitor *w, const struct sw_hooks *hoo
 
 /* The hook that is missing on interface i, as text; NULL: none, or the kernel gives no answer. Queries the kernel. */
 const char *sw_hook_monitor_missing(struct sw_hook_monitor *w, const struct sw_hooks *hooks, size_t i);
+
+/* A veth on which native XDP has to send: is what it sends lost now, as the other end has no XDP program? True if that
+ * changed since the last call; before the first it was not so. Queries the kernel. */
+bool sw_hook_monitor_answers(struct sw_hook_monitor *w, const struct sw_hooks *hooks, size_t i, bool *ret_lost);
 
 #endif

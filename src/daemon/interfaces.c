@@ -101,14 +101,32 @@ bool sw_interfaces_check(struct sw_loop *loop)
     return any_left(loop);
 }
 
+static void check_answers(struct sw_loop *loop, size_t i)
+{
+    const char *name = loop->hooks->ifaces[i].id.name;
+    bool lost;
+
+    if (loop->hooks->ifaces[i].gone || !sw_hook_monitor_answers(&loop->monitor, loop->hooks, i, &lost))
+        return;
+    if (lost)
+        sw_warn(
+            "'%s': the other end of this veth has no XDP program, so the guard's answers are lost and nobody connects "
+            "while it is engaged; --mode generic does without",
+            name);
+    else
+        sw_info("'%s': the other end of this veth has an XDP program: the guard's answers arrive", name);
+}
+
 bool sw_interfaces_check_hooks(struct sw_loop *loop)
 {
     for (size_t i = 0; i < loop->hooks->len; i++) {
         struct sw_hook_iface *iface = &loop->hooks->ifaces[i];
         const char *missing = iface->gone ? NULL : sw_hook_monitor_missing(&loop->monitor, loop->hooks, i);
 
-        if (!missing)
+        if (!missing) {
+            check_answers(loop, i);
             continue;
+        }
         sw_warn("'%s': the %s was detached or replaced by another process; no longer tracking", iface->id.name,
                 missing);
         sw_hooks_drop(loop->hooks, iface);

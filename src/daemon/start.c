@@ -353,6 +353,11 @@ static void report_hooks(struct start *s)
         if (iface->native_error)
             sw_info("'%s' takes no native XDP (%s): generic XDP is used, which is slower", iface->id.name,
                     strerror(-iface->native_error));
+        if (iface->no_answers && iface->xdp_mode == XDP_MODE_SKB && s->opts->mode == SW_MODE_AUTO)
+            sw_info(
+                "'%s' is a veth whose other end has no XDP program, so native XDP could send no answer: generic XDP is "
+                "used, which is slower",
+                iface->id.name);
         if (iface->egress_error)
             sw_info("'%s' takes no egress hook (%s): what this host sends is inferred", iface->id.name,
                     strerror(-iface->egress_error));

@@ -213,11 +213,6 @@ static void say_iface(const struct sw_hook_iface *iface)
         sw_warn("'%s' is the loopback: followed, and not guarded", name);
     if (iface->loopback || iface->xdp_mode != XDP_MODE_NATIVE || sw_probe_nic(name, &nic))
         return;
-    if (!strcmp(nic.driver, "veth"))
-        sw_info(
-            "'%s' is a veth: its answers are lost unless the other end runs an XDP program, too; --mode generic does "
-            "without",
-            name);
     if (sw_nic_strips_vlans(&nic))
         sw_warn("'%s' takes VLAN tags off before XDP: SYNs of its VLANs are answered without a tag, so their services "
                 "are cut off while engaged ('ethtool -K %s rxvlan off')",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "loader/hooks.h"
 #include "base/exit.h"
+#include "base/veth.h"
 #include "loader/hooks_pinned.h"
 #include "loader/hooks_shared.h"
 #include "loader/object.h"
@@ -114,6 +115,8 @@ int sw_hooks_clean(struct sw_hook_iface *iface, bool made_clsact, bool *ret_foun
 int sw_hooks_attach(struct sw_hooks *hooks, struct synward_bpf *obj, enum sw_mode mode, struct sw_failure *ret_failure)
 {
     hooks->obj = obj;
+    for (size_t i = 0; i < hooks->len; i++)
+        hooks->ifaces[i].no_answers = hooks->guard && sw_veth_may_lose(sw_veth_peer(hooks->ifaces[i].id.ifindex));
     return hooks->pinned ? sw_hooks_pinned_attach(hooks, mode, ret_failure)
                          : sw_hooks_shared_attach(hooks, mode, ret_failure);
 }

@@ -19,7 +19,8 @@ int sw_hooks_add(struct sw_hooks *hooks, const char *name, struct sw_failure *re
 int sw_hooks_clean(struct sw_hook_iface *iface, bool made_clsact, bool *ret_found);
 
 /* Attaches to all interfaces, XDP last, so that nothing is answered before it can be accepted; on failure everything
- * is undone. */
+ * is undone. With the guard SW_MODE_AUTO is generic on a veth whose other end has no XDP program, unless a pinned
+ * program is there. */
 int sw_hooks_attach(struct sw_hooks *hooks, struct synward_bpf *obj, enum sw_mode mode, struct sw_failure *ret_failure);
 
 /* Detaches everything, sw_accept last, and frees; pinned hooks stay attached. Safe on a zeroed or half-attached struct,

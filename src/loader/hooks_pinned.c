@@ -85,6 +85,7 @@ static int ingress_fd(const struct sw_hooks *hooks, const struct sw_hook_iface *
 
 static int attach_xdp(struct sw_hooks *hooks, struct sw_hook_iface *iface, enum sw_mode mode, struct sw_failure *f)
 {
+    const enum sw_mode first = sw_iface_mode(iface, mode);
     enum xdp_attach_mode there = XDP_MODE_UNSPEC;
     int old = find_xdp(hooks, iface->id.ifindex, &there), fd = ingress_fd(hooks, iface), err;
 
@@ -95,13 +96,13 @@ static int attach_xdp(struct sw_hooks *hooks, struct sw_hook_iface *iface, enum 
             "(see 'ip link show dev %s')",
             iface->id.name, iface->id.name);
     iface->old_xdp = old >= 0 ? old : -1;
-    iface->xdp_mode = old >= 0 ? there : mode == SW_MODE_GENERIC ? XDP_MODE_SKB : XDP_MODE_NATIVE;
+    iface->xdp_mode = old >= 0 ? there : first == SW_MODE_GENERIC ? XDP_MODE_SKB : XDP_MODE_NATIVE;
     if (mode != SW_MODE_AUTO && (iface->xdp_mode == XDP_MODE_SKB) != (mode == SW_MODE_GENERIC))
         return sw_fail(f, SW_EXIT_PINS, -ESTALE,
                        "'%s' carries the pinned program in %s XDP, and that cannot be changed in one step: --mode auto",
                        iface->id.name, there == XDP_MODE_SKB ? "generic" : "native");
     err = put_xdp(iface, fd, iface->old_xdp);
-    if (err && err != -EBUSY && err != -EEXIST && old < 0 && mode == SW_MODE_AUTO) {
+    if (err && err != -EBUSY && err != -EEXIST && old < 0 && first == SW_MODE_AUTO) {
         iface->native_error = err;
         iface->xdp_mode = XDP_MODE_SKB;
         err = put_xdp(iface, fd, -1);

@@ -163,9 +163,10 @@ static int attach_as(struct sw_hooks *hooks, struct sw_hook_iface *iface, enum x
 
 static int attach_ingress(struct sw_hooks *hooks, struct sw_hook_iface *iface, enum sw_mode mode)
 {
-    int err = attach_as(hooks, iface, mode == SW_MODE_GENERIC ? XDP_MODE_SKB : XDP_MODE_NATIVE);
+    const enum sw_mode first = sw_iface_mode(iface, mode);
+    int err = attach_as(hooks, iface, first == SW_MODE_GENERIC ? XDP_MODE_SKB : XDP_MODE_NATIVE);
 
-    if (err && mode == SW_MODE_AUTO && !is_taken(err)) {
+    if (err && first == SW_MODE_AUTO && !is_taken(err)) {
         iface->native_error = err;
         err = go_shared(hooks);
         if (!err)

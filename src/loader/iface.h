@@ -20,6 +20,7 @@ struct sw_hook_iface {
     bool gone;     /* deleted, or moved to another namespace */
     bool xdp_attached;
     bool accept_attached;
+    bool no_answers; /* a veth on which what the guard sends by native XDP would be lost */
     enum xdp_attach_mode xdp_mode;
     int egress_link;                     /* tcx: fd, else -1 */
     int old_xdp, old_egress, old_accept; /* pinned: fds of the previous programs, else -1 */
@@ -40,5 +41,11 @@ struct sw_hooks {
     size_t len;
     struct sw_hook_iface ifaces[SW_IFACES_MAX];
 };
+
+/* The mode that --mode auto begins with. */
+static inline enum sw_mode sw_iface_mode(const struct sw_hook_iface *iface, enum sw_mode mode)
+{
+    return mode == SW_MODE_AUTO && iface->no_answers ? SW_MODE_GENERIC : mode;
+}
 
 #endif

@@ -18,9 +18,9 @@ class Guarded(n.Synward):
         super().__init__(ns, *ifs, args=(*args, "--guard", mode, *more), **kw)
 
     def err(self):
-        """Without the lines in which the guard says what it protects, and what a veth needs."""
+        """Without the lines in which the guard says what it protects."""
         return "".join(x for x in super().err().splitlines(True)
-                       if not x.startswith(f"synward: guard {mode}:") and "is a veth:" not in x)
+                       if not x.startswith(f"synward: guard {mode}:"))
 
     def lines(self):
         out = super().lines()

@@ -80,7 +80,7 @@ class Host:
 
 def said(err, *patterns):
     """stderr has these lines and, before them, what the guard says at its start."""
-    rest = [x for x in err.splitlines() if "guard always:" not in x and "veth" not in x and "own cookies" not in x]
+    rest = [x for x in err.splitlines() if "guard always:" not in x and "own cookies" not in x]
     k.lines_of("\n".join(rest), *patterns)
 
 
