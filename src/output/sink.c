@@ -65,17 +65,19 @@ static ssize_t write_some(const struct sw_sink *s, const char *from, size_t n)
     return write(s->fd, from, n < PIPE_BUF ? n : PIPE_BUF);
 }
 
-static void note_failure(struct sw_sink *s)
+/* Returns err, or what it means here. */
+static int note_failure(struct sw_sink *s, int err)
 {
     struct stat st;
     int unread;
 
     s->failed = !fstat(s->fd, &st);
     if (!s->failed)
-        return;
+        return err;
     s->size = st.st_size;
     if (S_ISFIFO(st.st_mode))
         s->size = ioctl(s->fd, FIONREAD, &unread) ? 1 : unread;
+    return S_ISCHR(st.st_mode) && err == -EIO ? -EPIPE : err; /* a terminal that hung up */
 }
 
 ssize_t sw_sink_write(struct sw_sink *s, const char *from, size_t n)
@@ -89,9 +91,7 @@ ssize_t sw_sink_write(struct sw_sink *s, const char *from, size_t n)
     if (done > 0)
         return done;
     err = !done || errno == EWOULDBLOCK ? -EAGAIN : -errno;
-    if (err != -EAGAIN)
-        note_failure(s);
-    return err;
+    return err == -EAGAIN ? err : note_failure(s, err);
 }
 
 static bool file_follows(const struct sw_sink *s, const struct stat *st)

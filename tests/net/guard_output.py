@@ -15,6 +15,7 @@ import os
 import pathlib
 import re
 import socket
+import tty
 
 import kit as n
 from fault_output import more_addresses, rush
@@ -184,9 +185,16 @@ def full_to_the_end():
             "standard output: No space left on device")
 
 
+def terminal():
+    """Nobody's controlling terminal."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    return master, slave
+
+
 def reader_gone():
-    """a reader that dies while clients come, of a pipe and of a socket, and that of standard error with it: guarded"""
-    for make in (os.pipe, lambda: [s.detach() for s in socket.socketpair()]):
+    """a reader that dies while clients come, of a pipe, a socket, a terminal, and of standard error with it: guarded"""
+    for make in (os.pipe, lambda: [s.detach() for s in socket.socketpair()], terminal):
         for both in (False, True):
             h = Host()
             r, w = make()
