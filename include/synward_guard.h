@@ -189,8 +189,10 @@ struct sw_guard {
     __u8 hop_limit;
     __u8 mode; /* of services that are found from now on */
     __u8 pad;
-    __u64 budget_ns; /* BPF programs: when the budget was last refilled */
-    __s64 budget;    /* replies left */
+    __u64 budget_ns;   /* BPF programs: when the budget was last refilled */
+    __s64 budget;      /* replies left */
+    __u32 unprotected; /* listening sockets for which there was no place */
+    __u32 pad2;
 };
 
 /*
@@ -274,7 +276,7 @@ struct sw_capture {
 #define SW_KNOWN_BITS (SW_KNOWN_WORDS * 64)
 
 SW_ASSERT(sizeof(struct sw_service) == 128, "sw_service is two cache lines");
-SW_ASSERT(sizeof(struct sw_guard) == 112, "sw_guard has no padding");
+SW_ASSERT(sizeof(struct sw_guard) == 120, "sw_guard has no padding");
 SW_ASSERT(sizeof(struct sw_keys) == 40, "sw_keys has no padding");
 SW_ASSERT(sizeof(struct sw_cidr) == 20, "sw_cidr has no padding");
 SW_ASSERT(sizeof(struct sw_guard_event) == 168, "sw_guard_event has no padding");

@@ -37,7 +37,7 @@ struct figures {
     __u64 flows_max, half_open_max;
     __u64 evicted, lost, emitted;
     struct sw_service_stats *guard; /* NULL: no guard */
-    __u64 now, services, active;
+    __u64 now, services, active, unprotected;
     struct sw_svc_counters sum;
 };
 
@@ -61,6 +61,8 @@ static int read_guard(const struct sw_instance *inst, struct figures *f)
         return -ENOMEM;
     f->now = sw_clock_now();
     err = sw_service_stats_read_ids(inst->map_services, inst->map_svc_counters, f->now, f->guard);
+    if (!err)
+        err = sw_service_stats_unprotected_id(inst->map_guard, &f->unprotected);
     if (!err)
         sw_service_stats_sum(f->guard, &f->services, &f->active, &f->sum);
     return err;
@@ -105,7 +107,7 @@ static void print_services_json(const struct figures *f)
     const char *between = "";
 
     *sw_put_svc_counters(body, "guard_", &f->sum) = 0;
-    printf(",\"services_active\":%llu%s,\"services\":[", f->active, body);
+    printf(",\"services_active\":%llu,\"services_unprotected\":%llu%s,\"services\":[", f->active, f->unprotected, body);
     for (int i = 1; i < SW_SERVICES && f->guard; i++) {
         struct sw_report_service s = {.service = f->guard->services[i], .tally = f->guard->tally[i]};
 
@@ -149,6 +151,8 @@ static void print_guard(const struct figures *f)
     printf("  guard     %10llu services, %llu active; cookies %llu sent, %llu accepted; dropped %llu\n", f->services,
            f->active, f->sum.item[SW_T_COOKIES_SENT], f->sum.item[SW_T_COOKIES_ACCEPTED],
            sw_svc_counters_dropped(&f->sum));
+    if (f->unprotected)
+        printf("    %llu listening sockets are not protected: there are too many\n", f->unprotected);
     if (f->services)
         printf("    %-24s %-7s %-7s %-8s %9s %8s %10s %10s %10s %10s\n", "service", "mode", "state", "backend",
                "half-open", "syn/s", "syns", "sent", "accepted", "dropped");

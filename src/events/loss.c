@@ -153,6 +153,8 @@ static int report_services(const struct sw_account *a, struct sw_report *report,
         return -ENOMEM;
     err = sw_service_stats_read(bpf_map__fd(a->obj->maps.services), bpf_map__fd(a->obj->maps.svc_counters), now_ns, t);
     if (!err)
+        err = sw_service_stats_unprotected(bpf_map__fd(a->obj->maps.guard), &stats->services_unprotected);
+    if (!err)
         sw_service_stats_sum(t, &stats->services, &stats->services_active, &stats->guard);
     for (int i = 1; i < SW_SERVICES && !err; i++) {
         struct sw_report_service one = {.service = t->services[i], .tally = t->tally[i], .final = final};

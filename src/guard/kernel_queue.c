@@ -11,7 +11,7 @@
 enum { REST = 50 }; /* times as long as it took */
 
 struct counting {
-    const struct sw_table *table;
+    const struct sw_chains *chains;
     __u32 half_open[SW_SERVICES];
 };
 
@@ -21,7 +21,7 @@ static void count(const __u32 remote[4], const __u32 local[4], __be16 rport, __b
 
     (void)remote;
     (void)rport;
-    c->half_open[sw_table_find(c->table, (const __u8 *)local, ntohs(lport))]++;
+    c->half_open[sw_chain_of(c->chains, (const __u8 *)local, ntohs(lport))]++;
 }
 
 /* SYNs that were answered with a cookie or dropped because the queue was full, and handshakes that found the accept
@@ -46,11 +46,11 @@ int sw_kernel_queue_refresh(struct sw_services *s, __u64 *ret_next)
     int err;
 
     memset(&c, 0, sizeof(c));
-    c.table = &s->table;
+    c.chains = &s->table.chain;
     err = sw_half_open_each(count, &c);
     moved = overflowed(s);
     for (__u32 i = 1; i < SW_SERVICES && !err; i++) {
-        struct sw_service *sv = &s->table.slot[i];
+        struct sw_service *sv = &s->table.chain.slot[i];
         __u32 full = moved && s->table.shadow[i].backlog && c.half_open[i] >= s->table.shadow[i].backlog;
 
         if (!sv->port)

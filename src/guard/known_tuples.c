@@ -27,7 +27,7 @@ static void fill_one(const __u32 remote[4], const __u32 local[4], __be16 rport, 
 int sw_services_refill_known(struct sw_services *s)
 {
     __u32 gen = !s->guard->known_gen;
-    struct filling f = {.ports = s->table.port, .words = s->known + (size_t)gen * SW_KNOWN_WORDS};
+    struct filling f = {.ports = s->table.chain.port, .words = s->known + (size_t)gen * SW_KNOWN_WORDS};
     int err;
 
     for (__u32 i = 0; i < SW_KNOWN_WORDS; i++)

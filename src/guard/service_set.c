@@ -36,7 +36,8 @@ static int add(struct wanted *all, const struct sw_service_spec *w)
 
 static struct sw_service_spec from_listener(const struct sw_listener *l, __u8 flags)
 {
-    struct sw_service_spec w = {.port = l->port, .any = l->any, .rcvbuf = l->rcvbuf, .backlog = l->backlog};
+    struct sw_service_spec w = {
+        .port = l->port, .any = l->any, .rcvbuf = l->rcvbuf, .backlog = l->backlog, .uid = l->uid};
 
     memcpy(w.ip, l->ip, 16);
     w.flags = flags | (l->mptcp ? SW_SV_MPTCP : 0) | (l->bound ? SW_SV_BOUND : 0);
@@ -46,7 +47,8 @@ static struct sw_service_spec from_listener(const struct sw_listener *l, __u8 fl
 /* A port, or a port of one family: all that listens there, cut to the families named. */
 static int add_port(struct wanted *all, const struct sw_listener *listeners, size_t len, const struct sw_protect *p)
 {
-    const struct sw_service_spec none = {.port = p->port, .any = p->any, .flags = SW_SV_NAMED | SW_SV_NO_LISTENER};
+    const struct sw_service_spec none = {
+        .port = p->port, .any = p->any, .flags = SW_SV_NAMED | SW_SV_NO_LISTENER, .class = SW_SHARE_NAMED};
     bool found = false;
     int err = 0;
 
@@ -85,6 +87,7 @@ static int add_address(struct wanted *all, const struct sw_listener *listeners, 
     }
     memcpy(w.ip, p->ip, 16);
     w.any = 0;
+    w.class = SW_SHARE_NAMED;
     return add(all, &w);
 }
 
@@ -111,6 +114,7 @@ static void merge(struct wanted *all)
     qsort(all->at, all->len, sizeof(*all->at), compare);
     for (size_t i = 1; i < all->len; i++) {
         struct sw_service_spec *have = &all->at[n], *w = &all->at[i];
+        enum sw_share_class class = have->class > w->class ? have->class : w->class;
 
         if (compare(have, w)) {
             all->at[++n] = *w;
@@ -120,8 +124,20 @@ static void merge(struct wanted *all)
             *have = *w;
         else if ((have->flags & SW_SV_NO_LISTENER) == (w->flags & SW_SV_NO_LISTENER))
             have->any |= w->any;
+        have->class = class;
     }
     all->len = n + 1;
+}
+
+/* What no name has settled. */
+static void classify(struct wanted *all, __u32 first_open)
+{
+    for (size_t i = 0; i < all->len; i++) {
+        struct sw_service_spec *w = &all->at[i];
+
+        if (w->class == SW_SHARE_FREE)
+            w->class = w->port < first_open ? SW_SHARE_PORT : w->uid ? SW_SHARE_USER : SW_SHARE_ROOT;
+    }
 }
 
 /* Two wildcards of a port never both cover IPv4: the one of IPv4 alone does, and a listener before a mere name. */
@@ -136,7 +152,8 @@ static void part_families(struct wanted *all)
 }
 
 int sw_service_set_make(const struct sw_listener *listeners, size_t len, const struct sw_guard_opts *opts,
-                        const __u8 (*ips)[16], size_t ips_len, struct sw_service_spec **ret, size_t *ret_len)
+                        const __u8 (*ips)[16], size_t ips_len, __u32 first_open, struct sw_service_spec **ret,
+                        size_t *ret_len)
 {
     struct wanted all = {0};
     int err = 0;
@@ -160,6 +177,7 @@ int sw_service_set_make(const struct sw_listener *listeners, size_t len, const s
     }
     merge(&all);
     part_families(&all);
+    classify(&all, first_open);
     *ret = all.at;
     *ret_len = all.len;
     return 0;

@@ -9,10 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-int sw_table_init(struct sw_table *t, struct sw_service *slots, struct sw_port_slot *ports, int counters_fd,
-                  int history_fd)
+int sw_table_init(struct sw_table *t, struct sw_guard *guard, struct sw_service *slots, struct sw_port_slot *ports,
+                  int counters_fd, int history_fd)
 {
-    *t = (struct sw_table){.slot = slots, .port = ports, .counters_fd = counters_fd, .history_fd = history_fd};
+    *t = (struct sw_table){
+        .guard = guard, .chain = {slots, ports}, .counters_fd = counters_fd, .history_fd = history_fd};
     t->cpus = libbpf_num_possible_cpus();
     if (t->cpus < 0)
         return t->cpus;
@@ -28,92 +29,16 @@ void sw_table_free(struct sw_table *t)
     t->tally = NULL;
 }
 
-static __u32 find(const struct sw_table *t, const struct sw_service_spec *w)
-{
-    __u32 at = t->port[w->port].first;
-
-    for (int i = 0; i < SW_CHAIN && at; i++) {
-        if (sw_service_set_same(w->ip, w->any, t->slot[at].ip, t->slot[at].any))
-            return at;
-        at = t->slot[at].next;
-    }
-    return 0;
-}
-
-__u32 sw_table_find(const struct sw_table *t, const __u8 ip[16], __u16 port)
-{
-    __u32 at = t->port[port].first;
-
-    for (int i = 0; i < SW_CHAIN && at; i++) {
-        const struct sw_service *sv = &t->slot[at];
-
-        if (sv->any ? sv->any & (sw_ip_is_v4(ip) ? SW_ANY_4 : SW_ANY_6) : !memcmp(sv->ip, ip, 16))
-            return at;
-        at = sv->next;
-    }
-    return 0;
-}
-
-static int rank(const struct sw_service *sv)
-{
-    return (sv->flags & SW_SV_NO_LISTENER ? 2 : 0) + !!sv->any;
-}
-
-static int chain_len(const struct sw_table *t, __u16 port)
-{
-    int n = 0;
-
-    for (__u32 at = t->port[port].first; at && n < SW_SERVICES; at = t->slot[at].next)
-        n++;
-    return n;
-}
-
-/* Readers see the slot completely, or not at all. */
-static void point(struct sw_table *t, __u16 port, __u32 from, __u32 to)
-{
-    if (from)
-        __atomic_store_n(&t->slot[from].next, to, __ATOMIC_RELEASE);
-    else
-        __atomic_store_n(&t->port[port].first, to, __ATOMIC_RELEASE);
-}
-
-static void chain_in(struct sw_table *t, __u32 index)
-{
-    __u16 port = ntohs(t->slot[index].port);
-    __u32 prev = 0, at = t->port[port].first;
-
-    while (at && rank(&t->slot[at]) <= rank(&t->slot[index])) {
-        prev = at;
-        at = t->slot[at].next;
-    }
-    __atomic_store_n(&t->slot[index].next, at, __ATOMIC_RELEASE);
-    point(t, port, prev, index);
-}
-
-/* Its own next is kept, so that a concurrent reader can continue. */
-static void chain_out(struct sw_table *t, __u32 index)
-{
-    __u16 port = ntohs(t->slot[index].port);
-    __u32 prev = 0, at = t->port[port].first;
-
-    while (at && at != index) {
-        prev = at;
-        at = t->slot[at].next;
-    }
-    if (at)
-        point(t, port, prev, t->slot[index].next);
-}
-
 static void set_flags(struct sw_table *t, __u32 index, __u8 flags)
 {
-    struct sw_service *sv = &t->slot[index];
+    struct sw_service *sv = &t->chain.slot[index];
     bool moves = (sv->flags ^ flags) & SW_SV_NO_LISTENER;
 
     if (sv->flags != flags)
         __atomic_store_n(&sv->flags, flags, __ATOMIC_RELEASE);
     if (moves) {
-        chain_out(t, index);
-        chain_in(t, index);
+        sw_chain_out(&t->chain, index);
+        sw_chain_in(&t->chain, index);
     }
 }
 
@@ -156,7 +81,7 @@ static enum sw_backend backend_of(const struct sw_table_common *c, __u8 flags)
 /* What it is, and only what is another than before. */
 static void describe(struct sw_table *t, __u32 index, const struct sw_service_spec *w, const struct sw_table_common *c)
 {
-    struct sw_service *sv = &t->slot[index];
+    struct sw_service *sv = &t->chain.slot[index];
     struct sw_table_shadow *shadow = &t->shadow[index];
     __u8 flags = w->flags | (c->wscale >= 0 ? SW_SV_FIXED : 0);
     __u8 wscale = c->wscale >= 0 ? c->wscale : sw_tcp_wscale_of(c->sysctls, w->rcvbuf);
@@ -192,38 +117,71 @@ static void describe(struct sw_table *t, __u32 index, const struct sw_service_sp
     else
         sv->flags = flags;
     shadow->gone = flags & SW_SV_NO_LISTENER;
+    t->place[index].uid = w->uid;
+    t->place[index].class = w->class;
 }
 
 static __u32 free_slot(const struct sw_table *t)
 {
     for (__u32 i = 1; i < SW_SERVICES; i++)
-        if (!t->slot[i].port && t->shadow[i].freed != t->round)
+        if (!t->chain.slot[i].port && t->shadow[i].freed != t->round)
             return i;
     return 0;
 }
 
 static int publish(struct sw_table *t, __u32 index, const struct sw_service_spec *w, const struct sw_table_common *c)
 {
-    struct sw_service *sv = &t->slot[index];
+    struct sw_service *sv = &t->chain.slot[index];
     int err = clear_figures(t, index);
 
     if (err)
         return err;
     memset(sv, 0, sizeof(*sv));
     t->shadow[index] = (struct sw_table_shadow){.wanted = true};
+    t->place[index].born = t->round;
     memcpy(sv->ip, w->ip, 16);
     sv->mode = c->mode;
     describe(t, index, w, c);
     __atomic_store_n(&sv->port, htons(w->port), __ATOMIC_RELEASE);
-    chain_in(t, index);
+    sw_chain_in(&t->chain, index);
     return 0;
+}
+
+static int free_place(struct sw_table *t, __u32 index)
+{
+    sw_chain_out(&t->chain, index);
+    __atomic_store_n(&t->chain.slot[index].port, 0, __ATOMIC_RELEASE);
+    t->shadow[index].freed = t->round;
+    t->place[index].class = SW_SHARE_FREE;
+    return keep_figures(t, index);
+}
+
+/*
+ * Another gets its place: at once, though it may be engaged. To have its lock keeps the CPUs from evaluating it, and it
+ * is kept: a service that is made anew in this slot begins without. False: a CPU is at it.
+ */
+static bool displace(struct sw_table *t, __u32 index, int *ret_err)
+{
+    struct sw_service *sv = &t->chain.slot[index];
+    __u32 nobody = 0;
+
+    if (!__atomic_compare_exchange_n(&sv->evaluating, &nobody, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return false;
+    if (sv->state != SW_GS_CALM)
+        __atomic_fetch_sub(&t->guard->active, 1, __ATOMIC_RELAXED);
+    if (sv->enforcing)
+        __atomic_fetch_sub(&t->guard->engaged, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&sv->state, SW_GS_CALM, __ATOMIC_RELAXED);
+    sv->enforcing = 0;
+    *ret_err = free_place(t, index);
+    return true;
 }
 
 /* The service is no longer needed. Its slot stays unused for a round at least, in which a CPU that still evaluates it
  * finishes, and until its cookies expired if it had any. */
 static int retire(struct sw_table *t, __u32 index, const struct sw_table_common *c)
 {
-    struct sw_service *sv = &t->slot[index];
+    struct sw_service *sv = &t->chain.slot[index];
     struct sw_table_shadow *shadow = &t->shadow[index];
     bool calm = __atomic_load_n(&sv->state, __ATOMIC_RELAXED) == SW_GS_CALM;
     __u64 gone_ns = c->now - shadow->gone_since;
@@ -240,10 +198,7 @@ static int retire(struct sw_table *t, __u32 index, const struct sw_table_common 
         if (gone_ns < 2 * c->grace)
             return 0;
     }
-    chain_out(t, index);
-    __atomic_store_n(&sv->port, 0, __ATOMIC_RELEASE);
-    shadow->freed = t->round;
-    return keep_figures(t, index);
+    return free_place(t, index);
 }
 
 static void count(const struct sw_service *sv, struct sw_table_sum *sum)
@@ -259,22 +214,87 @@ static void count(const struct sw_service *sv, struct sw_table_sum *sum)
     sum->mptcp += !!(sv->flags & SW_SV_MPTCP);
 }
 
-static int add(struct sw_table *t, const struct sw_service_spec *w, const struct sw_table_common *c,
-               struct sw_table_sum *sum)
+/* A round of those that have no place yet, in the order of their claims. */
+struct adding {
+    struct sw_table *t;
+    const struct sw_table_common *c;
+    struct sw_table_sum *sum;
+    bool full;     /* no slot is free until the next round */
+    bool hopeless; /* and nobody goes for those that still come, who have no better claim */
+};
+
+/* Makes room in the chain of a port. */
+static bool displace_of_chain(struct sw_table *t, __u16 port, const struct sw_share_newcomer *newcomer, int *ret_err)
 {
+    struct sw_share_newcomer here = *newcomer;
+    struct sw_share_place place[SW_CHAIN];
+    __u32 index[SW_CHAIN];
+    int n = 0, victim;
+
+    for (__u32 at = t->chain.port[port].first; at && n < SW_CHAIN; at = t->chain.slot[at].next) {
+        index[n] = at;
+        place[n++] = t->place[at];
+    }
+    here.before = sw_share_held(place, n, here.uid);
+    victim = sw_share_victim(place, n, &here);
+    return victim >= 0 && displace(t, index[victim], ret_err);
+}
+
+/* Frees a slot, which can be taken in the next round. */
+static void displace_any(struct adding *a, const struct sw_share_newcomer *newcomer, int *ret_err)
+{
+    int victim = a->hopeless ? -1 : sw_share_victim(a->t->place + 1, SW_SERVICES - 1, newcomer);
+
+    a->hopeless = victim < 0;
+    if (victim >= 0)
+        displace(a->t, victim + 1, ret_err);
+}
+
+static int add(struct adding *a, const struct sw_service_spec *w, const struct sw_share_newcomer *newcomer)
+{
+    bool displaced = false;
+    int err = 0;
     __u32 index;
 
-    if (chain_len(t, w->port) >= SW_CHAIN) {
-        sum->no_chain++;
-        sum->crowded = w->port;
-        return 0;
+    if (sw_chain_len(&a->t->chain, w->port) >= SW_CHAIN) {
+        displaced = displace_of_chain(a->t, w->port, newcomer, &err);
+        if (!displaced) {
+            a->sum->no_chain++;
+            a->sum->crowded = w->port;
+            return 0;
+        }
     }
-    index = free_slot(t);
-    if (!index) {
-        sum->no_slot++;
-        return 0;
+    index = a->full ? 0 : free_slot(a->t);
+    a->full = !index;
+    if (index)
+        return err ? err : publish(a->t, index, w, a->c);
+    a->sum->no_slot++;
+    if (!displaced)
+        displace_any(a, newcomer, &err);
+    return err;
+}
+
+/* Those that have no place yet. 0 or -errno, of the first failure. */
+static int add_all(struct adding *a, const struct sw_service_spec *wanted, size_t len)
+{
+    struct sw_share_newcomer *newcomers = calloc(len ? len : 1, sizeof(*newcomers));
+    int first = 0, err;
+    size_t n = 0;
+
+    if (!newcomers)
+        return -ENOMEM;
+    for (size_t i = 0; i < len; i++)
+        if (!sw_chain_find(&a->t->chain, &wanted[i]))
+            newcomers[n++] = (struct sw_share_newcomer){i, wanted[i].uid, wanted[i].class, 0};
+    sw_share_order(newcomers, n, a->t->place + 1, SW_SERVICES - 1);
+    for (size_t i = 0; i < n; i++) {
+        err = add(a, &wanted[newcomers[i].index], &newcomers[i]);
+        first = first ? first : err;
     }
-    return publish(t, index, w, c);
+    free(newcomers);
+    if (a->sum->no_slot)
+        a->sum->most = sw_share_most(a->t->place + 1, SW_SERVICES - 1, SW_SHARE_USER, &a->sum->most_uid);
+    return first;
 }
 
 bool sw_table_misses(const struct sw_table *t, const struct sw_service_spec *wanted, size_t len)
@@ -282,11 +302,11 @@ bool sw_table_misses(const struct sw_table *t, const struct sw_service_spec *wan
     size_t live = 0, have = 0;
 
     for (__u32 i = 1; i < SW_SERVICES; i++)
-        live += t->slot[i].port && !(t->slot[i].flags & SW_SV_NO_LISTENER);
+        live += t->chain.slot[i].port && !(t->chain.slot[i].flags & SW_SV_NO_LISTENER);
     for (size_t i = 0; i < len; i++) {
-        __u32 index = find(t, &wanted[i]);
+        __u32 index = sw_chain_find(&t->chain, &wanted[i]);
 
-        have += index && !(wanted[i].flags & SW_SV_NO_LISTENER) && !(t->slot[index].flags & SW_SV_NO_LISTENER);
+        have += index && !(wanted[i].flags & SW_SV_NO_LISTENER) && !(t->chain.slot[index].flags & SW_SV_NO_LISTENER);
     }
     return have < live;
 }
@@ -294,6 +314,7 @@ bool sw_table_misses(const struct sw_table *t, const struct sw_service_spec *wan
 int sw_table_apply(struct sw_table *t, const struct sw_service_spec *wanted, size_t len,
                    const struct sw_table_common *c, struct sw_table_sum *ret)
 {
+    struct adding adding = {.t = t, .c = c, .sum = ret};
     int err = 0, first = 0;
 
     memset(ret, 0, sizeof(*ret));
@@ -301,7 +322,7 @@ int sw_table_apply(struct sw_table *t, const struct sw_service_spec *wanted, siz
     for (__u32 i = 1; i < SW_SERVICES; i++)
         t->shadow[i].wanted = false;
     for (size_t i = 0; i < len; i++) {
-        __u32 index = find(t, &wanted[i]);
+        __u32 index = sw_chain_find(&t->chain, &wanted[i]);
 
         if (!index)
             continue;
@@ -309,16 +330,15 @@ int sw_table_apply(struct sw_table *t, const struct sw_service_spec *wanted, siz
         describe(t, index, &wanted[i], c);
     }
     for (__u32 i = 1; i < SW_SERVICES; i++) {
-        if (t->slot[i].port && !t->shadow[i].wanted)
-            err = retire(t, i, c);
+        if (!t->chain.slot[i].port || t->shadow[i].wanted)
+            continue;
+        t->place[i].class = SW_SHARE_GONE;
+        err = retire(t, i, c);
         first = first ? first : err;
     }
-    for (size_t i = 0; i < len; i++) {
-        if (!find(t, &wanted[i]))
-            err = add(t, &wanted[i], c, ret);
-        first = first ? first : err;
-    }
+    err = add_all(&adding, wanted, len);
+    first = first ? first : err;
     for (__u32 i = 1; i < SW_SERVICES; i++)
-        count(&t->slot[i], ret);
+        count(&t->chain.slot[i], ret);
     return first;
 }

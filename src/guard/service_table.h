@@ -2,19 +2,16 @@
 /*
  * The slots of map `services` and their chains from map `svc_ports`, changed while the kernel side reads them. A
  * service keeps its slot as long as it is there. It is filled before it is linked, and a slot that was freed is not
- * taken again in the same round. Order of a chain: addresses, wildcards, then those that are gone.
+ * taken again in the same round. Order of a chain: addresses, wildcards, then those that are gone. Who gets a place
+ * when there are too few: service_share.h.
  */
 #ifndef SW_GUARD_SERVICE_TABLE_H
 #define SW_GUARD_SERVICE_TABLE_H
 
+#include "guard/service_chain.h"
 #include "guard/service_set.h"
+#include "guard/service_share.h"
 #include "guard/tcp_settings.h"
-
-/* An element of the mmapped `svc_ports`: values are padded to 8 bytes. */
-struct sw_port_slot {
-    __u32 first;
-    __u32 pad;
-};
 
 struct sw_table_shadow {
     __u64 gone_since;
@@ -29,13 +26,14 @@ struct sw_table_shadow {
 };
 
 struct sw_table {
-    struct sw_service *slot; /* mmapped */
-    struct sw_port_slot *port;
+    struct sw_guard *guard; /* mmapped */
+    struct sw_chains chain;
     int counters_fd, history_fd; /* maps `svc_counters`, `svc_history` */
     int cpus;
     struct sw_svc_counters *tally; /* room for two values of all CPUs */
     __u32 round;
     struct sw_table_shadow shadow[SW_SERVICES];
+    struct sw_share_place place[SW_SERVICES];
 };
 
 /* What all services have in common. */
@@ -50,18 +48,17 @@ struct sw_table_common {
 
 /* The result. */
 struct sw_table_sum {
-    size_t no_slot, no_chain;     /* left out */
-    __u16 crowded;                /* a port of no_chain */
+    size_t no_slot, no_chain; /* left out */
+    __u16 crowded;            /* a port of no_chain */
+    size_t most;              /* no_slot: places of the user that has most, root apart */
+    __u32 most_uid;
     size_t live, listener, mptcp; /* of the live ones: with that backend, MPTCP sockets */
     size_t no_listener;           /* named, without a listener */
 };
 
-int sw_table_init(struct sw_table *t, struct sw_service *slots, struct sw_port_slot *ports, int counters_fd,
-                  int history_fd); /* 0 or -errno */
+int sw_table_init(struct sw_table *t, struct sw_guard *guard, struct sw_service *slots, struct sw_port_slot *ports,
+                  int counters_fd, int history_fd); /* 0 or -errno */
 void sw_table_free(struct sw_table *t);
-
-/* The service of a local address (v4-mapped) and port, as the BPF programs find it; 0: none. */
-__u32 sw_table_find(const struct sw_table *t, const __u8 ip[16], __u16 port);
 
 /* Would this remove a live service? Then the listeners should be read again. */
 bool sw_table_misses(const struct sw_table *t, const struct sw_service_spec *wanted, size_t len);

@@ -68,7 +68,7 @@ static int share_all(struct sw_services *s, struct synward_bpf *obj)
     s->guard = guard;
     s->local_ips = local_ips;
     s->known = known;
-    return sw_table_init(&s->table, slots, ports, bpf_map__fd(obj->maps.svc_counters),
+    return sw_table_init(&s->table, guard, slots, ports, bpf_map__fd(obj->maps.svc_counters),
                          bpf_map__fd(obj->maps.svc_history));
 }
 
@@ -154,7 +154,7 @@ static int read_wanted(const struct sw_services *s, const __u8 (*ips)[16], size_
 
     if (err)
         return err;
-    err = sw_service_set_make(listeners, len, s->opts, ips, ips_len, ret, ret_len);
+    err = sw_service_set_make(listeners, len, s->opts, ips, ips_len, (__u32)s->sysctls.first_open, ret, ret_len);
     free(listeners);
     return err;
 }
@@ -181,6 +181,7 @@ int sw_services_refresh(struct sw_services *s)
     size_t len, ips_len;
     int err;
 
+    sw_tcp_sysctls_read(&s->sysctls);
     err = read_ips(s, &ips, &ips_len);
     if (err)
         goto out;
@@ -193,11 +194,12 @@ int sw_services_refresh(struct sw_services *s)
     }
     if (err)
         goto out;
-    sw_tcp_sysctls_read(&s->sysctls);
     grant(s->guard, &s->sysctls);
     s->addresses_left_out = sw_local_ips_apply(s->local_ips, (const __u8(*)[16])ips, ips_len);
     common = common_of(s);
     err = sw_table_apply(&s->table, wanted, len, &common, &s->sum);
+    s->now = common.now;
+    __atomic_store_n(&s->guard->unprotected, (__u32)(s->sum.no_slot + s->sum.no_chain), __ATOMIC_RELAXED);
 out:
     free(wanted);
     free(ips);
@@ -262,7 +264,7 @@ void sw_services_free(struct sw_services *s)
 
 struct sw_service *sw_services_at(struct sw_services *s, __u32 index)
 {
-    return &s->table.slot[index < SW_SERVICES ? index : 0];
+    return &s->table.chain.slot[index < SW_SERVICES ? index : 0];
 }
 
 struct sw_guard *sw_services_guard(struct sw_services *s)

@@ -13,6 +13,12 @@
 
 enum { REGIONS = 5 };
 
+/* A warning that may come again. */
+struct sw_said {
+    size_t count; /* as last logged; 0: there was none since */
+    __u64 next;   /* not before */
+};
+
 struct sw_services {
     const struct sw_guard_opts *opts;
     __u32 *ifindexes;
@@ -31,7 +37,9 @@ struct sw_services {
     size_t addresses_left_out;
     __u64 overflows; /* of the kernel's queues, if known */
     bool overflows_known;
+    __u64 now;    /* of the last refresh */
     __u32 warned; /* 1 << enum warning */
+    struct sw_said slots_said, chain_said;
     char text[320];
 };
 

@@ -123,6 +123,7 @@ static int add_listener(const struct nlmsghdr *nh, void *ctx)
         return MNL_CB_OK;
     read_attrs(nh, &l, &v6only);
     l.bound = m->id.idiag_if;
+    l.uid = m->idiag_uid;
     l.port = ntohs(m->id.idiag_sport);
     l.backlog = m->idiag_wqueue;
     copy_ip(l.ip, m->idiag_family, m->id.idiag_src);
@@ -179,6 +180,8 @@ static void merge(struct listeners *all)
             have->backlog = l->backlog;
         if (l->rcvbuf && (!have->rcvbuf || l->rcvbuf < have->rcvbuf))
             have->rcvbuf = l->rcvbuf;
+        if (l->uid < have->uid)
+            have->uid = l->uid;
     }
     all->len = n + 1;
     /* a dual-stack wildcard beside one of IPv4: the kernel prefers the latter for IPv4 */

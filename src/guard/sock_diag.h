@@ -16,6 +16,7 @@ struct sw_listener {
     bool bound;    /* to a device; of a group: one of them */
     __u32 rcvbuf;  /* SO_RCVBUF as the kernel counts it, 0: unknown */
     __u32 backlog; /* how many half-open handshakes it holds; of a group: the least */
+    __u32 uid;     /* its owner; of a group: the lowest */
 };
 
 /*

@@ -39,7 +39,10 @@ void sw_tcp_sysctls_read(struct sw_tcp_sysctls *ret)
         .ao = knows_option(OPTION_AO_INFO),
         .ttl = sw_sysctl_int("/proc/sys/net/ipv4/ip_default_ttl"),
         .hop_limit = sw_sysctl_int("/proc/sys/net/ipv6/conf/default/hop_limit"),
+        .first_open = sw_sysctl_int("/proc/sys/net/ipv4/ip_unprivileged_port_start"),
     };
+    if (ret->first_open < 0)
+        ret->first_open = IPPORT_RESERVED;
     if (sw_sysctl_numbers("/proc/sys/net/ipv4/tcp_rmem", v, 3) == 3)
         for (int i = 0; i < 3; i++)
             ret->rmem[i] = (__u32)v[i];

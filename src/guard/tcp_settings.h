@@ -12,6 +12,7 @@ struct sw_tcp_sysctls {
     int md5, ao; /* the kernel supports TCP MD5 and TCP-AO signatures */
     __u32 rmem[3], rmem_max;
     int ttl, hop_limit;
+    int first_open; /* ip_unprivileged_port_start: lower ports need a privilege */
 };
 void sw_tcp_sysctls_read(struct sw_tcp_sysctls *ret);
 /* Why cookies are impossible with these, one line that names the sysctl; NULL: they are possible. */

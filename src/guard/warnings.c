@@ -19,6 +19,8 @@ enum warning {
     W_MAX
 };
 
+#define AGAIN_NS (60 * SW_SECOND) /* what a user can cause at will is logged no more often */
+
 #define SAY(...) snprintf(s->text, sizeof(s->text), __VA_ARGS__)
 
 /* The kernel's own cookies, why these, and what is lost with them. */
@@ -37,6 +39,30 @@ static void say_listener(struct sw_services *s)
     SAY("%zu of %zu services use the kernel's own cookies: %s%s", s->sum.listener, s->sum.live, lost, late);
 }
 
+/* What people are warned of more than once: when it is more than the last time. */
+static bool left_out(struct sw_services *s, enum warning w, struct sw_said *said, size_t count)
+{
+    if (!count)
+        said->count = 0;
+    if (count <= said->count || s->now < said->next)
+        return false;
+    s->warned &= ~(1u << w);
+    said->count = count;
+    said->next = s->now + AGAIN_NS;
+    return true;
+}
+
+static void say_slots(struct sw_services *s)
+{
+    const struct sw_table_sum *sum = &s->sum;
+    char who[64] = "";
+
+    if (sum->most > (SW_SERVICES - 1) / SW_SHARE_PART)
+        snprintf(who, sizeof(who), " (%zu are of uid %u)", sum->most, sum->most_uid);
+    SAY("%zu listening sockets are not protected: the limit is %d%s; name those that matter with --protect",
+        sum->no_slot, SW_SERVICES - 1, who);
+}
+
 static bool say(struct sw_services *s, enum warning w)
 {
     const struct sw_table_sum *sum = &s->sum;
@@ -49,14 +75,11 @@ static bool say(struct sw_services *s, enum warning w)
         }
         SAY("no SYN is answered: %s", sw_tcp_sysctls_refusal(&s->sysctls));
         return true;
-    case W_SLOTS:
-        SAY("%zu listening sockets are not protected: the limit is %d; name those that matter with --protect",
-            sum->no_slot, SW_SERVICES - 1);
-        return sum->no_slot;
+    case W_SLOTS: say_slots(s); return left_out(s, w, &s->slots_said, sum->no_slot);
     case W_CHAIN:
         SAY("%zu listening sockets are not protected: port %u has more than %d addresses", sum->no_chain, sum->crowded,
             SW_CHAIN);
-        return sum->no_chain;
+        return left_out(s, w, &s->chain_said, sum->no_chain);
     case W_ADDRESSES:
         SAY("%zu addresses of this host are not protected where a service listens on any address: the limit is %d",
             s->addresses_left_out, SW_LOCAL_IPS / 2);
@@ -84,9 +107,7 @@ static bool say(struct sw_services *s, enum warning w)
 const char *sw_services_warning(struct sw_services *s)
 {
     for (int w = 0; w < W_MAX; w++) {
-        bool warned = s->warned & 1u << w;
-
-        if (!say(s, w) || warned)
+        if (!say(s, w) || s->warned & 1u << w) /* say() may have cleared it */
             continue;
         s->warned |= 1u << w;
         return s->text;

@@ -104,6 +104,28 @@ int sw_service_stats_read_ids(__u32 services_id, __u32 counters_id, __u64 now_ns
     return err;
 }
 
+int sw_service_stats_unprotected(int guard_fd, __u64 *ret)
+{
+    struct sw_guard guard = {0};
+    __u32 zero = 0;
+
+    if (bpf_map_lookup_elem(guard_fd, &zero, &guard))
+        return -errno;
+    *ret = guard.unprotected;
+    return 0;
+}
+
+int sw_service_stats_unprotected_id(__u32 guard_id, __u64 *ret)
+{
+    int fd = bpf_map_get_fd_by_id(guard_id), err;
+
+    if (fd < 0)
+        return -errno;
+    err = sw_service_stats_unprotected(fd, ret);
+    close(fd);
+    return err;
+}
+
 void sw_service_stats_sum(const struct sw_service_stats *t, __u64 *ret_services, __u64 *ret_active,
                           struct sw_svc_counters *ret_sum)
 {

@@ -15,6 +15,10 @@ struct sw_service_stats {
 int sw_service_stats_read(int services_fd, int counters_fd, __u64 now_ns, struct sw_service_stats *ret);
 int sw_service_stats_read_ids(__u32 services_id, __u32 counters_id, __u64 now_ns, struct sw_service_stats *ret);
 
+/* Listening sockets for which there was no place: of map `guard`. 0 or -errno. */
+int sw_service_stats_unprotected(int guard_fd, __u64 *ret);
+int sw_service_stats_unprotected_id(__u32 guard_id, __u64 *ret);
+
 /* How many there are, how many of them are not calm, and the sum over all slots. */
 void sw_service_stats_sum(const struct sw_service_stats *t, __u64 *ret_services, __u64 *ret_active,
                           struct sw_svc_counters *ret_sum);

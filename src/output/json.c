@@ -251,6 +251,7 @@ char *sw_json_stats(struct sw_lines *l, __u64 seq, const struct sw_report_stats 
     p = sw_put_pair(p, "", "half_open_evicted", s->half_open_evicted);
     p = sw_put_pair(p, "", "services", s->services);
     p = sw_put_pair(p, "", "services_active", s->services_active);
+    p = sw_put_pair(p, "", "services_unprotected", s->services_unprotected);
     for (int i = 0; i < SW_C_MAX; i++)
         p = sw_put_pair(p, "", sw_name_counter(i)->text, s->counters[i]);
     p = sw_put_svc_counters(p, "guard_", &s->guard);

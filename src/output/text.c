@@ -230,6 +230,8 @@ char *sw_text_stats(struct sw_lines *l, __u64 seq, const struct sw_report_stats 
         p = put(p, "; guard: %llu services, %llu active, cookies %llu sent %llu accepted, dropped %llu", s->services,
                 s->services_active, s->guard.item[SW_T_COOKIES_SENT], s->guard.item[SW_T_COOKIES_ACCEPTED],
                 sw_svc_counters_dropped(&s->guard));
+    if (s->services_unprotected)
+        p = put(p, ", %llu listeners not protected", s->services_unprotected);
     p = sw_text_color(l, p, SW_PLAIN);
     *p++ = '\n';
     return p;

@@ -33,6 +33,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -124,6 +125,17 @@ static inline int listener_with(const char *addr, __u16 port, int how, int rcvbu
 static inline int listener(const char *addr, __u16 port, int how)
 {
     return listener_with(addr, port, how, 0);
+}
+
+/* One of another user's. */
+static inline int listener_of(__u32 uid, const char *addr, __u16 port, int how)
+{
+    int fd;
+
+    setfsuid(uid);
+    fd = listener(addr, port, how);
+    setfsuid(0);
+    return fd;
 }
 
 static inline void shut(int fd)

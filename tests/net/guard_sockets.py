@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Listeners of every kind behind the guard: both families in one, several on one port, with buffers of their own, full
 ones; and that the clock of a connection's timestamps continues from its cookie."""
+import contextlib
+import fcntl
+import resource
 import socket
 import threading
 import time
@@ -13,8 +16,21 @@ DIRECT = 7778
 SO_REUSEPORT, TCP_WINDOW_CLAMP = 15, 10
 
 
-def listener(g, ip, port, *options, backlog=1024):
-    s = n.tcp(g.b, ":" in ip)
+@contextlib.contextmanager
+def user(uid):
+    """Sockets that this thread makes are this user's."""
+    n.libc.setfsuid(uid)
+    try:
+        yield
+    finally:
+        n.libc.setfsuid(0)
+
+
+def listener(g, ip, port, *options, backlog=1024, uid=0):
+    with n.Inside(g.b), user(uid):
+        s = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_STREAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.settimeout(10)
     for level, name, value in options:
         s.setsockopt(level, name, value)
     s.bind((ip, port))
@@ -253,5 +269,37 @@ def clock_goes_on():
     g.finish()
 
 
+def crowded():
+    """a user who listens on 1,100 ports keeps neither a later service of root nor another user's from its place"""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    g = bare()
+    many = []
+    for i in range(1100):  # with high numbers: select() takes those below 1024
+        with listener(g, "10.66.0.2", 20000 + i, uid=1000, backlog=1) as s:
+            many.append(socket.socket(fileno=fcntl.fcntl(s, fcntl.F_DUPFD_CLOEXEC, 2000)))
+    g.start()
+    n.equal("not protected", k.counters(g.sw)["services_unprotected"], 77)
+    late = {443: listener(g, "10.66.0.2", 443), 8443: listener(g, "10.66.0.2", 8443, uid=1001)}
+    for port, where in late.items():
+        name = f"10.66.0.2:{port}"
+        n.until(lambda name=name: k.services(g.sw).get(name, {}).get("state") == "engaged",
+                evidence=lambda: f"{len(k.services(g.sw))} services, stderr {g.sw.err()!r}")
+        c = n.connect(g.a, "10.66.0.2", port)
+        s = k.accepted(where)
+        assert s, f"no connection to port {port}"
+        k.speak(c, s)
+        k.end(c, s)
+        n.equal(f"cookies of port {port}", k.services(g.sw)[name]["cookies_accepted"], 1)
+    got = k.counters(g.sw)
+    n.equal("services, active, not protected",
+            (len(got["services"]), got["services_active"], got["services_unprotected"]), (1023, 1023, 79))
+    lines = g.finish(r"77 listening sockets are not protected: the limit is 1023 \(1023 are of uid 1000\)")
+    n.equal("warnings", g.sw.err().count("are not protected"), 1)
+    n.fields(lines[-1], event="stats", services_unprotected=79)
+    for s in many:
+        s.close()
+
+
 if __name__ == "__main__":
-    n.main(both_families, an_address_and_any, bound_to_a_device, reuseport, buffers, full_accept_queue, first_flights, clock_goes_on)
+    n.main(both_families, an_address_and_any, bound_to_a_device, reuseport, buffers, full_accept_queue, first_flights, clock_goes_on,
+           crowded)

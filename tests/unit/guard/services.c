@@ -390,6 +390,178 @@ TEST(more_listeners_than_slots)
         assert_int_equal(!!first_of(20000 + i), i >= 100);
 }
 
+enum { ALICE = 1000, BOB = 1001, FULL = SW_SERVICES - 1, SHARE = FULL / 4 };
+
+static int places_from(int first, int len)
+{
+    int n = 0;
+
+    for (int i = 0; i < len; i++)
+        n += !!first_of(first + i);
+    return n;
+}
+
+/* Attack: one user fills the table before others begin to listen. */
+TEST(a_user_does_not_keep_others_out)
+{
+    struct sw_guard *guard;
+    char before[FULL + 7];
+    __u32 index;
+    int fd;
+
+    NEEDS_ROOT();
+    for (int i = 0; i < FULL + 7; i++)
+        listener_of(ALICE, "0.0.0.0", 20000 + i, 0);
+    begin(true);
+    guard = sw_services_guard(fx.s);
+    assert_int_equal(services_used(), FULL); /* there was room */
+    assert_int_equal(guard->unprotected, 7);
+    assert_true(warned("7 listening sockets are not protected: the limit is 1023 (1023 are of uid 1000)"));
+    /* a port that needs a privilege, though all services are under attack */
+    for (__u32 i = 1; i < SW_SERVICES; i++) {
+        struct sw_service *sv = sw_services_at(fx.s, i);
+
+        sv->state = SW_GS_ENGAGED;
+        sv->enforcing = 1;
+    }
+    guard->active = guard->engaged = FULL;
+    listener_of(BOB, "0.0.0.0", 443, 0);
+    refresh();
+    assert_int_equal(first_of(443), 0); /* readers leave the slot before it is taken again */
+    refresh();
+    index = service(NULL, 443, SW_ANY_4);
+    assert_int_equal(seen(index)->state, SW_GS_CALM);
+    assert_int_equal(seen(index)->evaluating, 0);
+    assert_int_equal(guard->active, FULL - 1);
+    assert_int_equal(guard->engaged, FULL - 1);
+    assert_int_equal(services_used(), FULL);
+    assert_int_equal(guard->unprotected, 8);
+    /* root's, and of another user as many as the share */
+    listener("0.0.0.0", 9500, 0);
+    for (int i = 0; i < SHARE + 10; i++)
+        listener_of(BOB, "0.0.0.0", 10000 + i, 0);
+    for (int i = 0; i < 3; i++)
+        refresh();
+    assert_int_not_equal(first_of(9500), 0);
+    assert_int_equal(places_from(10000, SHARE + 10), SHARE);
+    assert_int_equal(services_used(), FULL);
+    /* and then it stays so, whatever else Alice opens */
+    listener_of(ALICE, "0.0.0.0", 9600, 0);
+    for (int i = 0; i < FULL + 7; i++)
+        before[i] = !!first_of(20000 + i);
+    for (int i = 0; i < 4; i++)
+        refresh();
+    assert_int_equal(first_of(9600), 0);
+    for (int i = 0; i < FULL + 7; i++)
+        assert_int_equal(!!first_of(20000 + i), before[i]);
+    assert_null(sw_services_warning(fx.s)); /* not again within a minute */
+    /* what is restarted has its place again */
+    fd = listener("0.0.0.0", 9501, 0);
+    refresh();
+    refresh();
+    assert_int_not_equal(first_of(9501), 0);
+    shut(fd);
+    for (int i = 0; i < 3; i++)
+        refresh();
+    assert_int_equal(first_of(9501), 0);
+    listener("0.0.0.0", 9501, 0);
+    refresh();
+    refresh();
+    assert_int_not_equal(first_of(9501), 0);
+}
+
+/* The kernel side has its lock: it is not its turn yet. */
+TEST(what_is_being_evaluated_is_not_displaced)
+{
+    NEEDS_ROOT();
+    for (int i = 0; i < FULL; i++)
+        listener_of(ALICE, "0.0.0.0", 20000 + i, 0);
+    begin(true);
+    for (__u32 i = 1; i < SW_SERVICES; i++)
+        sw_services_at(fx.s, i)->evaluating = 1;
+    listener("0.0.0.0", 443, 0);
+    refresh();
+    refresh();
+    assert_int_equal(first_of(443), 0);
+    assert_int_equal(places_from(20000, FULL), FULL);
+    for (__u32 i = 1; i < SW_SERVICES; i++)
+        sw_services_at(fx.s, i)->evaluating = 0;
+    refresh();
+    refresh();
+    assert_int_not_equal(first_of(443), 0);
+}
+
+/* Without a privilege one can listen on any address that is not taken, even if it is not this host's. */
+TEST(a_user_does_not_keep_others_out_of_a_port)
+{
+    char addr[32];
+
+    NEEDS_ROOT();
+    for (int i = 1; i <= SW_CHAIN + 2; i++) {
+        snprintf(addr, sizeof(addr), "10.9.8.%d", i);
+        listener_of(ALICE, addr, 8443, 0);
+    }
+    begin(true);
+    assert_int_equal(chain_of(8443), SW_CHAIN);
+    assert_true(warned("2 listening sockets are not protected: port 8443"));
+    listener("10.9.8.11", 8443, 0);
+    listener_of(BOB, "10.9.8.12", 8443, 0);
+    listener_of(BOB, "10.9.8.13", 8443, 0);
+    listener_of(BOB, "10.9.8.14", 8443, 0);
+    refresh();
+    assert_int_equal(chain_of(8443), SW_CHAIN);
+    assert_int_not_equal(service("10.9.8.11", 8443, 0), 0);
+    assert_int_not_equal(service("10.9.8.12", 8443, 0), 0);
+    assert_int_not_equal(service("10.9.8.13", 8443, 0), 0);
+    assert_int_equal(service("10.9.8.14", 8443, 0), 0); /* two of eight are a share */
+    for (int i = 0; i < 3; i++)
+        refresh();
+    assert_int_equal(sw_services_guard(fx.s)->unprotected, 6);
+    assert_int_not_equal(service("10.9.8.1", 8443, 0), 0); /* the eldest remain */
+    assert_int_not_equal(service("10.9.8.13", 8443, 0), 0);
+    assert_int_equal(services_used(), SW_CHAIN);
+}
+
+/* --protect PORT is whoever listens there, --protect ADDRESS:PORT that one. */
+TEST(a_named_address_is_never_left_out)
+{
+    char addr[32];
+
+    NEEDS_ROOT();
+    protect(NULL, 8443, SW_ANY_4 | SW_ANY_6);
+    protect("10.9.8.20", 8443, 0);
+    for (int i = 1; i <= SW_CHAIN; i++) {
+        snprintf(addr, sizeof(addr), "10.9.8.%d", i);
+        listener(addr, 8443, 0);
+    }
+    begin(true);
+    assert_int_equal(chain_of(8443), SW_CHAIN);
+    assert_int_not_equal(service("10.9.8.20", 8443, 0), 0);
+    listener_of(ALICE, "10.9.8.20", 8443, 0);
+    refresh();
+    assert_int_equal(seen(service("10.9.8.20", 8443, 0))->flags, SW_SV_NAMED);
+}
+
+/* Where any user can listen on every port, a low one is worth no more. */
+TEST(a_low_port_without_privilege)
+{
+    NEEDS_ROOT();
+    for (int i = 0; i < FULL; i++)
+        listener_of(ALICE, "0.0.0.0", 20000 + i, 0);
+    set_sysctl("ipv4/ip_unprivileged_port_start", "443");
+    begin(true);
+    for (int i = 0; i < SHARE + 1; i++)
+        listener_of(BOB, "0.0.0.0", 442 + i, 0);
+    for (int i = 0; i < 3; i++)
+        refresh();
+    set_sysctl("ipv4/ip_unprivileged_port_start", "1024");
+    assert_int_equal(places_from(442, SHARE + 1), SHARE + 1); /* 442, and the share */
+    listener_of(BOB, "0.0.0.0", 9700, 0);
+    refresh();
+    refresh();
+    assert_int_not_equal(first_of(9700), 0); /* they are privileged now, so no part of the share */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -405,6 +577,11 @@ int main(void)
         LIVE_TEST(only_what_is_named_is_protected),
         LIVE_TEST(more_addresses_on_a_port_than_a_chain_holds),
         LIVE_TEST(more_listeners_than_slots),
+        LIVE_TEST(a_user_does_not_keep_others_out),
+        LIVE_TEST(what_is_being_evaluated_is_not_displaced),
+        LIVE_TEST(a_user_does_not_keep_others_out_of_a_port),
+        LIVE_TEST(a_named_address_is_never_left_out),
+        LIVE_TEST(a_low_port_without_privilege),
     };
 
     return cmocka_run_group_tests_name("services", tests, before_all, NULL);

@@ -24,11 +24,13 @@ static void test_every_line_is_valid(void **state)
         stats.guard.drop[i] = 1ull << i;
     stats.services = 7;
     stats.services_active = 3;
+    stats.services_unprotected = 2;
     assert_int_equal(sw_report_stats(o.r, &stats, 5), 0);
     assert_int_equal(sw_report_loss(o.r, lost, 6), 0);
     assert_int_equal(sw_report_lines(o.r), n + 2);
     valid(take(&o), n + 2);
-    has(line_n(o.text, n), "\"half_open_evicted\":0,\"services\":7,\"services_active\":3,\"packets\":0,");
+    has(line_n(o.text, n),
+        "\"half_open_evicted\":0,\"services\":7,\"services_active\":3,\"services_unprotected\":2,\"packets\":0,");
     has(line_n(o.text, n), "\"guard_syns\":100,\"guard_opened\":101,");
     assert_int_equal(number(line_n(o.text, n), "\"guard_cookie_no_listener\":"), 100 + SW_T_COOKIE_NO_LISTENER);
     /* the slot of no reason is not in the sum */
