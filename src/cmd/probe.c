@@ -8,6 +8,7 @@
 #include "base/sysctl.h"
 #include "cmd/cmd.h"
 #include "config/cli.h"
+#include "guard/firewall.h"
 #include "loader/features.h"
 #include "output/names.h"
 
@@ -30,7 +31,12 @@ struct probe {
     struct sw_features features;
     struct sw_nic nic;
     int syncookies, timestamps;
+    struct sw_firewall firewall;
+    char firewall_notes[SW_FIREWALL_NOTES][SW_FIREWALL_NOTE];
+    int firewall_len;
 };
+
+enum { GUARD_NOTES = 8 + SW_FIREWALL_NOTES };
 
 static bool can_run(const struct probe *p)
 {
@@ -101,7 +107,7 @@ static enum sw_backend would_guard(const struct probe *p)
 }
 
 /* Why that backend, what it costs, and which sysctl would change it; each is one sentence. */
-static int guard_notes(const struct probe *p, const char *notes[8])
+static int guard_notes(const struct probe *p, const char *notes[GUARD_NOTES])
 {
     enum sw_backend backend = would_guard(p);
     int n = 0;
@@ -136,6 +142,8 @@ static int guard_notes(const struct probe *p, const char *notes[8])
             "generic XDP, which is slower";
     if (backend != SW_BK_NONE && !p->timestamps)
         notes[n++] = "net.ipv4.tcp_timestamps is 0: no client is granted timestamps, so no cookie can use their bits";
+    for (int i = 0; i < p->firewall_len && backend != SW_BK_NONE; i++)
+        notes[n++] = p->firewall_notes[i];
     return n;
 }
 
@@ -146,7 +154,7 @@ static const char *on_off(int value)
 
 static void print_text(const struct probe *p)
 {
-    const char *notes[8];
+    const char *notes[GUARD_NOTES];
 
     printf("kernel %s %s %s\n", p->uts.sysname, p->uts.release, p->uts.machine);
     for (int i = 0; i < SW_FEATURE_MAX; i++) {
@@ -176,6 +184,8 @@ static void print_text(const struct probe *p)
                p->features.have[SW_FEATURE_dispatcher] ? " (shared)" : "", would_egress(p));
     else
         printf("synward cannot run here\n");
+    if (p->firewall.error)
+        printf("netfilter's rules could not be read: %s\n", strerror(-p->firewall.error));
     printf("the guard would use: %s", sw_name_backend(would_guard(p))->text);
     if (p->iface && would_guard(p) != SW_BK_NONE)
         printf(", ingress %s", would_guard_ingress(p));
@@ -208,9 +218,16 @@ static void print_nic_json(const struct probe *p)
     printf("]}");
 }
 
+static void print_firewall_json(const struct sw_firewall *f)
+{
+    printf(",\"netfilter\":{\"read\":%s,\"syn\":%zu,\"not_syn\":%zu,\"limit\":%zu,\"legacy\":%s}",
+           f->error ? "false" : "true", f->rules[SW_NFT_SYN], f->rules[SW_NFT_NOT_SYN], f->rules[SW_NFT_LIMIT],
+           *f->legacy ? "true" : "false");
+}
+
 static void print_json(const struct probe *p)
 {
-    const char *notes[8];
+    const char *notes[GUARD_NOTES];
 
     printf("{\"kernel\":\"%s\",\"machine\":\"%s\",\"features\":{", p->uts.release, p->uts.machine);
     for (int i = 0; i < SW_FEATURE_MAX; i++)
@@ -221,6 +238,7 @@ static void print_json(const struct probe *p)
             printf("%s\"%s\":\"%s\"", n++ ? "," : "", texts[i].name,
                    texts[i].loss ? texts[i].loss : "synward cannot run");
     printf("},\"tcp_syncookies\":%d,\"tcp_timestamps\":%d", p->syncookies, p->timestamps);
+    print_firewall_json(&p->firewall);
     if (p->iface)
         print_nic_json(p);
     printf(",\"can_run\":%s,\"ingress\":\"%s\",\"egress\":\"%s\",\"guard\":\"%s\",\"guard_ingress\":\"%s\","
@@ -256,6 +274,8 @@ static int cmd_probe(int argc, char **argv)
     sw_probe_kernel(&p.features);
     p.syncookies = sw_sysctl_int("/proc/sys/net/ipv4/tcp_syncookies");
     p.timestamps = sw_sysctl_int("/proc/sys/net/ipv4/tcp_timestamps");
+    sw_firewall_read(&p.firewall);
+    p.firewall_len = sw_firewall_notes(&p.firewall, p.firewall_notes);
     (p.json ? print_json : print_text)(&p);
     if (fflush(stdout) && errno != EPIPE) {
         sw_err("standard output: %s", strerror(errno));

@@ -3,6 +3,7 @@
 #include "base/exit.h"
 #include "base/log.h"
 #include "base/nic.h"
+#include "guard/firewall.h"
 #include "guard/guard.h"
 #include "guard/guard_state.h"
 #include "guard/tcp_settings.h"
@@ -219,6 +220,21 @@ static void say_iface(const struct sw_hook_iface *iface)
                 name, name);
 }
 
+/* By now: what changes later is not seen, and the sandbox would not let it be read. */
+static void say_firewall(const struct sw_guard_runtime *g)
+{
+    char notes[SW_FIREWALL_NOTES][SW_FIREWALL_NOTE];
+    struct sw_firewall f;
+
+    if (g->opts->mode == SW_GM_OFF)
+        return;
+    sw_firewall_read(&f);
+    if (f.error && sw_log_verbose)
+        sw_info("netfilter's rules could not be read: %s", strerror(-f.error));
+    for (int i = 0, n = sw_firewall_notes(&f, notes); i < n; i++)
+        sw_warn("%s", notes[i]);
+}
+
 void sw_guard_runtime_report(struct sw_guard_runtime *g, const struct sw_hooks *hooks)
 {
     unsigned int backend[SW_BK_MAX] = {0};
@@ -234,6 +250,7 @@ void sw_guard_runtime_report(struct sw_guard_runtime *g, const struct sw_hooks *
     if (g->opts->backend == SW_BK_NONE && !bpf_program__autoload(g->obj->progs.sw_accept))
         sw_info("the kernel takes no cookies of ours, so its own are used (see 'synward probe')");
     sw_guard_runtime_report_warnings(g);
+    say_firewall(g);
     for (size_t i = 0; i < hooks->len; i++)
         say_iface(&hooks->ifaces[i]);
 }
