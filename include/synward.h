@@ -408,7 +408,8 @@ struct sw_config {
     __u8 one_sided;           /* an ingress without egress hook (or a capture): infer the unseen side */
     __u8 likely_server_ports; /* 1: flip a midstream first segment whose source is in `server_ports` */
     __u8 guard;               /* the guard is loaded; its settings are in maps guard and services */
-    __u8 pad[6];
+    __u8 stray_reset;         /* an engaged guard answers an ACK of no connection with a RST */
+    __u8 pad[5];
 };
 
 /* Result of one run of sw_sweep, in .bss as `sweep`. */

@@ -82,6 +82,7 @@ enum sw_drop { SW_DROPS(SW_ENUM_ITEM) SW_DROP_MAX };
     X(SW_T_, COOKIES_SENT, "cookies_sent")         /* SYN-ACKs with a cookie */                                        \
     X(SW_T_, COOKIES_ACCEPTED, "cookies_accepted") /* connections established by one */                                \
     X(SW_T_, PROBES_SENT, "probes_sent")           /* replies to a keepalive that came as the third packet */          \
+    X(SW_T_, RESETS_SENT, "resets_sent")           /* RSTs for ACKs of no connection (--stray reset) */                \
     X(SW_T_, PASSED_KNOWN, "passed_known")         /* SYNs for a four-tuple that has a socket */                       \
     X(SW_T_, PASSED_ALLOWED, "passed_allowed")     /* SYNs of the allow list */                                        \
     X(SW_T_, PASSED_BACKEND, "passed_backend")     /* SYNs that the backend could not answer: left to the listener */  \

@@ -206,4 +206,24 @@ SW_STEP int sw_answer_probe(struct xdp_md *ctx, struct sw_key *key, struct sw_se
     return (j->v6 ? sw_reply6(ctx, &at->reply) : sw_reply4(ctx, &at->reply)) ? SW_DO_REPLY : SW_DO_PASS;
 }
 
+/* An ACK that belongs to nothing: the RST of a closed port (RFC 9293 section 3.10.7.1). */
+SW_STEP int sw_answer_stray(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_guard_ctx *j)
+{
+    struct sw_guard *g = sw_guard_config();
+    struct sw_guard_scratch *at = sw_guard_scratch_get();
+
+    if (!key || !s || !j)
+        return SW_DO_PASS;
+    if (!g)
+        return SW_DO_PASS;
+    if (!at)
+        return SW_DO_PASS;
+    sw_reply_to(&at->reply, key, s, j, g);
+    at->reply.seq = s->ack;
+    at->reply.ack = 0;
+    at->reply.flags = SW_TCP_RST;
+    at->reply.win = 0;
+    return (j->v6 ? sw_reply6(ctx, &at->reply) : sw_reply4(ctx, &at->reply)) ? SW_DO_REPLY : SW_DO_PASS;
+}
+
 #endif

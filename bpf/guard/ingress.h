@@ -43,6 +43,18 @@ static __always_inline int sw_answer(struct xdp_md *ctx, struct sw_key *k, struc
                : action; /* not added to known_tuples: an option that looks like a signature proves nothing */
 }
 
+/* A stray ACK was dropped: a RST goes back, if the budget has one. */
+static __always_inline int sw_reset(struct xdp_md *ctx, struct sw_key *k, struct sw_seg *s, struct sw_guard *g,
+                                    struct sw_guard_ctx *j)
+{
+    struct sw_svc_counters *t = sw_svc_counters_of(j->service);
+
+    if (!t || !sw_budget_take(g, j->now) || sw_answer_stray(ctx, k, s, j) != SW_DO_REPLY)
+        return SW_DO_DROP;
+    t->item[SW_T_RESETS_SENT]++;
+    return SW_DO_REPLY;
+}
+
 /* The guard's action for a packet: SW_DO_*. */
 static __always_inline int sw_guard_ingress(struct xdp_md *ctx, struct sw_key *k, struct sw_seg *s,
                                             const struct sw_place *at, struct sw_guard_scratch *here)
@@ -65,13 +77,17 @@ static __always_inline int sw_guard_ingress(struct xdp_md *ctx, struct sw_key *k
     j->reason = SW_DROP_NONE;
     j->dry_run = 0;
     j->has_flow = 0;
+    j->reset = 0;
     if (is_syn)
         sw_guard_count_syn(j);
     action = sw_guard_packet(ctx, j, &here->accepted);
     if (action == SW_DO_ANSWER)
         action = sw_answer(ctx, k, s, j);
-    if (action == SW_DO_DROP)
-        return sw_drop(ctx, k, s, j) ? SW_DO_DROP : SW_DO_PASS;
+    if (action == SW_DO_DROP) {
+        if (!sw_drop(ctx, k, s, j))
+            return SW_DO_PASS;
+        return cfg.stray_reset && j->reset ? sw_reset(ctx, k, s, g, j) : SW_DO_DROP;
+    }
     return action == SW_DO_REPLY && j->dry_run ? SW_DO_PASS : action;
 }
 

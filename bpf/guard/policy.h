@@ -116,6 +116,14 @@ static __always_inline __u32 sw_stray_reason(const struct sw_seg *s)
     return f & 0x3f ? SW_DROP_NO_ACK : SW_DROP_NULL_FLAGS;
 }
 
+/* Nothing that the kernel would not look at, and to no group. */
+static __always_inline int sw_may_reset(struct xdp_md *ctx, const struct sw_seg *s, const struct sw_guard_ctx *j,
+                                        const struct sw_ip *src)
+{
+    return !s->frag && bpf_xdp_get_buff_len(ctx) >= (__u64)j->ip_off + s->ip_bytes && !sw_is_multicast(ctx) &&
+           !sw_is_bad_source(ctx, src, j->v6);
+}
+
 /* Engaged or grace: anything but a SYN, for which there is no flow. */
 SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_guard_ctx *j,
                            struct sw_cookie_opts *c)
@@ -171,6 +179,8 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
     if (s->vlan[0] && (src.word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000))
         return SW_DO_PASS; /* link-local: its socket is bound to the VLAN device, which the lookup does not search */
     j->reason = sw_stray_reason(s);
+    if (cfg.stray_reset)
+        j->reset = is_ack && sw_may_reset(ctx, s, j, &src);
     if (is_ack) {
         at->tuple.isn = s->seq - 1;
         if (sw_cookie_verify_expired(at, s->ack - 1, j->now))

@@ -137,6 +137,7 @@ static void check(struct sw_cli *cli, void *at)
 }
 
 const struct sw_word sw_guard_mode_words[] = {SW_GUARD_MODES(SW_WORD_ITEM){0}};
+static const struct sw_word strays[] = {{"drop", SW_STRAY_DROP}, {"reset", SW_STRAY_RESET}, {0}};
 static const struct sw_word cookies[] = {
     {"auto", SW_BK_NONE}, {"reqsk", SW_BK_REQSK}, {"listener", SW_BK_LISTENER}, {0}};
 _Static_assert(SW_BK_MAX == 3, "--cookie knows every backend");
@@ -180,7 +181,12 @@ static const struct sw_option options[] = {
      .help = "most SYNs a second that do not complete from one address (none)"},
     {"limit-prefix", .block = 2, RATE, FIELD(limit_prefix),
      .help = "the same for one /24 of IPv4 or /64 of IPv6 (none)"},
-    {"reply-budget", .block = 2, RATE, FIELD(reply_budget), .help = "most cookies a second in all (none)"},
+    {"reply-budget", .block = 2, RATE, FIELD(reply_budget), .help = "most replies a second in all (none)",
+     .man = "Cookies, and RSTs of `--stray reset`."},
+    {"stray", .block = 2, .type = SW_OPT_CHOICE, FIELD(stray), .words = strays,
+     .help = "engaged: drop an ACK that belongs to nothing, or answer it with a RST as well ({})",
+     .man = "`reset` lets clients of a connection that this host has lost, as after a failover, fail at once. Within "
+            "`--reply-budget`."},
     {"cookie", .block = 3, .type = SW_OPT_CHOICE, FIELD(backend), .words = cookies,
      .help = "whose cookies: ours, which keep every TCP option (kernel 6.9), or the kernel's ({})",
      .man = "Ours are `reqsk`, and keep MSS, window scale, SACK and ECN; the kernel's are `listener`. `auto` takes "

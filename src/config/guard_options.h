@@ -14,6 +14,9 @@
 #define SW_PROTECT_MAX 512
 #define SW_LIST_OPTS_MAX 256
 
+/* What becomes of an ACK that belongs to nothing: it is dropped; a RST goes back as well. */
+enum sw_stray { SW_STRAY_DROP, SW_STRAY_RESET };
+
 enum sw_list { SW_LIST_ALLOW, SW_LIST_BLOCK, SW_LISTS };
 
 struct sw_list_opts {
@@ -39,6 +42,7 @@ struct sw_guard_opts {
     __u64 half_open, syn_rate;
     __u64 hold_ns, grace_ns;
     __u64 limit_source, limit_prefix, reply_budget; /* 0: none */
+    enum sw_stray stray;                            /* while engaged */
     enum sw_backend backend;                        /* SW_BK_NONE: auto */
     const char *key_file;                           /* NULL: random keys, changed every hour */
     int wscale;                                     /* -1: as the kernel would */

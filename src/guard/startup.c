@@ -68,6 +68,7 @@ void sw_guard_runtime_object(const struct sw_guard_runtime *g, const struct sw_h
     const struct sw_guard_opts *opts = g->opts;
 
     object->cfg.guard = 1;
+    object->cfg.stray_reset = opts->stray == SW_STRAY_RESET;
     /* pinned, they are there at their sizes, so that the options may change from one daemon to the next */
     if (!opts->limit_source && !object->pinned)
         object->limit_source_max = 1;

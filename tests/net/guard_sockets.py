@@ -13,7 +13,7 @@ import kit as n
 from kit import guard as k
 
 DIRECT = 7778
-SO_REUSEPORT, TCP_WINDOW_CLAMP = 15, 10
+SO_REUSEPORT, TCP_WINDOW_CLAMP, TCP_REPAIR = 15, 10, 19
 
 
 @contextlib.contextmanager
@@ -300,6 +300,37 @@ def crowded():
         s.close()
 
 
+def forgotten():
+    """--stray reset: the client of a connection that this host has forgotten fails at once, while engaged; else it waits"""
+    for args, want in (((), TimeoutError), (("--stray", "reset"), ConnectionResetError)):
+        g = bare(*args)
+        ends = []
+        for v in (4, 6):
+            where = listener(g, k.SERVER[v], k.PORT)
+            ends.append((n.open_pair(g.a, where), where))
+        g.start()
+        for v, ((c, s), where) in zip((4, 6), ends):
+            n.until(lambda g=g, v=v: g.figures(v)["state"] == "engaged")
+            s.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+            s.close()  # says nothing
+            c.settimeout(1)
+            try:
+                c.sendall(b"are you there?")
+                got = c.recv(1)
+            except OSError as e:
+                got = type(e)
+            n.equal(f"v{v} {args}: to the client", got, want)
+            fig = g.figures(v)
+            n.equal(f"v{v} {args}: RSTs", fig["resets_sent"], int(want is ConnectionResetError))
+            n.at_least(f"v{v} {args}: dropped", fig["drop_cookie_bad"], 1)
+            c.close()
+            n.equal("others", k.accepted(where, 0), None)
+            g.listeners[v, k.PORT] = where
+            k.talks(g, 1, (v,))
+        g.finish()
+        n.cleanup()
+
+
 if __name__ == "__main__":
     n.main(both_families, an_address_and_any, bound_to_a_device, reuseport, buffers, full_accept_queue, first_flights, clock_goes_on,
-           crowded)
+           crowded, forgotten)

@@ -76,6 +76,7 @@ static void test_defaults(void **state)
     assert_true(g->hold_ns == 10 * SW_SECOND && g->grace_ns == 140 * SW_SECOND);
     assert_int_equal(g->limit_source + g->limit_prefix + g->reply_budget, 0);
     assert_int_equal(g->backend, SW_BK_NONE);
+    assert_int_equal(g->stray, SW_STRAY_DROP);
     assert_null(g->key_file);
     assert_int_equal(g->wscale, -1);
     assert_int_equal(g->mss, 0);
@@ -96,6 +97,8 @@ static void test_modes(void **state)
     assert_int_equal(good("--guard off --cookie listener")->backend, SW_BK_LISTENER);
     assert_int_equal(good("--cookie reqsk --guard auto")->backend, SW_BK_REQSK); /* in any order */
     assert_int_equal(good("--guard auto --cookie auto")->backend, SW_BK_NONE);
+    assert_int_equal(good("--guard auto --stray reset")->stray, SW_STRAY_RESET);
+    assert_int_equal(good("--guard auto --stray drop")->stray, SW_STRAY_DROP);
 }
 
 static void test_values(void **state)
@@ -256,6 +259,7 @@ static void test_mistakes(void **state)
         {"--guard auto --reply-budget 2000000000", "--reply-budget: '2000000000' is not"},
         {"--guard auto --reply-budget 11111111111111111111111111111111111111111", "is not a number a second"},
         {"--guard auto --cookie none", "--cookie: 'none' is none of auto, reqsk, listener"},
+        {"--guard auto --stray rst", "--stray: 'rst' is neither drop nor reset"},
         {"--guard auto --wscale 15", "--wscale: '15' is not a number from 0 to 14"},
         {"--guard auto --mss 535", "--mss: '535' is not a number from 536 to 65495"},
         {"--guard auto --mss 65496", "--mss: '65496' is not"},
