@@ -109,7 +109,7 @@ $(B)/tests/unit/base/sandbox: tests/unit/base/sandbox.c $(PIECES)
 
 # A test's own code is not optimised: that takes more time than it saves, but for those that compute much.
 TEST_OPT := -O0
-$(B)/tests/unit/guard/syncookie_forge $(B)/tests/unit/tcp/zeek: TEST_OPT :=
+$(B)/tests/unit/guard/syncookie_forge $(B)/tests/unit/guard/hash $(B)/tests/unit/tcp/zeek: TEST_OPT :=
 $(filter-out $(B)/tests/unit/base/sandbox,$(UNITS)) $(PROGS): $(B)/%: %.c $(SAN_SO)
 	@mkdir -p $(@D)
 	$(SAN_CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(SANITIZE) $(TEST_OPT) $< $(SAN_SO) -Wl,-rpath,$(abspath $(B)/san) -o $@ -lcmocka $(LIBS)

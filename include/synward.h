@@ -412,6 +412,15 @@ struct sw_config {
     __u8 pad[5];
 };
 
+/*
+ * The one element of map `hash_key`: random numbers of a start (with --pin: of the first one, as the tables are), so
+ * that nobody outside knows where in a table a connection goes. See synward_hash.h.
+ */
+#define SW_HASH_WORDS 10
+struct sw_hash_key {
+    __u64 word[SW_HASH_WORDS];
+};
+
 /* Result of one run of sw_sweep, in .bss as `sweep`. */
 struct sw_sweep {
     __u64 now;         /* in: the time to sweep at, 0: the kernel's clock */

@@ -112,6 +112,7 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
     struct sw_service *sv;
     struct sw_ip src, dst;
     struct sw_svc_counters *tally;
+    struct sw_hash_key *key;
     struct sw_keys *k;
     struct sw_guard_scratch *here;
     struct sw_reply *r;
@@ -137,7 +138,10 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
     now = sw_now_coarse();
     if (now >= sv->due || now < sv->bypass_until || sv->flags & SW_SV_NO_LISTENER)
         return 0;
-    bit = sw_known_bit(src.word, dst.word, t->sport, t->dport);
+    key = sw_hash_key_get();
+    if (!key)
+        return 0;
+    bit = sw_known_bit(key, src.word, dst.word, t->sport, t->dport);
     word = sw_known_word(bit, g->known_gen);
     if (!word)
         return 0;

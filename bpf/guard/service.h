@@ -87,8 +87,11 @@ static __always_inline __u64 *sw_known_word(__u32 bit, __u32 gen)
 static __always_inline __u32 sw_known_of(const struct sw_key *k, __u32 src_is_b)
 {
     const __u32 *a = (const __u32 *)k->a_ip, *b = (const __u32 *)k->b_ip;
+    const struct sw_hash_key *h = sw_hash_key_get();
 
-    return src_is_b ? sw_known_bit(b, a, k->b_port, k->a_port) : sw_known_bit(a, b, k->a_port, k->b_port);
+    if (!h)
+        return 0;
+    return src_is_b ? sw_known_bit(h, b, a, k->b_port, k->a_port) : sw_known_bit(h, a, b, k->a_port, k->b_port);
 }
 
 static __always_inline int sw_known_is(const struct sw_key *k, __u32 src_is_b, __u32 gen)

@@ -6,17 +6,9 @@
 #include "tcp/fsm.h"
 #include "track/maps.h"
 
-static __always_inline __u32 sw_lock_slot(const struct sw_key *k)
-{
-    const __u32 *w = (const __u32 *)k;
-    __u32 h = w[3] * 0x9e3779b1u ^ w[7] * 0x85ebca6bu ^ w[8] * 0xc2b2ae35u ^ w[2] ^ w[6];
-
-    return (h ^ h >> 15) & (SW_LOCKS - 1);
-}
-
 static __always_inline struct sw_lock *sw_lock_of(const struct sw_key *k)
 {
-    __u32 slot = sw_lock_slot(k);
+    __u32 slot = sw_hash_slot(sw_key_hash(k)) & (SW_LOCKS - 1);
 
     return bpf_map_lookup_elem(&locks, &slot);
 }

@@ -7,6 +7,7 @@
 #include "packet/parse.h"
 #include "packet/tcp_options.h"
 #include "synward.h"
+#include "synward_hash.h"
 #include "tcp/verdict.h"
 
 #define SW_LOCKS 1024 /* striped by the key's hash: LRU values may not hold a lock themselves */
@@ -45,6 +46,14 @@ struct {
     __type(key, __u32);
     __type(value, struct sw_lock);
 } locks SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_RDONLY_PROG);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct sw_hash_key);
+} hash_key SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -92,7 +101,7 @@ struct sw_emit_ctx {
     __u32 listener_isn;
 };
 
-/* Handshakes that are not complete, in compact form, by sw_syn_cache_hash. Many more entries than half_open. */
+/* Handshakes that are not complete, in compact form, by sw_key_hash. Many more entries than half_open. */
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, 524288);
@@ -131,6 +140,20 @@ struct {
 static __always_inline struct sw_scratch *sw_scratch_of(__u32 context)
 {
     return bpf_map_lookup_elem(&scratch, &context);
+}
+
+static __always_inline struct sw_hash_key *sw_hash_key_get(void)
+{
+    __u32 zero = 0;
+
+    return bpf_map_lookup_elem(&hash_key, &zero);
+}
+
+static __always_inline __u64 sw_key_hash(const struct sw_key *k)
+{
+    const struct sw_hash_key *h = sw_hash_key_get();
+
+    return h ? sw_tuple_hash(h, (const __u32 *)k->a_ip, (const __u32 *)k->b_ip, k->a_port | (__u32)k->b_port << 16) : 0;
 }
 
 /* A plain add: each CPU has its own slot. */

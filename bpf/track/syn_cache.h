@@ -3,27 +3,14 @@
  * The SYN cache: handshakes in compact form, so that a flood does not lose them. A half-open flow has 400 bytes, and a
  * flood evicts the oldest; a cache entry of 80 bytes, in a map of its own, survives longer. If a segment has no flow,
  * the SYN and SYN-ACK of its entry pass through the state machine again, with their own times: the flow is then the
- * same as without the eviction.
+ * same as without the eviction. Entries are found by a 64-bit hash; the sequence numbers must match, too, so of two
+ * handshakes with the same one the older is forgotten, and no more.
  */
 #ifndef SW_BPF_TRACK_SYN_CACHE_H
 #define SW_BPF_TRACK_SYN_CACHE_H
 
 #include "tcp/fsm.h"
 #include "track/maps.h"
-
-/* Entries are found by a 64-bit hash; the sequence numbers must match, too, so a collision has no effect. */
-static __always_inline __u64 sw_syn_cache_hash(const struct sw_key *k)
-{
-    const __u32 *w = (const __u32 *)k;
-    __u64 h = 0x9e3779b97f4a7c15ull;
-
-    for (int i = 0; i < 9; i++) {
-        h ^= w[i];
-        h *= 0xff51afd7ed558ccdull;
-        h ^= h >> 32;
-    }
-    return h;
-}
 
 static __always_inline void sw_cached_seg_set(struct sw_cached_seg *h, const struct sw_seg *s)
 {
@@ -52,7 +39,7 @@ static __always_inline void sw_syn_cache_insert(const struct sw_key *k, const st
                                                 struct sw_scratch *sc)
 {
     struct sw_cached_handshake *n = &sc->cached;
-    __u64 id = sw_syn_cache_hash(k);
+    __u64 id = sw_key_hash(k);
 
     __builtin_memset(n, 0, sizeof(*n));
     sw_cached_seg_set(&n->syn, s);
@@ -99,7 +86,7 @@ static __always_inline void sw_cached_handshake_update(struct sw_cached_handshak
 
 static __always_inline void sw_syn_cache_update(const struct sw_key *k, const struct sw_seg *s)
 {
-    __u64 id = sw_syn_cache_hash(k);
+    __u64 id = sw_key_hash(k);
     struct sw_cached_handshake *n = bpf_map_lookup_elem(&syn_cache, &id);
 
     if (n && !s->bad_csum)
@@ -118,7 +105,7 @@ SW_PART int sw_syn_cache_pend(__u32 again)
     if (!sc)
         return 0;
     s = &sc->seg;
-    id = sw_syn_cache_hash(&sc->key);
+    id = sw_key_hash(&sc->key);
     n = bpf_map_lookup_elem(&syn_cache, &id);
     if (again && n && n->opening & SW_CACHED_OPENING_DUE && s->now <= n->syn.ns + SW_SYN_CACHE_NS)
         sw_cached_handshake_update(n, s);
@@ -131,7 +118,7 @@ SW_PART int sw_syn_cache_pend(__u32 again)
 static __always_inline void sw_syn_cache_go_on(struct sw_scratch *sc)
 {
     struct sw_cached_handshake *n = &sc->cached;
-    __u64 id = sw_syn_cache_hash(&sc->key);
+    __u64 id = sw_key_hash(&sc->key);
 
     n->opening = sw_cached_opening(&sc->flow);
     if (sc->seg.flags & SW_TCP_SYN)
@@ -141,7 +128,7 @@ static __always_inline void sw_syn_cache_go_on(struct sw_scratch *sc)
 
 static __always_inline void sw_syn_cache_delete(const struct sw_key *k)
 {
-    __u64 id = sw_syn_cache_hash(k);
+    __u64 id = sw_key_hash(k);
 
     bpf_map_delete_elem(&syn_cache, &id);
 }
@@ -229,7 +216,7 @@ SW_PART int sw_syn_cache_restore(void)
     s = &sc->seg;
     if (s->bad_csum || !(s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST)))
         return 0;
-    id = sw_syn_cache_hash(&sc->key);
+    id = sw_key_hash(&sc->key);
     entry = bpf_map_lookup_elem(&syn_cache, &id);
     if (!entry)
         return 0;

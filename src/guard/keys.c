@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guard/keys.h"
+#include "base/random.h"
 
 #include <bpf/bpf.h>
 #include <ctype.h>
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -220,27 +220,11 @@ void sw_keys_from_lines(const struct sw_key_line *lines, size_t len, __u64 now_n
     ret->since = len > 1 ? epoch_from(newer->from) : epoch_at(now_ns);
 }
 
-static int fill_random(void *to, size_t len)
-{
-    size_t done = 0;
-
-    while (done < len) {
-        ssize_t got = getrandom((char *)to + done, len - done, 0);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got ? -errno : -EIO;
-        done += got;
-    }
-    return 0;
-}
-
 int sw_keys_random(struct sw_keys *ret, __u64 now_ns)
 {
     memset(ret, 0, sizeof(*ret));
     ret->since = epoch_at(now_ns);
-    return fill_random(ret->key, sizeof(ret->key));
+    return sw_random(ret->key, sizeof(ret->key));
 }
 
 int sw_keys_renew(struct sw_keys *keys, __u64 now_ns)
@@ -252,7 +236,7 @@ int sw_keys_renew(struct sw_keys *keys, __u64 now_ns)
     /* cookies of the older key are still about */
     if ((__s32)(epoch - keys->since) < EPOCHS_AHEAD)
         return -EAGAIN;
-    err = fill_random(fresh, sizeof(fresh));
+    err = sw_random(fresh, sizeof(fresh));
     if (err)
         return err;
     memcpy(keys->key[0], keys->key[1], sizeof(keys->key[0]));

@@ -9,6 +9,7 @@
 
 struct filling {
     const struct sw_port_slot *ports;
+    const struct sw_hash_key *key;
     __u64 *words;
 };
 
@@ -19,7 +20,7 @@ static void fill_one(const __u32 remote[4], const __u32 local[4], __be16 rport, 
 
     if (!f->ports[ntohs(lport)].first)
         return;
-    bit = sw_known_bit(remote, local, rport, lport);
+    bit = sw_known_bit(f->key, remote, local, rport, lport);
     __atomic_fetch_or(&f->words[bit / 64], 1ull << (bit & 63), __ATOMIC_RELAXED);
 }
 
@@ -27,7 +28,8 @@ static void fill_one(const __u32 remote[4], const __u32 local[4], __be16 rport, 
 int sw_services_refill_known(struct sw_services *s)
 {
     __u32 gen = !s->guard->known_gen;
-    struct filling f = {.ports = s->table.chain.port, .words = s->known + (size_t)gen * SW_KNOWN_WORDS};
+    struct filling f = {
+        .ports = s->table.chain.port, .key = &s->hash_key, .words = s->known + (size_t)gen * SW_KNOWN_WORDS};
     int err;
 
     for (__u32 i = 0; i < SW_KNOWN_WORDS; i++)

@@ -58,8 +58,11 @@ static int share_all(struct sw_services *s, struct synward_bpf *obj)
         {obj->maps.local_ips, SW_LOCAL_IPS * sizeof(*s->local_ips), &local_ips},
         {obj->maps.known_tuples, 2 * SW_KNOWN_WORDS * sizeof(*s->known), &known},
     };
+    const __u32 zero = 0;
     int err;
 
+    if (bpf_map_lookup_elem(bpf_map__fd(obj->maps.hash_key), &zero, &s->hash_key))
+        return -errno;
     for (int i = 0; i < REGIONS; i++) {
         err = share(s, i, maps[i].map, maps[i].need, maps[i].at);
         if (err)

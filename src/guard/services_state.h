@@ -32,6 +32,7 @@ struct sw_services {
     struct sw_table table;
     __u32 (*local_ips)[4];
     __u64 *known;
+    struct sw_hash_key hash_key; /* of the programs' tables: constant */
     struct sw_tcp_sysctls sysctls;
     struct sw_table_sum sum;
     size_t addresses_left_out;

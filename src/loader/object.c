@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "loader/object.h"
 #include "base/exit.h"
+#include "base/random.h"
 #include "loader/features.h"
 #include "synward.skel.h"
 #include "synward_nokfunc.skel.h"
@@ -79,6 +80,24 @@ static int fill_server_ports(struct synward_bpf *obj, const struct sw_object_opt
         if (bitmap[word] && bpf_map_update_elem(bpf_map__fd(obj->maps.server_ports), &word, &bitmap[word], BPF_ANY))
             return -errno;
     return 0;
+}
+
+int sw_object_key_hashes(struct synward_bpf *obj)
+{
+    const int fd = bpf_map__fd(obj->maps.hash_key);
+    const struct sw_hash_key none = {0};
+    const __u32 zero = 0;
+    struct sw_hash_key key;
+    int err;
+
+    if (bpf_map_lookup_elem(fd, &zero, &key))
+        return -errno;
+    if (memcmp(&key, &none, sizeof(key)))
+        return 0; /* pinned: what is in the tables was put there by it */
+    err = sw_random(&key, sizeof(key));
+    if (!err && bpf_map_update_elem(fd, &zero, &key, BPF_ANY))
+        err = -errno;
+    return err;
 }
 
 /* Of the object; all have the same maps and programs by name, so one skeleton fits the others' bytes. */
@@ -203,6 +222,8 @@ int sw_object_load(struct synward_bpf *obj, const struct sw_object_opts *opts, c
 {
     int err = synward_bpf__load(obj);
 
+    if (!err)
+        err = sw_object_key_hashes(obj);
     if (!err)
         err = fill_server_ports(obj, opts);
     if (!err)

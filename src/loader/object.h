@@ -2,8 +2,8 @@
 /*
  * The BPF object: open, configure, load. `run` attaches it, `replay` feeds it through BPF_PROG_TEST_RUN. Programs:
  * sw_ingress (xdp.frags), sw_egress (tc), sw_sweep (syscall); with cfg.guard sw_xdp_guard in place of sw_ingress, and
- * sw_detect (syscall) and sw_accept (tc) too. Maps: flows, half_open, syn_cache, locks, counters, events, events_open,
- * watched, server_ports; the guard's are in bpf/guard/maps.h, and as small as can be without cfg.guard.
+ * sw_detect (syscall) and sw_accept (tc) too. Maps: flows, half_open, syn_cache, locks, hash_key, counters, events,
+ * events_open, watched, server_ports; the guard's are in bpf/guard/maps.h, and as small as can be without cfg.guard.
  */
 #ifndef SW_LOADER_OBJECT_H
 #define SW_LOADER_OBJECT_H
@@ -25,6 +25,8 @@ void sw_object_defaults(struct sw_object_opts *opts);
  */
 int sw_object_open(const struct sw_object_opts *opts, struct synward_bpf **ret_obj, const char **ret_why);
 int sw_object_load(struct synward_bpf *obj, const struct sw_object_opts *opts, const char **ret_why);
+/* Part of the load: random numbers into map `hash_key`, unless it came with some from a pin. 0 or -errno. */
+int sw_object_key_hashes(struct synward_bpf *obj);
 /* Both, for an object without pins. On failure *ret_obj is NULL. */
 int sw_object_new(const struct sw_object_opts *opts, struct synward_bpf **ret_obj, const char **ret_why);
 void sw_object_free(struct synward_bpf *obj);

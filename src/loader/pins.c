@@ -24,6 +24,7 @@ static const char *const state_maps[] = {
     "flows",
     "syn_cache",
     "locks",
+    "hash_key",
     "counters",
     "events",
     "events_open",

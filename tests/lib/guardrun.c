@@ -35,6 +35,7 @@ struct guardrun {
     __u32 last; /* highest service in use */
     struct sw_keys keys[2];
     bool drain;
+    struct sw_hash_key hash_key;
     struct sw_cidr listed[2][LISTED_MAX];
     size_t listed_len[2];
 };
@@ -89,6 +90,7 @@ static int on_capture(void *ctx, void *data, size_t size)
 int guardrun_new(struct bpfrun *run, struct guardrun **ret)
 {
     struct guardrun *g = calloc(1, sizeof(*g));
+    const __u32 zero = 0;
     int err = -ENOMEM;
 
     *ret = NULL;
@@ -109,6 +111,8 @@ int guardrun_new(struct bpfrun *run, struct guardrun **ret)
         err = view_open(&g->locals, g->obj->maps.local_ips);
     if (!err)
         err = view_open(&g->known, g->obj->maps.known_tuples);
+    if (!err && bpf_map_lookup_elem(bpf_map__fd(g->obj->maps.hash_key), &zero, &g->hash_key))
+        err = -errno;
     if (err)
         goto fail;
     g->rings[0] = ring_buffer__new(bpf_map__fd(g->obj->maps.guard_events), on_told, g, NULL);
@@ -302,7 +306,7 @@ static __u64 *known_word(struct guardrun *g, __u32 generation, const struct pkt 
 
     memcpy(remote, p->src, 16);
     memcpy(local, p->dst, 16);
-    bit = sw_known_bit(remote, local, htons(p->sport), htons(p->dport));
+    bit = sw_known_bit(&g->hash_key, remote, local, htons(p->sport), htons(p->dport));
     *ret_bit = 1ull << bit % 64;
     return view_at(&g->known, generation * SW_KNOWN_WORDS + bit / 64);
 }

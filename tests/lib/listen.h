@@ -18,6 +18,7 @@
 #include "config/guard_options.h"
 #include "guard/services.h"
 #include "guard/warnings.h"
+#include "loader/object.h"
 #include "synward_hash.h"
 #include "synward.skel.h"
 
@@ -292,9 +293,10 @@ static int before(void **state)
         const char *name = bpf_map__name(map);
 
         bpf_map__set_autocreate(map, !strcmp(name, "services") || !strncmp(name, "svc_", 4) || !strcmp(name, "guard") ||
-                                         !strcmp(name, "local_ips") || !strcmp(name, "known_tuples"));
+                                         !strcmp(name, "local_ips") || !strcmp(name, "known_tuples") ||
+                                         !strcmp(name, "hash_key"));
     }
-    if (bpf_object__load(fx.obj->obj))
+    if (bpf_object__load(fx.obj->obj) || sw_object_key_hashes(fx.obj))
         return -1;
     memset(&fx.opts, 0, sizeof(fx.opts));
     fx.opts.given = true;

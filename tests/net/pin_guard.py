@@ -214,6 +214,39 @@ def cidrs(pins, which):
     return {x["cidr"]: x["from"] for x in map(json.loads, r.stdout.splitlines())}
 
 
+def same_places():
+    """what is in pinned tables is found by the next daemon: the key of their hashes stays; another start has another"""
+    g = ground()
+    seen = []
+    for sport in (40004, 40005):
+        with p.Pins(g.b, "srv0") as pins:
+            pins.start("--guard", "always")
+            first = hash_key(pins)
+            peer = k.Peer(g, 4, sport=sport)
+            options = k.stamp(peer.syn(k.TS))
+            peer.say("A", options=options)
+            server = k.accepted(g.listeners[4, k.PORT])
+            assert server, "the cookie was not accepted"
+            for _ in range(2):
+                stop(pins)
+                pins.start("--guard", "always")
+                n.equal("key of the hashes", hash_key(pins), first)
+                before = figures(pins)["10.66.0.2:7777"]["passed_known"]
+                peer.say("S")
+                n.until(lambda: figures(pins)["10.66.0.2:7777"]["passed_known"] == before + 1)
+            server.close()
+            peer.close()
+            stop(pins)
+            pins.unpin()
+        seen.append(first)
+    if seen[0] == seen[1] or not any(seen[0]):
+        raise AssertionError(f"keys of two starts: {seen}")
+
+
+def hash_key(pins):
+    return octets(json.loads(n.sh("bpftool", "-j", "map", "dump", "pinned", pins.dir / "hash_key").stdout)[0])
+
+
 def unpinned():
     """unpin while engaged, and clients connect all the time: none fails"""
     g = ground()
@@ -236,4 +269,4 @@ def unpinned():
 
 
 if __name__ == "__main__":
-    n.main(flooded, on_their_way, what_was_logged, untouched, old_key, unpinned)
+    n.main(flooded, on_their_way, what_was_logged, untouched, old_key, same_places, unpinned)

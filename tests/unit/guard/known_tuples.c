@@ -8,7 +8,8 @@ static bool known(int fd, bool server)
 {
     struct sockaddr_storage local, remote;
     socklen_t len = sizeof(local);
-    __u32 words[2][4], bit, at;
+    __u32 words[2][4], bit, at, zero = 0;
+    struct sw_hash_key key;
     __u16 port[2];
     __u64 value;
 
@@ -30,7 +31,8 @@ static bool known(int fd, bool server)
         }
     }
     /* [0] is the client, [1] the service */
-    bit = sw_known_bit(words[0], words[1], port[0], port[1]);
+    assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(fx.obj->maps.hash_key), &zero, &key), 0);
+    bit = sw_known_bit(&key, words[0], words[1], port[0], port[1]);
     at = sw_services_guard(fx.s)->known_gen * SW_KNOWN_WORDS + bit / 64;
     assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(fx.obj->maps.known_tuples), &at, &value), 0);
     return value >> (bit & 63) & 1;
