@@ -6,17 +6,18 @@
 #ifndef SYNWARD_GUARD_H
 #define SYNWARD_GUARD_H
 
-#define SW_SERVICES 1024          /* slot 0 stands for none */
-#define SW_CHAIN 8                /* services of one port: addresses of their own first, a wildcard last */
-#define SW_LOCAL_IPS 1024         /* slots of the table of this host's addresses; at most half are used */
-#define SW_LOCAL_PROBES 8         /* slots searched for one address */
-#define SW_KNOWN_WORDS (1u << 14) /* of 64 bits, in each of the two generations */
-#define SW_CAPTURE_BYTES 256      /* of a dropped frame */
-#define SW_EPOCH_SHIFT 36         /* an epoch is 2^36 ns, 68.7 s */
-#define SW_SKEW_SHIFT 32          /* 2^32 ns, 4.3 s: clocks of hosts that share a key may differ so much */
-#define SW_DETECT_NS 100000000ull /* a service is evaluated this often */
-#define SW_TICKS 16               /* ring of intervals of SW_DETECT_NS: rates are over the last 10 */
-#define SW_SECONDS_BACK 64        /* ring of seconds: half-open handshakes are those of the last 63 */
+#define SW_SERVICES 1024           /* slot 0 stands for none */
+#define SW_CHAIN 8                 /* services of one port: addresses of their own first, a wildcard last */
+#define SW_LOCAL_IPS 1024          /* slots of the table of this host's addresses; at most half are used */
+#define SW_LOCAL_PROBES 8          /* slots searched for one address */
+#define SW_KNOWN_WORDS (1u << 14)  /* of 64 bits, in each of the two generations */
+#define SW_USED_COOKIES (1u << 17) /* that are remembered */
+#define SW_CAPTURE_BYTES 256       /* of a dropped frame */
+#define SW_EPOCH_SHIFT 36          /* an epoch is 2^36 ns, 68.7 s */
+#define SW_SKEW_SHIFT 32           /* 2^32 ns, 4.3 s: clocks of hosts that share a key may differ so much */
+#define SW_DETECT_NS 100000000ull  /* a service is evaluated this often */
+#define SW_TICKS 16                /* ring of intervals of SW_DETECT_NS: rates are over the last 10 */
+#define SW_SECONDS_BACK 64         /* ring of seconds: half-open handshakes are those of the last 63 */
 
 /* What is done for a service. */
 #define SW_GUARD_MODES(X)                                                                                              \
@@ -80,7 +81,8 @@ enum sw_drop { SW_DROPS(SW_ENUM_ITEM) SW_DROP_MAX };
     X(SW_T_, RESOLVED, "resolved")                 /* of these: completed or reset */                                  \
     X(SW_T_, COMPLETED, "completed")               /* of these: completed */                                           \
     X(SW_T_, COOKIES_SENT, "cookies_sent")         /* SYN-ACKs with a cookie */                                        \
-    X(SW_T_, COOKIES_ACCEPTED, "cookies_accepted") /* connections established by one */                                \
+    X(SW_T_, COOKIES_ACCEPTED, "cookies_accepted") /* cookies that opened a connection */                              \
+    X(SW_T_, COOKIES_REPLAYED, "cookies_replayed") /* further connections that one of these opened */                  \
     X(SW_T_, PROBES_SENT, "probes_sent")           /* replies to a keepalive that came as the third packet */          \
     X(SW_T_, RESETS_SENT, "resets_sent")           /* RSTs for ACKs of no connection (--stray reset) */                \
     X(SW_T_, PASSED_KNOWN, "passed_known")         /* SYNs for a four-tuple that has a socket */                       \
@@ -206,6 +208,13 @@ struct sw_keys {
     __u32 pad;
 };
 
+/* Key of map `used_cookies` (LRU): a cookie that has opened a connection, ours or the kernel's. */
+struct sw_cookie_id {
+    __u64 tuple; /* sw_tuple_hash of the key */
+    __u32 client_isn;
+    __u32 isn; /* of the SYN-ACK: the cookie */
+};
+
 #define SW_LIST_ENTRIES_MAX (1u << 20) /* of each list's trie, and of a file */
 
 /* Value of the lists' tries: the sources of an entry, as bits. It is removed with its last source. */
@@ -279,6 +288,7 @@ struct sw_capture {
 SW_ASSERT(sizeof(struct sw_service) == 128, "sw_service is two cache lines");
 SW_ASSERT(sizeof(struct sw_guard) == 120, "sw_guard has no padding");
 SW_ASSERT(sizeof(struct sw_keys) == 40, "sw_keys has no padding");
+SW_ASSERT(sizeof(struct sw_cookie_id) == 16, "sw_cookie_id has no padding");
 SW_ASSERT(sizeof(struct sw_cidr) == 20, "sw_cidr has no padding");
 SW_ASSERT(sizeof(struct sw_guard_event) == 168, "sw_guard_event has no padding");
 SW_ASSERT(sizeof(struct sw_capture) == 24 + SW_CAPTURE_BYTES, "sw_capture has no padding");

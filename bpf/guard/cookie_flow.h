@@ -10,6 +10,7 @@
 #include "guard/drop.h"
 #include "guard/rate_limit.h"
 #include "guard/syncookie.h"
+#include "guard/used_cookies.h"
 #include "track/flow_table.h"
 
 /* Bytes of options as both sides send them: whole words. */
@@ -75,8 +76,14 @@ SW_STEP int sw_cookie_flow_build(struct sw_cookie_opts *c, struct sw_guard_ctx *
     if (!f)
         f = bpf_map_lookup_elem(&half_open, key);
     again = f && sw_cookie_flow_matches(f, s);
-    if (again && !(f->flags & SW_F_ENDED))
-        return 0; /* the third packet, retransmitted */
+    t = sw_svc_counters_of(at);
+    if (!t)
+        return 0;
+    if (again && !(f->flags & SW_F_ENDED)) { /* the third packet, retransmitted */
+        if (j->used && j->has_flow)          /* or its socket went in silence, and now it gets another */
+            t->item[SW_T_COOKIES_REPLAYED]++;
+        return 0;
+    }
     f = &sc->flow;
     rebuilt = &sc->rebuilt;
     __builtin_memset(f, 0, sizeof(*f));
@@ -108,12 +115,12 @@ SW_STEP int sw_cookie_flow_build(struct sw_cookie_opts *c, struct sw_guard_ctx *
     }
     sc->from_cookie = 1;
     sw_known_set(key, s->src_is_b);
-    if (again)
-        return 0; /* the cookie was used before and its connection was reset: not a new connection, so no token is
-                     returned */
-    t = sw_svc_counters_of(j->service);
-    if (t)
-        t->item[SW_T_COOKIES_ACCEPTED]++;
+    sw_cookie_use(key, s);
+    if (again || j->used) { /* for which there was no SYN, so no token is returned */
+        t->item[SW_T_COOKIES_REPLAYED]++;
+        return 0;
+    }
+    t->item[SW_T_COOKIES_ACCEPTED]++;
     sw_key_ip(key, s->src_is_b, &ip);
     sw_limit_give(&ip);
     return 0;

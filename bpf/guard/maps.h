@@ -72,6 +72,13 @@ struct {
 } keys SEC(".maps");
 
 struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, SW_USED_COOKIES);
+    __type(key, struct sw_cookie_id);
+    __type(value, __u32);
+} used_cookies SEC(".maps");
+
+struct {
     __uint(type, BPF_MAP_TYPE_LPM_TRIE);
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __uint(max_entries, 1 << 20);

@@ -9,6 +9,7 @@
 #include "guard/answer.h"
 #include "guard/detect.h"
 #include "guard/rate_limit.h"
+#include "guard/used_cookies.h"
 #include "track/clock.h"
 
 /* Shorter than the first retransmission, longer than packets wait in a busy softirq; and more than a first flight. */
@@ -150,22 +151,26 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
     if (is_ack) {
         sw_opts_xdp(ctx, j, &at->opts);
         if (sw_cookie_ok(key, s, j, s->seq - 1, c)) {
-            if (j->has_flow && sw_socket_lookup(ctx, key, s, j) == SW_SOCK_FOUND)
+            j->used = sw_cookie_was_used(key, s);
+            if ((j->has_flow || j->used) && sw_socket_lookup(ctx, key, s, j) == SW_SOCK_FOUND)
                 return SW_DO_PASS; /* the third packet of an existing connection, late */
             return SW_DO_ACCEPT;
         }
     }
-    if (j->has_flow) /* of that connection, or a late segment of it: the kernel decides */
+    if (j->has_flow && !(is_ack && j->has_ended)) /* of that connection, or late: the kernel decides */
         return SW_DO_PASS;
     sock = sw_socket_lookup(ctx, key, s, j);
+    if (sock == SW_SOCK_COOKIE) { /* the listener accepts it itself */
+        j->used = sw_cookie_was_used(key, s);
+        sw_kernel_cookie_opts(c, &at->opts);
+        return SW_DO_ACCEPT;
+    }
+    if (j->has_flow)
+        return SW_DO_PASS;
     if (sock == SW_SOCK_FOUND) {
         j->has_socket = 1;
         t->item[SW_T_PASSED_SOCKET]++;
         return SW_DO_PASS;
-    }
-    if (sock == SW_SOCK_COOKIE) { /* the listener accepts it itself */
-        sw_kernel_cookie_opts(c, &at->opts);
-        return SW_DO_ACCEPT;
     }
     if (is_ack && !j->dry_run && sw_answer_probe(ctx, key, s, j) == SW_DO_REPLY) {
         t->item[SW_T_PROBES_SENT]++;
@@ -245,7 +250,9 @@ SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_guard_ctx *j, struct s
     j->now = sw_now();                        /* exact: a cookie may be newer than the CPU's coarse clock */
     if (f && !j->has_flow && sw_is_first_flight(f, s, j->now))
         return SW_DO_PASS;
+    j->has_ended = f && f->flags & SW_F_ENDED;
     j->has_socket = 0;
+    j->used = 0;
     action = sw_guard_other(ctx, key, s, j, c);
     if (j->has_socket && f)
         __sync_fetch_and_and(&f->flags, ~SW_F_UNCONFIRMED);

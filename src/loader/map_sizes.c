@@ -28,6 +28,7 @@ static int size_guard_maps(struct synward_bpf *obj, const struct sw_object_opts 
         {obj->maps.known_tuples, 2 * SW_KNOWN_WORDS, 1},
         {obj->maps.allow, SW_LIST_ENTRIES_MAX, 1},
         {obj->maps.block, SW_LIST_ENTRIES_MAX, 1},
+        {obj->maps.used_cookies, SW_USED_COOKIES, 1},
         {obj->maps.limit_source, opts->limit_source_max, 1},
         {obj->maps.limit_prefix, opts->limit_prefix_max, 1},
         {obj->maps.guard_events, GUARD_RING, page},
@@ -101,7 +102,8 @@ unsigned long long sw_object_bytes(const struct sw_object_opts *opts)
     if (!opts->cfg.guard)
         return bytes;
     return bytes + (opts->limit_source_max + (unsigned long long)opts->limit_prefix_max) * bucket +
-           opts->captures_bytes + GUARD_RING + 65536ull * 8 + 2 * SW_KNOWN_WORDS * sizeof(__u64) +
+           SW_USED_COOKIES * (sizeof(struct sw_cookie_id) + 8 + 64ull) + opts->captures_bytes + GUARD_RING +
+           65536ull * 8 + 2 * SW_KNOWN_WORDS * sizeof(__u64) +
            SW_SERVICES * (sizeof(struct sw_service) + sizeof(struct sw_svc_history) +
                           (unsigned long long)get_nprocs_conf() * sizeof(struct sw_svc_counters));
 }

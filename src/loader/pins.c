@@ -37,6 +37,7 @@ static const char *const state_maps[] = {
     "local_ips",
     "known_tuples",
     "keys",
+    "used_cookies",
     "allow",
     "block",
     "limit_source",

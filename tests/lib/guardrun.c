@@ -208,6 +208,8 @@ int guardrun_reset(struct guardrun *g)
     if (!err)
         err = zero(g->obj->maps.drop_log, 0, 2 * SW_DROP_MAX - 1, true);
     if (!err)
+        err = empty_hash(g->obj->maps.used_cookies);
+    if (!err)
         err = empty_hash(g->obj->maps.limit_source);
     if (!err)
         err = empty_hash(g->obj->maps.limit_prefix);
