@@ -143,7 +143,7 @@ struct sw_service {
     __u64 kernel_at;      /* when the daemon began to read the next two, 0: never */
     __u32 kernel_half_open; /* sockets in SYN_RECV */
     __u32 kernel_full;      /* 1: the kernel's counters say that a queue overflowed, and this one is full */
-    __u32 kernel_left;      /* of kernel_half_open: left from before the last grace */
+    __u32 kernel_left;      /* of kernel_half_open: left from before the state changed */
     __u32 pad2;
 };
 

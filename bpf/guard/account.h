@@ -53,7 +53,7 @@ SW_STEP int sw_account_resolved(struct sw_key *key, __u32 resp_is_b, __u32 how)
 /* A SYN-ACK: a handshake begins, unless it is the same again. Of the old one with another ISN nothing is left then. */
 static __always_inline void sw_account_synack(struct sw_flow *f, const struct sw_seg *s, struct sw_svc_counters *t)
 {
-    if (f && f->listener && f->listener_isn == s->seq) {
+    if (f->listener && f->listener_isn == s->seq) {
         if (f->listener == SW_L_COMPLETED) {
             t->item[SW_T_REOPENED]++;
             f->listener = SW_L_OPENED;
@@ -61,8 +61,6 @@ static __always_inline void sw_account_synack(struct sw_flow *f, const struct sw
         return;
     }
     t->item[SW_T_OPENED]++;
-    if (!f)
-        return;
     if (f->listener == SW_L_OPENED)
         t->item[SW_T_RESOLVED]++;
     f->listener = SW_L_OPENED;
@@ -108,19 +106,23 @@ SW_STEP int sw_account_sent(__u32 sender)
     f = bpf_map_lookup_elem(&flows, &sc->key);
     if (!f)
         f = bpf_map_lookup_elem(&half_open, &sc->key);
-    if (!(kind & SW_TCP_SYN) && (!f || !(f->flags & SW_F_UNCONFIRMED)))
+    if (!(kind & SW_TCP_SYN) && !(f && f->flags & SW_F_UNCONFIRMED))
         return 0;
     index = sw_service_of(&sc->key, s->src_is_b);
     t = index ? sw_svc_counters_of(index) : 0;
     if (!t)
         return 0;
     if (!(kind & SW_TCP_SYN)) {
-        sw_account_confirmed(f, &sc->key, s, t);
+        if (f)
+            sw_account_confirmed(f, &sc->key, s, t);
         return 0;
     }
     if (sender == SW_SENDER_NONE && !(g->flags & SW_G_COOKIES_ALWAYS))
         t->item[SW_T_KERNEL_COOKIES]++;
-    sw_account_synack(f, s, t);
+    if (f)
+        sw_account_synack(f, s, t);
+    else
+        t->item[SW_T_OPENED]++;
     sw_detect_service(index, sw_now_coarse()); /* its SYN may not have been seen */
     return 0;
 }

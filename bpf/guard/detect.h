@@ -15,6 +15,7 @@
 #define SW_RATE_INTERVALS 2     /* consecutive intervals over the rate threshold: one burst is not a flood */
 
 #define SW_KERNEL_FRESH_NS 3000000000ull /* how long the daemon's look at the kernel's queue counts */
+#define SW_KERNEL_LEFT_UNKNOWN ~0u       /* until the daemon has looked since the last change of state */
 #define SW_KERNEL_COOKIES_LEAST 10       /* a second: cookies of the kernel that show a full queue */
 
 SW_STEP int sw_sum_cpus(__u32 service, struct sw_sum *sum)
@@ -123,7 +124,7 @@ static __always_inline void sw_detect_measure(struct sw_service *sv, struct sw_s
     sv->syn_rate = sum->syns - second_ago->syns;
     sv->completed_rate =
         sw_sum_more(sum->completed, second_ago->completed) + sw_sum_more(sum->accepted, second_ago->accepted);
-    if (sv->kernel_half_open < sv->kernel_left)
+    if (sv->kernel_left == SW_KERNEL_LEFT_UNKNOWN ? sv->kernel_at > sv->since : sv->kernel_half_open < sv->kernel_left)
         sv->kernel_left = sv->kernel_half_open;
     if (sv->state == SW_GS_ENGAGED) { /* whatever happened to a SYN, it should have become a connection by now */
         start = &p->second[(sec - SW_COOKIE_SECONDS) & (SW_SECONDS_BACK - 1)];
@@ -147,7 +148,7 @@ static __always_inline __u32 sw_detect_kernel(const struct sw_service *sv, const
     const struct sw_sum *second_ago = &p->tick[(sv->tick - SW_RATE_TICKS) & (SW_TICKS - 1)];
     __u32 few = sv->completed_rate * 2 < sv->syn_rate, known = sw_kernel_known(sv, now);
 
-    if (known && sv->kernel_half_open - sv->kernel_left >= g->half_open)
+    if (known && sv->kernel_half_open >= sv->kernel_left && sv->kernel_half_open - sv->kernel_left >= g->half_open)
         return 1;
     return few &&
            ((known && sv->kernel_full) || sum->kernel_cookies - second_ago->kernel_cookies >= SW_KERNEL_COOKIES_LEAST);
@@ -255,7 +256,7 @@ SW_STEP int sw_detect_service(__u32 index, __u64 now)
         if (next == SW_GS_CALM)
             __sync_fetch_and_add(&g->active, -1);
         if (next == SW_GS_ENGAGED || next == SW_GS_GRACE)
-            sv->kernel_left = sv->kernel_half_open;
+            sv->kernel_left = SW_KERNEL_LEFT_UNKNOWN;
         if (next == SW_GS_GRACE) /* what was half-open before does not count again */
             sw_svc_history_add(p, &sum, 0, sv->tick);
         sv->cause = (__u8)cause;

@@ -56,6 +56,7 @@ HIDDEN = (dead_ack_then_fragments, bad_synack_then_syn, syn_fin_then_syn, rst_th
 
 def hidden_floods_are_counted():
     """what comes before or after a SYN hides nothing: half-open is what the kernel has in SYN_RECV, exactly"""
+    k.needs_reqsk("this needs: else the kernel makes cookies always, and has nothing in SYN_RECV")
     g = k.ground("--engage", f"half-open={MANY},syn-rate={MANY}", mode="auto")
     f = Forger(g)
     for i, attack in enumerate(HIDDEN):
@@ -84,6 +85,7 @@ def engages(attack):
 def invented(isn, kind, *args, guarded=True):
     """a SYN-ACK from a forged client, then its SYN: the listener's own SYN-ACK completes nothing"""
     if guarded:
+        k.needs_reqsk("this needs: else the kernel makes cookies always, and has nothing in SYN_RECV")
         g = k.ground("--engage", f"half-open={MANY},syn-rate={MANY}", *args, mode="auto")
     else:
         g = k.ground(start=False)
@@ -128,6 +130,7 @@ def cases():
 
 def aborted_handshakes():
     """a client that resets its handshake leaves nothing half-open, as at the kernel: health checks engage nothing"""
+    k.needs_reqsk("this needs: else the kernel makes cookies always, and has nothing in SYN_RECV")
     g = k.ground("--engage", f"half-open=100,syn-rate={MANY}", mode="auto")
     for i in range(150):
         p = k.Peer(g, 4, sport=20000 + i)
@@ -150,6 +153,7 @@ def aborted_handshakes():
 
 def third_packets_that_are_dropped():
     """an acknowledgement that the kernel throws away completes nothing, and gives no token back"""
+    k.needs_reqsk("this needs: else the kernel makes cookies always, and has nothing in SYN_RECV")
     g = k.ground("--engage", f"half-open={MANY},syn-rate={MANY}", "--limit-source", "10/s", mode="auto")
     answered, began = 0, time.monotonic()
     for i in range(60):
@@ -169,6 +173,7 @@ def third_packets_that_are_dropped():
 
 def by_the_kernels_queue():
     """a flood whose SYN-ACKs leave by an interface that nobody watches: the kernel's own count engages"""
+    k.needs_reqsk("this needs: else the kernel makes cookies always, and has nothing in SYN_RECV")
     g = k.Ground("--engage", f"half-open=100,syn-rate={MANY}", "--hold", 1, "--grace", 1, mode="auto")
     n.sh("ip", "link", "add", "away", "type", "veth", "peer", "name", "beyond", ns=g.b)
     n.sh("ip", "link", "set", "away", "arp", "off", "up", ns=g.b)
@@ -187,7 +192,7 @@ def by_the_kernels_queue():
 
 def by_the_kernels_cookies():
     """a short queue overflows long before the threshold: the kernel's own cookies engage"""
-    k.needs_reqsk("this needs: there the kernel makes cookies always")
+    k.needs_reqsk("this needs: else the kernel makes cookies always, and has nothing in SYN_RECV")
     g = k.ground("--engage", f"half-open={MANY},syn-rate={MANY}", mode="auto", backlog=16)
     p = k.flood(g, 2000, 500)
     n.until(lambda: g.figures()["state"] == "engaged")
@@ -202,7 +207,7 @@ def by_the_kernels_cookies():
 
 def a_burst_on_a_short_queue():
     """real clients that fill it for a moment engage nothing"""
-    k.needs_reqsk("this needs: there the kernel makes cookies always")
+    k.needs_reqsk("this needs: else the kernel makes cookies always, and has nothing in SYN_RECV")
     g = k.ground("--engage", f"half-open={MANY},syn-rate={MANY}", mode="auto", backlog=16)
     for _ in range(20):
         socks = []
