@@ -145,6 +145,26 @@ TEST(one_connection_does_not_fill_the_log)
     assert_int_equal(talk_conn(t).flow.anomalies, 12348);
 }
 
+/* But each end that was logged and was none is taken back. */
+TEST(each_ignored_rst_is_taken_back)
+{
+    opened_with_data();
+    for (int i = 0; i < 3; i++) {
+        const struct sw_event *ev;
+        unsigned taken_back = 0, n;
+
+        bpfrun_clear_events(run);
+        say_at(A, RST, 0, 0);
+        talk_say(t, A, PSH | ACK, 10);
+        talk_say(t, B, ACK, 0);
+        n = bpfrun_events(run, &ev);
+        for (unsigned k = 0; k < n; k++)
+            taken_back += ev[k].kind == SW_EV_ANOMALY && ev[k].anomaly == SW_AN_RST_IGNORED;
+        assert_int_equal(ev[0].kind, SW_EV_RESET);
+        assert_int_equal(taken_back, 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -156,6 +176,7 @@ int main(void)
         CASE(rst_at_the_isn_in_syn_received),
         CASE(retry_after_a_refusal),
         CASE(one_connection_does_not_fill_the_log),
+        CASE(each_ignored_rst_is_taken_back),
     };
 
     return RUN(cases);
