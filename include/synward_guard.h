@@ -144,7 +144,7 @@ struct sw_service {
     __u32 kernel_half_open; /* sockets in SYN_RECV */
     __u32 kernel_full;      /* 1: the kernel's counters say that a queue overflowed, and this one is full */
     __u32 kernel_left;      /* of kernel_half_open: left from before the state changed */
-    __u32 pad2;
+    __u32 elsewhere;        /* 1: SYN-ACKs of it are forwarded: by NAT its listener is in another network namespace */
 };
 
 /* Running totals at a point in time, for the rates. */

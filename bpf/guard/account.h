@@ -12,13 +12,16 @@
 #include "track/clock.h"
 
 /* Which socket of this host a segment comes from. NONE: a SYN-ACK that is a cookie of the kernel. REPLY: not one of the
- * four-tuple's own, as for a RST, or for TIME_WAIT's and a request's ACKs. */
-enum sw_sender { SW_SENDER_NONE, SW_SENDER_REPLY, SW_SENDER_REQUEST, SW_SENDER_CONNECTION };
+ * four-tuple's own, as for a RST, or for TIME_WAIT's and a request's ACKs. ELSEWHERE: forwarded, from a container whose
+ * port is this host's by NAT; its socket is not seen. */
+enum sw_sender { SW_SENDER_NONE, SW_SENDER_REPLY, SW_SENDER_REQUEST, SW_SENDER_CONNECTION, SW_SENDER_ELSEWHERE };
 
 static __always_inline __u32 sw_sender_of(struct __sk_buff *skb)
 {
     struct bpf_sock *sk = skb->sk;
 
+    if (skb->ingress_ifindex)
+        return SW_SENDER_ELSEWHERE;
     if (!sk)
         return SW_SENDER_NONE;
     switch (sk->state) {
@@ -86,6 +89,15 @@ static __always_inline void sw_account_confirmed(struct sw_flow *f, struct sw_ke
     __sync_fetch_and_and(&f->flags, ~SW_F_UNCONFIRMED);
 }
 
+/* The kernel's count in this network namespace is not of this service's handshakes. */
+static __always_inline void sw_account_elsewhere(__u32 index)
+{
+    struct sw_service *sv = bpf_map_lookup_elem(&services, &index);
+
+    if (sv && !sv->elsewhere)
+        SW_WRITE_ONCE(sv->elsewhere, 1);
+}
+
 /* The segment in scratch, which this host sends, has been tracked. */
 SW_STEP int sw_account_sent(__u32 sender)
 {
@@ -101,7 +113,7 @@ SW_STEP int sw_account_sent(__u32 sender)
         return 0;
     s = &sc->seg;
     kind = s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST);
-    if (kind != (SW_TCP_SYN | SW_TCP_ACK) && (kind & (SW_TCP_SYN | SW_TCP_RST) || sender != SW_SENDER_CONNECTION))
+    if (kind != (SW_TCP_SYN | SW_TCP_ACK) && (kind & (SW_TCP_SYN | SW_TCP_RST) || sender < SW_SENDER_CONNECTION))
         return 0;
     f = bpf_map_lookup_elem(&flows, &sc->key);
     if (!f)
@@ -119,6 +131,8 @@ SW_STEP int sw_account_sent(__u32 sender)
     }
     if (sender == SW_SENDER_NONE && !(g->flags & SW_G_COOKIES_ALWAYS))
         t->item[SW_T_KERNEL_COOKIES]++;
+    if (sender == SW_SENDER_ELSEWHERE)
+        sw_account_elsewhere(index);
     if (f)
         sw_account_synack(f, s, t);
     else

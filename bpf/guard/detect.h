@@ -107,7 +107,7 @@ static __always_inline void sw_detect_bound(struct sw_service *sv, struct sw_svc
                         *start = &p->second[(sec - SW_HALF_OPEN_SECONDS) & (SW_SECONDS_BACK - 1)];
     __u64 most;
 
-    if (!sw_kernel_known(sv, now) || sum->kernel_cookies != start->kernel_cookies)
+    if (sv->elsewhere || !sw_kernel_known(sv, now) || sum->kernel_cookies != start->kernel_cookies)
         return;
     most = sv->kernel_half_open + sw_sum_more(sum->opened, then->opened);
     if (sv->half_open > most)

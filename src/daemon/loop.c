@@ -162,6 +162,8 @@ int sw_loop_run(struct sw_loop *loop, struct sw_failure *ret_failure)
         l.exit_code = ret_failure->exit_code;
         sw_hooks_detach(loop->hooks);
     } else {
+        if (loop->guard) /* so that `always` is engaged before the first SYN, and no SYN meets its first evaluation */
+            sw_guard_runtime_tick(loop->guard, sw_clock_now());
         sw_notify("READY=1");
         sw_hook_monitor_start(&loop->monitor, loop->hooks);
         sw_dispatch_check_links(&l); /* what happened between attaching and listening */

@@ -225,6 +225,40 @@ def a_burst_on_a_short_queue():
     n.equal("changes", [x for x in g.finish() if x["event"] == "guard"], [])
 
 
+def published_port():
+    """a container's port that is this host's by DNAT: its handshakes count, give tokens back, and its floods engage"""
+    g = k.ground(start=False)
+    inside = n.new_ns("c")
+    n.quiet(inside)
+    n.veth(g.b, "cont", inside, "eth0")
+    n.addr(g.b, "cont", "10.88.0.1/24")
+    n.addr(inside, "eth0", "10.88.0.2/24")
+    n.sh("ip", "route", "add", "default", "via", "10.88.0.1", ns=inside)
+    n.sh("sysctl", "-qw", "net.ipv4.ip_forward=1", ns=g.b)
+    n.sh("nft", "add table ip nat; add chain ip nat pre { type nat hook prerouting priority dstnat; }; "
+         f"add rule ip nat pre iifname srv0 tcp dport {k.PORT} dnat to 10.88.0.2:80", ns=g.b)
+    there = n.listen(inside, "10.88.0.2", 80)
+    g.args = ("--guard", "auto", "--engage", f"half-open=100,syn-rate={MANY}", "--limit-source", "10/s")
+    g.start()
+    for _ in range(40):
+        c = n.connect(g.a, k.SERVER[4], k.PORT)
+        s = there.accept()[0]
+        s.sendall(b"here")  # only what its socket sends proves it
+        n.equal("from the container", n.read_n(c, 4), b"here")
+        n.reset(c)
+    fig = g.figures()
+    n.equal("opened, completed, reopened", (fig["opened"], fig["completed"], fig["reopened"]), (40, 40, 0))
+    n.equal("cookies of the kernel, dropped by the limit", (fig["kernel_cookies"], fig["dropped"]), (0, 0))
+    f = Forger(g)
+    for _ in range(130):
+        src = f.source()
+        f.send(f.segment(src, "S", seq=ISN, options=k.TS))
+    n.until(lambda: g.figures()["state"] == "engaged")
+    n.equal("SYN_RECV in the host's own namespace", g.syn_recv(), 0)
+    logged = [x for x in g.finish() if x["event"] == "guard"]
+    n.equal("changes", [(x["to"], x["cause"]) for x in logged], [("engaged", "half_open")])
+
+
 if __name__ == "__main__":
     n.main(hidden_floods_are_counted, *cases(), aborted_handshakes, third_packets_that_are_dropped,
-           by_the_kernels_queue, by_the_kernels_cookies, a_burst_on_a_short_queue)
+           by_the_kernels_queue, by_the_kernels_cookies, a_burst_on_a_short_queue, published_port)

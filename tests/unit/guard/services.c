@@ -121,7 +121,7 @@ TEST(a_slot_is_kept)
     sv->wscale = 3; /* learned */
     sv->evaluating = 1;
     sv->since = sv->due = sv->last_busy = sv->half_open = sv->syn_rate = sv->completed_rate = sv->tick = 77;
-    sv->pad2 = 78;
+    sv->elsewhere = 78;
     want = *sv;
     shut(fd);
     listener("0.0.0.0", 9099, 0);
