@@ -12,7 +12,7 @@
 
 #include <linux/types.h>
 
-#define SW_CONTRACT_VERSION 5 /* of struct sw_event: readers check it and the length first */
+#define SW_CONTRACT_VERSION 6 /* of struct sw_event: readers check it and the length first */
 #define SW_HIST_MAX 40        /* letters of history kept; a longer one sets SW_F_HIST_FULL */
 #define SW_OOO 3              /* out-of-order blocks stored for each endpoint */
 #define SW_WSCALE_NONE 0xff
@@ -332,6 +332,9 @@ enum {
     SW_F_ACCEPTQ_FULL = 1 << 23,     /* the accept queue was full: the client must retransmit */
     SW_F_UNCONFIRMED = 1 << 22,      /* with the guard: no socket of the kernel was seen for it yet */
     SW_F_MIDSTREAM_PROVEN = 1 << 24, /* this host has sent on it, or, in a capture, its ends agree */
+    SW_F_BEYOND = 1 << 25,           /* while a segment is processed: it lies beyond its receiver's window */
+    SW_F_FAR = 1 << 26,              /* sw_flow.far holds such segments, */
+    SW_F_FAR_RESP = 1 << 27,         /* of the responder */
 };
 
 /*
@@ -374,6 +377,7 @@ struct sw_flow {
     __u32 anomalies;     /* segments that were one */
     __u32 anomaly_kinds; /* 1 << enum sw_anomaly: those that were reported */
     __u32 listener_isn;  /* of the SYN-ACK that this host sent, with `listener` */
+    __u32 far[2];        /* [start,end) of the last segments beyond the window, without a hole; with SW_F_FAR */
 };
 
 /* One record of the ring buffers `events` and `events_open`. */
@@ -468,7 +472,7 @@ struct sw_cached_handshake {
 
 SW_ASSERT(sizeof(struct sw_key) == 36, "sw_key has no padding");
 SW_ASSERT(sizeof(struct sw_end) == 128, "sw_end is two cache lines");
-SW_ASSERT(sizeof(struct sw_flow) == 416, "sw_flow has no padding");
+SW_ASSERT(sizeof(struct sw_flow) == 424, "sw_flow has no padding");
 SW_ASSERT(sizeof(struct sw_cached_handshake) == 24 + 2 * sizeof(struct sw_cached_seg),
           "sw_cached_handshake has no padding");
 SW_ASSERT(sizeof(struct sw_event) == 12 + 36 + 8 + sizeof(struct sw_flow), "sw_event has no padding");

@@ -330,6 +330,9 @@ SW_STEP_FIRST(sw_fsm_step)
         sw_hist_once(f, d, SW_H_SYN, 'S');
     } else {
         sw_fsm_choose_isn(f, d, s);
+        if (sw_fsm_settle_far(f, d, s))
+            sw_zeek_data(f, f->flags & SW_F_FAR_RESP ? SW_RESP : SW_ORIG, f->far[0], f->far[1]);
+        sw_fsm_beyond(f, d, s);
         known = me->did & SW_E_INIT;
         sent = me->seq_hi;
         flip = sw_zeek_step(f, d, s);
@@ -342,6 +345,7 @@ SW_STEP_FIRST(sw_fsm_step)
         sw_fsm_window(f, d, s, o);
         sw_fsm_control(f, d, s, o, known ? sent : me->seq_hi);
         sw_fsm_claim(f, d, s, o, sent);
+        f->flags &= ~SW_F_BEYOND;
     }
     me->did |= SW_E_SEEN;
     if (first && f->flags & SW_F_MIDSTREAM)
@@ -373,7 +377,7 @@ static __always_inline int sw_fsm_fast(struct sw_flow *f, const struct sw_seg *s
     if ((s->flags & ~(SW_TCP_PSH | SW_TCP_ECE | SW_TCP_CWR | SW_TCP_AE)) != SW_TCP_ACK || s->bad_csum || s->frag ||
         s->cap != s->len || !s->win)
         return 0;
-    if ((f->flags & (SW_F_ESTABLISHED | SW_F_ENDED | SW_F_PENDING_SYN)) != SW_F_ESTABLISHED ||
+    if ((f->flags & (SW_F_ESTABLISHED | SW_F_ENDED | SW_F_PENDING_SYN | SW_F_FAR)) != SW_F_ESTABLISHED ||
         (f->flags & (SW_F_MIDSTREAM | SW_F_MIDSTREAM_PROVEN)) == SW_F_MIDSTREAM)
         return 0;
     if ((me->did | peer->did) & (SW_E_FIN | SW_E_RST) || !(me->did & SW_E_SEEN) || !(me->more & SW_M_WINDOW))

@@ -4,22 +4,7 @@
 #define SW_BPF_TCP_FSM_CLOSE_H
 
 #include "tcp/verdict.h"
-#include "tcp/zeek.h"
-
-/*
- * The receive window of an endpoint as far as it is certain: where its window scale is not known, for its SYN was not
- * seen or is cut, the largest that it can be (RFC 7323 section 2.3). The SYN of a peer that does not scale settles it,
- * too.
- */
-static __always_inline __u32 sw_window_at_most(const struct sw_end *me, const struct sw_end *peer)
-{
-    int known =
-        me->did & SW_E_SYN && !(me->more & SW_M_INFERRED) && (me->opts & SW_OPT_WSCALE || !(me->opts & SW_OPT_CUT));
-    int unscaled =
-        peer->did & SW_E_SYN && !(peer->more & SW_M_INFERRED) && !(peer->opts & (SW_OPT_WSCALE | SW_OPT_CUT));
-
-    return known || unscaled ? me->win : me->win << 14;
-}
+#include "tcp/window.h"
 
 /* RFC 9293 section 3.10.7 and RFC 5961 section 3: would the receiver accept this RST? */
 static __always_inline int sw_rst_acceptable(const struct sw_flow *f, enum sw_side d, const struct sw_seg *s,
@@ -97,20 +82,16 @@ SW_STEP_FDSO_N(sw_fsm_rst, sent)
 SW_STEP_FDSO(sw_fsm_fin)
 {
     struct sw_end *me, *peer;
-    __u32 past = s->seq + s->len + 1, ack;
+    __u32 past = s->seq + s->len + 1;
 
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];
-    ack = f->claimed[d ^ 1];
-    if (!ack || sw_seq_diff(ack, peer->ack) < 0)
-        ack = peer->ack;
     if (me->did & SW_E_FIN || f->flags & SW_F_ENDED)
         return 0; /* retransmitted */
     if (peer->did & SW_E_SEEN && peer->ack && sw_seq_diff(past, peer->ack) < 0 && f->flags & SW_F_ESTABLISHED)
         return 0; /* an old duplicate: more than this is acknowledged, and nothing follows a FIN */
-    if (peer->win && sw_seq_diff(s->seq, ack + sw_window_at_most(peer, me)) > 0 && f->flags & SW_F_ESTABLISHED &&
-        !(f->flags & SW_F_MIDSTREAM)) {
+    if (f->flags & SW_F_BEYOND) {
         sw_anomaly_add(o, SW_AN_SEQ_OUT_OF_WINDOW);
         return 0;
     }

@@ -173,6 +173,8 @@ static __always_inline void sw_zeek_last_seq(struct sw_flow *f, enum sw_side d, 
     struct sw_end *me = &f->end[d];
     __s32 delta = sw_seq_diff(past, me->seq_hi);
 
+    if (f->flags & SW_F_BEYOND)
+        return;
     if (s->flags & (SW_TCP_SYN | SW_TCP_RST) && (delta > SW_Z_JUMP || delta < -SW_Z_JUMP))
         return;
     if (s->flags & SW_TCP_FIN && me->seq_hi == me->isn + 1)
@@ -278,7 +280,7 @@ SW_STEP_FD_NN(sw_zeek_data, lo, hi)
 SW_STEP_FDS(sw_zeek_step)
 {
     struct sw_end *me, *peer;
-    int syn, ack_ok = 0, underflow, flip;
+    int syn, ack_ok = 0, no_data, flip;
     __u32 past, seen;
 
     sw_side_bound(d);
@@ -296,7 +298,7 @@ SW_STEP_FDS(sw_zeek_step)
     }
     f->flags |= seen;
     sw_zeek_init_end(f, me, s, past);
-    underflow = sw_seq_diff(s->seq, me->isn) < 0 && me->seq_hi - me->isn < 0x40000000;
+    no_data = f->flags & SW_F_BEYOND || (sw_seq_diff(s->seq, me->isn) < 0 && me->seq_hi - me->isn < 0x40000000);
     sw_zeek_letters(f, d, s);
     if (!s->win && !(s->flags & SW_TCP_RST) && peer->zstate != SW_Z_CLOSED && me->zstate != SW_Z_RESET)
         sw_hist_scaled(f, d, &me->zero_win, 'W');
@@ -310,7 +312,7 @@ SW_STEP_FDS(sw_zeek_step)
             peer->did |= SW_E_INIT;
             me->ack = s->ack;
         } else if (sw_seq_diff(s->ack, peer->isn) >= 0 || peer->seq_hi - peer->isn >= 0x40000000) {
-            ack_ok = 1;
+            ack_ok = !(f->flags & SW_F_BEYOND) || sw_end_sent(peer, s->ack - 1);
             /* data that was never sent cannot be acknowledged (RFC 9293 section 3.10.7.4): such an ACK may be a guess
              */
             if (!(s->flags & SW_TCP_RST) && (sw_seq_diff(s->ack, me->ack) > 0 || !me->ack) &&
@@ -324,7 +326,7 @@ SW_STEP_FDS(sw_zeek_step)
     flip = sw_zeek_state(f, d, s);
     if (ack_ok)
         sw_zeek_acked(f, d, s->ack);
-    if (s->len && s->cap >= s->len && !(s->flags & SW_TCP_RST) && !underflow)
+    if (s->len && s->cap >= s->len && !(s->flags & SW_TCP_RST) && !no_data)
         sw_zeek_data(f, d, syn ? s->seq + 1 : s->seq, (syn ? s->seq + 1 : s->seq) + s->len);
     return flip;
 }

@@ -12,6 +12,17 @@ static void say_at(int who, __u16 flags, __s32 seq_off, __s32 ack_off)
     talk_send(t, who, &p);
 }
 
+/* xorshift64*, so that the numbers are the same everywhere */
+static __u32 guess(void)
+{
+    static __u64 seed = 88172645463325252ull;
+
+    seed ^= seed >> 12;
+    seed ^= seed << 25;
+    seed ^= seed >> 27;
+    return (__u32)(seed * 0x2545f4914f6cdd1dull >> 32);
+}
+
 static void opened_with_data(void)
 {
     talk_open(t);
@@ -165,6 +176,43 @@ TEST(each_ignored_rst_is_taken_back)
     }
 }
 
+/*
+ * Data with sequence numbers that somebody guesses, in both directions, then RSTs with others: their receivers ignore
+ * them, so no connection ends, and each goes on as if there had been none.
+ */
+TEST(blind_data_makes_no_rst_acceptable)
+{
+    enum { CONNECTIONS = 40, GUESSES = 16 };
+    const __u32 OFF = 16 << 20; /* more than the windows, which are 7.5 MB */
+    const struct sw_event *ev;
+
+    for (int i = 0; i < CONNECTIONS; i++) {
+        __u32 nxt[2];
+
+        talk_init(t, run, i & 1);
+        t->side[A].sport = t->side[B].dport = 30000 + i;
+        t->key = pkt_key(&t->side[A], NULL);
+        opened_with_data();
+        memcpy(nxt, t->nxt, sizeof(nxt));
+        for (int n = 0; n < GUESSES + 2; n++) {
+            struct pkt p = talk_pkt(t, n & 1, n < GUESSES ? PSH | ACK : RST, n < GUESSES ? 100 : 0);
+
+            do
+                p.seq = guess();
+            while (p.seq - nxt[n & 1] + OFF < 2 * OFF);
+            p.ack = n < GUESSES ? guess() : 0;
+            talk_send(t, n & 1, &p);
+        }
+        memcpy(t->nxt, nxt, sizeof(nxt));
+        for (size_t n = bpfrun_events(run, &ev); n--;)
+            if (ev[n].kind == SW_EV_RESET)
+                fail_msg("connection %d was reset", i);
+        bpfrun_clear_events(run);
+        assert_int_equal(talk_flow(t).end[A].gaps + talk_flow(t).end[B].gaps, 0);
+        goes_on_and_closes();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -177,6 +225,7 @@ int main(void)
         CASE(retry_after_a_refusal),
         CASE(one_connection_does_not_fill_the_log),
         CASE(each_ignored_rst_is_taken_back),
+        CASE(blind_data_makes_no_rst_acceptable),
     };
 
     return RUN(cases);

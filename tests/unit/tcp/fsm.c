@@ -28,7 +28,8 @@ struct talk {
     struct sw_flow f;
     uint32_t isn[2];
     uint64_t now;
-    uint32_t emitted; /* kinds, all segments together */
+    enum sw_hook hook[2]; /* of each side's segments */
+    uint32_t emitted;     /* kinds, all segments together */
     int verdict;
     struct sw_out last;
 };
@@ -45,6 +46,7 @@ static void say(struct talk *t, int from, uint16_t flags, uint32_t seq, uint32_t
                        .win = 60000,
                        .pkts = 1,
                        .ip_bytes = 40 + len,
+                       .hook = t->hook[from],
                        .src_is_b = from == B,
                        .wscale = SW_WSCALE_NONE};
 
@@ -592,6 +594,126 @@ TEST(unknown_scale_forbids_conclusions)
     assert_true(t.f.end[SW_ORIG].did & SW_E_FIN);
 }
 
+static void same_numbers(const struct sw_end *got, const struct sw_end *want)
+{
+    assert_int_equal(got->seq_hi, want->seq_hi);
+    assert_int_equal(got->nxt, want->nxt);
+    assert_int_equal(got->ack, want->ack);
+    assert_int_equal(got->win, want->win);
+    assert_int_equal(got->gaps, want->gaps);
+    assert_memory_equal(got->ooo, want->ooo, sizeof(got->ooo));
+}
+
+/* Beyond the window of 60,000, by one and by 2^31: nothing moves, and the connection goes on from where it was. */
+TEST(beyond_the_window_nothing_moves)
+{
+    static const uint32_t far[] = {60002, 100000, 0x01000000, 0x40000000, 0x7fffff00};
+
+    EACH_ISN
+    {
+        for (size_t k = 0; k < sizeof(far) / sizeof(*far); k++) {
+            struct sw_flow before;
+            struct talk t;
+
+            established(&t, isns[i], isns[j]);
+            say(&t, A, ACK, 1, 1, 100);
+            say(&t, B, ACK, 1, 101, 100);
+            say(&t, A, ACK, 101, 101, 0);
+            before = t.f;
+            for (int from = A; from <= B; from++) {
+                say(&t, from, ACK, 100 + far[k], 101 + far[k] / 2, 100);
+                say(&t, from, ACK, 100 + far[k] / 2 + 40000, 101 + far[k], 0);
+                say(&t, from, FIN | ACK, 100 + far[k], 101, 0);
+                assert_int_equal(t.last.anomaly, SW_AN_SEQ_OUT_OF_WINDOW);
+            }
+            for (int from = A; from <= B; from++) {
+                same_numbers(&t.f.end[from], &before.end[from]);
+                say(&t, from, RST, 100 + far[k] / 2, 0, 0);
+                say(&t, from, RST, 100 + far[k], 0, 0);
+            }
+            IN(ESTABLISHED, ESTABLISHED);
+            say(&t, A, FIN | ACK, 101, 101, 0);
+            say(&t, B, FIN | ACK, 101, 102, 0);
+            say(&t, A, ACK, 102, 102, 0);
+            assert_int_equal(t.f.reason, SW_WHY_FIN);
+        }
+    }
+}
+
+/* Segments of both directions were missed, more than a window: in a capture both ends show where they are now. */
+TEST(missed_segments_are_caught_up)
+{
+    EACH_ISN
+    {
+        for (int live = 0; live < 2; live++) {
+            struct talk t;
+
+            established(&t, isns[i], isns[j]);
+            t.hook[A] = live ? SW_HOOK_XDP_INGRESS : SW_HOOK_REPLAY;
+            t.hook[B] = live ? SW_HOOK_TC_EGRESS : SW_HOOK_REPLAY;
+            say(&t, A, ACK, 1000001, 2000001, 100);
+            assert_int_equal(t.f.end[A].seq_hi, t.isn[A] + 1);
+            say(&t, B, ACK, 2000001, 1000101, 100);
+            assert_int_equal(t.f.end[A].seq_hi, t.isn[A] + 1000101);
+            assert_int_equal(t.f.end[B].ack, t.isn[A] + 1000101);
+            say(&t, A, ACK, 1000101, 2000101, 0);
+            assert_int_equal(t.f.end[B].seq_hi, t.isn[B] + 2000101);
+            assert_int_equal(t.f.end[A].ack, t.isn[B] + 2000101);
+            for (int from = A; from <= B; from++) {
+                assert_int_equal(t.f.end[from].nxt, t.f.end[from].seq_hi);
+                assert_int_equal(t.f.end[from].gaps, 1);
+            }
+            say(&t, A, RST, 1000101, 0, 0);
+            assert_int_equal(t.emitted, KIND(RESET));
+        }
+    }
+}
+
+/* Live, from outside, both directions may be forged so that they agree. */
+TEST(agreement_from_outside_proves_nothing)
+{
+    struct sw_flow before;
+    struct talk t;
+
+    established(&t, 1000, 5000);
+    say(&t, A, ACK, 1, 1, 100);
+    say(&t, B, ACK, 1, 101, 100);
+    before = t.f;
+    say(&t, A, ACK, 1000001, 2000001, 100);
+    say(&t, B, ACK, 2000001, 1000101, 100);
+    say(&t, A, ACK, 1000101, 2000101, 0);
+    same_numbers(&t.f.end[A], &before.end[A]);
+    same_numbers(&t.f.end[B], &before.end[B]);
+}
+
+/* The directions are not in their order: data before the acknowledgements that opened the window for it. */
+TEST(window_opens_late)
+{
+    enum { ALL = 200 };
+
+    EACH_ISN
+    {
+        for (int late = 30; late < ALL; late += 17) {
+            struct talk t;
+
+            established(&t, isns[i], isns[j]);
+            say(&t, B, ACK, 1, 1, 0);
+            for (int n = 0; n < ALL; n++) {
+                say(&t, A, ACK, 1 + n * 1000, 1, 1000);
+                if (n >= late)
+                    say(&t, B, ACK, 1, 1 + (n - late + 1) * 1000, 0);
+            }
+            say(&t, B, ACK, 1, 1 + ALL * 1000, 0);
+            assert_int_equal(t.f.end[A].seq_hi, t.isn[A] + 1 + ALL * 1000);
+            assert_int_equal(t.f.end[A].nxt, t.f.end[A].seq_hi);
+            assert_int_equal(t.f.end[B].ack, t.f.end[A].seq_hi);
+            assert_int_equal(t.f.end[A].gaps, 0);
+            assert_int_equal(t.f.end[A].rexmit, 0);
+            assert_int_equal(t.emitted, 0);
+        }
+    }
+}
+
 static void midstream(struct talk *t, int from, enum sw_hook hook, uint16_t flags)
 {
     struct sw_seg s = {.now = ++t->now,
@@ -668,6 +790,10 @@ int main(void)
         cmocka_unit_test(claims_need_the_other_side),
         cmocka_unit_test(ignored_resets),
         cmocka_unit_test(unknown_scale_forbids_conclusions),
+        cmocka_unit_test(beyond_the_window_nothing_moves),
+        cmocka_unit_test(missed_segments_are_caught_up),
+        cmocka_unit_test(agreement_from_outside_proves_nothing),
+        cmocka_unit_test(window_opens_late),
         cmocka_unit_test(midstream_is_confirmed),
         cmocka_unit_test(sequence_space),
     };
