@@ -306,8 +306,9 @@ SW_STEP_FDS(sw_zeek_step)
         sw_zeek_scale(me, peer, s);
     if (s->flags & SW_TCP_ACK) {
         if (peer->zstate == SW_Z_INACTIVE) {
+            if (!(peer->did & SW_E_INIT) || peer->isn != s->ack - 1) /* else the SYN-ACK is sent again */
+                peer->seq_hi = s->ack - 1;
             peer->isn = s->ack - 1;
-            peer->seq_hi = s->ack - 1;
             peer->nxt = s->ack;
             peer->did |= SW_E_INIT;
             me->ack = s->ack;

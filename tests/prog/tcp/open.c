@@ -162,6 +162,22 @@ TEST(synack_again_same_isn)
     expect_counts(t);
 }
 
+/* The SYN went another way, or came before us. */
+TEST(synack_again_syn_unseen)
+{
+    struct pkt synack;
+
+    t->nxt[A]++;
+    synack = talk_pkt(t, B, SYN | ACK, 0);
+    for (int i = 0; i < 3; i++)
+        talk_send(t, B, &synack);
+    expect_events(t, "opening");
+    assert_int_equal(talk_flow(t).synack_rexmit, 2);
+    talk_say(t, A, ACK, 0);
+    expect_events(t, "established");
+    expect_states(t, ESTABLISHED, ESTABLISHED);
+}
+
 TEST(synack_again_other_isn)
 {
     talk_say(t, A, SYN, 0);
@@ -301,6 +317,7 @@ int main(void)
         CASE(syn_again_same_isn),
         CASE(syn_again_other_isn),
         CASE(synack_again_same_isn),
+        CASE(synack_again_syn_unseen),
         CASE(synack_again_other_isn),
         CASE(synack_with_wrong_ack),
         CASE(final_ack_wrong),
