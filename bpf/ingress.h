@@ -15,6 +15,7 @@
 #include "guard/account.h"
 #include "guard/cookie_flow.h"
 #include "guard/fast_syn.h"
+#include "guard/frame.h"
 #include "guard/ingress.h"
 #include "guard/tc_accept.h"
 #include "packet/checksum.h"
@@ -242,8 +243,14 @@ static __always_inline int sw_guard_segment(struct xdp_md *ctx, struct sw_scratc
 {
     struct sw_guard_scratch *here = blocked ? 0 : sw_guard_scratch_get();
     struct sw_seg *s = &sc->seg;
-    int action = here ? sw_guard_ingress(ctx, &sc->key, s, &sc->at, here) : SW_DO_PASS;
+    int action = SW_DO_PASS;
 
+    if (!sc->at.tunnel && sw_frame_is_ignored(ctx, &sc->key, s, sc->at.ip)) {
+        sw_count(SW_C_NOT_TAKEN);
+        return XDP_PASS;
+    }
+    if (here)
+        action = sw_guard_ingress(ctx, &sc->key, s, &sc->at, here);
     switch (action) {
     case SW_DO_REPLY: return XDP_TX;
     case SW_DO_DROP: return XDP_DROP;

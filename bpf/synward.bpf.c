@@ -134,11 +134,12 @@ int sw_sweep(void *ctx)
     return sw_sweep_all();
 }
 
-/* Evaluates every service, for times without SYNs. */
+/* Evaluates every service, for times without SYNs, and what the daemon has read of sockets. */
 SEC("syscall")
 int sw_detect(void *ctx)
 {
     (void)ctx;
+    sw_account_sockets();
     return sw_detect_all();
 }
 

@@ -175,6 +175,7 @@ enum sw_hook { SW_HOOKS(SW_ENUM_ITEM) SW_HOOK_MAX };
     X(SW_C_, EXT_LIMIT, "ext_limit")             /* more tags, tunnels or extension headers than we walk */            \
     X(SW_C_, BAD_CHECKSUM, "bad_checksum")       /* TCP checksum wrong: counted, not tracked */                        \
     X(SW_C_, BAD_OPTION, "bad_option")           /* TCP option list malformed */                                       \
+    X(SW_C_, NOT_TAKEN, "not_taken")             /* with the guard: to a group or another host, or cut: not tracked */ \
     X(SW_C_, FAST_PATH, "fast_path")             /* in-order segments handled without the lock */                      \
     X(SW_C_, FORWARDED_TWICE, "forwarded_twice") /* egress copy of a packet tracked on ingress */                      \
     X(SW_C_, FLOWS_FULL, "flows_full")           /* promotion failed, the flow remains in half_open */                 \
@@ -335,6 +336,7 @@ enum {
     SW_F_BEYOND = 1 << 25,           /* while a segment is processed: it lies beyond its receiver's window */
     SW_F_FAR = 1 << 26,              /* sw_flow.far holds such segments, */
     SW_F_FAR_RESP = 1 << 27,         /* of the responder */
+    SW_F_NO_SOCKET = 1 << 28,        /* with the guard: never confirmed, and the kernel has no socket of it */
 };
 
 /*

@@ -12,6 +12,7 @@
 #define SW_LOCAL_PROBES 8          /* slots searched for one address */
 #define SW_KNOWN_WORDS (1u << 14)  /* of 64 bits, in each of the two generations */
 #define SW_USED_COOKIES (1u << 17) /* that are remembered */
+#define SW_MACS 16                 /* Ethernet addresses of this host that are told apart */
 #define SW_CAPTURE_BYTES 256       /* of a dropped frame */
 #define SW_EPOCH_SHIFT 36          /* an epoch is 2^36 ns, 68.7 s */
 #define SW_SKEW_SHIFT 32           /* 2^32 ns, 4.3 s: clocks of hosts that share a key may differ so much */
@@ -43,7 +44,8 @@ enum sw_guard_state { SW_GUARD_STATES(SW_ENUM_ITEM) SW_GS_MAX };
     X(SW_GW_, GRACE_ENDED, "grace_ended")         /* no cookie is valid any more */                                    \
     X(SW_GW_, MODE, "mode")                       /* the mode was changed */                                           \
     X(SW_GW_, NO_LISTENER, "no_listener")         /* there is no listener any more */                                  \
-    X(SW_GW_, KERNEL_QUEUE, "kernel_queue")       /* the kernel's own queue of half-open handshakes says so */
+    X(SW_GW_, KERNEL_QUEUE, "kernel_queue")       /* the kernel's own queue of half-open handshakes says so */         \
+    X(SW_GW_, OVER_LIMIT, "over_limit")           /* a SYN over --limit-source or --limit-prefix */
 enum sw_guard_cause { SW_GUARD_CAUSES(SW_ENUM_ITEM) SW_GW_MAX };
 
 #define SW_BACKENDS(X)                                                                                                 \
@@ -71,7 +73,8 @@ enum sw_backend { SW_BACKENDS(SW_ENUM_ITEM) SW_BK_MAX };
     X(SW_DROP_, NO_ACK, "no_ack")                 /* neither SYN, ACK, RST nor FIN */                                  \
     X(SW_DROP_, COOKIE_BAD, "cookie_bad")         /* ACK for no connection, and no cookie of ours */                   \
     X(SW_DROP_, COOKIE_EXPIRED, "cookie_expired") /* a cookie of ours that is too old */                               \
-    X(SW_DROP_, BAD_SOURCE, "bad_source")         /* a SYN from an address that no sender has */
+    X(SW_DROP_, BAD_SOURCE, "bad_source")         /* a SYN from an address that no sender has */                       \
+    X(SW_DROP_, RATE_PASSED, "rate_passed")       /* a SYN that would pass, over --pass-rate */
 enum sw_drop { SW_DROPS(SW_ENUM_ITEM) SW_DROP_MAX };
 
 /* Counters of a service: per-CPU array `svc_counters`, one struct sw_svc_counters for each service. */
@@ -92,7 +95,8 @@ enum sw_drop { SW_DROPS(SW_ENUM_ITEM) SW_DROP_MAX };
     X(SW_T_, COOKIE_REFUSED, "cookie_refused")     /* valid, but the kernel rejected it (MPTCP listener) */            \
     X(SW_T_, COOKIE_NO_LISTENER, "cookie_no_listener") /* valid, but there is no listener any more */                  \
     X(SW_T_, REOPENED, "reopened")             /* completed, but the listener sent its SYN-ACK again: it was not */    \
-    X(SW_T_, KERNEL_COOKIES, "kernel_cookies") /* SYN-ACKs of the kernel for which it keeps nothing */
+    X(SW_T_, KERNEL_COOKIES, "kernel_cookies") /* SYN-ACKs of the kernel for which it keeps nothing */                 \
+    X(SW_T_, OVER_LIMIT, "over_limit")         /* SYNs over --limit-source or --limit-prefix, answered with a cookie */
 enum sw_svc_counter { SW_SVC_COUNTERS(SW_ENUM_ITEM) SW_T_MAX };
 
 struct sw_svc_counters {
@@ -154,6 +158,8 @@ struct sw_sum {
 struct sw_svc_history {
     struct sw_sum tick[SW_TICKS];          /* by tick number */
     struct sw_sum second[SW_SECONDS_BACK]; /* by second */
+    __u64 over_limit_ns;                   /* the last SYN over a limit */
+    __u64 pass_tat;                        /* bucket of --pass-rate, as in struct sw_bucket */
 };
 
 /* sw_guard.flags */
@@ -180,6 +186,7 @@ struct sw_guard {
     __u64 limit_source; /* SYNs a second, 0: no limit */
     __u64 limit_prefix;
     __u64 reply_budget; /* cookies a second, 0: no limit */
+    __u64 pass_rate;    /* SYNs a second that each service is passed while it is engaged, 0: no limit */
     __u64 clock_offset; /* epochs count from (time + offset); 0 unless a key is shared */
     __u32 allow_len;    /* entries of the lists: an empty one is not searched */
     __u32 block_len;
@@ -192,10 +199,13 @@ struct sw_guard {
     __u8 hop_limit;
     __u8 mode; /* of services that are found from now on */
     __u8 pad;
-    __u64 budget_ns;   /* BPF programs: when the budget was last refilled */
-    __s64 budget;      /* replies left */
-    __u32 unprotected; /* listening sockets for which there was no place */
-    __u32 pad2;
+    __u64 budget_ns;    /* BPF programs: when the budget was last refilled */
+    __s64 budget;       /* replies left */
+    __u32 unprotected;  /* listening sockets for which there was no place */
+    __u32 macs;         /* entries of mac; 0: unknown, or there are more */
+    __u64 known_ns;     /* when the daemon last filled map `known` from the kernel's sockets; 0: not yet */
+    __u64 compared_ns;  /* the BPF programs have compared the flows with that */
+    __u64 mac[SW_MACS]; /* Ethernet addresses at which this host takes frames, the first byte lowest */
 };
 
 /*
@@ -286,7 +296,7 @@ struct sw_capture {
 #define SW_KNOWN_BITS (SW_KNOWN_WORDS * 64)
 
 SW_ASSERT(sizeof(struct sw_service) == 128, "sw_service is two cache lines");
-SW_ASSERT(sizeof(struct sw_guard) == 120, "sw_guard has no padding");
+SW_ASSERT(sizeof(struct sw_guard) == 144 + SW_MACS * 8, "sw_guard has no padding");
 SW_ASSERT(sizeof(struct sw_keys) == 40, "sw_keys has no padding");
 SW_ASSERT(sizeof(struct sw_cookie_id) == 16, "sw_cookie_id has no padding");
 SW_ASSERT(sizeof(struct sw_cidr) == 20, "sw_cidr has no padding");

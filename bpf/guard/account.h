@@ -86,7 +86,7 @@ static __always_inline void sw_account_confirmed(struct sw_flow *f, struct sw_ke
         sw_key_ip(key, !s->src_is_b, &client);
         sw_limit_give(&client);
     }
-    __sync_fetch_and_and(&f->flags, ~SW_F_UNCONFIRMED);
+    __sync_fetch_and_and(&f->flags, ~(SW_F_UNCONFIRMED | SW_F_NO_SOCKET));
 }
 
 /* The kernel's count in this network namespace is not of this service's handshakes. */
@@ -144,6 +144,54 @@ SW_STEP int sw_account_sent(__u32 sender)
 static __always_inline void sw_account_egress(struct __sk_buff *skb)
 {
     sw_account_sent(sw_sender_of(skb));
+}
+
+#define SW_ON_ITS_WAY_NS (5 * SW_SECOND)
+
+/*
+ * Established by what the client claims alone, and the kernel has no socket of it: it threw the third packet away. The
+ * map of known four-tuples says so once both generations were filled after the flow's last segment, for its SYN has set
+ * its bit. Not for a service whose sockets are in another network namespace.
+ */
+SW_STEP int sw_has_no_socket(struct sw_flow *f, struct sw_key *key)
+{
+    struct sw_guard *g = sw_guard_config();
+    struct sw_service *sv;
+    __u32 index;
+
+    if (!f || !key || !g)
+        return 0;
+    if (f->last_ns + SW_ON_ITS_WAY_NS > g->known_ns || sw_known_is(key, f->orig_is_b, 0) ||
+        sw_known_is(key, f->orig_is_b, 1))
+        return 0;
+    index = sw_service_of(key, !f->orig_is_b);
+    sv = index ? bpf_map_lookup_elem(&services, &index) : 0;
+    return sv && !sv->elsewhere;
+}
+
+static long sw_compare_one(void *map, struct sw_key *key, struct sw_flow *f, void *ctx)
+{
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_SWEEP);
+
+    (void)map;
+    (void)ctx;
+    if (!sc || (f->flags & (SW_F_UNCONFIRMED | SW_F_ESTABLISHED | SW_F_ENDED)) != (SW_F_UNCONFIRMED | SW_F_ESTABLISHED))
+        return 0;
+    sc->key = *key;
+    if (sw_has_no_socket(f, &sc->key))
+        __sync_fetch_and_or(&f->flags, SW_F_NO_SOCKET);
+    return 0;
+}
+
+/* The daemon has read the kernel's sockets: the next sweep ends the flows that have none. */
+static __always_inline void sw_account_sockets(void)
+{
+    struct sw_guard *g = sw_guard_config();
+
+    if (!g || g->compared_ns == g->known_ns)
+        return;
+    g->compared_ns = g->known_ns;
+    bpf_for_each_map_elem(&flows, sw_compare_one, 0, 0);
 }
 
 #endif

@@ -6,7 +6,15 @@
 #include "guard/sockets.h"
 #include "guard/syncookie_keys.h"
 
-enum sw_guard_action { SW_DO_PASS, SW_DO_REPLY, SW_DO_DROP, SW_DO_ACCEPT, SW_DO_ANSWER, SW_DO_PASS_SIGNED };
+enum sw_guard_action {
+    SW_DO_PASS,
+    SW_DO_REPLY,
+    SW_DO_DROP,
+    SW_DO_ACCEPT,
+    SW_DO_ANSWER,
+    SW_DO_PASS_SIGNED,
+    SW_DO_ENGAGE
+};
 
 /* Addresses, ports and IP header offset of the reply. */
 static __always_inline void sw_reply_to(struct sw_reply *r, const struct sw_key *k, const struct sw_seg *s,

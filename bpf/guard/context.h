@@ -22,6 +22,7 @@ struct sw_guard_ctx {
     __u32 has_ended;  /* a flow, which has ended */
     __u32 has_socket; /* the lookup found a socket */
     __u32 reset;      /* a RST may answer what is dropped */
+    __u32 over;       /* enum sw_drop: the limit that a SYN exceeds, which is answered instead */
     __u32 used;       /* its cookie has opened a connection before */
 };
 

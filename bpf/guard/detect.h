@@ -160,9 +160,10 @@ static __always_inline __u32 sw_detect_rate_exceeded(const struct sw_service *sv
     return sv->syn_rate >= g->syn_rate / part && sv->completed_rate * 2 < sv->syn_rate;
 }
 
-/* The next state; *ret_cause is the reason if it changes. kernel: its queue says that there is a flood. */
+/* The next state; *ret_cause is the reason if it changes. kernel: its queue says that there is a flood. over_limit: a
+ * SYN exceeded a limit within the last second. */
 static __always_inline __u32 sw_detect_next_state(struct sw_service *sv, const struct sw_guard *g, __u64 now,
-                                                  __u32 kernel, __u32 *ret_cause)
+                                                  __u32 kernel, __u32 over_limit, __u32 *ret_cause)
 {
     __u32 state = sv->state;
 
@@ -178,13 +179,17 @@ static __always_inline __u32 sw_detect_next_state(struct sw_service *sv, const s
             *ret_cause = SW_GW_HALF_OPEN;
             return SW_GS_ENGAGED;
         }
+        if (over_limit) {
+            *ret_cause = SW_GW_OVER_LIMIT;
+            return SW_GS_ENGAGED;
+        }
         sv->rate_exceeded = kernel || sw_detect_rate_exceeded(sv, g, 1) ? sv->rate_exceeded + 1 : 0;
         if (sv->rate_exceeded >= SW_RATE_INTERVALS) {
             *ret_cause = kernel ? SW_GW_KERNEL_QUEUE : SW_GW_SYN_RATE;
             return SW_GS_ENGAGED;
         }
     } else {
-        if (kernel || sv->half_open >= (g->half_open + 1) / 2 || sw_detect_rate_exceeded(sv, g, 2))
+        if (kernel || over_limit || sv->half_open >= (g->half_open + 1) / 2 || sw_detect_rate_exceeded(sv, g, 2))
             sv->last_busy = now;
         *ret_cause = SW_GW_BELOW_THRESHOLD;
         return now - sv->last_busy >= g->hold ? SW_GS_GRACE : SW_GS_ENGAGED;
@@ -232,7 +237,7 @@ SW_STEP int sw_detect_service(__u32 index, __u64 now)
     struct sw_service *sv = bpf_map_lookup_elem(&services, &index);
     struct sw_svc_history *p = bpf_map_lookup_elem(&svc_history, &index);
     struct sw_guard *g = sw_guard_config();
-    __u32 next, cause = SW_GW_NONE;
+    __u32 next, over_limit, cause = SW_GW_NONE;
     struct sw_sum sum;
     __u64 tick;
 
@@ -248,7 +253,8 @@ SW_STEP int sw_detect_service(__u32 index, __u64 now)
         sv->tick = tick;
     }
     sw_detect_measure(sv, p, &sum, g, now);
-    next = sw_detect_next_state(sv, g, now, sw_detect_kernel(sv, p, &sum, g, now), &cause);
+    over_limit = p->over_limit_ns && now < p->over_limit_ns + SW_SECOND;
+    next = sw_detect_next_state(sv, g, now, sw_detect_kernel(sv, p, &sum, g, now), over_limit, &cause);
     if (next != sv->state) {
         sw_emit_guard_state(sv, index, g, next, cause, now);
         if (sv->state == SW_GS_CALM)
@@ -272,6 +278,21 @@ SW_STEP int sw_detect_service(__u32 index, __u64 now)
     }
     __sync_lock_test_and_set(&sv->evaluating, 0);
     return 0;
+}
+
+/* A SYN over a limit: the service is engaged at once if it is not. */
+SW_STEP int sw_detect_over_limit(__u32 index, __u64 now)
+{
+    struct sw_service *sv = bpf_map_lookup_elem(&services, &index);
+    struct sw_svc_history *p = bpf_map_lookup_elem(&svc_history, &index);
+
+    if (!sv || !p)
+        return 0;
+    p->over_limit_ns = now;
+    if (sv->state == SW_GS_ENGAGED)
+        return 0;
+    sv->due = now;
+    return sw_detect_service(index, now);
 }
 
 struct sw_detect_ctx {

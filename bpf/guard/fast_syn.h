@@ -7,6 +7,7 @@
 #ifndef SW_BPF_GUARD_FAST_SYN_H
 #define SW_BPF_GUARD_FAST_SYN_H
 
+#include "guard/frame.h"
 #include "guard/policy.h"
 
 /* Addresses, v4-mapped for IPv4, from a header that has been checked. */
@@ -56,7 +57,7 @@ static __always_inline int sw_fast_plain(void *data, void *end, __u32 v6)
         len = 14 + bpf_ntohs(ip->len);
     }
     frame = (__u32)(end - data);
-    if (len != 14 + (v6 ? 60 : 40) + opt_len || (frame != len && frame > SW_MIN_FRAME))
+    if (len != 14 + (v6 ? 60 : 40) + opt_len || frame < len || (frame != len && frame > SW_MIN_FRAME))
         return -1;
     return opt_len <= 40 ? (int)opt_len : -1;
 }
@@ -130,7 +131,7 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
     if (g->allow_len | g->block_len | g->limit_source | g->limit_prefix | g->reply_budget | (g->flags & SW_G_STOPPING))
         return 0;
     sw_fast_ips(data, v6, &src, &dst);
-    if (!sw_fast_source(&src, v6))
+    if (!sw_fast_source(&src, v6) || !sw_mac_is_ours(g, data))
         return 0;
     sv = sw_fast_service(&dst, t->dport, v6, &index);
     if (!sv)

@@ -24,7 +24,8 @@ static __always_inline void sw_guard_count_syn(struct sw_guard_ctx *j)
 }
 
 /* Answers a SYN, and counts the result. */
-static __always_inline int sw_answer(struct xdp_md *ctx, struct sw_key *k, struct sw_seg *s, struct sw_guard_ctx *j)
+static __always_inline int sw_answer(struct xdp_md *ctx, struct sw_key *k, struct sw_seg *s, struct sw_guard *g,
+                                     struct sw_guard_ctx *j)
 {
     struct sw_svc_counters *t = sw_svc_counters_of(j->service);
     int action;
@@ -32,8 +33,17 @@ static __always_inline int sw_answer(struct xdp_md *ctx, struct sw_key *k, struc
     if (!t)
         return SW_DO_PASS;
     action = sw_answer_syn(ctx, k, s, j);
-    if (action == SW_DO_REPLY)
+    if (action == SW_DO_REPLY) {
         t->item[SW_T_COOKIES_SENT]++;
+        if (j->over) {
+            t->item[SW_T_OVER_LIMIT]++;
+            sw_detect_over_limit(j->service, j->now);
+        }
+    }
+    if (action == SW_DO_PASS_SIGNED && !sw_pass_take(g, j->service, j->now)) {
+        j->reason = SW_DROP_RATE_PASSED;
+        return SW_DO_DROP;
+    }
     if (action == SW_DO_PASS || action == SW_DO_PASS_SIGNED)
         t->item[SW_T_PASSED_BACKEND]++;
     if (action == SW_DO_PASS)
@@ -80,9 +90,16 @@ static __always_inline int sw_guard_ingress(struct xdp_md *ctx, struct sw_key *k
     j->reset = 0;
     if (is_syn)
         sw_guard_count_syn(j);
+    j->over = SW_DROP_NONE;
     action = sw_guard_packet(ctx, j, &here->accepted);
+    if (action == SW_DO_ENGAGE) {
+        sw_detect_over_limit(j->service, j->now);
+        action = sw_guard_packet(ctx, j, &here->accepted);
+        if (action == SW_DO_ENGAGE) /* another CPU evaluates it */
+            action = SW_DO_PASS;
+    }
     if (action == SW_DO_ANSWER)
-        action = sw_answer(ctx, k, s, j);
+        action = sw_answer(ctx, k, s, g, j);
     if (action == SW_DO_DROP) {
         if (!sw_drop(ctx, k, s, j))
             return SW_DO_PASS;

@@ -32,22 +32,23 @@ static __always_inline int sw_is_bad_source(struct xdp_md *ctx, const struct sw_
     return !(src->word[0] | src->word[1] | src->word[2]) && ip <= 1;
 }
 
-/* A broadcast or multicast frame: the kernel ignores a SYN in it (RFC 9293 section 3.9.2.3). */
-static __always_inline int sw_is_multicast(struct xdp_md *ctx)
+/* Can a SYN over a limit be answered at any time? The kernel's own cookies are there only when a queue is full. */
+static __always_inline int sw_has_cookies(const struct sw_service *sv, const struct sw_guard *g)
 {
-    void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-
-    return SW_HAS(data, 14, end) && *(__u8 *)data & 1;
+    return sv->backend == SW_BK_REQSK || (sv->backend == SW_BK_LISTENER && g->flags & SW_G_COOKIES_ALWAYS);
 }
 
-/* Engaged, or limits are set: a SYN to the service. */
+/*
+ * Engaged, or limits are set: a SYN to the service. One over a limit may be a real client's, whose address somebody
+ * else uses: it gets a cookie, and if the service is calm it is engaged for that.
+ */
 SW_STEP int sw_guard_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_guard_ctx *j)
 {
     struct sw_guard *g = sw_guard_config();
     struct sw_service *sv;
     struct sw_svc_counters *t;
     struct sw_ip src;
-    __u32 index, engaged;
+    __u32 index, engaged, usable;
 
     if (!key || !s || !j)
         return SW_DO_PASS;
@@ -60,8 +61,9 @@ SW_STEP int sw_guard_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *
     t = sw_svc_counters_of(index);
     if (!t)
         return SW_DO_PASS;
-    engaged = sv->state == SW_GS_ENGAGED && sv->mode != SW_GM_OFF && !(g->flags & SW_G_STOPPING) &&
-              !(sv->flags & SW_SV_NO_LISTENER) && j->now >= sv->bypass_until; /* a closed port must not look open */
+    usable = sv->mode != SW_GM_OFF && !(g->flags & SW_G_STOPPING) && !(sv->flags & SW_SV_NO_LISTENER) &&
+             j->now >= sv->bypass_until; /* a closed port must not look open */
+    engaged = usable && sv->state == SW_GS_ENGAGED;
     sw_key_ip(key, s->src_is_b, &src);
     if (g->allow_len && (engaged || g->limit_source || g->limit_prefix) && sw_allowed(&src)) {
         t->item[SW_T_PASSED_ALLOWED]++;
@@ -74,24 +76,27 @@ SW_STEP int sw_guard_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *
             j->reason = SW_DROP_FRAGMENT;
         if (j->reason)
             return SW_DO_DROP;
-        if (sw_is_multicast(ctx) || bpf_xdp_get_buff_len(ctx) < (__u64)j->ip_off + s->ip_bytes)
-            return SW_DO_PASS; /* or it is truncated: the kernel drops both */
         if (sw_is_bad_source(ctx, &src, j->v6)) {
             j->reason = SW_DROP_BAD_SOURCE;
             return SW_DO_DROP;
         }
-        if (sw_known_is(key, s->src_is_b, g->known_gen) && sw_socket_lookup(ctx, key, s, j) == SW_SOCK_FOUND) {
-            t->item[SW_T_PASSED_KNOWN]++;
-            return SW_DO_PASS;
-        }
     }
-    if (g->limit_source || g->limit_prefix) {
-        j->reason = sw_limit_take(&src, j->now);
-        if (j->reason)
-            return SW_DO_DROP;
+    if (g->limit_source || g->limit_prefix)
+        j->over = sw_limit_take(&src, j->now);
+    if (j->over && !sw_has_cookies(sv, g)) {
+        j->reason = j->over;
+        return SW_DO_DROP;
     }
     if (!engaged)
+        return j->over && usable && sv->state != SW_GS_ENGAGED ? SW_DO_ENGAGE : SW_DO_PASS;
+    if (!j->over && sw_known_is(key, s->src_is_b, g->known_gen) && sw_socket_lookup(ctx, key, s, j) == SW_SOCK_FOUND) {
+        if (!sw_pass_take(g, index, j->now)) {
+            j->reason = SW_DROP_RATE_PASSED;
+            return SW_DO_DROP;
+        }
+        t->item[SW_T_PASSED_KNOWN]++;
         return SW_DO_PASS;
+    }
     if (!sw_budget_take(g, j->now)) {
         j->reason = SW_DROP_BUDGET;
         return SW_DO_DROP;
@@ -117,20 +122,12 @@ static __always_inline __u32 sw_stray_reason(const struct sw_seg *s)
     return f & 0x3f ? SW_DROP_NO_ACK : SW_DROP_NULL_FLAGS;
 }
 
-/* Nothing that the kernel would not look at, and to no group. */
-static __always_inline int sw_may_reset(struct xdp_md *ctx, const struct sw_seg *s, const struct sw_guard_ctx *j,
-                                        const struct sw_ip *src)
-{
-    return !s->frag && bpf_xdp_get_buff_len(ctx) >= (__u64)j->ip_off + s->ip_bytes && !sw_is_multicast(ctx) &&
-           !sw_is_bad_source(ctx, src, j->v6);
-}
-
 /* Engaged or grace: anything but a SYN, for which there is no flow. */
 SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_guard_ctx *j,
                            struct sw_cookie_opts *c)
 {
     struct sw_guard_scratch *at = sw_guard_scratch_get();
-    int sock, is_ack;
+    int sock, is_ack, unsigned_ack = 0;
     struct sw_service *sv;
     struct sw_svc_counters *t;
     struct sw_ip src;
@@ -150,7 +147,8 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
     is_ack = (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) == SW_TCP_ACK;
     if (is_ack) {
         sw_opts_xdp(ctx, j, &at->opts);
-        if (sw_cookie_ok(key, s, j, s->seq - 1, c)) {
+        unsigned_ack = !at->opts.sig; /* whom we have answered signs nothing: the kernel would drop it (RFC 2385) */
+        if (unsigned_ack && sw_cookie_ok(key, s, j, s->seq - 1, c)) {
             j->used = sw_cookie_was_used(key, s);
             if ((j->has_flow || j->used) && sw_socket_lookup(ctx, key, s, j) == SW_SOCK_FOUND)
                 return SW_DO_PASS; /* the third packet of an existing connection, late */
@@ -160,7 +158,7 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
     if (j->has_flow && !(is_ack && j->has_ended)) /* of that connection, or late: the kernel decides */
         return SW_DO_PASS;
     sock = sw_socket_lookup(ctx, key, s, j);
-    if (sock == SW_SOCK_COOKIE) { /* the listener accepts it itself */
+    if (sock == SW_SOCK_COOKIE && unsigned_ack) { /* the listener accepts it itself */
         j->used = sw_cookie_was_used(key, s);
         sw_kernel_cookie_opts(c, &at->opts);
         return SW_DO_ACCEPT;
@@ -185,7 +183,7 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
         return SW_DO_PASS; /* link-local: its socket is bound to the VLAN device, which the lookup does not search */
     j->reason = sw_stray_reason(s);
     if (cfg.stray_reset)
-        j->reset = is_ack && sw_may_reset(ctx, s, j, &src);
+        j->reset = is_ack && !s->frag && !sw_is_bad_source(ctx, &src, j->v6);
     if (is_ack) {
         at->tuple.isn = s->seq - 1;
         if (sw_cookie_verify_expired(at, s->ack - 1, j->now))

@@ -46,20 +46,24 @@ static __always_inline void sw_ip_prefix(struct sw_ip *ip)
  * Virtual scheduling (GCRA) with a burst of one second. A plain write: two CPUs may take the same token, then the limit
  * is exceeded by one SYN.
  */
+static __always_inline int sw_tat_take(__u64 *at, __u64 rate, __u64 now)
+{
+    __u64 step = SW_SECOND / (rate ? rate : 1), tat = *at > now ? *at : now;
+
+    if (tat + step > now + SW_SECOND + step / 2 && tat > now)
+        return 0;
+    *at = tat + step;
+    return 1;
+}
+
 static __always_inline int sw_bucket_take(void *map, const struct sw_ip *ip, __u64 rate, __u64 now)
 {
     struct sw_bucket *b = bpf_map_lookup_elem(map, ip), fresh;
-    __u64 step = SW_SECOND / (rate ? rate : 1), tat;
 
-    if (!b) {
-        fresh.tat = now + step;
-        bpf_map_update_elem(map, ip, &fresh, BPF_ANY);
-        return 1;
-    }
-    tat = b->tat > now ? b->tat : now;
-    if (tat + step > now + SW_SECOND + step / 2 && tat > now)
-        return 0;
-    b->tat = tat + step;
+    if (b)
+        return sw_tat_take(&b->tat, rate, now);
+    fresh.tat = now + SW_SECOND / (rate ? rate : 1);
+    bpf_map_update_elem(map, ip, &fresh, BPF_ANY);
     return 1;
 }
 
@@ -115,6 +119,17 @@ SW_STEP int sw_limit_give(struct sw_ip *ip)
         sw_bucket_give(&limit_prefix, &prefix, g->limit_prefix);
     }
     return 0;
+}
+
+/* Engaged: may one more SYN pass to the service's kernel side undecided? */
+static __always_inline int sw_pass_take(const struct sw_guard *g, __u32 index, __u64 now)
+{
+    struct sw_svc_history *p;
+
+    if (!g->pass_rate)
+        return 1;
+    p = bpf_map_lookup_elem(&svc_history, &index);
+    return !p || sw_tat_take(&p->pass_tat, g->pass_rate, now);
 }
 
 #define SW_BUDGET_SHARE 10 /* burst: a tenth of a second's replies */

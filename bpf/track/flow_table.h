@@ -15,8 +15,9 @@
 
 /*
  * For the guard's accounting: did this segment complete the listener's handshake, or abort it? Not a fragment: the rest
- * may never come. A RST that arrives must be one that the kernel takes: on its number, and without timestamps that
- * could be old.
+ * may never come. Not with options of IPv4 or extension headers of IPv6, among them some for which the kernel throws a
+ * packet away. A RST that arrives must be one that the kernel takes: on its number, and without timestamps that could
+ * be old.
  */
 static __always_inline void sw_handshake_outcome(struct sw_flow *f, __u32 events, const struct sw_scratch *sc,
                                                  struct sw_emit_ctx *w)
@@ -25,6 +26,8 @@ static __always_inline void sw_handshake_outcome(struct sw_flow *f, __u32 events
     __u32 side;
 
     if (!cfg.guard || f->listener != SW_L_OPENED || s->frag)
+        return;
+    if (!s->sent && sc->at.tcp - sc->at.ip != (sc->at.v6 ? 40 : 20))
         return;
     if (events & 1u << SW_EV_ESTABLISHED && !s->sent && s->ack == f->listener_isn + 1)
         w->resolved = SW_L_COMPLETED;
@@ -92,6 +95,17 @@ SW_STEP int sw_end_flow(__u32 context, struct sw_flow *f, __u64 now)
     return 0;
 }
 
+/* With the guard: what began midstream stays in `half_open` until this host sends on it. Strays evict only their kind.
+ */
+static __always_inline int sw_is_stray(const struct sw_flow *f)
+{
+#ifdef SW_OLD
+    return 0;
+#endif
+    return cfg.guard && !cfg.one_sided && !cfg.replay &&
+           (f->flags & (SW_F_MIDSTREAM | SW_F_MIDSTREAM_PROVEN)) == SW_F_MIDSTREAM;
+}
+
 /* Established: moves the flow from `half_open` to `flows`. If `flows` is full it remains in `half_open`. */
 static __always_inline int sw_promote(struct sw_key *key, struct sw_flow *f)
 {
@@ -136,7 +150,7 @@ SW_PART int sw_track_new(void)
     sw_step_locked(f, s, &w->out, l);
     if (f->flags & (SW_F_ESTABLISHED | SW_F_ENDED) && f->syn_ns)
         sw_syn_cache_delete(key); /* events emitted now must not be emitted again */
-    if (f->flags & SW_F_ESTABLISHED && sw_promote(key, f)) {
+    if (f->flags & SW_F_ESTABLISHED && !sw_is_stray(f) && sw_promote(key, f)) {
         sw_count(SW_C_HALF_OPEN_CREATED);
         sw_count(SW_C_HALF_OPEN_PROMOTED);
         kept = bpf_map_lookup_elem(&flows, key);
@@ -286,14 +300,18 @@ SW_PART int sw_track(void)
     struct sw_lock *l;
     struct sw_key *key;
     struct sw_seg *s;
-    int verdict, from_cookie, waits;
+    int verdict, from_cookie;
 
     if (!sc)
         return 0;
     key = &sc->key;
     s = &sc->seg;
+#ifndef SW_OLD
     from_cookie = sc->from_cookie;
     sc->from_cookie = 0;
+#else
+    from_cookie = 0;
+#endif
     w = &sc->emit;
     __builtin_memset(w, 0, sizeof(*w));
     w->ifindex = s->ifindex;
@@ -325,7 +343,7 @@ SW_PART int sw_track(void)
     }
     if (s->flags & SW_TCP_SYN && !(f->flags & (SW_F_ESTABLISHED | SW_F_PENDING_SYN)))
         sw_syn_cache_update(key, s); /* else the entry is the pending SYN's */
-    waits = f->flags & SW_F_PENDING_SYN && f->pend_isn == s->seq && f->pend_side == sw_flow_side(f, s);
+    w->waits = f->flags & SW_F_PENDING_SYN && f->pend_isn == s->seq && f->pend_side == sw_flow_side(f, s);
     verdict = from_cookie ? SW_NEW_FLOW : sw_step_locked(f, s, &w->out, l);
     if (verdict != SW_SAME_FLOW) {
         sw_track_reuse(sc, f, l, verdict == SW_NEW_PENDING, from_cookie);
@@ -335,9 +353,10 @@ SW_PART int sw_track(void)
         sw_syn_cache_delete(key);
     if (f->flags & SW_F_PENDING_SYN && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN && s->seq == f->pend_isn &&
         !s->bad_csum)
-        sw_syn_cache_pend(waits);
+        sw_syn_cache_pend(w->waits);
     if (f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_IN_FLOWS) &&
-        (w->out.events & 1u << SW_EV_ESTABLISHED || f->flags & SW_F_MIDSTREAM) && !(f->flags & SW_F_ENDED)) {
+        (w->out.events & 1u << SW_EV_ESTABLISHED || f->flags & SW_F_MIDSTREAM) && !sw_is_stray(f) &&
+        !(f->flags & SW_F_ENDED)) {
         /* emitted before the move: both copies need the flags that it sets, and the old entry is freed by the delete */
         f->flags |= SW_F_IN_FLOWS;
         sw_emit_all(f, s->now);

@@ -20,6 +20,7 @@ void sw_guard_defaults(struct sw_guard_opts *opts)
     opts->syn_rate = 4000;
     opts->hold_ns = 10 * SW_SECOND;
     opts->grace_ns = 140 * SW_SECOND;
+    opts->pass_rate = 10000;
     opts->backend = SW_BK_NONE;
     opts->wscale = -1;
     opts->capture_bytes = 16u << 20;
@@ -178,9 +179,11 @@ static const struct sw_option options[] = {
     {"block-file", .block = 2, .type = SW_OPT_FILE, FIELD(lists[SW_LIST_BLOCK].file),
      .help = "the same, one CIDR a line; read again at SIGHUP", .man = "See FILES."},
     {"limit-source", .block = 2, RATE, FIELD(limit_source),
-     .help = "most SYNs a second that do not complete from one address (none)"},
+     .help = "SYNs a second that do not complete from one address; over it they get cookies, in calm, too (none)"},
     {"limit-prefix", .block = 2, RATE, FIELD(limit_prefix),
      .help = "the same for one /24 of IPv4 or /64 of IPv6 (none)"},
+    {"pass-rate", .block = 2, RATE, FIELD(pass_rate),
+     .help = "engaged: most SYNs a second of one service that pass, for a socket or a signature to decide ({})"},
     {"reply-budget", .block = 2, RATE, FIELD(reply_budget), .help = "most replies a second in all (none)",
      .man = "Cookies, and RSTs of `--stray reset`."},
     {"stray", .block = 2, .type = SW_OPT_CHOICE, FIELD(stray), .words = strays,

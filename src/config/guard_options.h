@@ -42,14 +42,15 @@ struct sw_guard_opts {
     __u64 half_open, syn_rate;
     __u64 hold_ns, grace_ns;
     __u64 limit_source, limit_prefix, reply_budget; /* 0: none */
-    enum sw_stray stray;                            /* while engaged */
-    enum sw_backend backend;                        /* SW_BK_NONE: auto */
-    const char *key_file;                           /* NULL: random keys, changed every hour */
-    int wscale;                                     /* -1: as the kernel would */
-    __u32 mss;                                      /* 0: as the interface's MTU gives */
-    const char *capture_file;                       /* NULL: none */
-    __u64 capture_bytes;                            /* most that the file may grow to */
-    struct sw_list_opts lists[SW_LISTS];            /* --allow, --allow-file, --block, --block-file */
+    __u64 pass_rate;
+    enum sw_stray stray;                 /* while engaged */
+    enum sw_backend backend;             /* SW_BK_NONE: auto */
+    const char *key_file;                /* NULL: random keys, changed every hour */
+    int wscale;                          /* -1: as the kernel would */
+    __u32 mss;                           /* 0: as the interface's MTU gives */
+    const char *capture_file;            /* NULL: none */
+    __u64 capture_bytes;                 /* most that the file may grow to */
+    struct sw_list_opts lists[SW_LISTS]; /* --allow, --allow-file, --block, --block-file */
 };
 
 extern const struct sw_option_group sw_guard_group;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guard/known_tuples.h"
 
+#include "base/clock.h"
 #include "guard/services_state.h"
 #include "guard/sock_diag.h"
 #include "synward_hash.h"
@@ -28,6 +29,7 @@ static void fill_one(const __u32 remote[4], const __u32 local[4], __be16 rport, 
 int sw_services_refill_known(struct sw_services *s)
 {
     __u32 gen = !s->guard->known_gen;
+    __u64 began = sw_clock_now();
     struct filling f = {
         .ports = s->table.chain.port, .key = &s->hash_key, .words = s->known + (size_t)gen * SW_KNOWN_WORDS};
     int err;
@@ -36,9 +38,11 @@ int sw_services_refill_known(struct sw_services *s)
         __atomic_store_n(&f.words[i], 0, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     err = sw_sockets_each(fill_one, &f);
-    if (!err)
-        __atomic_store_n(&s->guard->known_gen, gen, __ATOMIC_RELEASE);
-    return err;
+    if (err)
+        return err;
+    __atomic_store_n(&s->guard->known_gen, gen, __ATOMIC_RELEASE);
+    __atomic_store_n(&s->guard->known_ns, began, __ATOMIC_RELEASE);
+    return 0;
 }
 
 bool sw_services_known_is_full(const struct sw_services *s)

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "guard/addresses.h"
 #include "guard/known_tuples.h"
+#include "guard/local_macs.h"
 #include "guard/service_set.h"
 #include "guard/service_table.h"
 #include "guard/services_state.h"
@@ -86,6 +87,7 @@ static struct sw_guard settings(const struct sw_guard_opts *opts)
         .limit_source = opts->limit_source,
         .limit_prefix = opts->limit_prefix,
         .reply_budget = opts->reply_budget,
+        .pass_rate = opts->pass_rate,
     };
 }
 
@@ -99,6 +101,7 @@ static void set_guard(struct sw_guard *g, const struct sw_guard *to)
     g->limit_source = to->limit_source;
     g->limit_prefix = to->limit_prefix;
     g->reply_budget = to->reply_budget;
+    g->pass_rate = to->pass_rate;
 }
 
 /* What this host grants in its SYN-ACKs; other flags are not changed here. */
@@ -176,6 +179,14 @@ static int read_ips(const struct sw_services *s, __u8 (**ret)[16], size_t *ret_l
     return err;
 }
 
+static void refresh_macs(struct sw_services *s)
+{
+    __u64 macs[SW_MACS];
+    __u32 count = sw_local_macs_read(s->ifindexes, s->ifindexes_len, macs);
+
+    sw_local_macs_apply(s->guard, macs, count);
+}
+
 int sw_services_refresh(struct sw_services *s)
 {
     struct sw_service_spec *wanted = NULL;
@@ -184,6 +195,7 @@ int sw_services_refresh(struct sw_services *s)
     size_t len, ips_len;
     int err;
 
+    refresh_macs(s);
     sw_tcp_sysctls_read(&s->sysctls);
     err = read_ips(s, &ips, &ips_len);
     if (err)

@@ -211,6 +211,16 @@ static inline const char *moved(void)
     return text;
 }
 
+/* Was the last packet, a SYN, over a limit? It got a cookie or, where there is none, nothing. */
+static inline bool was_over_limit(void)
+{
+    struct sw_svc_counters now = guardrun_counters(guard, svc);
+
+    return now.item[SW_T_OVER_LIMIT] != before.item[SW_T_OVER_LIMIT] ||
+           now.drop[SW_DROP_RATE_SOURCE] != before.drop[SW_DROP_RATE_SOURCE] ||
+           now.drop[SW_DROP_RATE_PREFIX] != before.drop[SW_DROP_RATE_PREFIX];
+}
+
 static inline void expect_moved_at(const char *file, int line, int verdict, const char *counters)
 {
     if (out.verdict == verdict && !strcmp(moved(), counters))

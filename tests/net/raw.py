@@ -30,6 +30,7 @@ ETH = (Ether(src="02:00:00:00:00:0a", dst="02:00:00:00:00:0b"), Ether(src="02:00
 class Raw:
     def __init__(self, v6=False, under=lambda eth: eth, over=lambda ip: ip, args=()):
         self.a, self.b = n.pair()
+        n.sh("ip", "link", "set", "srv0", "address", ETH[A].dst, ns=self.b)  # else the guard does not look at them
         self.sw = n.Synward(self.b, "srv0", args=args)
         self.ips = ("fd66::199", "fd66::200") if v6 else ("10.66.0.199", "10.66.0.200")
         self.v6, self.under, self.over = v6, under, over

@@ -241,7 +241,79 @@ TEST(token_for_a_connection)
     s.side[A].sport += 1;
     s.side[B] = pkt_swap(&s.side[A]);
     s.key = pkt_key(&s.side[A], NULL);
-    assert_int_equal(syn_from(&s), BPFRUN_XDP_DROP);
+    assert_int_equal(syn_from(&s), BPFRUN_XDP_TX);
+    assert_int_equal(counted(SW_T_OVER_LIMIT), 2);
+}
+
+static bool swept(const struct talk *s)
+{
+    struct sw_flow f;
+
+    assert_int_equal(guardrun_detect(guard), 0);
+    assert_int_equal(bpfrun_sweep(run, 0, NULL), 0);
+    return bpfrun_lookup(run, &s->key, &f) == BPFRUN_NOWHERE || f.flags & SW_F_ENDED;
+}
+
+static void sockets_were_read(struct pkt *syn, bool one, bool other)
+{
+    guardrun_known(guard, 0, syn, one);
+    guardrun_known(guard, 1, syn, other);
+    guardrun_conf(guard)->known_ns = bpfrun_now(run);
+    guardrun_conf(guard)->compared_ns = 0;
+}
+
+/* The third packet was none for the kernel, which has no socket: the flow does not live for hours. */
+TEST(without_a_socket)
+{
+    struct talk s = new_client(80), other = new_client(80);
+    struct pkt syn = talk_pkt(&s, A, SYN, 0), p;
+
+    syn_alone(&s);
+    listener_answers(&s);
+    complete(&s);
+    syn_alone(&other);
+    listener_answers(&other);
+    complete(&other);
+    p = of(&other, B, ACK); /* it is there */
+    leave(&p);
+    pass_time(2 * SEC);
+    sockets_were_read(&syn, false, false); /* too early */
+    assert_false(swept(&s));
+    pass_time(10 * SEC);
+    assert_false(swept(&s));
+    sockets_were_read(&syn, true, false);
+    assert_false(swept(&s));
+    sockets_were_read(&syn, false, true);
+    assert_false(swept(&s));
+    sockets_were_read(&syn, false, false);
+    guardrun_at(guard, svc)->elsewhere = 1;
+    assert_false(swept(&s));
+    guardrun_at(guard, svc)->elsewhere = 0;
+    assert_false(swept(&s)); /* once for each time that they are read */
+    sockets_were_read(&syn, false, false);
+    assert_true(swept(&s));
+    syn = talk_pkt(&other, A, SYN, 0);
+    sockets_were_read(&syn, false, false);
+    assert_false(swept(&other));
+}
+
+/* Options of IPv4 and headers of IPv6, for some of which the kernel throws a packet away: such an ACK proves nothing.
+ */
+TEST(odd_headers_complete_nothing)
+{
+    struct talk s = new_client(80);
+    struct pkt p;
+
+    syn_alone(&s);
+    listener_answers(&s);
+    p = of(&s, A, ACK);
+    p.ip_opts_len = 4;
+    memset(p.ip_opts, 1, 4);
+    shoot(&p);
+    expect_counted(1, 0, 0, 0);
+    p = of(&s, B, ACK);
+    leave(&p);
+    expect_counted(1, 1, 1, 0);
 }
 
 int main(void)
@@ -256,6 +328,8 @@ int main(void)
         AUTO(another_isn),
         AUTO(aborted_by_the_client),
         AUTO(token_for_a_connection),
+        AUTO(without_a_socket),
+        AUTO(odd_headers_complete_nothing),
     };
 
     return RUN_GUARDED(cases);

@@ -13,13 +13,15 @@ static unsigned let_in(__u32 source, unsigned n)
 
         p.sport = port = port == 60000 ? 1024 : port + 1;
         deliver(&p);
-        in += out.verdict != BPFRUN_XDP_DROP;
+        in += !was_over_limit();
     }
     return in;
 }
 
+/* What is over it gets a cookie; where there is none at any time, it is dropped for the reason. */
 static void limit(bool prefix, __u64 rate, const char *reason, __u32 other)
 {
+    bool cookies = guardrun_at(guard, svc)->backend == SW_BK_REQSK;
     struct pkt p;
 
     if (prefix)
@@ -30,8 +32,8 @@ static void limit(bool prefix, __u64 rate, const char *reason, __u32 other)
     assert_int_equal(let_in(0xc6336401, 100), rate); /* a second's worth at once */
     p = syn_of(0xc6336401);
     deliver(&p);
-    assert_int_equal(out.verdict, BPFRUN_XDP_DROP);
-    assert_string_equal(moved(), reason);
+    assert_int_equal(out.verdict, cookies ? BPFRUN_XDP_TX : BPFRUN_XDP_DROP);
+    assert_string_equal(moved(), cookies ? "cookies_sent over_limit" : reason);
     assert_in_range(let_in(other, 100), rate, rate); /* another source has its own */
     bpfrun_set_now(run, bpfrun_now(run) + SEC / 2);
     assert_in_range(let_in(0xc6336401, 100), rate / 2 - 1, rate / 2 + 1);
@@ -50,6 +52,105 @@ TEST(limit_of_a_source_while_calm)
 TEST(limit_of_a_prefix)
 {
     limit(true, 10, "drop:rate_prefix", 0xc6336501);
+}
+TEST(limit_without_cookies)
+{
+    guardrun_at(guard, svc)->backend = SW_BK_LISTENER;
+    limit(false, 10, "drop:rate_source", 0xc6336402);
+    assert_int_equal(guardrun_at(guard, svc)->state, SW_GS_CALM);
+}
+TEST(limit_of_a_prefix_without_cookies)
+{
+    guardrun_at(guard, svc)->backend = SW_BK_LISTENER;
+    limit(true, 10, "drop:rate_prefix", 0xc6336501);
+}
+
+/* Who forges a client's address does not shut him out: the service is engaged for a cookie, until it is over. */
+TEST(over_a_limit_in_calm)
+{
+    const struct sw_guard_event *emitted;
+    struct decoded synack;
+    struct pkt p;
+
+    guardrun_conf(guard)->limit_source = 5;
+    step = MS;
+    assert_int_equal(let_in(0x0a000001, 5), 5);
+    assert_int_equal(guardrun_at(guard, svc)->state, SW_GS_CALM);
+    p = usual_syn();
+    deliver(&p);
+    expect_moved_at(__FILE__, __LINE__, BPFRUN_XDP_TX, "cookies_sent over_limit");
+    synack = reply;
+    assert_int_equal(guardrun_at(guard, svc)->state, SW_GS_ENGAGED);
+    p = answer_to(&synack, ACK, 0);
+    expect_pass(&p, "cookies_accepted");
+    assert_true(out.meta_len >= 8);
+    for (int i = 0; i < 200; i++) { /* as long as it goes on */
+        bpfrun_set_now(run, bpfrun_now(run) + SW_DETECT_NS);
+        if (i % 5 == 0)
+            let_in(0x0a000001, 10);
+    }
+    assert_int_equal(guardrun_at(guard, svc)->state, SW_GS_ENGAGED);
+    for (int i = 0; i < 115; i++) {
+        bpfrun_set_now(run, bpfrun_now(run) + SW_DETECT_NS);
+        assert_int_equal(guardrun_detect(guard), 0);
+    }
+    assert_int_equal(guardrun_at(guard, svc)->state, SW_GS_GRACE);
+    assert_int_equal(guardrun_events(guard, &emitted), 2);
+    assert_int_equal(emitted[0].to, SW_GS_ENGAGED);
+    assert_int_equal(emitted[0].cause, SW_GW_OVER_LIMIT);
+}
+
+/* To a service without a listener nothing is answered, and nothing is engaged. */
+TEST(over_a_limit_without_listener)
+{
+    guardrun_conf(guard)->limit_source = 5;
+    guardrun_at(guard, svc)->flags |= SW_SV_NO_LISTENER;
+    for (int i = 0; i < 20; i++) {
+        struct pkt p = usual_syn();
+
+        expect_pass(&p, "");
+    }
+    assert_int_equal(guardrun_at(guard, svc)->state, SW_GS_CALM);
+}
+
+/* Engaged, a SYN for a four-tuple that has a socket passes, but not one over a limit, and not more than --pass-rate. */
+TEST(limits_come_before_known)
+{
+    struct pkt p = usual_syn();
+
+    real_connection(t);
+    guardrun_known(guard, 0, &p, true);
+    guardrun_conf(guard)->limit_source = 2;
+    expect_pass(&p, "passed_known");
+    expect_pass(&p, "passed_known");
+    expect_reply(&p, "cookies_sent over_limit");
+}
+TEST(pass_rate)
+{
+    struct pkt p = usual_syn();
+    unsigned in = 0;
+
+    real_connection(t);
+    guardrun_known(guard, 0, &p, true);
+    guardrun_conf(guard)->pass_rate = 10;
+    for (int i = 0; i < 100; i++) {
+        deliver(&p);
+        in += out.verdict == BPFRUN_XDP_PASS;
+        assert_string_equal(moved(), out.verdict == BPFRUN_XDP_PASS ? "passed_known" : "drop:rate_passed");
+    }
+    assert_in_range(in, 10, 11);
+    bpfrun_set_now(run, bpfrun_now(run) + SEC / 2);
+    p = bare_syn(); /* signed, and of no socket: from the same rate */
+    pkt_opt(&p, 19, (const __u8 *)"0123456789abcdef", 16);
+    p.sport++;
+    guardrun_conf(guard)->flags |= SW_G_MD5;
+    in = 0;
+    for (int i = 0; i < 100; i++) {
+        deliver(&p);
+        in += out.verdict == BPFRUN_XDP_PASS;
+        assert_string_equal(moved(), out.verdict == BPFRUN_XDP_PASS ? "passed_backend" : "drop:rate_passed");
+    }
+    assert_in_range(in, 5, 7);
 }
 
 TEST(prefixes_are_shared)
@@ -75,7 +176,7 @@ TEST(prefixes_of_ipv6)
         p = usual_syn();
         p.src[8] = i, p.src[15] = i;
         deliver(&p);
-        in += out.verdict != BPFRUN_XDP_DROP;
+        in += !was_over_limit();
     }
     assert_int_equal(in, 30);
     p = usual_syn();
@@ -144,6 +245,7 @@ TEST(completed_handshakes_are_free)
         bpfrun_clear_events(run);
     }
     assert_int_equal(guardrun_dropped(guard, svc), 0);
+    assert_int_equal(guardrun_at(guard, svc)->state, SW_GS_CALM);
 }
 
 TEST(completed_cookies_are_free)
@@ -159,6 +261,7 @@ TEST(completed_cookies_are_free)
         bpfrun_clear_events(run);
     }
     assert_int_equal(guardrun_dropped(guard, svc), 0);
+    assert_int_equal(guardrun_counters(guard, svc).item[SW_T_OVER_LIMIT], 0);
 }
 
 /* A refund is no credit: completing many does not pay for a flood afterwards. */
@@ -227,7 +330,7 @@ TEST(reset_handshakes_are_charged)
 
         p.sport = 2000 + i;
         deliver(&p);
-        in += out.verdict != BPFRUN_XDP_DROP;
+        in += !was_over_limit();
         p.flags = RST;
         p.seq++;
         p.opts_len = 0;
@@ -340,6 +443,12 @@ int main(void)
         ENGAGED(limit_of_a_source),
         CALM(limit_of_a_source_while_calm),
         ENGAGED(limit_of_a_prefix),
+        CALM(limit_without_cookies),
+        ENGAGED(limit_of_a_prefix_without_cookies),
+        CALM(over_a_limit_in_calm),
+        CALM(over_a_limit_without_listener),
+        ENGAGED(limits_come_before_known),
+        ENGAGED(pass_rate),
         ENGAGED(prefixes_are_shared),
         ENGAGED(prefixes_of_ipv6),
         ENGAGED(source_is_not_charged_for_its_prefix),

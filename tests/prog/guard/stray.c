@@ -98,12 +98,12 @@ TEST(without_an_answer)
         p = stray(ACK);
         p.payload = 100;
         p.cut_to = 100;
-        expect_drop(&p, "cookie_bad");
+        expect_pass(&p, ""); /* it is for the kernel to drop, as the next one */
         p = stray(ACK);
         request_len = pkt_build(&p, request, sizeof(request));
         request[0] |= 1; /* to a group */
         deliver_frame();
-        expect_moved_at(__FILE__, __LINE__, BPFRUN_XDP_DROP, "drop:cookie_bad");
+        expect_moved_at(__FILE__, __LINE__, BPFRUN_XDP_PASS, "");
     }
     talk_init(t, run, false);
     for (size_t i = 0; i < sizeof(sources) / sizeof(*sources); i++) {

@@ -206,19 +206,86 @@ TEST(sources_that_nobody_has)
     expect_moved_at(__FILE__, __LINE__, BPFRUN_XDP_DROP, "drop:bad_source");
 }
 
-/* A SYN to a group or to everybody is for the kernel to drop: an answer by each host would be a storm. */
-TEST(frames_for_many)
+/* What the kernel does not look at passes for it to drop: it is not answered, counted or followed, calm or engaged. */
+static void not_taken(const struct pkt *p, void (*change)(void), bool taken)
 {
-    struct pkt p = usual_syn();
+    const enum sw_backend backends[] = {SW_BK_REQSK, SW_BK_LISTENER};
 
-    for (int everybody = 0; everybody < 2; everybody++) {
-        request_len = pkt_build(&p, request, sizeof(request));
-        if (everybody)
-            memset(request, 0xff, 6);
-        else
-            request[0] |= 1;
-        assert_int_equal(deliver_frame(), BPFRUN_XDP_PASS);
+    for (int i = 0; i < 2; i++) {
+        __u64 was = bpfrun_counter(run, SW_C_NOT_TAKEN);
+        __u64 syns = guardrun_counters(guard, svc).item[SW_T_SYNS];
+
+        guardrun_at(guard, svc)->backend = backends[i];
+        request_len = pkt_build(p, request, sizeof(request));
+        change();
+        deliver_frame();
+        assert_int_equal(guardrun_counters(guard, svc).item[SW_T_SYNS] - syns, taken);
+        assert_int_equal(bpfrun_counter(run, SW_C_NOT_TAKEN) - was, !taken);
+        if (!taken) {
+            assert_int_equal(out.verdict, BPFRUN_XDP_PASS);
+            assert_string_equal(moved(), "");
+            assert_int_equal(bpfrun_count(run, BPFRUN_HALF_OPEN), 0);
+        }
     }
+    guardrun_at(guard, svc)->backend = SW_BK_REQSK;
+}
+
+static void as_it_is(void) {}
+static void to_a_group(void)
+{
+    request[0] |= 1;
+}
+static void to_everybody(void)
+{
+    memset(request, 0xff, 6);
+}
+static void cut(void)
+{
+    request_len -= 4;
+}
+
+static void frames_not_taken(void)
+{
+    struct sw_guard *g = guardrun_conf(guard);
+    struct pkt p;
+
+    for (int v6 = 0; v6 < 2; v6++) {
+        talk_init(t, run, v6);
+        p = usual_syn();
+        not_taken(&p, to_a_group, false);
+        not_taken(&p, to_everybody, false);
+        not_taken(&p, cut, false);
+        p = bare_syn(); /* forty bytes of options that are not there, in Ethernet's least frame */
+        p.force_doff = 15;
+        p.force_ip_len = v6 ? 60 : 80;
+        not_taken(&p, as_it_is, false);
+        p = usual_syn();
+        pkt_build(&p, request, sizeof(request));
+        g->mac[0] = 0x010203040506;
+        memcpy(&g->mac[1], request, 6);
+        g->mac[2] = 0x010203040507;
+        g->macs = 1;
+        not_taken(&p, as_it_is, false);
+        p.dst[15] ^= 1; /* forwarded: with whatever address */
+        assert_int_equal(deliver(&p), BPFRUN_XDP_PASS);
+        assert_int_equal(bpfrun_count(run, BPFRUN_HALF_OPEN), 1);
+        bpfrun_reset(run);
+        g->macs = 3;
+        p = usual_syn();
+        not_taken(&p, as_it_is, true);
+        bpfrun_reset(run);
+        g->macs = 0;
+        not_taken(&p, as_it_is, true);
+        bpfrun_reset(run);
+    }
+}
+TEST(not_taken_engaged)
+{
+    frames_not_taken();
+}
+TEST(not_taken_calm)
+{
+    frames_not_taken();
 }
 
 /* To nobody's service: as without the guard. */
@@ -287,7 +354,8 @@ int main(void)
         ENGAGED(sequence_numbers_wrap),
         ENGAGED(clock_and_keys),
         ENGAGED(sources_that_nobody_has),
-        ENGAGED(frames_for_many),
+        ENGAGED(not_taken_engaged),
+        CALM(not_taken_calm),
         ENGAGED(other_services),
         CALM(calm),
         CALM(off),
