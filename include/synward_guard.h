@@ -159,7 +159,7 @@ struct sw_svc_history {
     struct sw_sum tick[SW_TICKS];          /* by tick number */
     struct sw_sum second[SW_SECONDS_BACK]; /* by second */
     __u64 over_limit_ns;                   /* the last SYN over a limit */
-    __u64 pass_tat;                        /* bucket of --pass-rate, as in struct sw_bucket */
+    __u64 known_tat, signed_tat;           /* buckets of --pass-rate, as in struct sw_bucket */
 };
 
 /* sw_guard.flags */
@@ -186,7 +186,6 @@ struct sw_guard {
     __u64 limit_source; /* SYNs a second, 0: no limit */
     __u64 limit_prefix;
     __u64 reply_budget; /* cookies a second, 0: no limit */
-    __u64 pass_rate;    /* SYNs a second that each service is passed while it is engaged, 0: no limit */
     __u64 clock_offset; /* epochs count from (time + offset); 0 unless a key is shared */
     __u32 allow_len;    /* entries of the lists: an empty one is not searched */
     __u32 block_len;
@@ -203,6 +202,7 @@ struct sw_guard {
     __s64 budget;       /* replies left */
     __u32 unprotected;  /* listening sockets for which there was no place */
     __u32 macs;         /* entries of mac; 0: unknown, or there are more */
+    __u64 pass_rate;    /* SYNs a second that each service is passed while it is engaged, 0: no limit */
     __u64 known_ns;     /* when the daemon last filled map `known` from the kernel's sockets; 0: not yet */
     __u64 compared_ns;  /* the BPF programs have compared the flows with that */
     __u64 mac[SW_MACS]; /* Ethernet addresses at which this host takes frames, the first byte lowest */

@@ -24,6 +24,16 @@ static __always_inline int sw_mac_is_ours(const struct sw_guard *g, const void *
     return 0;
 }
 
+/* An IP header that says no length: only merged segments of more than 64 KB, or a jumbogram, are such (RFC 2675). */
+static __always_inline int sw_has_no_length(struct xdp_md *ctx, __u32 ip_off)
+{
+    __u8 ip[8];
+
+    if (bpf_xdp_get_buff_len(ctx) - ip_off > 65535 || bpf_xdp_load_bytes(ctx, ip_off, ip, sizeof(ip)))
+        return 0;
+    return ip[0] >> 4 == 4 ? !(ip[2] | ip[3]) : !(ip[4] | ip[5]) && ip[6] != SW_IP_HOPOPT;
+}
+
 /*
  * To a group, or to everybody (RFC 9293 section 3.9.2.3); with fewer bytes than its IP header says; or for one of this
  * host's services, and to another host's Ethernet address. What this host only forwards or bridges has any address.
@@ -37,7 +47,7 @@ SW_STEP int sw_frame_is_ignored(struct xdp_md *ctx, struct sw_key *key, struct s
         return 0;
     if (!SW_HAS(data, 14, end) || *(__u8 *)data & 1)
         return 1;
-    if (bpf_xdp_get_buff_len(ctx) < (__u64)ip_off + s->ip_bytes)
+    if (bpf_xdp_get_buff_len(ctx) < (__u64)ip_off + s->ip_bytes || sw_has_no_length(ctx, ip_off))
         return 1;
     return !sw_mac_is_ours(g, data) && sw_service_of(key, !s->src_is_b);
 }

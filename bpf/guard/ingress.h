@@ -40,7 +40,7 @@ static __always_inline int sw_answer(struct xdp_md *ctx, struct sw_key *k, struc
             sw_detect_over_limit(j->service, j->now);
         }
     }
-    if (action == SW_DO_PASS_SIGNED && !sw_pass_take(g, j->service, j->now)) {
+    if (action == SW_DO_PASS_SIGNED && !sw_pass_take(g, j->service, 1, j->now)) {
         j->reason = SW_DROP_RATE_PASSED;
         return SW_DO_DROP;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The action for a packet to a protected service: a SYN, or a segment without a flow. Nothing that belongs to a socket
- * of the kernel is dropped. What cannot be decided passes (fail open).
+ * of the kernel is dropped, but SYNs over --pass-rate. What cannot be decided passes (fail open).
  */
 #ifndef SW_BPF_GUARD_POLICY_H
 #define SW_BPF_GUARD_POLICY_H
@@ -83,20 +83,23 @@ SW_STEP int sw_guard_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *
     }
     if (g->limit_source || g->limit_prefix)
         j->over = sw_limit_take(&src, j->now);
-    if (j->over && !sw_has_cookies(sv, g)) {
-        j->reason = j->over;
-        return SW_DO_DROP;
-    }
-    if (!engaged)
-        return j->over && usable && sv->state != SW_GS_ENGAGED ? SW_DO_ENGAGE : SW_DO_PASS;
-    if (!j->over && sw_known_is(key, s->src_is_b, g->known_gen) && sw_socket_lookup(ctx, key, s, j) == SW_SOCK_FOUND) {
-        if (!sw_pass_take(g, index, j->now)) {
+    if (!engaged && !j->over)
+        return SW_DO_PASS;
+    /* over a limit, too: a cookie could not be accepted beside that socket */
+    if (sw_known_is(key, s->src_is_b, g->known_gen) && sw_socket_lookup(ctx, key, s, j) == SW_SOCK_FOUND) {
+        if (!sw_pass_take(g, index, 0, j->now)) {
             j->reason = SW_DROP_RATE_PASSED;
             return SW_DO_DROP;
         }
         t->item[SW_T_PASSED_KNOWN]++;
         return SW_DO_PASS;
     }
+    if (j->over && !sw_has_cookies(sv, g)) {
+        j->reason = j->over;
+        return SW_DO_DROP;
+    }
+    if (!engaged)
+        return usable && sv->state != SW_GS_ENGAGED ? SW_DO_ENGAGE : SW_DO_PASS;
     if (!sw_budget_take(g, j->now)) {
         j->reason = SW_DROP_BUDGET;
         return SW_DO_DROP;
@@ -253,7 +256,7 @@ SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_guard_ctx *j, struct s
     j->used = 0;
     action = sw_guard_other(ctx, key, s, j, c);
     if (j->has_socket && f)
-        __sync_fetch_and_and(&f->flags, ~SW_F_UNCONFIRMED);
+        __sync_fetch_and_and(&f->flags, ~(SW_F_UNCONFIRMED | SW_F_NO_SOCKET));
     return action;
 }
 

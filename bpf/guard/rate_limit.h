@@ -121,15 +121,16 @@ SW_STEP int sw_limit_give(struct sw_ip *ip)
     return 0;
 }
 
-/* Engaged: may one more SYN pass to the service's kernel side undecided? */
-static __always_inline int sw_pass_take(const struct sw_guard *g, __u32 index, __u64 now)
+/* May one more SYN pass for the kernel to decide? Signed ones have a rate of their own: anybody can claim a signature.
+ */
+static __always_inline int sw_pass_take(const struct sw_guard *g, __u32 index, __u32 is_signed, __u64 now)
 {
     struct sw_svc_history *p;
 
     if (!g->pass_rate)
         return 1;
     p = bpf_map_lookup_elem(&svc_history, &index);
-    return !p || sw_tat_take(&p->pass_tat, g->pass_rate, now);
+    return !p || sw_tat_take(is_signed ? &p->signed_tat : &p->known_tat, g->pass_rate, now);
 }
 
 #define SW_BUDGET_SHARE 10 /* burst: a tenth of a second's replies */

@@ -95,14 +95,14 @@ SW_STEP int sw_end_flow(__u32 context, struct sw_flow *f, __u64 now)
     return 0;
 }
 
-/* With the guard: what began midstream stays in `half_open` until this host sends on it. Strays evict only their kind.
- */
-static __always_inline int sw_is_stray(const struct sw_flow *f)
+/* With the guard: what began midstream stays in `half_open` until this host sends on it, or its two directions come in
+ * by different interfaces, as what is forwarded does. */
+static __always_inline int sw_is_stray(const struct sw_flow *f, const struct sw_seg *s)
 {
 #ifdef SW_OLD
     return 0;
 #endif
-    return cfg.guard && !cfg.one_sided && !cfg.replay &&
+    return cfg.guard && !cfg.one_sided && !cfg.replay && s->ifindex == f->ifindex &&
            (f->flags & (SW_F_MIDSTREAM | SW_F_MIDSTREAM_PROVEN)) == SW_F_MIDSTREAM;
 }
 
@@ -150,7 +150,7 @@ SW_PART int sw_track_new(void)
     sw_step_locked(f, s, &w->out, l);
     if (f->flags & (SW_F_ESTABLISHED | SW_F_ENDED) && f->syn_ns)
         sw_syn_cache_delete(key); /* events emitted now must not be emitted again */
-    if (f->flags & SW_F_ESTABLISHED && !sw_is_stray(f) && sw_promote(key, f)) {
+    if (f->flags & SW_F_ESTABLISHED && !sw_is_stray(f, s) && sw_promote(key, f)) {
         sw_count(SW_C_HALF_OPEN_CREATED);
         sw_count(SW_C_HALF_OPEN_PROMOTED);
         kept = bpf_map_lookup_elem(&flows, key);
@@ -355,7 +355,7 @@ SW_PART int sw_track(void)
         !s->bad_csum)
         sw_syn_cache_pend(w->waits);
     if (f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_IN_FLOWS) &&
-        (w->out.events & 1u << SW_EV_ESTABLISHED || f->flags & SW_F_MIDSTREAM) && !sw_is_stray(f) &&
+        (w->out.events & 1u << SW_EV_ESTABLISHED || f->flags & SW_F_MIDSTREAM) && !sw_is_stray(f, s) &&
         !(f->flags & SW_F_ENDED)) {
         /* emitted before the move: both copies need the flags that it sets, and the old entry is freed by the delete */
         f->flags |= SW_F_IN_FLOWS;

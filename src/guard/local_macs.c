@@ -16,7 +16,8 @@ enum { TRIES = 3, MAC_BYTES = 6, DEPTH = 8 };
 struct device {
     __u32 ifindex;
     __u32 below, master; /* 0: none here */
-    bool ethernet, ours; /* ours: watched, or made on one that is */
+    bool ethernet, watched;
+    bool ours; /* watched, or connected with one that is */
     __u64 mac;
 };
 
@@ -83,24 +84,32 @@ static int read_devices(struct devices *all)
     return err;
 }
 
-/* A veth's other end in this namespace is below it and above it, and no device that is made on it. */
+/* Not a veth's other end in this namespace: each of the two says that it is on the other. */
 static bool is_made_on(const struct device *upper, const struct device *lower)
 {
-    return lower && lower->ours && lower->below != upper->ifindex;
+    return lower && lower->below != upper->ifindex;
 }
 
-/* One more level of what is made on those that are ours. False: there is none. */
-static bool climb(struct devices *all)
+static bool connect_two(struct device *a, struct device *b)
+{
+    bool more = a->ours != b->ours;
+
+    a->ours = b->ours = a->ours || b->ours;
+    return more;
+}
+
+/* One more step along what is made on what, and who is whose port. False: there is none. */
+static bool connect_all(struct devices *all)
 {
     bool more = false;
 
     for (size_t i = 0; i < all->len; i++) {
-        struct device *d = &all->at[i], *master = d->ours ? find(all, d->master) : NULL;
+        struct device *d = &all->at[i], *below = find(all, d->below), *master = find(all, d->master);
 
-        if (!d->ours && is_made_on(d, find(all, d->below)))
-            more = d->ours = true;
-        if (master && !master->ours)
-            more = master->ours = true;
+        if (is_made_on(d, below))
+            more = connect_two(d, below) || more;
+        if (master)
+            more = connect_two(d, master) || more;
     }
     return more;
 }
@@ -111,10 +120,10 @@ static bool collect(const struct devices *all, __u64 macs[SW_MACS], __u32 *count
         const struct device *d = &all->at[i];
         __u32 k = 0;
 
-        if (!d->ours)
-            continue;
-        if (!d->ethernet)
+        if (d->watched && !d->ethernet)
             return false;
+        if (!d->ours || !d->ethernet)
+            continue;
         while (k < *count && macs[k] != d->mac)
             k++;
         if (k == SW_MACS)
@@ -136,9 +145,9 @@ __u32 sw_local_macs_read(const __u32 *ifindexes, size_t len, __u64 macs[SW_MACS]
         struct device *d = find(&all, ifindexes[i]);
 
         if (d)
-            d->ours = true;
+            d->watched = d->ours = true;
     }
-    for (int i = 0; known && i < DEPTH && climb(&all); i++)
+    for (int i = 0; known && i < DEPTH && connect_all(&all); i++)
         ;
     known = known && collect(&all, macs, &count);
     free(all.at);

@@ -8,9 +8,10 @@
 #include <stddef.h>
 
 /*
- * Their own, and those of what is made on them in this network namespace: bridges, bonds, VLAN and macvlan devices, at
- * any depth. Fills macs, as in sw_guard.mac, each once. Returns how many; 0 if there are more than SW_MACS, if an
- * interface is not Ethernet, or if the kernel does not say: then every address may be this host's.
+ * Their own, and those of what is connected with them in this network namespace at any depth: what is made on them or
+ * they on it (VLAN, macvlan), a bridge or bond and its other ports. Fills macs, as in sw_guard.mac, each once. Returns
+ * how many; 0 if there are more than SW_MACS, if a watched interface is not Ethernet, or if the kernel does not say:
+ * then every address may be this host's.
  */
 __u32 sw_local_macs_read(const __u32 *ifindexes, size_t len, __u64 macs[SW_MACS]);
 

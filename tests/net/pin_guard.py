@@ -173,7 +173,7 @@ def same(when, got, want):
         n.equal(f"entries of {name} {when}", len(got[name]), len(rows))
 
 
-KEY_SLOT, SINCE = 84, 32  # of struct sw_guard and sw_keys, include/synward_guard.h
+KEY_SLOT, SINCE = 76, 32  # of struct sw_guard and sw_keys, include/synward_guard.h
 
 
 def old_key():

@@ -113,17 +113,34 @@ TEST(over_a_limit_without_listener)
     assert_int_equal(guardrun_at(guard, svc)->state, SW_GS_CALM);
 }
 
-/* Engaged, a SYN for a four-tuple that has a socket passes, but not one over a limit, and not more than --pass-rate. */
-TEST(limits_come_before_known)
+/* A SYN for a four-tuple that has a socket takes a limit's token, and passes without, within --pass-rate: beside that
+ * socket no cookie could be accepted. */
+TEST(known_over_a_limit)
 {
     struct pkt p = usual_syn();
 
     real_connection(t);
     guardrun_known(guard, 0, &p, true);
     guardrun_conf(guard)->limit_source = 2;
-    expect_pass(&p, "passed_known");
-    expect_pass(&p, "passed_known");
+    guardrun_conf(guard)->pass_rate = 4;
+    for (int i = 0; i < 4; i++)
+        expect_pass(&p, "passed_known");
+    expect_drop(&p, "rate_passed");
+    p.sport++;
     expect_reply(&p, "cookies_sent over_limit");
+}
+/* Calm, too: the SYN of a handshake that the listener has begun is sent again. */
+TEST(known_over_a_limit_in_calm)
+{
+    struct pkt p = usual_syn();
+
+    real_connection(t);
+    guardrun_conf(guard)->limit_source = 2;
+    for (int i = 0; i < 5; i++) {
+        deliver(&p);
+        assert_int_equal(out.verdict, BPFRUN_XDP_PASS);
+    }
+    assert_int_equal(guardrun_at(guard, svc)->state, SW_GS_CALM);
 }
 TEST(pass_rate)
 {
@@ -139,8 +156,7 @@ TEST(pass_rate)
         assert_string_equal(moved(), out.verdict == BPFRUN_XDP_PASS ? "passed_known" : "drop:rate_passed");
     }
     assert_in_range(in, 10, 11);
-    bpfrun_set_now(run, bpfrun_now(run) + SEC / 2);
-    p = bare_syn(); /* signed, and of no socket: from the same rate */
+    p = bare_syn(); /* signed, and of no socket: as many, whatever is known */
     pkt_opt(&p, 19, (const __u8 *)"0123456789abcdef", 16);
     p.sport++;
     guardrun_conf(guard)->flags |= SW_G_MD5;
@@ -150,7 +166,7 @@ TEST(pass_rate)
         in += out.verdict == BPFRUN_XDP_PASS;
         assert_string_equal(moved(), out.verdict == BPFRUN_XDP_PASS ? "passed_backend" : "drop:rate_passed");
     }
-    assert_in_range(in, 5, 7);
+    assert_in_range(in, 10, 11);
 }
 
 TEST(prefixes_are_shared)
@@ -447,7 +463,8 @@ int main(void)
         ENGAGED(limit_of_a_prefix_without_cookies),
         CALM(over_a_limit_in_calm),
         CALM(over_a_limit_without_listener),
-        ENGAGED(limits_come_before_known),
+        ENGAGED(known_over_a_limit),
+        CALM(known_over_a_limit_in_calm),
         ENGAGED(pass_rate),
         ENGAGED(prefixes_are_shared),
         ENGAGED(prefixes_of_ipv6),

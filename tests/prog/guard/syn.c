@@ -244,6 +244,11 @@ static void cut(void)
     request_len -= 4;
 }
 
+static void no_length(void)
+{
+    memset(request + 14 + (request[14] >> 4 == 4 ? 2 : 4), 0, 2);
+}
+
 static void frames_not_taken(void)
 {
     struct sw_guard *g = guardrun_conf(guard);
@@ -260,6 +265,7 @@ static void frames_not_taken(void)
         p.force_ip_len = v6 ? 60 : 80;
         not_taken(&p, as_it_is, false);
         p = usual_syn();
+        not_taken(&p, no_length, false);
         pkt_build(&p, request, sizeof(request));
         g->mac[0] = 0x010203040506;
         memcpy(&g->mac[1], request, 6);

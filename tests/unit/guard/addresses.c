@@ -3,6 +3,7 @@
 #include "listen.h"
 
 #include "guard/addresses.h"
+#include "guard/local_macs.h"
 
 static __u32 (*local_table(void))[4]
 {
@@ -53,6 +54,52 @@ TEST(this_hosts_addresses)
     refresh();
     assert_false(has_local("10.9.7.2"));
     assert_true(has_local("10.9.7.1"));
+}
+
+#define IP "PATH=$PATH:/sbin:/usr/sbin; ip "
+
+static void expect_macs(__u32 want, const __u64 of[])
+{
+    __u64 macs[SW_MACS];
+    __u32 n = sw_local_macs_read(&fx.ifindex, 1, macs);
+
+    assert_int_equal(n, want);
+    for (__u32 i = 0; i < n; i++) {
+        bool there = false;
+
+        for (__u32 k = 0; k < n; k++)
+            there |= macs[k] == of[i];
+        assert_true(there);
+    }
+}
+
+/* Those at which frames may come for this host: what is made on the interface, and its bridge with the other ports. */
+TEST(ethernet_addresses)
+{
+    static const __u64 bridged[] = {0x010000000002, 0x020000000002, 0x030000000002};
+    static const __u64 made[] = {0x010000000002, 0x100100000002};
+
+    NEEDS_ROOT();
+    assert_int_equal(run(IP "link set d0 address 02:00:00:00:00:01"), 0);
+    expect_macs(1, bridged);
+    assert_int_equal(run(IP "link add br7 address 02:00:00:00:00:02 type bridge"), 0);
+    assert_int_equal(run(IP "link add d7 address 02:00:00:00:00:03 master br7 type veth peer name apart"), 0);
+    expect_macs(1, bridged);
+    assert_int_equal(run(IP "link set d0 master br7"), 0);
+    expect_macs(3, bridged);
+    assert_int_equal(run(IP "link set d0 nomaster"), 0);
+    for (int i = 10; i < 26; i++) {
+        char add[160];
+
+        snprintf(add, sizeof(add), IP "link add link d0 name v%d address 02:00:00:00:01:%d type macvlan mode bridge", i,
+                 i);
+        assert_int_equal(run(add), 0);
+        if (i == 10)
+            expect_macs(2, made);
+    }
+    expect_macs(0, made); /* 17 are too many: each may be this host's */
+    assert_int_equal(run(IP "link del v10"), 0);
+    assert_int_equal(sw_local_macs_read(&fx.ifindex, 1, (__u64[SW_MACS]){0}), 16);
 }
 
 /* n-th address: neighbours in IPv4, in IPv6, and random ones by turns */
@@ -143,6 +190,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         LIVE_TEST(this_hosts_addresses),
+        LIVE_TEST(ethernet_addresses),
         cmocka_unit_test(a_table_of_many_addresses),
         cmocka_unit_test(a_crowded_corner_of_the_table),
     };
