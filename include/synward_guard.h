@@ -12,7 +12,7 @@
 #define SW_LOCAL_PROBES 8          /* slots searched for one address */
 #define SW_KNOWN_WORDS (1u << 14)  /* of 64 bits, in each of the two generations */
 #define SW_USED_COOKIES (1u << 17) /* that are remembered */
-#define SW_MACS 16                 /* Ethernet addresses of this host that are told apart */
+#define SW_MACS 16                 /* Ethernet addresses of this host that are kept */
 #define SW_CAPTURE_BYTES 256       /* of a dropped frame */
 #define SW_EPOCH_SHIFT 36          /* an epoch is 2^36 ns, 68.7 s */
 #define SW_SKEW_SHIFT 32           /* 2^32 ns, 4.3 s: clocks of hosts that share a key may differ so much */

@@ -121,7 +121,7 @@ def answer(g):
 
 
 def rules_and_syns():
-    """rules that ask for a SYN see none of an engaged service: what becomes of its clients, and that it is told"""
+    """rules that ask for a SYN see none of an engaged service: what becomes of its clients, and the warning"""
     for rules, want, found in JUDGED:
         g = k.Ground(start=False)
         chains(g, ("in",), "; ".join("in " + x.strip() for x in rules.split(";")))
@@ -131,8 +131,8 @@ def rules_and_syns():
         n.equal(f"cookies of {rules}", g.counted("cookies_sent"), 1)
         got, notes = netfilter(g)
         n.equal(f"found in {rules}", (got, len(notes)), (found, sum(found)))
-        told = [x.removeprefix("synward: warning: ") for x in g.sw.err().splitlines() if "netfilter" in x]
-        n.equal(f"told of {rules}", told, notes)
+        warned = [x.removeprefix("synward: warning: ") for x in g.sw.err().splitlines() if "netfilter" in x]
+        n.equal(f"warned of {rules}", warned, notes)
         for x in notes:
             assert "inet fw in" in x and "--protect" in x, x
         g.sw.stop()
@@ -140,7 +140,7 @@ def rules_and_syns():
 
 
 def rules_found():
-    """which rules of netfilter are told of: of what comes in, by jumps and maps, too; and an ordinary set is not"""
+    """which rules of netfilter a warning names: of what comes in, by jumps and maps, too; and an ordinary set is not"""
     g = k.Ground(start=False)
     for names, rules, want in FOUND:
         chains(g, names, rules)

@@ -255,6 +255,32 @@ def frames_for_others():
     n.equal("events about them", [x for x in g.finish() if x.get("orig_ip", "").startswith("198.18.")], [])
 
 
+def strays_stay_apart():
+    """both directions of a connection that never was, from outside: it takes no place among the established ones"""
+    g = k.Ground(mode="auto")  # no way back to 198.18.0.0/15: the kernel's RST does not leave
+    f = Forger(g)
+    for _ in range(50):
+        src = f.source()
+        f.send(f.segment(src, "PA", seq=ISN, ack=5000) / b"x",
+               IP(src=k.SERVER[4], dst=src) / TCP(sport=k.PORT, dport=30000 + f.next, flags="A", seq=5000, ack=ISN + 1))
+    n.until(lambda: k.counters(g.sw)["half_open"] == 50)
+    n.equal("established", [k.counters(g.sw)[x] for x in ("flows", "established")], [0, 0])
+    n.equal("midstream", len([x for x in g.finish() if x["event"] == "midstream"]), 50)
+
+
+def forwarded_ones_do_not():
+    """a connection older than synward that this host forwards: its directions come by two interfaces"""
+    a, r, b = n.routed()
+    c, s = n.open_pair(a, n.listen(b, "10.67.0.2", k.PORT))
+    sw = n.Synward(r, "rta", "rtb", args=("--guard", "auto"))
+    for x, y in ((c, s), (s, c), (c, s)):
+        x.sendall(b"data")
+        n.equal("received", n.read_n(y, 4), b"data")
+    n.until(lambda: [k.counters(sw)[x] for x in ("flows", "half_open")] == [1, 0])
+    n.reset(c)
+    n.equal("exit code", sw.stop(), 0)
+
+
 def published_port():
     """a container's port that is this host's by DNAT: its handshakes count, give tokens back, and its floods engage"""
     g = k.ground(start=False)
@@ -291,4 +317,5 @@ def published_port():
 
 if __name__ == "__main__":
     n.main(hidden_floods_are_counted, *cases(), aborted_handshakes, third_packets_that_are_dropped,
-           by_the_kernels_queue, by_the_kernels_cookies, a_burst_on_a_short_queue, frames_for_others, published_port)
+           by_the_kernels_queue, by_the_kernels_cookies, a_burst_on_a_short_queue, frames_for_others, strays_stay_apart,
+           forwarded_ones_do_not, published_port)

@@ -29,6 +29,11 @@ static void nearly(void)
     }
     p = good, p.opts_len = 0; /* promised timestamps, sends none */
     expect_drop(&p, "cookie_bad");
+    p = good; /* signed: we have answered nobody who signs, and the kernel drops it */
+    pkt_opt(&p, 19, (const __u8 *)"0123456789abcdef", 16);
+    p.opts[p.opts_len++] = 1;
+    p.opts[p.opts_len++] = 1;
+    expect_drop(&p, "cookie_bad");
     p = good, p.bad_checksum = true; /* never a connection's beginning; the kernel drops it */
     expect_pass(&p, "");
     assert_int_equal(out.meta_len, 0);
