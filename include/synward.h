@@ -176,6 +176,7 @@ enum sw_hook { SW_HOOKS(SW_ENUM_ITEM) SW_HOOK_MAX };
     X(SW_C_, BAD_CHECKSUM, "bad_checksum")       /* TCP checksum wrong: counted, not tracked */                        \
     X(SW_C_, BAD_OPTION, "bad_option")           /* TCP option list malformed */                                       \
     X(SW_C_, NOT_TAKEN, "not_taken")             /* with the guard: to a group or another host, or cut: not tracked */ \
+    X(SW_C_, LATE, "late")                       /* of connections that have ended: counted, not tracked */            \
     X(SW_C_, FAST_PATH, "fast_path")             /* in-order segments handled without the lock */                      \
     X(SW_C_, FORWARDED_TWICE, "forwarded_twice") /* egress copy of a packet tracked on ingress */                      \
     X(SW_C_, FLOWS_FULL, "flows_full")           /* promotion failed, the flow remains in half_open */                 \
@@ -382,7 +383,18 @@ struct sw_flow {
     __u32 far[2];        /* [start,end) of the last segments beyond the window, without a hole; with SW_F_FAR */
 };
 
-/* One record of the ring buffers `events` and `events_open`. */
+#define SW_LATE_NS (240 * SW_SECOND) /* TIME_WAIT: 2 MSL */
+
+/* Value of map `ended`: a connection whose `conn` has been emitted. */
+struct sw_ended {
+    __u64 ns;        /* when it ended */
+    __u32 seq_hi[2]; /* one past the last sequence number of the endpoints a and b of its key */
+};
+
+/* The ring buffers `events`, `events_open` and `events_anomaly`. */
+enum sw_ring { SW_RING_MAIN, SW_RING_OPEN, SW_RING_ANOMALY, SW_RINGS };
+
+/* One record of these ring buffers. */
 struct sw_event {
     __u16 version; /* SW_CONTRACT_VERSION */
     __u16 size;    /* sizeof(struct sw_event) */

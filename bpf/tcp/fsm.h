@@ -382,11 +382,12 @@ static __always_inline int sw_fsm_fast(struct sw_flow *f, const struct sw_seg *s
         return 0;
     if ((me->did | peer->did) & (SW_E_FIN | SW_E_RST) || !(me->did & SW_E_SEEN) || !(me->more & SW_M_WINDOW))
         return 0;
+    if ((peer->did & (SW_E_SYN | SW_E_SYN_ACKED)) == SW_E_SYN)
+        return 0;
     if (!(f->hist_seen & (d == SW_RESP ? seen << 8 : seen)))
         return 0;
-    if ((me->zstate != SW_Z_ESTABLISHED && me->zstate != SW_Z_PARTIAL) ||
-        (peer->zstate != SW_Z_ESTABLISHED && peer->zstate != SW_Z_PARTIAL))
-        return 0;
+    if (me->zstate == SW_Z_INACTIVE || peer->zstate == SW_Z_INACTIVE)
+        return 0; /* the other Zeek states do not change; a FIN or RST that its receiver ignored may have set them */
     if (peer->seq_hi != SW_READ_ONCE(peer->nxt))
         return 0; /* a hole at the peer's end, or one that was acknowledged */
     if (s->seq != me->seq_hi || s->seq != me->nxt || sw_seq_diff(s->ack, me->ack) < 0 ||

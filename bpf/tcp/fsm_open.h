@@ -77,6 +77,16 @@ static __always_inline void sw_syn_options(struct sw_end *me, const struct sw_se
     me->syn_len = s->len;
 }
 
+/* The SYN came after segments whose windows it scales. */
+static __always_inline void sw_scale_late(struct sw_end *me, const struct sw_end *peer)
+{
+    if (!(me->opts & peer->opts & SW_OPT_WSCALE) || me->zscale)
+        return;
+    me->zscale = me->wscale > 14 ? 14 : me->wscale;
+    if (me->more & SW_M_WINDOW)
+        me->win <<= me->zscale & 15;
+}
+
 /* A SYN without ACK that begins no other connection (sw_fsm_syn has decided). */
 SW_STEP_FDSO(sw_fsm_record_syn)
 {
@@ -90,6 +100,8 @@ SW_STEP_FDSO(sw_fsm_record_syn)
     if (me->more & SW_M_INFERRED) { /* reordered behind its SYN-ACK: take the options, but not the time */
         me->more &= ~SW_M_INFERRED;
         sw_syn_options(me, s);
+        if (f->flags & SW_F_ESTABLISHED)
+            sw_scale_late(me, peer);
         return 0;
     }
     if (me->did & SW_E_SYN) {

@@ -50,6 +50,17 @@ static __always_inline int sw_far_is_acked(const struct sw_flow *f, const struct
 }
 
 /*
+ * The sender of what lies beyond the window goes on there for more than a window: it was acknowledged, where that is
+ * not seen, as on a path that takes one direction only. Not live: somebody else could have sent all of it.
+ */
+static __always_inline int sw_far_goes_on(const struct sw_flow *f, const struct sw_end *me, const struct sw_end *peer,
+                                          const struct sw_seg *s)
+{
+    return (s->hook == SW_HOOK_REPLAY || f->flags & SW_F_NO_EGRESS) && s->seq == f->far[1] &&
+           f->far[1] - f->far[0] > sw_window_at_most(peer, me);
+}
+
+/*
  * What lay beyond the window counts now if the segment acknowledges it, or if what was before it has come since. It is
  * void if its sender goes on from where it was. True if the caller has to add the data; a call from here would be too
  * deep for the BPF stack.
@@ -66,7 +77,7 @@ SW_STEP_FDS(sw_fsm_settle_far)
         return 0;
     me = &f->end[d];
     e = &f->end[p];
-    if (f->far[0] != e->seq_hi && !(p != d && sw_far_is_acked(f, me, s))) {
+    if (f->far[0] != e->seq_hi && !(p == d ? sw_far_goes_on(f, me, &f->end[d ^ 1], s) : sw_far_is_acked(f, me, s))) {
         if (p == d && s->seq == e->seq_hi && s->seq + sw_seg_space(s) != f->far[0])
             f->flags &= ~SW_F_FAR;
         return 0;

@@ -322,7 +322,7 @@ SW_STEP_FDS(sw_zeek_step)
         }
     }
     sw_zeek_last_seq(f, d, s, past);
-    if (s->flags & SW_TCP_FIN && !(me->did & SW_E_FIN) && !syn && !(s->flags & SW_TCP_RST))
+    if (s->flags & SW_TCP_FIN && !(me->did & SW_E_FIN) && !syn && !(s->flags & SW_TCP_RST) && !(f->flags & SW_F_BEYOND))
         me->fin_seq = past;
     flip = sw_zeek_state(f, d, s);
     if (ack_ok)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Records for user space. If a ring is full the record is lost and counted by kind: nothing waits. `opening` is
+ * Records for user space. If a ring is full the record is lost and counted by kind: nothing waits. Anomalies, which one
+ * packet can cause, have a ring of their own, so that they take no space of other events. `opening` is
  * special: in a flood most are of spoofed sources and fill their ring, so one that does not fit is deferred, and
  * emitted before `established` if the handshake completes.
  */
@@ -31,10 +32,12 @@ static __always_inline int sw_emit_reserve(struct sw_scratch *sc, struct sw_flow
     struct sw_event *e;
     __u32 kind = w->kind;
 
-    if (w->main_ring)
+    if (w->ring == SW_RING_MAIN)
         e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
-    else
+    else if (w->ring == SW_RING_OPEN)
         e = bpf_ringbuf_reserve(&events_open, sizeof(*e), 0);
+    else
+        e = bpf_ringbuf_reserve(&events_anomaly, sizeof(*e), 0);
     if (!e)
         return 0;
     e->version = SW_CONTRACT_VERSION;
@@ -53,7 +56,12 @@ static __always_inline int sw_emit_reserve(struct sw_scratch *sc, struct sw_flow
         e->flow.synack_ns = 0;
         e->flow.est_ns = 0;
     }
-    bpf_ringbuf_submit(e, w->main_ring ? sw_wake(&events) : sw_wake(&events_open));
+    if (w->ring == SW_RING_MAIN)
+        bpf_ringbuf_submit(e, sw_wake(&events));
+    else if (w->ring == SW_RING_OPEN)
+        bpf_ringbuf_submit(e, sw_wake(&events_open));
+    else
+        bpf_ringbuf_submit(e, sw_wake(&events_anomaly));
     return 1;
 }
 
@@ -93,12 +101,20 @@ static __always_inline void sw_count_at(__u32 i)
         *n += 1;
 }
 
+/* An anomaly of a flow whose `conn` follows at once stays in the ring of that, so that `conn` is the last. */
+static __always_inline __u8 sw_ring_of(__u32 kind, const struct sw_flow *f)
+{
+    if (kind == SW_EV_ANOMALY && (cfg.close_delay || !(f->flags & SW_F_ENDED)))
+        return SW_RING_ANOMALY;
+    return f->flags & SW_F_ESTABLISHED ? SW_RING_MAIN : SW_RING_OPEN;
+}
+
 static __always_inline void sw_emit(__u32 context, __u32 kind, struct sw_flow *f, struct sw_emit_ctx *w, __u64 ts)
 {
     if (!(cfg.event_mask & 1u << kind))
         return;
     w->kind = kind;
-    w->main_ring = !!(f->flags & SW_F_ESTABLISHED);
+    w->ring = sw_ring_of(kind, f);
     if (sw_emit_record(context, f, ts))
         sw_count_at(SW_C_EMITTED_OPENING + kind);
     else
@@ -113,7 +129,7 @@ static __always_inline void sw_emit_opening(__u32 context, struct sw_flow *f, st
     if (late ? f->flags & SW_F_OPENING_EMITTED || !(f->flags & SW_F_OPENING_DEFERRED) : 0)
         return;
     w->kind = SW_EV_OPENING;
-    w->main_ring = late;
+    w->ring = late ? SW_RING_MAIN : SW_RING_OPEN;
     if (sw_emit_record(context, f, f->syn_ns ? f->syn_ns : f->start_ns)) {
         f->flags |= SW_F_OPENING_EMITTED;
         sw_count(SW_C_EMITTED_OPENING);

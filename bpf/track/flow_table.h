@@ -7,6 +7,7 @@
 #define SW_BPF_TRACK_FLOW_TABLE_H
 
 #include "track/clock.h"
+#include "tcp/ended.h"
 #include "track/emit.h"
 #include "track/lock.h"
 #include "track/syn_cache.h"
@@ -68,6 +69,29 @@ SW_STEP int sw_emit_all(struct sw_flow *f, __u64 now)
     return 0;
 }
 
+/* The flow has ended, and its key is in the scratch. */
+static __always_inline void sw_ended_add(struct sw_scratch *sc, const struct sw_flow *f)
+{
+    __u64 id = sw_key_hash(&sc->key);
+
+    sw_ended_set(&sc->ended, f);
+    bpf_map_update_elem(&ended, &id, &sc->ended, BPF_ANY);
+}
+
+/* Is the segment in the scratch, which has no flow, of a connection that has ended? */
+SW_PART int sw_is_late(void)
+{
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
+    struct sw_ended *e;
+    __u64 id;
+
+    if (!sc)
+        return 0;
+    id = sw_key_hash(&sc->key);
+    e = bpf_map_lookup_elem(&ended, &id);
+    return e ? sw_ended_matches(e, &sc->seg) : 0;
+}
+
 /* Ends a claimed flow: emits conn, counts it, removes it from its map. */
 SW_STEP int sw_end_flow(__u32 context, struct sw_flow *f, __u64 now)
 {
@@ -90,6 +114,8 @@ SW_STEP int sw_end_flow(__u32 context, struct sw_flow *f, __u64 now)
     }
     sw_emit_opening_lost(f);
     sw_emit(context, SW_EV_CONN, f, &sc->emit, now);
+    if (sw_ended_for_good(f))
+        sw_ended_add(sc, f);
     if (f->flags & SW_F_IN_FLOWS && !bpf_map_delete_elem(&flows, key))
         sw_count(SW_C_FLOW_ENDED);
     return 0;
@@ -197,6 +223,7 @@ static __always_inline void sw_flow_from_pending_syn(struct sw_flow *f, __u32 is
     f->end[SW_ORIG].zstate = SW_Z_SYN_SENT;
     f->end[SW_ORIG].state = SW_ST_SYN_SENT;
     sw_end_start(&f->end[SW_ORIG], isn, isn + 1);
+    f->end[SW_ORIG].opts = SW_OPT_CUT;
     f->flags |= SW_F_INFERRED | SW_F_FIRST_ORIG;
     sw_hist_once(f, SW_ORIG, SW_H_SYN, 'S');
 }
@@ -334,6 +361,10 @@ SW_PART int sw_track(void)
         int restored = !from_cookie && sw_syn_cache_restore() == SW_RESTORED;
 
         if (!restored && !from_cookie) {
+            if (sw_is_late()) {
+                sw_count(SW_C_LATE);
+                return 0;
+            }
             __builtin_memset(&sc->flow, 0, sizeof(sc->flow));
             sw_flow_init(&sc->flow, s);
         }

@@ -73,6 +73,12 @@ struct {
     __uint(max_entries, 8 << 20);
 } events_open SEC(".maps");
 
+/* Anomalies. */
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 4 << 20);
+} events_anomaly SEC(".maps");
+
 /* ifindex -> flags: interfaces whose ingress is tracked */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -93,11 +99,11 @@ struct {
 struct sw_emit_ctx {
     struct sw_out out; /* result of the state machine */
     __u32 ifindex;
-    __u32 kind;     /* enum sw_event_kind */
-    __u8 hook;      /* enum sw_hook */
-    __u8 main_ring; /* to `events`, else to `events_open` */
-    __u8 resolved;  /* SW_L_*: what became of the listener's handshake by this segment */
-    __u8 listener;  /* of a flow that another one follows */
+    __u32 kind;    /* enum sw_event_kind */
+    __u8 hook;     /* enum sw_hook */
+    __u8 ring;     /* enum sw_ring */
+    __u8 resolved; /* SW_L_*: what became of the listener's handshake by this segment */
+    __u8 listener; /* of a flow that another one follows */
     __u32 listener_isn;
     __u32 waits; /* the segment is the SYN that waits, sent again */
 };
@@ -109,6 +115,14 @@ struct {
     __type(key, __u64);
     __type(value, struct sw_cached_handshake);
 } syn_cache SEC(".maps");
+
+/* Connections that have ended, by sw_key_hash. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 131072);
+    __type(key, __u64);
+    __type(value, struct sw_ended);
+} ended SEC(".maps");
 
 /*
  * Per-CPU scratch memory beside the 512-byte stack. Functions that are verified separately take their input from here,
@@ -124,6 +138,7 @@ struct sw_scratch {
     struct sw_flow flow;
     struct sw_emit_ctx emit;
     struct sw_cached_handshake cached;
+    struct sw_ended ended;
     struct sw_seg rebuilt;
     struct sw_tcpopt opt;
     struct sw_inner inner;

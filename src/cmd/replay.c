@@ -40,7 +40,7 @@ struct replay {
     const char *name; /* of the capture, without its folders */
     struct sw_pcap *pcap;
     struct synward_bpf *obj;
-    struct ring_buffer *rings[2]; /* events first: what it holds happened before what events_open holds */
+    struct ring_buffer *rings[SW_RINGS]; /* in this order: what one holds happened before what the next one holds */
     struct sw_report *report;
     struct sw_account account;
     struct bpf_test_run_opts run;
@@ -111,7 +111,7 @@ static int on_event(void *arg, void *data, size_t size)
 
 static int drain(struct replay *c)
 {
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < SW_RINGS; i++) {
         int n = ring_buffer__consume(c->rings[i]);
         if (n < 0)
             return n;
@@ -216,8 +216,8 @@ static int setup(struct replay *c)
     int err = sw_report_new(&report, &c->report);
     if (err)
         return err;
-    const struct bpf_map *maps[] = {c->obj->maps.events, c->obj->maps.events_open};
-    for (int i = 0; i < 2; i++) {
+    const struct bpf_map *maps[] = {c->obj->maps.events, c->obj->maps.events_open, c->obj->maps.events_anomaly};
+    for (int i = 0; i < SW_RINGS; i++) {
         c->rings[i] = ring_buffer__new(bpf_map__fd(maps[i]), on_event, c, NULL);
         if (!c->rings[i])
             return -errno;
@@ -359,8 +359,8 @@ static int cmd_replay(int argc, char **argv)
     if (code == SW_EXIT_OK)
         code = replay(c);
     sw_report_free(c->report);
-    ring_buffer__free(c->rings[0]);
-    ring_buffer__free(c->rings[1]);
+    for (int i = 0; i < SW_RINGS; i++)
+        ring_buffer__free(c->rings[i]);
     sw_object_free(c->obj);
     sw_pcap_close(c->pcap);
     close(c->signal_fd);

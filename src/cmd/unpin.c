@@ -133,7 +133,7 @@ static int remove_pins(struct unpin *u)
     code = there && sw_pinned_here(&p) ? detach(u, &p) : SW_EXIT_OK;
     if (code)
         return code;
-    events = unread(u, "events") + unread(u, "events_open");
+    events = unread(u, "events") + unread(u, "events_open") + unread(u, "events_anomaly");
     if (events)
         sw_warn("%llu unread events are discarded", events);
     err = sw_pinfs_remove(u->name);

@@ -93,7 +93,7 @@ static const struct sw_option options[] = {
          "and neither as evicted nor as lost. Give at least as many as SYNs come in a round trip. A handshake whose "
          "entry is gone, too, is picked up midstream."},
     {"ring", .block = 3, .type = SW_OPT_RING, FIELD(object.ring_bytes), .range = {1, 1u << 30},
-     .help = "event ring, a power of two ({})"},
+     .help = "event ring, a power of two ({}); anomalies have a sixteenth of it beside it"},
     {"ring-open", .block = 3, .type = SW_OPT_RING, FIELD(object.ring_open_bytes), .range = {1, 1u << 30},
      .help = "event ring of handshakes that never completed, a power of two ({})"},
     {0},

@@ -64,7 +64,8 @@ static void watch_rings(struct sw_loop_state *l)
     size_t pending = sw_report_pending(l->in->report);
 
     sw_pump_watch_ring(l, SW_RING_MAIN, pending < SW_PENDING_HIGH || l->outage.err);
-    sw_pump_watch_ring(l, SW_RING_OPEN, pending < SW_PENDING_LOW || l->outage.err);
+    for (int i = SW_RING_OPEN; i < SW_RINGS; i++)
+        sw_pump_watch_ring(l, i, pending < SW_PENDING_LOW || l->outage.err);
 }
 
 static void follow(struct sw_loop_state *l)
@@ -106,6 +107,7 @@ static int open_loop(struct sw_loop_state *l)
         l->rings.keep = true;
         l->checkpoints = (struct sw_checkpoints){.saved = &l->in->pin->at->saved,
                                                  .ring = {&l->rings.ring[SW_RING_MAIN], &l->rings.ring[SW_RING_OPEN],
+                                                          &l->rings.ring[SW_RING_ANOMALY],
                                                           l->in->guard ? sw_guard_runtime_ring(l->in->guard) : NULL}};
         sw_checkpoint_resume(l->checkpoints.saved, &l->account, &l->checkpoints);
     }

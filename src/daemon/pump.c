@@ -64,25 +64,41 @@ static void drain_guard(struct sw_loop_state *l)
     l->more |= more;
 }
 
+/* The ring whose next record is the oldest, the first of those of the same time; SW_RINGS if there is no record. */
+static int oldest(const struct sw_loop_state *l, const size_t next[SW_RINGS])
+{
+    int ret = SW_RINGS;
+    __u64 ts = 0;
+
+    for (int i = 0; i < SW_RINGS; i++) {
+        const struct sw_batch *b = &l->rings.batch[i];
+
+        if (next[i] == b->len || (ret < SW_RINGS && b->events[next[i]].ts >= ts))
+            continue;
+        ret = i;
+        ts = b->events[next[i]].ts;
+    }
+    return ret;
+}
+
 /*
- * `events` is read first and both are merged by time: the records that `events_open` then holds are at least as new, so
- * `opening` comes before the other events of its connection.
+ * `events` is read first and all are merged by time: the records that `events_open` then holds are at least as new, so
+ * `opening` comes before the other events of its connection. Anomalies are read when both are empty, for the same
+ * reason: they come after what was before them.
  */
 void sw_pump_drain(struct sw_loop_state *l)
 {
-    const struct sw_batch *first = &l->rings.batch[SW_RING_MAIN], *second = &l->rings.batch[SW_RING_OPEN];
-    const struct sw_event *a, *b, *a_end, *b_end;
+    size_t next[SW_RINGS] = {0};
+    int which;
 
     l->more = take(l, SW_RING_MAIN, SW_PENDING_HIGH);
     l->more |= take(l, SW_RING_OPEN, SW_PENDING_LOW);
-    a = first->events, a_end = a + first->len;
-    b = second->events, b_end = b + second->len;
-    while (a < a_end || b < b_end) {
-        if (b == b_end || (a < a_end && a->ts <= b->ts))
-            report_event(l, a++, SW_RING_MAIN);
-        else
-            report_event(l, b++, SW_RING_OPEN);
-    }
+    if (l->more)
+        l->rings.batch[SW_RING_ANOMALY].len = 0;
+    else
+        l->more = take(l, SW_RING_ANOMALY, SW_PENDING_LOW);
+    while ((which = oldest(l, next)) < SW_RINGS)
+        report_event(l, &l->rings.batch[which].events[next[which]++], which);
     drain_guard(l);
 }
 

@@ -104,7 +104,7 @@ static void finish(struct sw_loop_state *l)
             if (!write_out(l))
                 return gave_up(l);
             sw_pump_drain(l);
-        } while (l->more || l->rings.batch[SW_RING_MAIN].len || l->rings.batch[SW_RING_OPEN].len);
+        } while (l->more || sw_rings_taken(&l->rings));
     } while (!err && l->account.sweep.held_back);
     if (!err)
         err = sw_account_update(&l->account, sw_clock_now(), 0, true);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH 4096 /* records in one go; a quarter of it from `events_open` */
+#define BATCH 4096 /* records in one go; a quarter of it from each of the others */
 
 /* A record that is too short for this version becomes one that the report refuses. */
 static void copy(struct sw_event *ev, const void *data, __u32 size)
@@ -37,9 +37,18 @@ bool sw_rings_take(struct sw_rings *r, int which)
     return b->len == b->max;
 }
 
+size_t sw_rings_taken(const struct sw_rings *r)
+{
+    size_t n = 0;
+
+    for (int i = 0; i < SW_RINGS; i++)
+        n += r->batch[i].len;
+    return n;
+}
+
 int sw_rings_open(struct sw_rings *r, struct synward_bpf *obj)
 {
-    const struct bpf_map *maps[SW_RINGS] = {obj->maps.events, obj->maps.events_open};
+    const struct bpf_map *maps[SW_RINGS] = {obj->maps.events, obj->maps.events_open, obj->maps.events_anomaly};
     int err;
 
     for (int i = 0; i < SW_RINGS; i++) {

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The two event rings, read in batches of bounded size. */
+/* The event rings, read in batches of bounded size. */
 #ifndef SW_EVENTS_READER_H
 #define SW_EVENTS_READER_H
 
 #include "events/ringbuf.h"
 #include "loader/object.h"
-
-enum { SW_RING_MAIN, SW_RING_OPEN, SW_RINGS }; /* events, events_open */
 
 struct sw_batch {
     struct sw_event *events;
@@ -24,5 +22,8 @@ void sw_rings_close(struct sw_rings *r); /* also half-open */
 
 /* Refills batch[which]; true if it is full, so that more may wait. */
 bool sw_rings_take(struct sw_rings *r, int which);
+
+/* Records in all batches. */
+size_t sw_rings_taken(const struct sw_rings *r);
 
 #endif

@@ -8,8 +8,8 @@
 
 #include <net/if.h>
 
-#define SW_PIN_VERSION 3      /* of struct sw_pinned, and of the meaning of records if their layout does not change */
-#define SW_CHECKPOINT_RINGS 3 /* events, events_open, guard_events */
+#define SW_PIN_VERSION 4      /* of struct sw_pinned, and of the meaning of records if their layout does not change */
+#define SW_CHECKPOINT_RINGS (SW_RINGS + 1) /* those of enum sw_ring, guard_events */
 
 struct sw_checkpoint {
     __u64 seq;                     /* of the last line */

@@ -23,11 +23,13 @@ static const char *const state_maps[] = {
     "half_open",
     "flows",
     "syn_cache",
+    "ended",
     "locks",
     "hash_key",
     "counters",
     "events",
     "events_open",
+    "events_anomaly",
     /* guard */
     "guard",
     "services",
@@ -207,11 +209,10 @@ void sw_pin_close(struct sw_pin *pin)
 /* The options that give the sizes. */
 static const char *option_of(const char *map)
 {
-    static const char *const options[][2] = {{"flows", " (--max-flows)"},
-                                             {"half_open", " (--max-half-open)"},
-                                             {"syn_cache", " (--syn-cache)"},
-                                             {"events", " (--ring)"},
-                                             {"events_open", " (--ring-open)"}};
+    static const char *const options[][2] = {{"flows", " (--max-flows)"},     {"half_open", " (--max-half-open)"},
+                                             {"syn_cache", " (--syn-cache)"}, {"ended", " (--max-flows)"},
+                                             {"events", " (--ring)"},         {"events_open", " (--ring-open)"},
+                                             {"events_anomaly", " (--ring)"}};
 
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
         if (!strcmp(map, options[i][0]))

@@ -158,7 +158,7 @@ static void check_records(struct bpfrun *run)
     for (struct model *m = host.models; m < host.models + host.n; m++) {
         size_t at = 0;
 
-        for (int ring = 0; ring < 2; ring++) {
+        for (int ring = 0; ring < SW_RINGS; ring++) {
             for (size_t i = 0; i < m->n_events[ring]; i++) {
                 const struct sw_event *want = &m->events[ring][i];
 
@@ -208,8 +208,9 @@ static void check_counters(const __u64 before[SCORES], const __u64 after[SCORES]
 
         host.counters[SW_C_HALF_OPEN_CREATED] += m->created;
         host.counters[SW_C_HALF_OPEN_PROMOTED] += m->promoted;
-        host.counters[SW_C_HALF_OPEN_ENDED] += m->ended[0];
-        host.counters[SW_C_FLOW_ENDED] += m->ended[1];
+        host.counters[SW_C_HALF_OPEN_ENDED] += m->ended_in[0];
+        host.counters[SW_C_LATE] += m->late;
+        host.counters[SW_C_FLOW_ENDED] += m->ended_in[1];
         host.counters[SW_C_FAST_PATH] += m->fast_taken;
     }
     for (int i = 0; i < SCORES; i++)
@@ -230,7 +231,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
     opts.cfg.decap = decap;
     memset(&host, 0, sizeof(host));
     read_counters(run, before);
-    bpfrun_set_now(run, bpfrun_now(run) + 1000000000);
+    bpfrun_set_now(run, bpfrun_now(run) + SW_LATE_NS + 1000000000); /* what ended in the last run is forgotten */
     for (int n = 0; n < FRAMES && fuzz_left(&in); n++) {
         __u8 gap = fuzz_u8(&in), len = fuzz_u8(&in);
         int verdict = -1;

@@ -114,7 +114,8 @@ static __u8 next_segment(struct play *p, struct fuzz_in *in, struct sw_seg *s)
 }
 
 /* What the two sides have sent so far, by which the next segments are measured. */
-static void hear(struct play *p, int from, const struct sw_seg *s)
+/* late: no connection's any more */
+static void hear(struct play *p, int from, const struct sw_seg *s, bool late)
 {
     __u32 past = s->seq + s->len + !!(s->flags & SW_TCP_SYN) + !!(s->flags & SW_TCP_FIN);
 
@@ -124,9 +125,11 @@ static void hear(struct play *p, int from, const struct sw_seg *s)
         p->next[from] = past;
     if (s->flags & SW_TCP_ACK)
         p->acked[from] = s->ack;
-    p->fed.pkts += s->pkts;
-    p->fed.ip_bytes += s->ip_bytes;
-    p->fed.payload += s->len;
+    if (!late) {
+        p->fed.pkts += s->pkts;
+        p->fed.ip_bytes += s->ip_bytes;
+        p->fed.payload += s->len;
+    }
     if (!s->bad_csum)
         p->heard[p->n_heard++] = (struct heard){s->seq, s->ack, s->len, s->flags, s->src_is_b};
 }
@@ -321,12 +324,13 @@ static void check_change(const struct sw_flow *b, const struct sw_flow *f)
           "closed by %u, then %u", b->closed_by, f->closed_by);
 }
 
-/* All of a flow's records up to its last are in one ring, and come before those of the flow that follows it. */
+/* All of a flow's records up to its last but anomalies are in one ring, and come before those of the flow that follows
+ * it. */
 static void check_records(struct play *p)
 {
-    size_t at[2] = {0};
+    size_t at[SW_RINGS] = {0};
 
-    for (int ring = 0; ring < 2; ring++) {
+    for (int ring = 0; ring <= SW_RING_OPEN; ring++) {
         const struct sw_event *ev = p->fast.events[ring];
         size_t n = p->fast.n_events[ring];
 
@@ -335,16 +339,18 @@ static void check_records(struct play *p)
         for (; at[ring] < n; at[ring]++)
             check_told(p, &ev[at[ring]]);
     }
-    for (int ring = 1; ring >= 0; ring--)
+    for (int ring = SW_RING_OPEN; ring >= 0; ring--)
         for (; at[ring] < p->fast.n_events[ring]; at[ring]++)
             check_told(p, &p->fast.events[ring][at[ring]]);
+    for (size_t i = 0; i < p->fast.n_events[SW_RING_ANOMALY]; i++)
+        check_told(p, &p->fast.events[SW_RING_ANOMALY][i]);
 }
 
 static void check(struct play *p)
 {
     struct sw_flow *f = &p->fast.flow;
 
-    for (int ring = 0; ring < 2; ring++) {
+    for (int ring = 0; ring < SW_RINGS; ring++) {
         holds(p->fast.n_events[ring] == p->slow.n_events[ring], "the fast path emits more or less");
         holds(!memcmp(p->fast.events[ring], p->slow.events[ring], p->slow.n_events[ring] * sizeof(struct sw_event)),
               "the fast path emits something else");
@@ -379,6 +385,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
     struct fuzz_in in = {data, data + size};
     struct play *p = &play;
     struct sw_seg s;
+    __u64 late;
 
     memset(p, 0, sizeof(*p));
     configure(p, fuzz_u8(&in));
@@ -390,8 +397,9 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
 
         if (how & 16)
             sweep(p, 0);
-        hear(p, how & 1, &s);
+        late = p->fast.late;
         model_segment(&p->fast, &s);
+        hear(p, how & 1, &s, p->fast.late > late);
         model_segment(&p->slow, &s);
         check(p);
     }

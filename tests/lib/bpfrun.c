@@ -23,7 +23,7 @@ enum { EVENTS_MAX = 65536, START_S = 1000, PAGE = 4096 };
 
 struct bpfrun {
     struct synward_bpf *obj;
-    struct ring_buffer *rings[2]; /* events, events_open */
+    struct ring_buffer *rings[SW_RINGS];
     struct sw_event *events;
     size_t n_events;
     size_t n_dropped; /* did not fit in our array: a fault of the test */
@@ -103,7 +103,8 @@ int bpfrun_new(const struct sw_object_opts *opts, struct bpfrun **ret_run)
     }
     run->rings[0] = ring_buffer__new(bpf_map__fd(run->obj->maps.events), on_event, run, NULL);
     run->rings[1] = ring_buffer__new(bpf_map__fd(run->obj->maps.events_open), on_event, run, NULL);
-    if (!run->rings[0] || !run->rings[1]) {
+    run->rings[2] = ring_buffer__new(bpf_map__fd(run->obj->maps.events_anomaly), on_event, run, NULL);
+    if (!run->rings[0] || !run->rings[1] || !run->rings[2]) {
         err = -errno;
         goto fail;
     }
@@ -121,8 +122,8 @@ void bpfrun_free(struct bpfrun *run)
 {
     if (!run)
         return;
-    ring_buffer__free(run->rings[0]);
-    ring_buffer__free(run->rings[1]);
+    for (int i = 0; i < SW_RINGS; i++)
+        ring_buffer__free(run->rings[i]);
     sw_object_free(run->obj);
     free(run->events);
     free(run);
@@ -167,11 +168,13 @@ int bpfrun_reset(struct bpfrun *run)
     if (!err)
         err = map_empty(run->obj->maps.syn_cache);
     if (!err)
+        err = map_empty(run->obj->maps.ended);
+    if (!err)
         err = map_empty(run->obj->maps.watched);
     if (!err)
         err = counters_zero(run);
-    ring_buffer__consume(run->rings[0]);
-    ring_buffer__consume(run->rings[1]);
+    for (int i = 0; i < SW_RINGS; i++)
+        ring_buffer__consume(run->rings[i]);
     run->n_events = run->n_dropped = 0;
     run->drain = true;
     bpfrun_set_now(run, START_S * SEC_NS);
@@ -195,7 +198,7 @@ static int finish(struct bpfrun *run)
 
     if (!run->drain)
         return 0;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < SW_RINGS; i++) {
         n = ring_buffer__consume(run->rings[i]);
         if (n < 0)
             return n;

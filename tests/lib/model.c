@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tcp/ended.h"
 #include "tcp/timeouts.h"
 #include "tcp/fsm.h"
 
@@ -24,7 +25,7 @@ void model_init(struct model *m, const struct sw_config *cfg, bool fast)
 
 void model_clear(struct model *m)
 {
-    m->n_events[0] = m->n_events[1] = 0;
+    memset(m->n_events, 0, sizeof(m->n_events));
 }
 
 static void put(struct model *m, const struct sw_flow *f, const struct cause *c, __u8 kind, __u64 ts, int ring)
@@ -49,9 +50,11 @@ static void put(struct model *m, const struct sw_flow *f, const struct cause *c,
     e->flow = *f;
 }
 
-static int ring_of(const struct sw_flow *f)
+static int ring_of(const struct model *m, int kind, const struct sw_flow *f)
 {
-    return f->flags & SW_F_ESTABLISHED ? 0 : 1;
+    if (kind == SW_EV_ANOMALY && (m->cfg.close_delay || !(f->flags & SW_F_ENDED)))
+        return SW_RING_ANOMALY;
+    return f->flags & SW_F_ESTABLISHED ? SW_RING_MAIN : SW_RING_OPEN;
 }
 
 static void emit(struct model *m, struct sw_flow *f, const struct cause *c)
@@ -62,10 +65,10 @@ static void emit(struct model *m, struct sw_flow *f, const struct cause *c)
             f->flags |= SW_F_OPENING_EMITTED;
     }
     if (c->out.events >> SW_EV_MIDSTREAM & 1) /* before what the same segment ends */
-        put(m, f, c, SW_EV_MIDSTREAM, c->ts, ring_of(f));
+        put(m, f, c, SW_EV_MIDSTREAM, c->ts, ring_of(m, SW_EV_MIDSTREAM, f));
     for (int kind = SW_EV_OPENING + 1; kind < SW_EV_UPDATE; kind++)
         if (kind != SW_EV_MIDSTREAM && c->out.events >> kind & 1)
-            put(m, f, c, kind, c->ts, ring_of(f));
+            put(m, f, c, kind, c->ts, ring_of(m, kind, f));
 }
 
 static void end(struct model *m, const struct cause *c)
@@ -73,8 +76,12 @@ static void end(struct model *m, const struct cause *c)
     m->flow.end_claimed = 1;
     if (m->where == BPFRUN_HALF_OPEN)
         m->has_syn = false;
-    put(m, &m->flow, c, SW_EV_CONN, c->ts, ring_of(&m->flow));
-    m->ended[m->where == BPFRUN_FLOWS]++;
+    put(m, &m->flow, c, SW_EV_CONN, c->ts, ring_of(m, SW_EV_CONN, &m->flow));
+    m->ended_in[m->where == BPFRUN_FLOWS]++;
+    if (sw_ended_for_good(&m->flow)) {
+        m->has_ended = true;
+        sw_ended_set(&m->ended, &m->flow);
+    }
     m->where = BPFRUN_NOWHERE;
 }
 
@@ -179,6 +186,7 @@ static void pending(struct sw_flow *f, const struct sw_flow *old)
     e->state = SW_ST_SYN_SENT;
     e->isn = old->pend_isn;
     e->seq_hi = e->nxt = old->pend_isn + 1;
+    e->opts = SW_OPT_CUT; /* not kept */
 }
 
 static void renew(struct model *m, const struct sw_seg *s, struct cause *c, bool is_pending)
@@ -225,6 +233,10 @@ void model_segment(struct model *m, const struct sw_seg *s)
     if (m->where == BPFRUN_NOWHERE) {
         struct sw_flow created = {0};
 
+        if (m->has_ended && sw_ended_matches(&m->ended, s)) {
+            m->late++;
+            return;
+        }
         sw_flow_init(&created, s);
         begin(m, s, &created, &c);
         return;
@@ -271,7 +283,7 @@ void model_sweep(struct model *m, __u64 now, __u64 flush)
         f->ended_ns = now;
         f->reason = why;
         if (why != SW_WHY_END_OF_INPUT)
-            put(m, f, &c, SW_EV_TIMEOUT, now, ring_of(f));
+            put(m, f, &c, SW_EV_TIMEOUT, now, ring_of(m, SW_EV_TIMEOUT, f));
     }
     end(m, &c);
 }

@@ -20,9 +20,12 @@ struct model {
     struct sw_seg syn;   /* waits for its answer on a live flow, if has_syn */
     unsigned syn_again;  /* and was retransmitted so often */
     bool has_syn;
-    struct sw_event events[2][MODEL_EVENTS];       /* of each ring: events, events_open */
-    size_t n_events[2];                            /* since the last model_clear */
-    __u64 created, promoted, ended[2], fast_taken; /* ended: half-open flows, flows */
+    bool has_ended; /* a connection, and its segments begin none */
+    struct sw_ended ended;
+    __u64 late;                                       /* segments of it */
+    struct sw_event events[SW_RINGS][MODEL_EVENTS];   /* of each ring */
+    size_t n_events[SW_RINGS];                        /* since the last model_clear */
+    __u64 created, promoted, ended_in[2], fast_taken; /* ended_in: half-open flows, flows */
 };
 
 void model_init(struct model *m, const struct sw_config *cfg, bool fast);

@@ -114,14 +114,15 @@ static void same_bytes(struct play *p, const void *want, const void *have, size_
 
 static void check_records(struct play *p)
 {
-    struct sw_event want[2 * MODEL_EVENTS];
+    struct sw_event want[SW_RINGS * MODEL_EVENTS];
     const struct sw_event *have;
-    size_t n = p->host.n_events[0], m = p->host.n_events[1], got = bpfrun_events(run, &have);
+    size_t n = 0, got = bpfrun_events(run, &have);
     char a[600], b[600];
 
-    memcpy(want, p->host.events[0], n * sizeof(*want));
-    memcpy(want + n, p->host.events[1], m * sizeof(*want));
-    n += m;
+    for (int ring = 0; ring < SW_RINGS; ring++) {
+        memcpy(want + n, p->host.events[ring], p->host.n_events[ring] * sizeof(*want));
+        n += p->host.n_events[ring];
+    }
     words_of(want, n, a, sizeof(a));
     words_of(have, got, b, sizeof(b));
     holds(p, n == got && !strcmp(a, b), "host:    %s\nprogram: %s", a, b);
@@ -140,7 +141,7 @@ static void print_flow(const char *what, const struct sw_flow *f)
 
 static void check_slow(struct play *p)
 {
-    for (int ring = 0; ring < 2; ring++) {
+    for (int ring = 0; ring < SW_RINGS; ring++) {
         holds(p, p->host.n_events[ring] == p->slow.n_events[ring], "the fast path emits more or less");
         same_bytes(p, p->slow.events[ring], p->host.events[ring], p->slow.n_events[ring] * sizeof(struct sw_event),
                    "record with fast path");
@@ -480,6 +481,7 @@ static void endpoints(struct play *p, __u64 *rng)
     p->mirror = !memcmp(a->src, a->dst, 16) && a->sport == a->dport;
     p->host.key = p->slow.key = pkt_key(a, NULL);
     p->host.has_syn = p->slow.has_syn = false;
+    p->host.has_ended = p->slow.has_ended = false;
 }
 
 static void play_one(struct play *p)
@@ -541,8 +543,9 @@ static void play_all(const struct sw_object_opts *opts, const char *name)
         play_one(p);
     assert_int_equal(bpfrun_counter(run, SW_C_HALF_OPEN_CREATED), p->host.created);
     assert_int_equal(bpfrun_counter(run, SW_C_HALF_OPEN_PROMOTED), p->host.promoted);
-    assert_int_equal(bpfrun_counter(run, SW_C_HALF_OPEN_ENDED), p->host.ended[0]);
-    assert_int_equal(bpfrun_counter(run, SW_C_FLOW_ENDED), p->host.ended[1]);
+    assert_int_equal(bpfrun_counter(run, SW_C_HALF_OPEN_ENDED), p->host.ended_in[0]);
+    assert_int_equal(bpfrun_counter(run, SW_C_LATE), p->host.late);
+    assert_int_equal(bpfrun_counter(run, SW_C_FLOW_ENDED), p->host.ended_in[1]);
     assert_int_equal(bpfrun_counter(run, SW_C_FAST_PATH), p->host.fast_taken);
     assert_int_equal(bpfrun_counter(run, SW_C_EMITTED_CONN), p->host.created);
     assert_int_equal(bpfrun_counter(run, SW_C_TCP), total_segments);

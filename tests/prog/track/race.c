@@ -49,25 +49,26 @@ static void *sweeper(void *arg)
 {
     struct synward_bpf *obj = arg;
     struct ring_buffer *rings[] = {ring_buffer__new(bpf_map__fd(obj->maps.events), take, NULL, NULL),
-                                   ring_buffer__new(bpf_map__fd(obj->maps.events_open), take, NULL, NULL)};
+                                   ring_buffer__new(bpf_map__fd(obj->maps.events_open), take, NULL, NULL),
+                                   ring_buffer__new(bpf_map__fd(obj->maps.events_anomaly), take, NULL, NULL)};
     struct sw_sweep s;
 
     elsewhere();
-    other.err = rings[0] && rings[1] ? 0 : -ENOMEM;
+    other.err = rings[0] && rings[1] && rings[2] ? 0 : -ENOMEM;
     while (!other.err && !other.stop) {
         other.err = sw_object_sweep(obj, 0, 0, &s);
         other.sweeps++;
-        for (int i = 0; i < 2; i++)
+        for (int i = 0; i < SW_RINGS; i++)
             ring_buffer__consume(rings[i]);
     }
     while (!other.err && !sw_object_sweep(obj, 0, 2, &s)) {
-        for (int i = 0; i < 2; i++)
+        for (int i = 0; i < SW_RINGS; i++)
             ring_buffer__consume(rings[i]);
         if (!s.half_open && !s.flows)
             break;
     }
-    ring_buffer__free(rings[0]);
-    ring_buffer__free(rings[1]);
+    for (int i = 0; i < SW_RINGS; i++)
+        ring_buffer__free(rings[i]);
     return NULL;
 }
 

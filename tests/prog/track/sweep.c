@@ -199,7 +199,7 @@ TEST(the_sweep_counts)
     assert_int_equal(bpfrun_counter(run, SW_C_EMITTED_CONN), 9);
 }
 
-/* A late segment during the close delay is in the conn line, and one after it is not the same connection. */
+/* A late segment during the close delay is in the conn line, and one after it begins no connection. */
 TEST(close_delay_takes_late_segments)
 {
     talk_open(t);
@@ -211,6 +211,98 @@ TEST(close_delay_takes_late_segments)
     assert_int_equal(talk_conn(t).flow.end[A].pkts, t->pkts[A]);
     expect_events(t, "conn");
     talk_say(t, B, ACK, 0);
+    expect_events(t, "");
+    expect_where(t, NOWHERE);
+    expect_counter(t, LATE, 1);
+}
+
+/* Segments of a connection whose `conn` has been emitted, by their numbers, as long as TIME_WAIT can last. */
+static void late_segments(bool reset)
+{
+    static const __u16 flags[] = {ACK, FIN | ACK, RST | ACK, RST};
+    struct pkt p;
+
+    talk_open(t);
+    talk_say(t, A, ACK | PSH, 100);
+    talk_say(t, B, ACK | PSH, 1000);
+    if (reset)
+        talk_say(t, A, RST | ACK, 0);
+    else
+        talk_close(t);
+    talk_wait(t, 6 * SEC);
+    bpfrun_clear_events(run);
+    for (int from = A; from <= B; from++) {
+        for (unsigned i = 0; i < 4; i++) { /* at its end, and before */
+            p = talk_pkt(t, from, flags[i], 0);
+            p.seq -= i;
+            talk_send(t, from, &p);
+        }
+        p = talk_pkt(t, from, ACK, 900);
+        p.seq -= 900 + !reset;
+        talk_send(t, from, &p);
+    }
+    p = talk_pkt(t, B, SYN | ACK, 0);
+    p.seq = t->isn[B];
+    p.ack = t->isn[A] + 1;
+    talk_send(t, B, &p);
+    expect_events(t, "");
+    expect_where(t, NOWHERE);
+    expect_counter(t, LATE, 11);
+}
+
+TEST(late_segments_after_fin)
+{
+    late_segments(false);
+}
+
+TEST(late_segments_after_reset)
+{
+    late_segments(true);
+}
+
+static void after_the_end(__u64 wait, __u16 flags, __u32 off, const char *events)
+{
+    struct pkt p;
+
+    talk_open(t);
+    talk_close(t);
+    talk_wait(t, 6 * SEC);
+    talk_wait(t, wait);
+    bpfrun_clear_events(run);
+    p = talk_pkt(t, A, flags, 0);
+    p.seq += off;
+    talk_send(t, A, &p);
+    expect_events(t, events);
+    assert_int_equal(bpfrun_counter(run, SW_C_LATE), !*events);
+}
+
+TEST(not_late_a_syn)
+{
+    after_the_end(0, SYN, 0, "opening");
+}
+
+TEST(not_late_with_other_numbers)
+{
+    after_the_end(0, ACK, 1, "midstream");
+}
+
+TEST(late_for_four_minutes)
+{
+    after_the_end(230 * SEC, ACK, 0, "");
+}
+
+TEST(not_late_after_four_minutes)
+{
+    after_the_end(240 * SEC, ACK, 0, "midstream");
+}
+
+/* A timeout is no end: what comes later goes on with it. */
+TEST(not_late_after_a_timeout)
+{
+    talk_open(t);
+    talk_wait(t, 3601 * SEC);
+    expect_events(t, "opening established timeout conn");
+    talk_say(t, A, ACK, 0);
     expect_events(t, "midstream");
 }
 
@@ -261,6 +353,13 @@ int main(void)
         CASE(half_open_is_logged_by_flush),
         CASE(the_sweep_counts),
         CASE(close_delay_takes_late_segments),
+        CASE(late_segments_after_fin),
+        CASE(late_segments_after_reset),
+        CASE(not_late_a_syn),
+        CASE(not_late_with_other_numbers),
+        CASE(late_for_four_minutes),
+        CASE(not_late_after_four_minutes),
+        CASE(not_late_after_a_timeout),
     };
     const struct CMUnitTest with_updates[] = {CASE(updates)};
     int failed = RUN(cases);

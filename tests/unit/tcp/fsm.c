@@ -29,6 +29,7 @@ struct talk {
     uint32_t isn[2];
     uint64_t now;
     enum sw_hook hook[2]; /* of each side's segments */
+    uint8_t wscale[2];    /* of each side's SYN, 0: none */
     uint32_t emitted;     /* kinds, all segments together */
     int verdict;
     struct sw_out last;
@@ -50,6 +51,10 @@ static void say(struct talk *t, int from, uint16_t flags, uint32_t seq, uint32_t
                        .src_is_b = from == B,
                        .wscale = SW_WSCALE_NONE};
 
+    if (flags & SYN && t->wscale[from]) {
+        s.wscale = t->wscale[from];
+        s.opts = SW_OPT_WSCALE;
+    }
     if (t->now == 1)
         sw_flow_init(&t->f, &s);
     memset(&t->last, 0, sizeof(t->last));
@@ -477,7 +482,39 @@ TEST(fast_path_takes_only_the_plain)
     }
 }
 
-/* Sequence comparisons, by what they mean. */
+/* A FIN or RST that its receiver ignores costs the connection its fast path for one segment, and not for ever. */
+TEST(fast_path_after_ignored_ends)
+{
+    static const uint16_t ends[] = {FIN | ACK, RST};
+
+    for (int k = 0; k < 4; k++) {
+        struct talk t;
+        int from = k & 1;
+
+        established(&t, 0xfffffff0, 0x7fffffff);
+        say(&t, A, ACK, 1, 1, 100);
+        say(&t, B, ACK, 1, 101, 100);
+        say(&t, A, ACK, 101, 101, 0);
+        say(&t, from, ends[k / 2], 0x10000000, 101, 0);
+        assert_int_equal(t.emitted, KIND(ANOMALY));
+        IN(ESTABLISHED, ESTABLISHED);
+        say(&t, A, ACK, 101, 101, 0);
+        say(&t, B, ACK, 101, 101, 0);
+        for (int side = A; side <= B; side++) {
+            struct sw_seg s = {.now = 99,
+                               .seq = t.isn[side] + 101,
+                               .ack = t.isn[!side] + 101,
+                               .flags = ACK,
+                               .win = 60000,
+                               .pkts = 1,
+                               .ip_bytes = 40,
+                               .src_is_b = side == B};
+
+            assert_true(sw_fsm_fast(&t.f, &s));
+        }
+    }
+}
+
 /* The SYN-ACK was not seen: the originator acknowledged it, and its sender goes on exactly there. */
 TEST(synack_is_inferred)
 {
@@ -594,6 +631,27 @@ TEST(unknown_scale_forbids_conclusions)
     assert_true(t.f.end[SW_ORIG].did & SW_E_FIN);
 }
 
+/* The SYN comes after the handshake: the windows are scaled as it says. */
+TEST(late_syn_scales_windows)
+{
+    for (int scaled = 0; scaled < 2; scaled++) {
+        struct talk t;
+
+        start(&t, 1000, 5000);
+        t.wscale[A] = scaled ? 3 : 0;
+        t.wscale[B] = 7;
+        say(&t, B, SYN | ACK, 0, 1, 0);
+        say(&t, A, ACK, 1, 1, 0);
+        assert_true(t.f.flags & SW_F_ESTABLISHED);
+        assert_true(t.f.end[SW_RESP].more & SW_M_INFERRED); /* nobody guesses here: the first sender is SW_ORIG */
+        say(&t, A, SYN, 0, 0, 0);
+        assert_false(t.f.end[SW_RESP].more & SW_M_INFERRED);
+        assert_int_equal(t.f.end[SW_RESP].win, scaled ? 480000 : 60000);
+        say(&t, B, FIN | ACK, 300001, 1, 0);
+        assert_int_equal(t.f.end[SW_ORIG].did & SW_E_FIN, scaled ? SW_E_FIN : 0);
+    }
+}
+
 static void same_numbers(const struct sw_end *got, const struct sw_end *want)
 {
     assert_int_equal(got->seq_hi, want->seq_hi);
@@ -665,6 +723,30 @@ TEST(missed_segments_are_caught_up)
             }
             say(&t, A, RST, 1000101, 0, 0);
             assert_int_equal(t.emitted, KIND(RESET));
+        }
+    }
+}
+
+/* The responder's path leads elsewhere from some time on, and a segment is lost: a capture follows the other side. */
+TEST(one_direction_goes_on)
+{
+    EACH_ISN
+    {
+        for (int live = 0; live < 2; live++) {
+            uint32_t at = 1;
+            struct talk t;
+
+            if (isns[i] == 0xffffffff)
+                break; /* an acknowledgement of 0 stands for none */
+            established(&t, isns[i], isns[j]);
+            say(&t, B, ACK, 1, 1, 0);
+            t.hook[A] = live ? SW_HOOK_XDP_INGRESS : SW_HOOK_REPLAY;
+            for (int n = 0; n < 200; n++, at += 1000)
+                if (n != 40 && n != 80) /* lost, within the window that was seen last, and beyond it */
+                    say(&t, A, ACK, at, 1, 1000);
+            assert_int_equal(t.f.end[A].seq_hi, t.isn[A] + (live ? 80001 : at));
+            say(&t, A, RST, at, 0, 0);
+            assert_int_equal(!!(t.emitted & KIND(RESET)), !live);
         }
     }
 }
@@ -785,13 +867,16 @@ int main(void)
         cmocka_unit_test(syn_after_the_end_is_another_connection),
         cmocka_unit_test(a_gigabyte_and_more),
         cmocka_unit_test(fast_path_takes_only_the_plain),
+        cmocka_unit_test(fast_path_after_ignored_ends),
         cmocka_unit_test(synack_is_inferred),
         cmocka_unit_test(two_isns),
         cmocka_unit_test(claims_need_the_other_side),
         cmocka_unit_test(ignored_resets),
         cmocka_unit_test(unknown_scale_forbids_conclusions),
+        cmocka_unit_test(late_syn_scales_windows),
         cmocka_unit_test(beyond_the_window_nothing_moves),
         cmocka_unit_test(missed_segments_are_caught_up),
+        cmocka_unit_test(one_direction_goes_on),
         cmocka_unit_test(agreement_from_outside_proves_nothing),
         cmocka_unit_test(window_opens_late),
         cmocka_unit_test(midstream_is_confirmed),
