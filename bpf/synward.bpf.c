@@ -107,7 +107,7 @@ int sw_egress(struct __sk_buff *skb)
     sw_track_segment(sc, data, end);
 #ifndef SW_OLD
     if (cfg.guard && !sc->at.tunnel)
-        sw_account_egress(skb);
+        sw_account_egress(skb, sc);
 #endif
     return TC_ACT_UNSPEC;
 }

@@ -449,6 +449,7 @@ struct sw_sweep {
     __u64 deferred;    /* out: half-open flows whose opening is deferred */
     __u64 next;        /* out: when the next of those present expires if no segment comes; all ones: none is present */
     __u64 held_back;   /* out: expired, but kept because the ring is half full; sweep again */
+    __u64 unconfirmed; /* out: with the guard: established, and no socket of the kernel was seen for it yet */
 };
 
 /* One segment of a handshake, as far as the state machine needs it. */

@@ -12,8 +12,8 @@
 #include "track/clock.h"
 
 /* Which socket of this host a segment comes from. NONE: a SYN-ACK that is a cookie of the kernel. REPLY: not one of the
- * four-tuple's own, as for a RST, or for TIME_WAIT's and a request's ACKs. ELSEWHERE: forwarded, from a container whose
- * port is this host's by NAT; its socket is not seen. */
+ * four-tuple's own, as for a RST, or for TIME_WAIT's and a request's ACKs. ELSEWHERE: the port is another one's by NAT,
+ * a container's whose socket is not seen, or another port of this host. */
 enum sw_sender { SW_SENDER_NONE, SW_SENDER_REPLY, SW_SENDER_REQUEST, SW_SENDER_CONNECTION, SW_SENDER_ELSEWHERE };
 
 static __always_inline __u32 sw_sender_of(struct __sk_buff *skb)
@@ -141,9 +141,23 @@ SW_STEP int sw_account_sent(__u32 sender)
     return 0;
 }
 
-static __always_inline void sw_account_egress(struct __sk_buff *skb)
+/* Does the socket have the port that the segment in scratch comes from? Not with REDIRECT. BPF_PROG_TEST_RUN's has 0.
+ */
+static __always_inline int sw_has_its_port(const struct __sk_buff *skb, const struct sw_scratch *sc)
 {
-    sw_account_sent(sw_sender_of(skb));
+    const struct bpf_sock *sk = skb->sk;
+    __u32 port = sc->seg.src_is_b ? sc->key.b_port : sc->key.a_port;
+
+    return !sk || !sk->src_port || sk->src_port == bpf_ntohs(port);
+}
+
+static __always_inline void sw_account_egress(struct __sk_buff *skb, const struct sw_scratch *sc)
+{
+    __u32 sender = sw_sender_of(skb);
+
+    if ((sender == SW_SENDER_REQUEST || sender == SW_SENDER_CONNECTION) && !sw_has_its_port(skb, sc))
+        sender = SW_SENDER_ELSEWHERE;
+    sw_account_sent(sender);
 }
 
 #define SW_ON_ITS_WAY_NS (5 * SW_SECOND)

@@ -15,6 +15,7 @@ struct sw_sweep_ctx {
     __u64 held_back;
     __u64 deferred;
     __u64 next;
+    __u64 unconfirmed;
 };
 
 /* Does the ring have space for the records of one ended flow? Otherwise it waits for the next sweep. */
@@ -64,6 +65,8 @@ static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, struc
             c->live++;
         if (f->flags & SW_F_OPENING_DEFERRED)
             c->deferred++;
+        if (f->flags & SW_F_UNCONFIRMED && f->flags & SW_F_ESTABLISHED)
+            c->unconfirmed++;
         if (cfg.update_interval && f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_ENDED) &&
             c->now >= f->update_ns + cfg.update_interval) {
             f->update_ns = c->now;
@@ -146,6 +149,7 @@ static __always_inline int sw_sweep_all(void)
     sweep.held_back = c.held_back;
     sweep.deferred = c.deferred;
     sweep.next = c.next;
+    sweep.unconfirmed = c.unconfirmed;
     return 0;
 }
 #endif

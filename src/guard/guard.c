@@ -74,13 +74,22 @@ static void check(int err, bool *failed, const char *what)
     *failed = err;
 }
 
+/* Connections that only their clients claim may hold this share of the table before they are looked for. */
+static bool many_unconfirmed(const struct sw_guard_runtime *g)
+{
+    const __u64 unconfirmed = __atomic_load_n(&g->obj->bss->sweep.unconfirmed, __ATOMIC_RELAXED);
+
+    return unconfirmed > bpf_map__max_entries(g->obj->maps.flows) / 16;
+}
+
 void sw_guard_runtime_tick(struct sw_guard_runtime *g, __u64 now)
 {
     if (now >= g->next_refresh) {
         check(sw_services_refresh(g->services), &g->refresh_failed, "listening sockets");
         sw_guard_runtime_report_warnings(g);
         g->next_refresh = now + SW_REFRESH_NS;
-        if (now + KNOWN_NS - g->next_known >= KNOWN_LEAST_NS && sw_services_known_is_full(g->services))
+        if (now + KNOWN_NS - g->next_known >= KNOWN_LEAST_NS &&
+            (sw_services_known_is_full(g->services) || many_unconfirmed(g)))
             g->next_known = now;
     }
     if (now >= g->next_queue)

@@ -254,6 +254,14 @@ static bool swept(const struct talk *s)
     return bpfrun_lookup(run, &s->key, &f) == BPFRUN_NOWHERE || f.flags & SW_F_ENDED;
 }
 
+static __u64 unconfirmed(void)
+{
+    struct sw_sweep sweep;
+
+    assert_int_equal(bpfrun_sweep(run, 0, &sweep), 0);
+    return sweep.unconfirmed;
+}
+
 static void sockets_were_read(struct pkt *syn, bool one, bool other)
 {
     guardrun_known(guard, 0, syn, one);
@@ -273,9 +281,12 @@ TEST(without_a_socket)
     complete(&s);
     syn_alone(&other);
     listener_answers(&other);
+    assert_int_equal(unconfirmed(), 1);
     complete(&other);
+    assert_int_equal(unconfirmed(), 2);
     p = of(&other, B, ACK); /* it is there */
     leave(&p);
+    assert_int_equal(unconfirmed(), 1);
     pass_time(2 * SEC);
     sockets_were_read(&syn, false, false); /* too early */
     assert_false(swept(&s));
@@ -292,6 +303,7 @@ TEST(without_a_socket)
     assert_false(swept(&s)); /* once for each time that they are read */
     sockets_were_read(&syn, false, false);
     assert_true(swept(&s));
+    assert_int_equal(unconfirmed(), 0);
     syn = talk_pkt(&other, A, SYN, 0);
     sockets_were_read(&syn, false, false);
     assert_false(swept(&other));
