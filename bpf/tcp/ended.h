@@ -27,14 +27,15 @@ static __always_inline void sw_ended_set(struct sw_ended *e, const struct sw_flo
     e->seq_hi[1] = f->end[b].seq_hi;
 }
 
-/* Is it of this connection: by its numbers, where the connection was at its end? */
+/* Is it of this connection: by its numbers, nothing that the connection did not have at its end? */
 static __always_inline int sw_ended_matches(const struct sw_ended *e, const struct sw_seg *s)
 {
     __u32 seq_hi = s->src_is_b ? e->seq_hi[1] : e->seq_hi[0], peer_hi = s->src_is_b ? e->seq_hi[0] : e->seq_hi[1];
 
     if ((s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN || s->now > e->ns + SW_LATE_NS)
         return 0;
-    return seq_hi - s->seq <= SW_Z_JUMP && (!(s->flags & SW_TCP_ACK) || peer_hi - s->ack <= SW_Z_JUMP);
+    return seq_hi - s->seq <= SW_Z_JUMP && seq_hi - (s->seq + sw_seg_space(s)) <= SW_Z_JUMP &&
+           (!(s->flags & SW_TCP_ACK) || peer_hi - s->ack <= SW_Z_JUMP);
 }
 
 #endif

@@ -260,7 +260,7 @@ TEST(late_segments_after_reset)
     late_segments(true);
 }
 
-static void after_the_end(__u64 wait, __u16 flags, __u32 off, const char *events)
+static void after_the_end(__u64 wait, __u16 flags, __u32 off, __u32 len, const char *events)
 {
     struct pkt p;
 
@@ -269,7 +269,7 @@ static void after_the_end(__u64 wait, __u16 flags, __u32 off, const char *events
     talk_wait(t, 6 * SEC);
     talk_wait(t, wait);
     bpfrun_clear_events(run);
-    p = talk_pkt(t, A, flags, 0);
+    p = talk_pkt(t, A, flags, len);
     p.seq += off;
     talk_send(t, A, &p);
     expect_events(t, events);
@@ -278,22 +278,27 @@ static void after_the_end(__u64 wait, __u16 flags, __u32 off, const char *events
 
 TEST(not_late_a_syn)
 {
-    after_the_end(0, SYN, 0, "opening");
+    after_the_end(0, SYN, 0, 0, "opening");
 }
 
 TEST(not_late_with_other_numbers)
 {
-    after_the_end(0, ACK, 1, "midstream");
+    after_the_end(0, ACK, 1, 0, "midstream");
+}
+
+TEST(not_late_with_more_data)
+{
+    after_the_end(0, ACK, 0, 1, "midstream");
 }
 
 TEST(late_for_four_minutes)
 {
-    after_the_end(230 * SEC, ACK, 0, "");
+    after_the_end(230 * SEC, ACK, 0, 0, "");
 }
 
 TEST(not_late_after_four_minutes)
 {
-    after_the_end(240 * SEC, ACK, 0, "midstream");
+    after_the_end(240 * SEC, ACK, 0, 0, "midstream");
 }
 
 /* A timeout is no end: what comes later goes on with it. */
@@ -357,6 +362,7 @@ int main(void)
         CASE(late_segments_after_reset),
         CASE(not_late_a_syn),
         CASE(not_late_with_other_numbers),
+        CASE(not_late_with_more_data),
         CASE(late_for_four_minutes),
         CASE(not_late_after_four_minutes),
         CASE(not_late_after_a_timeout),
