@@ -7,7 +7,7 @@ import life
 import kit as n
 import process
 
-mode, more = "always", ()
+mode, more, hurry = "always", (), False
 seen = {"cookie": 0, "stack": 0}
 
 
@@ -16,6 +16,10 @@ class Guarded(n.Synward):
 
     def __init__(self, ns, *ifs, args=(), **kw):
         super().__init__(ns, *ifs, args=(*args, "--guard", mode, *more), **kw)
+
+    def stop(self, *args, **kw):
+        """Without the second for the last cookies, where the end is not what is tested."""
+        return super().stop(*args, **{"hurry": hurry, **kw})
 
     def err(self):
         """Without the lines in which the guard says what it protects."""
@@ -46,6 +50,8 @@ class Guarded(n.Synward):
 
 def again(case):
     def run():
+        global hurry  # pylint: disable=global-statement
+        hurry = case.__module__ != "process"
         case()
 
     run.__name__, run.__doc__ = case.__name__, f"{mode}: {case.__doc__}"
