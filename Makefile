@@ -199,19 +199,25 @@ soak: setup ## mixed traffic and floods for T=600 seconds, then the accounts (ro
 	+$(MAKE_ALL) all $(TOOLS)
 	@tests/bench/soak $(or $(T),600)
 
+# each known attack (docs/attacks.md) over and over, for T seconds in all
+siege: setup ## the known attacks at once, beside real clients, for T=600 seconds (root)
+	+$(MAKE_ALL) all $(TOOLS)
+	@SW_TEST_SIEGE=$(or $(T),600) tests/net/guard_siege.py
+
 # every target of tests/fuzz for T seconds: make fuzz T=3600 TARGETS="parse cidr"
 fuzz: setup ## each fuzz target for T=60 seconds; TARGETS='parse cidr' (root)
 	+$(MAKE_ALL) $(FUZZES)
 	@tests/fuzz/run -t $(or $(T),60) $(TARGETS)
 
 # What .ci/run leaves out or does briefly: old kernels and the long namespace tests in virtual machines, every test with
-# 200 kills and under valgrind, coverage, ten minutes of soak, an hour of fuzzing. About five hours.
+# 200 kills and under valgrind, coverage, ten minutes of soak, a siege of 15 minutes, an hour of fuzzing. About five hours.
 nightly: setup ## all that takes too long for each change (root)
 	+$(MAKE_ALL) all tests
 	SW_TEST_LONG=1 SW_TEST_TIMEOUT=1800 tests/run
 	$(MAKE) test-kernels KERNELS='5.10 6.1 6.12'
 	$(MAKE) coverage
 	$(MAKE) soak T=600
+	$(MAKE) siege T=900
 	$(MAKE) fuzz T=650
 
 # for editors and clangd: how each C file of src, bpf and tests/lib is compiled
@@ -267,5 +273,5 @@ clean: ## removes build/
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help setup costs verifier tests test test-kernels nightly bench soak fuzz demo options format format-check lint coverage shellcheck install
+.PHONY: all help setup costs verifier tests test test-kernels nightly bench soak siege fuzz demo options format format-check lint coverage shellcheck install
 .PHONY: uninstall clean

@@ -70,6 +70,8 @@ SERVED, SHUT_OUT = "served", "shut out"
 # The rules of a chain `in`; what a client gets by them while engaged; what is found of them: syn, not_syn, limit.
 JUDGED = (
     (f"tcp dport 7777 {SYN} drop", SERVED, (1, 0, 0)),
+    (f"tcp dport 7777 {SYN} ct count over 0 drop", SERVED, (1, 0, 0)),  # --syn -m connlimit
+    (f"tcp dport 7777 {SYN} limit rate over 1/hour burst 1 packets drop", SERVED, (1, 0, 0)),  # --syn -m hashlimit
     (f"ct state established accept; tcp dport 7777 {SYN} accept; tcp dport 7777 drop", SHUT_OUT, (1, 0, 0)),
     (f"tcp dport 7777 ct state new {NOT_SYN} drop", SHUT_OUT, (0, 1, 0)),
     ("tcp dport 7777 ct state new ct count over 0 drop", SHUT_OUT, (0, 0, 1)),
@@ -135,7 +137,7 @@ def rules_and_syns():
         n.equal(f"warned of {rules}", warned, notes)
         for x in notes:
             assert "inet fw in" in x and "--protect" in x, x
-        g.sw.stop()
+        g.sw.stop(hurry=True)
         n.cleanup()
 
 

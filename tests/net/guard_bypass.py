@@ -4,6 +4,7 @@
 sockets in SYN_RECV), and one that is legal gets its answer and leads to a connection."""
 
 import kit as n
+from kit import attacks
 from kit import guard as k
 from scapy.layers.inet import IP, IPOption_NOP, IPOption_RR, IPOption_Timestamp, TCP, fragment, in4_chksum
 from scapy.layers.inet6 import (HBHOptUnknown, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop,
@@ -217,6 +218,8 @@ CASES = [
     case("sixteen4", "IPv4, 16 bytes of TCP in the first fragment: dropped", make=fragmented(4, 16), answered=False,
          reason="fragment"),
     case("sixteen6", "IPv6, 16 bytes of TCP in the first fragment: dropped", v=6, make=fragmented(6, 16),
+         answered=False, reason="fragment"),
+    case("nested6", "IPv6, a fragment header within a first fragment's: dropped", v=6, make=attacks.nested_fragments,
          answered=False, reason="fragment"),
     case("overlap", "IPv4, a fragment that overwrites an ACK with a SYN (RFC 1858): nothing is opened",
          make=overlapping, answered=False),

@@ -1,0 +1,113 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Somebody off the path who knows the four-tuple of a live connection, and not its numbers: he neither ends it, nor fills
+the log with it, nor floods the listener by it. And flows that only he has claimed let nothing of him in."""
+import time
+
+import kit as n
+from kit import attacks
+from kit import guard as k
+
+MANY = 20000
+SEED = n.seed()
+FLAGS = ("R", "S", "A", "SA", "FPU")
+
+
+def blind(g, c):
+    name = c.getsockname()
+    return attacks.Blind(attacks.Forger(g), name, f"{SEED} {name}")
+
+
+def frames(b, flags, count):
+    """With other numbers each."""
+    return [bytes(k.Ether(src=b.f.g.macs[0], dst=b.f.g.macs[1]) / b.segment(flags)) for _ in range(count)]
+
+
+def one_connection_does_not_fill_the_log():
+    """frames of each kind on one four-tuple: a line for the first of a kind, and for the 10th, 100th ... of all"""
+    g = k.Ground()
+    c, s = g.open()
+    k.speak(c, s)
+    b = blind(g, c)
+    some = [x for flags in FLAGS for x in frames(b, flags, 40)]
+    for i in range(MANY):
+        b.f.out.send(some[i % len(some)])
+    k.speak(c, s)
+    k.end(c, s)
+    g.sw.wait_for(lambda x: x["event"] == "closed")
+    lines = n.of(g.finish(), b.ends[0][0])
+    logged = sum(x["event"] == "anomaly" for x in lines)
+    n.at_least("anomalies logged", logged, 4)
+    n.at_most("anomalies logged", logged, 2 * len(FLAGS) + 5)
+    conn = n.one([x for x in lines if x["event"] == "conn"])
+    n.fields(conn, reason="fin")
+    n.at_least("anomalies counted", conn["anomalies"], MANY // 2)
+
+
+def known_four_tuples_are_limited():
+    """SYNs on a four-tuple that has a socket: within --pass-rate, and each takes a token of its source's limit"""
+    g = k.Ground("--pass-rate", "200/s", "--limit-source", "10/s")
+    c, s = g.open()
+    k.speak(c, s)
+    b = blind(g, c)
+    some, before, began = frames(b, "S", 50), g.figures(), time.monotonic()
+    for i in range(MANY):
+        b.f.out.send(some[i % len(some)])
+    after, took = g.figures(), time.monotonic() - began
+    did = {x: after[x] - before[x] for x in ("syns", "passed_known", "drop_rate_passed", "cookies_sent", "over_limit")}
+    n.at_least(f"SYNs ({did})", did["syns"], MANY // 2)
+    n.at_most(f"passed ({did})", did["passed_known"], 200 * (took + 1.2))
+    n.at_least(f"passed ({did})", did["passed_known"], 1)
+    n.equal(f"passed or dropped ({did})", did["passed_known"] + did["drop_rate_passed"], did["syns"])
+    for i in range(50):  # of the same source, others
+        b.f.send(b.segment("S", sport=2000 + i))
+    n.until(lambda: g.counted("over_limit") >= 50 - 10 * (time.monotonic() - began))
+    k.speak(c, s)
+    k.end(c, s)
+    g.finish()
+
+
+def guesses_end_no_connection():
+    """data with guessed numbers, both ways, then RSTs with others: none of 40 connections is reported as reset"""
+    g = k.Ground(mode="auto")
+    pairs = [g.open(4) for _ in range(40)]
+    for c, s in pairs:
+        k.speak(c, s)
+        b = blind(g, c)
+        for who in (0, 1) * 8:
+            b.say("PA", b"x" * 100, who)
+        for who in (0, 1):
+            b.say("R", who=who)
+    for c, s in pairs:
+        k.speak(c, s)
+    names = [c.getsockname() for c, _ in pairs]
+    for c, s in pairs:
+        k.end(c, s)
+    n.until(lambda: not k.counters(g.sw)["established"],
+            evidence=lambda: f"{sum(x['event'] == 'reset' for x in g.sw.lines())} reported as reset")
+    lines = g.finish()
+    n.equal("reported as reset", [x["orig_port"] for x in lines if x["event"] == "reset"], [])
+    for name in names:
+        n.fields(n.one(n.of(lines, name, "conn")), reason="fin")
+
+
+def claimed_flows_let_nothing_in():
+    """strays on flows that only their sender has claimed: while engaged, what has no socket is dropped"""
+    g = k.Ground(mode="auto")  # no way back to 198.18.0.0/15
+    f = attacks.Forger(g)
+    f.burst(100, lambda f, src: f.send(f.segment(src, "PA", seq=attacks.ISN, ack=5000) / b"x",
+                                       f.answer(src, "A", seq=5000, ack=attacks.ISN + 1)))
+    n.until(lambda: k.counters(g.sw)["half_open"] == 100)
+    k.guard(g.sw, "always")
+    n.until(lambda: g.figures()["state"] == "engaged")
+    for flags, reason in (("A", "cookie_bad"), ("PA", "cookie_bad"), ("FA", "fin"), ("R", "rst"), ("RA", "rst"),
+                          ("FPU", "xmas"), ("", "null")):
+        f.next, before = 0, g.counted(f"drop_{reason}")
+        f.burst(100, lambda f, src, flags=flags: f.send(f.segment(src, flags, seq=attacks.ISN + 1, ack=5000)))
+        n.until(lambda reason=reason, before=before: g.counted(f"drop_{reason}") == before + 100)
+    g.finish()
+
+
+if __name__ == "__main__":
+    n.main(one_connection_does_not_fill_the_log, known_four_tuples_are_limited, guesses_end_no_connection,
+           claimed_flows_let_nothing_in)
