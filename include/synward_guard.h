@@ -6,19 +6,21 @@
 #ifndef SYNWARD_GUARD_H
 #define SYNWARD_GUARD_H
 
-#define SW_SERVICES 1024           /* slot 0 stands for none */
-#define SW_CHAIN 8                 /* services of one port: addresses of their own first, a wildcard last */
-#define SW_LOCAL_IPS 1024          /* slots of the table of this host's addresses; at most half are used */
-#define SW_LOCAL_PROBES 8          /* slots searched for one address */
-#define SW_KNOWN_WORDS (1u << 14)  /* of 64 bits, in each of the two generations */
-#define SW_USED_COOKIES (1u << 17) /* that are remembered */
-#define SW_MACS 16                 /* Ethernet addresses of this host that are kept */
-#define SW_CAPTURE_BYTES 256       /* of a dropped frame */
-#define SW_EPOCH_SHIFT 36          /* an epoch is 2^36 ns, 68.7 s */
-#define SW_SKEW_SHIFT 32           /* 2^32 ns, 4.3 s: clocks of hosts that share a key may differ so much */
-#define SW_DETECT_NS 100000000ull  /* a service is evaluated this often */
-#define SW_TICKS 16                /* ring of intervals of SW_DETECT_NS: rates are over the last 10 */
-#define SW_SECONDS_BACK 64         /* ring of seconds: half-open handshakes are those of the last 63 */
+#define SW_SERVICES 1024            /* slot 0 stands for none */
+#define SW_CHAIN 8                  /* services of one port: addresses of their own first, a wildcard last */
+#define SW_LOCAL_IPS 1024           /* slots of the table of this host's addresses; at most half are used */
+#define SW_LOCAL_PROBES 8           /* slots searched for one address */
+#define SW_KNOWN_WORDS (1u << 14)   /* of 64 bits, in each of the two generations */
+#define SW_USED_COOKIES (1u << 17)  /* that are remembered */
+#define SW_MACS 16                  /* Ethernet addresses of this host that are kept */
+#define SW_CAPTURE_BYTES 256        /* of a dropped frame */
+#define SW_ROUTES_MAX 65536         /* that are kept; with more of them no source is checked */
+#define SW_EPOCH_SHIFT 36           /* an epoch is 2^36 ns, 68.7 s */
+#define SW_SKEW_SHIFT 32            /* 2^32 ns, 4.3 s: clocks of hosts that share a key may differ so much */
+#define SW_DETECT_NS 100000000ull   /* a service is evaluated this often */
+#define SW_TICKS 16                 /* ring of intervals of SW_DETECT_NS: rates are over the last 10 */
+#define SW_SECONDS_BACK 64          /* ring of seconds: half-open handshakes are those of the last 63 */
+#define SW_ROUTES_NS 10000000000ull /* routes that nobody has looked at for so long are not relied on */
 
 /* What is done for a service. */
 #define SW_GUARD_MODES(X)                                                                                              \
@@ -74,7 +76,8 @@ enum sw_backend { SW_BACKENDS(SW_ENUM_ITEM) SW_BK_MAX };
     X(SW_DROP_, COOKIE_BAD, "cookie_bad")         /* ACK for no connection, and no cookie of ours */                   \
     X(SW_DROP_, COOKIE_EXPIRED, "cookie_expired") /* a cookie of ours that is too old */                               \
     X(SW_DROP_, BAD_SOURCE, "bad_source")         /* a SYN from an address that no sender has */                       \
-    X(SW_DROP_, RATE_PASSED, "rate_passed")       /* a SYN that would pass, over --pass-rate */
+    X(SW_DROP_, RATE_PASSED, "rate_passed")       /* a SYN that would pass, over --pass-rate */                        \
+    X(SW_DROP_, REVERSE_PATH, "reverse_path")     /* a SYN from a source that no watched interface reaches */
 enum sw_drop { SW_DROPS(SW_ENUM_ITEM) SW_DROP_MAX };
 
 /* Counters of a service: per-CPU array `svc_counters`, one struct sw_svc_counters for each service. */
@@ -175,6 +178,8 @@ enum {
     SW_G_MD5 = 1 << 8,             /* the kernel checks signed SYNs itself (RFC 2385), */
     SW_G_AO = 1 << 9,              /* these too (RFC 5925) */
     SW_G_COOKIES_ALWAYS = 1 << 10, /* tcp_syncookies=2: that the kernel makes cookies says nothing */
+    SW_G_REVERSE_4 = 1 << 11,      /* sources of IPv4 are looked up in map `reverse_path` before they are answered, */
+    SW_G_REVERSE_6 = 1 << 12,      /* those of IPv6 */
 };
 
 /* The one element of the mmapable array `guard`: everything that may change while it runs. Times in ns. */
@@ -206,6 +211,7 @@ struct sw_guard {
     __u64 known_ns;     /* when the daemon last filled map `known` from the kernel's sockets; 0: not yet */
     __u64 compared_ns;  /* the BPF programs have compared the flows with that */
     __u64 mac[SW_MACS]; /* Ethernet addresses at which this host takes frames, the first byte lowest */
+    __u64 routes_ns;    /* when the daemon last knew that map `reverse_path` is as the kernel's routes */
 };
 
 /*
@@ -229,7 +235,7 @@ struct sw_cookie_id {
 
 /* Value of the lists' tries: the sources of an entry, as bits. It is removed with its last source. */
 enum { SW_LIST_OPTION = 1, SW_LIST_FILE = 2, SW_LIST_COMMAND = 4 };
-struct sw_cidr {
+struct sw_cidr { /* also the key of map `reverse_path`: routes; its value is 1 if a watched interface reaches them */
     __u32 prefixlen; /* of ip, so 96 + n for IPv4 */
     __u8 ip[16];     /* v4-mapped */
 };
@@ -296,7 +302,7 @@ struct sw_capture {
 #define SW_KNOWN_BITS (SW_KNOWN_WORDS * 64)
 
 SW_ASSERT(sizeof(struct sw_service) == 128, "sw_service is two cache lines");
-SW_ASSERT(sizeof(struct sw_guard) == 144 + SW_MACS * 8, "sw_guard has no padding");
+SW_ASSERT(sizeof(struct sw_guard) == 152 + SW_MACS * 8, "sw_guard has no padding");
 SW_ASSERT(sizeof(struct sw_keys) == 40, "sw_keys has no padding");
 SW_ASSERT(sizeof(struct sw_cookie_id) == 16, "sw_cookie_id has no padding");
 SW_ASSERT(sizeof(struct sw_cidr) == 20, "sw_cidr has no padding");

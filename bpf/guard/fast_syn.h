@@ -139,6 +139,8 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
     now = sw_now_coarse();
     if (now >= sv->due || now < sv->bypass_until || sv->flags & SW_SV_NO_LISTENER)
         return 0;
+    if (sw_refuses_source(g, &src, v6, now))
+        return 0;
     key = sw_hash_key_get();
     if (!key)
         return 0;

@@ -94,6 +94,16 @@ struct {
     __type(value, __u32);
 } block SEC(".maps");
 
+/* This host's routes: 1 if they lead over an interface that is watched, else 0. Old and new ones stand side by side for
+ * a moment when they change. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 2 * SW_ROUTES_MAX);
+    __type(key, struct sw_cidr);
+    __type(value, __u32);
+} reverse_path SEC(".maps");
+
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, 65536);

@@ -9,6 +9,7 @@
 #include "guard/answer.h"
 #include "guard/detect.h"
 #include "guard/rate_limit.h"
+#include "guard/rp_filter.h"
 #include "guard/used_cookies.h"
 #include "track/clock.h"
 
@@ -97,6 +98,10 @@ SW_STEP int sw_guard_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *
     if (j->over && !sw_has_cookies(sv, g)) {
         j->reason = j->over;
         return SW_DO_DROP;
+    }
+    if (sw_refuses_source(g, &src, j->v6, j->now)) {
+        j->reason = SW_DROP_REVERSE_PATH;
+        return engaged ? SW_DO_DROP : SW_DO_PASS; /* the kernel drops what passes */
     }
     if (!engaged)
         return usable && sv->state != SW_GS_ENGAGED ? SW_DO_ENGAGE : SW_DO_PASS;

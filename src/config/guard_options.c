@@ -139,6 +139,8 @@ static void check(struct sw_cli *cli, void *at)
 
 const struct sw_word sw_guard_mode_words[] = {SW_GUARD_MODES(SW_WORD_ITEM){0}};
 static const struct sw_word strays[] = {{"drop", SW_STRAY_DROP}, {"reset", SW_STRAY_RESET}, {0}};
+static const struct sw_word reverse_paths[] = {
+    {"auto", SW_REVERSE_PATH_AUTO}, {"strict", SW_REVERSE_PATH_STRICT}, {"off", SW_REVERSE_PATH_OFF}, {0}};
 static const struct sw_word cookies[] = {
     {"auto", SW_BK_NONE}, {"reqsk", SW_BK_REQSK}, {"listener", SW_BK_LISTENER}, {0}};
 _Static_assert(SW_BK_MAX == 3, "--cookie knows every backend");
@@ -190,6 +192,11 @@ static const struct sw_option options[] = {
      .help = "engaged: drop an ACK that belongs to nothing, or answer it with a RST as well ({})",
      .man = "`reset` lets clients of a connection that this host has lost, as after a failover, fail at once. Within "
             "`--reply-budget`."},
+    {"reverse-path", .block = 2, .type = SW_OPT_CHOICE, FIELD(reverse_path), .words = reverse_paths,
+     .help = "drop a SYN that would be answered if no route to its source leads over the interface: where rp_filter "
+             "is 1, always, or never ({})",
+     .man = "`auto`: IPv4 only, as the kernel would drop it. `strict`: IPv6, too. With several interfaces one of them "
+            "is enough."},
     {"cookie", .block = 3, .type = SW_OPT_CHOICE, FIELD(backend), .words = cookies,
      .help = "whose cookies: ours, which keep every TCP option (kernel 6.9), or the kernel's ({})",
      .man = "Ours are `reqsk`, and keep MSS, window scale, SACK and ECN; the kernel's are `listener`. `auto` takes "

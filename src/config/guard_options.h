@@ -17,6 +17,9 @@
 /* What becomes of an ACK that belongs to nothing: it is dropped; a RST goes back as well. */
 enum sw_stray { SW_STRAY_DROP, SW_STRAY_RESET };
 
+/* When sources are held against the routes: as the kernel's rp_filter says; always; never. */
+enum sw_reverse_path_mode { SW_REVERSE_PATH_AUTO, SW_REVERSE_PATH_STRICT, SW_REVERSE_PATH_OFF };
+
 enum sw_list { SW_LIST_ALLOW, SW_LIST_BLOCK, SW_LISTS };
 
 struct sw_list_opts {
@@ -43,7 +46,8 @@ struct sw_guard_opts {
     __u64 hold_ns, grace_ns;
     __u64 limit_source, limit_prefix, reply_budget; /* 0: none */
     __u64 pass_rate;
-    enum sw_stray stray;                 /* while engaged */
+    enum sw_stray stray; /* while engaged */
+    enum sw_reverse_path_mode reverse_path;
     enum sw_backend backend;             /* SW_BK_NONE: auto */
     const char *key_file;                /* NULL: random keys, changed every hour */
     int wscale;                          /* -1: as the kernel would */

@@ -21,7 +21,6 @@
 #define PAUSE_MS 10
 #define DAEMON_WAIT_MS 2000 /* the daemon has more to do */
 #define COMMAND_WAIT_MS 10000
-#define MEMORY_TRIES 50
 
 /* One entry, its value before and after; ABSENT: not in the trie. */
 struct change {
@@ -177,17 +176,6 @@ static int find_missing(const struct sw_list_entry *have, size_t have_len, const
 
 /* --- doing it --- */
 
-static int put_single(int fd, const struct sw_cidr *key, __u32 value)
-{
-    for (int i = 0;; i++) {
-        if (!bpf_map_update_elem(fd, key, &value, BPF_ANY))
-            return 0;
-        if (errno != ENOMEM || i == MEMORY_TRIES)
-            return errno == ENOSPC ? -E2BIG : -errno;
-        usleep(1000); /* the kernel fills its store of nodes by and by */
-    }
-}
-
 struct batch {
     struct sw_cidr keys[SW_TRIE_BATCH];
     __u32 values[SW_TRIE_BATCH];
@@ -204,7 +192,7 @@ static int put_batch(int fd, struct batch *b)
         return 0;
     /* not for this kind of map, or stopped half-way, which may pass: each one is right twice, too */
     for (__u32 i = 0; i < count && !err; i++)
-        err = put_single(fd, &b->keys[i], b->values[i]);
+        err = sw_trie_put(fd, &b->keys[i], b->values[i]);
     return err;
 }
 

@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+#define MEMORY_TRIES 50
 
 /* Room that grows; both arrays have the same number of elements. */
 struct dump {
@@ -98,4 +101,15 @@ int sw_trie_read(int fd, struct sw_list_entry **ret, size_t *ret_len)
     free(d.keys);
     free(d.values);
     return err;
+}
+
+int sw_trie_put(int fd, const struct sw_cidr *key, __u32 value)
+{
+    for (int i = 0;; i++) {
+        if (!bpf_map_update_elem(fd, key, &value, BPF_ANY))
+            return 0;
+        if (errno != ENOMEM || i == MEMORY_TRIES)
+            return errno == ENOSPC ? -E2BIG : -errno;
+        usleep(1000); /* the kernel fills its store of nodes by and by */
+    }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The whole of a list's trie. */
+/* LPM tries whose keys are CIDRs: the lists, the routes. */
 #ifndef SW_GUARD_LPM_H
 #define SW_GUARD_LPM_H
 
@@ -17,5 +17,8 @@ struct sw_list_entry {
 
 /* Sorted, with the hole (from is 0). Nobody may change the trie meanwhile. The caller frees *ret. 0 or -errno. */
 int sw_trie_read(int map_fd, struct sw_list_entry **ret, size_t *ret_len);
+
+/* Sets one entry, also while the kernel is short of nodes. 0 or -errno; -E2BIG: the trie is full. */
+int sw_trie_put(int map_fd, const struct sw_cidr *key, __u32 value);
 
 #endif

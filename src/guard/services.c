@@ -2,8 +2,10 @@
 #include "guard/services.h"
 #include "base/clock.h"
 #include "guard/addresses.h"
+#include "guard/devices.h"
 #include "guard/known_tuples.h"
 #include "guard/local_macs.h"
+#include "guard/reverse_path.h"
 #include "guard/service_set.h"
 #include "guard/service_table.h"
 #include "guard/services_state.h"
@@ -179,12 +181,18 @@ static int read_ips(const struct sw_services *s, __u8 (**ret)[16], size_t *ret_l
     return err;
 }
 
-static void refresh_macs(struct sw_services *s)
+/* Ethernet addresses, and routes over the devices. */
+static void refresh_devices(struct sw_services *s)
 {
-    __u64 macs[SW_MACS];
-    __u32 count = sw_local_macs_read(s->ifindexes, s->ifindexes_len, macs);
+    __u64 macs[SW_MACS] = {0}, now = sw_clock_now();
+    struct sw_devices devices;
+    bool known;
 
-    sw_local_macs_apply(s->guard, macs, count);
+    sw_reverse_path_watch(s->reverse_path);
+    known = !sw_devices_read(s->ifindexes, s->ifindexes_len, &devices);
+    sw_local_macs_apply(s->guard, macs, known ? sw_local_macs_of(&devices, macs) : 0);
+    sw_reverse_path_refresh(s->reverse_path, known ? &devices : NULL, now);
+    sw_devices_free(&devices);
 }
 
 int sw_services_refresh(struct sw_services *s)
@@ -195,7 +203,7 @@ int sw_services_refresh(struct sw_services *s)
     size_t len, ips_len;
     int err;
 
-    refresh_macs(s);
+    refresh_devices(s);
     sw_tcp_sysctls_read(&s->sysctls);
     err = read_ips(s, &ips, &ips_len);
     if (err)
@@ -243,6 +251,10 @@ int sw_services_new(struct synward_bpf *obj, const struct sw_guard_opts *opts, c
     err = sw_tcp_sysctls_refusal(&s->sysctls) ? -ENOTSUP : share_all(s, obj);
     if (err)
         goto fail;
+    err = -ENOMEM;
+    s->reverse_path = sw_reverse_path_new(bpf_map__fd(obj->maps.reverse_path), s->guard, opts->reverse_path);
+    if (!s->reverse_path)
+        goto fail;
     *ret = s;
     return 0;
 fail:
@@ -273,6 +285,7 @@ void sw_services_free(struct sw_services *s)
         if (s->region[i].at)
             munmap(s->region[i].at, s->region[i].bytes);
     sw_table_free(&s->table);
+    sw_reverse_path_free(s->reverse_path);
     free(s->ifindexes);
     free(s);
 }

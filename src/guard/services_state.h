@@ -4,6 +4,7 @@
 #define SW_GUARD_SERVICES_STATE_H
 
 #include "config/guard_options.h"
+#include "guard/reverse_path.h"
 #include "guard/service_table.h"
 #include "guard/tcp_settings.h"
 #include "synward.h"
@@ -36,7 +37,9 @@ struct sw_services {
     struct sw_tcp_sysctls sysctls;
     struct sw_table_sum sum;
     size_t addresses_left_out;
-    __u64 overflows; /* of the kernel's queues, if known */
+    struct sw_reverse_path *reverse_path;
+    const char *reverse_path_said; /* the trouble that was warned of */
+    __u64 overflows;               /* of the kernel's queues, if known */
     bool overflows_known;
     __u64 now;    /* of the last refresh */
     __u32 warned; /* 1 << enum warning */

@@ -236,6 +236,15 @@ static void say_firewall(const struct sw_guard_runtime *g)
         sw_warn("%s", notes[i]);
 }
 
+static void say_reverse_path(const struct sw_guard_runtime *g)
+{
+    __u32 flags = g->guard->flags & (SW_G_REVERSE_4 | SW_G_REVERSE_6);
+
+    if (flags)
+        sw_info("reverse path: no answer to a SYN %sif no route to its source leads over an interface that is followed",
+                flags & SW_G_REVERSE_6 ? "" : "of IPv4 ");
+}
+
 void sw_guard_runtime_report(struct sw_guard_runtime *g, const struct sw_hooks *hooks)
 {
     unsigned int backend[SW_BK_MAX] = {0};
@@ -250,6 +259,7 @@ void sw_guard_runtime_report(struct sw_guard_runtime *g, const struct sw_hooks *
             sw_name_guard_mode(g->opts->mode)->text, backend[SW_BK_REQSK], backend[SW_BK_LISTENER]);
     if (g->opts->backend == SW_BK_NONE && !bpf_program__autoload(g->obj->progs.sw_accept))
         sw_info("the kernel takes no cookies of ours, so its own are used (see 'synward probe')");
+    say_reverse_path(g);
     sw_guard_runtime_report_warnings(g);
     say_firewall(g);
     for (size_t i = 0; i < hooks->len; i++)

@@ -16,6 +16,7 @@ enum warning {
     W_LISTENER,
     W_SILENT,
     W_LOOSE,
+    W_REVERSE_PATH,
     W_MAX
 };
 
@@ -63,6 +64,18 @@ static void say_slots(struct sw_services *s)
         sum->no_slot, SW_SERVICES - 1, who);
 }
 
+/* Again for another reason, and after there was none. */
+static bool say_reverse_path(struct sw_services *s)
+{
+    const char *trouble = sw_reverse_path_trouble(s->reverse_path);
+
+    if (trouble != s->reverse_path_said)
+        s->warned &= ~(1u << W_REVERSE_PATH);
+    s->reverse_path_said = trouble;
+    SAY("the reverse path of SYNs is not checked: %s", trouble ? trouble : "");
+    return trouble;
+}
+
 static bool say(struct sw_services *s, enum warning w)
 {
     const struct sw_table_sum *sum = &s->sum;
@@ -100,6 +113,7 @@ static bool say(struct sw_services *s, enum warning w)
             "cookie for invalid, and rules that drop such packets shut the client out; "
             "'sysctl net.netfilter.nf_conntrack_tcp_loose=1' lets it in");
         return !s->sysctls.loose;
+    case W_REVERSE_PATH: return say_reverse_path(s);
     default: return false;
     }
 }

@@ -42,6 +42,7 @@ static const char *const state_maps[] = {
     "used_cookies",
     "allow",
     "block",
+    "reverse_path",
     "limit_source",
     "limit_prefix",
     "guard_events",

@@ -33,7 +33,8 @@ struct row {
     enum state_of state;
     __u32 expect; /* enum sw_svc_counter, or SVC_DROP and enum sw_drop: it grows by one with each frame */
     __u32 frames; /* in a round; 0: FRAMES */
-    bool v6, blocklist, limit, named, listener, blocked;
+    bool v6, blocklist, limit, named, listener, blocked, reverse_path;
+    __u32 routes;      /* for reverse_path; rows after it have them, too */
     const char *piece; /* not synward but this program of gen.bpf.c */
 };
 enum { FRAMES = 60000 };
@@ -49,6 +50,11 @@ static const struct row rows[] = {
     {"service named with its address", OPTS(linux_opts, 8), .named = true, .expect = SW_T_COOKIES_SENT},
     {"block list of 100,000", OPTS(linux_opts, 8), .blocklist = true, .expect = SW_T_COOKIES_SENT},
     {"--limit-source", OPTS(linux_opts, 8), .limit = true, .expect = SW_T_COOKIES_SENT},
+    {"--reverse-path, no route", OPTS(linux_opts, 8), .reverse_path = true, .expect = SVC_DROP + SW_DROP_REVERSE_PATH},
+    {"--reverse-path, a default route", OPTS(linux_opts, 8), .reverse_path = true, .routes = 1,
+     .expect = SW_T_COOKIES_SENT},
+    {"--reverse-path, 10,000 routes", OPTS(linux_opts, 8), .reverse_path = true, .routes = 10000,
+     .expect = SW_T_COOKIES_SENT},
     {"ACK flood, timestamps", OPTS(stamped, 4), .kind = GEN_ACK, .expect = SVC_DROP + SW_DROP_COOKIE_BAD},
     {"ACK flood, no timestamps", BARE, .kind = GEN_ACK, .expect = SVC_DROP + SW_DROP_COOKIE_BAD},
     {"SYN of a blocked source", OPTS(linux_opts, 8), .blocked = true, .expect = SVC_DROP + SW_DROP_BLOCKED},
@@ -96,7 +102,9 @@ static void service_set(struct bench *b, const struct row *r)
                            .grace = 1ull << 60,
                            .limit_source = r->limit ? 100 : 0,
                            .block_len = r->blocklist || r->blocked ? BLOCKED : 0,
-                           .flags = SW_G_SACK | SW_G_TS | SW_G_WSCALE | SW_G_ECN | SW_G_TS_PLAIN,
+                           .flags = SW_G_SACK | SW_G_TS | SW_G_WSCALE | SW_G_ECN | SW_G_TS_PLAIN |
+                                    (r->reverse_path ? SW_G_REVERSE_4 : 0),
+                           .routes_ns = 1ull << 62,
                            .active = engaged,
                            .engaged = r->state == ENGAGED,
                            .ttl = 64,
@@ -147,6 +155,8 @@ static int row_run(struct bench *b, const struct row *r, const struct args *a)
         service_set(b, r);
     if (!err && r->blocked && b->sw)
         err = block_senders(b); /* rows after it look at no list */
+    if (!err && r->routes && b->sw)
+        err = fill_routes(b, r->routes);
     if (!err && check)
         err = counted(b, r->expect, &count[0]);
     if (!err)

@@ -53,11 +53,11 @@ static int listener_open(int family)
     return fd;
 }
 
-static int fill_blocklist(struct bench *b)
+static int fill_prefixes(const struct bpf_map *trie, __u32 n)
 {
-    __u32 value = SW_LIST_FILE;
+    __u32 value = 1;
 
-    for (__u32 i = 0; i < BLOCKED; i++) { /* /24s and /64s, none of them of the senders */
+    for (__u32 i = 0; i < n; i++) { /* /24s and /64s, none of them of the senders */
         struct sw_cidr c = {.prefixlen = i & 1 ? 120 : 64};
         __u32 net = htonl(0x20000000 + (i * 2654435761u >> 6 << 8 & 0x1fffff00));
 
@@ -69,10 +69,22 @@ static int fill_blocklist(struct bench *b)
             c.ip[1] = 1;
             memcpy(c.ip + 4, &i, 4);
         }
-        if (bpf_map_update_elem(bpf_map__fd(b->sw->maps.block), &c, &value, BPF_ANY))
+        if (bpf_map_update_elem(bpf_map__fd(trie), &c, &value, BPF_ANY))
             return -errno;
     }
     return 0;
+}
+
+/* The first is IPv4's default route. */
+static int fill_routes(struct bench *b, __u32 n)
+{
+    struct sw_cidr c = {.prefixlen = 96};
+    __u32 value = 1;
+
+    memcpy(c.ip, server4, 12);
+    if (bpf_map_update_elem(bpf_map__fd(b->sw->maps.reverse_path), &c, &value, BPF_ANY))
+        return -errno;
+    return fill_prefixes(b->sw->maps.reverse_path, n - 1);
 }
 
 /* The generator's sources, 198.18.0.0/15. */
@@ -114,7 +126,7 @@ static int synward_open(struct bench *b)
     if (!err)
         err = view_open(&b->locals, b->sw->maps.local_ips);
     if (!err)
-        err = fill_blocklist(b);
+        err = fill_prefixes(b->sw->maps.block, BLOCKED);
     if (err)
         return err;
     put_local(b, server4);

@@ -113,6 +113,8 @@ static void check_guard(const struct sw_guard_opts *o)
     holds(o->grace_ns >= 100000000 && o->grace_ns <= 86400ull * 1000000000, "grace %llu", o->grace_ns);
     holds(o->limit_source <= 1000000000 && o->limit_prefix <= 1000000000 && o->reply_budget <= 1000000000, "limits");
     holds(o->stray == SW_STRAY_DROP || o->stray == SW_STRAY_RESET, "stray %d", o->stray);
+    holds(o->reverse_path >= SW_REVERSE_PATH_AUTO && o->reverse_path <= SW_REVERSE_PATH_OFF, "reverse_path %d",
+          o->reverse_path);
     holds(o->wscale >= -1 && o->wscale <= 14, "scale %d", o->wscale);
     holds(!o->mss || (o->mss >= 536 && o->mss <= 65495), "MSS %u", o->mss);
     holds(o->capture_bytes >= 4096 && o->capture_bytes <= 1ull << 40, "capture of %llu", o->capture_bytes);

@@ -214,6 +214,8 @@ int guardrun_reset(struct guardrun *g)
     if (!err)
         err = empty_hash(g->obj->maps.limit_prefix);
     if (!err)
+        err = empty_hash(g->obj->maps.reverse_path);
+    if (!err)
         err = empty_lists(g);
     g->last = 0;
     *guardrun_conf(g) = (struct sw_guard){
@@ -345,6 +347,15 @@ int guardrun_list(struct guardrun *g, bool allow, const __u8 ip[16], __u32 prefi
     else
         conf->block_len++;
     return 0;
+}
+
+int guardrun_route(struct guardrun *g, const __u8 ip[16], __u32 prefix_len, bool reached)
+{
+    struct sw_cidr cidr = {.prefixlen = prefix_len};
+    __u32 value = reached;
+
+    memcpy(cidr.ip, ip, 16);
+    return bpf_map_update_elem(bpf_map__fd(g->obj->maps.reverse_path), &cidr, &value, BPF_ANY) ? -errno : 0;
 }
 
 int guardrun_detect(struct guardrun *g)

@@ -15,8 +15,9 @@ int guardrun_new(struct bpfrun *run, struct guardrun **ret); /* 0 or -errno */
 void guardrun_free(struct guardrun *g);                      /* NULL is fine */
 
 /*
- * After bpfrun_reset: no service, no list entry, no counts, fresh buckets; the thresholds 1024 half-open and 4000
- * SYNs/s, hold 10 s, grace 140 s, no limits; all TCP options granted, TTL 64, hop limit 63; keys of the test's own.
+ * After bpfrun_reset: no service, no list entry, no route, no counts, fresh buckets; the thresholds 1024 half-open and
+ * 4000 SYNs/s, hold 10 s, grace 140 s, no limits; all TCP options granted, TTL 64, hop limit 63; keys of the test's
+ * own.
  */
 int guardrun_reset(struct guardrun *g);
 
@@ -33,6 +34,7 @@ void guardrun_local(struct guardrun *g, const __u8 ip[16]); /* an address of thi
 bool guardrun_known(struct guardrun *g, __u32 generation, const struct pkt *p, bool on);
 bool guardrun_is_known(struct guardrun *g, __u32 generation, const struct pkt *p);
 int guardrun_list(struct guardrun *g, bool allow, const __u8 ip[16], __u32 prefix_len, __u32 value);
+int guardrun_route(struct guardrun *g, const __u8 ip[16], __u32 prefix_len, bool reached);
 
 int guardrun_detect(struct guardrun *g); /* runs sw_detect at bpfrun_now */
 struct sw_svc_counters guardrun_counters(struct guardrun *g, __u32 index);

@@ -294,7 +294,7 @@ static int before(void **state)
 
         bpf_map__set_autocreate(map, !strcmp(name, "services") || !strncmp(name, "svc_", 4) || !strcmp(name, "guard") ||
                                          !strcmp(name, "local_ips") || !strcmp(name, "known_tuples") ||
-                                         !strcmp(name, "hash_key"));
+                                         !strcmp(name, "hash_key") || !strcmp(name, "reverse_path"));
     }
     if (bpf_object__load(fx.obj->obj) || sw_object_key_hashes(fx.obj))
         return -1;

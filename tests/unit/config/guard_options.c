@@ -99,6 +99,9 @@ static void test_modes(void **state)
     assert_int_equal(good("--guard auto --cookie auto")->backend, SW_BK_NONE);
     assert_int_equal(good("--guard auto --stray reset")->stray, SW_STRAY_RESET);
     assert_int_equal(good("--guard auto --stray drop")->stray, SW_STRAY_DROP);
+    assert_int_equal(good("--guard auto")->reverse_path, SW_REVERSE_PATH_AUTO);
+    assert_int_equal(good("--guard auto --reverse-path strict")->reverse_path, SW_REVERSE_PATH_STRICT);
+    assert_int_equal(good("--guard auto --reverse-path off")->reverse_path, SW_REVERSE_PATH_OFF);
 }
 
 static void test_values(void **state)
@@ -260,6 +263,7 @@ static void test_mistakes(void **state)
         {"--guard auto --reply-budget 11111111111111111111111111111111111111111", "is not a number a second"},
         {"--guard auto --cookie none", "--cookie: 'none' is none of auto, reqsk, listener"},
         {"--guard auto --stray rst", "--stray: 'rst' is neither drop nor reset"},
+        {"--guard auto --reverse-path loose", "--reverse-path: 'loose' is none of auto, strict, off"},
         {"--guard auto --wscale 15", "--wscale: '15' is not a number from 0 to 14"},
         {"--guard auto --mss 535", "--mss: '535' is not a number from 536 to 65495"},
         {"--guard auto --mss 65496", "--mss: '65496' is not"},

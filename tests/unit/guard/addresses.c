@@ -58,10 +58,21 @@ TEST(this_hosts_addresses)
 
 #define IP "PATH=$PATH:/sbin:/usr/sbin; ip "
 
+static __u32 macs_of_d0(__u64 macs[SW_MACS])
+{
+    struct sw_devices devices;
+    __u32 n;
+
+    assert_int_equal(sw_devices_read(&fx.ifindex, 1, &devices), 0);
+    n = sw_local_macs_of(&devices, macs);
+    sw_devices_free(&devices);
+    return n;
+}
+
 static void expect_macs(__u32 want, const __u64 of[])
 {
     __u64 macs[SW_MACS];
-    __u32 n = sw_local_macs_read(&fx.ifindex, 1, macs);
+    __u32 n = macs_of_d0(macs);
 
     assert_int_equal(n, want);
     for (__u32 i = 0; i < n; i++) {
@@ -99,7 +110,7 @@ TEST(ethernet_addresses)
     }
     expect_macs(0, made); /* 17 are too many: each may be this host's */
     assert_int_equal(run(IP "link del v10"), 0);
-    assert_int_equal(sw_local_macs_read(&fx.ifindex, 1, (__u64[SW_MACS]){0}), 16);
+    assert_int_equal(macs_of_d0((__u64[SW_MACS]){0}), 16);
 }
 
 /* n-th address: neighbours in IPv4, in IPv6, and random ones by turns */
