@@ -175,7 +175,7 @@ enum sw_hook { SW_HOOKS(SW_ENUM_ITEM) SW_HOOK_MAX };
     X(SW_C_, EXT_LIMIT, "ext_limit")             /* more tags, tunnels or extension headers than we walk */            \
     X(SW_C_, BAD_CHECKSUM, "bad_checksum")       /* TCP checksum wrong: counted, not tracked */                        \
     X(SW_C_, BAD_OPTION, "bad_option")           /* TCP option list malformed */                                       \
-    X(SW_C_, NOT_TAKEN, "not_taken")             /* with the guard: to a group or another host, or cut: not tracked */ \
+    X(SW_C_, NOT_TAKEN, "not_taken")             /* with the guard: to a group or another host, cut, from here */      \
     X(SW_C_, LATE, "late")                       /* of connections that have ended: counted, not tracked */            \
     X(SW_C_, FAST_PATH, "fast_path")             /* in-order segments handled without the lock */                      \
     X(SW_C_, FORWARDED_TWICE, "forwarded_twice") /* egress copy of a packet tracked on ingress */                      \
@@ -325,9 +325,10 @@ enum {
     SW_F_FIRST_RESP = 1 << 12,
     SW_F_SIMULTANEOUS = 1 << 13,
     SW_F_SPLIT = 1 << 14,
-    SW_F_COOKIE = 1 << 15,   /* established by a SYN cookie (via: cookie) */
-    SW_F_IN_FLOWS = 1 << 16, /* is in map flows (else: half_open) */
-    SW_F_REUSED = 1 << 17,   /* took over the four-tuple of an earlier connection */
+    SW_F_COOKIE = 1 << 15,    /* established by a SYN cookie (via: cookie) */
+    SW_F_IN_FLOWS = 1 << 16,  /* is in map flows (else: half_open) */
+    SW_F_REUSED = 1 << 17,    /* took over the four-tuple of an earlier connection */
+    SW_F_FAR_ALONE = 1 << 18, /* nothing of the other side has come since sw_flow.far began */
     SW_F_SYN_DATA = 1 << 19,
     SW_F_NO_EGRESS = 1 << 20,        /* first seen where no egress hook is attached */
     SW_F_OPENING_DEFERRED = 1 << 21, /* its opening record did not fit */
@@ -388,7 +389,8 @@ struct sw_flow {
 /* Value of map `ended`: a connection whose `conn` has been emitted. */
 struct sw_ended {
     __u64 ns;        /* when it ended */
-    __u32 seq_hi[2]; /* one past the last sequence number of the endpoints a and b of its key */
+    __u32 seq_hi[2]; /* one past the last sequence number of the endpoints a and b of its key, */
+    __u32 back[2];   /* and how far before it late segments are its own */
 };
 
 /* The ring buffers `events`, `events_open` and `events_anomaly`. */

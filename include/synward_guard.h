@@ -151,7 +151,8 @@ struct sw_service {
     __u32 kernel_half_open; /* sockets in SYN_RECV */
     __u32 kernel_full;      /* 1: the kernel's counters say that a queue overflowed, and this one is full */
     __u32 kernel_left;      /* of kernel_half_open: left from before the state changed */
-    __u32 elsewhere;        /* 1: SYN-ACKs of it are forwarded: by NAT its listener is in another network namespace */
+    __u32 elsewhere;        /* 1: its port is another one's by NAT: its listener is in another network namespace, or has
+                               another port */
 };
 
 /* Running totals at a point in time, for the rates. */
@@ -180,6 +181,7 @@ enum {
     SW_G_COOKIES_ALWAYS = 1 << 10, /* tcp_syncookies=2: that the kernel makes cookies says nothing */
     SW_G_REVERSE_4 = 1 << 11,      /* sources of IPv4 are looked up in map `reverse_path` before they are answered, */
     SW_G_REVERSE_6 = 1 << 12,      /* those of IPv6 */
+    SW_G_NO_OWN_SOURCE = 1 << 13,  /* the kernel drops what comes from an IPv4 address of this host (accept_local 0) */
 };
 
 /* The one element of the mmapable array `guard`: everything that may change while it runs. Times in ns. */

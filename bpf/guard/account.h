@@ -135,7 +135,7 @@ SW_STEP int sw_account_sent(__u32 sender)
         sw_account_elsewhere(index);
     if (f)
         sw_account_synack(f, s, t);
-    else
+    else if (!sc->emit.late)
         t->item[SW_T_OPENED]++;
     sw_detect_service(index, sw_now_coarse()); /* its SYN may not have been seen */
     return 0;

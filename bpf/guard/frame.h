@@ -34,9 +34,21 @@ static __always_inline int sw_has_no_length(struct xdp_md *ctx, __u32 ip_off)
     return ip[0] >> 4 == 4 ? !(ip[2] | ip[3]) : !(ip[4] | ip[5]) && ip[6] != SW_IP_HOPOPT;
 }
 
+/* The kernel drops what comes from one of its own addresses, but for IPv6. */
+static __always_inline int sw_is_from_here(const struct sw_guard *g, const struct sw_key *key, __u32 src_is_b)
+{
+    struct sw_ip src;
+
+    if (!(g->flags & SW_G_NO_OWN_SOURCE))
+        return 0;
+    sw_key_ip(key, src_is_b, &src);
+    return sw_ip_is_4(&src) && sw_ip_is_local(&src);
+}
+
 /*
- * To a group, or to everybody (RFC 9293 section 3.9.2.3); with fewer bytes than its IP header says; or for one of this
- * host's services, and to another host's Ethernet address. What this host only forwards or bridges has any address.
+ * To a group, or to everybody (RFC 9293 section 3.9.2.3); with fewer bytes than its IP header says; from one of this
+ * host's addresses; or for one of its services, and to another host's Ethernet address. What this host only forwards or
+ * bridges has any address.
  */
 SW_STEP int sw_frame_is_ignored(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, __u32 ip_off)
 {
@@ -48,6 +60,8 @@ SW_STEP int sw_frame_is_ignored(struct xdp_md *ctx, struct sw_key *key, struct s
     if (!SW_HAS(data, 14, end) || *(__u8 *)data & 1)
         return 1;
     if (bpf_xdp_get_buff_len(ctx) < (__u64)ip_off + s->ip_bytes || sw_has_no_length(ctx, ip_off))
+        return 1;
+    if (sw_is_from_here(g, key, s->src_is_b))
         return 1;
     return !sw_mac_is_ours(g, data) && sw_service_of(key, !s->src_is_b);
 }

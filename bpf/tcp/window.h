@@ -50,13 +50,13 @@ static __always_inline int sw_far_is_acked(const struct sw_flow *f, const struct
 }
 
 /*
- * The sender of what lies beyond the window goes on there for more than a window: it was acknowledged, where that is
- * not seen, as on a path that takes one direction only. Not live: somebody else could have sent all of it.
+ * The sender of what lies beyond the window goes on there for more than a window, and of the other side nothing comes:
+ * its acknowledgements take another path. In a capture only: live, somebody else could have sent all of it.
  */
 static __always_inline int sw_far_goes_on(const struct sw_flow *f, const struct sw_end *me, const struct sw_end *peer,
                                           const struct sw_seg *s)
 {
-    return (s->hook == SW_HOOK_REPLAY || f->flags & SW_F_NO_EGRESS) && s->seq == f->far[1] &&
+    return s->hook == SW_HOOK_REPLAY && f->flags & SW_F_FAR_ALONE && s->seq == f->far[1] &&
            f->far[1] - f->far[0] > sw_window_at_most(peer, me);
 }
 
@@ -77,6 +77,8 @@ SW_STEP_FDS(sw_fsm_settle_far)
         return 0;
     me = &f->end[d];
     e = &f->end[p];
+    if (p != d)
+        f->flags &= ~SW_F_FAR_ALONE;
     if (f->far[0] != e->seq_hi && !(p == d ? sw_far_goes_on(f, me, &f->end[d ^ 1], s) : sw_far_is_acked(f, me, s))) {
         if (p == d && s->seq == e->seq_hi && s->seq + sw_seg_space(s) != f->far[0])
             f->flags &= ~SW_F_FAR;
@@ -115,8 +117,11 @@ SW_STEP_FDS(sw_fsm_beyond)
         return 0;
     past = s->seq + sw_seg_space(s);
     from = s->cap < s->len ? past : s->seq; /* what a capture has cut off was not seen */
-    if ((f->flags & (SW_F_FAR | SW_F_FAR_RESP)) != (SW_F_FAR | (d == SW_RESP ? SW_F_FAR_RESP : 0)) || from != f->far[1])
+    if ((f->flags & (SW_F_FAR | SW_F_FAR_RESP)) != (SW_F_FAR | (d == SW_RESP ? SW_F_FAR_RESP : 0)) ||
+        from != f->far[1]) {
         f->far[0] = from;
+        f->flags |= SW_F_FAR_ALONE;
+    }
     f->far[1] = past;
     f->flags &= ~SW_F_FAR_RESP;
     f->flags |= SW_F_FAR | (d == SW_RESP ? SW_F_FAR_RESP : 0);

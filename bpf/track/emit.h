@@ -101,10 +101,13 @@ static __always_inline void sw_count_at(__u32 i)
         *n += 1;
 }
 
-/* An anomaly of a flow whose `conn` follows at once stays in the ring of that, so that `conn` is the last. */
-static __always_inline __u8 sw_ring_of(__u32 kind, const struct sw_flow *f)
+/*
+ * An ignored RST, which takes back what has been emitted, stays in the flow's own ring; and an anomaly after which
+ * `conn` follows at once, so that `conn` is the last.
+ */
+static __always_inline __u8 sw_ring_of(__u32 kind, __u32 anomaly, const struct sw_flow *f)
 {
-    if (kind == SW_EV_ANOMALY && (cfg.close_delay || !(f->flags & SW_F_ENDED)))
+    if (kind == SW_EV_ANOMALY && anomaly != SW_AN_RST_IGNORED && (cfg.close_delay || !(f->flags & SW_F_ENDED)))
         return SW_RING_ANOMALY;
     return f->flags & SW_F_ESTABLISHED ? SW_RING_MAIN : SW_RING_OPEN;
 }
@@ -114,7 +117,7 @@ static __always_inline void sw_emit(__u32 context, __u32 kind, struct sw_flow *f
     if (!(cfg.event_mask & 1u << kind))
         return;
     w->kind = kind;
-    w->ring = sw_ring_of(kind, f);
+    w->ring = sw_ring_of(kind, w->out.anomaly, f);
     if (sw_emit_record(context, f, ts))
         sw_count_at(SW_C_EMITTED_OPENING + kind);
     else

@@ -362,6 +362,7 @@ SW_PART int sw_track(void)
 
         if (!restored && !from_cookie) {
             if (sw_is_late()) {
+                w->late = 1;
                 sw_count(SW_C_LATE);
                 return 0;
             }

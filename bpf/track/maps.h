@@ -105,7 +105,9 @@ struct sw_emit_ctx {
     __u8 resolved; /* SW_L_*: what became of the listener's handshake by this segment */
     __u8 listener; /* of a flow that another one follows */
     __u32 listener_isn;
-    __u32 waits; /* the segment is the SYN that waits, sent again */
+    __u8 waits; /* the segment is the SYN that waits, sent again */
+    __u8 late;  /* the segment has no flow, and is of a connection that has ended */
+    __u16 pad;
 };
 
 /* Handshakes that are not complete, in compact form, by sw_key_hash. Many more entries than half_open. */

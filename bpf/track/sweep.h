@@ -65,7 +65,7 @@ static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, struc
             c->live++;
         if (f->flags & SW_F_OPENING_DEFERRED)
             c->deferred++;
-        if (f->flags & SW_F_UNCONFIRMED && f->flags & SW_F_ESTABLISHED)
+        if ((f->flags & (SW_F_UNCONFIRMED | SW_F_ESTABLISHED | SW_F_ENDED)) == (SW_F_UNCONFIRMED | SW_F_ESTABLISHED))
             c->unconfirmed++;
         if (cfg.update_interval && f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_ENDED) &&
             c->now >= f->update_ns + cfg.update_interval) {

@@ -79,7 +79,7 @@ static const struct sw_option options[] = {
      .help = "ports whose owner is taken for the server of a connection picked up midstream, at most 1024; 'none'"},
     {"max-flows", .block = 3, .type = SW_OPT_NUMBER, FIELD(object.max_flows), .range = {1, 1u << 30},
      .help = "most established connections tracked at once ({})",
-     .man = "About 500 bytes each. Replay takes no more than the capture can need."},
+     .man = "About 610 bytes each, with what is kept of ended ones. Replay takes no more than the capture can need."},
     {"max-half-open", .block = 3, .type = SW_OPT_NUMBER, FIELD(object.max_half_open), .range = {1, 1u << 30},
      .help = "most half-open connections tracked at once; a flood evicts about the oldest ({})",
      .man = "About 500 bytes each. A SYN flood never evicts a connection. A handshake that is evicted and not restored "
@@ -93,7 +93,7 @@ static const struct sw_option options[] = {
          "and neither as evicted nor as lost. Give at least as many as SYNs come in a round trip. A handshake whose "
          "entry is gone, too, is picked up midstream."},
     {"ring", .block = 3, .type = SW_OPT_RING, FIELD(object.ring_bytes), .range = {1, 1u << 30},
-     .help = "event ring, a power of two ({}); anomalies have a sixteenth of it beside it"},
+     .help = "event ring, a power of two ({}); a second one, of a sixteenth of this and 4M at most, holds anomalies"},
     {"ring-open", .block = 3, .type = SW_OPT_RING, FIELD(object.ring_open_bytes), .range = {1, 1u << 30},
      .help = "event ring of handshakes that never completed, a power of two ({})"},
     {0},

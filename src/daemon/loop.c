@@ -64,8 +64,8 @@ static void watch_rings(struct sw_loop_state *l)
     size_t pending = sw_report_pending(l->in->report);
 
     sw_pump_watch_ring(l, SW_RING_MAIN, pending < SW_PENDING_HIGH || l->outage.err);
-    for (int i = SW_RING_OPEN; i < SW_RINGS; i++)
-        sw_pump_watch_ring(l, i, pending < SW_PENDING_LOW || l->outage.err);
+    sw_pump_watch_ring(l, SW_RING_ANOMALY, pending < SW_PENDING_HIGH || l->outage.err);
+    sw_pump_watch_ring(l, SW_RING_OPEN, pending < SW_PENDING_LOW || l->outage.err);
 }
 
 static void follow(struct sw_loop_state *l)

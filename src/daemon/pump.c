@@ -81,22 +81,42 @@ static int oldest(const struct sw_loop_state *l, const size_t next[SW_RINGS])
     return ret;
 }
 
+/* Anomalies that are newer than what a full batch leaves in its ring wait for that. */
+static void hold_back_anomalies(struct sw_loop_state *l, const bool full[SW_RINGS])
+{
+    const struct sw_batch *anomalies = &l->rings.batch[SW_RING_ANOMALY];
+    __u64 until = ~0ULL;
+    size_t n = 0;
+
+    for (int i = 0; i < SW_RING_ANOMALY; i++) {
+        const struct sw_batch *b = &l->rings.batch[i];
+
+        if (full[i] && b->events[b->len - 1].ts < until)
+            until = b->events[b->len - 1].ts;
+    }
+    while (n < anomalies->len && anomalies->events[n].ts <= until)
+        n++;
+    sw_rings_used(&l->rings, SW_RING_ANOMALY, n);
+}
+
 /*
- * `events` is read first and all are merged by time: the records that `events_open` then holds are at least as new, so
- * `opening` comes before the other events of its connection. Anomalies are read when both are empty, for the same
- * reason: they come after what was before them.
+ * All are merged by time. Anomalies are read first: what their connections did before is then in `events` or
+ * `events_open`, and comes before them. Of these `events` is first: the records that `events_open` then holds are at
+ * least as new, so `opening` comes before the other events of its connection.
  */
 void sw_pump_drain(struct sw_loop_state *l)
 {
     size_t next[SW_RINGS] = {0};
+    bool full[SW_RINGS] = {0};
     int which;
 
-    l->more = take(l, SW_RING_MAIN, SW_PENDING_HIGH);
-    l->more |= take(l, SW_RING_OPEN, SW_PENDING_LOW);
-    if (l->more)
-        l->rings.batch[SW_RING_ANOMALY].len = 0;
-    else
-        l->more = take(l, SW_RING_ANOMALY, SW_PENDING_LOW);
+    l->rings.batch[SW_RING_ANOMALY].len = 0;
+    if (has_room(l, SW_PENDING_HIGH, &l->skip[SW_RING_ANOMALY]) || l->skip[SW_RING_ANOMALY])
+        sw_rings_look(&l->rings, SW_RING_ANOMALY);
+    full[SW_RING_MAIN] = take(l, SW_RING_MAIN, SW_PENDING_HIGH);
+    full[SW_RING_OPEN] = take(l, SW_RING_OPEN, SW_PENDING_LOW);
+    hold_back_anomalies(l, full);
+    l->more = full[SW_RING_MAIN] || full[SW_RING_OPEN];
     while ((which = oldest(l, next)) < SW_RINGS)
         report_event(l, &l->rings.batch[which].events[next[which]++], which);
     drain_guard(l);

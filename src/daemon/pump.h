@@ -15,7 +15,7 @@
 #include "events/reader.h"
 
 #define SW_PENDING_HIGH (8u << 20) /* bytes of pending lines above which no ring is read */
-#define SW_PENDING_LOW (4u << 20)  /* above it only `events` is read: established connections first */
+#define SW_PENDING_LOW (4u << 20)  /* above it `events_open` is not read: established connections first */
 
 /* The loop's own state. */
 struct sw_loop_state {

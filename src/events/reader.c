@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH 4096 /* records in one go; a quarter of it from each of the others */
+#define BATCH 4096 /* records in one go; a quarter of it from `events_open`; `events_anomaly` as a whole */
 
 /* A record that is too short for this version becomes one that the report refuses. */
 static void copy(struct sw_event *ev, const void *data, __u32 size)
@@ -19,7 +19,7 @@ static void copy(struct sw_event *ev, const void *data, __u32 size)
         memcpy(ev, data, sizeof(*ev));
 }
 
-bool sw_rings_take(struct sw_rings *r, int which)
+static bool fill(struct sw_rings *r, int which, bool keep)
 {
     struct sw_ringbuf *ring = &r->ring[which];
     struct sw_batch *b = &r->batch[which];
@@ -27,14 +27,40 @@ bool sw_rings_take(struct sw_rings *r, int which)
     __u32 size;
 
     b->len = 0;
+    r->from[which] = ring->at;
     while (b->len < b->max && (data = sw_ringbuf_next(ring, &size))) {
         copy(&b->events[b->len++], data, size);
-        if (!r->keep) /* at once: the ring may be nearly full */
+        if (!keep) /* at once: the ring may be nearly full */
             sw_ringbuf_release(ring, ring->at);
+    }
+    if (!keep)
+        sw_ringbuf_release(ring, ring->at);
+    return b->len == b->max;
+}
+
+bool sw_rings_take(struct sw_rings *r, int which)
+{
+    return fill(r, which, r->keep);
+}
+
+bool sw_rings_look(struct sw_rings *r, int which)
+{
+    return fill(r, which, true);
+}
+
+void sw_rings_used(struct sw_rings *r, int which, size_t n)
+{
+    struct sw_ringbuf *ring = &r->ring[which];
+    __u32 size;
+
+    if (n < r->batch[which].len) {
+        sw_ringbuf_seek(ring, r->from[which]);
+        for (size_t i = 0; i < n; i++)
+            sw_ringbuf_next(ring, &size);
+        r->batch[which].len = n;
     }
     if (!r->keep)
         sw_ringbuf_release(ring, ring->at);
-    return b->len == b->max;
 }
 
 size_t sw_rings_taken(const struct sw_rings *r)
@@ -55,6 +81,8 @@ int sw_rings_open(struct sw_rings *r, struct synward_bpf *obj)
         struct sw_batch *b = &r->batch[i];
 
         b->max = i == SW_RING_MAIN ? BATCH : BATCH / 4;
+        if (i == SW_RING_ANOMALY)
+            b->max = bpf_map__max_entries(maps[i]) / (sizeof(struct sw_event) + BPF_RINGBUF_HDR_SZ) + 1;
         b->events = calloc(b->max, sizeof(*b->events));
         if (!b->events)
             return -ENOMEM;

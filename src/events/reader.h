@@ -14,7 +14,8 @@ struct sw_batch {
 struct sw_rings {
     struct sw_ringbuf ring[SW_RINGS];
     struct sw_batch batch[SW_RINGS];
-    bool keep; /* records remain in the ring until they are released */
+    __u64 from[SW_RINGS]; /* where the batch begins */
+    bool keep;            /* records remain in the ring until they are released */
 };
 
 int sw_rings_open(struct sw_rings *r, struct synward_bpf *obj);
@@ -22,6 +23,10 @@ void sw_rings_close(struct sw_rings *r); /* also half-open */
 
 /* Refills batch[which]; true if it is full, so that more may wait. */
 bool sw_rings_take(struct sw_rings *r, int which);
+
+/* The same, but what is not used is read again: sw_rings_used follows, with the number of records that are. */
+bool sw_rings_look(struct sw_rings *r, int which);
+void sw_rings_used(struct sw_rings *r, int which, size_t n);
 
 /* Records in all batches. */
 size_t sw_rings_taken(const struct sw_rings *r);

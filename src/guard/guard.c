@@ -19,7 +19,8 @@
 #define DETECT_ACTIVE_NS SW_DETECT_NS
 #define DETECT_CALM_NS SW_SECOND /* changes of mode are logged even without traffic */
 #define KNOWN_NS (60 * SW_SECOND)
-#define KNOWN_LEAST_NS (5 * SW_SECOND) /* between refills, however many connections begin */
+#define KNOWN_LEAST_NS (5 * SW_SECOND) /* between refills, however many connections begin, */
+#define KNOWN_REST 50                  /* and so many times as long as one takes */
 #define STEP_NS ((__s64)SW_SECOND)     /* the clock did not drift, it was set */
 
 void sw_guard_runtime_free(struct sw_guard_runtime *g)
@@ -82,20 +83,29 @@ static bool many_unconfirmed(const struct sw_guard_runtime *g)
     return unconfirmed > bpf_map__max_entries(g->obj->maps.flows) / 16;
 }
 
+static bool may_refill_early(const struct sw_guard_runtime *g, __u64 now)
+{
+    const __u64 since = now + KNOWN_NS - g->next_known;
+
+    return since >= KNOWN_LEAST_NS && since >= g->known_took * KNOWN_REST;
+}
+
 void sw_guard_runtime_tick(struct sw_guard_runtime *g, __u64 now)
 {
     if (now >= g->next_refresh) {
         check(sw_services_refresh(g->services), &g->refresh_failed, "listening sockets");
         sw_guard_runtime_report_warnings(g);
         g->next_refresh = now + SW_REFRESH_NS;
-        if (now + KNOWN_NS - g->next_known >= KNOWN_LEAST_NS &&
-            (sw_services_known_is_full(g->services) || many_unconfirmed(g)))
+        if (may_refill_early(g, now) && (sw_services_known_is_full(g->services) || many_unconfirmed(g)))
             g->next_known = now;
     }
     if (now >= g->next_queue)
         check(sw_kernel_queue_refresh(g->services, &g->next_queue), &g->queue_failed, "half-open handshakes");
     if (now >= g->next_known) {
+        __u64 began = sw_clock_now();
+
         check(sw_services_refill_known(g->services), &g->known_failed, "open sockets");
+        g->known_took = sw_clock_now() - began;
         g->next_known = now + KNOWN_NS;
     }
     if (now >= g->next_key && !g->opts->key_file) {

@@ -20,6 +20,7 @@ struct sw_guard_runtime {
     struct sw_guard_reader reader;
     __s64 clock_offset;
     __u64 next_detect, next_refresh, next_queue, next_known, next_key;
+    __u64 known_took; /* reading the kernel's sockets */
     bool adopted, keep_keys;
     bool refresh_failed, queue_failed, known_failed, detect_failed, key_failed;
 };

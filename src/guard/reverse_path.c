@@ -119,12 +119,14 @@ static bool kernel_filters(const struct sw_devices *devices)
     return any;
 }
 
-static bool accepts_local(const struct sw_devices *devices)
+/* Loopback is no device of which the kernel asks. */
+bool sw_accepts_local(const struct sw_devices *devices)
 {
     bool accepts = conf_of("all", "accept_local") > 0;
 
     for (size_t i = 0; i < devices->len && !accepts; i++)
-        accepts = devices->at[i].above && conf_of(devices->at[i].name, "accept_local") > 0;
+        accepts =
+            devices->at[i].above && (!devices->at[i].ethernet || conf_of(devices->at[i].name, "accept_local") > 0);
     return accepts;
 }
 
@@ -280,7 +282,7 @@ void sw_reverse_path_refresh(struct sw_reverse_path *r, const struct sw_devices 
         r->flags = 0;
         return;
     }
-    accept_local = accepts_local(devices);
+    accept_local = sw_accepts_local(devices);
     if (want != r->flags || accept_local != r->accept_local) {
         set_flags(r->guard, want & r->flags); /* entries of the other family are about to go, or are not there yet */
         r->flags = want;

@@ -20,6 +20,9 @@ void sw_reverse_path_watch(struct sw_reverse_path *r);
  * devices NULL: they could not be read. */
 void sw_reverse_path_refresh(struct sw_reverse_path *r, const struct sw_devices *devices, __u64 now);
 
+/* Does the kernel take packets from its own IPv4 addresses that come by a watched interface? */
+bool sw_accepts_local(const struct sw_devices *devices);
+
 /* Why nothing is checked although it should be; NULL: there is no reason. One text for each reason. */
 const char *sw_reverse_path_trouble(const struct sw_reverse_path *r);
 

@@ -181,6 +181,14 @@ static int read_ips(const struct sw_services *s, __u8 (**ret)[16], size_t *ret_l
     return err;
 }
 
+static void set_own_source(struct sw_guard *g, bool refused)
+{
+    if (refused)
+        __atomic_fetch_or(&g->flags, SW_G_NO_OWN_SOURCE, __ATOMIC_RELEASE);
+    else
+        __atomic_fetch_and(&g->flags, ~(__u32)SW_G_NO_OWN_SOURCE, __ATOMIC_RELEASE);
+}
+
 /* Ethernet addresses, and routes over the devices. */
 static void refresh_devices(struct sw_services *s)
 {
@@ -191,6 +199,7 @@ static void refresh_devices(struct sw_services *s)
     sw_reverse_path_watch(s->reverse_path);
     known = !sw_devices_read(s->ifindexes, s->ifindexes_len, &devices);
     sw_local_macs_apply(s->guard, macs, known ? sw_local_macs_of(&devices, macs) : 0);
+    set_own_source(s->guard, known && !sw_accepts_local(&devices));
     sw_reverse_path_refresh(s->reverse_path, known ? &devices : NULL, now);
     sw_devices_free(&devices);
 }

@@ -10,13 +10,21 @@
 #include <unistd.h>
 
 #define GUARD_RING (1u << 20)
+#define ANOMALY_RING_MOST (4u << 20) /* it is read as a whole */
+#define LRU_SLACK 4096
+
+/* The LRU keeps free entries for each CPU, and replaces others before it is full. */
+static __u32 ended_max(const struct sw_object_opts *opts)
+{
+    return opts->max_flows + LRU_SLACK;
+}
 
 /* A power of two and a multiple of the page, as --ring is. */
 static __u32 anomaly_ring(const struct sw_object_opts *opts)
 {
     const __u32 least = 4 * (__u32)sysconf(_SC_PAGESIZE), share = opts->ring_bytes / 16;
 
-    return share > least ? share : least;
+    return share < least ? least : share < ANOMALY_RING_MOST ? share : ANOMALY_RING_MOST;
 }
 
 /* The guard's maps keep their sizes only if there is a guard. */
@@ -59,7 +67,7 @@ int sw_object_size_maps(struct synward_bpf *obj, const struct sw_object_opts *op
         {obj->maps.flows, opts->max_flows},
         {obj->maps.half_open, opts->max_half_open},
         {obj->maps.syn_cache, opts->syn_cache_max},
-        {obj->maps.ended, opts->max_flows},
+        {obj->maps.ended, ended_max(opts)},
         {obj->maps.events, opts->ring_bytes},
         {obj->maps.events_open, opts->ring_open_bytes},
         {obj->maps.events_anomaly, anomaly_ring(opts)},
@@ -83,15 +91,16 @@ int sw_object_try_maps(const struct sw_object_opts *opts)
         {BPF_MAP_TYPE_HASH, sizeof(struct sw_key), sizeof(struct sw_flow), opts->max_flows},
         {BPF_MAP_TYPE_LRU_HASH, sizeof(struct sw_key), sizeof(struct sw_flow), opts->max_half_open},
         {BPF_MAP_TYPE_LRU_HASH, sizeof(__u64), sizeof(struct sw_cached_handshake), opts->syn_cache_max},
-        {BPF_MAP_TYPE_LRU_HASH, sizeof(__u64), sizeof(struct sw_ended), opts->max_flows},
+        {BPF_MAP_TYPE_LRU_HASH, sizeof(__u64), sizeof(struct sw_ended), ended_max(opts)},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_bytes},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_open_bytes},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, anomaly_ring(opts)},
-        {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->captures_bytes},
+        {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->captures_bytes}, /* with the guard only */
     };
-    int fds[8], n = 0, err = 0;
+    enum { MAPS = sizeof(maps) / sizeof(maps[0]) };
+    int fds[MAPS], n = 0, err = 0;
 
-    for (; n < 5 + opts->cfg.guard && !err; n++) {
+    for (; n < MAPS - !opts->cfg.guard && !err; n++) {
         fds[n] = bpf_map_create(maps[n].type, NULL, maps[n].key, maps[n].value, maps[n].entries, NULL);
         err = fds[n] < 0 ? -errno : 0;
     }
@@ -111,7 +120,7 @@ unsigned long long sw_object_bytes(const struct sw_object_opts *opts)
 
     bytes = (opts->max_flows + (unsigned long long)opts->max_half_open) * element +
             (unsigned long long)opts->syn_cache_max * (sizeof(__u64) + sizeof(struct sw_cached_handshake) + 64) +
-            opts->max_flows * (sizeof(__u64) + sizeof(struct sw_ended) + 64ull) + opts->ring_bytes +
+            ended_max(opts) * (sizeof(__u64) + sizeof(struct sw_ended) + 64ull) + opts->ring_bytes +
             opts->ring_open_bytes + anomaly_ring(opts);
     if (!opts->cfg.guard)
         return bytes;

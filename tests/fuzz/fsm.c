@@ -113,8 +113,8 @@ static __u8 next_segment(struct play *p, struct fuzz_in *in, struct sw_seg *s)
     return how;
 }
 
-/* What the two sides have sent so far, by which the next segments are measured. */
-/* late: no connection's any more */
+/* What the two sides have sent so far, by which the next segments are measured. late: no connection's
+ * any more. */
 static void hear(struct play *p, int from, const struct sw_seg *s, bool late)
 {
     __u32 past = s->seq + s->len + !!(s->flags & SW_TCP_SYN) + !!(s->flags & SW_TCP_FIN);

@@ -50,9 +50,10 @@ static void put(struct model *m, const struct sw_flow *f, const struct cause *c,
     e->flow = *f;
 }
 
-static int ring_of(const struct model *m, int kind, const struct sw_flow *f)
+static int ring_of(const struct model *m, const struct cause *c, int kind, const struct sw_flow *f)
 {
-    if (kind == SW_EV_ANOMALY && (m->cfg.close_delay || !(f->flags & SW_F_ENDED)))
+    if (kind == SW_EV_ANOMALY && c->out.anomaly != SW_AN_RST_IGNORED &&
+        (m->cfg.close_delay || !(f->flags & SW_F_ENDED)))
         return SW_RING_ANOMALY;
     return f->flags & SW_F_ESTABLISHED ? SW_RING_MAIN : SW_RING_OPEN;
 }
@@ -65,10 +66,10 @@ static void emit(struct model *m, struct sw_flow *f, const struct cause *c)
             f->flags |= SW_F_OPENING_EMITTED;
     }
     if (c->out.events >> SW_EV_MIDSTREAM & 1) /* before what the same segment ends */
-        put(m, f, c, SW_EV_MIDSTREAM, c->ts, ring_of(m, SW_EV_MIDSTREAM, f));
+        put(m, f, c, SW_EV_MIDSTREAM, c->ts, ring_of(m, c, SW_EV_MIDSTREAM, f));
     for (int kind = SW_EV_OPENING + 1; kind < SW_EV_UPDATE; kind++)
         if (kind != SW_EV_MIDSTREAM && c->out.events >> kind & 1)
-            put(m, f, c, kind, c->ts, ring_of(m, kind, f));
+            put(m, f, c, kind, c->ts, ring_of(m, c, kind, f));
 }
 
 static void end(struct model *m, const struct cause *c)
@@ -76,7 +77,7 @@ static void end(struct model *m, const struct cause *c)
     m->flow.end_claimed = 1;
     if (m->where == BPFRUN_HALF_OPEN)
         m->has_syn = false;
-    put(m, &m->flow, c, SW_EV_CONN, c->ts, ring_of(m, SW_EV_CONN, &m->flow));
+    put(m, &m->flow, c, SW_EV_CONN, c->ts, ring_of(m, c, SW_EV_CONN, &m->flow));
     m->ended_in[m->where == BPFRUN_FLOWS]++;
     if (sw_ended_for_good(&m->flow)) {
         m->has_ended = true;
@@ -283,7 +284,7 @@ void model_sweep(struct model *m, __u64 now, __u64 flush)
         f->ended_ns = now;
         f->reason = why;
         if (why != SW_WHY_END_OF_INPUT)
-            put(m, f, &c, SW_EV_TIMEOUT, now, ring_of(m, SW_EV_TIMEOUT, f));
+            put(m, f, &c, SW_EV_TIMEOUT, now, ring_of(m, &c, SW_EV_TIMEOUT, f));
     }
     end(m, &c);
 }

@@ -139,6 +139,9 @@ def forged_words(name):
         n.until(lambda: g.figures(4, port)["half_open"] == 50, evidence=lambda: g.figures(4, port))
         fig = g.figures(4, port)
         n.equal("opened, resolved, completed", [fig[x] for x in ("opened", "resolved", "completed")], [51, 1, 1])
+        if name == "own_address":
+            g.sw.wait_for(lambda x: x["event"] == "closed" and x["resp_port"] == port)
+            n.equal("established", [x["orig_ip"] for x in logged(g, port) if x["event"] == "established"], [k.CLIENT[4]])
         forger(port).burst(80, attacks.listeners_words, attacks.WORDS[name])
         engages(g, port, name)
 
@@ -394,6 +397,44 @@ def published_port():
     n.equal("changes", [(x["to"], x["cause"]) for x in logged], [("engaged", "half_open")])
 
 
+def redirected_port():
+    """a port that is another one of this host by REDIRECT: the kernel's count for it is of nothing, and hides no flood"""
+    g = k.ground("--engage", f"half-open=100,syn-rate={MANY}", mode="auto", start=False)
+    behind = n.listen(g.b, k.SERVER[4], 8080)
+    n.sh("nft", "add table ip nat; add chain ip nat pre { type nat hook prerouting priority dstnat; }; "
+         f"add rule ip nat pre iifname srv0 tcp dport {k.PORT} redirect to :8080", ns=g.b)
+    g.start()
+    c = n.connect(g.a, k.SERVER[4], k.PORT)
+    s = behind.accept()[0]
+    s.sendall(b"here")
+    n.equal("from behind", n.read_n(c, 4), b"here")
+    n.reset(c)
+    f = attacks.Forger(g)
+    f.burst(130, lambda f, src: f.send(f.syn(src)))
+    n.until(lambda: g.figures()["state"] == "engaged")
+    n.equal("SYN_RECV of the port, and of the one behind", (g.syn_recv(k.PORT), g.syn_recv(8080)), (0, 130))
+    n.equal("changes", [(x["to"], x["cause"]) for x in g.finish() if x["event"] == "guard"], [("engaged", "half_open")])
+
+
+def unconfirmed_ones_leave():
+    """connections of which the kernel has no socket, more than a sixteenth of the table: they leave it within seconds"""
+    g = k.ground("--engage", f"half-open={MANY},syn-rate={MANY}", "--max-flows", 1024, mode="auto", start=False)
+    n.sh("sysctl", "-qw", "net.ipv4.tcp_synack_retries=1", ns=g.b)
+    g.start()
+    idle = g.open()  # confirmed by nothing but its socket
+    p = k.Peer(g)
+    for i in range(100):
+        p.sport, p.seq = 20000 + i, 1000
+        p.send(attacks.old_stamp(p, k.stamp(p.syn(k.TS))))
+    p.close()
+    n.until(lambda: k.counters(g.sw)["established"] == 101)
+    n.until(lambda: k.counters(g.sw)["established"] == 1, 40)  # each minute is what it would be, and twice
+    k.speak(*idle)
+    k.end(*idle)
+    ended = [x for x in g.finish() if x["event"] == "conn"]
+    n.equal("ended", sorted({(x["orig_ip"], x["reason"]) for x in ended}), [(k.CLIENT[4], "fin"), (p.ip, "timeout")])
+
+
 def apart(case):
     """With a ground of its own."""
     def run():
@@ -410,4 +451,5 @@ def apart(case):
 
 if __name__ == "__main__":
     n.main(*SHARED, *map(apart, (third_packets_that_are_dropped, by_the_kernels_queue, by_the_kernels_cookies,
-                                 *OTHERS, strays_stay_apart, forwarded_ones_do_not, published_port)), keep=True)
+                                 *OTHERS, strays_stay_apart, forwarded_ones_do_not, published_port, redirected_port,
+                                 unconfirmed_ones_leave)), keep=True)

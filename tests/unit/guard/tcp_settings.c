@@ -16,6 +16,7 @@ TEST(what_the_sysctls_grant)
         {"ipv4/tcp_timestamps", "2", "1", 0, SW_G_TS_PLAIN},
         {"ipv4/tcp_window_scaling", "0", "1", SW_G_WSCALE, 0},
         {"ipv4/tcp_ecn", "0", "2", SW_G_ECN, 0},
+        {"ipv4/conf/all/accept_local", "1", "0", SW_G_NO_OWN_SOURCE, 0},
     };
     const __u32 others = SW_G_CAPTURE | SW_G_NO_META, md5 = SW_G_MD5, ao = SW_G_AO;
     struct sw_tcp_sysctls kernel;
@@ -24,7 +25,8 @@ TEST(what_the_sysctls_grant)
 
     NEEDS_ROOT();
     sw_tcp_sysctls_read(&kernel);
-    usual = SW_G_SACK | SW_G_TS | SW_G_WSCALE | SW_G_ECN | (kernel.md5 > 0 ? md5 : 0) | (kernel.ao > 0 ? ao : 0);
+    usual = SW_G_SACK | SW_G_TS | SW_G_WSCALE | SW_G_ECN | SW_G_NO_OWN_SOURCE | (kernel.md5 > 0 ? md5 : 0) |
+            (kernel.ao > 0 ? ao : 0);
     fx.opts.limit_source = 7;
     fx.opts.limit_prefix = 8;
     fx.opts.reply_budget = 9;
