@@ -386,8 +386,9 @@ struct sw_flow {
 
 #define SW_LATE_NS (240 * SW_SECOND) /* TIME_WAIT: 2 MSL */
 
-/* Value of map `ended`: a connection whose `conn` has been emitted. */
+/* Slot of map `ended`, by sw_key_hash: a connection whose `conn` has been emitted; another one may take its place. */
 struct sw_ended {
+    __u64 id;        /* the hash */
     __u64 ns;        /* when it ended */
     __u32 seq_hi[2]; /* one past the last sequence number of the endpoints a and b of its key, */
     __u32 back[2];   /* and how far before it late segments are its own */
@@ -429,7 +430,8 @@ struct sw_config {
     __u8 likely_server_ports; /* 1: flip a midstream first segment whose source is in `server_ports` */
     __u8 guard;               /* the guard is loaded; its settings are in maps guard and services */
     __u8 stray_reset;         /* an engaged guard answers an ACK of no connection with a RST */
-    __u8 pad[5];
+    __u8 ended_bits;          /* map `ended` has two to the power of this slots */
+    __u8 pad[4];
 };
 
 /*

@@ -69,13 +69,24 @@ SW_STEP int sw_emit_all(struct sw_flow *f, __u64 now)
     return 0;
 }
 
+static __always_inline struct sw_ended *sw_ended_slot(__u64 id)
+{
+    __u32 slot = id & ((1u << (cfg.ended_bits & 31)) - 1);
+
+    return bpf_map_lookup_elem(&ended, &slot);
+}
+
 /* The flow has ended, and its key is in the scratch. */
 static __always_inline void sw_ended_add(struct sw_scratch *sc, const struct sw_flow *f)
 {
     __u64 id = sw_key_hash(&sc->key);
+    struct sw_ended *e = sw_ended_slot(id);
 
-    sw_ended_set(&sc->ended, f);
-    bpf_map_update_elem(&ended, &id, &sc->ended, BPF_ANY);
+    if (!e)
+        return;
+    SW_WRITE_ONCE(e->id, 0); /* while it changes it is nobody's */
+    sw_ended_set(e, f);
+    SW_WRITE_ONCE(e->id, id);
 }
 
 /* Is the segment in the scratch, which has no flow, of a connection that has ended? */
@@ -88,8 +99,8 @@ SW_PART int sw_is_late(void)
     if (!sc)
         return 0;
     id = sw_key_hash(&sc->key);
-    e = bpf_map_lookup_elem(&ended, &id);
-    return e ? sw_ended_matches(e, &sc->seg) : 0;
+    e = sw_ended_slot(id);
+    return e && e->id == id ? sw_ended_matches(e, &sc->seg) : 0;
 }
 
 /* Ends a claimed flow: emits conn, counts it, removes it from its map. */

@@ -11,13 +11,6 @@
 
 #define GUARD_RING (1u << 20)
 #define ANOMALY_RING_MOST (4u << 20) /* it is read as a whole */
-#define LRU_SLACK 4096
-
-/* The LRU keeps free entries for each CPU, and replaces others before it is full. */
-static __u32 ended_max(const struct sw_object_opts *opts)
-{
-    return opts->max_flows + LRU_SLACK;
-}
 
 /* A power of two and a multiple of the page, as --ring is. */
 static __u32 anomaly_ring(const struct sw_object_opts *opts)
@@ -58,6 +51,15 @@ static int size_guard_maps(struct synward_bpf *obj, const struct sw_object_opts 
     return err;
 }
 
+__u8 sw_ended_bits(__u32 max_flows)
+{
+    __u8 bits = 10;
+
+    while (bits < 24 && 1u << bits < max_flows)
+        bits++;
+    return bits;
+}
+
 int sw_object_size_maps(struct synward_bpf *obj, const struct sw_object_opts *opts)
 {
     const struct {
@@ -67,7 +69,7 @@ int sw_object_size_maps(struct synward_bpf *obj, const struct sw_object_opts *op
         {obj->maps.flows, opts->max_flows},
         {obj->maps.half_open, opts->max_half_open},
         {obj->maps.syn_cache, opts->syn_cache_max},
-        {obj->maps.ended, ended_max(opts)},
+        {obj->maps.ended, 1u << sw_ended_bits(opts->max_flows)},
         {obj->maps.events, opts->ring_bytes},
         {obj->maps.events_open, opts->ring_open_bytes},
         {obj->maps.events_anomaly, anomaly_ring(opts)},
@@ -91,7 +93,7 @@ int sw_object_try_maps(const struct sw_object_opts *opts)
         {BPF_MAP_TYPE_HASH, sizeof(struct sw_key), sizeof(struct sw_flow), opts->max_flows},
         {BPF_MAP_TYPE_LRU_HASH, sizeof(struct sw_key), sizeof(struct sw_flow), opts->max_half_open},
         {BPF_MAP_TYPE_LRU_HASH, sizeof(__u64), sizeof(struct sw_cached_handshake), opts->syn_cache_max},
-        {BPF_MAP_TYPE_LRU_HASH, sizeof(__u64), sizeof(struct sw_ended), ended_max(opts)},
+        {BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct sw_ended), 1u << sw_ended_bits(opts->max_flows)},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_bytes},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_open_bytes},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, anomaly_ring(opts)},
@@ -120,8 +122,8 @@ unsigned long long sw_object_bytes(const struct sw_object_opts *opts)
 
     bytes = (opts->max_flows + (unsigned long long)opts->max_half_open) * element +
             (unsigned long long)opts->syn_cache_max * (sizeof(__u64) + sizeof(struct sw_cached_handshake) + 64) +
-            ended_max(opts) * (sizeof(__u64) + sizeof(struct sw_ended) + 64ull) + opts->ring_bytes +
-            opts->ring_open_bytes + anomaly_ring(opts);
+            (sizeof(struct sw_ended) << sw_ended_bits(opts->max_flows)) + opts->ring_bytes + opts->ring_open_bytes +
+            anomaly_ring(opts);
     if (!opts->cfg.guard)
         return bytes;
     return bytes + (opts->limit_source_max + (unsigned long long)opts->limit_prefix_max) * bucket +

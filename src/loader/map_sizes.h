@@ -29,6 +29,9 @@ struct sw_object_opts {
     bool accept;          /* load sw_accept if the kernel has what it needs (sw_kernel_has_reqsk) */
 };
 
+/* sw_config.ended_bits for a table of so many flows. */
+__u8 sw_ended_bits(__u32 max_flows);
+
 /* Of an object that is open and not loaded. 0 or -errno. */
 int sw_object_size_maps(struct synward_bpf *obj, const struct sw_object_opts *opts);
 

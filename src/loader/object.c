@@ -206,6 +206,7 @@ int sw_object_open(const struct sw_object_opts *opts, struct synward_bpf **ret_o
     err = obj ? 0 : -errno;
     if (!err) {
         obj->rodata->cfg = opts->cfg;
+        obj->rodata->cfg.ended_bits = sw_ended_bits(opts->max_flows);
         err = sw_object_size_maps(obj, opts);
     }
     if (!err)

@@ -129,6 +129,22 @@ void bpfrun_free(struct bpfrun *run)
     free(run);
 }
 
+static int array_zero(struct bpf_map *map)
+{
+    const __u32 most = bpf_map__max_entries(map);
+    __u32 *keys = calloc(most, sizeof(*keys)), n = most;
+    void *values = calloc(most, bpf_map__value_size(map));
+    int err = keys && values ? 0 : -ENOMEM;
+
+    for (__u32 i = 0; !err && i < most; i++)
+        keys[i] = i;
+    if (!err && bpf_map_update_batch(bpf_map__fd(map), keys, values, &n, NULL))
+        err = -errno;
+    free(keys);
+    free(values);
+    return err;
+}
+
 static int map_empty(struct bpf_map *map)
 {
     __u8 key[64], next[64];
@@ -168,7 +184,7 @@ int bpfrun_reset(struct bpfrun *run)
     if (!err)
         err = map_empty(run->obj->maps.syn_cache);
     if (!err)
-        err = map_empty(run->obj->maps.ended);
+        err = array_zero(run->obj->maps.ended);
     if (!err)
         err = map_empty(run->obj->maps.watched);
     if (!err)
