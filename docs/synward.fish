@@ -88,7 +88,7 @@ complete -c synward -n '__synward_command run' -l limit-prefix -x -d 'the same f
 complete -c synward -n '__synward_command run' -l pass-rate -x -d 'engaged: most SYNs a second of one service that pass, for a socket or a signature to decide (10000/s)'
 complete -c synward -n '__synward_command run' -l reply-budget -x -d 'most replies a second in all (none)'
 complete -c synward -n '__synward_command run' -l stray -x -a 'drop reset' -d 'engaged: drop an ACK that belongs to nothing, or answer it with a RST as well (drop)'
-complete -c synward -n '__synward_command run' -l reverse-path -x -a 'auto strict off' -d 'drop a SYN that would be answered if no route to its source leads over the interface: where rp_filter is 1, always, or never (auto)'
+complete -c synward -n '__synward_command run' -l reverse-path -x -a 'auto strict off' -d 'drop a SYN that would be answered if no route to its source leads over the interface: auto where rp_filter is 1, strict always, off never (auto)'
 complete -c synward -n '__synward_command run' -l cookie -x -a 'auto reqsk listener' -d 'whose cookies: ours, which keep every TCP option (kernel 6.9), or the kernel\'s (auto)'
 complete -c synward -n '__synward_command run' -l key-file -r -F -d 'the cookies\' keys, shared by hosts behind one address (random keys)'
 complete -c synward -n '__synward_command run' -l wscale -x -d 'window scale of our SYN-ACKs, 0 to 14 (what the kernel would choose)'

@@ -20,7 +20,7 @@
 #define SW_DETECT_NS 100000000ull   /* a service is evaluated this often */
 #define SW_TICKS 16                 /* ring of intervals of SW_DETECT_NS: rates are over the last 10 */
 #define SW_SECONDS_BACK 64          /* ring of seconds: half-open handshakes are those of the last 63 */
-#define SW_ROUTES_NS 10000000000ull /* routes that nobody has looked at for so long are not relied on */
+#define SW_ROUTES_NS 10000000000ull /* routes and addresses that nobody has looked at for so long are not relied on */
 
 /* What is done for a service. */
 #define SW_GUARD_MODES(X)                                                                                              \
@@ -181,7 +181,8 @@ enum {
     SW_G_COOKIES_ALWAYS = 1 << 10, /* tcp_syncookies=2: that the kernel makes cookies says nothing */
     SW_G_REVERSE_4 = 1 << 11,      /* sources of IPv4 are looked up in map `reverse_path` before they are answered, */
     SW_G_REVERSE_6 = 1 << 12,      /* those of IPv6 */
-    SW_G_NO_OWN_SOURCE = 1 << 13,  /* the kernel drops what comes from an IPv4 address of this host (accept_local 0) */
+    SW_G_NO_OWN_SOURCE =
+        1 << 13, /* the kernel drops what comes from an IPv4 address of this host (accept_local 0, no policy rules) */
 };
 
 /* The one element of the mmapable array `guard`: everything that may change while it runs. Times in ns. */
@@ -214,6 +215,7 @@ struct sw_guard {
     __u64 compared_ns;  /* the BPF programs have compared the flows with that */
     __u64 mac[SW_MACS]; /* Ethernet addresses at which this host takes frames, the first byte lowest */
     __u64 routes_ns;    /* when the daemon last knew that map `reverse_path` is as the kernel's routes */
+    __u64 local_ns;     /* and when, that `local_ips` is as its addresses */
 };
 
 /*
@@ -304,7 +306,7 @@ struct sw_capture {
 #define SW_KNOWN_BITS (SW_KNOWN_WORDS * 64)
 
 SW_ASSERT(sizeof(struct sw_service) == 128, "sw_service is two cache lines");
-SW_ASSERT(sizeof(struct sw_guard) == 152 + SW_MACS * 8, "sw_guard has no padding");
+SW_ASSERT(sizeof(struct sw_guard) == 160 + SW_MACS * 8, "sw_guard has no padding");
 SW_ASSERT(sizeof(struct sw_keys) == 40, "sw_keys has no padding");
 SW_ASSERT(sizeof(struct sw_cookie_id) == 16, "sw_cookie_id has no padding");
 SW_ASSERT(sizeof(struct sw_cidr) == 20, "sw_cidr has no padding");

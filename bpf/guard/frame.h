@@ -5,6 +5,7 @@
 
 #include "guard/service.h"
 #include "packet/parse.h"
+#include "track/clock.h"
 
 /* Does this host take frames for the Ethernet address at `mac`? True also if its addresses are not known. */
 static __always_inline int sw_mac_is_ours(const struct sw_guard *g, const void *mac)
@@ -39,8 +40,8 @@ static __always_inline int sw_is_from_here(const struct sw_guard *g, const struc
 {
     struct sw_ip src;
 
-    if (!(g->flags & SW_G_NO_OWN_SOURCE))
-        return 0;
+    if (!(g->flags & SW_G_NO_OWN_SOURCE) || sw_now_coarse() > g->local_ns + SW_ROUTES_NS)
+        return 0; /* also if nobody keeps the addresses up to date */
     sw_key_ip(key, src_is_b, &src);
     return sw_ip_is_4(&src) && sw_ip_is_local(&src);
 }

@@ -101,7 +101,7 @@ SW_STEP int sw_guard_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *
     }
     if (sw_refuses_source(g, &src, j->v6, j->now)) {
         j->reason = SW_DROP_REVERSE_PATH;
-        return engaged ? SW_DO_DROP : SW_DO_PASS; /* the kernel drops what passes */
+        return engaged || j->over ? SW_DO_DROP : SW_DO_PASS;
     }
     if (!engaged)
         return usable && sv->state != SW_GS_ENGAGED ? SW_DO_ENGAGE : SW_DO_PASS;

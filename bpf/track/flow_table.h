@@ -100,7 +100,7 @@ SW_PART int sw_is_late(void)
         return 0;
     id = sw_key_hash(&sc->key);
     e = sw_ended_slot(id);
-    return e && e->id == id ? sw_ended_matches(e, &sc->seg) : 0;
+    return e && e->id == id && sw_ended_matches(e, &sc->seg) && SW_READ_ONCE(e->id) == id;
 }
 
 /* Ends a claimed flow: emits conn, counts it, removes it from its map. */

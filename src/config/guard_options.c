@@ -193,10 +193,11 @@ static const struct sw_option options[] = {
      .man = "`reset` lets clients of a connection that this host has lost, as after a failover, fail at once. Within "
             "`--reply-budget`."},
     {"reverse-path", .block = 2, .type = SW_OPT_CHOICE, FIELD(reverse_path), .words = reverse_paths,
-     .help = "drop a SYN that would be answered if no route to its source leads over the interface: where rp_filter "
-             "is 1, always, or never ({})",
-     .man = "`auto`: IPv4 only, as the kernel would drop it. `strict`: IPv6, too. With several interfaces one of them "
-            "is enough."},
+     .help = "drop a SYN that would be answered if no route to its source leads over the interface: auto where "
+             "rp_filter is 1, strict always, off never ({})",
+     .man =
+         "`auto`: IPv4 only, as the kernel would drop it. `strict`: IPv4 and IPv6, whatever rp_filter is. With several "
+         "interfaces one of them is enough."},
     {"cookie", .block = 3, .type = SW_OPT_CHOICE, FIELD(backend), .words = cookies,
      .help = "whose cookies: ours, which keep every TCP option (kernel 6.9), or the kernel's ({})",
      .man = "Ours are `reqsk`, and keep MSS, window scale, SACK and ECN; the kernel's are `listener`. `auto` takes "

@@ -24,7 +24,7 @@ enum { MESSAGES_MOST = 4096 };   /* that are read at once */
 #define GROUP(n) (1u << ((n)-1))
 #define GROUPS                                                                                                         \
     (GROUP(RTNLGRP_LINK) | GROUP(RTNLGRP_IPV4_IFADDR) | GROUP(RTNLGRP_IPV4_ROUTE) | GROUP(RTNLGRP_IPV4_RULE) |         \
-     GROUP(RTNLGRP_IPV6_IFADDR) | GROUP(RTNLGRP_IPV6_ROUTE) | GROUP(RTNLGRP_IPV6_RULE))
+     GROUP(RTNLGRP_IPV6_IFADDR) | GROUP(RTNLGRP_IPV6_ROUTE) | GROUP(RTNLGRP_IPV6_RULE) | GROUP(RTNLGRP_NEXTHOP))
 
 struct sw_reverse_path {
     int map_fd;
@@ -122,11 +122,11 @@ static bool kernel_filters(const struct sw_devices *devices)
 /* Loopback is no device of which the kernel asks. */
 bool sw_accepts_local(const struct sw_devices *devices)
 {
-    bool accepts = conf_of("all", "accept_local") > 0;
+    bool accepts = conf_of("all", "accept_local") != 0; /* also if it cannot be read */
 
     for (size_t i = 0; i < devices->len && !accepts; i++)
         accepts =
-            devices->at[i].above && (!devices->at[i].ethernet || conf_of(devices->at[i].name, "accept_local") > 0);
+            devices->at[i].above && (!devices->at[i].ethernet || conf_of(devices->at[i].name, "accept_local") != 0);
     return accepts;
 }
 
@@ -232,6 +232,7 @@ static const char *explain(enum sw_routes_unknown unknown)
         return "there are policy rules (ip rule), and the route of a packet depends on more than its address";
     case SW_ROUTES_MANY: return "there are more than 65536 routes";
     case SW_ROUTES_NEXTHOP: return "the kernel does not say of each route over which device it leads";
+    case SW_ROUTES_NONE: return "no route leads over the interfaces that are followed";
     case SW_ROUTES_THROW: return "there is a route of type throw";
     default: return "the routes cannot be read";
     }

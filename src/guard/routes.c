@@ -105,12 +105,13 @@ static int read_rules(struct reader *r)
 /* What a route says of its prefix. */
 enum says { REACHED, UNREACHED, NOTHING, UNKNOWN };
 
-/* One over a device that is down is not there for the kernel, or may not be. */
+/* One over a device that is down is not there for the kernel, or may not be. A device that is not known is newer than
+ * the list: in doubt it is reached. */
 static void look_at_hop(const struct reader *r, __u32 oif, unsigned int flags, enum says *says)
 {
     const struct sw_device *d = sw_devices_find(r->devices, oif);
 
-    if (d && d->ours)
+    if (!d || d->ours)
         *says = REACHED;
     else if (*says == NOTHING && !(flags & (RTNH_F_DEAD | RTNH_F_LINKDOWN)))
         *says = UNREACHED;
@@ -222,17 +223,34 @@ static int read_routes(struct reader *r)
     return err;
 }
 
+static bool any_reached(const struct sw_routes *routes, size_t from)
+{
+    while (from < routes->len && !routes->at[from].reached)
+        from++;
+    return from < routes->len;
+}
+
 enum sw_routes_unknown sw_routes_read(__u8 family, const struct sw_devices *devices, bool accept_local,
                                       struct sw_routes *ret)
 {
     struct reader r = {.devices = devices, .all = ret, .family = family, .accept_local = accept_local};
+    size_t before = ret->len;
     int err = read_rules(&r);
 
     if (!err && !r.unknown)
         err = read_routes(&r);
     if (err)
         return err == -EINTR ? SW_ROUTES_CHANGING : SW_ROUTES_UNREAD;
+    if (!r.unknown && !any_reached(ret, before))
+        return SW_ROUTES_NONE;
     return r.unknown;
+}
+
+bool sw_rules_are_plain(__u8 family)
+{
+    struct reader r = {.family = family};
+
+    return !read_rules(&r) && !r.unknown;
 }
 
 static bool covers(const struct sw_route *wide, const struct sw_route *route)

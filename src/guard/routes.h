@@ -17,6 +17,8 @@ enum sw_routes_unknown {
     SW_ROUTES_MANY,
     SW_ROUTES_NEXTHOP,
     SW_ROUTES_THROW,
+    SW_ROUTES_NONE, /* none leads over a device that is `ours`: it takes its packets for one of which nothing is known
+                     */
     SW_ROUTES_UNREAD,
 };
 
@@ -39,6 +41,9 @@ struct sw_routes {
 enum sw_routes_unknown sw_routes_read(__u8 family, const struct sw_devices *devices, bool accept_local,
                                       struct sw_routes *ret);
 void sw_routes_sort(struct sw_routes *routes);
+
+/* Are there the kernel's own policy rules and no other ones? False also if they cannot be read. */
+bool sw_rules_are_plain(__u8 family);
 void sw_routes_free(struct sw_routes *routes);
 
 #endif

@@ -6,6 +6,7 @@
 #include "guard/known_tuples.h"
 #include "guard/local_macs.h"
 #include "guard/reverse_path.h"
+#include "guard/routes.h"
 #include "guard/service_set.h"
 #include "guard/service_table.h"
 #include "guard/services_state.h"
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -199,7 +201,7 @@ static void refresh_devices(struct sw_services *s)
     sw_reverse_path_watch(s->reverse_path);
     known = !sw_devices_read(s->ifindexes, s->ifindexes_len, &devices);
     sw_local_macs_apply(s->guard, macs, known ? sw_local_macs_of(&devices, macs) : 0);
-    set_own_source(s->guard, known && !sw_accepts_local(&devices));
+    set_own_source(s->guard, known && !sw_accepts_local(&devices) && sw_rules_are_plain(AF_INET));
     sw_reverse_path_refresh(s->reverse_path, known ? &devices : NULL, now);
     sw_devices_free(&devices);
 }
@@ -228,6 +230,7 @@ int sw_services_refresh(struct sw_services *s)
         goto out;
     grant(s->guard, &s->sysctls);
     s->addresses_left_out = sw_local_ips_apply(s->local_ips, (const __u8(*)[16])ips, ips_len);
+    __atomic_store_n(&s->guard->local_ns, sw_clock_now(), __ATOMIC_RELEASE);
     common = common_of(s);
     err = sw_table_apply(&s->table, wanted, len, &common, &s->sum);
     s->now = common.now;

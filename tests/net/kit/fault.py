@@ -15,10 +15,19 @@ SMALL = ("--max-flows", 4096, "--max-half-open", 4096, "--syn-cache", 4096, "--r
 GUARD_SAYS = ("guard always",)  # at the start
 
 
+def open_files():
+    """/proc/PID/fd/N of all processes; one that ends meanwhile has none."""
+    for pid in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            yield from list((pid / "fd").iterdir())
+        except OSError:
+            continue
+
+
 def held():
     """Ids of BPF programs and maps that some process has open."""
     ids = {"prog": set(), "map": set()}
-    for fd in pathlib.Path("/proc").glob("[0-9]*/fd/*"):
+    for fd in open_files():
         try:
             kind = re.match(r"anon_inode:bpf-(prog|map)", os.readlink(fd))
             if kind:

@@ -102,7 +102,7 @@ TEST(calm)
     expect_pass(&p, "");
     guardrun_conf(guard)->limit_source = 1;
     expect_pass(&p, "");
-    expect_pass(&p, ""); /* over the limit; no cookie, so nothing is engaged for it */
+    expect_drop(&p, "reverse_path"); /* over the limit; no cookie, so nothing is engaged for it */
     assert_int_equal(guardrun_at(guard, svc)->state, SW_GS_CALM);
 }
 

@@ -268,9 +268,14 @@ static void frames_not_taken(bool engaged)
         not_taken(&p, no_length, false);
         guardrun_local(guard, p.src);
         g->flags |= SW_G_NO_OWN_SOURCE;
+        g->local_ns = bpfrun_now(run);
         if (!v6 && !engaged) /* engaged it may get a cookie, and the kernel drops what brings it back */
             not_taken(&p, as_it_is, false);
+        g->local_ns -= SW_ROUTES_NS + SEC;
+        if (!v6 && !engaged) /* nobody keeps the addresses up to date */
+            not_taken(&p, as_it_is, true);
         g->flags &= ~SW_G_NO_OWN_SOURCE;
+        bpfrun_reset(run);
         pkt_build(&p, request, sizeof(request));
         g->mac[0] = 0x010203040506;
         memcpy(&g->mac[1], request, 6);

@@ -2,6 +2,7 @@
 /* What this host's sysctls, buffers and links make of a SYN-ACK, and of the guard. */
 #include "listen.h"
 #include "guard/services.h"
+#include "base/clock.h"
 #include "guard/tcp_settings.h"
 #include "guard/warnings.h"
 
@@ -55,6 +56,7 @@ TEST(what_the_sysctls_grant)
     set_sysctl("ipv6/conf/default/hop_limit", "64");
     assert_int_equal(g->ttl, 77);
     assert_int_equal(g->hop_limit, 78);
+    assert_true(sw_clock_now() - g->local_ns < SECOND);
     assert_int_equal(g->flags, usual | others);
 }
 
