@@ -181,8 +181,7 @@ enum {
     SW_G_COOKIES_ALWAYS = 1 << 10, /* tcp_syncookies=2: that the kernel makes cookies says nothing */
     SW_G_REVERSE_4 = 1 << 11,      /* sources of IPv4 are looked up in map `reverse_path` before they are answered, */
     SW_G_REVERSE_6 = 1 << 12,      /* those of IPv6 */
-    SW_G_NO_OWN_SOURCE =
-        1 << 13, /* the kernel drops what comes from an IPv4 address of this host (accept_local 0, no policy rules) */
+    SW_G_NO_OWN_SOURCE = 1 << 13,  /* the kernel drops what comes from its own IPv4 addresses (accept_local, rules) */
 };
 
 /* The one element of the mmapable array `guard`: everything that may change while it runs. Times in ns. */

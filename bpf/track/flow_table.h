@@ -7,8 +7,8 @@
 #define SW_BPF_TRACK_FLOW_TABLE_H
 
 #include "track/clock.h"
-#include "tcp/ended.h"
 #include "track/emit.h"
+#include "track/ended.h"
 #include "track/lock.h"
 #include "track/syn_cache.h"
 
@@ -67,40 +67,6 @@ SW_STEP int sw_emit_all(struct sw_flow *f, __u64 now)
         if (events & 1u << kind)
             sw_emit(SW_CTX_PACKET, kind, f, w, now);
     return 0;
-}
-
-static __always_inline struct sw_ended *sw_ended_slot(__u64 id)
-{
-    __u32 slot = id & ((1u << (cfg.ended_bits & 31)) - 1);
-
-    return bpf_map_lookup_elem(&ended, &slot);
-}
-
-/* The flow has ended, and its key is in the scratch. */
-static __always_inline void sw_ended_add(struct sw_scratch *sc, const struct sw_flow *f)
-{
-    __u64 id = sw_key_hash(&sc->key);
-    struct sw_ended *e = sw_ended_slot(id);
-
-    if (!e)
-        return;
-    SW_WRITE_ONCE(e->id, 0); /* while it changes it is nobody's */
-    sw_ended_set(e, f);
-    SW_WRITE_ONCE(e->id, id);
-}
-
-/* Is the segment in the scratch, which has no flow, of a connection that has ended? */
-SW_PART int sw_is_late(void)
-{
-    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
-    struct sw_ended *e;
-    __u64 id;
-
-    if (!sc)
-        return 0;
-    id = sw_key_hash(&sc->key);
-    e = sw_ended_slot(id);
-    return e && e->id == id && sw_ended_matches(e, &sc->seg) && SW_READ_ONCE(e->id) == id;
 }
 
 /* Ends a claimed flow: emits conn, counts it, removes it from its map. */

@@ -15,9 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define AGAIN_NS                                                                                                       \
-    (10 * SW_SECOND)             /* not every change is notified: before 6.7 not that an address took routes with it   \
-                                  */
+/* not every change is notified: before 6.7 not that an address took routes with it */
+#define AGAIN_NS (10 * SW_SECOND)
 #define MANY_NS (60 * SW_SECOND) /* a large table changes all the time */
 enum { MESSAGES_MOST = 4096 };   /* that are read at once */
 

@@ -55,6 +55,7 @@ void bpfrun_opts(struct sw_object_opts *opts)
     opts->cfg.decap = 0;
     opts->cfg.likely_server_ports = 0;
     opts->syn_cache_max = 1u << 14;
+    opts->max_flows = 1u << 14; /* resetting map `ended` takes time for each slot */
 }
 
 static int on_event(void *ctx, void *data, size_t size)

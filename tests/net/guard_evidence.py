@@ -410,7 +410,9 @@ def redirected_port():
     n.equal("from behind", n.read_n(c, 4), b"here")
     n.reset(c)
     f = attacks.Forger(g)
-    f.burst(130, lambda f, src: f.send(f.syn(src)))
+    f.burst(60, lambda f, src: f.send(f.syn(src)))
+    n.until(lambda: g.figures(4, 8080)["kernel_half_open"] == 60)  # the daemon has asked the kernel
+    f.burst(70, lambda f, src: f.send(f.syn(src)))
     n.until(lambda: g.figures()["state"] == "engaged")
     n.equal("SYN_RECV of the port, and of the one behind", (g.syn_recv(k.PORT), g.syn_recv(8080)), (0, 130))
     changes = [(x["to"], x["cause"]) for x in g.finish() if x["event"] == "guard" and x["service_port"] == k.PORT]
