@@ -210,7 +210,8 @@ fuzz: setup ## each fuzz target for T=60 seconds; TARGETS='parse cidr' (root)
 	@tests/fuzz/run -t $(or $(T),60) $(TARGETS)
 
 # What .ci/run leaves out or does briefly: old kernels and the long namespace tests in virtual machines, every test with
-# 200 kills and under valgrind, coverage, ten minutes of soak, a siege of 15 minutes, an hour of fuzzing. About five hours.
+# 200 kills and under valgrind, coverage, ten minutes of soak, a siege of 15 minutes, an hour of fuzzing, the benchmarks
+# (each checks that it measures what it says). About five hours.
 nightly: setup ## all that takes too long for each change (root)
 	+$(MAKE_ALL) all tests
 	SW_TEST_LONG=1 SW_TEST_TIMEOUT=1800 tests/run
@@ -219,6 +220,7 @@ nightly: setup ## all that takes too long for each change (root)
 	$(MAKE) soak T=600
 	$(MAKE) siege T=900
 	$(MAKE) fuzz T=650
+	SW_BENCH_ROUNDS=3 SW_BENCH_ATTACKS=1 $(MAKE) bench
 
 # for editors and clangd: how each C file of src, bpf and tests/lib is compiled
 compile_commands.json: Makefile $(SRC) ## the compiler's command of each file, for editors

@@ -17,8 +17,8 @@
 /*
  * For the guard's accounting: did this segment complete the listener's handshake, or abort it? Not a fragment: the rest
  * may never come. Not with options of IPv4 or extension headers of IPv6, among them some for which the kernel throws a
- * packet away. A RST that arrives must be one that the kernel takes: on its number, and without timestamps that could
- * be old.
+ * packet away, and not from a tunnel, which perhaps nothing here unpacks. A RST that arrives must be one that the
+ * kernel takes: on its number, and without timestamps that could be old.
  */
 static __always_inline void sw_handshake_outcome(struct sw_flow *f, __u32 events, const struct sw_scratch *sc,
                                                  struct sw_emit_ctx *w)
@@ -28,7 +28,7 @@ static __always_inline void sw_handshake_outcome(struct sw_flow *f, __u32 events
 
     if (!cfg.guard || f->listener != SW_L_OPENED || s->frag)
         return;
-    if (!s->sent && sc->at.tcp - sc->at.ip != (sc->at.v6 ? 40 : 20))
+    if (!s->sent && (sc->at.tunnel || sc->at.tcp - sc->at.ip != (sc->at.v6 ? 40 : 20)))
         return;
     if (events & 1u << SW_EV_ESTABLISHED && !s->sent && s->ack == f->listener_isn + 1)
         w->resolved = SW_L_COMPLETED;

@@ -26,7 +26,8 @@ struct head4 {
     __u8 eth[14];
     __u8 ver_ihl, tos;
     __be16 len;
-    __u8 rest[8];
+    __u8 id_frag[4], ttl, proto;
+    __be16 sum;
     __be32 src, dst;
 } __attribute__((packed));
 
@@ -60,6 +61,27 @@ static __always_inline void set_tcp(struct head_tcp *t, const struct drive_step 
     t->bits = bpf_htons(s->bits);
 }
 
+static __always_inline __u16 fold(__u64 sum)
+{
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (sum & 0xffff) + (sum >> 16);
+}
+
+/* With the guard, a header with a wrong sum is not followed. */
+static __always_inline void set_ip_sum(struct head4 *h)
+{
+    __u16 *w = (void *)&h->ver_ihl;
+    __u64 sum = 0;
+
+    h->sum = 0;
+    asm volatile("" ::: "memory"); /* the words below are read as another type */
+    for (__u32 i = 0; i < 10; i++)
+        sum += w[i];
+    h->sum = ~fold(sum);
+}
+
 /* Of a segment without payload, for the guard looks at that of the ACK that completes a handshake. */
 static __always_inline void set_sum(struct head_tcp *t, const struct drive_step *s, __u64 addresses, void *end)
 {
@@ -76,11 +98,7 @@ static __always_inline void set_sum(struct head_tcp *t, const struct drive_step 
             break;
         sum += w[i];
     }
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    t->sum = (__u16)~sum;
+    t->sum = ~fold(sum);
 }
 
 static __always_inline void rewrite(void *data, void *end)
@@ -120,6 +138,7 @@ static __always_inline void rewrite(void *data, void *end)
         h->len = bpf_htons(s->ip_len);
         h->src = s->by_server ? server : client;
         h->dst = s->by_server ? client : server;
+        set_ip_sum(h);
         set_tcp(t, s, conn, round);
         set_sum(t, s, (__u64)client + server, end);
     }

@@ -15,7 +15,7 @@ AUTO = ("--engage", f"half-open=100,syn-rate={MANY}")
 REQSK = "this needs: else the kernel makes cookies always, and has nothing in SYN_RECV"
 VARIANTS = [f"{kind}{more}" for kind in attacks.INVENTED for more in ("", "_other_number")]
 PORTS = {name: 7800 + i for i, name in enumerate(
-    [*attacks.HIDDEN, *[f"{x} alone" for x in attacks.HIDDEN], *VARIANTS, *attacks.WORDS, "aborted", "burst"])}
+    [*attacks.HIDDEN, *[f"{x} alone" for x in attacks.HIDDEN], *VARIANTS, *attacks.WORDS, "resets", "aborted", "burst"])}
 SHORT = 16  # the backlog of "burst"
 here = {}   # the ground that is there now, and what its cases expect of its lines
 
@@ -149,6 +149,25 @@ def forged_words(name):
     return case
 
 
+def resets_in_tunnels():
+    """a client's reset that no stack unpacks takes nothing back: half-open stays what the kernel has"""
+    g, port = on("decap"), PORTS["resets"]
+    p = k.Peer(g, 4, port)
+    for i, inside in enumerate(attacks.TUNNELS):
+        p.sport, p.seq = 20000 + i, 1000
+        p.syn()
+        p.send(attacks.WORDS[inside](p.packet("R", seq=p.seq)))
+    n.until(lambda: [x["event"] in ("refused", "reset") for x in logged(g, port)].count(True) == len(attacks.TUNNELS),
+            evidence=lambda: [x["event"] for x in logged(g, port)])
+    n.equal("SYN_RECV", g.syn_recv(port), len(attacks.TUNNELS))
+
+    def figures():
+        return [g.figures(4, port)[x] for x in ("opened", "resolved", "half_open")]
+
+    n.until(lambda: figures() == [len(attacks.TUNNELS), 0, len(attacks.TUNNELS)], evidence=figures)
+    p.close()
+
+
 def aborted_handshakes():
     """a client that resets its handshake leaves nothing half-open, as at the kernel: health checks engage nothing"""
     g, port = on("auto"), PORTS["aborted"]
@@ -227,7 +246,7 @@ SHARED = [
     invention("invented_pseudo_without_guard", "tracker", "pseudo"),
     invention("invented_good_without_guard", "tracker", "good"),
     lines_of("tracker"),
-    *map(forged_words, attacks.WORDS), lines_of("decap"),
+    *map(forged_words, attacks.WORDS), resets_in_tunnels, lines_of("decap"),
 ]
 
 

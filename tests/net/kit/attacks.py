@@ -156,6 +156,7 @@ WORDS = {
     "gre": lambda p: OUTER / GRE() / p,
     "vxlan": lambda p: OUTER / UDP(sport=40000, dport=4789, chksum=0) / VXLAN(vni=7) / Ether() / p,
 }
+TUNNELS = [x for x in WORDS if x != "own_address"]
 
 
 def listeners_words(f, src, inside):
