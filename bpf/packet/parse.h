@@ -225,6 +225,8 @@ static __always_inline enum sw_found sw_parse_ip4(void *ip, void *data, void *en
 /* Walks the extension headers (RFC 8200 section 4). Returns SW_FOUND_TCP with *ret_l4 set, or why not. */
 static __always_inline enum sw_found sw_parse_exts(__u8 *pos, __u8 next, void *end, struct sw_seg *s, __u8 **ret_l4)
 {
+    __u32 fragment_headers = 0;
+
     for (int i = 0; i < SW_EXTS; i++) {
         if (next == SW_IP_TCP) {
             *ret_l4 = pos;
@@ -239,7 +241,9 @@ static __always_inline enum sw_found sw_parse_exts(__u8 *pos, __u8 next, void *e
             next = pos[0];
             if (frag & 0xfff8)
                 return next == SW_IP_TCP ? SW_FOUND_FRAG_LATER : SW_FOUND_NOT_TCP;
-            s->frag |= frag & 1; /* of nested headers the first one's mark stays */
+            /* of nested headers the first one's mark stays, and with two of them the kernel drops the packet */
+            s->frag |= (frag & 1) | fragment_headers;
+            fragment_headers = 1;
             pos += 8;
         } else if (next == SW_IP_AH) {
             if (!SW_HAS(pos, 8, end))

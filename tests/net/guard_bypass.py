@@ -118,6 +118,10 @@ def atomic(ip):
     return ip / IPv6ExtHdrFragment(m=0, offset=0, id=5)
 
 
+def atomic_twice(ip):
+    return atomic(atomic(ip))
+
+
 def far_away(ip):
     """The TCP header behind 4 KiB of options that the kernel skips."""
     for _ in range(2):
@@ -146,7 +150,7 @@ def bad_option(v):
 
 
 def unguarded():
-    """with the guard off the listener does take those that were dropped: they would have been ways around it"""
+    """with the guard off the listener does take those that were dropped, but one: they would have been ways around it"""
     g = ground()
     k.guard(g.sw, "off")
     n.until(lambda: {x["state"] for x in k.services(g.sw).values()} == {"grace"}, 3)
@@ -161,6 +165,10 @@ def unguarded():
         n.equal(f"v{v} {name}: the kernel's answer", got and str(got.flags), "SA")
         p.say("R", seq=got.ack)
         p.close()
+    p = k.Peer(g, 6, sport=shared["port"] + 1)
+    p.say("S", options=k.TS, over=atomic_twice)
+    n.equal("two atomic fragment headers: the kernel's answer", p.hear(), None)
+    p.close()
 
 
 def untouched():
@@ -221,6 +229,8 @@ CASES = [
          answered=False, reason="fragment"),
     case("nested6", "IPv6, a fragment header within a first fragment's: dropped", v=6, make=attacks.nested_fragments,
          answered=False, reason="fragment"),
+    case("atomic_twice6", "IPv6, two atomic fragment headers, of which the kernel takes one: dropped", v=6,
+         over=atomic_twice, answered=False, reason="fragment"),
     case("overlap", "IPv4, a fragment that overwrites an ACK with a SYN (RFC 1858): nothing is opened",
          make=overlapping, answered=False),
     case("syn_fin", "SYN and FIN: dropped", flags="SF", answered=False, reason="bad_flags"),
