@@ -261,7 +261,9 @@ TEST(what_cannot_be_told)
     ip("route add 198.18.0.0/24 nhid 7");
     refresh();
     assert_true(reached("198.18.0.1"));
-    ip("nexthop del id 7");
+    ip("nexthop del id 7"); /* its routes go with it, and are not notified */
+    refresh();
+    assert_false(reached("198.18.0.1"));
 }
 
 /* So many /32 from 198.16.0.0 on, to d0. */
