@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "scenario.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "pkt.h"
@@ -307,4 +308,16 @@ void scenario_make(struct scenario *st, __u64 seed, __u32 most)
             st->seg[i].seq = an_isn(st);
             st->seg[i].ack = an_isn(st);
         }
+}
+
+__u64 from_env(const char *name, __u64 otherwise)
+{
+    const char *text = getenv(name);
+
+    return text && *text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+__u64 scenario_rounds(__u64 usual)
+{
+    return usual * from_env("SW_SEQUENCES", 2000) / 2000;
 }

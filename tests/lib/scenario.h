@@ -34,4 +34,10 @@ __u32 scenario_rand(__u64 *rng, __u32 below);
 /* At most `most` segments. */
 void scenario_make(struct scenario *st, __u64 seed, __u32 most);
 
+/* A number from the environment. */
+__u64 from_env(const char *name, __u64 otherwise);
+
+/* How many random rounds to play: `usual`, times SW_SEQUENCES of 2000. */
+__u64 scenario_rounds(__u64 usual);
+
 #endif

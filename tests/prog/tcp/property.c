@@ -46,13 +46,6 @@ static struct play play;
 static const __u16 server_ports[] = {80, 443, 8080};
 static __u64 total_segments, total_fast, total_conns, total_established;
 
-static __u64 from_env(const char *name, __u64 otherwise)
-{
-    const char *text = getenv(name);
-
-    return text && *text ? strtoull(text, NULL, 0) : otherwise;
-}
-
 static void print_story(const struct play *p)
 {
     print_error("seed 0x%llx, scenario %llu, after segment %zu of %zu:\n", p->seed, p->number, p->at, p->scenario.n);
@@ -528,7 +521,7 @@ static void play_one(struct play *p)
 
 static void play_all(const struct sw_object_opts *opts, const char *name)
 {
-    __u64 scenarios = from_env("SW_SEQUENCES", 2000);
+    __u64 scenarios = scenario_rounds(2000);
     struct play *p = &play;
 
     memset(p, 0, sizeof(*p));
