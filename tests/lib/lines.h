@@ -101,7 +101,7 @@ static inline void add(struct out *o, const struct sw_event *ev)
     assert_int_equal(sw_report_event(o->r, ev), 0);
 }
 
-static const char *line_n(const char *text, int n)
+static inline const char *line_n(const char *text, int n)
 {
     while (n--) {
         text = strchr(text, '\n');

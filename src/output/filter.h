@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What a view shows: the rules that the programs can decide too, and what only a flow as it stands can answer. Plain
+ * data without pointers: it may be copied.
+ */
+#ifndef SW_OUTPUT_FILTER_H
+#define SW_OUTPUT_FILTER_H
+
+#include "base/filter_rules.h"
+#include "output/conn_id.h"
+
+#define SW_FILTER_UIDS 16
+
+/* All zero: everything is shown. What is given must hold together. */
+struct sw_filter {
+    struct sw_filter_rules rules;
+    __u32 states;           /* 1 << enum sw_state of either end, 1 << (SW_ST_MAX + enum sw_conn_state); 0: any */
+    __u32 outcomes;         /* 1 << enum sw_reason; 0: any */
+    __u64 min_bytes;        /* IP bytes of both directions */
+    __u64 min_handshake_ns; /* 0: also without one */
+    __u32 uids_len;         /* 0: any */
+    __u32 pad;
+    char uids[SW_FILTER_UIDS][SW_UID_LEN + 1];
+};
+SW_ASSERT(SW_ST_MAX + SW_CS_MAX <= 32, "sw_filter.states has a bit for each");
+SW_ASSERT(SW_WHY_MAX <= 32, "sw_filter.outcomes has a bit for each");
+
+/* "CzKz…,C0a…": adds to those that are there. 0, or -EINVAL and a line in why. */
+int sw_filter_add_uids(struct sw_filter *filter, const char *text, char *why, size_t size);
+
+/* Key and flow of a table, or of a struct sw_event. */
+bool sw_filter_match(const struct sw_filter *filter, const struct sw_key *key, const struct sw_flow *flow);
+
+#endif
