@@ -15,6 +15,7 @@
 #include "guard/account.h"
 #include "guard/cookie_flow.h"
 #include "guard/fast_syn.h"
+#include "guard/filter.h"
 #include "guard/frame.h"
 #include "guard/ingress.h"
 #include "guard/tc_accept.h"
@@ -125,6 +126,23 @@ static __always_inline void sw_guess_direction(const struct sw_key *k, struct sw
     }
     s->flip_by = SW_BY_FLIPPED;
     s->flip = sw_is_server_port(sp) && (!sw_is_server_port(dp) || sw_ntohs(sp) < sw_ntohs(dp));
+}
+
+/* Does the filter exclude the segment in scratch, whoever is its originator? Counts it. */
+static __always_inline int sw_is_filtered(struct sw_scratch *sc)
+{
+    struct sw_filter_map *m = sw_filter_get();
+    struct sw_seg *s = &sc->seg;
+
+    if (!m || !SW_READ_ONCE(m->active))
+        return 0;
+    s->out = sw_filter_judge(m, &sc->key);
+    if (cfg.guard && s->out && sw_is_guarded(&sc->key))
+        s->out |= SW_OUT_SILENT;
+    if (s->out != SW_OUT_ALWAYS)
+        return 0;
+    sw_count(SW_C_FILTERED);
+    return 1;
 }
 
 /* A segment that the fast path did not handle. */

@@ -10,7 +10,7 @@ int sw_ingress(struct xdp_md *ctx)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
 
-    if (!sc || sw_parse_xdp(ctx, sc) != SW_FOUND_TCP || sw_track_fast(&sc->key, &sc->seg))
+    if (!sc || sw_parse_xdp(ctx, sc) != SW_FOUND_TCP || sw_is_filtered(sc) || sw_track_fast(&sc->key, &sc->seg))
         return XDP_PASS;
     sw_track_segment(sc, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
     return XDP_PASS;
@@ -43,7 +43,7 @@ int sw_xdp_guard(struct xdp_md *ctx)
         blocked = sw_guard_block(ctx, &sc->key, &sc->seg);
     if (blocked == SW_BLOCKED)
         return XDP_DROP;
-    if (sw_track_fast(&sc->key, &sc->seg))
+    if (sw_is_filtered(sc) || sw_track_fast(&sc->key, &sc->seg))
         return XDP_PASS;
     return sw_guard_segment(ctx, sc, blocked);
 }
@@ -102,7 +102,7 @@ int sw_egress(struct __sk_buff *skb)
     }
     if (cfg.guard && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN)
         sw_known_set(&sc->key, !s->src_is_b); /* this host opens a connection: replies have a socket */
-    if (sw_track_fast(&sc->key, s))
+    if (sw_is_filtered(sc) || sw_track_fast(&sc->key, s))
         return TC_ACT_UNSPEC;
     sw_track_segment(sc, data, end);
 #ifndef SW_OLD
@@ -130,8 +130,12 @@ int sw_expire(struct __sk_buff *skb)
 SEC("syscall")
 int sw_sweep(void *ctx)
 {
+    __u64 held_back = sw_filter_sweep();
+
     (void)ctx;
-    return sw_sweep_all();
+    sw_sweep_all();
+    sweep.held_back += held_back;
+    return 0;
 }
 
 /* Evaluates every service, for times without SYNs, and what the daemon has read of sockets. */

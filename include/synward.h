@@ -114,7 +114,8 @@ enum { SW_LOSS_GUARD = SW_EV_MAX, SW_LOSSES };
     X(SW_WHY_, UNANSWERED, "unanswered")                                                                               \
     X(SW_WHY_, TIMEOUT, "timeout")                                                                                     \
     X(SW_WHY_, REUSED, "reused")                                                                                       \
-    X(SW_WHY_, END_OF_INPUT, "end_of_input")
+    X(SW_WHY_, END_OF_INPUT, "end_of_input")                                                                           \
+    X(SW_WHY_, FILTERED, "filtered")
 enum sw_reason { SW_REASONS(SW_ENUM_ITEM) SW_WHY_MAX };
 
 /* What an anomaly event is about. */
@@ -165,7 +166,7 @@ enum sw_hook { SW_HOOKS(SW_ENUM_ITEM) SW_HOOK_MAX };
  */
 #define SW_COUNTERS(X)                                                                                                 \
     X(SW_C_, PACKETS, "packets")                 /* frames seen, all hooks */                                          \
-    X(SW_C_, TCP, "tcp")                         /* TCP segments that were tracked */                                  \
+    X(SW_C_, TCP, "tcp")                         /* TCP segments */                                                    \
     X(SW_C_, NOT_IP, "not_ip")                   /* ARP and all other link payloads */                                 \
     X(SW_C_, NOT_TCP, "not_tcp")                 /* IP, another protocol */                                            \
     X(SW_C_, FRAG_FIRST, "frag_first")           /* first fragment, tracked by its header */                           \
@@ -176,6 +177,7 @@ enum sw_hook { SW_HOOKS(SW_ENUM_ITEM) SW_HOOK_MAX };
     X(SW_C_, BAD_CHECKSUM, "bad_checksum")       /* TCP checksum wrong: counted, not tracked */                        \
     X(SW_C_, BAD_OPTION, "bad_option")           /* TCP option list malformed */                                       \
     X(SW_C_, NOT_TAKEN, "not_taken")             /* with the guard: to a group or another host, cut, from here */      \
+    X(SW_C_, FILTERED, "filtered")               /* excluded by the filter: without events */                          \
     X(SW_C_, LATE, "late")                       /* of connections that have ended: counted, not tracked */            \
     X(SW_C_, FAST_PATH, "fast_path")             /* in-order segments handled without the lock */                      \
     X(SW_C_, FORWARDED_TWICE, "forwarded_twice") /* egress copy of a packet tracked on ingress */                      \
@@ -339,6 +341,7 @@ enum {
     SW_F_FAR = 1 << 26,              /* sw_flow.far holds such segments, */
     SW_F_FAR_RESP = 1 << 27,         /* of the responder */
     SW_F_NO_SOCKET = 1 << 28,        /* with the guard: never confirmed, and the kernel has no socket of it */
+    SW_F_FILTERED = 1 << 29,         /* with the guard: excluded by the filter, followed without events */
 };
 
 /*

@@ -39,7 +39,7 @@ struct sw_filter_net {
     __u64 ip[2]; /* v4-mapped, as on the wire, host bits zero */
     __u64 mask[2];
     __u32 lists; /* 1 << enum sw_filter_list */
-    __u32 pad;
+    __u32 v4;    /* 1: of IPv4; else not of IPv4, though ::/0 holds the mapped addresses */
 };
 
 /* All zero: everything is followed. */
@@ -48,6 +48,20 @@ struct sw_filter_rules {
     __u32 nets_len;
     struct sw_filter_net nets[SW_FILTER_NETS];
     __u64 ports[SW_FILTER_PORT_LISTS][1024]; /* a bit each */
+};
+
+/*
+ * The one element of map `filter`. A change fills the slot that is not in use, then moves `active`: a packet sees the
+ * old rules or the new ones, as a whole.
+ */
+struct sw_filter_map {
+    __u32 active;     /* 1 + the slot in use; 0: no filter */
+    __u32 generation; /* of changes */
+    __u32 swept;      /* the generation that the sweep has applied to the flows that were there, */
+    __u32 passes;     /* how often it will yet, */
+    __u32 held_back;  /* and for how many the last time found no space in a ring */
+    __u32 pad;
+    struct sw_filter_rules slot[2];
 };
 
 /* What a connection has, of what its ends are in. */
@@ -60,6 +74,19 @@ static inline __u32 sw_filter_have(__u32 orig, __u32 resp)
 static inline int sw_filter_admits(__u32 lists, __u32 orig, __u32 resp)
 {
     return (sw_filter_have(orig, resp) & lists) == (lists & ~SW_FL_NEGATED);
+}
+
+/*
+ * Picked up midstream: nobody knows who began, the answer must be the same for both directions, and what a SYN has
+ * excluded must not come back by its data. So an address has a role for certain only if both ends would have it; the
+ * server is the end with the lower port; and what is negated holds for either end.
+ */
+static inline int sw_filter_admits_midstream(__u32 lists, __u32 lower, __u32 higher)
+{
+    const __u32 either = SW_FL_EITHER | SW_FL_NEGATED;
+
+    return ((((lower | higher) & either) | (lower & higher) | (lower & SW_FL_BIT(SERVER))) & lists) ==
+           (lists & ~SW_FL_NEGATED);
 }
 
 static inline int sw_filter_has_port(const struct sw_filter_rules *rules, int list, __u16 port)

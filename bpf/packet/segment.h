@@ -6,6 +6,11 @@
 #include "compat.h"
 #include "synward.h"
 
+/* Excluded: if the key's a endpoint is the originator, if b is, if it is picked up midstream. SILENT: the guard needs
+ * its flow all the same. */
+enum { SW_OUT_A = 1 << 0, SW_OUT_B = 1 << 1, SW_OUT_MIDSTREAM = 1 << 2, SW_OUT_SILENT = 1 << 3 };
+#define SW_OUT_ALWAYS (SW_OUT_A | SW_OUT_B | SW_OUT_MIDSTREAM)
+
 struct sw_seg {
     __u64 now;
     __u32 seq;
@@ -30,7 +35,8 @@ struct sw_seg {
     __u8 flip;      /* if it begins a flow: its sender is the responder */
     __u8 flip_by;   /* and why, enum sw_direction_by */
     __u8 sent;      /* by this host: seen at the egress hook */
-    __u8 pad[7];
+    __u8 out;       /* SW_OUT_*: by the filter */
+    __u8 pad[6];
 };
 
 /* sequence space a segment takes (RFC 9293 section 3.4) */

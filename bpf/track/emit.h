@@ -112,9 +112,15 @@ static __always_inline __u8 sw_ring_of(__u32 kind, __u32 anomaly, const struct s
     return f->flags & SW_F_ESTABLISHED ? SW_RING_MAIN : SW_RING_OPEN;
 }
 
+/* The filter excludes it, and the guard needs it. */
+static __always_inline int sw_is_silent(const struct sw_flow *f)
+{
+    return cfg.guard && f->flags & SW_F_FILTERED;
+}
+
 static __always_inline void sw_emit(__u32 context, __u32 kind, struct sw_flow *f, struct sw_emit_ctx *w, __u64 ts)
 {
-    if (!(cfg.event_mask & 1u << kind))
+    if (!(cfg.event_mask & 1u << kind) || sw_is_silent(f))
         return;
     w->kind = kind;
     w->ring = sw_ring_of(kind, w->out.anomaly, f);
@@ -127,7 +133,7 @@ static __always_inline void sw_emit(__u32 context, __u32 kind, struct sw_flow *f
 /* `opening`: when the SYN comes (late 0), or deferred until the handshake completes (late 1). */
 static __always_inline void sw_emit_opening(__u32 context, struct sw_flow *f, struct sw_emit_ctx *w, int late)
 {
-    if (!(cfg.event_mask & 1u << SW_EV_OPENING))
+    if (!(cfg.event_mask & 1u << SW_EV_OPENING) || sw_is_silent(f))
         return;
     if (late ? f->flags & SW_F_OPENING_EMITTED || !(f->flags & SW_F_OPENING_DEFERRED) : 0)
         return;

@@ -9,6 +9,7 @@
 #include "track/clock.h"
 #include "track/emit.h"
 #include "track/ended.h"
+#include "track/filter.h"
 #include "track/lock.h"
 #include "track/syn_cache.h"
 
@@ -147,7 +148,7 @@ SW_PART int sw_track_new(void)
     w = &sc->emit;
     f = &sc->flow;
     l = sw_lock_of(key);
-    if (!l)
+    if (!l || !sw_filter_may_begin(f, s))
         return 0;
     before = w->out.events;
     sw_step_locked(f, s, &w->out, l);
@@ -257,7 +258,8 @@ begin:
     sc->flow.listener = sc->emit.listener == SW_L_OPENED ? SW_L_OPENED : SW_L_NONE;
     sc->flow.listener_isn = sc->emit.listener_isn;
     if (whole) {
-        sw_emit_opening(SW_CTX_PACKET, &sc->flow, &sc->emit, 0);
+        if (!sw_filter_is_out(s->out, &sc->flow))
+            sw_emit_opening(SW_CTX_PACKET, &sc->flow, &sc->emit, 0);
         sw_syn_cache_go_on(sc);
     } else if (pending) {
         sw_flow_from_pending_syn(&sc->flow, isn, orig_is_b);
@@ -292,6 +294,7 @@ static __always_inline int sw_track_fast(struct sw_key *key, struct sw_seg *s)
     if (!sw_fsm_fast(f, s))
         return 0;
     sw_count(SW_C_FAST_PATH);
+    sw_filter_count(f, s);
     return 1;
 }
 
@@ -350,6 +353,7 @@ SW_PART int sw_track(void)
             sw_count(SW_C_HALF_OPEN_RESTORED); /* its first entry was counted, too, and is not lost */
         return 0;
     }
+    sw_filter_count(f, s);
     if (s->flags & SW_TCP_SYN && !(f->flags & (SW_F_ESTABLISHED | SW_F_PENDING_SYN)))
         sw_syn_cache_update(key, s); /* else the entry is the pending SYN's */
     w->waits = f->flags & SW_F_PENDING_SYN && f->pend_isn == s->seq && f->pend_side == sw_flow_side(f, s);

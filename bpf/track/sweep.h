@@ -46,12 +46,41 @@ static __always_inline struct sw_emit_ctx *sw_sweep_emit_ctx(struct sw_scratch *
     return w;
 }
 
+/* Ends a flow, unless its ring has no space. */
+static __always_inline void sw_sweep_end(struct sw_scratch *sc, const struct sw_key *key, struct sw_flow *f,
+                                         struct sw_sweep_ctx *c, __u32 why)
+{
+    struct sw_emit_ctx *w;
+    struct sw_lock *l;
+
+    if (!sw_sweep_ring_has_space(f)) {
+        c->held_back++;
+        if (f->flags & SW_F_OPENING_DEFERRED)
+            c->deferred++;
+        return;
+    }
+    w = sw_sweep_emit_ctx(sc, key, f);
+    l = sw_lock_of(&sc->key);
+    if (!l)
+        return;
+    if (!sw_claim_end(f, l))
+        return;
+    if (!(f->flags & SW_F_ENDED)) {
+        f->flags |= SW_F_ENDED;
+        f->ended_ns = c->now;
+        f->reason = why;
+        if (why != SW_WHY_END_OF_INPUT && why != SW_WHY_FILTERED)
+            sw_emit(SW_CTX_SWEEP, SW_EV_TIMEOUT, f, w, c->now);
+    }
+    sw_end_flow(SW_CTX_SWEEP, f, c->now);
+    c->seen--;
+}
+
 static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, struct sw_sweep_ctx *c)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_SWEEP);
     struct sw_config limits = cfg;
     struct sw_emit_ctx *w;
-    struct sw_lock *l;
     __u64 at;
     __u32 why;
 
@@ -78,28 +107,25 @@ static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, struc
             c->next = at;
         return 0;
     }
-    if (!sw_sweep_ring_has_space(f)) {
-        c->held_back++;
-        if (f->flags & SW_F_OPENING_DEFERRED)
-            c->deferred++;
-        return 0;
-    }
-    w = sw_sweep_emit_ctx(sc, key, f);
-    l = sw_lock_of(&sc->key);
-    if (!l)
-        return 0;
-    if (!sw_claim_end(f, l))
-        return 0;
-    if (!(f->flags & SW_F_ENDED)) {
-        f->flags |= SW_F_ENDED;
-        f->ended_ns = c->now;
-        f->reason = why;
-        if (why != SW_WHY_END_OF_INPUT)
-            sw_emit(SW_CTX_SWEEP, SW_EV_TIMEOUT, f, w, c->now);
-    }
-    sw_end_flow(SW_CTX_SWEEP, f, c->now);
-    c->seen--;
+    sw_sweep_end(sc, key, f, c, why);
     return 0;
+}
+
+SW_PART int sw_sweep_judge(void)
+{
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_SWEEP);
+    struct sw_filter_map *m = sw_filter_get();
+
+    return sc && m ? sw_filter_judge(m, &sc->key) : 0;
+}
+
+/* Is it excluded by a filter that was set after it began? Its key is in scratch. One that has ended has its own reason.
+ */
+static __always_inline int sw_sweep_is_out(const struct sw_flow *f)
+{
+    if (f->flags & (SW_F_ENDED | SW_F_FILTERED))
+        return 0;
+    return sw_filter_is_out(sw_sweep_judge(), f);
 }
 
 /* Sweeps one flow by its key, which user space found. Adds to the same results as sw_sweep_all. */
@@ -122,7 +148,12 @@ static __always_inline int sw_sweep_key(const void *bytes)
     c.flush = sweep.flush;
     c.next = ~0ULL;
     in_flows = f->flags & SW_F_IN_FLOWS;
-    sw_sweep_one(0, &sc->key, f, &c);
+    if (sw_sweep_is_out(f)) {
+        c.seen = 1;
+        sw_sweep_end(sc, &sc->key, f, &c, SW_WHY_FILTERED);
+    } else {
+        sw_sweep_one(0, &sc->key, f, &c);
+    }
     sweep.established += in_flows ? c.live : 0;
     sweep.held_back += c.held_back;
     sweep.deferred += c.deferred;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "base/filter_rules.h"
 #include "base/cidr.h"
+#include "base/ip.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -50,6 +51,7 @@ static void to_net(const struct sw_cidr *cidr, struct sw_filter_net *ret)
         mask[bit / 8] |= 0x80 >> bit % 8;
     memcpy(ret->ip, cidr->ip, sizeof(ret->ip));
     memcpy(ret->mask, mask, sizeof(ret->mask));
+    ret->v4 = cidr->prefixlen >= 96 && sw_ip_is_v4(cidr->ip);
 }
 
 static void to_cidr(const struct sw_filter_net *net, struct sw_cidr *ret)
@@ -153,7 +155,7 @@ void sw_filter_print(const struct sw_filter_rules *rules, FILE *out)
 
 __u32 sw_filter_lists_of(const struct sw_filter_rules *rules, const __u8 ip[16], __be16 port)
 {
-    __u32 lists = 0;
+    __u32 lists = 0, v4 = sw_ip_is_v4(ip);
     __u64 word[2];
 
     memcpy(word, ip, sizeof(word));
@@ -162,7 +164,7 @@ __u32 sw_filter_lists_of(const struct sw_filter_rules *rules, const __u8 ip[16],
     for (__u32 i = 0; i < rules->nets_len && i < SW_FILTER_NETS; i++) {
         const struct sw_filter_net *net = &rules->nets[i];
 
-        if (!((word[0] ^ net->ip[0]) & net->mask[0]) && !((word[1] ^ net->ip[1]) & net->mask[1]))
+        if (net->v4 == v4 && !((word[0] ^ net->ip[0]) & net->mask[0]) && !((word[1] ^ net->ip[1]) & net->mask[1]))
             lists |= net->lists;
     }
     return lists;

@@ -3,6 +3,7 @@
 
 #include "base/exit.h"
 #include "base/log.h"
+#include "synward_filter.h"
 
 #include <bpf/bpf.h>
 #include <string.h>
@@ -10,13 +11,15 @@
 
 struct search {
     int pid;
-    int instances, guarded, orphans; /* found: running; of these with the guard; killed, but still attached */
+    bool guard;                    /* it must have one */
+    int instances, found, orphans; /* running; of these those that are wanted; killed, but still attached */
     struct sw_instance *inst;
 };
 
 /* The maps exist as long as the programs are attached, also after a kill. */
-static bool still_attached(const struct sw_instance *inst)
+static bool still_attached(const struct sw_instance *inst, bool guard)
 {
+    const size_t size = guard ? sizeof(struct sw_service) : sizeof(struct sw_filter_map);
     int fd = bpf_prog_get_fd_by_id(inst->prog_ingress);
     struct bpf_map_info info = {0};
     __u32 len = sizeof(info);
@@ -24,11 +27,11 @@ static bool still_attached(const struct sw_instance *inst)
 
     if (fd >= 0)
         close(fd);
-    fd = there ? bpf_map_get_fd_by_id(inst->map_services) : -1;
+    fd = there ? bpf_map_get_fd_by_id(guard ? inst->map_services : inst->map_filter) : -1;
     if (fd < 0)
         return false;
-    there = !bpf_obj_get_info_by_fd(fd, &info, &len) && !strcmp(info.name, "services") &&
-            info.value_size == sizeof(struct sw_service);
+    there = !bpf_obj_get_info_by_fd(fd, &info, &len) && !strcmp(info.name, guard ? "services" : "filter") &&
+            info.value_size == size;
     close(fd);
     return there;
 }
@@ -45,40 +48,61 @@ static int look(const struct sw_instance *inst, bool alive, void *ctx)
         return 0;
     }
     s->instances += alive;
-    if (!inst->map_guard || (!alive && !still_attached(inst)))
+    if ((s->guard ? !inst->map_guard : !inst->map_filter) || (!alive && !still_attached(inst, s->guard)))
         return 0;
-    if (alive || !s->guarded) /* running ones come first */
+    if (alive || !s->found) /* running ones come first */
         *s->inst = *inst;
-    s->guarded += alive;
+    s->found += alive;
     s->orphans += !alive;
     return 0;
 }
 
-int sw_find_guard_instance(const char *command, int pid, struct sw_instance *ret)
+static void say_orphan(const struct search *s)
 {
-    struct search s = {.pid = pid, .inst = ret};
-    int err = sw_instance_walk(look, &s);
+    const char *what = s->guard ? "guard stays" : "programs stay", *how = s->guard ? "active" : "attached";
+
+    if (*s->inst->pin)
+        sw_info("pinned state '%s': no synward is running, its %s %s", s->inst->pin, what, how);
+    else
+        sw_warn("the synward with pid %d was killed: its %s %s until the next start", s->inst->pid, what, how);
+}
+
+static int find(const char *command, struct search *s)
+{
+    int err = sw_instance_walk(look, s);
 
     if (err) {
         sw_err("%s: %s", command, strerror(-err));
         return SW_EXIT_INTERNAL;
     }
-    if (s.guarded > 1 || (!s.guarded && s.orphans > 1)) {
-        sw_err("%s: %d synwards have the guard: choose one with --pid", command, s.guarded ? s.guarded : s.orphans);
+    if (s->found > 1 || (!s->found && s->orphans > 1)) {
+        sw_err("%s: %d synwards %s: choose one with --pid", command, s->found ? s->found : s->orphans,
+               s->guard ? "have the guard" : "are there");
         return SW_EXIT_USAGE;
     }
-    if (s.guarded)
+    if (s->found)
         return SW_EXIT_OK;
-    if (s.orphans) {
-        if (*ret->pin)
-            sw_info("pinned state '%s': no synward is running, its guard stays active", ret->pin);
-        else
-            sw_warn("the synward with pid %d was killed: its guard stays active until the next start", ret->pid);
+    if (s->orphans) {
+        say_orphan(s);
         return SW_EXIT_OK;
     }
-    if (s.instances)
+    if (s->instances)
         sw_err("%s: no synward runs with the guard ('synward run --guard ...')", command);
     else
-        sw_err(pid ? "no synward with pid %d is running" : "no synward is running", pid);
+        sw_err(s->pid ? "no synward with pid %d is running" : "no synward is running", s->pid);
     return SW_EXIT_NOT_RUNNING;
+}
+
+int sw_find_guard_instance(const char *command, int pid, struct sw_instance *ret)
+{
+    struct search s = {.pid = pid, .guard = true, .inst = ret};
+
+    return find(command, &s);
+}
+
+int sw_find_instance(const char *command, int pid, struct sw_instance *ret)
+{
+    struct search s = {.pid = pid, .inst = ret};
+
+    return find(command, &s);
 }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "config/cli.h"
+#include "config/filter_options.h"
 #include "loader/instance.h"
 #include "loader/map_reader.h"
 #include "output/conn_id.h"
@@ -25,6 +26,7 @@ struct flows {
     bool all; /* those that ended and wait for late segments, too */
     int pid;  /* 0: every instance */
     __u16 seed;
+    struct sw_filter filter;
     int instances;
     __u64 now;
     __s64 clock_offset;
@@ -136,7 +138,7 @@ static void print_one(const struct sw_key *key, const struct sw_flow *flow, void
 {
     struct flows *f = ctx;
 
-    if (f->all || !(flow->flags & SW_F_ENDED))
+    if ((f->all || !(flow->flags & SW_F_ENDED)) && sw_filter_match(&f->filter, key, flow))
         (f->json ? print_json : print_row)(f, key, flow);
 }
 
@@ -214,5 +216,7 @@ const struct sw_command sw_flows_command = {
     .doc = "Shows the connections that running synwards follow.",
     .main = cmd_flows,
     .size = sizeof(struct flows),
-    .groups = {{&group, 0}},
+    .groups = {{&group, 0},
+               {&sw_rules_group, offsetof(struct flows, filter.rules)},
+               {&sw_view_group, offsetof(struct flows, filter)}},
 };

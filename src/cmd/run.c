@@ -118,6 +118,7 @@ const struct sw_command sw_run_command = {
     .groups = {{&group, 0},
                {&sw_common_group, offsetof(struct sw_run, common)},
                {&sw_timeout_group, offsetof(struct sw_run, common)},
+               {&sw_rules_group, offsetof(struct sw_run, common.filter)},
                {&sw_guard_group, offsetof(struct sw_run, guard)}},
     .check = check,
 };

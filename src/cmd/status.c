@@ -3,10 +3,12 @@
 #include "base/capabilities.h"
 #include "base/clock.h"
 #include "base/exit.h"
+#include "base/filter_rules.h"
 #include "base/fmt.h"
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "config/cli.h"
+#include "loader/filter.h"
 #include "loader/instance.h"
 #include "loader/map_reader.h"
 #include "loader/service_stats.h"
@@ -36,6 +38,7 @@ struct figures {
     struct fill flows, half_open;
     __u64 flows_max, half_open_max;
     __u64 evicted, lost, emitted;
+    struct sw_filter_rules filter;
     struct sw_service_stats *guard; /* NULL: no guard */
     __u64 now, services, active, unprotected;
     struct sw_svc_counters sum;
@@ -86,6 +89,8 @@ static int read_figures(const struct sw_instance *inst, struct figures *f)
         err = sw_map_max_entries(inst->map_flows, &f->flows_max);
     if (!err)
         err = sw_map_max_entries(inst->map_half_open, &f->half_open_max);
+    if (!err)
+        err = sw_filter_get_id(inst->map_filter, &f->filter);
     if (!err)
         err = read_guard(inst, f);
     if (err)
@@ -139,6 +144,10 @@ static void print_json(const struct sw_instance *inst, bool alive, const struct 
            "\"half_open_evicted\":%llu,\"events_emitted\":%llu,\"events_lost\":%llu",
            f->flows.all, f->flows_max, f->half_open.all, f->half_open_max, f->flows.live, f->evicted, f->emitted,
            f->lost);
+    printf(",\"filter\":%s", f->filter.lists ? "\"" : "null");
+    sw_filter_print(&f->filter, stdout);
+    if (f->filter.lists)
+        putchar('"');
     for (int i = 0; i < SW_C_MAX; i++)
         printf(",\"%s\":%llu", sw_name_counter(i)->text, f->counters[i]);
     print_services_json(f);
@@ -194,6 +203,11 @@ static void print_text(const struct sw_instance *inst, bool alive, const struct 
     printf("  flows     %10llu of %llu, %llu of them live\n", f->flows.all, f->flows_max, f->flows.live);
     printf("  half-open %10llu of %llu, %llu evicted\n", f->half_open.all, f->half_open_max, f->evicted);
     printf("  events    %10llu emitted, %llu lost\n", f->emitted, f->lost);
+    if (f->filter.lists) {
+        printf("  filter    ");
+        sw_filter_print(&f->filter, stdout);
+        printf("; %llu segments filtered\n", f->counters[SW_C_FILTERED]);
+    }
     if (f->guard)
         print_guard(f);
     for (int i = 0; i < SW_C_MAX; i++)

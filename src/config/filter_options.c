@@ -23,21 +23,11 @@ static void add_uids(struct sw_cli *cli, const char *arg, void *at)
         sw_option_die(cli, "%s", why);
 }
 
-/* Nothing at all is what nobody asks for; 0 stands for any. */
-static void check_view(struct sw_cli *cli, void *at)
-{
-    const struct sw_filter *filter = at;
-
-    if (sw_given(cli, "state") && !filter->states)
-        sw_usage_die(cli, "--state: no state is left");
-    if (sw_given(cli, "outcome") && !filter->outcomes)
-        sw_usage_die(cli, "--outcome: no outcome is left");
-}
-
 #define ONE_STATE(prefix, id, name) {name, prefix##id},
 #define ONE_CONN_STATE(prefix, id, name) {name, SW_ST_MAX + prefix##id},
 static const struct sw_word states[] = {SW_STATES(ONE_STATE) SW_CONN_STATES(ONE_CONN_STATE){0}};
-static const struct sw_word outcomes[] = {SW_REASONS(SW_WORD_ITEM){0}};
+#define ONE_OUTCOME(prefix, id, name) {prefix##id == SW_WHY_NONE ? "open" : (name), prefix##id},
+static const struct sw_word outcomes[] = {SW_REASONS(ONE_OUTCOME){0}};
 
 #define PORTS .type = SW_OPT_CUSTOM, .parse = add_list, .arg = "LIST"
 #define NETS .type = SW_OPT_CUSTOM, .parse = add_list, .arg = "CIDR,..."
@@ -60,11 +50,12 @@ static const struct sw_option rules[] = {
 
 static const struct sw_option view[] = {
     {"state", .type = SW_OPT_NAMES, VIEW(states), .words = states, .noun = "state",
-     .help = "only those with an end in one of these states, or with one of these conn_states, like ESTABLISHED,S1",
+     .help = "only those with an end in one of these states, or with one of these conn_states, like ESTABLISHED,S1 "
+             "({}: any)",
      .man = "The states are {words}."},
     {"outcome", .type = SW_OPT_NAMES, VIEW(outcomes), .words = outcomes, .noun = "outcome",
-     .help = "only those that ended for one of these reasons, like refused,unanswered; 'none': have not ended",
-     .man = "The outcomes are {words}."},
+     .help = "only those that ended for one of these reasons, like refused,unanswered, or are open ({}: any)",
+     .man = "The outcomes are {words}; all but `open` as in `reason`."},
     {"uid", .type = SW_OPT_CUSTOM, .parse = add_uids, .arg = "UID,...",
      .help = "only the connections with these uids, at most 16"},
     {"min-bytes", .type = SW_OPT_NUMBER, VIEW(min_bytes), .range = {0, 1ull << 60},
@@ -74,13 +65,14 @@ static const struct sw_option view[] = {
     {0},
 };
 
-const struct sw_option_group sw_follow_group = {
-    .title = "Which connections are followed:",
-    .about = "What several options ask must hold together; within one list any item is enough.",
+const struct sw_option_group sw_rules_group = {
+    .title = "Which connections:",
+    .about =
+        "What several options ask must hold together; within one list any item is enough. Nothing of what begins with "
+        "`--not-` may hold. See FILTERS.",
     .rows = rules,
 };
-const struct sw_option_group sw_show_group = {
-    .title = "Which of them are shown:",
-    .rows = rules,
+const struct sw_option_group sw_view_group = {
+    .title = "Which of them, by how they stand:",
+    .rows = view,
 };
-const struct sw_option_group sw_view_group = {.rows = view, .check = check_view};

@@ -6,8 +6,7 @@
 #include "config/command.h"
 #include "output/filter.h"
 
-extern const struct sw_option_group sw_follow_group; /* about a struct sw_filter_rules: what is followed */
-extern const struct sw_option_group sw_show_group;   /* the same options: what is shown of it */
-extern const struct sw_option_group sw_view_group;   /* about a struct sw_filter: what only a view can ask */
+extern const struct sw_option_group sw_rules_group; /* about a struct sw_filter_rules: what is followed, or shown */
+extern const struct sw_option_group sw_view_group;  /* about a struct sw_filter: what only a view can ask */
 
 #endif

@@ -127,6 +127,8 @@ static void complete(struct sw_cli *cli, void *at)
 
     if (!sw_given(cli, "syn-cache"))
         opts->object.syn_cache_max = entries < SYN_CACHE_MAX ? entries : SYN_CACHE_MAX;
+    if (opts->filter.lists)
+        opts->object.filter = &opts->filter;
     opts->object.cfg.event_mask =
         opts->event_mask & (((1u << SW_EV_MAX) - 1) | 1u << SW_LINE_GUARD | 1u << SW_LINE_DROP);
     opts->color = opts->format == SW_FORMAT_TEXT && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");

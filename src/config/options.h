@@ -4,6 +4,7 @@
 #define SW_CONFIG_OPTIONS_H
 
 #include "config/command.h"
+#include "config/filter_options.h"
 #include "loader/map_sizes.h"
 #include "output/line.h"
 
@@ -21,6 +22,7 @@ struct sw_common_opts {
     bool no_sandbox;
     __u64 interval_ns;                       /* between stats lines; 0: only the final one */
     __u16 server_ports[SW_SERVER_PORTS_MAX]; /* object.server_ports points here once given */
+    struct sw_filter_rules filter;           /* object.filter points here once given */
 };
 
 extern const struct sw_option_group sw_common_group, sw_timeout_group;

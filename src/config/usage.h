@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum { SW_OPTIONS_MAX = 64 }; /* of one command */
+enum { SW_OPTIONS_MAX = 96 }; /* of one command */
 
 struct sw_cli {
     const char *command;               /* "run" */

@@ -378,6 +378,8 @@ static void init(struct start *s, const struct sw_run *run)
     s->common = run->common;
     if (run->common.object.server_ports)
         s->common.object.server_ports = s->common.server_ports;
+    if (run->common.object.filter)
+        s->common.object.filter = &s->common.filter;
     s->guard = run->guard;
     s->inst = (struct sw_instance){.pid = getpid(),
                                    .netns = sw_instance_netns(),

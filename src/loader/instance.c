@@ -108,6 +108,7 @@ __u64 sw_instance_netns_cookie(void)
     X(map_flows)                                                                                                       \
     X(map_half_open)                                                                                                   \
     X(map_counters)                                                                                                    \
+    X(map_filter)                                                                                                      \
     X(prog_ingress)                                                                                                    \
     X(prog_egress)                                                                                                     \
     X(prog_sweep)                                                                                                      \

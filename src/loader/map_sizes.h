@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 struct synward_bpf;
+struct sw_filter_rules;
 
 struct sw_object_opts {
     struct sw_config cfg;
@@ -19,6 +20,7 @@ struct sw_object_opts {
     __u32 ring_open_bytes;     /* of `events_open` */
     const __u16 *server_ports; /* likely server ports for midstream flips; NULL: default list */
     size_t server_ports_len;
+    const struct sw_filter_rules *filter; /* from the first packet on; NULL: none */
     /* with cfg.guard only */
     __u32 limit_source_max; /* addresses with a bucket; 1: no limit */
     __u32 limit_prefix_max;

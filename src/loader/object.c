@@ -3,6 +3,7 @@
 #include "base/exit.h"
 #include "base/random.h"
 #include "loader/features.h"
+#include "loader/filter.h"
 #include "synward.skel.h"
 #include "synward_nokfunc.skel.h"
 #include "synward_old.skel.h"
@@ -79,6 +80,18 @@ static int fill_server_ports(struct synward_bpf *obj, const struct sw_object_opt
     for (__u32 word = 0; word < 1024; word++)
         if (bitmap[word] && bpf_map_update_elem(bpf_map__fd(obj->maps.server_ports), &word, &bitmap[word], BPF_ANY))
             return -errno;
+    return 0;
+}
+
+static int fill_filter(struct synward_bpf *obj, const struct sw_object_opts *opts)
+{
+    struct sw_filter_map *map;
+    int err = opts->filter ? sw_filter_map(bpf_map__fd(obj->maps.filter), &map) : 0;
+
+    if (!opts->filter || err)
+        return err;
+    sw_filter_init(map, opts->filter);
+    sw_filter_unmap(map);
     return 0;
 }
 
@@ -227,6 +240,8 @@ int sw_object_load(struct synward_bpf *obj, const struct sw_object_opts *opts, c
         err = sw_object_key_hashes(obj);
     if (!err)
         err = fill_server_ports(obj, opts);
+    if (!err)
+        err = fill_filter(obj, opts);
     if (!err)
         return 0;
     if (err == -ESRCH && !access("/sys/kernel/btf/vmlinux", R_OK)) /* libbpf's word for any failure to take it in */

@@ -3,6 +3,7 @@
 #include "loader/sweep_user.h"
 #include "base/clock.h"
 #include "synward.skel.h"
+#include "synward_filter.h"
 #include "tcp/timeouts.h"
 
 #include <bpf/bpf.h>
@@ -16,8 +17,13 @@ enum { BATCH = 512 };
 static struct sw_key keys[BATCH];
 static struct sw_flow found[BATCH];
 
+/* As of struct sw_filter_map, for which the sweep in the kernel keeps them. */
+static struct sw_filter_map filter;
+static __u32 swept, passes;
+
 struct walk {
     struct synward_bpf *obj;
+    bool all; /* the filter was changed: sw_expire looks at each flow */
     const struct sw_config *cfg;
     __u64 now, flush;
     struct sw_sweep result;
@@ -25,7 +31,7 @@ struct walk {
 
 static bool is_due(const struct walk *w, const struct sw_flow *f)
 {
-    if (sw_expiry(f, w->cfg, w->now, w->flush) != SW_WHY_NONE)
+    if (w->all || sw_expiry(f, w->cfg, w->now, w->flush) != SW_WHY_NONE)
         return true;
     return w->cfg->update_interval && f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_ENDED) &&
            w->now >= f->update_ns + w->cfg->update_interval;
@@ -89,12 +95,26 @@ static int map(struct walk *w, const struct bpf_map *map, __u64 *seen)
     return 0;
 }
 
+/* Must each flow be looked at, because the filter may exclude it now? Twice, as in the kernel. */
+static bool filter_changed(struct synward_bpf *obj)
+{
+    const __u32 zero = 0;
+
+    if (bpf_map_lookup_elem(bpf_map__fd(obj->maps.filter), &zero, &filter))
+        return false;
+    if (filter.generation != swept)
+        passes = 2;
+    swept = filter.generation;
+    return passes;
+}
+
 int sw_sweep_user(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep)
 {
     struct walk w = {.obj = obj, .cfg = (const struct sw_config *)&obj->rodata->cfg, .flush = flush};
     int err;
 
     w.now = now ? now : w.cfg->replay ? obj->bss->replay_now : sw_clock_now();
+    w.all = filter_changed(obj);
     w.result.next = ~0ull;
     obj->bss->sweep = (struct sw_sweep){.now = w.now, .flush = flush, .next = ~0ull};
     err = map(&w, obj->maps.half_open, &w.result.half_open);
@@ -103,6 +123,7 @@ int sw_sweep_user(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_swe
     if (err)
         return err;
     w.result.held_back = obj->bss->sweep.held_back;
+    passes -= passes && !w.result.held_back;
     w.result.deferred += obj->bss->sweep.deferred;
     w.result.established += obj->bss->sweep.established;
     if (obj->bss->sweep.next < w.result.next)

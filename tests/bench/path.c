@@ -19,8 +19,10 @@
 
 #include "drive.h"
 #include "pkt.h"
+#include "base/filter_rules.h"
 #include "base/log.h"
 #include "events/reader.h"
+#include "loader/filter.h"
 #include "loader/map_reader.h"
 #include "loader/object.h"
 #include "loader/sweep.h"
@@ -55,6 +57,7 @@ struct scenario {
     bool six, egress, flood; /* flood: nothing is drained, the map half_open is full */
     __u16 ether_type;        /* not TCP: this type, */
     __u8 proto;              /* or this IP protocol */
+    const char *filter;      /* a list's name and its items */
 };
 
 static double now_ns(void)
@@ -104,6 +107,14 @@ static const struct scenario scenarios[] = {
     {"pure ACK", SCRIPT(pure_ack), 1, 400000, SW_C_FAST_PATH, 1},
     {"data and ACKs, both ways", SCRIPT(transfer), 1, 399999, SW_C_FAST_PATH, 1},
     {"retransmission (not fast)", SCRIPT(lost_again), 1, 200000, SW_C_TCP, 1},
+    {"filter: another port", SCRIPT(data_in), 1, 400000, SW_C_FAST_PATH, 1, .filter = "not-port 9000"},
+    {"filter: another network", SCRIPT(data_in), 1, 400000, SW_C_FAST_PATH, 1, .filter = "not-net 192.0.2.0/24"},
+    {"excluded by its port", SCRIPT(data_in), 1, 400000, SW_C_FILTERED, 1, .filter = "not-port 443"},
+    {"excluded by its network", SCRIPT(data_in), 1, 400000, SW_C_FILTERED, 1, .filter = "not-net 10.0.0.0/8"},
+    {"excluded by one of 16 networks", SCRIPT(data_in), 1, 400000, SW_C_FILTERED, 1,
+     .filter = "not-net 192.0.2.1,192.0.2.2,192.0.2.3,192.0.2.4,192.0.2.5,192.0.2.6,192.0.2.7,192.0.2.8,192.0.2.9,"
+               "192.0.2.10,192.0.2.11,192.0.2.12,192.0.2.13,192.0.2.14,192.0.2.15,10.0.0.0/8"},
+    {"excluded by its server's port", SCRIPT(data_in), 0, 16384, SW_C_FILTERED, 1, .filter = "not-server 443"},
     {"SYN", SCRIPT(syn), 0, 16384, SW_C_HALF_OPEN_CREATED, 1},
     {"SYN flood, map and ring full", SCRIPT(syn), 0, 131072, SW_C_HALF_OPEN_CREATED, 1, .flood = true},
     {"connection of 10 segments", SCRIPT(connection), 0, CONNECTION * 8192, SW_C_HALF_OPEN_PROMOTED, CONNECTION},
@@ -197,11 +208,34 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* NULL: none. */
+static int filter_set(struct bench *b, const char *text)
+{
+    struct sw_filter_rules rules = {0};
+    struct sw_filter_map *map;
+    char why[160];
+    int err = sw_filter_map(bpf_map__fd(b->sw->maps.filter), &map);
+
+    for (int list = 0; text && list < SW_FL_MAX && !err; list++) {
+        size_t len = strlen(sw_filter_list_names[list]);
+
+        if (!strncmp(text, sw_filter_list_names[list], len) && text[len] == ' ')
+            err = sw_filter_add(&rules, list, text + len + 1, why, sizeof(why));
+    }
+    if (err)
+        return err;
+    sw_filter_init(map, &rules);
+    sw_filter_unmap(map);
+    return text && !rules.lists ? -EINVAL : 0;
+}
+
 static int scenario_prepare(struct bench *b, const struct scenario *s)
 {
     double ns;
-    int err = clear(b);
+    int err = filter_set(b, NULL);
 
+    if (!err)
+        err = clear(b);
     if (!err)
         err = aim(b, s->egress, false);
     if (!err && s->flows) {
@@ -210,6 +244,8 @@ static int scenario_prepare(struct bench *b, const struct scenario *s)
         err = play(b, s->egress, ESTABLISHED_AFTER * s->flows, &ns);
         drain(b);
     }
+    if (!err && s->filter)
+        err = filter_set(b, s->filter);
     if (!err && s->flood) {
         drive_set(b, s->script, s->steps, 0, s->six);
         err = play(b, s->egress, 12 * b->opts.max_half_open, &ns); /* the SYN cache is full, too */

@@ -74,8 +74,33 @@ static const struct sw_command command = {
     .defaults = defaults,
     .groups = {{&sw_common_group, offsetof(struct both, common)},
                {&sw_timeout_group, offsetof(struct both, common)},
+               {&sw_rules_group, offsetof(struct both, common.filter)},
                {&sw_guard_group, offsetof(struct both, guard)}},
 };
+
+/* Printed as options, they give the same rules. */
+static void check_filter(const struct sw_filter_rules *rules)
+{
+    static struct sw_filter_rules again;
+    char *text = NULL, why[160];
+    size_t len;
+    FILE *out;
+
+    holds(rules->nets_len <= SW_FILTER_NETS && !(rules->lists >> SW_FL_MAX), "%u networks", rules->nets_len);
+    memset(&again, 0, sizeof(again));
+    for (int list = 0; list < SW_FL_MAX; list++) {
+        if (!(rules->lists >> list & 1))
+            continue;
+        out = open_memstream(&text, &len);
+        holds(out, "no memory");
+        sw_filter_print_list(rules, list, out);
+        fclose(out);
+        holds(!sw_filter_add(&again, list, text, why, sizeof(why)), "%s", why);
+        free(text);
+    }
+    holds(again.lists == rules->lists && again.nets_len == rules->nets_len, "printed, %u networks", again.nets_len);
+    holds(!memcmp(again.ports, rules->ports, sizeof(again.ports)), "ports as printed");
+}
 
 static void check_common(const struct sw_common_opts *o)
 {
@@ -94,6 +119,8 @@ static void check_common(const struct sw_common_opts *o)
     holds(b->server_ports_len <= SW_SERVER_PORTS_MAX, "%zu ports", b->server_ports_len);
     for (size_t i = 0; b->server_ports && i < b->server_ports_len; i++)
         holds(b->server_ports[i], "port 0");
+    check_filter(&o->filter);
+    holds(!b->filter == !o->filter.lists, "a filter that is not passed on");
 }
 
 static void check_guard(const struct sw_guard_opts *o)

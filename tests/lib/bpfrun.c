@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "bpfrun.h"
 
+#include "base/filter_rules.h"
 #include "base/log.h"
 #include "loader/features.h"
+#include "loader/filter.h"
 #include "loader/map_reader.h"
 #include "loader/sweep.h"
 
@@ -27,6 +29,7 @@ struct bpfrun {
     struct sw_event *events;
     size_t n_events;
     size_t n_dropped; /* did not fit in our array: a fault of the test */
+    struct sw_filter_map *filter;
     bool drain;
     __u64 now;
 };
@@ -109,7 +112,9 @@ int bpfrun_new(const struct sw_object_opts *opts, struct bpfrun **ret_run)
         err = -errno;
         goto fail;
     }
-    err = bpfrun_reset(run);
+    err = sw_filter_map(bpf_map__fd(run->obj->maps.filter), &run->filter);
+    if (!err)
+        err = bpfrun_reset(run);
     if (err)
         goto fail;
     *ret_run = run;
@@ -125,6 +130,7 @@ void bpfrun_free(struct bpfrun *run)
         return;
     for (int i = 0; i < SW_RINGS; i++)
         ring_buffer__free(run->rings[i]);
+    sw_filter_unmap(run->filter);
     sw_object_free(run->obj);
     free(run->events);
     free(run);
@@ -194,6 +200,8 @@ int bpfrun_reset(struct bpfrun *run)
         ring_buffer__consume(run->rings[i]);
     run->n_events = run->n_dropped = 0;
     run->drain = true;
+    run->filter->active = run->filter->passes = 0;
+    run->filter->swept = run->filter->generation;
     bpfrun_set_now(run, START_S * SEC_NS);
     return err;
 }
@@ -343,6 +351,31 @@ __u64 bpfrun_counter(struct bpfrun *run, enum sw_counter which)
     __u64 all[SW_C_MAX];
 
     return sw_counters_read(bpf_map__fd(run->obj->maps.counters), all) ? ~0ull : all[which];
+}
+
+static int list_of(const char *name)
+{
+    int list = 0;
+
+    while (list < SW_FL_MAX && strcmp(name, sw_filter_list_names[list]))
+        list++;
+    return list < SW_FL_MAX ? list : -EINVAL;
+}
+
+int bpfrun_filter(struct bpfrun *run, const char *words)
+{
+    struct sw_filter_rules rules = {0};
+    char copy[4096], why[160], *save, *name;
+    int list, err = 0;
+
+    snprintf(copy, sizeof(copy), "%s", words);
+    for (name = strtok_r(copy, " ", &save); name && !err; name = strtok_r(NULL, " ", &save)) {
+        list = list_of(name);
+        err = list < 0 ? list : sw_filter_add(&rules, list, strtok_r(NULL, " ", &save), why, sizeof(why));
+    }
+    if (!err)
+        sw_filter_init(run->filter, &rules);
+    return err;
 }
 
 int bpfrun_watch(struct bpfrun *run, __u32 ifindex)

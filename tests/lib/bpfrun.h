@@ -66,6 +66,8 @@ enum bpfrun_where bpfrun_lookup(struct bpfrun *run, const struct sw_key *key, st
 size_t bpfrun_count(struct bpfrun *run, enum bpfrun_where where);
 size_t bpfrun_syn_cache_entries(struct bpfrun *run);             /* of handshakes that are not complete */
 __u64 bpfrun_counter(struct bpfrun *run, enum sw_counter which); /* since the last reset */
+/* Sets the filter, as words: "port 80,443 not-net 10.0.0.0/8"; "": none. A reset removes it. 0 or -errno. */
+int bpfrun_filter(struct bpfrun *run, const char *words);
 int bpfrun_watch(struct bpfrun *run, __u32 ifindex);
 
 struct synward_bpf *bpfrun_object(struct bpfrun *run); /* for its maps */

@@ -20,7 +20,7 @@
 static const struct sw_command command = {
     .name = "test",
     .size = sizeof(struct sw_filter),
-    .groups = {{&sw_show_group, offsetof(struct sw_filter, rules)}, {&sw_view_group, 0}},
+    .groups = {{&sw_rules_group, offsetof(struct sw_filter, rules)}, {&sw_view_group, 0}},
 };
 
 static struct sw_filter filter;
@@ -59,7 +59,7 @@ static void test_view(void **state)
     (void)state;
     parse("");
     assert_memory_equal(&filter, &(struct sw_filter){0}, sizeof(filter));
-    parse("--state ESTABLISHED,S1 --outcome refused,none --min-bytes 1M --min-handshake 0.25 "
+    parse("--state ESTABLISHED,S1 --outcome refused,open --min-bytes 1M --min-handshake 0.25 "
           "--uid C00000000000000000 --uid C00000000000000001");
     assert_int_equal(filter.states, 1u << SW_ST_ESTABLISHED | 1u << (SW_ST_MAX + SW_CS_S1));
     assert_int_equal(filter.outcomes, 1u << SW_WHY_REFUSED | 1u << SW_WHY_NONE);
@@ -104,8 +104,7 @@ static void test_refused(void **state)
     refused("--dst 10.0.0.1/8", "test: --dst: 10.0.0.1/8 has bits beyond its prefix (10.0.0.0/8?)");
     refused("--uid X", "test: --uid: 'X' is not a uid");
     refused("--state FOO", "test: --state: there is no state 'FOO'");
-    refused("--state none", "test: --state: no state is left");
-    refused("--outcome=refused,-refused", "test: --outcome: no outcome is left");
+    refused("--outcome refused,FOO", "test: --outcome: there is no outcome 'FOO'");
     refused("--min-bytes x", "test: --min-bytes: 'x' is not a number");
 }
 

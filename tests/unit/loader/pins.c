@@ -15,7 +15,7 @@
 #include <string.h>
 
 /* Configuration and scratch: not part of the state. */
-static const char *const own[] = {"server_ports", "watched", "scratch", "work", "guard_scratch", "clock"};
+static const char *const own[] = {"server_ports", "filter", "watched", "scratch", "work", "guard_scratch", "clock"};
 
 static bool is_own(const struct bpf_map *map)
 {

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* synward filter: see and change which connections a running instance follows, through its mmapped map. */
+#include "base/capabilities.h"
+#include "base/exit.h"
+#include "base/log.h"
+#include "cmd/cmd.h"
+#include "cmd/find_instance.h"
+#include "config/cli.h"
+#include "config/filter_options.h"
+#include "loader/filter.h"
+#include "loader/map_reader.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum action { FILTER_SHOW, FILTER_SET, FILTER_CLEAR };
+
+struct filter {
+    bool json;
+    int pid;
+    enum action action;
+    struct sw_filter_rules rules;
+    struct sw_instance inst; /* the instance to read or change */
+};
+
+static int show(const struct filter *f, const struct sw_filter_rules *rules)
+{
+    __u64 counters[SW_C_MAX];
+    int err = sw_map_counters(f->inst.map_counters, counters);
+
+    if (err)
+        return err;
+    if (f->json) {
+        printf("{\"pid\":%d,\"filter\":%s", f->inst.pid, rules->lists ? "\"" : "null");
+        sw_filter_print(rules, stdout);
+        printf("%s,\"filtered\":%llu}\n", rules->lists ? "\"" : "", counters[SW_C_FILTERED]);
+        return 0;
+    }
+    sw_filter_print(rules, stdout);
+    puts(rules->lists ? "" : "none");
+    return 0;
+}
+
+static void say_change(const struct filter *f)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    if (!out)
+        return;
+    sw_filter_print(&f->rules, out);
+    if (!fclose(out))
+        sw_info("filter of the synward with pid %d: %s", f->inst.pid, *text ? text : "none");
+    free(text);
+}
+
+static int act(struct filter *f)
+{
+    struct sw_filter_map *map = NULL;
+    int err = sw_filter_map_id(f->inst.map_filter, &map);
+
+    if (!err && f->action == FILTER_SHOW) {
+        err = sw_filter_get(map, &f->rules);
+        if (!err)
+            err = show(f, &f->rules);
+    } else if (!err) {
+        err = sw_filter_set(map, &f->rules);
+        if (!err)
+            say_change(f);
+    }
+    sw_filter_unmap(map);
+    if (err == -ENOENT) { /* a map's id: gone since we looked */
+        sw_err("the synward with pid %d has just stopped", f->inst.pid);
+        return SW_EXIT_NOT_RUNNING;
+    }
+    if (err == -EBUSY || err == -EAGAIN)
+        sw_err("filter: another synward is changing it and does not finish");
+    else if (err)
+        sw_err("filter: %s", strerror(-err));
+    return err ? SW_EXIT_INTERNAL : SW_EXIT_OK;
+}
+
+static int cmd_filter(int argc, char **argv)
+{
+    struct filter *f = calloc(1, sizeof(*f));
+    int code;
+
+    if (!f)
+        return SW_EXIT_MEMORY;
+    sw_parse(&sw_filter_command, argc, argv, f);
+    if (!sw_can_inspect()) {
+        sw_err("filter needs root, or CAP_SYS_ADMIN");
+        free(f);
+        return SW_EXIT_PRIVILEGE;
+    }
+    code = sw_find_instance("filter", f->pid, &f->inst);
+    if (!code)
+        code = act(f);
+    if (!code && fflush(stdout) && errno != EPIPE) {
+        sw_err("standard output: %s", strerror(errno));
+        code = SW_EXIT_OUTPUT;
+    }
+    free(f);
+    return code;
+}
+
+static const struct sw_option options[] = {
+    {"json", 'j', .type = SW_OPT_SET, SW_FIELD(struct filter, json), .help = "show: a JSON object"},
+    {"pid", 'p', .type = SW_OPT_NUMBER, SW_FIELD(struct filter, pid), .range = {1, 1u << 30}, .arg = "PID",
+     .help = "of the synward with this process id; needed if several run"},
+    {0},
+};
+static const struct sw_option_group group = {.rows = options};
+
+static const struct sw_word actions[] = {{"show", FILTER_SHOW}, {"set", FILTER_SET}, {"clear", FILTER_CLEAR}, {0}};
+static const struct sw_operand operands[] = {{"ACTION", .words = actions}, {0}};
+
+static int operand(struct sw_cli *cli, void *opts, unsigned int n, const char *arg)
+{
+    struct filter *f = opts;
+    int action = sw_word_find(actions, arg);
+
+    if (n)
+        sw_usage_die(cli, "unexpected argument '%s'", arg);
+    if (action < 0)
+        sw_usage_die(cli, "'%s' is none of show, set, clear", arg);
+    f->action = action;
+    return 0;
+}
+
+static void check(struct sw_cli *cli, void *opts, unsigned int operands_len)
+{
+    const struct filter *f = opts;
+
+    (void)operands_len;
+    if (f->action == FILTER_SET && !f->rules.lists)
+        sw_usage_die(cli, "set: to what? For example --not-port 9000; 'clear' removes the filter");
+    if (f->action != FILTER_SET && f->rules.lists)
+        sw_usage_die(cli, "lists go with set");
+    if (f->action != FILTER_SHOW && f->json)
+        sw_usage_die(cli, "--json goes with show");
+}
+
+const struct sw_command sw_filter_command = {
+    .name = "filter",
+    .summary = "which connections a running synward follows",
+    .args_doc = "[show]\nset OPTION...\nclear",
+    .doc =
+        "Shows which connections a running synward follows, as options, or changes it at once: set replaces the whole "
+        "filter, clear removes it. Connections that are followed and are excluded from now on get their conn line, "
+        "with "
+        "reason filtered.",
+    .main = cmd_filter,
+    .size = sizeof(struct filter),
+    .groups = {{&group, 0}, {&sw_rules_group, offsetof(struct filter, rules)}},
+    .operands = operands,
+    .operand = operand,
+    .check = check,
+};
