@@ -86,7 +86,7 @@ static int find(const char *command, struct search *s)
         say_orphan(s);
         return SW_EXIT_OK;
     }
-    if (s->instances)
+    if (s->guard && s->instances)
         sw_err("%s: no synward runs with the guard ('synward run --guard ...')", command);
     else
         sw_err(s->pid ? "no synward with pid %d is running" : "no synward is running", s->pid);
