@@ -83,7 +83,7 @@ static inline int sw_filter_admits(__u32 lists, __u32 orig, __u32 resp)
  */
 static inline int sw_filter_admits_midstream(__u32 lists, __u32 lower, __u32 higher)
 {
-    const __u32 either = SW_FL_EITHER | SW_FL_NEGATED;
+    const __u32 either = SW_FL_BIT(PORT) | SW_FL_BIT(NET) | SW_FL_NEGATED;
 
     return ((((lower | higher) & either) | (lower & higher) | (lower & SW_FL_BIT(SERVER))) & lists) ==
            (lists & ~SW_FL_NEGATED);

@@ -120,7 +120,7 @@ static void print_ports(const struct sw_filter_rules *rules, enum sw_filter_list
 
 static void print_nets(const struct sw_filter_rules *rules, enum sw_filter_list list, FILE *out)
 {
-    struct sw_cidr cidrs[SW_FILTER_NETS];
+    struct sw_cidr cidrs[SW_FILTER_NETS] = {0};
     char text[SW_CIDR_LEN];
     size_t len = 0;
 

@@ -5,13 +5,12 @@
 
 static void add_list(struct sw_cli *cli, const char *arg, void *at)
 {
-    struct sw_filter_rules *rules = at;
     char why[160];
     int list = 0;
 
     while (list < SW_FL_MAX - 1 && strcmp(sw_filter_list_names[list], cli->option))
         list++;
-    if (sw_filter_add(rules, list, arg, why, sizeof(why)))
+    if (sw_filter_add(at, list, arg, why, sizeof(why)))
         sw_option_die(cli, "%s", why);
 }
 

@@ -73,7 +73,7 @@ int sw_filter_get_id(__u32 map_id, struct sw_filter_rules *ret)
     struct sw_filter_map *map;
     int err = sw_filter_map_id(map_id, &map);
 
-    if (!err)
+    if (map)
         err = sw_filter_get(map, ret);
     sw_filter_unmap(map);
     return err;

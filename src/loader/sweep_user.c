@@ -105,7 +105,7 @@ static bool filter_changed(struct synward_bpf *obj)
     if (filter.generation != swept)
         passes = 2;
     swept = filter.generation;
-    return passes;
+    return passes > 0;
 }
 
 int sw_sweep_user(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep)
