@@ -12,7 +12,7 @@
 
 #include <linux/types.h>
 
-#define SW_CONTRACT_VERSION 6 /* of struct sw_event: readers check it and the length first */
+#define SW_CONTRACT_VERSION 7 /* of struct sw_event: readers check it and the length first */
 #define SW_HIST_MAX 40        /* letters of history kept; a longer one sets SW_F_HIST_FULL */
 #define SW_OOO 3              /* out-of-order blocks stored for each endpoint */
 #define SW_WSCALE_NONE 0xff
@@ -385,6 +385,7 @@ struct sw_flow {
     __u32 anomaly_kinds; /* 1 << enum sw_anomaly: those that were reported */
     __u32 listener_isn;  /* of the SYN-ACK that this host sent, with `listener` */
     __u32 far[2];        /* [start,end) of the last segments beyond the window, without a hole; with SW_F_FAR */
+    __u64 missed;        /* bytes of the content gaps of both sides, as Zeek's missed_bytes */
 };
 
 #define SW_LATE_NS (240 * SW_SECOND) /* TIME_WAIT: 2 MSL */
@@ -494,7 +495,7 @@ struct sw_cached_handshake {
 
 SW_ASSERT(sizeof(struct sw_key) == 36, "sw_key has no padding");
 SW_ASSERT(sizeof(struct sw_end) == 128, "sw_end is two cache lines");
-SW_ASSERT(sizeof(struct sw_flow) == 424, "sw_flow has no padding");
+SW_ASSERT(sizeof(struct sw_flow) == 432, "sw_flow has no padding");
 SW_ASSERT(sizeof(struct sw_cached_handshake) == 24 + 2 * sizeof(struct sw_cached_seg),
           "sw_cached_handshake has no padding");
 SW_ASSERT(sizeof(struct sw_event) == 12 + 36 + 8 + sizeof(struct sw_flow), "sw_event has no padding");

@@ -24,6 +24,21 @@ static inline __u32 sw_zeek_size(const struct sw_end *me, const struct sw_end *p
     return n;
 }
 
+/*
+ * The same in 64 bits: the one of the possible numbers that is nearest to the payload that was seen. So it is right as
+ * long as what was retransmitted and what was not seen differ by less than 2 GB; unseen from the first byte on, up
+ * to 4.
+ */
+static inline __u64 sw_stream_bytes(const struct sw_flow *f, enum sw_side side)
+{
+    const struct sw_end *me = &f->end[side];
+    __s32 more = (__s32)(sw_zeek_size(me, &f->end[side ^ 1]) - (__u32)me->payload);
+
+    if (more < 0 && (__u64) - (__s64)more > me->payload)
+        return me->payload + (__u32)more;
+    return me->payload + (__u64)(__s64)more;
+}
+
 /* A SYN, then the originator's RST, and nothing else of the originator's but data between. */
 static inline int sw_zeek_syn_rst(const struct sw_flow *f)
 {

@@ -76,10 +76,11 @@ SW_STEP int sw_ooo_add(struct sw_end *e, __u32 lo, __u32 hi)
     return sw_ooo_absorb(e);
 }
 
-/* Skips a hole: nxt advances to the first block, but not beyond ack. A separate step because of the BPF stack limit. */
+/* Skips a hole: nxt advances to the first block, but not beyond ack. Returns the bytes of the hole. A separate step
+ * because of the BPF stack limit. */
 SW_STEP int sw_ooo_skip(struct sw_end *e, __u32 ack)
 {
-    __u32 next = ack;
+    __u32 next = ack, hole;
 
     if (!e)
         return 0;
@@ -88,8 +89,10 @@ SW_STEP int sw_ooo_skip(struct sw_end *e, __u32 ack)
 
         next = sw_pick(sw_mask_ne(lo, e->ooo[i][1]) & sw_mask_le(lo, next), lo, next);
     }
+    hole = next - e->nxt;
     e->nxt = next;
-    return sw_ooo_absorb(e);
+    sw_ooo_absorb(e);
+    return (int)hole;
 }
 
 #endif

@@ -158,9 +158,12 @@ SW_STEP_FD_N(sw_zeek_acked, ack)
     count_gaps = sw_zeek_clean(me) && sw_zeek_clean(peer) && !(f->flags & SW_F_FRAGMENTED);
     SW_ROLLED
     for (int hole = 0; hole <= SW_OOO; hole++) {
-        if (count_gaps)
+        __u32 bytes = (__u32)sw_ooo_skip(peer, ack);
+
+        if (count_gaps) {
             sw_hist_scaled(f, pd, &peer->gaps, 'G');
-        sw_ooo_skip(peer, ack);
+            f->missed += bytes;
+        }
         if (sw_seq_diff(ack, peer->nxt) <= 0)
             break;
     }

@@ -75,13 +75,15 @@ static void print_json(struct flows *f, const struct sw_key *key, const struct s
            "\"resp_ip\":\"%s\",\"resp_port\":%u,\"orig_state\":\"%s\",\"resp_state\":\"%s\",\"conn_state\":\"%s\","
            "\"history\":\"%.*s\",\"established\":%s,\"ended\":%s,\"start\":\"%s\",\"age_ns\":%llu,\"idle_ns\":%llu,"
            "\"orig_pkts\":%llu,\"resp_pkts\":%llu,\"orig_ip_bytes\":%llu,\"resp_ip_bytes\":%llu,"
-           "\"orig_bytes\":%llu,\"resp_bytes\":%llu,\"pid\":%d}\n",
+           "\"orig_bytes\":%llu,\"resp_bytes\":%llu,\"orig_payload_bytes\":%llu,\"resp_payload_bytes\":%llu,"
+           "\"pid\":%d}\n",
            uid, cid, iface, ends.ip[SW_ORIG], ends.port[SW_ORIG], ends.ip[SW_RESP], ends.port[SW_RESP],
            sw_name_state(orig->state)->text, sw_name_state(resp->state)->text,
            sw_name_conn_state(sw_zeek_conn_state(flow))->text, flow->hist_len, flow->hist,
            flow->flags & SW_F_ESTABLISHED ? "true" : "false", flow->flags & SW_F_ENDED ? "true" : "false", start,
            f->now > flow->start_ns ? f->now - flow->start_ns : 0, f->now > flow->last_ns ? f->now - flow->last_ns : 0,
-           orig->pkts, resp->pkts, orig->ip_bytes, resp->ip_bytes, orig->payload, resp->payload, f->inst->pid);
+           orig->pkts, resp->pkts, orig->ip_bytes, resp->ip_bytes, sw_stream_bytes(flow, SW_ORIG),
+           sw_stream_bytes(flow, SW_RESP), orig->payload, resp->payload, f->inst->pid);
 }
 
 /* At most four columns and a unit: 812, 9.5k, 73M. */

@@ -206,6 +206,7 @@ static int setup(struct replay *c)
         .fd = STDOUT_FILENO,
         .format = c->opts.format,
         .color = c->opts.color,
+        .full_events = c->opts.full_events,
         .event_mask = c->opts.event_mask,
         .cid_seed = c->opts.cid_seed,
         .host = uname(&uts) ? "" : uts.nodename,

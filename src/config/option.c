@@ -143,29 +143,41 @@ static void copy_word(const char *p, char *ret, size_t size)
     snprintf(ret, size, "%.*s", (int)strcspn(p, ","), p);
 }
 
-static __u32 all_names(const struct sw_word *words)
+static __u32 all_names(const struct sw_option *o)
 {
     __u32 mask = 0;
 
-    for (; words->name; words++)
-        mask |= 1u << words->value;
+    for (const struct sw_word *w = o->words; w->name; w++)
+        mask |= 1u << w->value;
+    for (const struct sw_word *w = o->groups; w && w->name; w++)
+        mask |= (__u32)w->value;
     return mask;
+}
+
+/* 0: there is no such word. */
+static __u32 name_bits(const struct sw_option *o, const char *name)
+{
+    int value = sw_word_find(o->words, name);
+
+    if (value >= 0)
+        return 1u << value;
+    for (const struct sw_word *w = o->groups; w && w->name; w++)
+        if (!strcmp(name, w->name))
+            return (__u32)w->value;
+    return !strcmp(name, "all") ? all_names(o) : 0;
 }
 
 static __u32 names(struct sw_cli *cli, const struct sw_option *o, const char *arg)
 {
-    const __u32 all = all_names(o->words);
-    __u32 mask = *arg == '-' ? all : 0;
+    __u32 mask = *arg == '-' ? all_names(o) : 0;
     char name[32];
 
     for (const char *p = arg;; p++) {
         bool minus = *p == '-';
         __u32 bits;
-        int value;
 
         copy_word(p + minus, name, sizeof(name));
-        value = sw_word_find(o->words, name);
-        bits = value >= 0 ? 1u << value : !strcmp(name, "all") ? all : 0;
+        bits = name_bits(o, name);
         if (!bits && strcmp(name, "none"))
             sw_option_die(cli, "there is no %s '%s'", o->noun, name);
         mask = minus ? mask & ~bits : mask | bits;

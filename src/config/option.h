@@ -61,6 +61,7 @@ struct sw_option {
         } range;
     };
     const struct sw_word *words;
+    const struct sw_word *groups;  /* NAMES: words for several; value is 1 << value of each */
     const struct sw_option *parts; /* two */
     const char *noun;              /* what one of the names is called */
     /* CUSTOM: at is the field. arg is NULL if it was left out; if it is wrong: sw_option_die. */

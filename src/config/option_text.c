@@ -4,20 +4,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct name_list {
+    __u32 left, all;
+    size_t len;
+    char *text; /* SW_OPTION_VALUE bytes */
+};
+
+static void add_name(struct name_list *l, const char *name, __u32 bits)
+{
+    l->all |= bits;
+    if ((l->left & bits) != bits)
+        return;
+    l->left &= ~bits;
+    if (l->len < SW_OPTION_VALUE)
+        l->len += snprintf(l->text + l->len, SW_OPTION_VALUE - l->len, "%s%s", l->len ? "," : "", name);
+}
+
 static bool names_value(const struct sw_option *o, __u32 mask, char ret[SW_OPTION_VALUE])
 {
-    size_t len = 0;
-    bool all = true;
+    struct name_list l = {.left = mask, .text = ret};
 
-    for (const struct sw_word *w = o->words; w->name; w++) {
-        if (!(mask & 1u << w->value))
-            all = false;
-        else if (len < SW_OPTION_VALUE)
-            len += snprintf(ret + len, SW_OPTION_VALUE - len, "%s%s", len ? "," : "", w->name);
-    }
-    if (all || !mask)
-        len = snprintf(ret, SW_OPTION_VALUE, all ? "all" : "none");
-    return len < SW_OPTION_VALUE;
+    for (const struct sw_word *w = o->groups; w && w->name; w++)
+        add_name(&l, w->name, (__u32)w->value);
+    for (const struct sw_word *w = o->words; w->name; w++)
+        add_name(&l, w->name, 1u << w->value);
+    if (mask == l.all || !mask)
+        l.len = snprintf(ret, SW_OPTION_VALUE, mask ? "all" : "none");
+    return l.len < SW_OPTION_VALUE;
 }
 
 static bool parts_value(const struct sw_option *o, const void *opts, char ret[SW_OPTION_VALUE])

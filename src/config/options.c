@@ -14,9 +14,14 @@
 static const struct sw_word lines[] = {
     SW_EVENTS(SW_WORD_ITEM){"loss", SW_LINE_LOSS},
     {"stats", SW_LINE_STATS},
-    {"guard", SW_LINE_GUARD},
     {"drop", SW_LINE_DROP},
     {"service", SW_LINE_SERVICE},
+    {0},
+};
+static const struct sw_word line_groups[] = {
+    {"lifecycle", (1 << SW_EV_ANOMALY) - 1}, /* all kinds before */
+    {"guard", 1 << SW_LINE_GUARD | 1 << SW_LINE_DROP | 1 << SW_LINE_SERVICE},
+    {"health", 1 << SW_LINE_LOSS | 1 << SW_LINE_STATS},
     {0},
 };
 static const struct sw_word formats[] = {{"json", SW_FORMAT_JSON}, {"text", SW_FORMAT_TEXT}, {0}};
@@ -49,9 +54,14 @@ static void parse_ports(struct sw_cli *cli, const char *arg, void *at)
 #define FIELD(field) SW_FIELD(struct sw_common_opts, field)
 
 static const struct sw_option options[] = {
-    {"events", .block = 1, .type = SW_OPT_NAMES, FIELD(event_mask), .words = lines, .noun = "event",
-     .help = "lines to log, by name, joined by commas; 'all', 'none', and '-name' to leave one out",
-     .man = "The lines are {words}. Default: {}. Without `loss` a loss shows only as a gap in `seq`."},
+    {"events", .block = 1, .type = SW_OPT_NAMES, FIELD(event_mask), .words = lines, .groups = line_groups,
+     .noun = "event", .help = "lines to log, by name, joined by commas; 'all', 'none', and '-name' to leave one out",
+     .man =
+         "The lines are {words}. Default: {}. Three words stand for several lines: `lifecycle` for those of "
+         "connections but `anomaly`, `update` and `conn`; `guard` for the changes of services, `drop` and `service`; "
+         "`health` for `loss` and `stats`. Without `loss` a loss shows only as a gap in `seq`."},
+    {"full-events", .block = 1, .type = SW_OPT_SET, FIELD(full_events),
+     .help = "JSON: every key in every line of a connection, not only in `conn`"},
     {"format", .block = 1, .type = SW_OPT_CHOICE, FIELD(format), .words = formats,
      .help = "NDJSON for programs or text for people ({})",
      .man = "Text is coloured on a terminal unless `NO_COLOR` is set."},

@@ -16,6 +16,7 @@ struct sw_common_opts {
     struct sw_object_opts object; /* cfg included; object.cfg.event_mask holds what the kernel makes only */
     enum sw_format format;
     bool color;       /* text on a terminal */
+    bool full_events; /* JSON: every key in every line of a connection */
     __u32 event_mask; /* lines wanted: 1 << kind and 1 << SW_LINE_* */
     __u16 cid_seed;
     int verbose;

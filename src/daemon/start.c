@@ -191,6 +191,7 @@ static int make_report(struct start *s)
         .fd = STDOUT_FILENO,
         .format = s->common.format,
         .color = s->common.color,
+        .full_events = s->common.full_events,
         .event_mask = s->common.event_mask,
         .cid_seed = s->common.cid_seed,
         .host = host,

@@ -8,6 +8,7 @@
 #include "base/fmt.h"
 #include "output/json_fmt.h"
 #include "output/names.h"
+#include "base/ip.h"
 #include "tcp/conn_state.h"
 
 #include <arpa/inet.h>
@@ -18,6 +19,57 @@
     (memcpy((p), (side) == SW_ORIG ? before "\"orig_" key : before "\"resp_" key, sizeof(before "\"orig_" key) - 1),   \
      (p) + sizeof(before "\"orig_" key) - 1)
 
+/* What a line has besides its identity and states: groups of keys. */
+enum {
+    PROTO = 1 << 0, /* and ip_version */
+    COMMUNITY_ID = 1 << 1,
+    DIRECTION = 1 << 2,
+    ANOMALY = 1 << 3,   /* and who sent it */
+    ANOMALIES = 1 << 4, /* their number */
+    RST = 1 << 5,
+    ZEEK = 1 << 6, /* conn_state, history */
+    REASON = 1 << 7,
+    VIA = 1 << 8,
+    HANDSHAKE = 1 << 9,
+    INFERRED = 1 << 10,
+    REXMIT = 1 << 11,   /* of SYN and SYN-ACK */
+    TIMES = 1 << 12,    /* of the handshake */
+    ORIG_SYN = 1 << 13, /* the options that most ask for, of each side; */
+    RESP_SYN = 1 << 14,
+    SYN_DETAILS = 1 << 15, /* the ISNs and the other options */
+    BYTES = 1 << 16,       /* of each side; */
+    VOLUME_DETAILS = 1 << 17,
+    MISSED = 1 << 18,
+    SPAN = 1 << 19, /* start, end */
+    DURATION = 1 << 20,
+    CLOSED_BY = 1 << 21,
+    PKTS = 1 << 22,
+    EVERY = (1 << 23) - 1,
+};
+#define OF_ALL (EVERY & ~(ANOMALY | ANOMALIES | RST))
+
+/* The groups of each kind: what is new with it. */
+static const __u32 brief[SW_EV_MAX] = {
+    [SW_EV_OPENING] = ORIG_SYN,
+    [SW_EV_ESTABLISHED] = VIA | REXMIT | TIMES | RESP_SYN,
+    [SW_EV_HALF_CLOSED] = CLOSED_BY | BYTES | DURATION,
+    [SW_EV_CLOSED] = REASON | CLOSED_BY | BYTES | DURATION,
+    [SW_EV_RESET] = RST | REASON | BYTES | DURATION,
+    [SW_EV_REFUSED] = RST | REASON | REXMIT | DURATION,
+    [SW_EV_TIMEOUT] = REASON | REXMIT | PKTS | BYTES | DURATION,
+    [SW_EV_REUSED] = REASON | DURATION,
+    [SW_EV_MIDSTREAM] = DIRECTION,
+    [SW_EV_ANOMALY] = ANOMALY | ANOMALIES,
+    [SW_EV_UPDATE] = PKTS | BYTES | DURATION,
+    [SW_EV_CONN] = OF_ALL | ANOMALIES | RST,
+};
+
+/* And of those that every event can have. */
+static inline __u32 groups_of(const struct sw_lines *l, enum sw_event_kind kind)
+{
+    return l->full_events ? brief[kind] | OF_ALL : brief[kind];
+}
+
 static inline char *put_span(char *p, __u64 from, __u64 to)
 {
     __u64 ns;
@@ -27,16 +79,24 @@ static inline char *put_span(char *p, __u64 from, __u64 to)
     return sw_put_u64(p, ns);
 }
 
-static inline char *put_who(struct sw_lines *l, char *p, const struct sw_event *ev)
+static inline char *put_who(struct sw_lines *l, char *p, const struct sw_event *ev, __u32 groups)
 {
     const struct sw_ids *ids = sw_lines_ids(l, &ev->key, ev->flow.start_ns);
     bool b = ev->flow.orig_is_b;
 
     p = LIT(p, "\",\"uid\":\"");
     memcpy(p, ids->uid, SW_UID_LEN);
-    p = LIT(p + SW_UID_LEN, "\",\"community_id\":\"");
-    memcpy(p, ids->cid, SW_CID_LEN);
-    p = LIT(p + SW_CID_LEN, "\",\"orig_ip\":\"");
+    p += SW_UID_LEN;
+    if (groups & COMMUNITY_ID) {
+        p = LIT(p, "\",\"community_id\":\"");
+        memcpy(p, ids->cid, SW_CID_LEN);
+        p += SW_CID_LEN;
+    }
+    if (groups & PROTO)
+        p = sw_ip_is_v4(ev->key.a_ip) ? LIT(p, "\",\"proto\":\"tcp\",\"ip_version\":4,\"orig_ip\":\"")
+                                      : LIT(p, "\",\"proto\":\"tcp\",\"ip_version\":6,\"orig_ip\":\"");
+    else
+        p = LIT(p, "\",\"orig_ip\":\"");
     p = sw_put_ip(p, b ? ev->key.b_ip : ev->key.a_ip);
     p = LIT(p, "\",\"orig_port\":");
     p = sw_put_u64(p, ntohs(b ? ev->key.b_port : ev->key.a_port));
@@ -46,85 +106,94 @@ static inline char *put_who(struct sw_lines *l, char *p, const struct sw_event *
     return sw_put_u64(p, ntohs(b ? ev->key.a_port : ev->key.b_port));
 }
 
-/* Keys of some kinds only: the anomaly, or the RST's sender and the state of its receiver. */
-static inline char *put_special(char *p, const struct sw_event *ev)
+/* ,"KEY":"name", or null for the first name of its list, which stands for nothing */
+#define NAME_OR_NULL(p, key, value, name)                                                                              \
+    ((value) ? quoted(LIT((p), ",\"" key "\":"), (name)) : LIT((p), ",\"" key "\":null"))
+
+static inline char *quoted(char *p, const struct sw_name *name)
+{
+    *p++ = '"';
+    p = sw_put_name(p, name);
+    *p++ = '"';
+    return p;
+}
+
+/* The sender of an acceptable RST, and the state of its receiver. */
+static inline char *put_rst(char *p, const struct sw_event *ev)
 {
     const struct sw_flow *f = &ev->flow;
-    int by;
+    int by = ev->by == SW_ORIG ? 1 : 2;
 
-    if (ev->kind == SW_EV_ANOMALY) {
-        p = LIT(p, "\",\"anomaly\":\"");
-        p = sw_put_name(p, sw_name_anomaly(ev->anomaly));
-        p = LIT(p, "\",\"anomalies\":");
-        p = sw_put_u64(p, f->anomalies);
-        p = LIT(p, ",\"by\":\"");
-        return sw_put_name(p, sw_name_closed_by(ev->by == SW_ORIG ? 1 : 2));
-    }
-    if (ev->kind != SW_EV_RESET && ev->kind != SW_EV_REFUSED && ev->kind != SW_EV_CONN)
-        return p;
-    if (ev->kind == SW_EV_CONN) {
+    if (ev->kind == SW_EV_CONN)
         by = (f->end[SW_ORIG].did & SW_E_RST ? 1 : 0) + (f->end[SW_RESP].did & SW_E_RST ? 2 : 0);
-        p = LIT(p, "\",\"anomalies\":");
-        p = sw_put_u64(p, f->anomalies);
-        p = LIT(p, ",\"rst_by\":\"");
-    } else {
-        by = ev->by == SW_ORIG ? 1 : 2;
-        p = LIT(p, "\",\"rst_by\":\"");
-    }
-    p = sw_put_name(p, sw_name_closed_by(by));
-    if (!by)
-        return LIT(p, "\",\"rst_state\":\"none");
-    p = LIT(p, "\",\"rst_state\":\"");
-    return sw_put_name(p, sw_name_state(f->rst_state));
+    p = NAME_OR_NULL(p, "rst_by", by, sw_name_closed_by(by));
+    return NAME_OR_NULL(p, "rst_state", by, sw_name_state(f->rst_state));
 }
 
 static inline char *put_handshake(char *p, const struct sw_flow *f)
 {
+    p = LIT(p, ",\"handshake\":\"");
     if (f->flags & SW_F_MIDSTREAM)
-        return LIT(p, "unseen");
+        return LIT(p, "unseen\"");
     if (f->flags & SW_F_SIMULTANEOUS)
-        return LIT(p, "simultaneous");
+        return LIT(p, "simultaneous\"");
     if (f->flags & SW_F_SPLIT)
-        return LIT(p, "split");
-    return f->est_ns ? LIT(p, "normal") : LIT(p, "incomplete");
+        return LIT(p, "split\"");
+    return f->est_ns ? LIT(p, "normal\"") : LIT(p, "incomplete\"");
 }
 
-static inline char *put_story(char *p, const struct sw_event *ev)
+static inline char *put_zeek(char *p, const struct sw_flow *f)
 {
-    const struct sw_flow *f = &ev->flow;
-
-    p = LIT(p, ",\"direction_by\":\"");
-    p = sw_put_name(p, sw_name_direction(f->direction_by));
-    p = put_special(p, ev);
-    p = LIT(p, "\",\"orig_state\":\"");
-    p = sw_put_name(p, sw_name_state(f->end[SW_ORIG].state));
-    p = LIT(p, "\",\"resp_state\":\"");
-    p = sw_put_name(p, sw_name_state(f->end[SW_RESP].state));
-    p = LIT(p, "\",\"conn_state\":\"");
-    p = sw_put_name(p, sw_name_conn_state(sw_zeek_conn_state(f)));
-    p = LIT(p, "\",\"history\":\"");
+    p = quoted(LIT(p, ",\"conn_state\":"), sw_name_conn_state(sw_zeek_conn_state(f)));
+    p = LIT(p, ",\"history\":\"");
     p = sw_put_history(p, f);
     p = LIT(p, "\",\"history_full\":");
-    p = sw_put_bool(p, f->flags & SW_F_HIST_FULL);
-    p = LIT(p, ",\"reason\":\"");
-    p = sw_put_name(p, sw_name_reason(f->reason));
-    p = LIT(p, "\",\"closed_by\":\"");
-    p = sw_put_name(p, sw_name_closed_by(f->closed_by));
-    p = f->flags & SW_F_COOKIE ? LIT(p, "\",\"via\":\"cookie") : LIT(p, "\",\"via\":\"stack");
-    p = LIT(p, "\",\"handshake\":\"");
-    p = put_handshake(p, f);
-    p = LIT(p, "\",\"inferred\":");
-    p = sw_put_bool(p, f->flags & SW_F_INFERRED);
-    p = LIT(p, ",\"syn_rexmit\":");
-    p = sw_put_u64(p, f->syn_rexmit);
-    p = LIT(p, ",\"synack_rexmit\":");
-    p = sw_put_u64(p, f->synack_rexmit);
+    return sw_put_bool(p, f->flags & SW_F_HIST_FULL);
+}
+
+static inline char *put_times(char *p, const struct sw_flow *f)
+{
     p = LIT(p, ",\"handshake_ns\":");
     p = put_span(p, f->syn_ns, f->est_ns);
     p = LIT(p, ",\"server_ns\":");
     p = put_span(p, f->syn_ns, f->synack_ns);
     p = LIT(p, ",\"client_ns\":");
     return put_span(p, f->synack_ns, f->est_ns);
+}
+
+static inline char *put_story(char *p, const struct sw_event *ev, __u32 groups)
+{
+    const struct sw_flow *f = &ev->flow;
+
+    if (groups & DIRECTION)
+        p = quoted(LIT(p, ",\"direction_by\":"), sw_name_direction(f->direction_by));
+    if (groups & ANOMALY)
+        p = quoted(LIT(p, ",\"anomaly\":"), sw_name_anomaly(ev->anomaly));
+    if (groups & ANOMALIES)
+        p = sw_put_u64(LIT(p, ",\"anomalies\":"), f->anomalies);
+    if (groups & ANOMALY)
+        p = ev->by == SW_ORIG ? LIT(p, ",\"by\":\"orig\"") : LIT(p, ",\"by\":\"resp\"");
+    if (groups & RST)
+        p = put_rst(p, ev);
+    p = quoted(LIT(p, ",\"orig_state\":"), sw_name_state(f->end[SW_ORIG].state));
+    p = quoted(LIT(p, ",\"resp_state\":"), sw_name_state(f->end[SW_RESP].state));
+    if (groups & ZEEK)
+        p = put_zeek(p, f);
+    if (groups & REASON)
+        p = NAME_OR_NULL(p, "reason", f->reason, sw_name_reason(f->reason));
+    if (groups & CLOSED_BY)
+        p = NAME_OR_NULL(p, "closed_by", f->closed_by, sw_name_closed_by(f->closed_by));
+    if (groups & VIA)
+        p = f->flags & SW_F_COOKIE ? LIT(p, ",\"via\":\"cookie\"") : LIT(p, ",\"via\":\"stack\"");
+    if (groups & HANDSHAKE)
+        p = put_handshake(p, f);
+    if (groups & INFERRED)
+        p = sw_put_bool(LIT(p, ",\"inferred\":"), f->flags & SW_F_INFERRED);
+    if (groups & REXMIT) {
+        p = sw_put_u64(LIT(p, ",\"syn_rexmit\":"), f->syn_rexmit);
+        p = sw_put_u64(LIT(p, ",\"synack_rexmit\":"), f->synack_rexmit);
+    }
+    return groups & TIMES ? put_times(p, f) : p;
 }
 
 /* An option without a value: null if the capture was cut before it could come. */
@@ -135,24 +204,35 @@ static inline char *put_option(char *p, __u8 opts, __u8 bit)
     return sw_put_bool(p, opts & bit);
 }
 
-/* Keys of the side's SYN or SYN-ACK; all null if it was not seen. */
-static inline __attribute__((always_inline)) char *put_syn(char *p, const struct sw_flow *f, const int side)
+/* Its SYN or SYN-ACK was not seen: all null. */
+static inline __attribute__((always_inline)) char *put_no_syn(char *p, const int side, __u32 groups)
+{
+    if (groups & SYN_DETAILS)
+        p = SIDE(p, side, ",", "isn\":null");
+    p = SIDE(p, side, ",", "mss\":null,");
+    p = SIDE(p, side, "", "wscale\":null,");
+    p = SIDE(p, side, "", "sack\":null,");
+    p = SIDE(p, side, "", "ts\":null");
+    if (!(groups & SYN_DETAILS))
+        return p;
+    p = SIDE(p, side, ",", "ecn\":null,");
+    p = SIDE(p, side, "", "tfo\":null,");
+    p = SIDE(p, side, "", "mptcp\":null,");
+    return SIDE(p, side, "", "syn_bytes\":null");
+}
+
+/* Keys of the side's SYN or SYN-ACK. */
+static inline __attribute__((always_inline)) char *put_syn(char *p, const struct sw_flow *f, const int side,
+                                                           __u32 groups)
 {
     const struct sw_end *e = &f->end[side];
 
-    if (!(e->did & SW_E_SYN) || e->more & SW_M_INFERRED) {
-        p = SIDE(p, side, ",", "isn\":null,");
-        p = SIDE(p, side, "", "mss\":null,");
-        p = SIDE(p, side, "", "wscale\":null,");
-        p = SIDE(p, side, "", "sack\":null,");
-        p = SIDE(p, side, "", "ts\":null,");
-        p = SIDE(p, side, "", "ecn\":null,");
-        p = SIDE(p, side, "", "tfo\":null,");
-        p = SIDE(p, side, "", "mptcp\":null,");
-        return SIDE(p, side, "", "syn_bytes\":null");
+    if (!(e->did & SW_E_SYN) || e->more & SW_M_INFERRED)
+        return put_no_syn(p, side, groups);
+    if (groups & SYN_DETAILS) {
+        p = SIDE(p, side, ",", "isn\":");
+        p = sw_put_u64(p, e->isn);
     }
-    p = SIDE(p, side, ",", "isn\":");
-    p = sw_put_u64(p, e->isn);
     p = SIDE(p, side, ",", "mss\":");
     p = e->opts & SW_OPT_MSS ? sw_put_u64(p, e->mss) : LIT(p, "null");
     p = SIDE(p, side, ",", "wscale\":");
@@ -161,6 +241,8 @@ static inline __attribute__((always_inline)) char *put_syn(char *p, const struct
     p = put_option(p, e->opts, SW_OPT_SACK);
     p = SIDE(p, side, ",", "ts\":");
     p = put_option(p, e->opts, SW_OPT_TS);
+    if (!(groups & SYN_DETAILS))
+        return p;
     p = SIDE(p, side, ",", "ecn\":\"");
     p = sw_put_name(p, sw_name_ecn(e->ecn));
     p = SIDE(p, side, "\",", "tfo\":");
@@ -174,16 +256,23 @@ static inline __attribute__((always_inline)) char *put_syn(char *p, const struct
     return sw_put_u64(p, e->syn_len);
 }
 
-static inline __attribute__((always_inline)) char *put_volume(char *p, const struct sw_flow *f, const int side)
+static inline __attribute__((always_inline)) char *put_volume(char *p, const struct sw_flow *f, const int side,
+                                                              __u32 groups)
 {
     const struct sw_end *e = &f->end[side];
 
-    p = SIDE(p, side, ",", "pkts\":");
-    p = sw_put_u64(p, e->pkts);
+    if (groups & PKTS) {
+        p = SIDE(p, side, ",", "pkts\":");
+        p = sw_put_u64(p, e->pkts);
+    }
+    p = SIDE(p, side, ",", "bytes\":");
+    p = sw_put_u64(p, sw_stream_bytes(f, side));
+    if (!(groups & VOLUME_DETAILS))
+        return p;
+    p = SIDE(p, side, ",", "payload_bytes\":");
+    p = sw_put_u64(p, e->payload);
     p = SIDE(p, side, ",", "ip_bytes\":");
     p = sw_put_u64(p, e->ip_bytes);
-    p = SIDE(p, side, ",", "bytes\":");
-    p = sw_put_u64(p, e->payload);
     p = SIDE(p, side, ",", "rexmit\":");
     p = sw_put_u64(p, e->rexmit);
     p = SIDE(p, side, ",", "gaps\":");
@@ -194,27 +283,47 @@ static inline __attribute__((always_inline)) char *put_volume(char *p, const str
     return sw_put_u64(p, e->bad_csum);
 }
 
+static inline char *put_when(struct sw_lines *l, char *p, const struct sw_flow *f, __u32 groups)
+{
+    __u64 end = f->last_ns > f->start_ns ? f->last_ns : f->start_ns; /* a capture's clock may step back */
+
+    if (groups & SPAN) {
+        p = LIT(p, ",\"start\":\"");
+        p = sw_put_time(l, p, (__s64)(f->start_ns + (__u64)l->clock_offset));
+        p = LIT(p, "\",\"end\":\"");
+        p = sw_put_time(l, p, (__s64)(end + (__u64)l->clock_offset));
+        *p++ = '"';
+    }
+    if (groups & DURATION)
+        p = sw_put_u64(LIT(p, ",\"duration_ns\":"), end - f->start_ns);
+    return p;
+}
+
 char *sw_json_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, char *p)
 {
     const struct sw_iface_text *iface = sw_lines_iface(l, ev);
     const struct sw_flow *f = &ev->flow;
+    __u32 groups = groups_of(l, ev->kind);
 
     p = sw_put_head(l, p, seq, ev->ts, sw_name_event(ev->kind));
     p = LIT(p, "\",\"iface\":\"");
     memcpy(p, iface->text, iface->len);
     p = LIT(p + iface->len, "\",\"hook\":\"");
     p = sw_put_name(p, sw_name_hook(ev->hook));
-    p = put_who(l, p, ev);
+    p = put_who(l, p, ev, groups);
     p = sw_put_vlan(p, f->vlan);
-    p = put_story(p, ev);
-    p = put_syn(p, f, SW_ORIG);
-    p = put_syn(p, f, SW_RESP);
-    p = put_volume(p, f, SW_ORIG);
-    p = put_volume(p, f, SW_RESP);
-    p = LIT(p, ",\"start\":\"");
-    p = sw_put_time(l, p, (__s64)(f->start_ns + (__u64)l->clock_offset));
-    p = LIT(p, "\",\"duration_ns\":");
-    p = sw_put_u64(p, f->last_ns > f->start_ns ? f->last_ns - f->start_ns : 0);
+    p = put_story(p, ev, groups);
+    if (groups & ORIG_SYN)
+        p = put_syn(p, f, SW_ORIG, groups);
+    if (groups & RESP_SYN)
+        p = put_syn(p, f, SW_RESP, groups);
+    if (groups & BYTES) {
+        p = put_volume(p, f, SW_ORIG, groups);
+        p = put_volume(p, f, SW_RESP, groups);
+    }
+    if (groups & MISSED)
+        p = sw_put_u64(LIT(p, ",\"missed_bytes\":"), f->missed);
+    p = put_when(l, p, f, groups);
     return LIT(p, "}\n");
 }
 

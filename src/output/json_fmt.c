@@ -7,7 +7,7 @@
 char *sw_put_vlan(char *p, const __u16 vlan[2])
 {
     if (!vlan[0] && !vlan[1])
-        return p;
+        return LIT(p, ",\"vlan\":null");
     p = LIT(p, ",\"vlan\":[");
     p = sw_put_u64(p, vlan[0]);
     if (vlan[1]) {

@@ -41,7 +41,7 @@ static inline char *sw_put_head(struct sw_lines *l, char *p, __u64 seq, __u64 ts
 }
 
 char *sw_put_whole(const struct sw_lines *l, char *p); /* iface and hook of a line about the instance */
-char *sw_put_vlan(char *p, const __u16 vlan[2]);       /* nothing without a tag */
+char *sw_put_vlan(char *p, const __u16 vlan[2]);       /* null without a tag */
 /* ,"PREFIXkey":v - for the lines that are rare */
 char *sw_put_pair(char *p, const char *prefix, const char *key, __u64 v);
 /* ,"PREFIXsyns":n, each item by name, then the sum of the drops, then each reason */

@@ -50,6 +50,7 @@ int sw_lines_init(struct sw_lines *l, const struct sw_report_opts *opts)
     l->clock_offset = opts->clock_offset_ns;
     l->cid_seed = opts->cid_seed;
     l->color = opts->color;
+    l->full_events = opts->full_events;
     l->replay = opts->replay;
     l->unnamed.text = l->unnamed_text;
     l->host = escaped(opts->host ? opts->host : "", &l->host_len);

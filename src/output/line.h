@@ -26,6 +26,7 @@ struct sw_report_opts {
     int fd; /* where lines go */
     enum sw_format format;
     bool color;                            /* text only */
+    bool full_events;                      /* JSON: every key in every line of a connection */
     __u32 event_mask;                      /* 1 << kind, 1 << SW_LINE_* */
     __u16 cid_seed;                        /* Community ID seed */
     const char *host;                      /* any bytes: escaped */
@@ -62,6 +63,7 @@ struct sw_lines {
     __s64 clock_offset;
     __u16 cid_seed;
     bool color;
+    bool full_events;
     bool replay;
     char *host; /* escaped */
     size_t host_len;

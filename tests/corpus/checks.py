@@ -32,7 +32,7 @@ def end():
 
 def replay(path, *options, stdin=None):
     """Exit code, lines, stderr."""
-    run = subprocess.run([SYNWARD, "replay", *options, path], stdin=stdin, capture_output=True, timeout=120, check=False)
+    run = subprocess.run([SYNWARD, "replay", "--full-events", *options, path], stdin=stdin, capture_output=True, timeout=120, check=False)
     return run.returncode, [json.loads(line) for line in run.stdout.splitlines()], run.stderr.decode(errors="replace").strip()
 
 

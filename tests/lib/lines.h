@@ -61,7 +61,7 @@ static inline void out_close(struct out *o)
     close(o->fd);
 }
 
-static const struct sw_report_opts live = {.event_mask = ALL_LINES, .host = "host.example"};
+static const struct sw_report_opts live = {.event_mask = ALL_LINES, .full_events = true, .host = "host.example"};
 
 /* A closed connection 10.0.0.1:40000 -> 10.0.0.2:80 with both SYNs seen. */
 static inline struct sw_event sample(enum sw_event_kind kind)

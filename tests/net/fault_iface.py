@@ -202,9 +202,9 @@ def mtu():
     conn = n.one(n.of(lines, who, "conn"))
     n.fields(conn, conn_state="SF", orig_mss=8960, resp_mss=8960)
     # every byte once; on a busy machine the kernel sends a segment again, which is counted and logged
-    again, more = conn["orig_rexmit"], conn["orig_bytes"] - 200000
+    again, more = conn["orig_rexmit"], conn["orig_payload_bytes"] - 200000
     if not again <= more <= again * 8948:
-        raise AssertionError(f"orig_bytes: {more} more than 200000 with {again} retransmissions")
+        raise AssertionError(f"orig_payload_bytes: {more} more than 200000 with {again} retransmissions")
 
 
 def queues():

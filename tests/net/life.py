@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Connections between real kernels: every way to open and to end one, as the lines show it."""
+import json
 import pathlib
 import select
 import socket
@@ -14,13 +15,13 @@ V = {4: ("10.66.0.1", "10.66.0.2"), 6: ("fd66::1", "fd66::2")}
 class Ground:
     """A pair, synward in b, and a listener; finish() ends it and returns all lines."""
 
-    def __init__(self, v=4, role="server", args=()):
+    def __init__(self, v=4, role="server", args=(), full=True):
         self.a, self.b = n.pair()
         self.v, self.role = v, role
         self.client, self.server = V[v]
         watched = (self.b, "srv0") if role == "server" else (self.a, "cli0")
         self.listener = n.listen(self.b, self.server, 7777)
-        self.sw = n.Synward(*watched, args=args)
+        self.sw = n.Synward(*watched, args=args, full=full)
 
     def finish(self):
         n.settled(self.a, self.b)
@@ -65,6 +66,33 @@ def plain(v, role):
         n.fields(x, orig_state="SYN_SENT", resp_state="LISTEN", history="S",
                  hook="xdp_ingress" if role == "server" else "tc_egress")
     n.equal("connections logged", len([x for x in lines if x["event"] == "conn"]), 1)
+
+
+def brief():
+    """without --full-events: a line has what is new with its event, and `conn` everything; bytes of a connection's lines"""
+    g = Ground(args=("--close-delay", 0.1), full=False)
+    for _ in range(20):
+        c, s = n.open_pair(g.a, g.listener)
+        c.sendall(b"x" * 1000)
+        n.read_n(s, 1000)
+        c.close()
+        n.equal("end", s.recv(1), b"")
+        s.close()
+    lines = g.finish()
+    conns = [x for x in lines if x["event"] == "conn"]
+    n.equal("connections", len(conns), 20)
+    for conn in conns:
+        for x in lines:
+            if x.get("uid") != conn["uid"] or x["event"] == "conn":
+                continue
+            extra = x.keys() - conn.keys()
+            n.equal(f"keys of {x['event']} that conn has not", extra, set())
+            if "community_id" in x or "history" in x:
+                raise AssertionError(f"{x['event']} has what only conn has: {x}")
+    size = sum(len(json.dumps(x, separators=(",", ":"))) + 1 for x in lines if "uid" in x) / len(conns)
+    print(f"# {size:.0f} bytes a connection", flush=True)
+    if size > 2700:
+        raise AssertionError(f"{size} bytes a connection")
 
 
 def v4_accepted():
@@ -339,4 +367,4 @@ def older_and_idle():
 
 if __name__ == "__main__":
     n.main(v4_accepted, v6_accepted, v4_opened, v6_opened, server_closes_first, half_close, refused, unanswered, resets,
-           transfer_v4, transfer_v6, two_interfaces, router, reuse, older_and_idle)
+           brief, transfer_v4, transfer_v6, two_interfaces, router, reuse, older_and_idle)

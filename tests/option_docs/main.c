@@ -77,6 +77,8 @@ void docs_words(const struct sw_option *o)
         printf("on off");
     for (const struct sw_word *w = o->words; w && w->name; w++, between = " ")
         printf("%s%s", between, w->name);
+    for (const struct sw_word *w = o->groups; w && w->name; w++)
+        printf(" %s", w->name);
     if (o->type == SW_OPT_NAMES)
         printf(" all none");
     for (const struct sw_option *p = o->parts; p && p->name; p++, between = " ")

@@ -33,10 +33,11 @@ class Synward:
     script: what a shell prepares before it, in a mount namespace of its own; prefix: a command that executes it.
     service=False: no notification socket, for what only one does that is no service; then its file says that it is ready.
     sizes=False: the tables' sizes are the defaults, or what args say.
+    full: every line of a connection has every key.
     SW_TEST_GUARD=always runs those that say nothing about the guard with it, in that mode."""
 
     def __init__(self, where, *ifs, args=(), stdout=None, stderr=None, script="", prefix=(), env=None, binary=None,
-                 service=True, wait=True, sizes=True):
+                 service=True, wait=True, sizes=True, full=True):
         mode = os.environ.get("SW_TEST_GUARD")
         if mode and "--guard" not in args:
             args = (*args, "--guard", mode)
@@ -53,6 +54,8 @@ class Synward:
         if script:
             cmd += ["unshare", "-m", "sh", "-ec", script + '\nexec "$@"', "sh"]
         cmd += [*prefix, binary or SYNWARD, "run"]
+        if full:
+            cmd.append("--full-events")
         for i in ifs:
             cmd += ["-i", i]
         if "SW_TEST_SYNWARD" in os.environ:

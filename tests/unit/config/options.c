@@ -202,6 +202,50 @@ static const struct sw_option *row(const struct sw_option_group *group, const ch
     return o;
 }
 
+/* Words that stand for several lines, added and left out. */
+static void test_groups_of_lines(void **state)
+{
+    const __u32 guard = 1u << SW_LINE_GUARD | 1u << SW_LINE_DROP | 1u << SW_LINE_SERVICE;
+    const __u32 health = 1u << SW_LINE_LOSS | 1u << SW_LINE_STATS, all = (1u << SW_LINE_MAX) - 1;
+    const __u32 others = 1u << SW_EV_ANOMALY | 1u << SW_EV_UPDATE | 1u << SW_EV_CONN;
+    const struct {
+        const char *typed;
+        __u32 mask;
+    } rows[] = {
+        {"guard", guard},
+        {"guard,-drop,-service", 1u << SW_LINE_GUARD},
+        {"health", health},
+        {"lifecycle", all & ~(guard | health | others)},
+        {"conn,health", 1u << SW_EV_CONN | health},
+        {"-lifecycle", guard | health | others},
+        {"all", all},
+        {"all,-guard", all & ~guard},
+        {"none", 0},
+    };
+    const struct sw_option *o = row(&sw_common_group, "events");
+    struct sw_option_group group = sw_common_group;
+
+    (void)state;
+    group.needs = NULL;
+    group.check = NULL;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct sw_common_opts opts;
+        char typed[64], value[SW_OPTION_VALUE], *argv[] = {"", typed, NULL};
+        const struct sw_command alone = {.name = "run", .size = sizeof(opts), .groups = {{&group, 0}}};
+
+        memset(&opts, 0, sizeof(opts));
+        snprintf(typed, sizeof(typed), "--events=%s", rows[i].typed);
+        sw_parse(&alone, 2, argv, &opts);
+        assert_int_equal(opts.event_mask, rows[i].mask);
+        if (rows[i].mask == 1u << SW_LINE_GUARD) /* it has no word of its own */
+            continue;
+        assert_true(sw_option_value(o, &opts, value));
+        snprintf(typed, sizeof(typed), "--events=%s", value);
+        sw_parse(&alone, 2, argv, &opts);
+        assert_int_equal(opts.event_mask, rows[i].mask);
+    }
+}
+
 /* What {} becomes: the one default of all commands, or each command's own. */
 static void test_text(void **state)
 {
@@ -237,7 +281,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),     cmocka_unit_test(test_sizes), cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_commands), cmocka_unit_test(test_text),
+        cmocka_unit_test(test_commands), cmocka_unit_test(test_text),  cmocka_unit_test(test_groups_of_lines),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

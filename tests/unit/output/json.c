@@ -80,17 +80,20 @@ static void test_schema_rejects(void **state)
         {SW_EV_CONN, "\"seq\":1", "\"seq\":1,\"seq\":1"},
         {SW_EV_CONN, "\"event\":\"conn\"", "\"event\":\"unknown\""},
         {SW_EV_CONN, "\"event\":\"conn\"", "\"event\":\"opening\""},
-        {SW_EV_CONN, "\"reason\":\"fin\"", "\"reason\":\"none\""},
+        {SW_EV_CONN, "\"reason\":\"fin\"", "\"reason\":null"},
         {SW_EV_CONN, "\"orig_pkts\":5,", ""},
         {SW_EV_CONN, "\"orig_mss\":1460", "\"orig_mss\":\"1460\""},
         {SW_EV_CONN, "\"orig_isn\":4294967290", "\"orig_isn\":null"},
-        {SW_EV_CONN, "\"orig_sack\":true", "\"orig_sack\":null"},
+        {SW_EV_CONN, "\"orig_ecn\":\"none\"", "\"orig_ecn\":null"},
+        {SW_EV_CONN, "\"vlan\":null,", ""},
+        {SW_EV_CONN, "\"community_id\":", "\"community\":"},
+        {SW_EV_CONN, "\"ip_version\":4", "\"ip_version\":5"},
         {SW_EV_CONN, "\"conn_state\":\"SF\"", "\"conn_state\":\"S9\""},
         {SW_EV_CONN, "\"history\":\"Sh", "\"history\":\"Sx"},
         {SW_EV_CONN, "}\n", "}"},
         {SW_EV_CONN, "}\n", "}}\n"},
         {SW_EV_ANOMALY, "\"by\":\"orig\",", ""},
-        {SW_EV_RESET, "\"rst_by\":\"orig\"", "\"rst_by\":\"none\""},
+        {SW_EV_RESET, "\"rst_by\":\"orig\"", "\"rst_by\":null"},
         {SW_EV_UPDATE, "{\"schema\":3", "{\"rst_by\":\"orig\",\"schema\":3"},
     };
     size_t len = 0;
@@ -129,6 +132,7 @@ static void test_values(void **state)
     ev.flow.vlan[0] = 100;
     ev.flow.vlan[1] = 200;
     ev.flow.closed_by = 1;
+    ev.flow.missed = 77;
     ev.flow.end[SW_ORIG].state = SW_ST_TIME_WAIT;
     out_open(&o, live);
     assert_int_equal(sw_report_set_iface(o.r, 3, "eth0"), 0);
@@ -136,15 +140,18 @@ static void test_values(void **state)
     line = take(&o);
     has(line, "{\"schema\":3,\"seq\":1,\"ts\":\"2023-11-14T22:13:20.123456789Z\",\"event\":\"conn\","
               "\"host\":\"host.example\",\"iface\":\"eth0\",\"hook\":\"xdp_ingress\",\"uid\":\"C");
-    has(line, "\"orig_ip\":\"10.0.0.1\",\"orig_port\":40000,\"resp_ip\":\"10.0.0.2\",\"resp_port\":80,");
+    has(line, "\"proto\":\"tcp\",\"ip_version\":4,\"orig_ip\":\"10.0.0.1\",\"orig_port\":40000,\"resp_ip\":\"10.0.0."
+              "2\",\"resp_port\":80,");
     has(line, "\"vlan\":[100,200],");
     has(line, "\"orig_state\":\"TIME_WAIT\",\"resp_state\":\"CLOSED\",\"conn_state\":\"SF\","
               "\"history\":\"ShADadFf\",\"history_full\":false,\"reason\":\"fin\",\"closed_by\":\"orig\",");
     has(line, "\"handshake_ns\":344,\"server_ns\":300,\"client_ns\":44,");
     has(line, "\"orig_isn\":4294967290,\"orig_mss\":1460,\"orig_wscale\":7,\"orig_sack\":true,\"orig_ts\":true,"
               "\"orig_ecn\":\"none\",\"orig_tfo\":\"none\",\"orig_mptcp\":false,\"orig_syn_bytes\":0,");
-    has(line, "\"resp_pkts\":6,\"resp_ip_bytes\":501,\"resp_bytes\":241,");
-    has(line, "\"start\":\"2023-11-14T22:13:20.118456789Z\",\"duration_ns\":5000000}");
+    has(line, "\"resp_payload_bytes\":241,\"resp_ip_bytes\":501,\"resp_rexmit\":");
+    has(line,
+        ",\"missed_bytes\":77,\"start\":\"2023-11-14T22:13:20.118456789Z\",\"end\":\"2023-11-14T22:13:20.123456789Z\","
+        "\"duration_ns\":5000000}");
     out_close(&o);
 }
 
@@ -174,9 +181,85 @@ static void test_not_seen(void **state)
     has(line, "\"resp_tfo\":\"cookie\"");
     has(line, "\"handshake\":\"unseen\"");
     has(line, "\"duration_ns\":0}");
-    has_not(line, "\"vlan\"");
+    has(line, "\"vlan\":null,");
+    has(line, "\"reason\":null,\"closed_by\":null,");
     has_not(line, "\"rst_by\"");
     out_close(&o);
+}
+
+/* Each key of `line` is in `all` with the same value. Returns how many. */
+static int keys_in(const char *line, const char *all)
+{
+    const char *end = strchr(line, '}');
+    int n = 0;
+
+    for (const char *p = strstr(line, "\"event\":"); p < end; n++) {
+        const char *next = strstr(p + 1, ",\"");
+        size_t len = (next && next < end ? next : end) - p;
+        char piece[256];
+
+        assert_in_range(len, 3, sizeof(piece) - 1);
+        memcpy(piece, p, len);
+        piece[len] = 0;
+        has(all, piece);
+        p += len + 1;
+    }
+    return n;
+}
+
+/* Without --full-events a line has what is new with its event; the values are those of the full line. */
+static void test_brief_lines(void **state)
+{
+    static const size_t most[SW_EV_MAX] = {[SW_EV_OPENING] = 400, [SW_EV_ESTABLISHED] = 500, [SW_EV_HALF_CLOSED] = 450,
+                                           [SW_EV_CLOSED] = 450,  [SW_EV_RESET] = 450,       [SW_EV_REFUSED] = 450};
+    struct sw_report_opts opts = live;
+    struct out brief, full;
+    int sum = 0;
+
+    (void)state;
+    opts.full_events = false;
+    out_open(&brief, opts);
+    out_open(&full, live);
+    for (int kind = 0; kind < SW_EV_MAX; kind++) {
+        struct sw_event ev = sample(kind);
+
+        ev.anomaly = SW_AN_ACK_BAD;
+        ev.flow.closed_by = 1;
+        ev.flow.end[SW_ORIG].pkts = ev.flow.end[SW_RESP].pkts = 12345;
+        ev.flow.end[SW_ORIG].payload = ev.flow.end[SW_RESP].payload = 123456789;
+        for (int side = 0; side < 2; side++)
+            ev.flow.end[side].seq_hi = ev.flow.end[side].isn + 1 + 123456789;
+        for (int i = 0; i < 4; i++)
+            ev.key.a_ip[12 + i] = ev.key.b_ip[12 + i] = 255; /* as long as they can be */
+        for (int side = 0; side < 2; side++)
+            ev.flow.end[side].state = kind == SW_EV_OPENING ? SW_ST_SYN_SENT : SW_ST_ESTABLISHED;
+        ev.flow.synack_ns = ev.flow.syn_ns + 12345678;
+        ev.flow.est_ns = ev.flow.synack_ns + 12345678;
+        assert_int_equal(sw_report_set_iface(brief.r, 3, "eth0"), 0);
+        assert_int_equal(sw_report_set_iface(full.r, 3, "eth0"), 0);
+        add(&brief, &ev);
+        add(&full, &ev);
+    }
+    valid(take(&brief), SW_EV_MAX);
+    valid(take(&full), SW_EV_MAX);
+    for (int kind = 0; kind < SW_EV_MAX; kind++) {
+        const char *line = line_n(brief.text, kind), *all = line_n(full.text, kind);
+        size_t len = strcspn(line, "\n");
+
+        sum += keys_in(line, all);
+        if (kind == SW_EV_CONN)
+            assert_int_equal(len, strcspn(all, "\n"));
+        else
+            assert_true(len < strcspn(all, "\n") / 2);
+        if (most[kind] && len > most[kind])
+            fail_msg("%zu bytes, more than %zu: %.*s", len, most[kind], (int)len, line);
+    }
+    assert_true(sum > SW_EV_MAX * 15);
+    has(line_n(brief.text, SW_EV_ESTABLISHED),
+        "\"handshake_ns\":24691356,\"server_ns\":12345678,\"client_ns\":12345678,");
+    has_not(line_n(brief.text, SW_EV_OPENING), "community_id");
+    out_close(&brief);
+    out_close(&full);
 }
 
 /* every byte there is, as host and as interface */
@@ -221,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_schema_rejects),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_not_seen),
+        cmocka_unit_test(test_brief_lines),
         cmocka_unit_test(test_hostile_names),
         cmocka_unit_test(test_odd_history),
     };

@@ -62,7 +62,7 @@ static void test_drop_values(void **state)
     has(o.text, "\"event\":\"drop\",\"host\":\"host.example\",\"iface\":\"eth0\",\"hook\":\"xdp_ingress\","
                 "\"service\":\"10.0.0.2:80\",\"dry_run\":false,\"reason\":\"cookie_bad\",\"count\":4711,"
                 "\"src_ip\":\"2001:db8::1\",\"src_port\":40000,\"dst_ip\":\"10.0.0.2\",\"dst_port\":80,"
-                "\"tcp_flags\":\"PSH,ACK\",\"tcp_seq\":4294967295,\"tcp_ack\":7,\"payload\":12}");
+                "\"vlan\":null,\"tcp_flags\":\"PSH,ACK\",\"tcp_seq\":4294967295,\"tcp_ack\":7,\"payload\":12}");
     has(line_n(o.text, 1), "\"service\":null,\"dry_run\":true,");
     has(line_n(o.text, 1), "\"dst_port\":80,\"vlan\":[100,200],\"tcp_flags\":\"none\",");
     valid(o.text, 2);

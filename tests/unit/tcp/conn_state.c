@@ -52,6 +52,41 @@ TEST(every_pair_of_states)
     }
 }
 
+/* Bytes of the stream: SYN and FIN are none, what was sent again counts once, what was only acknowledged counts. */
+TEST(stream_bytes)
+{
+    static const struct {
+        uint64_t payload, bytes;
+    } rows[] = {
+        {0, 0},
+        {100, 100},
+        {250, 100}, /* sent again */
+        {40, 100},
+        {0, 100}, /* not seen */
+        {0, 3000000000u},
+        {5000000000, 5000000000},
+        {5000000000, 4000000000}, /* across 2^32 */
+        {1ull << 40, (1ull << 40) + 5},
+        {1ull << 33, (1ull << 33) - 9},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct sw_flow f = flow(SW_Z_ESTABLISHED, SW_Z_ESTABLISHED, "ShADad", (uint32_t)rows[i].bytes);
+
+        f.end[SW_ORIG].payload = rows[i].payload;
+        assert_int_equal(sw_stream_bytes(&f, SW_ORIG), rows[i].bytes);
+        f.end[SW_ORIG].did |= SW_E_FIN;
+        f.end[SW_ORIG].seq_hi++;
+        assert_int_equal(sw_stream_bytes(&f, SW_ORIG), rows[i].bytes);
+        f.end[SW_ORIG].seq_hi -= 7; /* the peer has acknowledged what was not seen here */
+        f.end[SW_RESP].did |= SW_E_SEEN;
+        f.end[SW_RESP].ack = f.end[SW_ORIG].seq_hi + 7;
+        assert_int_equal(sw_stream_bytes(&f, SW_ORIG), rows[i].bytes);
+        f.end[SW_ORIG].did = 0;
+        assert_int_equal(sw_zeek_size(&f.end[SW_ORIG], &f.end[SW_RESP]), 0);
+    }
+}
+
 /* Both reset and not a byte: refused, whoever was faster. */
 TEST(reset_without_data)
 {
@@ -86,6 +121,7 @@ int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(every_pair_of_states),
+        cmocka_unit_test(stream_bytes),
         cmocka_unit_test(reset_without_data),
         cmocka_unit_test(syn_then_reset),
     };

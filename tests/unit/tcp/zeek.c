@@ -125,9 +125,11 @@ TEST(gap_is_counted_once_across_the_wrap)
         assert_int_equal(f.end[SW_ORIG].gaps, 0);
         say(&f, SW_RESP, b + 1, a + 301, SW_TCP_ACK, 0); /* and acknowledged: not seen here */
         assert_int_equal(f.end[SW_ORIG].gaps, 1);
+        assert_int_equal(f.missed, 100);
         assert_int_equal(f.end[SW_ORIG].nxt, a + 301);
         say(&f, SW_RESP, b + 1, a + 301, SW_TCP_ACK, 0);
         assert_int_equal(f.end[SW_ORIG].gaps, 1);
+        assert_int_equal(f.missed, 100);
         assert_int_equal(f.end[SW_ORIG].rexmit, 0);
         expect_history(&f, "ShADaG");
     }
@@ -144,6 +146,7 @@ TEST(reordering_is_no_gap)
         say(&f, SW_ORIG, a + 1, b + 1, SW_TCP_ACK, 100);
         say(&f, SW_RESP, b + 1, a + 201, SW_TCP_ACK, 0);
         assert_int_equal(f.end[SW_ORIG].gaps, 0);
+        assert_int_equal(f.missed, 0);
         assert_int_equal(f.end[SW_ORIG].rexmit, 1); /* Zeek cannot distinguish it from a retransmission */
         assert_int_equal(f.end[SW_ORIG].nxt, a + 201);
         assert_int_equal(sw_zeek_size(&f.end[SW_ORIG], &f.end[SW_RESP]), 200);
@@ -161,6 +164,7 @@ TEST(three_gaps_in_one_acknowledgement)
             say(&f, SW_ORIG, a + 11 + 20 * k, b + 1, SW_TCP_ACK, 10);
         say(&f, SW_RESP, b + 1, a + 61, SW_TCP_ACK, 0);
         assert_int_equal(f.end[SW_ORIG].gaps, 3);
+        assert_int_equal(f.missed, 30);
         assert_int_equal(f.end[SW_ORIG].nxt, a + 61);
     }
 }
