@@ -205,8 +205,10 @@ static int setup(struct replay *c)
     struct sw_report_opts report = {
         .fd = STDOUT_FILENO,
         .format = c->opts.format,
-        .color = c->opts.color,
         .full_events = c->opts.full_events,
+        .color = c->opts.colored,
+        .wide = c->opts.wide,
+        .utc = c->opts.utc,
         .event_mask = c->opts.event_mask,
         .cid_seed = c->opts.cid_seed,
         .host = uname(&uts) ? "" : uts.nodename,

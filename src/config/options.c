@@ -24,6 +24,8 @@ static const struct sw_word line_groups[] = {
     {"health", 1 << SW_LINE_LOSS | 1 << SW_LINE_STATS},
     {0},
 };
+static const struct sw_word colors[] = {
+    {"auto", SW_COLOR_AUTO}, {"always", SW_COLOR_ALWAYS}, {"never", SW_COLOR_NEVER}, {0}};
 static const struct sw_word formats[] = {{"json", SW_FORMAT_JSON}, {"text", SW_FORMAT_TEXT}, {0}};
 
 /* "22,80,443", or "none" */
@@ -63,8 +65,14 @@ static const struct sw_option options[] = {
     {"full-events", .block = 1, .type = SW_OPT_SET, FIELD(full_events),
      .help = "JSON: every key in every line of a connection, not only in `conn`"},
     {"format", .block = 1, .type = SW_OPT_CHOICE, FIELD(format), .words = formats,
-     .help = "NDJSON for programs or text for people ({})",
-     .man = "Text is coloured on a terminal unless `NO_COLOR` is set."},
+     .help = "NDJSON for programs or text for people ({})", .man = "See TEXT."},
+    {"wide", .block = 1, .type = SW_OPT_SET, FIELD(wide),
+     .help = "text: all columns, with interface, uid, states, options and microseconds, instead of 80 columns"},
+    {"utc", .block = 1, .type = SW_OPT_SET, FIELD(utc), .help = "text: times in UTC instead of local ones",
+     .man = "JSON has them in UTC in any case."},
+    {"color", .block = 1, .type = SW_OPT_CHOICE, FIELD(color), .words = colors,
+     .help = "text: colours, auto on a terminal ({})",
+     .man = "Auto has none where `NO_COLOR` is set or `TERM` is dumb."},
     {"interval", .block = 1, .type = SW_OPT_SECONDS, FIELD(interval_ns), .seconds = {0, 1e8},
      .help = "a `stats` line every S seconds, 0: only the final one ({})", .man = "Replay: seconds of the capture."},
     {"seed", .block = 1, .type = SW_OPT_NUMBER, FIELD(cid_seed), .range = {0, 65535},
@@ -129,6 +137,16 @@ static const struct sw_option timeouts[] = {
     {0},
 };
 
+/* https://no-color.org: set and not empty */
+static bool wants_color(enum sw_color_when when)
+{
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+    if (when != SW_COLOR_AUTO)
+        return when == SW_COLOR_ALWAYS;
+    return isatty(STDOUT_FILENO) && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
+}
+
 /* What follows from several options. */
 static void complete(struct sw_cli *cli, void *at)
 {
@@ -141,7 +159,7 @@ static void complete(struct sw_cli *cli, void *at)
         opts->object.filter = &opts->filter;
     opts->object.cfg.event_mask =
         opts->event_mask & (((1u << SW_EV_MAX) - 1) | 1u << SW_LINE_GUARD | 1u << SW_LINE_DROP);
-    opts->color = opts->format == SW_FORMAT_TEXT && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    opts->colored = opts->format == SW_FORMAT_TEXT && wants_color(opts->color);
 }
 
 const struct sw_option_group sw_common_group = {

@@ -12,11 +12,15 @@
 
 #define SW_SERVER_PORTS_MAX 1024
 
+enum sw_color_when { SW_COLOR_AUTO, SW_COLOR_ALWAYS, SW_COLOR_NEVER };
+
 struct sw_common_opts {
     struct sw_object_opts object; /* cfg included; object.cfg.event_mask holds what the kernel makes only */
     enum sw_format format;
-    bool color;       /* text on a terminal */
     bool full_events; /* JSON: every key in every line of a connection */
+    bool wide, utc;   /* of text */
+    enum sw_color_when color;
+    bool colored;     /* what follows from color */
     __u32 event_mask; /* lines wanted: 1 << kind and 1 << SW_LINE_* */
     __u16 cid_seed;
     int verbose;

@@ -190,8 +190,10 @@ static int make_report(struct start *s)
     struct sw_report_opts opts = {
         .fd = STDOUT_FILENO,
         .format = s->common.format,
-        .color = s->common.color,
         .full_events = s->common.full_events,
+        .color = s->common.colored,
+        .wide = s->common.wide,
+        .utc = s->common.utc,
         .event_mask = s->common.event_mask,
         .cid_seed = s->common.cid_seed,
         .host = host,

@@ -51,6 +51,8 @@ int sw_lines_init(struct sw_lines *l, const struct sw_report_opts *opts)
     l->cid_seed = opts->cid_seed;
     l->color = opts->color;
     l->full_events = opts->full_events;
+    l->wide = opts->wide;
+    l->utc = opts->utc;
     l->replay = opts->replay;
     l->unnamed.text = l->unnamed_text;
     l->host = escaped(opts->host ? opts->host : "", &l->host_len);

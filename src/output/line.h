@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 enum sw_format { SW_FORMAT_JSON, SW_FORMAT_TEXT };
 
@@ -25,8 +26,8 @@ struct sw_report_counts {
 struct sw_report_opts {
     int fd; /* where lines go */
     enum sw_format format;
-    bool color;                            /* text only */
     bool full_events;                      /* JSON: every key in every line of a connection */
+    bool color, wide, utc;                 /* text only */
     __u32 event_mask;                      /* 1 << kind, 1 << SW_LINE_* */
     __u16 cid_seed;                        /* Community ID seed */
     const char *host;                      /* any bytes: escaped */
@@ -72,7 +73,14 @@ struct sw_lines {
     size_t ifaces_len, ifaces_room;
     size_t iface_max; /* longest name, for the room and for columns */
     size_t last_iface;
-    int width;                    /* text: widest pair of endpoints so far */
+    bool wide, utc; /* text: all columns; times are not local */
+    int width;      /* text: widest pair of endpoints so far */
+    bool tm_known;  /* text: tm is of tm_sec */
+    __s64 tm_sec;
+    struct tm tm;
+    bool told; /* text: the date and the zone that the last heading has said */
+    int told_day, told_year;
+    long told_off;
     struct sw_iface_text unnamed; /* an ifindex without a name: "#7" */
     char unnamed_text[16];
     struct sw_second seconds[SW_SECONDS];

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Lines for people: time, connection, what happened, between whom, the state of each side, then the numbers that this
- * kind of event is about. Columns grow with the values seen, so they remain aligned.
+ * Lines for people. Those of --wide are here: time, connection, what happened, between whom, the state of each side,
+ * then all numbers that this kind of event is about. Columns grow with the values seen, so they remain aligned.
  */
 #include "output/text.h"
 #include "base/fmt.h"
 #include "output/names.h"
 #include "output/text_fmt.h"
+#include "output/text_narrow.h"
 #include "tcp/conn_state.h"
 
 #include <stdio.h>
@@ -14,13 +15,6 @@
 
 #define put sw_text_put
 #define SW_TEXT_UID 7 /* characters of the uid shown: enough to distinguish connections */
-
-static const char *const event_color[SW_EV_MAX] = {
-    [SW_EV_OPENING] = "\033[36m",   [SW_EV_ESTABLISHED] = "\033[32m", [SW_EV_HALF_CLOSED] = "\033[33m",
-    [SW_EV_CLOSED] = "\033[34m",    [SW_EV_RESET] = "\033[31m",       [SW_EV_REFUSED] = "\033[31m",
-    [SW_EV_TIMEOUT] = "\033[35m",   [SW_EV_REUSED] = "\033[36m",      [SW_EV_MIDSTREAM] = "\033[36m",
-    [SW_EV_ANOMALY] = "\033[1;33m", [SW_EV_UPDATE] = "\033[2m",       [SW_EV_CONN] = "\033[1m",
-};
 
 static char *put_bytes(char *p, __u64 n)
 {
@@ -174,9 +168,12 @@ char *sw_text_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, ch
     const struct sw_iface_text *iface = sw_lines_iface(l, ev);
     const struct sw_ids *ids = sw_lines_ids(l, &ev->key, ev->flow.start_ns);
     const struct sw_flow *f = &ev->flow;
+    const char *color = sw_text_event_color(ev);
     char states[64];
 
     (void)seq;
+    if (!l->wide)
+        return sw_text_narrow_event(l, ev, p);
     p = sw_text_clock(l, p, ev->ts);
     if (!l->replay) {
         *p++ = ' ';
@@ -185,7 +182,7 @@ char *sw_text_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, ch
     }
     p = sw_text_color(l, put(p, " "), SW_DIM);
     p = put(p, "%.*s ", SW_TEXT_UID, ids->uid);
-    p = sw_text_color(l, sw_text_color(l, p, SW_PLAIN), event_color[ev->kind]);
+    p = sw_text_color(l, sw_text_color(l, p, SW_PLAIN), color ? color : "");
     p = put(p, "%-11s", sw_name_event(ev->kind)->text);
     p = sw_text_color(l, p, SW_PLAIN);
     p = put_pair(l, put(p, " "), ev);
@@ -202,9 +199,11 @@ char *sw_text_loss(struct sw_lines *l, __u64 seq, const __u64 lost[SW_LOSSES], _
     __u64 total = 0;
 
     (void)seq;
+    if (!l->wide)
+        return sw_text_narrow_loss(l, lost, now_ns, p);
     for (int i = 0; i < SW_LOSSES; i++)
         total += lost[i];
-    p = sw_text_color(l, put(sw_text_clock(l, p, now_ns), " "), "\033[1;31m");
+    p = sw_text_color(l, put(sw_text_clock(l, p, now_ns), " "), SW_RED);
     p = put(p, "LOSS %llu events lost:", total);
     for (int i = 0; i < SW_EV_MAX; i++)
         if (lost[i])
@@ -221,6 +220,8 @@ char *sw_text_stats(struct sw_lines *l, __u64 seq, const struct sw_report_stats 
     const __u64 *c = s->counters;
 
     (void)seq;
+    if (!l->wide)
+        return sw_text_narrow_stats(l, s, now_ns, p);
     p = sw_text_color(l, put(sw_text_clock(l, p, now_ns), " "), s->final ? SW_BOLD : SW_DIM);
     p = put(p, "%s %llu packets, %llu TCP; flows %llu of %llu (%llu live), half-open %llu of %llu",
             s->final ? "end:" : "stats:", c[SW_C_PACKETS], c[SW_C_TCP], s->flows, s->flows_max, s->established,

@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define put sw_text_put
 
@@ -37,19 +36,80 @@ char *sw_text_duration(char *p, __u64 ns)
     return put(p, "%llum%02llus", ns / (60 * SW_SECOND), ns / SW_SECOND % 60);
 }
 
-/* Local time; a capture is rarely of today, so there the date comes first. */
-char *sw_text_clock(const struct sw_lines *l, char *p, __u64 ts)
+static const struct tm *civil_time(struct sw_lines *l, __u64 ts, __s64 *ret_ns)
 {
-    __s64 ns = (__s64)(ts + (__u64)l->clock_offset);
-    const __s64 second = SW_SECOND;
+    const __s64 second = SW_SECOND, ns = (__s64)(ts + (__u64)l->clock_offset);
     time_t sec = ns / second - (ns % second < 0);
-    struct tm tm;
 
-    if (!localtime_r(&sec, &tm))
-        memset(&tm, 0, sizeof(tm));
+    *ret_ns = (ns % second + second) % second;
+    if (l->tm_known && l->tm_sec == sec)
+        return &l->tm;
+    if (!(l->utc ? gmtime_r : localtime_r)(&sec, &l->tm))
+        memset(&l->tm, 0, sizeof(l->tm));
+    l->tm_sec = sec;
+    l->tm_known = true;
+    return &l->tm;
+}
+
+/* "UTC", "CET (UTC+01:00)", and without a name of letters "UTC+05:45". */
+static char *put_zone(const struct sw_lines *l, char *p, const struct tm *tm)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    const char *name = l->utc ? "UTC" : tm->tm_zone ? tm->tm_zone : "";
+    long off = tm->tm_gmtoff, positive = off < 0 ? -off : off;
+    bool named = *name && strlen(name) < 8 && !name[strspn(name, letters)];
+
+    if (!off && (!named || !strcmp(name, "UTC")))
+        return put(p, "UTC");
+    if (named)
+        p = put(p, "%s (", name);
+    p = put(p, "UTC%c%02ld:%02ld", off < 0 ? '-' : '+', positive / 3600, positive / 60 % 60);
+    if (positive % 60)
+        p = put(p, ":%02ld", positive % 60);
+    return named ? put(p, ")") : p;
+}
+
+char *sw_text_heading(struct sw_lines *l, char *p, __u64 ts)
+{
+    bool dated = l->wide && l->replay; /* its lines are */
+    const struct tm *tm;
+    __s64 ns;
+
+    tm = civil_time(l, ts, &ns);
+    if (l->told && l->told_off == tm->tm_gmtoff &&
+        (dated || (l->told_day == tm->tm_yday && l->told_year == tm->tm_year)))
+        return p;
+    l->told = true;
+    l->told_off = tm->tm_gmtoff;
+    l->told_day = tm->tm_yday;
+    l->told_year = tm->tm_year;
     p = sw_text_color(l, p, SW_DIM);
+    p = put(p, "# %04d-%02d-%02d, times in ", tm->tm_year + 1900, tm->tm_mon + 1, tm->tm_mday);
+    p = put_zone(l, p, tm);
+    p = sw_text_color(l, p, SW_PLAIN);
+    *p++ = '\n';
+    return p;
+}
+
+char *sw_text_time(struct sw_lines *l, char *p, __u64 ts, int digits)
+{
+    const struct tm *tm;
+    __s64 ns;
+
+    tm = civil_time(l, ts, &ns);
+    p = put(p, "%02d:%02d:%02d", tm->tm_hour, tm->tm_min, tm->tm_sec);
+    return digits == 3 ? put(p, ".%03lld", ns / 1000000) : put(p, ".%06lld", ns / 1000);
+}
+
+/* A capture is rarely of today, so there the date comes first. */
+char *sw_text_clock(struct sw_lines *l, char *p, __u64 ts)
+{
+    const struct tm *tm;
+    __s64 ns;
+
+    p = sw_text_color(l, sw_text_heading(l, p, ts), SW_DIM);
+    tm = civil_time(l, ts, &ns);
     if (l->replay)
-        p = put(p, "%04d-%02d-%02d ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
-    p = put(p, "%02d:%02d:%02d.%06lld", tm.tm_hour, tm.tm_min, tm.tm_sec, (ns % second + second) % second / 1000);
-    return sw_text_color(l, p, SW_PLAIN);
+        p = put(p, "%04d-%02d-%02d ", tm->tm_year + 1900, tm->tm_mon + 1, tm->tm_mday);
+    return sw_text_color(l, sw_text_time(l, p, ts, 6), SW_PLAIN);
 }

@@ -3,6 +3,7 @@
 #include "base/fmt.h"
 #include "output/names.h"
 #include "output/text_fmt.h"
+#include "output/text_row.h"
 
 #include <string.h>
 
@@ -10,9 +11,7 @@
 
 static char *text_guard(const struct sw_lines *l, char *p, const struct sw_guard_event *t)
 {
-    static const char *const color[SW_GS_MAX] = {"\033[32m", "\033[1;31m", "\033[33m"};
-
-    p = sw_text_color(l, p, t->to < SW_GS_MAX ? color[t->to] : SW_BOLD);
+    p = sw_text_color(l, p, SW_YELLOW);
     p = sw_text_color(l, put(p, "guard"), SW_PLAIN);
     *p++ = ' ';
     p = sw_put_service(p, t->svc_ip, t->svc_port, t->any);
@@ -30,7 +29,7 @@ static char *text_guard(const struct sw_lines *l, char *p, const struct sw_guard
 
 static char *text_drop(const struct sw_lines *l, char *p, const struct sw_guard_event *t)
 {
-    p = sw_text_color(l, p, "\033[31m");
+    p = sw_text_color(l, p, SW_RED);
     p = sw_text_color(l, put(p, "drop "), SW_PLAIN);
     *p++ = ' ';
     p = put(sw_put_endpoint(p, t->src_ip, t->src_port), " -> ");
@@ -45,9 +44,49 @@ static char *text_drop(const struct sw_lines *l, char *p, const struct sw_guard_
     return t->dry_run ? put(p, " (dry run)") : p;
 }
 
+static void say_change(struct sw_text_row *r, const struct sw_guard_event *t)
+{
+    const char *to = sw_name_guard_state(t->to)->text, *cause = sw_name_guard_cause(t->cause)->text;
+    const char *dry = t->dry_run ? " (dry run)" : "";
+    sw_text_value v;
+
+    sw_text_detail(r, "%s -> %s by %s%s", sw_name_guard_state(t->from)->text, to, cause, dry);
+    sw_text_brief(r, "%s by %s%s", to, cause, dry);
+    if (t->cause == SW_GW_HALF_OPEN)
+        sw_text_more(r, ": %s", sw_text_count(t->half_open, v));
+    else if (t->cause == SW_GW_KERNEL_QUEUE)
+        sw_text_more(r, ": %s", sw_text_count(t->kernel_half_open, v));
+    else if (t->cause == SW_GW_SYN_RATE)
+        sw_text_more(r, ": %s/s", sw_text_count(t->syn_rate, v));
+    else if (t->in_state_ns)
+        sw_text_more(r, " after %s", sw_text_span(t->in_state_ns, v));
+}
+
+static char *narrow_guard_event(struct sw_lines *l, const struct sw_guard_event *t, char *p)
+{
+    bool drop = t->kind == SW_GUARD_EV_DROP;
+    struct sw_text_row r = {.event = drop ? "drop" : "guard", .color = drop ? SW_RED : SW_YELLOW, .ends = drop ? 2 : 1};
+    sw_text_value n;
+
+    if (drop) {
+        r.end[0] = (struct sw_text_end){t->src_ip, t->src_port, 0};
+        r.end[1] = (struct sw_text_end){t->dst_ip, t->dst_port, 0};
+        sw_text_detail(&r, "%s x%s%s", sw_name_drop(t->reason)->text, sw_text_count(t->count, n),
+                       t->dry_run ? " (dry run)" : "");
+        sw_text_brief(&r, "%sx%s %s", t->dry_run ? "dry " : "", sw_text_count_brief(t->count, n),
+                      sw_name_drop(t->reason)->text);
+    } else {
+        r.end[0] = (struct sw_text_end){t->svc_ip, t->svc_port, t->any};
+        say_change(&r, t);
+    }
+    return sw_text_row(l, p, t->ts, &r);
+}
+
 char *sw_text_guard_event(struct sw_lines *l, __u64 seq, const struct sw_guard_event *t, char *p)
 {
     (void)seq;
+    if (!l->wide)
+        return narrow_guard_event(l, t, p);
     p = sw_text_clock(l, p, t->ts);
     *p++ = ' ';
     if (t->ifindex && !l->replay) {
@@ -76,12 +115,35 @@ static char *text_drops(char *p, const struct sw_svc_counters *t, bool dry_run)
     return p;
 }
 
+static char *narrow_service(struct sw_lines *l, const struct sw_report_service *r, __u64 now_ns, char *p)
+{
+    const struct sw_service *s = &r->service;
+    struct sw_text_row row = {.event = "service", .dim = !r->final, .ends = 1, .end = {{s->ip, s->port, s->any}}};
+    const __u64 *n = r->tally.item;
+    __u64 dropped = sw_svc_counters_dropped(&r->tally);
+    sw_text_value a, b;
+
+    sw_text_detail(&row, "%s, %s", sw_name_guard_mode(s->mode)->text, sw_name_guard_state(s->state)->text);
+    if (s->state != SW_GS_CALM && s->since)
+        sw_text_detail(&row, " for %s", sw_text_span(sw_service_in_state(s, now_ns), a));
+    if (dropped)
+        sw_text_more(&row, s->mode == SW_GM_MONITOR ? ", would drop %s" : ", dropped %s", sw_text_count(dropped, a));
+    if (n[SW_T_COOKIES_SENT])
+        sw_text_more(&row, ", %s/%s cookies", sw_text_count(n[SW_T_COOKIES_SENT], a),
+                     sw_text_count(n[SW_T_COOKIES_ACCEPTED], b));
+    sw_text_more(&row, ", %s half-open", sw_text_count(s->half_open, a));
+    sw_text_more(&row, ", %s SYN/s", sw_text_count(s->syn_rate, a));
+    return sw_text_row(l, p, now_ns, &row);
+}
+
 char *sw_text_service(struct sw_lines *l, __u64 seq, const struct sw_report_service *r, __u64 now_ns, char *p)
 {
     const struct sw_service *s = &r->service;
     const __u64 *n = r->tally.item;
 
     (void)seq;
+    if (!l->wide)
+        return narrow_service(l, r, now_ns, p);
     p = sw_text_color(l, put(sw_text_clock(l, p, now_ns), " "), r->final ? SW_BOLD : SW_DIM);
     p = sw_put_service(put(p, r->final ? "end: service " : "service "), s->ip, s->port, s->any);
     p = put(p, " %s, %s", sw_name_guard_mode(s->mode)->text, sw_name_guard_state(s->state)->text);

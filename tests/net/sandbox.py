@@ -264,14 +264,19 @@ def zone():
         packet.time = 1000000000
     wrpcap(path, packets)
     clean = {k: v for k, v in os.environ.items() if k not in ("TZ", "LC_ALL", "LANG")}
-    here = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1000000000))
-    for env, clock in (({"TZ": "Asia/Kathmandu"}, "2001-09-09 07:31:40"),
-                       ({"TZ": "Asia/Kathmandu", "LC_ALL": "C.UTF-8"}, "2001-09-09 07:31:40"), ({}, here)):
-        r = subprocess.run([n.SYNWARD, "replay", "--format", "text", path], env={**clean, **env}, capture_output=True,
-                           text=True, timeout=60, check=True)
+    here = time.localtime(1000000000)
+    for env, args, date, clock in (
+            ({"TZ": "Asia/Kathmandu"}, (), "# 2001-09-09, times in UTC+05:45", "07:31:40.000 "),
+            ({"TZ": "Asia/Kathmandu", "LC_ALL": "C.UTF-8"}, (), "# 2001-09-09, times in UTC+05:45", "07:31:40.000 "),
+            ({"TZ": "Asia/Kathmandu"}, ("--utc",), "# 2001-09-09, times in UTC", "01:46:40.000 "),
+            ({"TZ": "Asia/Kathmandu"}, ("--wide",), "# 2001-09-09, times in UTC+05:45", "2001-09-09 07:31:40.000000 "),
+            ({}, (), time.strftime("# %Y-%m-%d, times in ", here), time.strftime("%H:%M:%S.000 ", here))):
+        r = subprocess.run([n.SYNWARD, "replay", "--format", "text", *args, path], env={**clean, **env},
+                           capture_output=True, text=True, timeout=60, check=True)
         n.equal("stderr", r.stderr, "")
-        if not r.stdout.startswith(clock):
-            raise AssertionError(f"{env}: {clock} is not how this begins: {r.stdout!r}")
+        first, second = r.stdout.split("\n")[:2]
+        if not (first == date or not env and first.startswith(date)) or not second.startswith(clock):
+            raise AssertionError(f"{env} {args}: {date} {clock} is not how this begins: {r.stdout!r}")
     a, b = n.pair()
     sw = n.Synward(b, "srv0", args=("--format", "text"), env={"TZ": "XXX-05:45"})
     talk(a, n.listen(b, g.SERVER[4], 7777))
@@ -280,7 +285,8 @@ def zone():
     # the minute differs from every whole zone's
     minutes = {time.strftime("%H:%M", time.gmtime(time.time() + 20700 - 60 * back)) for back in range(3)}
     shown = pathlib.Path(sw.path).read_text()
-    if shown[:5] not in minutes:
+    first, second = shown.split("\n")[:2]
+    if not first.endswith(", times in XXX (UTC+05:45)") or second[:5] not in minutes:
         raise AssertionError(f"none of {minutes}: {shown}")
 
 
