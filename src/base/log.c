@@ -69,6 +69,12 @@ void sw_info(const char *fmt, ...)
     va_end(ap);
 }
 
+void sw_log_text(const char *text, size_t len)
+{
+    if (len && can_say())
+        fwrite(text, 1, len, stderr);
+}
+
 static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
     if (!sw_log_verbose || (level == LIBBPF_DEBUG && sw_log_verbose < 2))

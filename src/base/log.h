@@ -3,11 +3,14 @@
 #ifndef SW_BASE_LOG_H
 #define SW_BASE_LOG_H
 
+#include <stddef.h>
+
 extern int sw_log_verbose; /* -v: libbpf's and libxdp's own lines too */
 
 __attribute__((format(printf, 1, 2))) void sw_err(const char *fmt, ...);
 __attribute__((format(printf, 1, 2))) void sw_warn(const char *fmt, ...);
 __attribute__((format(printf, 1, 2))) void sw_info(const char *fmt, ...);
-void sw_log_init(int verbose); /* routes libbpf's and libxdp's printers */
+void sw_log_text(const char *text, size_t len); /* whole lines, as they are */
+void sw_log_init(int verbose);                  /* routes libbpf's and libxdp's printers */
 
 #endif

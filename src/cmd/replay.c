@@ -196,7 +196,7 @@ static int setup(struct replay *c)
     c->frame_max = FRAME_MAX;
     c->account = (struct sw_account){
         .obj = c->obj,
-        .event_mask = c->opts.event_mask,
+        .event_mask = c->opts.event_mask | c->opts.object.cfg.event_mask,
         .max_flows = c->opts.object.max_flows,
         .max_half_open = c->opts.object.max_half_open,
         .sweep.next = ~0ULL,
@@ -209,6 +209,8 @@ static int setup(struct replay *c)
         .color = c->opts.colored,
         .wide = c->opts.wide,
         .utc = c->opts.utc,
+        .summary = c->opts.summary,
+        .kinds = c->opts.object.cfg.event_mask,
         .event_mask = c->opts.event_mask,
         .cid_seed = c->opts.cid_seed,
         .host = uname(&uts) ? "" : uts.nodename,
@@ -246,11 +248,14 @@ static int feed_all(struct replay *c, int *ret_read)
 /* Whatever is still open gets its conn line; nothing that was tracked is lost to a bad end of the input. */
 static int finish(struct replay *c)
 {
+    char summary[SW_SUMMARY_ROOM];
+
     int err = sweep(c, 2, true);
     if (!err)
         err = sw_account_stats(&c->account, c->report, c->now, true);
     if (!err)
         write_out(c);
+    sw_log_text(summary, sw_report_summary(c->report, summary));
     return err ? err : c->out_err;
 }
 

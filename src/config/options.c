@@ -73,6 +73,11 @@ static const struct sw_option options[] = {
     {"color", .block = 1, .type = SW_OPT_CHOICE, FIELD(color), .words = colors,
      .help = "text: colours, auto on a terminal ({})",
      .man = "Auto has none where `NO_COLOR` is set or `TERM` is dumb."},
+    {"summary", .block = 1, .type = SW_OPT_SWITCH, FIELD(summary),
+     .help = "at the end: connections by outcome, top targets, handshake times (text on, json off)",
+     .man =
+         "Text has it after its last line, JSON on standard error. It needs `conn` records: without `conn` among the "
+         "events text has it only where it is asked for. See TEXT."},
     {"interval", .block = 1, .type = SW_OPT_SECONDS, FIELD(interval_ns), .seconds = {0, 1e8},
      .help = "a `stats` line every S seconds, 0: only the final one ({})", .man = "Replay: seconds of the capture."},
     {"seed", .block = 1, .type = SW_OPT_NUMBER, FIELD(cid_seed), .range = {0, 65535},
@@ -159,6 +164,10 @@ static void complete(struct sw_cli *cli, void *at)
         opts->object.filter = &opts->filter;
     opts->object.cfg.event_mask =
         opts->event_mask & (((1u << SW_EV_MAX) - 1) | 1u << SW_LINE_GUARD | 1u << SW_LINE_DROP);
+    if (!sw_given(cli, "summary"))
+        opts->summary = opts->format == SW_FORMAT_TEXT && opts->event_mask & 1u << SW_EV_CONN;
+    if (opts->summary)
+        opts->object.cfg.event_mask |= 1u << SW_EV_CONN;
     opts->colored = opts->format == SW_FORMAT_TEXT && wants_color(opts->color);
 }
 

@@ -18,7 +18,8 @@ struct sw_common_opts {
     struct sw_object_opts object; /* cfg included; object.cfg.event_mask holds what the kernel makes only */
     enum sw_format format;
     bool full_events; /* JSON: every key in every line of a connection */
-    bool wide, utc;   /* of text */
+    bool summary;
+    bool wide, utc; /* of text */
     enum sw_color_when color;
     bool colored;     /* what follows from color */
     __u32 event_mask; /* lines wanted: 1 << kind and 1 << SW_LINE_* */

@@ -118,7 +118,10 @@ static void finish(struct sw_loop_state *l)
 
 void sw_shutdown_finish(struct sw_loop_state *l)
 {
+    char summary[SW_SUMMARY_ROOM];
+
     (l->in->pin ? finish_pinned : finish)(l);
+    sw_log_text(summary, sw_report_summary(l->in->report, summary));
     l->outage.quiet = false;
     sw_outage_log(&l->outage, sw_report_gaps(l->in->report), "lines", sw_clock_now());
 }

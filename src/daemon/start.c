@@ -194,6 +194,8 @@ static int make_report(struct start *s)
         .color = s->common.colored,
         .wide = s->common.wide,
         .utc = s->common.utc,
+        .summary = s->common.summary,
+        .kinds = s->common.object.cfg.event_mask,
         .event_mask = s->common.event_mask,
         .cid_seed = s->common.cid_seed,
         .host = host,

@@ -34,6 +34,8 @@ struct sw_report_opts {
     __s64 clock_offset_ns;                 /* event time + offset = nanoseconds since 1970 */
     bool replay;                           /* iface is the capture's name */
     const char *iface;                     /* replay: name to show; live: NULL, by ifindex */
+    bool summary;                          /* at the end: text after the last line, else on standard error */
+    __u32 kinds;                           /* of events that the programs make, for the summary */
     __u64 seq;                             /* of the line before the first */
     const struct sw_report_counts *counts; /* to go on from; NULL: none */
 };
@@ -78,9 +80,9 @@ struct sw_lines {
     bool tm_known;  /* text: tm is of tm_sec */
     __s64 tm_sec;
     struct tm tm;
-    bool told; /* text: the date and the zone that the last heading has said */
-    int told_day, told_year;
-    long told_off;
+    bool headed; /* text: the date and the zone that the last heading has said */
+    int headed_day, headed_year;
+    long headed_off;
     struct sw_iface_text unnamed; /* an ifindex without a name: "#7" */
     char unnamed_text[16];
     struct sw_second seconds[SW_SECONDS];

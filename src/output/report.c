@@ -23,8 +23,10 @@ struct sw_report {
     __u64 seq;  /* of the line before */
     __u64 gaps; /* sum of its jumps */
     __u64 made;
-    __u64 bytes; /* of all lines made */
-    bool skip;   /* events make no lines */
+    __u64 bytes;                /* of all lines made */
+    bool skip;                  /* events make no lines */
+    struct sw_summary *summary; /* NULL: none is wanted */
+    struct sw_report_stats end; /* of the final line, for it */
     struct sw_report_counts counts;
 };
 
@@ -43,7 +45,7 @@ int sw_report_new(const struct sw_report_opts *opts, struct sw_report **ret_repo
         r->counts = *opts->counts;
     r->cap = SW_BUF_FIRST;
     r->buf = malloc(r->cap);
-    if (!r->buf || sw_lines_init(&r->lines, opts)) {
+    if (!r->buf || sw_lines_init(&r->lines, opts) || (opts->summary && sw_summary_new(opts->kinds, &r->summary))) {
         sw_report_free(r);
         return -ENOMEM;
     }
@@ -57,6 +59,7 @@ void sw_report_free(struct sw_report *r)
     if (!r)
         return;
     sw_sink_close(&r->sink);
+    sw_summary_free(r->summary);
     sw_lines_fini(&r->lines);
     free(r->buf);
     free(r);
@@ -134,6 +137,8 @@ int sw_report_event(struct sw_report *r, const struct sw_event *ev)
 
     if (ev->version != SW_CONTRACT_VERSION || ev->size != sizeof(*ev) || ev->kind >= SW_EV_MAX)
         return -EINVAL;
+    if (r->summary)
+        sw_summary_event(r->summary, ev);
     if (!(r->event_mask & 1u << ev->kind))
         return 0;
     p = event_room(r, ev->kind);
@@ -165,7 +170,7 @@ static void jump(struct sw_report *r, __u64 lost)
     r->gaps += lost;
 }
 
-int sw_report_loss(struct sw_report *r, const __u64 lost[SW_LOSSES], __u64 now_ns)
+static int put_loss(struct sw_report *r, const __u64 lost[SW_LOSSES], __u64 now_ns)
 {
     __u64 all[SW_LOSSES], total = 0;
     char *p;
@@ -188,6 +193,15 @@ int sw_report_loss(struct sw_report *r, const __u64 lost[SW_LOSSES], __u64 now_n
                                     : sw_json_loss(&r->lines, r->seq + 1, all, now_ns, p);
     line_done(r, p);
     return 0;
+}
+
+int sw_report_loss(struct sw_report *r, const __u64 lost[SW_LOSSES], __u64 now_ns)
+{
+    int err = put_loss(r, lost, now_ns);
+
+    if (!err && r->summary)
+        sw_summary_lost(r->summary, lost);
+    return err;
 }
 
 int sw_report_guard_event(struct sw_report *r, const struct sw_guard_event *ev)
@@ -222,22 +236,46 @@ int sw_report_service(struct sw_report *r, const struct sw_report_service *s, __
     return 0;
 }
 
+/* It is no line: it has no number. */
+static int put_summary(struct sw_report *r, const struct sw_report_stats *end)
+{
+    char *p;
+
+    r->end = *end;
+    if (r->format != SW_FORMAT_TEXT)
+        return 0;
+    p = line_room(r);
+    if (!p)
+        return -ENOMEM;
+    p = sw_summary_put(r->summary, end, r->lines.color, p);
+    r->bytes += p - (r->buf + r->tail);
+    r->tail = p - r->buf;
+    return 0;
+}
+
 int sw_report_stats(struct sw_report *r, const struct sw_report_stats *stats, __u64 now_ns)
 {
     struct sw_report_stats s = *stats;
     char *p;
 
-    if (!(r->event_mask & 1u << SW_LINE_STATS))
-        return 0;
-    p = line_room(r);
-    if (!p)
-        return -ENOMEM;
     for (int i = 0; i < SW_LOSSES; i++)
         s.lost_total += r->counts.unmade[i];
-    p = r->format == SW_FORMAT_TEXT ? sw_text_stats(&r->lines, r->seq + 1, &s, now_ns, p)
-                                    : sw_json_stats(&r->lines, r->seq + 1, &s, now_ns, p);
-    line_done(r, p);
-    return 0;
+    if (r->event_mask & 1u << SW_LINE_STATS) {
+        p = line_room(r);
+        if (!p)
+            return -ENOMEM;
+        p = r->format == SW_FORMAT_TEXT ? sw_text_stats(&r->lines, r->seq + 1, &s, now_ns, p)
+                                        : sw_json_stats(&r->lines, r->seq + 1, &s, now_ns, p);
+        line_done(r, p);
+    }
+    return s.final && r->summary ? put_summary(r, &s) : 0;
+}
+
+size_t sw_report_summary(const struct sw_report *r, char *text)
+{
+    if (!r->summary || !r->end.final || r->format == SW_FORMAT_TEXT)
+        return 0;
+    return sw_summary_put(r->summary, &r->end, false, text) - text;
 }
 
 size_t sw_report_pending(const struct sw_report *r)

@@ -12,6 +12,7 @@
 
 #include "output/figures.h"
 #include "output/line.h"
+#include "output/summary.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,7 +34,11 @@ int sw_report_event(struct sw_report *r, const struct sw_event *ev);
  * (SW_LOSS_GUARD counts if guard or drop is enabled). Events that made no line are added by the reporter itself.
  * With loss lines masked out seq still jumps. */
 int sw_report_loss(struct sw_report *r, const __u64 lost[SW_LOSSES], __u64 now_ns);
+/* With text the final one is followed by the summary, if one is wanted. */
 int sw_report_stats(struct sw_report *r, const struct sw_report_stats *stats, __u64 now_ns);
+
+/* With JSON, after the final stats: the summary for standard error, in SW_SUMMARY_ROOM bytes. 0: there is none. */
+size_t sw_report_summary(const struct sw_report *r, char *text);
 
 /* A guard or drop line, if its kind is enabled. -EINVAL: version, size or kind is not ours; -ENOMEM: as for events. */
 int sw_report_guard_event(struct sw_report *r, const struct sw_guard_event *ev);

@@ -76,13 +76,13 @@ char *sw_text_heading(struct sw_lines *l, char *p, __u64 ts)
     __s64 ns;
 
     tm = civil_time(l, ts, &ns);
-    if (l->told && l->told_off == tm->tm_gmtoff &&
-        (dated || (l->told_day == tm->tm_yday && l->told_year == tm->tm_year)))
+    if (l->headed && l->headed_off == tm->tm_gmtoff &&
+        (dated || (l->headed_day == tm->tm_yday && l->headed_year == tm->tm_year)))
         return p;
-    l->told = true;
-    l->told_off = tm->tm_gmtoff;
-    l->told_day = tm->tm_yday;
-    l->told_year = tm->tm_year;
+    l->headed = true;
+    l->headed_off = tm->tm_gmtoff;
+    l->headed_day = tm->tm_yday;
+    l->headed_year = tm->tm_year;
     p = sw_text_color(l, p, SW_DIM);
     p = put(p, "# %04d-%02d-%02d, times in ", tm->tm_year + 1900, tm->tm_mon + 1, tm->tm_mday);
     p = put_zone(l, p, tm);

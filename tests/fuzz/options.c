@@ -110,6 +110,7 @@ static void check_common(const struct sw_common_opts *o)
     holds(!(o->event_mask >> SW_LINE_MAX), "events %x", o->event_mask);
     holds(o->format == SW_FORMAT_JSON || o->format == SW_FORMAT_TEXT, "format %d", o->format);
     holds(o->color <= SW_COLOR_NEVER, "color %d", o->color);
+    holds(!o->summary || b->cfg.event_mask & 1u << SW_EV_CONN, "a summary without conn records");
     holds(o->interval_ns <= 100000000000000000ull, "interval %llu", o->interval_ns);
     for (t = &b->cfg.t_syn_sent; t <= &b->cfg.t_midstream; t++)
         holds(*t >= 1000000 && *t <= 100000000000000000ull, "timeout %llu", *t);
