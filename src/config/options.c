@@ -74,7 +74,7 @@ static const struct sw_option options[] = {
      .help = "text: colours, auto on a terminal ({})",
      .man = "Auto has none where `NO_COLOR` is set or `TERM` is dumb."},
     {"summary", .block = 1, .type = SW_OPT_SWITCH, FIELD(summary),
-     .help = "at the end: connections by outcome, top targets, handshake times (text on, json off)",
+     .help = "at the end: connections by outcome, top targets, handshake times ({}; with text on)",
      .man =
          "Text has it after its last line, JSON on standard error. It needs `conn` records: without `conn` among the "
          "events text has it only where it is asked for. See TEXT."},

@@ -40,7 +40,7 @@ int sw_summary_new(__u32 kinds, struct sw_summary **ret)
     }
     for (int i = 0; i < TOPS; i++)
         s->targets[i].seed = s->servers.seed;
-    s->handshakes_in = kinds & 1u << SW_EV_ESTABLISHED ? SW_EV_ESTABLISHED : SW_EV_CONN;
+    s->handshakes_in = (kinds & 1u << SW_EV_ESTABLISHED) ? SW_EV_ESTABLISHED : SW_EV_CONN;
     *ret = s;
     return 0;
 }
