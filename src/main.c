@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "base/exit.h"
 #include "base/log.h"
+#include "base/stdout.h"
 #include "cmd/cmd.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,15 +14,16 @@
 static int help(void)
 {
     printf("Usage: synward COMMAND [OPTION...]\n"
-           "Follows every TCP connection on an interface, from its first SYN to its last ACK, and guards this host's\n"
-           "listening sockets against SYN floods.\n\n");
+           "Follows every TCP connection on an interface, from its first SYN to its last\n"
+           "ACK, and guards this host's listening sockets against SYN floods.\n\n");
     for (const struct sw_command *const *c = sw_commands; *c; c++)
         printf("  %-8s %s\n", (*c)->name, (*c)->summary);
-    printf("\n'synward COMMAND --help' shows a command's options.\n\n"
-           "Exit codes: 0 done, 1 internal failure, 2 wrong use, 3 no privilege, 4 no such interface,\n"
-           "5 kernel lacks something, 6 hook taken or refused, 7 already running, 8 bad input,\n"
-           "9 output cannot be written, 10 no memory, 11 not running, 12 pinned state is incompatible.\n");
-    return fflush(stdout) ? SW_EXIT_OUTPUT : SW_EXIT_OK;
+    printf("\n'synward COMMAND -h' shows a command's options.\n\n"
+           "Exit codes: 0 done, 1 internal failure, 2 wrong use, 3 no privilege,\n"
+           "4 no such interface, 5 kernel lacks something, 6 hook taken or refused,\n"
+           "7 already running, 8 bad input, 9 output cannot be written, 10 no memory,\n"
+           "11 not running, 12 pinned state is incompatible.\n");
+    return sw_stdout_end();
 }
 
 /*
@@ -46,12 +49,13 @@ int main(int argc, char **argv)
     int code;
 
     sw_log_init(0);
+    signal(SIGPIPE, SIG_IGN); /* a reader that has seen enough is no failure: sw_stdout_end */
     code = check_descriptors();
     if (code)
         return code;
     if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
         printf("synward %s\n", SW_VERSION);
-        return fflush(stdout) ? SW_EXIT_OUTPUT : SW_EXIT_OK;
+        return sw_stdout_end();
     }
     if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "-?") || !strcmp(name, "help"))
         return help();

@@ -7,8 +7,12 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define ALTNAME_SIZE 128 /* the kernel's ALTIFNAMSIZ */
 
 int sw_links_open(void)
 {
@@ -98,4 +102,33 @@ int sw_link_xdp(__u32 ifindex, __u32 *ret_native, __u32 *ret_generic)
     *ret_native = ids.native;
     *ret_generic = ids.generic;
     return err;
+}
+
+static int read_name(const struct nlmsghdr *nh, void *ctx)
+{
+    const struct nlattr *a[IFLA_MAX + 1];
+    char *ret = ctx;
+
+    if (!sw_nl_header(nh, RTM_NEWLINK, sizeof(struct ifinfomsg)))
+        return MNL_CB_OK;
+    sw_nl_attrs(nh, sizeof(struct ifinfomsg), a, IFLA_MAX);
+    if (a[IFLA_IFNAME])
+        snprintf(ret, IF_NAMESIZE, "%.*s", (int)mnl_attr_get_payload_len(a[IFLA_IFNAME]),
+                 mnl_attr_get_str(a[IFLA_IFNAME]));
+    return MNL_CB_STOP; /* no other message follows */
+}
+
+int sw_link_name(const char *name, char ret[IF_NAMESIZE])
+{
+    struct sw_nl_request req;
+    int err;
+
+    *ret = 0;
+    if (!*name || strlen(name) >= ALTNAME_SIZE)
+        return -ENODEV;
+    sw_nl_begin(&req, RTM_GETLINK, 0, sizeof(struct ifinfomsg));
+    /* the kernel looks among both kinds of names, but the attribute of the first has room for short ones only */
+    mnl_attr_put_strz(&req.nh, strlen(name) < IF_NAMESIZE ? IFLA_IFNAME : IFLA_ALT_IFNAME, name);
+    err = sw_nl_ask(NETLINK_ROUTE, &req, read_name, ret);
+    return err ? err : *ret ? 0 : -ENODEV;
 }

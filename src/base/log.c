@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <xdp/libxdp.h>
 
+bool sw_log_quiet;
 int sw_log_verbose;
 
 #define PATIENCE_MS 200
@@ -64,6 +65,8 @@ void sw_info(const char *fmt, ...)
 {
     va_list ap;
 
+    if (sw_log_quiet)
+        return;
     va_start(ap, fmt);
     say("", fmt, ap);
     va_end(ap);

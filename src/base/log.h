@@ -3,8 +3,10 @@
 #ifndef SW_BASE_LOG_H
 #define SW_BASE_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
+extern bool sw_log_quiet;  /* --quiet: no sw_info */
 extern int sw_log_verbose; /* -v: libbpf's and libxdp's own lines too */
 
 __attribute__((format(printf, 1, 2))) void sw_err(const char *fmt, ...);

@@ -13,6 +13,7 @@ struct search {
     int pid;
     bool guard;                    /* it must have one */
     int instances, found, orphans; /* running; of these those that are wanted; killed, but still attached */
+    int starting;                  /* a pid, 0: none */
     struct sw_instance *inst;
 };
 
@@ -40,7 +41,11 @@ static int look(const struct sw_instance *inst, bool alive, void *ctx)
 {
     struct search *s = ctx;
 
-    if (!inst->map_flows || (s->pid && inst->pid != s->pid)) /* no maps: it is starting */
+    if (s->pid && inst->pid != s->pid)
+        return 0;
+    if (alive && !inst->ready)
+        s->starting = inst->pid;
+    if (!inst->map_flows) /* no maps yet */
         return 0;
     if (inst->contract != SW_CONTRACT_VERSION) {
         if (alive)
@@ -86,7 +91,9 @@ static int find(const char *command, struct search *s)
         say_orphan(s);
         return SW_EXIT_OK;
     }
-    if (s->guard && s->instances)
+    if (s->starting)
+        sw_err("%s: the synward with pid %d is starting", command, s->starting);
+    else if (s->guard && s->instances)
         sw_err("%s: no synward runs with the guard ('synward run --guard ...')", command);
     else
         sw_err(s->pid ? "no synward with pid %d is running" : "no synward is running", s->pid);

@@ -5,6 +5,7 @@
 #include "base/exit.h"
 #include "base/fmt.h"
 #include "base/log.h"
+#include "base/stdout.h"
 #include "cmd/cmd.h"
 #include "config/cli.h"
 #include "config/filter_options.h"
@@ -27,7 +28,7 @@ struct flows {
     int pid;  /* 0: every instance */
     __u16 seed;
     struct sw_filter filter;
-    int instances;
+    int instances, starting;
     __u64 now;
     __s64 clock_offset;
     struct sw_lines lines; /* for times and escapes */
@@ -149,9 +150,12 @@ static int show(const struct sw_instance *inst, bool alive, void *ctx)
     struct flows *f = ctx;
     int err;
 
-    if ((!alive && !sw_instance_is_pinned(inst)) || !inst->map_flows ||
-        (f->pid && inst->pid != f->pid)) /* no maps: it is starting */
+    if ((!alive && !sw_instance_is_pinned(inst)) || (f->pid && inst->pid != f->pid))
         return 0;
+    if (!inst->map_flows) {
+        f->starting = inst->pid;
+        return 0;
+    }
     if (inst->contract != SW_CONTRACT_VERSION) {
         sw_warn("the synward with pid %d is of another version: not shown", inst->pid);
         return 0;
@@ -188,12 +192,14 @@ static int cmd_flows(int argc, char **argv)
     if (err) {
         sw_err("flows: %s", strerror(-err));
         code = SW_EXIT_INTERNAL;
+    } else if (!f->instances && f->starting) {
+        sw_err("flows: the synward with pid %d is starting", f->starting);
+        code = SW_EXIT_NOT_RUNNING;
     } else if (!f->instances) {
         sw_err(f->pid ? "no synward with pid %d is running" : "no synward is running", f->pid);
         code = SW_EXIT_NOT_RUNNING;
-    } else if (fflush(stdout) && errno != EPIPE) {
-        sw_err("standard output: %s", strerror(errno));
-        code = SW_EXIT_OUTPUT;
+    } else {
+        code = sw_stdout_end();
     }
     sw_lines_fini(&f->lines);
     free(f);

@@ -5,6 +5,7 @@
 #include "base/exit.h"
 #include "base/fmt.h"
 #include "base/log.h"
+#include "base/stdout.h"
 #include "cmd/cmd.h"
 #include "cmd/find_instance.h"
 #include "config/cli.h"
@@ -201,10 +202,8 @@ static int cmd_guard(int argc, char **argv)
     code = sw_find_guard_instance("guard", g.pid, &g.inst);
     if (!code)
         code = act(&g);
-    if (!code && fflush(stdout) && errno != EPIPE) {
-        sw_err("standard output: %s", strerror(errno));
-        code = SW_EXIT_OUTPUT;
-    }
+    if (!code)
+        code = sw_stdout_end();
     return code;
 }
 

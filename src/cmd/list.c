@@ -3,6 +3,7 @@
 #include "base/capabilities.h"
 #include "base/exit.h"
 #include "base/log.h"
+#include "base/stdout.h"
 #include "cmd/cmd.h"
 #include "cmd/find_instance.h"
 #include "config/cli.h"
@@ -125,10 +126,8 @@ static int run(struct list *l)
         sw_err("%s is not on the %s list", cidr, sw_list_names[l->which]);
         code = SW_EXIT_INTERNAL;
     }
-    if (!code && fflush(stdout) && errno != EPIPE) {
-        sw_err("standard output: %s", strerror(errno));
-        code = SW_EXIT_OUTPUT;
-    }
+    if (!code)
+        code = sw_stdout_end();
     sw_cidrs_free(&missing);
     return code;
 }

@@ -3,9 +3,11 @@
 #include "base/capabilities.h"
 #include "base/exit.h"
 #include "base/fmt.h"
+#include "base/links.h"
 #include "base/log.h"
 #include "base/nic.h"
 #include "base/sysctl.h"
+#include "base/stdout.h"
 #include "cmd/cmd.h"
 #include "config/cli.h"
 #include "guard/firewall.h"
@@ -253,10 +255,13 @@ static void print_json(const struct probe *p)
 static int cmd_probe(int argc, char **argv)
 {
     struct probe p = {0};
+    char own_name[IF_NAMESIZE];
     int err;
 
     sw_parse(&sw_probe_command, argc, argv, &p);
     sw_log_init(p.verbose);
+    if (p.iface && !sw_link_name(p.iface, own_name))
+        p.iface = own_name;
     err = p.iface ? sw_probe_nic(p.iface, &p.nic) : 0;
     if (err == -ENODEV) {
         sw_err("there is no interface '%.64s'", p.iface);
@@ -277,11 +282,7 @@ static int cmd_probe(int argc, char **argv)
     sw_firewall_read(&p.firewall);
     p.firewall_len = sw_firewall_notes(&p.firewall, p.firewall_notes);
     (p.json ? print_json : print_text)(&p);
-    if (fflush(stdout) && errno != EPIPE) {
-        sw_err("standard output: %s", strerror(errno));
-        return SW_EXIT_OUTPUT;
-    }
-    return SW_EXIT_OK;
+    return sw_stdout_end();
 }
 
 static const struct sw_option options[] = {

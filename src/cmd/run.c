@@ -2,6 +2,7 @@
 /* synward run: its options; the rest is daemon/start.c. */
 #include "base/capabilities.h"
 #include "base/exit.h"
+#include "base/links.h"
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "config/cli.h"
@@ -20,9 +21,12 @@ static void add_interface(struct sw_cli *cli, const char *arg, void *at)
 {
     struct sw_run *run = at;
 
+    char *own = run->own_names[run->names_len % SW_IFACES_MAX];
+
     if (run->names_len == SW_IFACES_MAX)
         sw_usage_die(cli, "more than %d interfaces", SW_IFACES_MAX);
-    run->names[run->names_len++] = arg;
+    /* from here on by its own name: so are events and pins. One that is not there is an error later. */
+    run->names[run->names_len++] = sw_link_name(arg, own) ? arg : own;
 }
 
 static void parse_pin(struct sw_cli *cli, const char *arg, void *at)
@@ -42,13 +46,10 @@ static const struct sw_option options[] = {
     {"interface", 'i', .type = SW_OPT_CUSTOM, .parse = add_interface, .arg = "IF", .complete = SW_COMPLETE_INTERFACES,
      .help = "follow this interface; may be given several times",
      .man =
-         "At most 64. It must carry Ethernet frames. Loopback is followed on ingress only, where each packet is seen "
-         "once."},
-    {"duration", .type = SW_OPT_SECONDS, FIELD(duration_ns), .seconds = {0.001, 1e9},
-     .help = "stop after S seconds (default: at SIGINT or SIGTERM)"},
-    {"log-open-at-exit", .type = SW_OPT_SET, FIELD(log_open_at_exit),
-     .help = "at exit, log the `conn` line of connections that are still open, too",
-     .man = "Its reason is `end_of_input`."},
+         "At most 64. An alternative name (`ip link property add dev` IF `altname` NAME) will do; events and views "
+         "have "
+         "the interface's own. It must carry Ethernet frames. Loopback is followed on ingress only, where each packet "
+         "is seen once."},
     {"mode", .type = SW_OPT_CHOICE, FIELD(mode), .words = modes,
      .help = "XDP in the driver, in the stack, or whichever works ({})",
      .man = "With `--guard` auto is generic on a veth whose other end has no XDP program, as a container's: native XDP "
@@ -59,6 +60,14 @@ static const struct sw_option options[] = {
     {"pin", .type = SW_OPT_CUSTOM, .parse = parse_pin, .arg = "NAME", .optional = true, .complete = SW_COMPLETE_PINS,
      .help = "programs and state outlive this process, and the next one continues with them",
      .man = "See PINS. Not with `--log-open-at-exit`."},
+    {"duration", .type = SW_OPT_SECONDS, FIELD(duration_ns), .seconds = {0.001, 1e9},
+     .help = "stop after S seconds (default: at SIGINT or SIGTERM)"},
+    {"log-open-at-exit", .type = SW_OPT_SET, FIELD(log_open_at_exit),
+     .help = "at exit, log the `conn` line of connections that are still open, too",
+     .man = "Its reason is `end_of_input`."},
+    {"quiet", 'q', .type = SW_OPT_SET, FIELD(quiet),
+     .help = "warnings and errors alone on standard error: no line when it is ready",
+     .man = "Nor any other line that is neither."},
     {0},
 };
 static const struct sw_option_group group = {.rows = options};
@@ -93,6 +102,7 @@ static int cmd_run(int argc, char **argv)
         return SW_EXIT_MEMORY;
     sw_parse(&sw_run_command, argc, argv, run);
     sw_log_init(run->common.verbose);
+    sw_log_quiet = run->quiet;
     if (!sw_can_attach()) {
         sw_err("run needs root, or CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON");
         code = SW_EXIT_PRIVILEGE;

@@ -6,6 +6,7 @@
 #include "base/filter_rules.h"
 #include "base/fmt.h"
 #include "base/log.h"
+#include "base/stdout.h"
 #include "cmd/cmd.h"
 #include "config/cli.h"
 #include "loader/filter.h"
@@ -125,13 +126,14 @@ static void print_services_json(const struct figures *f)
     putchar(']');
 }
 
-static void print_json(const struct sw_instance *inst, bool alive, const struct figures *f)
+/* Of one that has no figures yet: all but `ifaces` is left out then. */
+static void print_head_json(const struct sw_instance *inst, bool alive)
 {
-    printf("{\"running\":%s,\"pin\":%s%s%s,\"pid\":%d,\"netns\":%llu,\"started\":%lld,\"prog_ingress\":%u,\"prog_"
-           "egress\":%u,\"prog_sweep\":%u,"
-           "\"ifaces\":[",
-           alive ? "true" : "false", *inst->pin ? "\"" : "", *inst->pin ? inst->pin : "null", *inst->pin ? "\"" : "",
-           inst->pid, inst->netns, inst->started, inst->prog_ingress, inst->prog_egress, inst->prog_sweep);
+    printf("{\"running\":%s,\"starting\":%s,\"pin\":%s%s%s,\"pid\":%d,\"netns\":%llu,\"started\":%lld,"
+           "\"prog_ingress\":%u,\"prog_egress\":%u,\"prog_sweep\":%u,\"ifaces\":[",
+           alive ? "true" : "false", alive && !inst->ready ? "true" : "false", *inst->pin ? "\"" : "",
+           *inst->pin ? inst->pin : "null", *inst->pin ? "\"" : "", inst->pid, inst->netns, inst->started,
+           inst->prog_ingress, inst->prog_egress, inst->prog_sweep);
     for (size_t i = 0; i < inst->len; i++) {
         char name[IF_NAMESIZE * 6 + 1];
 
@@ -140,7 +142,13 @@ static void print_json(const struct sw_instance *inst, bool alive, const struct 
                i ? "," : "", inst->ifaces[i].ifindex, name, inst->ifaces[i].mode,
                inst->ifaces[i].shared ? "true" : "false", sw_egress_name(inst->ifaces[i].egress));
     }
-    printf("],\"flows\":%llu,\"flows_max\":%llu,\"half_open\":%llu,\"half_open_max\":%llu,\"established\":%llu,"
+    putchar(']');
+}
+
+static void print_json(const struct sw_instance *inst, bool alive, const struct figures *f)
+{
+    print_head_json(inst, alive);
+    printf(",\"flows\":%llu,\"flows_max\":%llu,\"half_open\":%llu,\"half_open_max\":%llu,\"established\":%llu,"
            "\"half_open_evicted\":%llu,\"events_emitted\":%llu,\"events_lost\":%llu",
            f->flows.all, f->flows_max, f->half_open.all, f->half_open_max, f->flows.live, f->evicted, f->emitted,
            f->lost);
@@ -215,17 +223,35 @@ static void print_text(const struct sw_instance *inst, bool alive, const struct 
             printf("    %-18s %llu\n", sw_name_counter(i)->text, f->counters[i]);
 }
 
+/* Its maps may be there already, but nothing is attached to all of its interfaces. */
+static void show_starting(struct status *s, const struct sw_instance *inst)
+{
+    s->instances++;
+    if (s->json) {
+        print_head_json(inst, true);
+        printf("}\n");
+        return;
+    }
+    printf("synward pid %d, starting:", inst->pid);
+    for (size_t i = 0; i < inst->len; i++)
+        printf(" %s", inst->ifaces[i].name);
+    printf("\n");
+}
+
 static int show(const struct sw_instance *inst, bool alive, void *ctx)
 {
     struct status *s = ctx;
     struct figures f;
     int err;
 
-    if ((!alive && !sw_instance_is_pinned(inst)) || !inst->map_flows ||
-        (s->pid && inst->pid != s->pid)) /* no maps: it is starting */
+    if ((!alive && !sw_instance_is_pinned(inst)) || (s->pid && inst->pid != s->pid))
         return 0;
     if (inst->contract != SW_CONTRACT_VERSION) {
         sw_warn("the synward with pid %d is of another version: not shown", inst->pid);
+        return 0;
+    }
+    if (alive && !inst->ready) {
+        show_starting(s, inst);
         return 0;
     }
     err = read_figures(inst, &f);
@@ -256,11 +282,7 @@ static int cmd_status(int argc, char **argv)
         sw_err(s.pid ? "no synward with pid %d is running" : "no synward is running", s.pid);
         return SW_EXIT_NOT_RUNNING;
     }
-    if (fflush(stdout) && errno != EPIPE) {
-        sw_err("standard output: %s", strerror(errno));
-        return SW_EXIT_OUTPUT;
-    }
-    return SW_EXIT_OK;
+    return sw_stdout_end();
 }
 
 static const struct sw_option options[] = {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "config/cli.h"
 
-#include "base/exit.h"
-#include "config/option_text.h"
+#include "base/stdout.h"
+#include "config/help.h"
 
 #include <argp.h>
 #include <stdlib.h>
@@ -21,8 +21,8 @@ struct parser {
         void *opts; /* of the group */
     } entries[SW_OPTIONS_MAX];
     size_t len;
-    /* argp's form of the entries, with headings, --help and an end; and their metavariables */
-    struct argp_option options[SW_OPTIONS_MAX + SW_GROUPS_MAX + 2];
+    /* argp's form of the entries, with --help, -? and an end; and their metavariables */
+    struct argp_option options[SW_OPTIONS_MAX + 3];
     char args[SW_OPTIONS_MAX][SW_OPTION_ARG];
 };
 
@@ -66,11 +66,11 @@ static void check_all(struct parser *p, unsigned int operands)
         c->check(&p->cli, p->opts, operands);
 }
 
-__attribute__((noreturn)) static void help(struct sw_cli *cli, struct argp_state *state)
+__attribute__((noreturn)) static void help(struct sw_cli *cli, const struct sw_command *command)
 {
     sw_release_stderr(cli);
-    argp_state_help(state, stdout, ARGP_HELP_LONG | ARGP_HELP_USAGE | ARGP_HELP_DOC);
-    exit(fflush(stdout) ? SW_EXIT_OUTPUT : SW_EXIT_OK);
+    sw_help_print(command, stdout);
+    exit(sw_stdout_end());
 }
 
 static const struct entry *find_entry(const struct parser *p, int key)
@@ -88,7 +88,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     const struct entry *entry;
 
     switch (key) {
-    case '?': help(cli, state);
+    case '?':
+    case 'h': help(cli, p->command);
     case ARGP_KEY_ARG:
         if (!p->command->operand)
             sw_usage_die(cli, "unexpected argument '%s'", arg);
@@ -105,22 +106,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
-/* The words of --help: the command's own defaults, and no backquotes. argp frees what is not text. */
-static char *fill_in(int key, const char *text, void *input)
-{
-    const struct parser *p = input;
-    const struct entry *entry = text && key > 0 ? find_entry(p, key) : NULL;
-    char *ret = entry ? sw_option_text(entry->row, text, entry->group, &p->command, 1) : NULL, *to = ret;
-
-    if (!ret)
-        return (char *)text;
-    for (const char *from = ret; *from; from++)
-        if (*from != '`')
-            *to++ = *from;
-    *to = 0;
-    return ret;
-}
-
 static void add_row(struct parser *p, const struct sw_option *o, struct argp_option *ret)
 {
     char *arg = p->args[p->len];
@@ -131,7 +116,6 @@ static void add_row(struct parser *p, const struct sw_option *o, struct argp_opt
         .key = o->letter ? o->letter : LONG_ONLY + (int)p->len,
         .arg = sw_option_has_arg(o) ? arg : NULL,
         .flags = o->optional || o->type == SW_OPT_SWITCH ? OPTION_ARG_OPTIONAL : 0,
-        .doc = o->help,
     };
 }
 
@@ -142,18 +126,15 @@ static void make_table(struct parser *p)
 
     for (int i = 0; i < SW_GROUPS_MAX && c->groups[i].group; i++) {
         const struct sw_option_group *group = c->groups[i].group;
-        const int block = 10 * i; /* argp prints a blank line between two blocks, and sorts within each */
 
-        if (group->title)
-            *to++ = (struct argp_option){.doc = group->title, .group = block + group->rows->block};
         for (const struct sw_option *o = group->rows; o->name && p->len < SW_OPTIONS_MAX; o++) {
-            add_row(p, o, to);
-            to++->group = block + o->block;
+            add_row(p, o, to++);
             p->entries[p->len++] =
                 (struct entry){.row = o, .group = group, .opts = (char *)p->opts + c->groups[i].offset};
         }
     }
-    *to++ = (struct argp_option){.name = "help", .key = '?', .doc = "this help", .group = -1};
+    *to++ = (struct argp_option){.name = "help", .key = 'h'};
+    *to++ = (struct argp_option){.key = '?', .flags = OPTION_HIDDEN};
     *to = (struct argp_option){0};
 }
 
@@ -179,13 +160,7 @@ static void check_renamed(struct parser *p, const char *message)
 void sw_parse(const struct sw_command *command, int argc, char **argv, void *opts)
 {
     struct parser p = {.cli.command = command->name, .command = command, .opts = opts};
-    const struct argp argp = {
-        .options = p.options,
-        .parser = parse,
-        .args_doc = command->args_doc,
-        .doc = command->doc,
-        .help_filter = fill_in,
-    };
+    const struct argp argp = {.options = p.options, .parser = parse};
     const char *text;
     char usage[64];
     int err;

@@ -23,6 +23,7 @@ struct sw_loop {
     __s64 clock_offset;
     __u64 duration_ns;     /* 0: until a signal */
     bool log_open_at_exit; /* at exit, connections still open get their conn line, too */
+    bool terminal;         /* Ctrl-C ends it */
     int signal_fd;         /* SIGINT, SIGTERM, SIGHUP, blocked before */
 };
 

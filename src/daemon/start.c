@@ -377,6 +377,12 @@ void sw_run_defaults(struct sw_run *run)
     sw_guard_defaults(&run->guard);
 }
 
+/* The terminal's signals reach us, and so do those of its keys. */
+static bool has_terminal(void)
+{
+    return isatty(STDERR_FILENO) && tcgetpgrp(STDERR_FILENO) == getpgrp();
+}
+
 static void init(struct start *s, const struct sw_run *run)
 {
     s->opts = run;
@@ -402,6 +408,7 @@ static void init(struct start *s, const struct sw_run *run)
                                .inst = &s->inst,
                                .duration_ns = run->duration_ns,
                                .log_open_at_exit = run->log_open_at_exit,
+                               .terminal = has_terminal(),
                                .signal_fd = -1};
 }
 

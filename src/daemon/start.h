@@ -13,11 +13,13 @@ struct sw_run {
     struct sw_common_opts common;
     struct sw_guard_opts guard;
     const char *names[SW_IFACES_MAX]; /* of interfaces */
+    char own_names[SW_IFACES_MAX][IF_NAMESIZE];
     size_t names_len;
     enum sw_mode mode;
     __u64 duration_ns;     /* 0: until a signal */
     bool log_open_at_exit; /* at exit, connections still open get their conn line, too */
     bool ingress_only;
+    bool quiet;
     bool pinned;
     char pin_name[SW_PIN_NAME];
 };

@@ -145,6 +145,20 @@ void sw_guard_runtime_renamed(struct sw_guard_runtime *g, __u32 ifindex, const c
         sw_pcapng_set_iface(g->reader.capture, ifindex, name);
 }
 
+enum sw_guard_mode sw_guard_runtime_mode(const struct sw_guard_runtime *g)
+{
+    return __atomic_load_n(&g->guard->mode, __ATOMIC_RELAXED);
+}
+
+unsigned int sw_guard_runtime_services(const struct sw_guard_runtime *g)
+{
+    unsigned int len = 0;
+
+    for (__u32 i = 1; i < SW_SERVICES; i++)
+        len += sw_services_at(g->services, i)->port != 0;
+    return len;
+}
+
 void sw_guard_runtime_files(const struct sw_guard_runtime *g, const char *ret_files[SW_LISTS + 1])
 {
     for (int i = 0; i < SW_LISTS; i++)

@@ -27,6 +27,9 @@ int sw_guard_runtime_drain(struct sw_guard_runtime *g, struct sw_report *report,
 void sw_guard_runtime_set_clock(struct sw_guard_runtime *g, __s64 clock_offset);
 void sw_guard_runtime_renamed(struct sw_guard_runtime *g, __u32 ifindex, const char *name);
 
+enum sw_guard_mode sw_guard_runtime_mode(const struct sw_guard_runtime *g); /* the last that was set for all */
+unsigned int sw_guard_runtime_services(const struct sw_guard_runtime *g);   /* protected ones */
+
 /* The files that are read again, NULL where there is none. */
 void sw_guard_runtime_files(const struct sw_guard_runtime *g, const char *ret_files[SW_LISTS + 1]);
 

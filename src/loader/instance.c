@@ -119,7 +119,8 @@ __u64 sw_instance_netns_cookie(void)
     X(map_allow)                                                                                                       \
     X(map_block)                                                                                                       \
     X(prog_detect)                                                                                                     \
-    X(contract)
+    X(contract)                                                                                                        \
+    X(ready)
 
 static int print_instance(const struct sw_instance *inst, FILE *f)
 {

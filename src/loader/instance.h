@@ -36,6 +36,7 @@ struct sw_instance {
     __u32 map_guard, map_services, map_svc_ports, map_svc_counters, map_allow, map_block; /* 0: no guard */
     __u32 prog_detect;
     __u32 contract; /* SW_CONTRACT_VERSION */
+    bool ready;     /* all is attached, and the loop runs; before that it is starting */
     size_t len;
     struct sw_instance_iface ifaces[SW_IFACES_MAX];
     char pin[SW_PIN_NAME]; /* --pin: name of its pinned state; else empty */

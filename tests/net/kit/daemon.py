@@ -120,6 +120,10 @@ class Synward:
             return None
 
     def err(self):
+        """What it has said on stderr, but for the line that it is ready."""
+        return re.sub(r"^synward: following .*\n", "", self.said(), count=1, flags=re.M)
+
+    def said(self):
         return pathlib.Path(self.err_path).read_text(errors="replace")
 
     def instance(self):
