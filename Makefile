@@ -250,7 +250,7 @@ coverage: setup ## which lines the tests run, a table (root)
 shellcheck: ## all shell scripts
 	shellcheck $(sort $(wildcard $(SH_FILES)))
 
-install: all ## below DESTDIR and PREFIX: binary, man page, completions, systemd unit
+install: all ## below DESTDIR and PREFIX: binary, man page, completions, systemd unit, logrotate snippet
 	install -D -m 755 $(B)/synward $(DESTDIR)$(PREFIX)/sbin/synward
 	install -D -m 644 docs/synward.8 $(DESTDIR)$(PREFIX)/share/man/man8/synward.8
 	install -D -m 644 docs/synward.bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synward
@@ -259,6 +259,9 @@ install: all ## below DESTDIR and PREFIX: binary, man page, completions, systemd
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/etc/default
 	sed 's|@SBINDIR@|$(PREFIX)/sbin|' 'src/dist/synward@.service.in' > '$(DESTDIR)$(PREFIX)/lib/systemd/system/synward@.service'
 	chmod 644 '$(DESTDIR)$(PREFIX)/lib/systemd/system/synward@.service'
+	install -d $(DESTDIR)/etc/logrotate.d
+	sed 's|@SBINDIR@|$(PREFIX)/sbin|' src/dist/logrotate > $(DESTDIR)/etc/logrotate.d/synward
+	chmod 644 $(DESTDIR)/etc/logrotate.d/synward
 	[ -e $(DESTDIR)/etc/default/synward ] || install -m 644 src/dist/synward.default $(DESTDIR)/etc/default/synward
 
 uninstall: ## removes what install put there
@@ -266,7 +269,7 @@ uninstall: ## removes what install put there
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synward \
 	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_synward \
 	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/synward.fish \
-	  '$(DESTDIR)$(PREFIX)/lib/systemd/system/synward@.service'
+	  '$(DESTDIR)$(PREFIX)/lib/systemd/system/synward@.service' $(DESTDIR)/etc/logrotate.d/synward
 
 clean: ## removes build/
 	rm -rf $(B)

@@ -17,7 +17,7 @@ function __synward_operand # is it this command, and so many operands after it?
             continue
         end
         switch "$words[2]:$word"
-            case run:-i run:--interface run:--mode run:--duration run:--events replay:--events run:--format replay:--format run:--color replay:--color run:--interval replay:--interval run:--seed replay:--seed run:--close-delay replay:--close-delay run:--update replay:--update run:--likely-server-ports replay:--likely-server-ports run:--max-flows replay:--max-flows run:--max-half-open replay:--max-half-open run:--syn-cache replay:--syn-cache run:--ring replay:--ring run:--ring-open replay:--ring-open run:--timeout-syn-sent replay:--timeout-syn-sent run:--timeout-syn-received replay:--timeout-syn-received run:--timeout-established replay:--timeout-established run:--timeout-fin-wait replay:--timeout-fin-wait run:--timeout-close-wait replay:--timeout-close-wait run:--timeout-last-ack replay:--timeout-last-ack run:--timeout-midstream replay:--timeout-midstream run:--port replay:--port flows:--port filter:--port run:--server replay:--server flows:--server filter:--server run:--net replay:--net flows:--net filter:--net run:--src replay:--src flows:--src filter:--src run:--dst replay:--dst flows:--dst filter:--dst run:--not-port replay:--not-port flows:--not-port filter:--not-port run:--not-server replay:--not-server flows:--not-server filter:--not-server run:--not-net replay:--not-net flows:--not-net filter:--not-net run:--not-src replay:--not-src flows:--not-src filter:--not-src run:--not-dst replay:--not-dst flows:--not-dst filter:--not-dst run:--guard run:--protect run:--engage run:--hold run:--grace run:--allow run:--allow-file run:--block run:--block-file run:--limit-source run:--limit-prefix run:--pass-rate run:--reply-budget run:--stray run:--reverse-path run:--cookie run:--key-file run:--wscale run:--mss run:--capture run:--capture-size flows:-p flows:--pid flows:-s flows:--seed flows:--state flows:--outcome flows:--uid flows:--min-bytes flows:--min-handshake status:-p status:--pid filter:-p filter:--pid guard:-p guard:--pid list:-p list:--pid
+            case run:-i run:--interface run:--mode run:--duration run:--rotate-size run:--rotate-interval run:--rotate-keep run:--events replay:--events run:--format replay:--format run:--color replay:--color run:-o run:--output replay:-o replay:--output run:--interval replay:--interval run:--seed replay:--seed run:--close-delay replay:--close-delay run:--update replay:--update run:--likely-server-ports replay:--likely-server-ports run:--max-flows replay:--max-flows run:--max-half-open replay:--max-half-open run:--syn-cache replay:--syn-cache run:--ring replay:--ring run:--ring-open replay:--ring-open run:--timeout-syn-sent replay:--timeout-syn-sent run:--timeout-syn-received replay:--timeout-syn-received run:--timeout-established replay:--timeout-established run:--timeout-fin-wait replay:--timeout-fin-wait run:--timeout-close-wait replay:--timeout-close-wait run:--timeout-last-ack replay:--timeout-last-ack run:--timeout-midstream replay:--timeout-midstream run:--port replay:--port flows:--port filter:--port run:--server replay:--server flows:--server filter:--server run:--net replay:--net flows:--net filter:--net run:--src replay:--src flows:--src filter:--src run:--dst replay:--dst flows:--dst filter:--dst run:--not-port replay:--not-port flows:--not-port filter:--not-port run:--not-server replay:--not-server flows:--not-server filter:--not-server run:--not-net replay:--not-net flows:--not-net filter:--not-net run:--not-src replay:--not-src flows:--not-src filter:--not-src run:--not-dst replay:--not-dst flows:--not-dst filter:--not-dst run:--guard run:--protect run:--engage run:--hold run:--grace run:--allow run:--allow-file run:--block run:--block-file run:--limit-source run:--limit-prefix run:--pass-rate run:--reply-budget run:--stray run:--reverse-path run:--cookie run:--key-file run:--wscale run:--mss run:--capture run:--capture-size flows:-p flows:--pid flows:-s flows:--seed flows:--state flows:--outcome flows:--uid flows:--min-bytes flows:--min-handshake status:-p status:--pid filter:-p filter:--pid guard:-p guard:--pid list:-p list:--pid reopen:-i reopen:--interface reopen:-p reopen:--pid
                 set is_value 1
             case '*:-?*'
             case '*'
@@ -42,6 +42,7 @@ complete -c synward -n '__synward_command ""' -a status -d 'what runs where, cou
 complete -c synward -n '__synward_command ""' -a filter -d 'which connections a running synward follows'
 complete -c synward -n '__synward_command ""' -a guard -d 'the guard of a running synward: its services, and their modes'
 complete -c synward -n '__synward_command ""' -a list -d 'the guard\'s allow and block lists while it runs'
+complete -c synward -n '__synward_command ""' -a reopen -d 'running synwards open their output files again'
 complete -c synward -n '__synward_command ""' -a unpin -d 'detach and remove what a synward with --pin left behind'
 complete -c synward -n '__synward_command ""' -a probe -d 'what this kernel and network card can do'
 
@@ -53,6 +54,9 @@ complete -c synward -n '__synward_command run' -l pin -a '(command ls /sys/fs/bp
 complete -c synward -n '__synward_command run' -l duration -x -d 'stop after S seconds (default: at SIGINT or SIGTERM)'
 complete -c synward -n '__synward_command run' -l log-open-at-exit -d 'at exit, log the conn line of connections that are still open, too'
 complete -c synward -n '__synward_command run' -s q -l quiet -d 'warnings and errors alone on standard error: no line when it is ready'
+complete -c synward -n '__synward_command run' -l rotate-size -x -d 'begin a new output file before one is larger than this (no limit)'
+complete -c synward -n '__synward_command run' -l rotate-interval -x -d 'begin a new output file at each multiple of S seconds, in UTC (never)'
+complete -c synward -n '__synward_command run' -l rotate-keep -x -d 'after that remove the oldest files, so that N old ones are left (all are kept)'
 complete -c synward -n '__synward_command run' -l events -x -a '(__synward_list opening established half_closed closed reset refused timeout reused midstream anomaly update conn loss stats drop service lifecycle guard health all none)' -d 'lines to log, by name, joined by commas; \'all\', \'none\', and \'-name\' to leave one out'
 complete -c synward -n '__synward_command run' -l full-events -d 'JSON: every key in every line of a connection, not only in conn'
 complete -c synward -n '__synward_command run' -l format -x -a 'json text' -d 'NDJSON for programs or text for people (json)'
@@ -60,6 +64,7 @@ complete -c synward -n '__synward_command run' -l wide -d 'text: all columns, wi
 complete -c synward -n '__synward_command run' -l utc -d 'text: times in UTC instead of local ones'
 complete -c synward -n '__synward_command run' -l color -x -a 'auto always never' -d 'text: colours, auto on a terminal (auto)'
 complete -c synward -n '__synward_command run' -l summary -a 'on off' -d 'at the end: connections by outcome, top targets, handshake times (off; with text on)'
+complete -c synward -n '__synward_command run' -s o -l output -r -F -d 'append lines to this file; \'none\': write nothing, \'-\': standard output (-)'
 complete -c synward -n '__synward_command run' -l interval -x -d 'a stats line every S seconds, 0: only the final one (10)'
 complete -c synward -n '__synward_command run' -l seed -x -d 'Community ID seed, 0 to 65535 (0)'
 complete -c synward -n '__synward_command run' -s v -l verbose -d 'show libbpf\'s and libxdp\'s log; twice: their debug lines too'
@@ -122,6 +127,7 @@ complete -c synward -n '__synward_command replay' -l wide -d 'text: all columns,
 complete -c synward -n '__synward_command replay' -l utc -d 'text: times in UTC instead of local ones'
 complete -c synward -n '__synward_command replay' -l color -x -a 'auto always never' -d 'text: colours, auto on a terminal (auto)'
 complete -c synward -n '__synward_command replay' -l summary -a 'on off' -d 'at the end: connections by outcome, top targets, handshake times (off; with text on)'
+complete -c synward -n '__synward_command replay' -s o -l output -r -F -d 'append lines to this file; \'none\': write nothing, \'-\': standard output (-)'
 complete -c synward -n '__synward_command replay' -l interval -x -d 'a stats line every S seconds, 0: only the final one (0)'
 complete -c synward -n '__synward_command replay' -l seed -x -d 'Community ID seed, 0 to 65535 (0)'
 complete -c synward -n '__synward_command replay' -s v -l verbose -d 'show libbpf\'s and libxdp\'s log; twice: their debug lines too'
@@ -205,6 +211,10 @@ complete -c synward -n '__synward_command list' -s j -l json -d 'show: a JSON ob
 complete -c synward -n '__synward_command list' -s p -l pid -x -d 'of the synward with this process id; needed if several run with the guard'
 complete -c synward -n '__synward_operand list 0' -a 'add del show'
 complete -c synward -n '__synward_operand list 1' -a 'allow block'
+
+complete -c synward -n '__synward_command reopen' -l help -d 'this help'
+complete -c synward -n '__synward_command reopen' -s i -l interface -r -F -a '(command ls /sys/class/net)' -d 'only of the synward on this interface'
+complete -c synward -n '__synward_command reopen' -s p -l pid -x -d 'only of the synward with this process id'
 
 complete -c synward -n '__synward_command unpin' -l help -d 'this help'
 complete -c synward -n '__synward_operand unpin 0' -a '(command ls /sys/fs/bpf/synward 2>/dev/null)'

@@ -23,6 +23,9 @@
 /* of Landlock, younger than the headers this may be built with */
 #define ACCESS_REFER (1ull << 13)
 #define ACCESS_TRUNCATE (1ull << 14)
+/* truncating: half a line that a full disk has left */
+#define OUTPUT                                                                                                         \
+    (LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE | ACCESS_TRUNCATE)
 #define ACCESS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 
 /* Kernels before 5.19 with unprivileged_bpf_disabled require it even if the map is already open. */
@@ -44,6 +47,12 @@ static bool file_is_refused(const char *path)
     return false;
 }
 
+/* Can the file not be written, or its directory not be changed? */
+static bool output_is_refused(int dir, const char *name)
+{
+    return faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) || (faccessat(dir, name, W_OK, AT_EACCESS) && errno == EACCES);
+}
+
 /* Found by trying, with the others laid aside. */
 static uint64_t needed(const struct sw_sandbox_opts *opts)
 {
@@ -56,6 +65,8 @@ static uint64_t needed(const struct sw_sandbox_opts *opts)
     for (size_t i = 0; i < SW_SANDBOX_FILES; i++)
         if (opts->files[i] && file_is_refused(opts->files[i]))
             need |= BIT(CAP_DAC_READ_SEARCH);
+    if (opts->output_dir && output_is_refused(opts->output_dir, opts->output_name))
+        need |= BIT(CAP_DAC_OVERRIDE);
     if (opts->dispatcher) /* programs by their ids, loading, attaching to another program */
         need |= BIT(CAP_SYS_ADMIN) | BIT(CAP_BPF) | BIT(CAP_PERFMON);
     sw_caps_use(have);
@@ -83,21 +94,25 @@ static uint64_t rights_of(int abi)
     return rights | (abi >= 2 ? ACCESS_REFER : 0) | (abi >= 3 ? ACCESS_TRUNCATE : 0);
 }
 
+static int allow_fd(int ruleset, int fd, uint64_t rights)
+{
+    const struct landlock_path_beneath_attr rule = {.allowed_access = rights, .parent_fd = fd};
+
+    return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) ? -errno : 0;
+}
+
 static int allow(int ruleset, const char *dir, uint64_t rights)
 {
-    struct landlock_path_beneath_attr rule = {.allowed_access = rights};
-    int err = 0, fd = open(dir, O_PATH | O_CLOEXEC);
+    int err, fd = open(dir, O_PATH | O_CLOEXEC);
 
     if (fd < 0)
         return errno == ENOENT ? 0 : -errno;
-    rule.parent_fd = fd;
-    if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0))
-        err = -errno;
+    err = allow_fd(ruleset, fd, rights);
     close(fd);
     return err;
 }
 
-int sw_sandbox_files(const char *remove_in, const char *all_in)
+int sw_sandbox_files(const char *remove_in, const char *all_in, int output_dir)
 {
     int abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION), ruleset, err = 0;
     uint64_t handled = rights_of(abi); /* alone it is a whole struct landlock_ruleset_attr, which grew later */
@@ -111,6 +126,8 @@ int sw_sandbox_files(const char *remove_in, const char *all_in)
         err = allow(ruleset, remove_in, LANDLOCK_ACCESS_FS_REMOVE_FILE);
     if (!err && all_in)
         err = allow(ruleset, all_in, handled & ~LANDLOCK_ACCESS_FS_EXECUTE);
+    if (!err && output_dir)
+        err = allow_fd(ruleset, output_dir, handled & OUTPUT);
     if (!err && syscall(SYS_landlock_restrict_self, ruleset, 0))
         err = -errno;
     close(ruleset);
@@ -124,7 +141,11 @@ static int sandbox_paths(const struct sw_sandbox_opts *opts)
 #ifdef SW_COVERAGE
     return 0;
 #endif
-    return sw_sandbox_files(opts->follow ? SW_RUN_DIR : NULL, !opts->dispatcher ? NULL : bpffs ? bpffs : BPFFS);
+    return sw_sandbox_files(opts->follow ? SW_RUN_DIR : NULL,
+                            !opts->dispatcher ? NULL
+                            : bpffs           ? bpffs
+                                              : BPFFS,
+                            opts->output_dir);
 }
 
 int sw_sandbox(const struct sw_sandbox_opts *opts, struct sw_sandbox_info *ret, const char **ret_what)

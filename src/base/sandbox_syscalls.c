@@ -246,6 +246,19 @@ static void allow_sockets(struct list *l, bool dispatcher)
     l->len += 3;
 }
 
+/* Files of lines: relative to their directory, whose files alone Landlock allows. */
+static void allow_output(struct list *l, int dir)
+{
+    const struct scmp_arg_cmp both[] = {IS(0, dir), IS(2, dir)};
+
+    allow_if(l, SCMP_SYS(openat), both, 1);
+    allow_if(l, SCMP_SYS(renameat2), both, 2);
+    allow_if(l, SCMP_SYS(linkat), both, 2);
+    allow_if(l, SCMP_SYS(dup3), &IS(1, STDOUT_FILENO), 1);
+    allow_if(l, SCMP_SYS(getdents64), NULL, 0);
+    l->len += 4;
+}
+
 static void make(struct list *l, const struct sw_sandbox_opts *opts)
 {
     allow_all(l, always, LEN(always));
@@ -267,6 +280,8 @@ static void make(struct list *l, const struct sw_sandbox_opts *opts)
     allow_all(l, following, LEN(following));
     allow_without(l, SCMP_SYS(openat), 2, WRITES);
     allow_sockets(l, opts->dispatcher);
+    if (opts->output_dir)
+        allow_output(l, opts->output_dir);
 }
 
 int sw_sandbox_syscalls(const struct sw_sandbox_opts *opts, unsigned int *ret_len)

@@ -13,6 +13,8 @@ struct sw_sandbox_opts {
     bool dispatcher; /* libxdp has to take a program out of its dispatcher later, which is loading another one */
     int map_fd;      /* a BPF map: does reading it take CAP_BPF here? */
     const char *files[SW_SANDBOX_FILES]; /* read again later; NULL: none */
+    int output_dir;          /* where files are made, renamed and removed, relative to this descriptor; 0: nowhere */
+    const char *output_name; /* one of them */
 };
 
 /* After PR_SET_NO_NEW_PRIVS. 0 or -errno. */

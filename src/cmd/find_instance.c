@@ -3,10 +3,13 @@
 
 #include "base/exit.h"
 #include "base/log.h"
+#include "base/run_dir.h"
 #include "synward_filter.h"
 
 #include <bpf/bpf.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct search {
@@ -76,10 +79,8 @@ static int find(const char *command, struct search *s)
 {
     int err = sw_instance_walk(look, s);
 
-    if (err) {
-        sw_err("%s: %s", command, strerror(-err));
-        return SW_EXIT_INTERNAL;
-    }
+    if (err)
+        return sw_walk_failed(command, err);
     if (s->found > 1 || (!s->found && s->orphans > 1)) {
         sw_err("%s: %d synwards %s: choose one with --pid", command, s->found ? s->found : s->orphans,
                s->guard ? "have the guard" : "are there");
@@ -112,4 +113,16 @@ int sw_find_instance(const char *command, int pid, struct sw_instance *ret)
     struct search s = {.pid = pid, .inst = ret};
 
     return find(command, &s);
+}
+
+int sw_walk_failed(const char *command, int err)
+{
+    struct stat st;
+
+    if (err == -EACCES && !stat(SW_RUN_DIR, &st) && st.st_uid != geteuid()) {
+        sw_err("%s: " SW_RUN_DIR ": %s: it belongs to user %u", command, strerror(-err), st.st_uid);
+        return SW_EXIT_PRIVILEGE;
+    }
+    sw_err("%s: %s", command, strerror(-err));
+    return SW_EXIT_INTERNAL;
 }

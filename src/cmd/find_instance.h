@@ -13,4 +13,7 @@ int sw_find_instance(const char *command, int pid, struct sw_instance *ret);
 /* The same, of those with the guard. */
 int sw_find_guard_instance(const char *command, int pid, struct sw_instance *ret);
 
+/* Instances could not be looked at, or one of them: one line, and the exit code. */
+int sw_walk_failed(const char *command, int err);
+
 #endif

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/stdout.h"
 #include "cmd/cmd.h"
+#include "cmd/find_instance.h"
 #include "config/cli.h"
 #include "config/filter_options.h"
 #include "loader/instance.h"
@@ -190,8 +191,7 @@ static int cmd_flows(int argc, char **argv)
     if (!err)
         err = sw_instance_walk(show, f);
     if (err) {
-        sw_err("flows: %s", strerror(-err));
-        code = SW_EXIT_INTERNAL;
+        code = sw_walk_failed("flows", err);
     } else if (!f->instances && f->starting) {
         sw_err("flows: the synward with pid %d is starting", f->starting);
         code = SW_EXIT_NOT_RUNNING;

@@ -13,6 +13,8 @@
 #include "config/options.h"
 #include "daemon/lock_down.h"
 #include "events/loss.h"
+#include "output/output_file.h"
+#include "output/torn_line.h"
 #include "synward.skel.h"
 
 #include <bpf/bpf.h>
@@ -41,6 +43,7 @@ struct replay {
     struct sw_pcap *pcap;
     struct synward_bpf *obj;
     struct ring_buffer *rings[SW_RINGS]; /* in this order: what one holds happened before what the next one holds */
+    struct sw_output_file *file;         /* of --output, or NULL */
     struct sw_report *report;
     struct sw_account account;
     struct bpf_test_run_opts run;
@@ -295,6 +298,15 @@ static int open_all(struct replay *c)
         sw_err("replay: cannot load the BPF programs: %s", reason ? reason : strerror(-err));
         return sw_object_exit_code(err);
     }
+    if (c->opts.output) {
+        err = sw_output_open(c->opts.output, &(struct sw_rotation){0}, &c->file);
+        if (err) {
+            sw_err("replay: output '%s': %s", c->opts.output, strerror(-err));
+            return SW_EXIT_OUTPUT;
+        }
+        if (c->file)
+            sw_torn_line_repair(STDOUT_FILENO);
+    }
     err = setup(c);
     if (err) {
         sw_err("replay: cannot start: %s", strerror(-err));
@@ -331,7 +343,7 @@ static int replay(struct replay *c)
     if (c->out_err == -EPIPE || c->out_err == -EINTR)
         return SW_EXIT_OK;
     if (c->out_err) {
-        sw_err("replay: standard output: %s", strerror(-c->out_err));
+        sw_err("replay: %s: %s", c->opts.output ? c->opts.output : "standard output", strerror(-c->out_err));
         return SW_EXIT_OUTPUT;
     }
     if (err) {
@@ -367,6 +379,7 @@ static int cmd_replay(int argc, char **argv)
     if (code == SW_EXIT_OK)
         code = replay(c);
     sw_report_free(c->report);
+    sw_output_free(c->file);
     for (int i = 0; i < SW_RINGS; i++)
         ring_buffer__free(c->rings[i]);
     sw_object_free(c->obj);

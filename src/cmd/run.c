@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const struct sw_word modes[] = {
     {"auto", SW_MODE_AUTO}, {"native", SW_MODE_NATIVE}, {"generic", SW_MODE_GENERIC}, {0}};
@@ -38,6 +39,15 @@ static void parse_pin(struct sw_cli *cli, const char *arg, void *at)
         sw_option_die(cli, "'%s' is no name: up to %d letters, digits and _ + - : @", arg, SW_PIN_NAME - 1);
     if (arg)
         snprintf(run->pin_name, sizeof(run->pin_name), "%s", arg);
+}
+
+static const struct sw_word periods[] = {{"minute", 60}, {"hour", 3600}, {"day", 86400}, {0}};
+
+static void parse_period(struct sw_cli *cli, const char *arg, void *at)
+{
+    int seconds = sw_word_find(periods, arg);
+
+    *(__u64 *)at = seconds > 0 ? (__u64)seconds : sw_arg_number(cli, arg, 1, 366 * 86400);
 }
 
 #define FIELD(field) SW_FIELD(struct sw_run, field)
@@ -68,6 +78,12 @@ static const struct sw_option options[] = {
     {"quiet", 'q', .type = SW_OPT_SET, FIELD(quiet),
      .help = "warnings and errors alone on standard error: no line when it is ready",
      .man = "Nor any other line that is neither."},
+    {"rotate-size", .block = 2, .type = SW_OPT_BYTES, FIELD(rotation.size), .range = {1, 1ull << 50},
+     .help = "begin a new output file before one is larger than this (no limit)", .man = "See OUTPUT FILES."},
+    {"rotate-interval", .block = 2, .type = SW_OPT_CUSTOM, .parse = parse_period, FIELD(rotation.interval),
+     .arg = "S|minute|hour|day", .help = "begin a new output file at each multiple of S seconds, in UTC (never)"},
+    {"rotate-keep", .block = 2, .type = SW_OPT_NUMBER, FIELD(rotation.keep), .range = {1, 1000000},
+     .help = "after that remove the oldest files, so that N old ones are left (all are kept)"},
     {0},
 };
 static const struct sw_option_group group = {.rows = options};
@@ -81,6 +97,10 @@ static void check(struct sw_cli *cli, void *opts, unsigned int operands)
         sw_usage_die(cli, "no interface: -i IF");
     if (run->guard.given && run->ingress_only)
         sw_usage_die(cli, "--guard does not go with --ingress-only: inferred handshakes can be forged blindly");
+    if ((run->rotation.size || run->rotation.interval) && (!run->common.output || !strcmp(run->common.output, "none")))
+        sw_usage_die(cli, "--rotate-size and --rotate-interval need --output FILE");
+    if (run->rotation.keep && !run->rotation.size && !run->rotation.interval)
+        sw_usage_die(cli, "--rotate-keep needs --rotate-size or --rotate-interval");
     if (run->pinned && run->log_open_at_exit)
         sw_usage_die(cli,
                      "--log-open-at-exit does not go with --pin: the next process continues with open connections");

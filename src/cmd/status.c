@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/stdout.h"
 #include "cmd/cmd.h"
+#include "cmd/find_instance.h"
 #include "config/cli.h"
 #include "loader/filter.h"
 #include "loader/instance.h"
@@ -274,10 +275,8 @@ static int cmd_status(int argc, char **argv)
         return SW_EXIT_PRIVILEGE;
     }
     err = sw_instance_walk(show, &s);
-    if (err) {
-        sw_err("status: %s", strerror(-err));
-        return SW_EXIT_INTERNAL;
-    }
+    if (err)
+        return sw_walk_failed("status", err);
     if (!s.instances) {
         sw_err(s.pid ? "no synward with pid %d is running" : "no synward is running", s.pid);
         return SW_EXIT_NOT_RUNNING;

@@ -78,6 +78,9 @@ static const struct sw_option options[] = {
      .man =
          "Text has it after its last line, JSON on standard error. It needs `conn` records: without `conn` among the "
          "events text has it only where it is asked for. See TEXT."},
+    {"output", 'o', .block = 1, .type = SW_OPT_FILE, FIELD(output), .complete = SW_COMPLETE_FILES,
+     .help = "append lines to this file; 'none': write nothing, '-': standard output (-)",
+     .man = "A new file has mode 0640. SIGHUP opens it again (see OUTPUT FILES)."},
     {"interval", .block = 1, .type = SW_OPT_SECONDS, FIELD(interval_ns), .seconds = {0, 1e8},
      .help = "a `stats` line every S seconds, 0: only the final one ({})", .man = "Replay: seconds of the capture."},
     {"seed", .block = 1, .type = SW_OPT_NUMBER, FIELD(cid_seed), .range = {0, 65535},
@@ -143,13 +146,13 @@ static const struct sw_option timeouts[] = {
 };
 
 /* https://no-color.org: set and not empty */
-static bool wants_color(enum sw_color_when when)
+static bool wants_color(enum sw_color_when when, bool on_stdout)
 {
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
     if (when != SW_COLOR_AUTO)
         return when == SW_COLOR_ALWAYS;
-    return isatty(STDOUT_FILENO) && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
+    return on_stdout && isatty(STDOUT_FILENO) && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
 }
 
 /* What follows from several options. */
@@ -164,11 +167,13 @@ static void complete(struct sw_cli *cli, void *at)
         opts->object.filter = &opts->filter;
     opts->object.cfg.event_mask =
         opts->event_mask & (((1u << SW_EV_MAX) - 1) | 1u << SW_LINE_GUARD | 1u << SW_LINE_DROP);
+    if (opts->output && !strcmp(opts->output, "-"))
+        opts->output = NULL;
     if (!sw_given(cli, "summary"))
         opts->summary = opts->format == SW_FORMAT_TEXT && opts->event_mask & 1u << SW_EV_CONN;
     if (opts->summary)
         opts->object.cfg.event_mask |= 1u << SW_EV_CONN;
-    opts->colored = opts->format == SW_FORMAT_TEXT && wants_color(opts->color);
+    opts->colored = opts->format == SW_FORMAT_TEXT && wants_color(opts->color, !opts->output);
 }
 
 const struct sw_option_group sw_common_group = {

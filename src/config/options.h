@@ -24,6 +24,7 @@ struct sw_common_opts {
     bool colored;     /* what follows from color */
     __u32 event_mask; /* lines wanted: 1 << kind and 1 << SW_LINE_* */
     __u16 cid_seed;
+    const char *output; /* a file, "none", or NULL: standard output */
     int verbose;
     bool no_sandbox;
     __u64 interval_ns;                       /* between stats lines; 0: only the final one */

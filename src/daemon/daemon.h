@@ -9,6 +9,7 @@
 #include "loader/iface.h"
 #include "loader/instance.h"
 #include "loader/pins.h"
+#include "output/output_file.h"
 #include "output/report.h"
 
 struct sw_loop {
@@ -18,6 +19,7 @@ struct sw_loop {
     struct sw_hook_monitor monitor;
     struct sw_instance *inst;
     struct sw_report *report;
+    struct sw_output_file *file;    /* NULL: standard output is not a file of ours */
     struct sw_guard_runtime *guard; /* NULL: no guard */
     struct sw_pin *pin;             /* NULL: not pinned */
     __s64 clock_offset;

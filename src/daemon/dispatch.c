@@ -56,15 +56,23 @@ void sw_dispatch_clock(struct sw_loop_state *l)
         sw_guard_runtime_set_clock(l->in->guard, l->in->clock_offset);
 }
 
+static void reload(struct sw_loop_state *l)
+{
+    if (l->in->file)
+        sw_pump_reopen(l);
+    if (l->in->guard)
+        sw_guard_runtime_reload(l->in->guard);
+}
+
 static void on_signal(struct sw_loop_state *l)
 {
     struct signalfd_siginfo info;
 
     if (read(l->in->signal_fd, &info, sizeof(info)) != sizeof(info))
         return;
-    if (info.ssi_signo == SIGHUP && l->in->guard) {
+    if (info.ssi_signo == SIGHUP && (l->in->guard || l->in->opts->output)) {
         if (!l->finishing)
-            sw_guard_runtime_reload(l->in->guard);
+            reload(l);
         return;
     }
     l->signals++;

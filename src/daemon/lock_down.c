@@ -37,6 +37,10 @@ int sw_lock_down_run(const struct sw_loop *loop, struct sw_failure *f)
 
     for (size_t i = 0; i < loop->hooks->len; i++)
         opts.dispatcher |= loop->hooks->ifaces[i].id.shared;
+    if (loop->file) {
+        opts.output_dir = loop->file->dir;
+        opts.output_name = loop->file->name;
+    }
     if (loop->guard)
         sw_guard_runtime_files(loop->guard, opts.files);
     return enter_sandbox(loop->opts, &opts, f);

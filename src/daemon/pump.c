@@ -29,10 +29,15 @@ static void report_event(struct sw_loop_state *l, const struct sw_event *ev, int
         sw_loop_fail(l, SW_EXIT_INTERNAL, err, "a record is not of this version");
 }
 
+const char *sw_pump_output(const struct sw_loop_state *l)
+{
+    return l->in->opts->output ? l->in->opts->output : "standard output";
+}
+
 /* Is standard output to be tried again, instead of ending? */
 static bool survives_outage(const struct sw_loop_state *l)
 {
-    return l->in->guard && !l->finishing;
+    return (l->in->guard || l->in->file) && !l->finishing;
 }
 
 /* Is there room for more lines? If not, and none can be written, what is read is lost. */
@@ -140,11 +145,12 @@ static void watch_stdout(struct sw_loop_state *l)
 
 static void begin_outage(struct sw_loop_state *l, int err)
 {
-    const char *but = err == -EPIPE ? "the guard goes on without output"
-                                    : "the guard goes on, lines that cannot wait are lost and counted";
+    const char *but = err == -EPIPE  ? "the guard goes on without output"
+                      : l->in->guard ? "the guard goes on, lines that cannot wait are lost and counted"
+                                     : "lines that cannot wait are lost and counted";
 
     unwatch_stdout(l);
-    l->outage.what = "standard output";
+    l->outage.what = sw_pump_output(l);
     if (l->stopping && err == -EPIPE) /* the signal was for both */
         l->outage.err = err;
     else
@@ -175,6 +181,21 @@ static void note_written(struct sw_loop_state *l, bool all)
         sw_checkpoint_written(&l->checkpoints, l->in->report);
 }
 
+/* As sw_report_flush. */
+static int write_lines(struct sw_loop_state *l)
+{
+    int err = 1;
+
+    if (!l->in->file)
+        return sw_report_flush(l->in->report);
+    for (bool full = false; err > 0; full = true) {
+        size_t room = sw_output_room(l->in->file, l->in->report, full, sw_clock_now());
+
+        err = sw_report_flush_some(l->in->report, room, full);
+    }
+    return err;
+}
+
 int sw_pump_flush(struct sw_loop_state *l)
 {
     size_t pending = sw_report_pending(l->in->report);
@@ -184,7 +205,7 @@ int sw_pump_flush(struct sw_loop_state *l)
     /* with nothing to write nobody can tell whether it could be */
     if (l->outage.err && (!pending || (survives_outage(l) && !sw_outage_due(&l->outage, sw_clock_now()))))
         return l->outage.err;
-    err = sw_report_flush(l->in->report);
+    err = write_lines(l);
     note_written(l, !err);
     if (!err || err == -EAGAIN) {
         if (l->outage.err) {
@@ -198,8 +219,21 @@ int sw_pump_flush(struct sw_loop_state *l)
     else if (err == -EPIPE) /* the reader has seen enough */
         l->stop = true;
     else
-        sw_loop_fail(l, SW_EXIT_OUTPUT, err, "standard output");
+        sw_loop_fail(l, SW_EXIT_OUTPUT, err, sw_pump_output(l));
     return err;
+}
+
+void sw_pump_reopen(struct sw_loop_state *l)
+{
+    struct sw_instance *inst = l->in->inst;
+
+    sw_pump_flush(l);
+    if (sw_output_reopen(l->in->file, l->in->report, sw_clock_now()))
+        inst->reopen_failed++;
+    else
+        inst->reopened++;
+    l->outage.retry = 0; /* there may be room now */
+    sw_instance_update(inst);
 }
 
 /* Descriptors that cannot be polled (files) are always writable; without events: errors only. */

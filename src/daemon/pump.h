@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Rings to lines, with back-pressure: a ring is read only while the reader of our lines keeps up. With the guard a
- * standard output that cannot be written is no end: so many lines wait, further records are read and lost, and it is
- * tried again each second.
+ * Rings to lines, with back-pressure: a ring is read only while the reader of our lines keeps up. With the guard, or a
+ * file of --output, an output that cannot be written is no end: so many lines wait, further records are read and lost,
+ * and it is tried again each second.
  */
 #ifndef SW_DAEMON_PUMP_H
 #define SW_DAEMON_PUMP_H
@@ -23,7 +23,7 @@ struct sw_loop_state {
     struct sw_account account;
     struct sw_rings rings;
     struct sw_checkpoints checkpoints; /* pinned */
-    struct sw_outage outage;           /* of standard output; with the guard */
+    struct sw_outage outage;           /* of standard output; with the guard, or a file of ours */
     bool skip[SW_RINGS];               /* the batch is read and lost */
     bool skipped;                      /* something was, and not all lines are written since */
     int epoll;
@@ -50,7 +50,9 @@ void sw_pump_drain(struct sw_loop_state *l); /* l->more: there may be others */
 /* 0: all lines are out; -EAGAIN: the reader is slow; or why they cannot be written, which stops us, or an outage has
  * begun and it is not time to try again. */
 int sw_pump_flush(struct sw_loop_state *l);
-void sw_pump_reader_gone(struct sw_loop_state *l); /* as it is seen without writing */
+void sw_pump_reopen(struct sw_loop_state *l); /* the file of --output; lines that wait go into the new one */
+const char *sw_pump_output(const struct sw_loop_state *l); /* where lines go, for messages */
+void sw_pump_reader_gone(struct sw_loop_state *l);         /* as it is seen without writing */
 
 /* What epoll wakes us for. events 0: errors only. */
 void sw_pump_watch_stdout(struct sw_loop_state *l, __u32 events);

@@ -95,6 +95,7 @@ void sw_ready_log(struct sw_loop *loop)
         .guard = loop->guard ? sw_name_guard_mode(sw_guard_runtime_mode(loop->guard))->text : NULL,
         .services = loop->guard ? sw_guard_runtime_services(loop->guard) : 0,
         .pin = loop->pin ? loop->pin->name : NULL,
+        .output = loop->opts->output,
         .duration_ns = loop->duration_ns,
         .terminal = loop->terminal,
     };
@@ -104,6 +105,7 @@ void sw_ready_log(struct sw_loop *loop)
     sw_ready_text(&r, text);
     sw_info("%s", text);
     loop->inst->ready = true;
+    loop->inst->has_output = loop->file;
     err = sw_instance_update(loop->inst);
     if (err)
         sw_warn("instance file: %s", strerror(-err));

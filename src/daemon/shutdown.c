@@ -44,8 +44,8 @@ static void end_in_outage(const struct sw_loop_state *l)
 
     for (int kind = 0; kind < SW_LOSSES; kind++)
         lines += counts->unmade[kind] - counts->unmade_logged[kind];
-    sw_warn("standard output: %zu bytes of lines that waited and %llu more lines %s", sw_report_pending(l->in->report),
-            lines, outcome);
+    sw_warn("%s: %zu bytes of lines that waited and %llu more lines %s", sw_pump_output(l),
+            sw_report_pending(l->in->report), lines, outcome);
 }
 
 static void gave_up(struct sw_loop_state *l)

@@ -67,12 +67,40 @@ static void free_guard(struct start *s)
     s->loop.guard = NULL;
 }
 
+static int open_output(struct start *s)
+{
+    int err;
+
+    if (!s->common.output) {
+        sw_output_append(STDOUT_FILENO);
+        return 0;
+    }
+    err = sw_output_open(s->common.output, &s->opts->rotation, &s->loop.file);
+    return err ? sw_fail(&s->failure, SW_EXIT_OUTPUT, err, "output '%s': %s", s->common.output, strerror(-err)) : 0;
+}
+
+static void close_output(struct start *s)
+{
+    sw_output_free(s->loop.file);
+    s->loop.file = NULL;
+}
+
+static int fail_run_dir(struct start *s, int err)
+{
+    if (err == -EACCES || err == -EPERM)
+        return sw_fail(&s->failure, SW_EXIT_PRIVILEGE, err,
+                       SW_RUN_DIR ": %s: it has to be a directory of user %u's ('install -d -m 700 -o %u " SW_RUN_DIR
+                                  "' as root)",
+                       strerror(-err), geteuid(), geteuid());
+    return sw_fail(&s->failure, SW_EXIT_INTERNAL, err, SW_RUN_DIR ": %s", strerror(-err));
+}
+
 static int lock_start(struct start *s)
 {
     s->start_lock = sw_instance_begin();
     if (s->start_lock >= 0)
         return 0;
-    return sw_fail(&s->failure, SW_EXIT_INTERNAL, s->start_lock, SW_RUN_DIR ": %s", strerror(-s->start_lock));
+    return fail_run_dir(s, s->start_lock);
 }
 
 static void unlock_start(struct start *s)
@@ -83,7 +111,7 @@ static void unlock_start(struct start *s)
 
 static int catch_signals(struct start *s)
 {
-    s->loop.signal_fd = sw_dispatch_catch_signals(s->loop.guard, s->service);
+    s->loop.signal_fd = sw_dispatch_catch_signals(s->loop.guard || s->common.output, s->service);
     if (s->loop.signal_fd >= 0)
         return 0;
     return sw_fail(&s->failure, SW_EXIT_INTERNAL, s->loop.signal_fd, "signalfd: %s", strerror(-s->loop.signal_fd));
@@ -121,7 +149,7 @@ static int announce(struct start *s, bool attached)
 {
     int err = sw_instance_announce(&s->inst, &s->hooks, s->loop.obj, attached);
 
-    return err ? sw_fail(&s->failure, SW_EXIT_INTERNAL, err, SW_RUN_DIR ": %s", strerror(-err)) : 0;
+    return err ? fail_run_dir(s, err) : 0;
 }
 
 static int announce_start(struct start *s)
@@ -206,8 +234,9 @@ static int make_report(struct start *s)
     if (s->pin.adopted) {
         sw_checkpoint_counts(&s->pin.at->saved, &counts);
         opts.counts = &counts;
-        sw_torn_line_repair(STDOUT_FILENO);
     }
+    if (s->pin.adopted || s->loop.file)
+        sw_torn_line_repair(STDOUT_FILENO);
     gethostname(host, sizeof(host) - 1);
     s->loop.clock_offset = opts.clock_offset_ns = sw_clock_offset();
     err = sw_report_new(&opts, &s->loop.report);
@@ -314,6 +343,7 @@ static const struct step {
 } steps[] = {
     {add_interfaces, NULL},
     {prepare_guard, free_guard},
+    {open_output, close_output},
     {lock_start, unlock_start}, /* one start at a time */
     {catch_signals, close_signals},
     {open_pins, close_pins},

@@ -7,6 +7,7 @@
 #include "config/options.h"
 #include "loader/iface.h"
 #include "loader/pinfs.h"
+#include "output/rotation.h"
 
 /* The command line. */
 struct sw_run {
@@ -16,8 +17,9 @@ struct sw_run {
     char own_names[SW_IFACES_MAX][IF_NAMESIZE];
     size_t names_len;
     enum sw_mode mode;
-    __u64 duration_ns;     /* 0: until a signal */
-    bool log_open_at_exit; /* at exit, connections still open get their conn line, too */
+    __u64 duration_ns;           /* 0: until a signal */
+    bool log_open_at_exit;       /* at exit, connections still open get their conn line, too */
+    struct sw_rotation rotation; /* of --output */
     bool ingress_only;
     bool quiet;
     bool pinned;

@@ -120,7 +120,10 @@ __u64 sw_instance_netns_cookie(void)
     X(map_block)                                                                                                       \
     X(prog_detect)                                                                                                     \
     X(contract)                                                                                                        \
-    X(ready)
+    X(ready)                                                                                                           \
+    X(has_output)                                                                                                      \
+    X(reopened)                                                                                                        \
+    X(reopen_failed)
 
 static int print_instance(const struct sw_instance *inst, FILE *f)
 {

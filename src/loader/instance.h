@@ -35,8 +35,10 @@ struct sw_instance {
     __u32 prog_ingress, prog_egress, prog_sweep;
     __u32 map_guard, map_services, map_svc_ports, map_svc_counters, map_allow, map_block; /* 0: no guard */
     __u32 prog_detect;
-    __u32 contract; /* SW_CONTRACT_VERSION */
-    bool ready;     /* all is attached, and the loop runs; before that it is starting */
+    __u32 contract;                /* SW_CONTRACT_VERSION */
+    __u32 reopened, reopen_failed; /* how often SIGHUP opened its output file again, or could not */
+    bool has_output;               /* there is one */
+    bool ready;                    /* all is attached, and the loop runs; before that it is starting */
     size_t len;
     struct sw_instance_iface ifaces[SW_IFACES_MAX];
     char pin[SW_PIN_NAME]; /* --pin: name of its pinned state; else empty */

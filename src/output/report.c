@@ -8,6 +8,7 @@
 #include "output/text_guard.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -313,17 +314,48 @@ const struct sw_report_counts *sw_report_counts(const struct sw_report *r)
     return &r->counts;
 }
 
-int sw_report_flush(struct sw_report *r)
+/* The end of what may be written. */
+static size_t whole_lines(const struct sw_report *r, size_t most, bool one)
 {
+    const char *head = r->buf + r->head, *end;
+
+    if (most >= r->tail - r->head)
+        return r->tail;
+    end = memrchr(head, '\n', most);
+    if (!end && one)
+        end = memchr(head, '\n', r->tail - r->head);
+    return end ? (size_t)(end + 1 - r->buf) : r->head;
+}
+
+int sw_report_flush_some(struct sw_report *r, size_t most, bool one)
+{
+    size_t end;
+
     if (!sw_sink_follows(&r->sink))
         r->head = line_start(r);
-    while (r->head < r->tail) {
-        ssize_t n = sw_sink_write(&r->sink, r->buf + r->head, r->tail - r->head);
+    end = whole_lines(r, most, one);
+    while (r->head < end) {
+        ssize_t n = sw_sink_write(&r->sink, r->buf + r->head, end - r->head);
 
         if (n < 0)
             return n;
         r->head += n;
     }
+    if (r->head < r->tail)
+        return 1;
     r->head = r->tail = 0;
     return 0;
+}
+
+int sw_report_flush(struct sw_report *r)
+{
+    return sw_report_flush_some(r, SIZE_MAX, false);
+}
+
+size_t sw_report_rewind(struct sw_report *r)
+{
+    size_t start = line_start(r), half = sw_sink_follows(&r->sink) ? r->head - start : 0;
+
+    r->head = start;
+    return half;
 }

@@ -60,5 +60,10 @@ __u64 sw_report_gaps(const struct sw_report *r);     /* lost ones that loss line
  * reader is slow, -EPIPE when it is gone (the caller ignores SIGPIPE), -errno otherwise (ENOSPC, EIO). After a failure
  * it may be called again: it continues within the line, or begins it anew where its first half is not what precedes. */
 int sw_report_flush(struct sw_report *r);
+/* The same, but no more than the whole lines that fit into `most` bytes, at least one if `one`. 1: lines are left. */
+int sw_report_flush_some(struct sw_report *r, size_t most, bool one);
+/* Another file follows: the line that was written in part is written from its beginning. How much of it stands at the
+ * end of this file. */
+size_t sw_report_rewind(struct sw_report *r);
 
 #endif

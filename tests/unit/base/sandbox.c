@@ -41,13 +41,13 @@
 
 static char dir[40];
 static pid_t parent;
-static int map_fd = -1, file_fd = -1, epoll_fd = -1, socket_fd = -1;
+static int map_fd = -1, file_fd = -1, epoll_fd = -1, socket_fd = -1, output_fd = -1;
 
 /* --- a process that enters the sandbox and tries --- */
 
 struct
 try {
-    bool replay, no_sandbox, dispatcher;
+    bool replay, no_sandbox, dispatcher, output;
     const char *file;
     struct sw_sandbox_info done;
 };
@@ -68,6 +68,8 @@ static long child(struct try *t, try_fn fn)
     int err;
 
     opts.files[0] = t->file;
+    opts.output_dir = t->output ? output_fd : 0;
+    opts.output_name = "lines";
     err = t->no_sandbox ? 0 : sw_sandbox(&opts, &t->done, &what);
     if (err) {
         dprintf(STDERR_FILENO, "sw_sandbox: %s: %s\n", what, strerror(-err));
@@ -133,6 +135,11 @@ static void refused(struct try t)
 TEST(what_it_never_does_is_refused_and_said)
 {
     refused((struct try){0});
+}
+
+TEST(files_of_lines_open_nothing_else)
+{
+    refused((struct try){.output = true});
 }
 
 TEST(replay_has_even_less)
@@ -389,14 +396,74 @@ TEST(files_go_in_run_synward_alone)
     assert_int_equal(unlink(path), 0);
 }
 
+/* As for --output: appended, moved, not over another, listed, removed; and standard output replaced. */
+static long use_output(struct try *t)
+{
+    int fd = openat(output_fd, "lines", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640), all;
+
+    (void)t;
+    if (fd < 0 || write(fd, "lines\n", 6) != 6 || ftruncate(fd, 3) || dup3(fd, STDOUT_FILENO, 0) < 0)
+        return -errno;
+    if (renameat2(output_fd, "lines", output_fd, "old", RENAME_NOREPLACE) ||
+        linkat(output_fd, "old", output_fd, "x", 0))
+        return -errno;
+    if (!renameat2(output_fd, "old", output_fd, "x", RENAME_NOREPLACE) || errno != EEXIST)
+        return -EPROTO;
+    if (unlinkat(output_fd, "old", 0) || unlinkat(output_fd, "x", 0))
+        return -errno;
+    all = openat(output_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return all < 0 || syscall(SYS_getdents64, all, room, sizeof(room)) < 0 ? -errno : 0;
+}
+
+static long write_elsewhere(struct try *t)
+{
+    return openat(output_fd, t->file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+}
+
+static long move_elsewhere(struct try *t)
+{
+    int fd = openat(output_fd, "lines", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return -errno;
+    return renameat2(output_fd, "lines", output_fd, t->file, RENAME_NOREPLACE) ? -errno : 0;
+}
+
+TEST(files_of_lines_are_in_their_directory_alone)
+{
+    struct try t = {.output = true, .file = "/tmp/sw-sandbox-elsewhere"};
+    long moved;
+
+    assert_int_equal(attempt(t, caps_of).result, 1ull << CAP_NET_ADMIN);
+    assert_int_equal(attempt(t, use_output).result, 0);
+    assert_int_equal(attempt(t, caps_of).result, 1ull << CAP_NET_ADMIN); /* it is not there */
+    if (landlock_abi() <= 0) {
+        printf("skip: this kernel has no Landlock\n");
+        skip();
+    }
+    assert_int_equal(attempt(t, write_elsewhere).result, -EACCES);
+    t.file = "../sw-sandbox-elsewhere";
+    assert_int_equal(attempt(t, write_elsewhere).result, -EACCES);
+    moved = attempt(t, move_elsewhere).result;
+    assert_int_equal(moved, -EACCES);
+    assert_int_equal(access("/tmp/sw-sandbox-elsewhere", F_OK), -1);
+}
+
 static int group_setup(void **state)
 {
+    char output[64];
+
     (void)state;
     snprintf(dir, sizeof(dir), "/tmp/sw-sandbox-%d", getpid());
     snprintf(room, sizeof(room), "%s/none/none", dir);
     parent = getpid();
     if (mkdir(dir, 0755))
         return -1;
+    snprintf(output, sizeof(output), "%s/output", dir);
+    if (mkdir(output, 0755))
+        return -1;
+    output_fd = open(output, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    close(openat(output_fd, "lines", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     map_fd = bpf_map_create(BPF_MAP_TYPE_HASH, "sw_sandbox", sizeof(__u32), sizeof(__u64), 16, NULL);
     file_fd = syscall(SYS_memfd_create, "sw", 0);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -407,6 +474,9 @@ static int group_setup(void **state)
 static int group_teardown(void **state)
 {
     (void)state;
+    unlinkat(output_fd, "lines", 0);
+    if (unlinkat(output_fd, "../output", AT_REMOVEDIR))
+        return -1;
     return rmdir(dir);
 }
 
@@ -422,6 +492,8 @@ int main(void)
         cmocka_unit_test(nothing_but_net_admin),
         cmocka_unit_test(a_list_of_another_user),
         cmocka_unit_test(files_go_in_run_synward_alone),
+        cmocka_unit_test(files_of_lines_open_nothing_else),
+        cmocka_unit_test(files_of_lines_are_in_their_directory_alone),
     };
 
     return cmocka_run_group_tests(tests, group_setup, group_teardown);

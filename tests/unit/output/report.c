@@ -342,6 +342,70 @@ static void expect_lines(int fd, __u64 first, __u64 last)
     free(text);
 }
 
+/* Into files of at most so many bytes: each begins and ends with a whole line, and has as many as fit. */
+static void test_some(void **state)
+{
+    struct sw_report_opts opts = live;
+    struct sw_event ev = sample(SW_EV_CONN);
+    size_t most, sum = 0;
+    struct sw_report *r;
+    __u64 first = 1;
+    struct stat st;
+    int err = 1;
+
+    (void)state;
+    opts.fd = memfd_create("lines", MFD_CLOEXEC);
+    assert_int_equal(sw_report_new(&opts, &r), 0);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(sw_report_event(r, &ev), 0);
+    most = sw_report_made(r) / 20 * 5 / 2;
+    assert_int_equal(sw_report_flush_some(r, 5, false), 1); /* none fits */
+    assert_int_equal(fstat(opts.fd, &st), 0);
+    assert_int_equal(st.st_size, 0);
+    for (int file = 0; err; file++) {
+        err = file % 3 ? sw_report_flush_some(r, most, false) : sw_report_flush_some(r, 5, true);
+        assert_true(err >= 0);
+        assert_int_equal(fstat(opts.fd, &st), 0);
+        assert_true(!err || (file % 3 ? (size_t)st.st_size <= most : st.st_size > 5));
+        expect_lines(opts.fd, first, first + (file % 3 && (err || first < 20) ? 1 : 0));
+        first += file % 3 && first < 20 ? 2 : 1;
+        sum += st.st_size;
+        assert_int_equal(ftruncate(opts.fd, 0), 0);
+        assert_int_equal(lseek(opts.fd, 0, SEEK_SET), 0);
+    }
+    assert_int_equal(first, 21);
+    assert_int_equal(sum, sw_report_made(r));
+    sw_report_free(r);
+    close(opts.fd);
+}
+
+/* The rest goes into another file: the line that was torn is there from its beginning. */
+static void test_rewind(void **state)
+{
+    int fd = memfd_create("lines", MFD_CLOEXEC), saved = dup(fd);
+    struct sw_report *r = fill(fd, 20);
+    size_t half = sw_report_rewind(r);
+    __u64 whole = 0;
+    char c;
+
+    (void)state;
+    assert_true(half > 0 && half < PART);
+    assert_int_equal(pread(saved, &c, 1, PART - half - 1), 1);
+    assert_int_equal(c, '\n');
+    assert_int_equal(ftruncate(saved, PART - half), 0);
+    for (int i = 0; i < PART - (int)half; i++)
+        whole += pread(saved, &c, 1, i) == 1 && c == '\n';
+    expect_lines(saved, 1, whole);
+    assert_int_equal(sw_report_rewind(r), 0);
+    assert_int_equal(dup2(memfd_create("next", MFD_CLOEXEC), fd), fd);
+    assert_int_equal(sw_report_flush(r), 0);
+    expect_lines(fd, whole + 1, 20);
+    assert_int_equal(sw_report_rewind(r), 0);
+    sw_report_free(r);
+    close(fd);
+    close(saved);
+}
+
 /* A disk that is full in the middle of a line, and then is not: the line continues where it stopped. */
 static void test_room_again(void **state)
 {
@@ -464,6 +528,8 @@ int main(void)
         cmocka_unit_test(test_slow_reader),
         cmocka_unit_test(test_reader_gone),
         cmocka_unit_test(test_skipped),
+        cmocka_unit_test(test_some),
+        cmocka_unit_test(test_rewind),
         cmocka_unit_test(test_room_again),
         cmocka_unit_test(test_emptied),
         cmocka_unit_test(test_others_wrote),

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* synward reopen: running instances open their output files again, after these were moved away. */
+#include "base/exit.h"
+#include "base/links.h"
+#include "base/log.h"
+#include "cmd/cmd.h"
+#include "cmd/find_instance.h"
+#include "config/cli.h"
+#include "loader/instance.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ANSWER_US 5000000 /* how long it is waited for */
+#define STEP_US 5000
+
+enum { PIDS_MAX = 256 };
+
+struct reopen {
+    int pid;
+    const char *iface; /* by its own name, in this network namespace */
+    char own_name[IF_NAMESIZE];
+    __u64 netns;
+    size_t len;
+    struct asked {
+        int pid;
+        __u32 reopened, failed; /* as of before */
+    } asked[PIDS_MAX];
+    int running, code;
+};
+
+static bool wanted(const struct reopen *r, const struct sw_instance *inst)
+{
+    if (r->pid)
+        return inst->pid == r->pid;
+    for (size_t i = 0; i < inst->len && r->iface; i++)
+        if (inst->netns == r->netns && !strcmp(inst->ifaces[i].name, r->iface))
+            return true;
+    return !r->iface;
+}
+
+/* The lock on its file has just shown that it is still this process. */
+static int ask(const struct sw_instance *inst, bool alive, void *ctx)
+{
+    struct reopen *r = ctx;
+
+    if (!alive || !wanted(r, inst))
+        return SW_INSTANCE_CONTINUE;
+    r->running++;
+    if (!inst->has_output || r->len == PIDS_MAX)
+        return SW_INSTANCE_CONTINUE;
+    if (kill(inst->pid, SIGHUP)) {
+        sw_err("reopen: pid %d: %s", inst->pid, strerror(errno));
+        r->code = errno == EPERM ? SW_EXIT_PRIVILEGE : SW_EXIT_INTERNAL;
+        return SW_INSTANCE_CONTINUE;
+    }
+    r->asked[r->len++] = (struct asked){inst->pid, inst->reopened, inst->reopen_failed};
+    return SW_INSTANCE_CONTINUE;
+}
+
+static int look(const struct sw_instance *inst, bool alive, void *ctx)
+{
+    struct reopen *r = ctx;
+
+    for (size_t i = 0; i < r->len; i++) {
+        struct asked *a = &r->asked[i];
+
+        if (a->pid != inst->pid)
+            continue;
+        if (alive && a->failed == inst->reopen_failed && a->reopened == inst->reopened)
+            break;
+        if (alive && a->failed != inst->reopen_failed) {
+            sw_err("reopen: the synward with pid %d could not open its file, and writes to the old one", inst->pid);
+            r->code = SW_EXIT_OUTPUT;
+        }
+        *a = r->asked[--r->len];
+        break;
+    }
+    return SW_INSTANCE_CONTINUE;
+}
+
+/* Whoever moves the files may compress them next. */
+static int wait_for_all(struct reopen *r)
+{
+    int err = 0;
+
+    for (int waited = 0; r->len && waited < ANSWER_US && !err; waited += STEP_US) {
+        usleep(STEP_US);
+        err = sw_instance_walk(look, r);
+    }
+    for (size_t i = 0; i < r->len; i++) {
+        sw_err("reopen: the synward with pid %d does not answer", r->asked[i].pid);
+        r->code = SW_EXIT_INTERNAL;
+    }
+    return err;
+}
+
+static int cmd_reopen(int argc, char **argv)
+{
+    struct reopen r = {.netns = sw_instance_netns()};
+    bool any;
+    int err;
+
+    sw_parse(&sw_reopen_command, argc, argv, &r);
+    if (r.iface && !sw_link_name(r.iface, r.own_name))
+        r.iface = r.own_name;
+    err = sw_instance_walk(ask, &r);
+    any = r.len || r.code;
+    if (!err)
+        err = wait_for_all(&r);
+    if (err)
+        return sw_walk_failed("reopen", err);
+    if (any)
+        return r.code;
+    if (r.running)
+        sw_err("reopen: no synward writes to a file (run --output)");
+    else if (r.iface)
+        sw_err("no synward is running on '%s'", r.iface);
+    else
+        sw_err(r.pid ? "no synward with pid %d is running" : "no synward is running", r.pid);
+    return SW_EXIT_NOT_RUNNING;
+}
+
+static const struct sw_option options[] = {
+    {"interface", 'i', .type = SW_OPT_FILE, SW_FIELD(struct reopen, iface), .arg = "IF",
+     .complete = SW_COMPLETE_INTERFACES, .help = "only of the synward on this interface"},
+    {"pid", 'p', .type = SW_OPT_NUMBER, SW_FIELD(struct reopen, pid), .range = {1, 1u << 30}, .arg = "PID",
+     .help = "only of the synward with this process id"},
+    {0},
+};
+static const struct sw_option_group group = {.rows = options};
+
+const struct sw_command sw_reopen_command = {
+    .name = "reopen",
+    .summary = "running synwards open their output files again",
+    .doc = "After the files of --output were moved away, as logrotate does: each running synward opens its file again, "
+           "which is made anew. Returns when they have done so.",
+    .main = cmd_reopen,
+    .size = sizeof(struct reopen),
+    .groups = {{&group, 0}},
+};
