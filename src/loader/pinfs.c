@@ -111,14 +111,20 @@ static int make_root(char *error, size_t size)
     if (mkdir(SW_PIN_ROOT, 0700) && errno != EEXIST) {
         int err = -errno;
 
-        snprintf(error, size, "--pin: '%s' cannot be made: %s", SW_PIN_ROOT, strerror(-err));
+        if (err == -EACCES)
+            snprintf(error, size,
+                     "--pin: '%s' cannot be made: %s: it has to be a directory of user %u's ('chmod 711 %s && install "
+                     "-d -m 700 -o %u %s' as root)",
+                     SW_PIN_ROOT, strerror(-err), geteuid(), BPFFS, geteuid(), SW_PIN_ROOT);
+        else
+            snprintf(error, size, "--pin: '%s' cannot be made: %s", SW_PIN_ROOT, strerror(-err));
         return err;
     }
     if (lstat(SW_PIN_ROOT, &st))
         return -errno;
     if (S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & (S_IRWXG | S_IRWXO)))
         return 0;
-    snprintf(error, size, "--pin: '%s' is not a directory of ours alone (chown root, chmod 700)", SW_PIN_ROOT);
+    snprintf(error, size, "--pin: '%s' is not a directory of ours alone (chown %u, chmod 700)", SW_PIN_ROOT, geteuid());
     return -EPERM;
 }
 
