@@ -28,6 +28,7 @@ struct reopen {
     struct asked {
         int pid;
         __u32 reopened, failed; /* as of before */
+        bool waits;             /* still there, without an answer */
     } asked[PIDS_MAX];
     int running, code;
 };
@@ -57,7 +58,7 @@ static int ask(const struct sw_instance *inst, bool alive, void *ctx)
         r->code = errno == EPERM ? SW_EXIT_PRIVILEGE : SW_EXIT_INTERNAL;
         return SW_INSTANCE_CONTINUE;
     }
-    r->asked[r->len++] = (struct asked){inst->pid, inst->reopened, inst->reopen_failed};
+    r->asked[r->len++] = (struct asked){inst->pid, inst->reopened, inst->reopen_failed, true};
     return SW_INSTANCE_CONTINUE;
 }
 
@@ -68,18 +69,32 @@ static int look(const struct sw_instance *inst, bool alive, void *ctx)
     for (size_t i = 0; i < r->len; i++) {
         struct asked *a = &r->asked[i];
 
-        if (a->pid != inst->pid)
+        if (a->pid != inst->pid || !alive)
             continue;
-        if (alive && a->failed == inst->reopen_failed && a->reopened == inst->reopened)
-            break;
-        if (alive && a->failed != inst->reopen_failed) {
-            sw_err("reopen: the synward with pid %d could not open its file, and writes to the old one", inst->pid);
-            r->code = SW_EXIT_OUTPUT;
-        }
-        *a = r->asked[--r->len];
-        break;
+        a->waits = a->failed == inst->reopen_failed && a->reopened == inst->reopened;
+        if (a->failed == inst->reopen_failed)
+            continue;
+        sw_err("reopen: the synward with pid %d could not open its file, and writes to the old one", inst->pid);
+        r->code = SW_EXIT_OUTPUT;
+        a->failed = inst->reopen_failed;
     }
     return SW_INSTANCE_CONTINUE;
+}
+
+/* One that has ended meanwhile is not waited for. */
+static int look_at_all(struct reopen *r)
+{
+    size_t kept = 0;
+    int err;
+
+    for (size_t i = 0; i < r->len; i++)
+        r->asked[i].waits = false;
+    err = sw_instance_walk(look, r);
+    for (size_t i = 0; i < r->len; i++)
+        if (r->asked[i].waits)
+            r->asked[kept++] = r->asked[i];
+    r->len = kept;
+    return err;
 }
 
 /* Whoever moves the files may compress them next. */
@@ -89,7 +104,7 @@ static int wait_for_all(struct reopen *r)
 
     for (int waited = 0; r->len && waited < ANSWER_US && !err; waited += STEP_US) {
         usleep(STEP_US);
-        err = sw_instance_walk(look, r);
+        err = look_at_all(r);
     }
     for (size_t i = 0; i < r->len; i++) {
         sw_err("reopen: the synward with pid %d does not answer", r->asked[i].pid);

@@ -157,8 +157,9 @@ def helps():
 
 def with_output(b, pid, capture):
     """Each command that prints, and where it is run."""
-    everywhere = (("flows", "--pid", pid), ("flows", "--json"), ("status",), ("status", "--json"), ("guard", "--pid", pid),
-                  ("list", "--pid", pid, "show", "block"), ("replay", capture), ("replay", "--format", "text", capture),
+    everywhere = (("flows", "--pid", pid), ("flows", "--json", "--pid", pid), ("status", "--pid", pid),
+                  ("status", "--json", "--pid", pid), ("guard", "--pid", pid), ("list", "--pid", pid, "show", "block"),
+                  ("replay", capture), ("replay", "--format", "text", capture),
                   ("--help",), ("run", "--help"), ("--version",))
     return [(x, None) for x in everywhere] + [(("probe", "srv0"), b), (("probe", "--json"), b)]
 

@@ -151,6 +151,23 @@ def reopened():
     n.equal("exit code", plain.stop(), k.OK)
 
 
+def unanswered():
+    """reopen: a synward that does not answer is an error, one that is killed meanwhile is not waited for"""
+    h = Host()
+    sw = h.start()
+    sw.p.send_signal(signal.SIGSTOP)
+    asker = n.popen([n.SYNWARD, "reopen", "-p", str(sw.p.pid)], stderr=subprocess.PIPE)
+    status = pathlib.Path(f"/proc/{sw.p.pid}/status")
+    n.until(lambda: re.search(r"^ShdPnd:\t\w+1$", status.read_text(), re.M))  # SIGHUP
+    sw.kill()
+    n.equal("reopen", (asker.wait(timeout=20), asker.stderr.read()), (k.OK, b""))
+    sw = h.start()
+    sw.p.send_signal(signal.SIGSTOP)
+    reopen("-p", sw.p.pid, code=k.INTERNAL, line=f"^synward: reopen: the synward with pid {sw.p.pid} does not answer$")
+    sw.p.send_signal(signal.SIGCONT)
+    n.equal("exit code", sw.stop(), k.OK)
+
+
 def sizes():
     """no file is larger than --rotate-size, each line is in one of them; --rotate-keep leaves so many old ones"""
     h = Host()
@@ -179,6 +196,25 @@ def sizes():
     n.equal("the last ones", [x["seq"] for x in lines], list(range(lines[0]["seq"], lines[0]["seq"] + len(lines))))
     n.equal("files", sorted(x.name for x in h.dir.iterdir()),
             sorted(["events.ndjson", "events.ndjson.mine", *[x.name for x in old]]))
+
+
+def taken():
+    """a name that is taken is not taken again: the old file gets the next one that is free"""
+    h = Host()
+    sw = h.start("--rotate-size", 20000)
+    now = time.time_ns() // 1000000
+    there = []
+    for ms in range(now, now + 900):
+        second = time.strftime("%Y%m%dT%H%M%S", time.gmtime(ms // 1000))
+        there.append(h.dir / f"events.ndjson.{second}.{ms % 1000:03}Z")
+        there[-1].write_text("theirs\n")
+    h.talk(60)
+    ended(sw)
+    n.equal("theirs", {x.read_text() for x in there}, {"theirs\n"})
+    old = [x for x in h.old() if x not in there]
+    n.at_least("old files", len(old), 5)
+    n.equal("its name, free by then", old[0].name > there[-1].name, True)
+    whole([*old, h.file], 60)
 
 
 def long_lines():
@@ -252,6 +288,19 @@ def foreign():
             path.unlink()
 
 
+def pinned():
+    """with --pin the next synward goes on in the same files"""
+    h = Host()
+    for _ in range(3):
+        sw = h.start("--pin", "--rotate-size", 20000)
+        h.talk(20)
+        n.equal(f"exit code ({sw.err()})", sw.stop(), k.OK)
+    lines = [x for path in [*h.old(), h.file] for x in parsed(path)]
+    n.equal("seq", [x["seq"] for x in lines], list(range(1, len(lines) + 1)))
+    n.equal("conn lines", len([x for x in lines if x["event"] == "conn"]), 60)
+    n.sh(n.SYNWARD, "unpin", ns=h.b)
+
+
 FULL = "mkdir -p /mnt; mount -t tmpfs -o size=64k none /mnt; exec "
 LOST = r"warning: /mnt/lines: No space left on device: lines that cannot wait are lost and counted"
 AGAIN = r"warning: /mnt/lines: written again after [0-9.]+ s, 0 lines were lost"
@@ -268,7 +317,7 @@ def full_disk():
     n.equal("half a line at the end", raw.endswith(b"\n"), False)
     (inside / "lines").rename(inside / "moved")
     reopen("-p", sw.p.pid)
-    n.equal("the old one's end", (inside / "moved").read_bytes(), raw[:raw.rindex(b"\n") + 1])
+    n.equal("the old one is cut to whole lines", (inside / "moved").read_bytes() == raw[:raw.rindex(b"\n") + 1], True)
     n.sh("nsenter", "-t", sw.p.pid, "-m", "mount", "-o", "remount,size=64m", "/mnt")
     k.wait_log(sw, AGAIN)
     h.talk(3)
@@ -442,5 +491,5 @@ def replayed():
 
 
 if __name__ == "__main__":
-    n.main(appended, reopened, sizes, long_lines, intervals, not_reopened, foreign, full_disk, logrotate_create,
+    n.main(appended, reopened, unanswered, sizes, taken, long_lines, intervals, not_reopened, foreign, pinned, full_disk, logrotate_create,
            logrotate_snippet, logrotate_copytruncate, shell_files, no_files, replayed)
