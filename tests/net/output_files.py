@@ -297,7 +297,7 @@ def pinned():
         n.equal(f"exit code ({sw.err()})", sw.stop(), k.OK)
     lines = [x for path in [*h.old(), h.file] for x in parsed(path)]
     n.equal("seq", [x["seq"] for x in lines], list(range(1, len(lines) + 1)))
-    n.equal("conn lines", len([x for x in lines if x["event"] == "conn"]), 60)
+    n.equal("connections", len([x for x in lines if x["event"] == "established"]), 60)
     n.sh(n.SYNWARD, "unpin", ns=h.b)
 
 
