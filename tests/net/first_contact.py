@@ -14,6 +14,7 @@ from scapy.utils import wrpcap
 
 import kit as n
 from kit import fault as k
+from kit.pin import Pins
 
 
 def ready_line(sw):
@@ -25,22 +26,27 @@ def ready():
     _, b = n.pair()
     with n.Inside(b):
         listener = n.listen(b, "10.66.0.2", 7777)
+    with Pins(b, "srv0") as pins:
+        ready_lines(b, pins.name)
+    sw = n.Synward(b, "srv0", args=("--quiet", "--guard", "auto"))
+    n.equal("stderr", sw.said(), "")
+    n.equal("exit code", sw.stop(), k.OK)
+    listener.close()
+
+
+def ready_lines(b, pin):
     for args, line in (
             (("--mode", "generic"), "following srv0 (generic XDP, tcx egress)"),
             (("--ingress-only", "--duration", 1000), "following srv0 (native XDP, no egress hook); ends after 1000 s"),
-            (("--pin=first", ), "following srv0 (native XDP, clsact egress), pinned as 'first'"),
+            ((f"--pin={pin}", ), f"following srv0 (native XDP, clsact egress), pinned as '{pin}'"),
             (("--guard", "auto", "--protect", "7777,7778", "--mode", "generic"),
              "following srv0 (generic XDP, clsact egress), guard auto on 2 services")):
         sw = n.Synward(b, "srv0", args=args)
         n.equal("the line", ready_line(sw), f"synward: {line}")
         n.equal("lines after it", sw.said().splitlines()[-1], f"synward: {line}")
         n.equal("exit code", sw.stop(), k.OK)
-        if "--pin=first" in args:
-            n.sh(n.SYNWARD, "unpin", "first", ns=b)
-    sw = n.Synward(b, "srv0", args=("--quiet", "--guard", "auto"))
-    n.equal("stderr", sw.said(), "")
-    n.equal("exit code", sw.stop(), k.OK)
-    listener.close()
+        if f"--pin={pin}" in args:
+            n.sh(n.SYNWARD, "unpin", pin, ns=b)
 
 
 def ready_terminal():
@@ -106,21 +112,24 @@ def starting():
 def other_names():
     """an interface by its alternative name, short or of 127 letters: events, views and pins have its own"""
     a, b = n.pair()
+    own = f"s{os.getpid()}"  # which no other test's pins have
+    n.sh("ip", "link", "set", "dev", "srv0", "name", own, ns=b)
     for name in ("inside", "i" * 127):
-        n.sh("ip", "link", "property", "add", "dev", "srv0", "altname", name, ns=b)
+        n.sh("ip", "link", "property", "add", "dev", own, "altname", name, ns=b)
         listener = n.listen(b, "10.66.0.2", 7777)
-        sw = n.Synward(b, name, args=("--pin",))
-        c, s = n.open_pair(a, listener)
-        line = sw.wait_for(lambda x: x["event"] == "established")
-        n.equal("iface", line["iface"], "srv0")
-        status = json.loads(k.run(["status", "--json", "--pid", sw.p.pid]).stdout)
-        n.equal("status", [x["name"] for x in status["ifaces"]], ["srv0"])
-        n.equal("pins", status["pin"], "srv0")
-        k.ended(n.Synward(b, name, "srv0", wait=False), k.USAGE, "'srv0' is given twice")
-        n.equal("probe", json.loads(k.run(["probe", "--json", name], b).stdout)["iface"]["name"], "srv0")
-        n.equal("exit code", sw.stop(), k.OK)
-        n.equal("events lost", n.check_seq(sw.lines()), 0)
-        n.sh(n.SYNWARD, "unpin", "srv0", ns=b)
+        with Pins(b, own, name=own) as pins:
+            sw = n.Synward(b, name, args=("--pin",))
+            pins.daemons.append(sw)
+            c, s = n.open_pair(a, listener)
+            line = sw.wait_for(lambda x: x["event"] == "established")
+            n.equal("iface", line["iface"], own)
+            status = json.loads(k.run(["status", "--json", "--pid", sw.p.pid]).stdout)
+            n.equal("status", [x["name"] for x in status["ifaces"]], [own])
+            n.equal("pins", status["pin"], own)
+            k.ended(n.Synward(b, name, own, wait=False), k.USAGE, f"'{own}' is given twice")
+            n.equal("probe", json.loads(k.run(["probe", "--json", name], b).stdout)["iface"]["name"], own)
+            n.equal("exit code", sw.stop(), k.OK)
+            n.equal("events lost", n.check_seq(sw.lines()), 0)
         for x in (c, s, listener):
             x.close()
     k.ended(n.Synward(b, "i" * 128, wait=False), k.INTERFACE, "there is no interface 'i{64}'")

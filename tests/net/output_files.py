@@ -27,6 +27,7 @@ from scapy.utils import wrpcap
 import kit as n
 from kit import fault as k
 from kit.lines import valid
+from kit.pin import Pins
 
 ARGS = ("--close-delay", 0.05, "--interval", 0.2)
 OLD = r"\.\d{8}T\d{6}\.\d{3}Z"
@@ -291,14 +292,14 @@ def foreign():
 def pinned():
     """with --pin the next synward goes on in the same files"""
     h = Host()
-    for _ in range(3):
-        sw = h.start("--pin", "--rotate-size", 20000)
-        h.talk(20)
-        n.equal(f"exit code ({sw.err()})", sw.stop(), k.OK)
+    with Pins(h.b, "srv0") as pins:
+        for _ in range(3):
+            sw = h.start(f"--pin={pins.name}", "--rotate-size", 20000)
+            h.talk(20)
+            n.equal(f"exit code ({sw.err()})", sw.stop(), k.OK)
     lines = [x for path in [*h.old(), h.file] for x in parsed(path)]
     n.equal("seq", [x["seq"] for x in lines], list(range(1, len(lines) + 1)))
     n.equal("connections", len([x for x in lines if x["event"] == "established"]), 60)
-    n.sh(n.SYNWARD, "unpin", ns=h.b)
 
 
 FULL = "mkdir -p /mnt; mount -t tmpfs -o size=64k none /mnt; exec "
