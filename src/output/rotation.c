@@ -28,7 +28,8 @@ void sw_rotation_suffix(__u64 ms, char ret[SW_ROTATION_SUFFIX])
     struct tm tm;
 
     gmtime_r(&s, &tm);
-    strftime(time, sizeof(time), "%Y%m%dT%H%M%S", &tm);
+    if (!strftime(time, sizeof(time), "%Y%m%dT%H%M%S", &tm))
+        *time = 0;
     snprintf(ret, SW_ROTATION_SUFFIX, ".%s.%03uZ", time, (unsigned int)(ms % 1000));
 }
 
