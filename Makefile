@@ -260,8 +260,8 @@ install: all ## below DESTDIR and PREFIX: binary, man page, completions, systemd
 	sed 's|@SBINDIR@|$(PREFIX)/sbin|' 'src/dist/synward@.service.in' > '$(DESTDIR)$(PREFIX)/lib/systemd/system/synward@.service'
 	chmod 644 '$(DESTDIR)$(PREFIX)/lib/systemd/system/synward@.service'
 	install -d $(DESTDIR)/etc/logrotate.d
-	sed 's|@SBINDIR@|$(PREFIX)/sbin|' src/dist/logrotate > $(DESTDIR)/etc/logrotate.d/synward
-	chmod 644 $(DESTDIR)/etc/logrotate.d/synward
+	[ -e $(DESTDIR)/etc/logrotate.d/synward ] || \
+	  { sed 's|@SBINDIR@|$(PREFIX)/sbin|' src/dist/logrotate > $(DESTDIR)/etc/logrotate.d/synward && chmod 644 $(DESTDIR)/etc/logrotate.d/synward; }
 	[ -e $(DESTDIR)/etc/default/synward ] || install -m 644 src/dist/synward.default $(DESTDIR)/etc/default/synward
 
 uninstall: ## removes what install put there

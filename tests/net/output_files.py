@@ -278,11 +278,12 @@ def foreign():
         status = dict(x.split(":\t", 1) for x in pathlib.Path(f"/proc/{sw.p.pid}/status").read_text().splitlines() if ":\t" in x)
         n.equal("capabilities", int(status["CapEff"], 16), caps)
         h.talk(60)
+        n.until(lambda: h.old() and h.file.exists() and h.file.stat().st_size)
         moved = h.dir / "moved"
         h.file.rename(moved)
         reopen("-p", sw.p.pid)
         ended(sw)
-        old = [*h.old(), moved, h.file]
+        old = sorted([*h.old(), moved, h.file], key=lambda x: parsed(x)[0]["seq"])  # more may be rotated after the move
         n.at_least("old files", len(old), 5)
         whole(old, 60)
         for path in old:
