@@ -89,13 +89,28 @@ static char *text(struct sw_lines *l, char *p)
     }
 }
 
-/* Printable, one newline at its end; colours only if they were asked for. */
-static void text_line(const char *line, size_t len, bool color)
+/* Printable, the heading and one line; 80 columns unless wide; colours only if they were asked for. */
+static void text_line(const char *line, size_t len, bool color, bool wide)
 {
+    size_t columns = 0, newlines = 0;
+
     holds(len && line[len - 1] == '\n', "no newline after %zu bytes", len);
-    for (size_t i = 0; i + 1 < len; i++)
-        holds((__u8)line[i] >= 0x20 ? line[i] != 0x7f : line[i] == '\033' && color && line[i + 1] == '[',
-              "byte %02x at %zu of: %.*s", (__u8)line[i], i, (int)len, line);
+    for (size_t i = 0; i < len; i++) {
+        if (line[i] == '\n') {
+            holds(wide || columns <= 80, "%zu columns: %.*s", columns, (int)len, line);
+            newlines++;
+            columns = 0;
+        } else if (line[i] == '\033') {
+            holds(color && line[i + 1] == '[', "an escape at %zu of: %.*s", i, (int)len, line);
+            while (line[i] != 'm' && i + 1 < len)
+                i++;
+        } else {
+            holds((__u8)line[i] >= 0x20 && line[i] != 0x7f, "byte %02x at %zu of: %.*s", (__u8)line[i], i, (int)len,
+                  line);
+            columns++;
+        }
+    }
+    holds(newlines == 2, "%zu lines: %.*s", newlines, (int)len, line);
 }
 
 /* Each formatter in room of exactly the size that it is promised. */
@@ -112,7 +127,7 @@ static void format(const struct sw_report_opts *opts, const char *iface)
     p = malloc(room);
     holds(p, "no memory");
     json_line(p, json(l, p) - p);
-    text_line(p, text(l, p) - p, opts->color);
+    text_line(p, text(l, p) - p, opts->color, opts->wide);
     free(p);
     sw_lines_fini(l);
 }
@@ -172,6 +187,8 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
     opts.format = how & 32 ? SW_FORMAT_TEXT : SW_FORMAT_JSON;
     opts.clock_offset_ns = (__s64)fuzz_u64(&in);
     opts.cid_seed = fuzz_u16(&in);
+    opts.wide = opts.cid_seed & 1;
+    opts.utc = opts.cid_seed & 2;
     read_record(&in, how);
     host = fuzz_text(&in, 0);
     iface = fuzz_text(&in, 0);

@@ -255,7 +255,7 @@ def replay():
 
 
 def zone():
-    """text has the times of the zone, which is read before the sandbox: replay, run; TZ, /etc/localtime, a locale"""
+    """text has the times of the zone, which is read before the sandbox: replay, run; TZ, /etc/localtime, a locale; --utc"""
     path = os.path.join(n.tmp.name, "refused.pcap")
     ends = IP(src="192.0.2.1", dst="192.0.2.2")
     packets = [Ether() / ends / TCP(sport=40000, dport=80, flags="S", seq=1),
