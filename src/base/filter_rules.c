@@ -11,7 +11,7 @@
 #define WORD_MAX 64 /* longer than any port range or CIDR */
 #define PORTS 65536
 
-#define NAME(prefix, id, name) [prefix##id] = name,
+#define NAME(prefix, id, name) [prefix##id] = (name),
 const char *const sw_filter_list_names[SW_FL_MAX] = {SW_FILTER_LISTS(NAME)};
 
 /* Decimal, up to 65535, without a leading zero; *end is after it. -1: it is none. */

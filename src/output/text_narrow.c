@@ -107,7 +107,8 @@ static void say_silence(struct sw_text_row *r, const struct sw_flow *f, __u64 no
     }
 }
 
-/* A connection that ended as it should, or is merely still open at the end of a capture, is described by what it carried. */
+/* A connection that ended as it should, or is merely still open at the end of a capture, is described by what it
+ * carried. */
 static void say_conn(struct sw_text_row *r, const struct sw_event *ev)
 {
     const struct sw_flow *f = &ev->flow;
