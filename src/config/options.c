@@ -11,14 +11,14 @@
 #define SYN_CACHE_PER_HALF_OPEN 8 /* without --syn-cache */
 #define SYN_CACHE_MAX (1u << 30)
 
-static const struct sw_word lines[] = {
+const struct sw_word sw_line_words[] = {
     SW_EVENTS(SW_WORD_ITEM){"loss", SW_LINE_LOSS},
     {"stats", SW_LINE_STATS},
     {"drop", SW_LINE_DROP},
     {"service", SW_LINE_SERVICE},
     {0},
 };
-static const struct sw_word line_groups[] = {
+const struct sw_word sw_line_groups[] = {
     {"lifecycle", (1 << SW_EV_ANOMALY) - 1}, /* all kinds before */
     {"guard", 1 << SW_LINE_GUARD | 1 << SW_LINE_DROP | 1 << SW_LINE_SERVICE},
     {"health", 1 << SW_LINE_LOSS | 1 << SW_LINE_STATS},
@@ -26,7 +26,7 @@ static const struct sw_word line_groups[] = {
 };
 static const struct sw_word colors[] = {
     {"auto", SW_COLOR_AUTO}, {"always", SW_COLOR_ALWAYS}, {"never", SW_COLOR_NEVER}, {0}};
-static const struct sw_word formats[] = {{"json", SW_FORMAT_JSON}, {"text", SW_FORMAT_TEXT}, {0}};
+const struct sw_word sw_format_words[] = {{"json", SW_FORMAT_JSON}, {"text", SW_FORMAT_TEXT}, {0}};
 
 /* "22,80,443", or "none" */
 static void parse_ports(struct sw_cli *cli, const char *arg, void *at)
@@ -56,7 +56,7 @@ static void parse_ports(struct sw_cli *cli, const char *arg, void *at)
 #define FIELD(field) SW_FIELD(struct sw_common_opts, field)
 
 static const struct sw_option options[] = {
-    {"events", .block = 1, .type = SW_OPT_NAMES, FIELD(event_mask), .words = lines, .groups = line_groups,
+    {"events", .block = 1, .type = SW_OPT_NAMES, FIELD(event_mask), .words = sw_line_words, .groups = sw_line_groups,
      .noun = "event", .help = "lines to log, by name, joined by commas; 'all', 'none', and '-name' to leave one out",
      .man =
          "The lines are {words}. Default: {}. Three words stand for several lines: `lifecycle` for those of "
@@ -64,7 +64,7 @@ static const struct sw_option options[] = {
          "`health` for `loss` and `stats`. Without `loss` a loss shows only as a gap in `seq`."},
     {"full-events", .block = 1, .type = SW_OPT_SET, FIELD(full_events),
      .help = "JSON: every key in every line of a connection, not only in `conn`"},
-    {"format", .block = 1, .type = SW_OPT_CHOICE, FIELD(format), .words = formats,
+    {"format", .block = 1, .type = SW_OPT_CHOICE, FIELD(format), .words = sw_format_words,
      .help = "NDJSON for programs or text for people ({})", .man = "See TEXT."},
     {"wide", .block = 1, .type = SW_OPT_SET, FIELD(wide),
      .help = "text: all columns, with interface, uid, states, options and microseconds, instead of 80 columns"},

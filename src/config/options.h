@@ -32,6 +32,7 @@ struct sw_common_opts {
     struct sw_filter_rules filter;           /* object.filter points here once given */
 };
 
+extern const struct sw_word sw_line_words[], sw_line_groups[], sw_format_words[]; /* of --events, --format */
 extern const struct sw_option_group sw_common_group, sw_timeout_group;
 
 /* replay: checksum, decap, the clock and the rings as replay wants them. */

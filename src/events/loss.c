@@ -113,6 +113,12 @@ static __u64 lost_of_kind(const struct sw_account *a, int kind)
     return lost;
 }
 
+void sw_account_lost(const struct sw_account *a, __u64 ret_lost[SW_LOSSES])
+{
+    for (int kind = 0; kind < SW_LOSSES; kind++)
+        ret_lost[kind] = lost_of_kind(a, kind);
+}
+
 int sw_account_loss(struct sw_account *a, struct sw_report *report, __u64 now_ns)
 {
     __u64 delta[SW_LOSSES];

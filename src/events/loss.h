@@ -34,6 +34,9 @@ struct sw_account {
  * come. now_ns is that clock. final: nothing is attached any more, what is missing is lost. */
 int sw_account_update(struct sw_account *a, __u64 now_ns, __u64 flush, bool final);
 
+/* All that was lost so far, by kind; with `--pin` since the pins were made. */
+void sw_account_lost(const struct sw_account *a, __u64 ret_lost[SW_LOSSES]);
+
 /* Reports what was lost since the last time, if anything. */
 int sw_account_loss(struct sw_account *a, struct sw_report *report, __u64 now_ns);
 /* With the guard on also a `service` line for each service with traffic, before the stats line. */

@@ -26,10 +26,13 @@ static inline char *sw_put_bool(char *p, bool v)
     return p + 5 - v;
 }
 
+/* What is before the number in every line. */
+#define SW_JSON_BEFORE_SEQ "{\"schema\":" SW_STR(SW_SCHEMA) ",\"seq\":"
+
 /* The common fields up to `host`, whose closing quote is left to what follows. */
 static inline char *sw_put_head(struct sw_lines *l, char *p, __u64 seq, __u64 ts, const struct sw_name *event)
 {
-    p = SW_LIT(p, "{\"schema\":" SW_STR(SW_SCHEMA) ",\"seq\":");
+    p = SW_LIT(p, SW_JSON_BEFORE_SEQ);
     p = sw_put_u64(p, seq);
     p = SW_LIT(p, ",\"ts\":\"");
     p = sw_put_time(l, p, (__s64)(ts + (__u64)l->clock_offset));

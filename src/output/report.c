@@ -28,6 +28,7 @@ struct sw_report {
     bool skip;                  /* events make no lines */
     struct sw_summary *summary; /* NULL: none is wanted */
     struct sw_report_stats end; /* of the final line, for it */
+    const struct sw_report_tap *tap;
     struct sw_report_counts counts;
 };
 
@@ -138,6 +139,8 @@ int sw_report_event(struct sw_report *r, const struct sw_event *ev)
 
     if (ev->version != SW_CONTRACT_VERSION || ev->size != sizeof(*ev) || ev->kind >= SW_EV_MAX)
         return -EINVAL;
+    if (r->tap)
+        r->tap->event(r->tap->ctx, ev);
     if (r->summary)
         sw_summary_event(r->summary, ev);
     if (!(r->event_mask & 1u << ev->kind))
@@ -211,6 +214,8 @@ int sw_report_guard_event(struct sw_report *r, const struct sw_guard_event *ev)
 
     if (ev->version != SW_CONTRACT_VERSION || ev->size != sizeof(*ev) || ev->kind >= SW_GUARD_EV_MAX)
         return -EINVAL;
+    if (r->tap)
+        r->tap->guard_event(r->tap->ctx, ev);
     if (!(r->event_mask & 1u << (ev->kind == SW_GUARD_EV_STATE ? SW_LINE_GUARD : SW_LINE_DROP)))
         return 0;
     p = event_room(r, SW_LOSS_GUARD);
@@ -226,7 +231,9 @@ int sw_report_service(struct sw_report *r, const struct sw_report_service *s, __
 {
     char *p;
 
-    if (!(r->event_mask & 1u << SW_LINE_SERVICE))
+    if (r->tap)
+        r->tap->service(r->tap->ctx, s, now_ns);
+    if (r->skip || !(r->event_mask & 1u << SW_LINE_SERVICE))
         return 0;
     p = line_room(r);
     if (!p)
@@ -259,9 +266,11 @@ int sw_report_stats(struct sw_report *r, const struct sw_report_stats *stats, __
     struct sw_report_stats s = *stats;
     char *p;
 
+    if (r->tap)
+        r->tap->stats(r->tap->ctx, stats, now_ns);
     for (int i = 0; i < SW_LOSSES; i++)
         s.lost_total += r->counts.unmade[i];
-    if (r->event_mask & 1u << SW_LINE_STATS) {
+    if (!r->skip && r->event_mask & 1u << SW_LINE_STATS) {
         p = line_room(r);
         if (!p)
             return -ENOMEM;
@@ -302,6 +311,16 @@ __u64 sw_report_seq(const struct sw_report *r)
 __u64 sw_report_gaps(const struct sw_report *r)
 {
     return r->gaps;
+}
+
+void sw_report_set_tap(struct sw_report *r, const struct sw_report_tap *tap)
+{
+    r->tap = tap;
+}
+
+struct sw_lines *sw_report_names(struct sw_report *r)
+{
+    return &r->lines;
 }
 
 void sw_report_skip(struct sw_report *r, bool skip)

@@ -46,7 +46,22 @@ int sw_report_guard_event(struct sw_report *r, const struct sw_guard_event *ev);
 /* A `service` line: values of one service. */
 int sw_report_service(struct sw_report *r, const struct sw_report_service *s, __u64 now_ns);
 
-/* While it is on, events of both kinds make no line and are counted for the next loss line. */
+/*
+ * Who else is shown what lines are made of, before the event mask or sw_report_skip decide of a line here: the records
+ * that are of this version, and the values of stats and service lines. NULL: nobody, which costs nothing.
+ */
+struct sw_report_tap {
+    void (*event)(void *ctx, const struct sw_event *ev);
+    void (*guard_event)(void *ctx, const struct sw_guard_event *ev);
+    void (*service)(void *ctx, const struct sw_report_service *s, __u64 now_ns);
+    void (*stats)(void *ctx, const struct sw_report_stats *s, __u64 now_ns);
+    void *ctx;
+};
+void sw_report_set_tap(struct sw_report *r, const struct sw_report_tap *tap);
+struct sw_lines *sw_report_names(struct sw_report *r); /* names, times and identities, for lines made elsewhere */
+
+/* While it is on, events of both kinds make no line and are counted for the next loss line; stats and service lines are
+ * left out. */
 void sw_report_skip(struct sw_report *r, bool skip);
 const struct sw_report_counts *sw_report_counts(const struct sw_report *r);
 
