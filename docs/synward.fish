@@ -17,7 +17,7 @@ function __synward_operand # is it this command, and so many operands after it?
             continue
         end
         switch "$words[2]:$word"
-            case run:-i run:--interface run:--mode run:--duration run:--rotate-size run:--rotate-interval run:--rotate-keep run:--events replay:--events run:--format replay:--format run:--color replay:--color run:-o run:--output replay:-o replay:--output run:--interval replay:--interval run:--seed replay:--seed run:--close-delay replay:--close-delay run:--update replay:--update run:--likely-server-ports replay:--likely-server-ports run:--max-flows replay:--max-flows run:--max-half-open replay:--max-half-open run:--syn-cache replay:--syn-cache run:--ring replay:--ring run:--ring-open replay:--ring-open run:--timeout-syn-sent replay:--timeout-syn-sent run:--timeout-syn-received replay:--timeout-syn-received run:--timeout-established replay:--timeout-established run:--timeout-fin-wait replay:--timeout-fin-wait run:--timeout-close-wait replay:--timeout-close-wait run:--timeout-last-ack replay:--timeout-last-ack run:--timeout-midstream replay:--timeout-midstream run:--port replay:--port flows:--port filter:--port run:--server replay:--server flows:--server filter:--server run:--net replay:--net flows:--net filter:--net run:--src replay:--src flows:--src filter:--src run:--dst replay:--dst flows:--dst filter:--dst run:--not-port replay:--not-port flows:--not-port filter:--not-port run:--not-server replay:--not-server flows:--not-server filter:--not-server run:--not-net replay:--not-net flows:--not-net filter:--not-net run:--not-src replay:--not-src flows:--not-src filter:--not-src run:--not-dst replay:--not-dst flows:--not-dst filter:--not-dst run:--guard run:--protect run:--engage run:--hold run:--grace run:--allow run:--allow-file run:--block run:--block-file run:--limit-source run:--limit-prefix run:--pass-rate run:--reply-budget run:--stray run:--reverse-path run:--cookie run:--key-file run:--wscale run:--mss run:--capture run:--capture-size flows:-p flows:--pid flows:-s flows:--seed flows:--state flows:--outcome flows:--uid flows:--min-bytes flows:--min-handshake status:-p status:--pid filter:-p filter:--pid guard:-p guard:--pid list:-p list:--pid reopen:-i reopen:--interface reopen:-p reopen:--pid
+            case run:-i run:--interface run:--mode run:--socket-group run:--duration run:--rotate-size run:--rotate-interval run:--rotate-keep run:--events replay:--events run:--format replay:--format run:--color replay:--color run:-o run:--output replay:-o replay:--output run:--interval replay:--interval run:--seed replay:--seed run:--close-delay replay:--close-delay run:--update replay:--update run:--likely-server-ports replay:--likely-server-ports run:--max-flows replay:--max-flows run:--max-half-open replay:--max-half-open run:--syn-cache replay:--syn-cache run:--ring replay:--ring run:--ring-open replay:--ring-open run:--timeout-syn-sent replay:--timeout-syn-sent run:--timeout-syn-received replay:--timeout-syn-received run:--timeout-established replay:--timeout-established run:--timeout-fin-wait replay:--timeout-fin-wait run:--timeout-close-wait replay:--timeout-close-wait run:--timeout-last-ack replay:--timeout-last-ack run:--timeout-midstream replay:--timeout-midstream run:--port replay:--port events:--port flows:--port filter:--port run:--server replay:--server events:--server flows:--server filter:--server run:--net replay:--net events:--net flows:--net filter:--net run:--src replay:--src events:--src flows:--src filter:--src run:--dst replay:--dst events:--dst flows:--dst filter:--dst run:--not-port replay:--not-port events:--not-port flows:--not-port filter:--not-port run:--not-server replay:--not-server events:--not-server flows:--not-server filter:--not-server run:--not-net replay:--not-net events:--not-net flows:--not-net filter:--not-net run:--not-src replay:--not-src events:--not-src flows:--not-src filter:--not-src run:--not-dst replay:--not-dst events:--not-dst flows:--not-dst filter:--not-dst run:--guard run:--protect run:--engage run:--hold run:--grace run:--allow run:--allow-file run:--block run:--block-file run:--limit-source run:--limit-prefix run:--pass-rate run:--reply-budget run:--stray run:--reverse-path run:--cookie run:--key-file run:--wscale run:--mss run:--capture run:--capture-size events:--format events:--events events:-c events:--count events:-i events:--interface events:-p events:--pid events:--state flows:--state events:--outcome flows:--outcome events:--uid flows:--uid events:--min-bytes flows:--min-bytes events:--min-handshake flows:--min-handshake flows:-p flows:--pid flows:-s flows:--seed status:-p status:--pid filter:-p filter:--pid guard:-p guard:--pid list:-p list:--pid reopen:-i reopen:--interface reopen:-p reopen:--pid
                 set is_value 1
             case '*:-?*'
             case '*'
@@ -37,6 +37,7 @@ complete -c synward -n '__synward_command ""' -l help -d 'what the commands are'
 complete -c synward -n '__synward_command ""' -l version -d 'the version'
 complete -c synward -n '__synward_command ""' -a run -d 'follow interfaces and print events until SIGINT or SIGTERM'
 complete -c synward -n '__synward_command ""' -a replay -d 'the same program over a capture file'
+complete -c synward -n '__synward_command ""' -a events -d 'one more reader of a running synward'
 complete -c synward -n '__synward_command ""' -a flows -d 'the live table of a running synward'
 complete -c synward -n '__synward_command ""' -a status -d 'what runs where, counters, events lost'
 complete -c synward -n '__synward_command ""' -a filter -d 'which connections a running synward follows'
@@ -50,6 +51,7 @@ complete -c synward -n '__synward_command run' -l help -d 'this help'
 complete -c synward -n '__synward_command run' -s i -l interface -x -a '(command ls /sys/class/net)' -d 'follow this interface; may be given several times'
 complete -c synward -n '__synward_command run' -l mode -x -a 'auto native generic' -d 'XDP in the driver, in the stack, or whichever works (auto)'
 complete -c synward -n '__synward_command run' -l ingress-only -d 'no egress hook: what this host sends is inferred'
+complete -c synward -n '__synward_command run' -l socket-group -x -d 'who may read by \'synward events\', besides root'
 complete -c synward -n '__synward_command run' -l pin -a '(command ls /sys/fs/bpf/synward 2>/dev/null)' -d 'programs and state outlive this process, and the next one continues with them'
 complete -c synward -n '__synward_command run' -l duration -x -d 'stop after S seconds (default: at SIGINT or SIGTERM)'
 complete -c synward -n '__synward_command run' -l log-open-at-exit -d 'at exit, log the conn line of connections that are still open, too'
@@ -160,6 +162,29 @@ complete -c synward -n '__synward_command replay' -l not-net -x -d 'none with an
 complete -c synward -n '__synward_command replay' -l not-src -x -d 'none whose originator is in these networks'
 complete -c synward -n '__synward_command replay' -l not-dst -x -d 'none whose responder is in these networks'
 complete -c synward -n '__synward_operand replay 0' -F
+
+complete -c synward -n '__synward_command events' -l help -d 'this help'
+complete -c synward -n '__synward_command events' -s f -l follow -d 'wait for an instance to start, and when it has ended for the next one'
+complete -c synward -n '__synward_command events' -l format -x -a 'json text' -d 'NDJSON for programs or text for people (json)'
+complete -c synward -n '__synward_command events' -l events -x -a '(__synward_list opening established half_closed closed reset refused timeout reused midstream anomaly update conn loss stats drop service lifecycle guard health all none)' -d 'lines to read, by name, joined by commas; \'all\', \'none\', and \'-name\' to leave one out'
+complete -c synward -n '__synward_command events' -s c -l count -x -d 'end after so many lines (default: at SIGINT or SIGTERM)'
+complete -c synward -n '__synward_command events' -s i -l interface -r -F -a '(command ls /sys/class/net)' -d 'of the synward that follows this interface'
+complete -c synward -n '__synward_command events' -s p -l pid -x -d 'of the synward with this process id'
+complete -c synward -n '__synward_command events' -l port -x -d 'only connections with one of these ports at either end, like 443,8000-8100'
+complete -c synward -n '__synward_command events' -l server -x -d 'only those whose responder has one of these ports'
+complete -c synward -n '__synward_command events' -l net -x -d 'only those with an address of these networks at either end, IPv4 and IPv6'
+complete -c synward -n '__synward_command events' -l src -x -d 'only those whose originator is in these networks'
+complete -c synward -n '__synward_command events' -l dst -x -d 'only those whose responder is in these networks'
+complete -c synward -n '__synward_command events' -l not-port -x -d 'none with one of these ports at either end'
+complete -c synward -n '__synward_command events' -l not-server -x -d 'none whose responder has one of these ports'
+complete -c synward -n '__synward_command events' -l not-net -x -d 'none with an address of these networks at either end'
+complete -c synward -n '__synward_command events' -l not-src -x -d 'none whose originator is in these networks'
+complete -c synward -n '__synward_command events' -l not-dst -x -d 'none whose responder is in these networks'
+complete -c synward -n '__synward_command events' -l state -x -a '(__synward_list CLOSED LISTEN SYN_SENT SYN_RECEIVED ESTABLISHED FIN_WAIT_1 FIN_WAIT_2 CLOSE_WAIT CLOSING LAST_ACK TIME_WAIT OTH S0 S1 S2 S3 SF SH SHR REJ RSTO RSTR RSTOS0 RSTRH all none)' -d 'only those with an end in one of these states, or with one of these conn_states, like ESTABLISHED,S1 (none: any)'
+complete -c synward -n '__synward_command events' -l outcome -x -a '(__synward_list open fin reset refused aborted unanswered timeout reused end_of_input filtered all none)' -d 'only those that ended for one of these reasons, like refused,unanswered, or are open (none: any)'
+complete -c synward -n '__synward_command events' -l uid -x -d 'only the connections with these uids, at most 16'
+complete -c synward -n '__synward_command events' -l min-bytes -x -d 'only those with at least N IP bytes, both directions together (0)'
+complete -c synward -n '__synward_command events' -l min-handshake -x -d 'only those whose handshake took S seconds or more (0: also without one)'
 
 complete -c synward -n '__synward_command flows' -l help -d 'this help'
 complete -c synward -n '__synward_command flows' -s j -l json -d 'a JSON object a line instead of a table'

@@ -72,11 +72,12 @@ static const int always[] = {
     SCMP_SYS(exit_group),
 };
 
-/* The daemon's loop, netlink, the frames of --capture, its own file in /run/synward. */
+/* The daemon's loop, netlink, the frames of --capture, its own file in /run/synward, those who come to read. */
 static const int following[] = {
-    SCMP_SYS(epoll_wait),  SCMP_SYS(epoll_pwait),     SCMP_SYS(epoll_pwait2), SCMP_SYS(epoll_ctl), SCMP_SYS(pwrite64),
-    SCMP_SYS(ftruncate),   SCMP_SYS(timerfd_settime), SCMP_SYS(recvfrom),     SCMP_SYS(recvmsg),   SCMP_SYS(bind),
-    SCMP_SYS(getsockname), SCMP_SYS(geteuid),         SCMP_SYS(flock),        SCMP_SYS(unlink),    SCMP_SYS(unlinkat),
+    SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2),    SCMP_SYS(epoll_ctl),
+    SCMP_SYS(pwrite64),   SCMP_SYS(ftruncate),   SCMP_SYS(timerfd_settime), SCMP_SYS(recvfrom),
+    SCMP_SYS(recvmsg),    SCMP_SYS(bind),        SCMP_SYS(getsockname),     SCMP_SYS(geteuid),
+    SCMP_SYS(flock),      SCMP_SYS(unlink),      SCMP_SYS(unlinkat),        SCMP_SYS(accept4),
 };
 
 /* libxdp and libbpf at loading a dispatcher, and its pins in bpffs. */
@@ -111,6 +112,8 @@ static const struct {
     {SOL_SOCKET, SO_RCVTIMEO}, {SOL_SOCKET, SO_RCVBUF},       {SOL_NETLINK, -1},
     {IPPROTO_TCP, TCP_MD5SIG}, {IPPROTO_TCP, OPTION_AO_INFO},
 };
+
+static const unsigned int peer_options[] = {SO_PEERCRED, SO_PEERGROUPS};
 
 /* the library's own macros leave a field out, which clang warns of */
 #define ARG(n, op, a, b) ((struct scmp_arg_cmp){(n), SCMP_CMP_##op, (a), (b)})
@@ -241,9 +244,12 @@ static void allow_sockets(struct list *l, bool dispatcher)
 
         allow_if(l, SCMP_SYS(setsockopt), args, sockopts[i].name < 0 ? 1 : 2);
     }
+    /* who comes to read */
+    for (size_t i = 0; i < LEN(peer_options); i++)
+        allow_if(l, SCMP_SYS(getsockopt), (const struct scmp_arg_cmp[]){IS(1, SOL_SOCKET), IS(2, peer_options[i])}, 2);
     /* only to a connected peer or the kernel */
     allow_if(l, SCMP_SYS(sendto), &ARG(4, EQ, 0, 0), 1);
-    l->len += 3;
+    l->len += 4;
 }
 
 /* Files of lines: relative to their directory, whose files alone Landlock allows. */

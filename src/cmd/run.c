@@ -10,7 +10,9 @@
 #include "config/options.h"
 #include "daemon/start.h"
 #include "loader/pinfs.h"
+#include "readers/socket.h"
 
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +52,20 @@ static void parse_period(struct sw_cli *cli, const char *arg, void *at)
     *(__u64 *)at = seconds > 0 ? (__u64)seconds : sw_arg_number(cli, arg, 1, 366 * 86400);
 }
 
+/* By name or number. */
+static void parse_group(struct sw_cli *cli, const char *arg, void *at)
+{
+    const struct group *found = getgrnam(arg);
+    struct sw_run *run = at;
+    char *end;
+    unsigned long gid = strtoul(arg, &end, 10);
+
+    if (!found && (*arg < '0' || *arg > '9' || *end || gid >= SW_NO_GROUP))
+        sw_option_die(cli, "there is no group '%s'", arg);
+    run->socket_grouped = true;
+    run->socket_group = found ? found->gr_gid : (gid_t)gid;
+}
+
 #define FIELD(field) SW_FIELD(struct sw_run, field)
 
 static const struct sw_option options[] = {
@@ -67,6 +83,9 @@ static const struct sw_option options[] = {
     {"ingress-only", .type = SW_OPT_SET, FIELD(ingress_only),
      .help = "no egress hook: what this host sends is inferred",
      .man = "Acknowledgements say what was sent. Not with `--guard`."},
+    {"socket-group", .type = SW_OPT_CUSTOM, .parse = parse_group, .arg = "GROUP",
+     .help = "who may read by 'synward events', besides root",
+     .man = "Others may then pass /run/synward (mode 0711), and not look into it. See FILES."},
     {"pin", .type = SW_OPT_CUSTOM, .parse = parse_pin, .arg = "NAME", .optional = true, .complete = SW_COMPLETE_PINS,
      .help = "programs and state outlive this process, and the next one continues with them",
      .man = "See PINS. Not with `--log-open-at-exit`."},

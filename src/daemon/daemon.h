@@ -11,6 +11,7 @@
 #include "loader/pins.h"
 #include "output/output_file.h"
 #include "output/report.h"
+#include "readers/readers.h"
 
 struct sw_loop {
     const struct sw_common_opts *opts;
@@ -19,11 +20,13 @@ struct sw_loop {
     struct sw_hook_monitor monitor;
     struct sw_instance *inst;
     struct sw_report *report;
-    struct sw_output_file *file;    /* NULL: standard output is not a file of ours */
+    struct sw_output_file *file; /* NULL: standard output is not a file of ours */
+    struct sw_readers *readers;
     struct sw_guard_runtime *guard; /* NULL: no guard */
     struct sw_pin *pin;             /* NULL: not pinned */
     __s64 clock_offset;
     __u64 duration_ns;     /* 0: until a signal */
+    bool no_output;        /* only for readers at the socket */
     bool log_open_at_exit; /* at exit, connections still open get their conn line, too */
     bool terminal;         /* Ctrl-C ends it */
     int signal_fd;         /* SIGINT, SIGTERM, SIGHUP, blocked before */

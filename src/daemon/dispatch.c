@@ -84,6 +84,8 @@ static void on_signal(struct sw_loop_state *l)
 
 static void handle(struct sw_loop_state *l, const struct epoll_event *ev)
 {
+    if (sw_readers_handle(l->in->readers, ev, sw_clock_now()))
+        return;
     if (ev->data.fd == l->in->signal_fd) {
         on_signal(l);
     } else if (ev->data.fd == l->clock) {

@@ -34,17 +34,24 @@ static void look_at_hooks(struct sw_loop_state *l, __u64 now)
 static void tick(struct sw_loop_state *l, __u64 now)
 {
     int err = sw_account_update(&l->account, now, 0, false);
+    bool full;
 
     if (err)
         return sw_loop_fail(l, SW_EXIT_INTERNAL, err, "sweep");
     l->next_tick = l->account.sweep.held_back ? now + SW_SECOND / 10 : now + SW_SECOND;
     sw_dispatch_clock(l);
-    if (sw_report_pending(l->in->report) > SW_PENDING_HIGH)
+    sw_pump_tell_readers(l, now, false);
+    full = sw_pump_full(l, SW_PENDING_HIGH);
+    if (full && !sw_readers_any(l->in->readers))
         return; /* a slow reader gets its loss line when it reads again */
-    sw_account_loss(&l->account, l->in->report, now);
-    sw_outage_log(&l->outage, sw_report_gaps(l->in->report), "lines", now);
+    if (!full) {
+        sw_account_loss(&l->account, l->in->report, now);
+        sw_outage_log(&l->outage, sw_report_gaps(l->in->report), "lines", now);
+    }
     if (l->in->opts->interval_ns && now >= l->next_stats) {
+        sw_report_skip(l->in->report, full);
         sw_account_stats(&l->account, l->in->report, now, false);
+        sw_report_skip(l->in->report, false);
         l->next_stats = now + l->in->opts->interval_ns;
     }
 }
@@ -62,11 +69,11 @@ static int nap(const struct sw_loop_state *l, __u64 now)
 
 static void watch_rings(struct sw_loop_state *l)
 {
-    size_t pending = sw_report_pending(l->in->report);
+    const bool on = sw_pump_reads_on(l);
 
-    sw_pump_watch_ring(l, SW_RING_MAIN, pending < SW_PENDING_HIGH || l->outage.err);
-    sw_pump_watch_ring(l, SW_RING_ANOMALY, pending < SW_PENDING_HIGH || l->outage.err);
-    sw_pump_watch_ring(l, SW_RING_OPEN, pending < SW_PENDING_LOW || l->outage.err);
+    sw_pump_watch_ring(l, SW_RING_MAIN, on || !sw_pump_full(l, SW_PENDING_HIGH));
+    sw_pump_watch_ring(l, SW_RING_ANOMALY, on || !sw_pump_full(l, SW_PENDING_HIGH));
+    sw_pump_watch_ring(l, SW_RING_OPEN, on || !sw_pump_full(l, SW_PENDING_LOW));
 }
 
 static void follow(struct sw_loop_state *l)
@@ -76,6 +83,7 @@ static void follow(struct sw_loop_state *l)
 
         sw_pump_drain(l);
         sw_pump_watch_stdout(l, sw_pump_flush(l) == -EAGAIN ? EPOLLOUT : 0);
+        sw_readers_flush(l->in->readers);
         watch_rings(l);
         now = sw_clock_now();
         if (now >= l->next_tick)
@@ -121,8 +129,11 @@ static int open_loop(struct sw_loop_state *l)
     l->clock = sw_clock_watch();
     if (l->clock < 0)
         return l->clock;
-    l->stdout_polled = l->stdout_watched = !add_fd(l, STDOUT_FILENO, 0);
-    err = add_fd(l, l->in->signal_fd, EPOLLIN);
+    if (!l->in->no_output)
+        l->stdout_polled = l->stdout_watched = !add_fd(l, STDOUT_FILENO, 0);
+    err = sw_readers_watch(l->in->readers, l->epoll, l->in->report);
+    if (!err)
+        err = add_fd(l, l->in->signal_fd, EPOLLIN);
     if (!err)
         err = add_fd(l, l->links, EPOLLIN);
     return err ? err : add_fd(l, l->clock, EPOLLIN);

@@ -40,12 +40,25 @@ static bool survives_outage(const struct sw_loop_state *l)
     return (l->in->guard || l->in->file) && !l->finishing;
 }
 
-/* Is there room for more lines? If not, and none can be written, what is read is lost. */
+bool sw_pump_reads_on(const struct sw_loop_state *l)
+{
+    return l->outage.err || sw_readers_any(l->in->readers);
+}
+
+/* What would wait in the rings has to wait here, if these are read for others. */
+bool sw_pump_full(const struct sw_loop_state *l, size_t pending_max)
+{
+    if (!l->outage.err && sw_readers_any(l->in->readers))
+        pending_max *= SW_PENDING_READERS;
+    return sw_report_pending(l->in->report) >= pending_max;
+}
+
+/* Is there room for more lines? If not, and others read or none can be written, what is read is lost. */
 static bool has_room(struct sw_loop_state *l, size_t pending_max, bool *ret_skip)
 {
-    bool full = sw_report_pending(l->in->report) >= pending_max;
+    bool full = sw_pump_full(l, pending_max);
 
-    *ret_skip = full && l->outage.err;
+    *ret_skip = full && sw_pump_reads_on(l);
     l->skipped |= *ret_skip;
     return !full;
 }
@@ -165,8 +178,24 @@ void sw_pump_reader_gone(struct sw_loop_state *l)
         l->stop = true;
 }
 
+/* Records are kept until their lines are written. If that takes half a ring, those who read at the socket would lose
+ * what then does not fit into it. */
+static bool keeps_too_much(const struct sw_loop_state *l)
+{
+    bool much = false;
+
+    for (int i = 0; i < SW_CHECKPOINT_RINGS && sw_readers_any(l->in->readers); i++) {
+        const struct sw_ringbuf *ring = l->checkpoints.ring[i];
+
+        much |= ring && sw_ringbuf_waiting(ring) > ring->size / 2;
+    }
+    return much;
+}
+
 static void add_checkpoint(struct sw_loop_state *l)
 {
+    if (l->in->pin)
+        l->skipped |= keeps_too_much(l);
     if (l->in->pin)
         (l->skipped ? sw_checkpoint_skip : sw_checkpoint_add)(&l->checkpoints, l->in->report, &l->account);
 }
@@ -234,6 +263,14 @@ void sw_pump_reopen(struct sw_loop_state *l)
         inst->reopened++;
     l->outage.retry = 0; /* there may be room now */
     sw_instance_update(inst);
+}
+
+void sw_pump_tell_readers(struct sw_loop_state *l, __u64 now, bool last)
+{
+    __u64 lost[SW_LOSSES];
+
+    sw_account_lost(&l->account, lost);
+    sw_readers_tick(l->in->readers, lost, now, last);
 }
 
 /* Descriptors that cannot be polled (files) are always writable; without events: errors only. */

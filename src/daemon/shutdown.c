@@ -11,6 +11,7 @@
 
 #define STUCK_NS (30 * SW_SECOND)
 #define DRAIN_NS (5 * SW_SECOND) /* pinned, at the end: how long the rings are read at most */
+#define READERS_NS SW_SECOND     /* how long those at the socket may take for their last lines */
 
 /* Waits for a reader that is slow; gives up on a second signal or when nothing moves for a long time. */
 static bool write_out(struct sw_loop_state *l)
@@ -28,10 +29,21 @@ static bool write_out(struct sw_loop_state *l)
             l->stop = true;
         pending = sw_report_pending(l->in->report);
         sw_pump_watch_stdout(l, EPOLLOUT);
+        sw_readers_flush(l->in->readers);
         if (!l->stop)
             sw_dispatch_wait(l, 1000);
     }
     return !l->stop;
+}
+
+/* Before the last line: with readers at the socket the rings are read on, whatever standard output does. */
+static bool write_some(struct sw_loop_state *l)
+{
+    if (!sw_readers_any(l->in->readers))
+        return write_out(l);
+    sw_pump_flush(l);
+    sw_readers_flush(l->in->readers);
+    return true;
 }
 
 static void end_in_outage(const struct sw_loop_state *l)
@@ -50,7 +62,9 @@ static void end_in_outage(const struct sw_loop_state *l)
 
 static void gave_up(struct sw_loop_state *l)
 {
-    const char *outcome = l->in->pin ? "are kept for the next synward" : "are discarded";
+    const char *outcome = !l->in->pin  ? "are discarded"
+                          : l->skipped ? "are lost, which the next synward logs"
+                                       : "are kept for the next synward";
     size_t bytes;
 
     if (l->outage.err && l->outage.open)
@@ -67,6 +81,22 @@ static void gave_up(struct sw_loop_state *l)
     l->exit_code = SW_EXIT_OUTPUT;
 }
 
+/* The last lines of all. Whoever has read his is done, and does not wait for the others. */
+static void end_lines(struct sw_loop_state *l)
+{
+    const __u64 now = sw_clock_now();
+
+    sw_pump_tell_readers(l, now, true);
+    sw_account_loss(&l->account, l->in->report, now);
+    sw_account_stats(&l->account, l->in->report, now, true);
+    sw_readers_end(l->in->readers);
+    if (!write_out(l))
+        gave_up(l);
+    l->stop = false;
+    while (!l->stop && sw_readers_any(l->in->readers) && sw_clock_now() < now + READERS_NS)
+        sw_dispatch_wait(l, 100);
+}
+
 /* Traffic continues: records that are in the rings now are logged; later ones and open connections are left to the next
  * process. */
 static void finish_pinned(struct sw_loop_state *l)
@@ -75,17 +105,14 @@ static void finish_pinned(struct sw_loop_state *l)
     int err;
 
     do {
-        if (!write_out(l))
+        if (!write_some(l))
             return gave_up(l);
         sw_pump_drain(l);
     } while (l->more && sw_clock_now() < end);
     err = sw_account_update(&l->account, sw_clock_now(), 0, false);
     if (err)
         return sw_loop_fail(l, SW_EXIT_INTERNAL, err, "last sweep");
-    sw_account_loss(&l->account, l->in->report, sw_clock_now());
-    sw_account_stats(&l->account, l->in->report, sw_clock_now(), true);
-    if (!write_out(l))
-        gave_up(l);
+    end_lines(l);
 }
 
 /* Everything is detached: end flows within the close delay, read the rings until they are empty, take the final
@@ -101,7 +128,7 @@ static void finish(struct sw_loop_state *l)
     do {
         err = sw_account_update(&l->account, sw_clock_now(), flush, true);
         do {
-            if (!write_out(l))
+            if (!write_some(l))
                 return gave_up(l);
             sw_pump_drain(l);
         } while (l->more || sw_rings_taken(&l->rings));
@@ -110,10 +137,7 @@ static void finish(struct sw_loop_state *l)
         err = sw_account_update(&l->account, sw_clock_now(), 0, true);
     if (err)
         sw_loop_fail(l, SW_EXIT_INTERNAL, err, "last sweep");
-    sw_account_loss(&l->account, l->in->report, sw_clock_now());
-    sw_account_stats(&l->account, l->in->report, sw_clock_now(), true);
-    if (!write_out(l))
-        gave_up(l);
+    end_lines(l);
 }
 
 void sw_shutdown_finish(struct sw_loop_state *l)

@@ -224,7 +224,7 @@ static int make_report(struct start *s)
         .utc = s->common.utc,
         .summary = s->common.summary,
         .kinds = s->common.object.cfg.event_mask,
-        .event_mask = s->common.event_mask,
+        .event_mask = s->loop.no_output ? 0 : s->common.event_mask,
         .cid_seed = s->common.cid_seed,
         .host = host,
         .seq = s->pin.adopted ? sw_checkpoint_last(&s->pin.at->saved)->seq : 0,
@@ -235,7 +235,7 @@ static int make_report(struct start *s)
         sw_checkpoint_counts(&s->pin.at->saved, &counts);
         opts.counts = &counts;
     }
-    if (s->pin.adopted || s->loop.file)
+    if (!s->loop.no_output && (s->pin.adopted || s->loop.file))
         sw_torn_line_repair(STDOUT_FILENO);
     gethostname(host, sizeof(host) - 1);
     s->loop.clock_offset = opts.clock_offset_ns = sw_clock_offset();
@@ -250,6 +250,19 @@ static int make_report(struct start *s)
 static void free_report(struct start *s)
 {
     sw_report_free(s->loop.report);
+}
+
+static int open_readers(struct start *s)
+{
+    const gid_t group = s->opts->socket_grouped ? s->opts->socket_group : SW_NO_GROUP;
+
+    return sw_readers_open(&s->inst, group, s->common.event_mask, &s->loop.readers, &s->failure);
+}
+
+static void close_readers(struct start *s)
+{
+    sw_readers_close(s->loop.readers);
+    s->loop.readers = NULL;
 }
 
 static int open_guard(struct start *s)
@@ -351,6 +364,7 @@ static const struct step {
     {announce_start, withdraw}, /* before anything is tried on the interfaces */
     {load, free_object},
     {make_report, free_report},
+    {open_readers, close_readers},
     {open_guard, free_guard},
     {fill_new_guard, NULL},
     {make_pins, undo_pins},
@@ -437,6 +451,7 @@ static void init(struct start *s, const struct sw_run *run)
                                .hooks = &s->hooks,
                                .inst = &s->inst,
                                .duration_ns = run->duration_ns,
+                               .no_output = run->common.output && !strcmp(run->common.output, "none"),
                                .log_open_at_exit = run->log_open_at_exit,
                                .terminal = has_terminal(),
                                .signal_fd = -1};

@@ -22,6 +22,8 @@ struct sw_run {
     struct sw_rotation rotation; /* of --output */
     bool ingress_only;
     bool quiet;
+    bool socket_grouped; /* else the socket is root's alone */
+    gid_t socket_group;
     bool pinned;
     char pin_name[SW_PIN_NAME];
 };

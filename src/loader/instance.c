@@ -26,7 +26,7 @@ const char *sw_egress_name(enum sw_egress_kind kind)
 }
 
 /* Whoever can open the directory can lock it, and a lock on it is what changes of the lists wait for (guard/lists.c).
- */
+ * That others pass it, to the sockets of --socket-group, is left as it is. */
 static int make_dir(void)
 {
     struct stat st;
@@ -35,7 +35,7 @@ static int make_dir(void)
         return 0;
     if (errno != EEXIST || stat(SW_RUN_DIR, &st))
         return -errno;
-    if (st.st_mode & 077 && chmod(SW_RUN_DIR, 0700))
+    if (st.st_mode & 066 && chmod(SW_RUN_DIR, 0700))
         return -errno;
     return 0;
 }

@@ -62,6 +62,13 @@ struct sw_ids {
     char cid[32]; /* of SW_CID_LEN */
 };
 
+/* Text: the date and the zone that the last heading has shown. */
+struct sw_heading {
+    bool shown;
+    int day, year;
+    long off;
+};
+
 struct sw_lines {
     __s64 clock_offset;
     __u16 cid_seed;
@@ -80,9 +87,8 @@ struct sw_lines {
     bool tm_known;  /* text: tm is of tm_sec */
     __s64 tm_sec;
     struct tm tm;
-    bool headed; /* text: the date and the zone that the last heading has said */
-    int headed_day, headed_year;
-    long headed_off;
+    bool no_heading; /* text: they are made elsewhere */
+    struct sw_heading heading;
     struct sw_iface_text unnamed; /* an ifindex without a name: "#7" */
     char unnamed_text[16];
     struct sw_second seconds[SW_SECONDS];

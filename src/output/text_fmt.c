@@ -72,17 +72,15 @@ static char *put_zone(const struct sw_lines *l, char *p, const struct tm *tm)
 char *sw_text_heading(struct sw_lines *l, char *p, __u64 ts)
 {
     bool dated = l->wide && l->replay; /* its lines are */
+    struct sw_heading *last = &l->heading;
     const struct tm *tm;
     __s64 ns;
 
     tm = civil_time(l, ts, &ns);
-    if (l->headed && l->headed_off == tm->tm_gmtoff &&
-        (dated || (l->headed_day == tm->tm_yday && l->headed_year == tm->tm_year)))
+    if (l->no_heading || (last->shown && last->off == tm->tm_gmtoff &&
+                          (dated || (last->day == tm->tm_yday && last->year == tm->tm_year))))
         return p;
-    l->headed = true;
-    l->headed_off = tm->tm_gmtoff;
-    l->headed_day = tm->tm_yday;
-    l->headed_year = tm->tm_year;
+    *last = (struct sw_heading){.shown = true, .off = tm->tm_gmtoff, .day = tm->tm_yday, .year = tm->tm_year};
     p = sw_text_color(l, p, SW_DIM);
     p = put(p, "# %04d-%02d-%02d, times in ", tm->tm_year + 1900, tm->tm_mon + 1, tm->tm_mday);
     p = put_zone(l, p, tm);

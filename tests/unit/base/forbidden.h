@@ -67,7 +67,6 @@ static long bpf_call(int cmd)
     X(truncate, truncate("/nonexistent", 0))                                                                           \
     X(connect, connect(-1, (const struct sockaddr *)&nowhere, sizeof(nowhere)))                                        \
     X(listen, listen(-1, 1))                                                                                           \
-    X(accept4, accept4(-1, NULL, NULL, 0))                                                                             \
     X(sendmsg, sendmsg(-1, NULL, 0))                                                                                   \
     X(socketpair, socketpair(AF_UNIX, SOCK_STREAM, 0, (int *)room))
 

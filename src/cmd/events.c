@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* synward events: one more reader of a running instance. */
+#include "base/exit.h"
+#include "base/log.h"
+#include "cmd/cmd.h"
+#include "cmd/events_source.h"
+#include "config/cli.h"
+#include "config/filter_options.h"
+#include "config/options.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define PIECE (64u << 10)
+#define LOOK_MS 100 /* --follow: between two looks for an instance */
+#define INSTANCE_LINES (1u << SW_LINE_STATS | 1u << SW_LINE_GUARD | 1u << SW_LINE_SERVICE)
+
+struct events {
+    struct sw_request wants;
+    struct sw_events_choice choice;
+    bool follow;
+    __u64 count; /* 0: no end */
+    int signal_fd;
+    bool done; /* signalled, or so many lines, or nobody reads them */
+    char *buf; /* the beginning of a line, of which the rest has not come */
+    size_t len, room;
+};
+
+static bool wait_for(struct events *e, int fd, int timeout_ms)
+{
+    struct pollfd fds[] = {{.fd = e->signal_fd, .events = POLLIN},
+                           {.fd = STDOUT_FILENO}, /* its reader is gone */
+                           {.fd = fd, .events = POLLIN}};
+
+    if (poll(fds, fd < 0 ? 2 : 3, timeout_ms) < 0)
+        return errno == EINTR;
+    e->done |= fds[0].revents || fds[1].revents & (POLLERR | POLLHUP);
+    return !e->done;
+}
+
+/* All of it, however long that takes: what does not fit meanwhile is in the loss line. */
+static int write_all(struct events *e, const char *data, size_t len)
+{
+    while (len) {
+        ssize_t n = write(STDOUT_FILENO, data, len);
+
+        if (n < 0 && errno == EPIPE) {
+            e->done = true;
+            return SW_EXIT_OK;
+        }
+        if (n < 0 && errno == EAGAIN) { /* somebody else has made it so */
+            struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+            poll(&out, 1, -1);
+        } else if (n < 0 && errno != EINTR) {
+            sw_err("standard output: %s", strerror(errno));
+            return SW_EXIT_OUTPUT;
+        }
+        if (n > 0) {
+            data += n;
+            len -= n;
+        }
+    }
+    return SW_EXIT_OK;
+}
+
+/* The whole lines of what is in the buffer, and no more of them than are wanted. */
+static int write_lines(struct events *e)
+{
+    const char *end = memrchr(e->buf, '\n', e->len);
+    size_t whole = end ? end + 1 - e->buf : 0, n = 0;
+    int code;
+
+    while (e->count && n < whole) {
+        n = (const char *)memchr(e->buf + n, '\n', whole - n) + 1 - e->buf;
+        if (--e->count)
+            continue;
+        whole = n;
+        e->done = true;
+    }
+    code = write_all(e, e->buf, whole);
+    e->len -= whole;
+    memmove(e->buf, e->buf + whole, e->len);
+    return code;
+}
+
+static int make_room(struct events *e)
+{
+    char *more;
+
+    if (e->room - e->len >= PIECE)
+        return SW_EXIT_OK;
+    more = realloc(e->buf, e->len + 2 * PIECE);
+    if (!more)
+        return SW_EXIT_MEMORY;
+    e->buf = more;
+    e->room = e->len + 2 * PIECE;
+    return SW_EXIT_OK;
+}
+
+/* Until it ends. */
+static int copy(struct events *e, int fd)
+{
+    int code = make_room(e);
+
+    while (!code && wait_for(e, fd, -1)) {
+        ssize_t n = read(fd, e->buf + e->len, e->room - e->len);
+
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            continue;
+        if (n <= 0)
+            break;
+        e->len += n;
+        code = write_lines(e);
+        if (!code)
+            code = make_room(e);
+    }
+    e->len = 0; /* half a line, of one that was killed */
+    return code;
+}
+
+static void say_source(const struct events *e, const struct sw_hello *hello)
+{
+    char names[64] = "";
+    size_t len = 0;
+
+    for (size_t i = 0; i < hello->ifaces_len && len < sizeof(names); i++)
+        len += snprintf(names + len, sizeof(names) - len, "%s%s", i ? ", " : "", hello->ifaces[i]);
+    sw_info("reading events of the synward with pid %d (%s)", hello->pid, names);
+    if (e->wants.event_mask && !(e->wants.event_mask & hello->event_mask & ~(1u << SW_LINE_LOSS)))
+        sw_warn("it makes no such lines: its own --events leaves them out");
+}
+
+static int read_one(struct events *e)
+{
+    struct sw_hello hello;
+    int fd, code = sw_events_find(&e->choice, e->follow, &fd, &hello);
+
+    if (code)
+        return code;
+    code = sw_events_ask(fd, &e->wants);
+    if (!code) {
+        say_source(e, &hello);
+        e->choice.last = hello;
+        code = copy(e, fd);
+    }
+    close(fd);
+    return code;
+}
+
+/* --follow: until one starts, and again when that one has ended. */
+static int run(struct events *e)
+{
+    bool said = false;
+    int code = read_one(e);
+
+    while (e->follow && !e->done && (code == SW_EXIT_OK || code == SW_EXIT_NOT_RUNNING)) {
+        if (code == SW_EXIT_OK)
+            sw_info("the synward with pid %d has ended: waiting for the next one", e->choice.last.pid);
+        else if (!said && !e->choice.last.pid)
+            sw_info("no synward is running: waiting for one");
+        said = true;
+        wait_for(e, -1, LOOK_MS);
+        code = e->done ? SW_EXIT_OK : read_one(e);
+    }
+    return e->done && code == SW_EXIT_NOT_RUNNING ? SW_EXIT_OK : code;
+}
+
+static int catch_signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    signal(SIGPIPE, SIG_IGN);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int cmd_events(int argc, char **argv)
+{
+    struct events *e = calloc(1, sizeof(*e));
+    int code;
+
+    if (!e)
+        return SW_EXIT_MEMORY;
+    sw_parse(&sw_events_command, argc, argv, e);
+    e->signal_fd = catch_signals();
+    code = e->signal_fd < 0 ? SW_EXIT_INTERNAL : run(e);
+    free(e->buf);
+    free(e);
+    return code;
+}
+
+static void check(struct sw_cli *cli, void *opts, unsigned int operands)
+{
+    static const struct sw_filter all;
+    struct events *e = opts;
+
+    (void)operands;
+    if (e->follow && e->choice.pid)
+        sw_usage_die(cli, "--follow does not go with --pid: the next process has another one");
+    /* who asks for some connections does not ask for the instance's own figures */
+    if (!sw_given(cli, "events") && memcmp(&e->wants.filter, &all, sizeof(all)) != 0)
+        e->wants.event_mask &= ~INSTANCE_LINES;
+    e->wants.color = e->wants.format == SW_FORMAT_TEXT && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+}
+
+static void defaults(void *opts)
+{
+    struct events *e = opts;
+
+    e->wants.event_mask = (1u << SW_LINE_MAX) - 1;
+    e->wants.format = SW_FORMAT_JSON;
+}
+
+static const struct sw_option options[] = {
+    {"follow", 'f', .type = SW_OPT_SET, SW_FIELD(struct events, follow),
+     .help = "wait for an instance to start, and when it has ended for the next one",
+     .man = "What happens before the next one is asked again is not read."},
+    {"format", .type = SW_OPT_CHOICE, SW_FIELD(struct events, wants.format), .words = sw_format_words,
+     .help = "NDJSON for programs or text for people ({})"},
+    {"events", .type = SW_OPT_NAMES, SW_FIELD(struct events, wants.event_mask), .words = sw_line_words,
+     .groups = sw_line_groups, .noun = "event",
+     .help = "lines to read, by name, joined by commas; 'all', 'none', and '-name' to leave one out",
+     .man =
+         "Only those that its own `--events` makes. Default: {}, with a filter without `stats`, `service` and `guard`, "
+         "which are about no connection."},
+    {"count", 'c', .type = SW_OPT_NUMBER, SW_FIELD(struct events, count), .range = {1, 1ull << 60}, .arg = "N",
+     .help = "end after so many lines (default: at SIGINT or SIGTERM)"},
+    {"interface", 'i', .type = SW_OPT_FILE, SW_FIELD(struct events, choice.iface), .arg = "IF",
+     .complete = SW_COMPLETE_INTERFACES, .help = "of the synward that follows this interface"},
+    {"pid", 'p', .type = SW_OPT_NUMBER, SW_FIELD(struct events, choice.pid), .range = {1, 1u << 30}, .arg = "PID",
+     .help = "of the synward with this process id"},
+    {0},
+};
+static const struct sw_option_group group = {.rows = options};
+
+const struct sw_command sw_events_command = {
+    .name = "events",
+    .summary = "one more reader of a running synward",
+    .doc = "Reads the events of a running synward, besides its standard output: any number of readers can, each with "
+           "its own filter. Ends at Ctrl-C, and when the synward ends.",
+    .main = cmd_events,
+    .size = sizeof(struct events),
+    .defaults = defaults,
+    .groups = {{&group, 0},
+               {&sw_rules_group, offsetof(struct events, wants.filter.rules)},
+               {&sw_view_group, offsetof(struct events, wants.filter)}},
+    .check = check,
+};

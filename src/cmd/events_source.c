@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "cmd/events_source.h"
+#include "base/clock.h"
+#include "base/exit.h"
+#include "base/log.h"
+#include "readers/socket.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CANDIDATES 64
+#define ANSWER_MS 3000 /* one that is stopped does not answer */
+#define OK "ok\n"
+#define ERROR "error "
+#define NOT_ALLOWED "not allowed"
+
+struct candidate {
+    int fd;
+    struct sw_hello hello;
+};
+
+struct search {
+    const struct sw_events_choice *choice;
+    __u64 netns; /* ours */
+    size_t len;
+    int denied, silent; /* how many */
+    int refused;        /* the exit code; it was said why */
+    struct candidate found[CANDIDATES];
+};
+
+/* Reads a piece before a deadline: its length, 0 at the end, or -errno. */
+static ssize_t read_some(int fd, char *buf, size_t size, __u64 deadline)
+{
+    struct pollfd in = {.fd = fd, .events = POLLIN};
+    __u64 now = sw_clock_now();
+    ssize_t n;
+
+    if (now >= deadline || poll(&in, 1, (int)((deadline - now) / 1000000) + 1) <= 0)
+        return -ETIMEDOUT;
+    n = read(fd, buf, size);
+    return n < 0 ? -errno : n;
+}
+
+/* What it says until an empty line, or until the end: its length, or -errno. */
+static ssize_t read_hello(int fd, char *buf, size_t size)
+{
+    const __u64 deadline = sw_clock_now() + ANSWER_MS * 1000000ull;
+    size_t len = 0;
+
+    while (len < size && !sw_request_whole(buf, len)) {
+        ssize_t n = read_some(fd, buf + len, size - len, deadline);
+
+        if (n < 0)
+            return n;
+        if (!n)
+            break;
+        len += n;
+    }
+    return (ssize_t)len;
+}
+
+/* "error WHY" instead. */
+static bool say_refusal(const char *buf, size_t len)
+{
+    size_t skip = strlen(ERROR), n = skip;
+
+    if (len < skip || memcmp(buf, ERROR, skip) != 0)
+        return false;
+    while (n < len && buf[n] >= 0x20 && buf[n] < 0x7f)
+        n++;
+    sw_err("events: the synward refuses: %.*s", (int)(n - skip), buf + skip);
+    return true;
+}
+
+static bool follows(const struct sw_hello *hello, const char *iface)
+{
+    for (size_t i = 0; i < hello->ifaces_len; i++)
+        if (!strcmp(hello->ifaces[i], iface))
+            return true;
+    return false;
+}
+
+static int look(pid_t pid, void *ctx)
+{
+    struct search *s = ctx;
+    struct candidate *c = &s->found[s->len];
+    char buf[SW_HELLO_MAX];
+    ssize_t len;
+
+    if (s->len == CANDIDATES || (s->choice->pid && pid != s->choice->pid))
+        return 0;
+    c->fd = sw_socket_connect(pid);
+    s->denied += c->fd == -EACCES;
+    s->silent += c->fd == -EAGAIN; /* nobody takes what waits */
+    if (c->fd < 0)
+        return 0;
+    len = read_hello(c->fd, buf, sizeof(buf));
+    if (len < 0 || sw_hello_parse(buf, len, &c->hello) || (s->choice->iface && !follows(&c->hello, s->choice->iface))) {
+        if (len > 0 && say_refusal(buf, len))
+            s->refused = memmem(buf, len, NOT_ALLOWED, strlen(NOT_ALLOWED)) ? SW_EXIT_PRIVILEGE : SW_EXIT_INTERNAL;
+        s->silent += len == -ETIMEDOUT;
+        close(c->fd);
+        return 0;
+    }
+    s->len++;
+    return 0;
+}
+
+/* Keeps those that fit, if there are any. */
+static void prefer(struct search *s, bool (*fits)(const struct search *s, const struct sw_hello *hello))
+{
+    size_t kept = 0, any = 0;
+
+    for (size_t i = 0; i < s->len; i++)
+        any += fits(s, &s->found[i].hello);
+    for (size_t i = 0; i < s->len && any; i++) {
+        if (fits(s, &s->found[i].hello))
+            s->found[kept++] = s->found[i];
+        else
+            close(s->found[i].fd);
+    }
+    if (any)
+        s->len = kept;
+}
+
+static bool is_here(const struct search *s, const struct sw_hello *hello)
+{
+    return hello->netns == s->netns;
+}
+
+static bool is_next(const struct search *s, const struct sw_hello *hello)
+{
+    const struct sw_hello *last = &s->choice->last;
+
+    return hello->netns == last->netns && last->ifaces_len && follows(hello, last->ifaces[0]);
+}
+
+static int say_none(const struct search *s, bool waits, int err)
+{
+    const struct sw_events_choice *choice = s->choice;
+
+    if (s->refused)
+        return s->refused;
+    if (err == -EACCES || s->denied) {
+        sw_err("events needs root, or the group that 'synward run --socket-group' names");
+        return SW_EXIT_PRIVILEGE;
+    }
+    if (err) {
+        sw_err(SW_READERS_DIR ": %s", strerror(-err));
+        return SW_EXIT_INTERNAL;
+    }
+    if (waits)
+        return SW_EXIT_NOT_RUNNING;
+    if (s->silent)
+        sw_err("events: a synward is there and does not answer");
+    else if (choice->pid)
+        sw_err("no synward with pid %d is running", choice->pid);
+    else if (choice->iface)
+        sw_err("no synward that is running follows '%s'", choice->iface);
+    else
+        sw_err("no synward is running");
+    return SW_EXIT_NOT_RUNNING;
+}
+
+static int say_candidates(const struct search *s)
+{
+    char text[512] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < s->len && used < sizeof(text); i++) {
+        const struct sw_hello *hello = &s->found[i].hello;
+
+        used += snprintf(text + used, sizeof(text) - used, "%s%d (%s%s)", i ? ", " : "", hello->pid,
+                         hello->ifaces_len ? hello->ifaces[0] : "", hello->ifaces_len > 1 ? ", ..." : "");
+    }
+    sw_err("events: %zu synwards are running: choose one with --interface or --pid: %s", s->len, text);
+    return SW_EXIT_USAGE;
+}
+
+int sw_events_find(const struct sw_events_choice *choice, bool waits, int *ret_fd, struct sw_hello *ret)
+{
+    struct search *s = calloc(1, sizeof(*s));
+    int err, code = SW_EXIT_OK;
+
+    if (!s)
+        return SW_EXIT_MEMORY;
+    s->choice = choice;
+    s->netns = sw_instance_netns();
+    err = choice->pid ? look(choice->pid, s) : sw_socket_walk(look, s);
+    if (choice->last.pid)
+        prefer(s, is_next);
+    prefer(s, is_here);
+    if (s->len == 1) {
+        *ret_fd = s->found[0].fd;
+        *ret = s->found[0].hello;
+    } else {
+        code = s->len ? say_candidates(s) : say_none(s, waits, err);
+        for (size_t i = 0; i < s->len; i++)
+            close(s->found[i].fd);
+    }
+    free(s);
+    return code;
+}
+
+/* The answer alone, not a byte of the lines behind it. */
+static ssize_t read_answer(int fd, char *buf, size_t size)
+{
+    const __u64 deadline = sw_clock_now() + ANSWER_MS * 1000000ull;
+    size_t len = 0;
+
+    while (len < size && (!len || buf[len - 1] != '\n')) {
+        ssize_t n = read_some(fd, buf + len, 1, deadline);
+
+        if (n < 0)
+            return n;
+        if (!n)
+            break;
+        len += n;
+    }
+    return (ssize_t)len;
+}
+
+static int send_all(int fd, const char *text, size_t len)
+{
+    const __u64 deadline = sw_clock_now() + ANSWER_MS * 1000000ull;
+
+    while (len) {
+        struct pollfd out = {.fd = fd, .events = POLLOUT};
+        ssize_t n = send(fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n < 0 && errno != EAGAIN)
+            return -errno;
+        if (n < 0 && (sw_clock_now() >= deadline || poll(&out, 1, ANSWER_MS) <= 0))
+            return -ETIMEDOUT;
+        if (n > 0) {
+            text += n;
+            len -= n;
+        }
+    }
+    return 0;
+}
+
+int sw_events_ask(int fd, const struct sw_request *request)
+{
+    char *text = malloc(SW_REQUEST_MAX), answer[SW_REQUEST_WHY + 32];
+    int len = text ? sw_request_print(request, text, SW_REQUEST_MAX) : -ENOMEM, err;
+    ssize_t n;
+
+    if (len < 0) {
+        free(text);
+        sw_err("events: %s", len == -E2BIG ? "the filter is too long" : strerror(-len));
+        return len == -E2BIG ? SW_EXIT_USAGE : SW_EXIT_MEMORY;
+    }
+    err = send_all(fd, text, len);
+    free(text);
+    n = read_answer(fd, answer, sizeof(answer)); /* also to what could not be sent */
+    if (n == (ssize_t)strlen(OK) && !memcmp(answer, OK, n))
+        return SW_EXIT_OK;
+    if (n > 0 && say_refusal(answer, n))
+        return SW_EXIT_INTERNAL;
+    if (n == 0 || n == -ECONNRESET || err == -EPIPE) {
+        sw_err("events: the synward has just stopped");
+        return SW_EXIT_NOT_RUNNING;
+    }
+    sw_err("events: the synward does not answer");
+    return SW_EXIT_INTERNAL;
+}

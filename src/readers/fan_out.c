@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "readers/fan_out.h"
+#include "output/json.h"
+#include "output/json_guard.h"
+#include "output/text.h"
+#include "output/text_guard.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#define FLUSH_AT (256u << 10) /* bytes in a queue that do not wait for the end of a batch */
+
+bool sw_reader_watch(const struct sw_readers *r, const struct sw_reader *one, int op)
+{
+    struct epoll_event ev = {.data.fd = one->fd};
+
+    ev.events = one->blocked ? EPOLLOUT : EPOLLIN; /* and when it is gone */
+    return !epoll_ctl(r->epoll, op, one->fd, &ev);
+}
+
+static enum sw_form form_of(const struct sw_reader *one)
+{
+    const struct sw_request *wants = &one->lines.wants;
+
+    return wants->format == SW_FORMAT_JSON ? SW_FORM_JSON : wants->color ? SW_FORM_COLOR : SW_FORM_TEXT;
+}
+
+/* An event as a line of a form: made for the first reader that wants it. */
+typedef char *(*make_fn)(struct sw_lines *names, __u64 seq, const void *record, char *p);
+
+static char *json_event(struct sw_lines *names, __u64 seq, const void *record, char *p)
+{
+    return sw_json_event(names, seq, record, p);
+}
+
+static char *text_event(struct sw_lines *names, __u64 seq, const void *record, char *p)
+{
+    return sw_text_event(names, seq, record, p);
+}
+
+static char *json_guard(struct sw_lines *names, __u64 seq, const void *record, char *p)
+{
+    return sw_json_guard_event(names, seq, record, p);
+}
+
+static char *text_guard(struct sw_lines *names, __u64 seq, const void *record, char *p)
+{
+    return sw_text_guard_event(names, seq, record, p);
+}
+
+static const struct sw_form_line *line_of(struct sw_readers *r, enum sw_form form, make_fn make, const void *record)
+{
+    struct sw_lines *names = sw_report_names(r->report);
+    struct sw_form_line *line = &r->line[form];
+    const size_t room = sw_lines_room(names);
+    const bool color = names->color;
+
+    if (line->len)
+        return line;
+    if (line->room < room) {
+        free(line->text);
+        line->text = malloc(room);
+        line->room = line->text ? room : 0;
+        if (!line->text)
+            return NULL;
+    }
+    names->color = form == SW_FORM_COLOR;
+    names->no_heading = true; /* each reader has its own */
+    line->len = make(names, 0, record, line->text) - line->text;
+    names->no_heading = false;
+    names->color = color;
+    return line;
+}
+
+bool sw_reader_send(const struct sw_readers *r, struct sw_reader *one)
+{
+    struct sw_queue *q = &one->lines.queue;
+    const bool was_blocked = one->blocked;
+
+    one->blocked = false;
+    while (q->len && !one->blocked) {
+        size_t n;
+        const char *from = sw_queue_oldest(q, &n);
+        ssize_t sent = send(one->fd, from, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        if (sent > 0)
+            sw_queue_drop(q, sent);
+        else if (sent < 0 && errno == EAGAIN)
+            one->blocked = true;
+        else if (!sent || errno != EINTR)
+            return false;
+    }
+    return one->blocked == was_blocked || sw_reader_watch(r, one, EPOLL_CTL_MOD);
+}
+
+static void give(struct sw_readers *r, struct sw_reader *one, int kind, make_fn json, make_fn text, const void *record,
+                 __u64 now_ns)
+{
+    enum sw_form form = form_of(one);
+    const struct sw_form_line *line = line_of(r, form, form == SW_FORM_JSON ? json : text, record);
+
+    sw_reader_heading(&one->lines, sw_report_names(r->report), now_ns);
+    /* without memory for the line it does not fit, either */
+    sw_reader_event(&one->lines, kind, line ? line->text : NULL, line ? line->len : ~0u, sw_report_names(r->report),
+                    now_ns);
+    if (one->lines.queue.len > FLUSH_AT && !one->blocked)
+        one->gone = !sw_reader_send(r, one);
+}
+
+static void new_record(struct sw_readers *r)
+{
+    for (int form = 0; form < SW_FORMS; form++)
+        r->line[form].len = 0;
+}
+
+static void on_event(void *ctx, const struct sw_event *ev)
+{
+    struct sw_readers *r = ctx;
+
+    new_record(r);
+    for (size_t i = 0; i < r->len; i++) {
+        struct sw_reader *one = r->reader[i];
+        const struct sw_request *wants = &one->lines.wants;
+
+        if (one->asked && wants->event_mask >> ev->kind & 1 && sw_filter_match(&wants->filter, &ev->key, &ev->flow))
+            give(r, one, ev->kind, json_event, text_event, ev, ev->ts);
+    }
+}
+
+/* A dropped packet has addresses and ports, and no connection. */
+static bool drop_matches(const struct sw_filter *f, const struct sw_guard_event *ev)
+{
+    const struct sw_filter_rules *rules = &f->rules;
+
+    if (f->states || f->outcomes || f->uids_len || f->min_bytes || f->min_handshake_ns)
+        return false;
+    return !rules->lists || sw_filter_admits(rules->lists, sw_filter_lists_of(rules, ev->src_ip, ev->src_port),
+                                             sw_filter_lists_of(rules, ev->dst_ip, ev->dst_port));
+}
+
+static void on_guard_event(void *ctx, const struct sw_guard_event *ev)
+{
+    const int line = ev->kind == SW_GUARD_EV_STATE ? SW_LINE_GUARD : SW_LINE_DROP;
+    struct sw_readers *r = ctx;
+
+    new_record(r);
+    for (size_t i = 0; i < r->len; i++) {
+        struct sw_reader *one = r->reader[i];
+        const struct sw_request *wants = &one->lines.wants;
+
+        if (one->asked && wants->event_mask >> line & 1 && (line == SW_LINE_GUARD || drop_matches(&wants->filter, ev)))
+            give(r, one, SW_LOSS_GUARD, json_guard, text_guard, ev, ev->ts);
+    }
+}
+
+static void on_service(void *ctx, const struct sw_report_service *s, __u64 now_ns)
+{
+    struct sw_readers *r = ctx;
+
+    for (size_t i = 0; i < r->len; i++)
+        if (r->reader[i]->asked)
+            sw_reader_service(&r->reader[i]->lines, s, sw_report_names(r->report), now_ns);
+}
+
+static void on_stats(void *ctx, const struct sw_report_stats *stats, __u64 now_ns)
+{
+    struct sw_readers *r = ctx;
+    __u64 before = 0;
+
+    for (int kind = 0; kind < SW_LOSSES; kind++)
+        before += r->lost[kind];
+    for (size_t i = 0; i < r->len; i++)
+        if (r->reader[i]->asked)
+            sw_reader_stats(&r->reader[i]->lines, stats, before, sw_report_names(r->report), now_ns);
+}
+
+void sw_fan_out_tap(struct sw_readers *r)
+{
+    r->tap = (struct sw_report_tap){
+        .event = on_event, .guard_event = on_guard_event, .service = on_service, .stats = on_stats, .ctx = r};
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "readers/reader.h"
+#include "output/json.h"
+#include "output/json_fmt.h"
+#include "output/json_guard.h"
+#include "output/text.h"
+#include "output/text_fmt.h"
+#include "output/text_guard.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NUMBER 20 /* digits of the longest */
+#define BEFORE_SEQ (sizeof(SW_JSON_BEFORE_SEQ) - 1)
+
+int sw_reader_open(struct sw_reader_lines *r, size_t bytes)
+{
+    r->seq = r->lost_here = 0;
+    r->behind = false;
+    memset(&r->heading, 0, sizeof(r->heading));
+    memset(r->lost, 0, sizeof(r->lost));
+    return sw_queue_open(&r->queue, bytes);
+}
+
+void sw_reader_close(struct sw_reader_lines *r)
+{
+    sw_queue_close(&r->queue);
+}
+
+/* It was made for all, with the number 0; the text has none. */
+static void add_line(struct sw_reader_lines *r, const char *line, size_t len)
+{
+    char number[NUMBER];
+
+    r->seq++;
+    if (r->wants.format == SW_FORMAT_TEXT) {
+        sw_queue_add(&r->queue, line, len);
+        return;
+    }
+    sw_queue_add(&r->queue, line, BEFORE_SEQ);
+    sw_queue_add(&r->queue, number, sw_put_u64(number, r->seq) - number);
+    sw_queue_add(&r->queue, line + BEFORE_SEQ + 1, len - BEFORE_SEQ - 1);
+}
+
+static bool has_room(const struct sw_reader_lines *r, size_t len, size_t rest)
+{
+    return sw_queue_free(&r->queue) >= len + NUMBER + rest;
+}
+
+/* What of the names is the reader's own, in place of the daemon's, and back. */
+static void swap_style(struct sw_reader_lines *r, struct sw_lines *names)
+{
+    struct sw_heading heading = names->heading;
+    bool color = names->color;
+
+    names->heading = r->heading;
+    names->color = r->wants.color;
+    r->heading = heading;
+    r->wants.color = color;
+}
+
+void sw_reader_heading(struct sw_reader_lines *r, struct sw_lines *names, __u64 ts)
+{
+    char line[128], *end;
+
+    if (r->wants.format != SW_FORMAT_TEXT)
+        return;
+    swap_style(r, names);
+    end = sw_text_heading(names, line, ts);
+    swap_style(r, names);
+    if (end != line && has_room(r, end - line, 0))
+        sw_queue_add(&r->queue, line, end - line);
+}
+
+/* A buffer for a line that is made for this reader alone: it is rare. */
+static char *begin_line(struct sw_reader_lines *r, struct sw_lines *names)
+{
+    swap_style(r, names);
+    return malloc(sw_lines_room(names));
+}
+
+static bool end_line(struct sw_reader_lines *r, struct sw_lines *names, char *line, const char *end, size_t rest)
+{
+    bool room = line && has_room(r, end - line, rest);
+
+    swap_style(r, names);
+    if (room)
+        add_line(r, line, end - line);
+    free(line);
+    return room;
+}
+
+void sw_reader_say_lost(struct sw_reader_lines *r, struct sw_lines *names, __u64 now_ns, bool last)
+{
+    __u64 total = 0, seq = r->seq;
+    char *line, *end = NULL;
+
+    for (int kind = 0; kind < SW_LOSSES; kind++)
+        total += r->lost[kind];
+    if (!total)
+        return;
+    r->seq += total;
+    if (r->wants.event_mask & 1u << SW_LINE_LOSS) {
+        line = begin_line(r, names);
+        if (line)
+            end = r->wants.format == SW_FORMAT_TEXT ? sw_text_loss(names, 0, r->lost, now_ns, line)
+                                                    : sw_json_loss(names, 0, r->lost, now_ns, line);
+        if (!end_line(r, names, line, end, last ? 0 : SW_READER_LAST)) {
+            r->seq = seq; /* in the next one */
+            return;
+        }
+    }
+    memset(r->lost, 0, sizeof(r->lost));
+}
+
+/* Once it has fallen behind it has to read half of what waits, so that not every line has its own loss line. */
+static bool catches_up(struct sw_reader_lines *r, struct sw_lines *names, __u64 now_ns)
+{
+    if (r->queue.len > r->queue.size / 2)
+        return false;
+    sw_reader_say_lost(r, names, now_ns, false);
+    r->behind = false;
+    return true;
+}
+
+void sw_reader_event(struct sw_reader_lines *r, int kind, const char *line, size_t len, struct sw_lines *names,
+                     __u64 now_ns)
+{
+    if ((!r->behind || catches_up(r, names, now_ns)) && has_room(r, len, SW_READER_REST)) {
+        add_line(r, line, len);
+        return;
+    }
+    r->behind = true;
+    r->lost[kind]++;
+    r->lost_here++;
+}
+
+void sw_reader_lost(struct sw_reader_lines *r, const __u64 lost[SW_LOSSES])
+{
+    for (int kind = 0; kind < SW_LOSSES; kind++) {
+        __u32 bits = kind == SW_LOSS_GUARD ? 1u << SW_LINE_GUARD | 1u << SW_LINE_DROP : 1u << kind;
+
+        if (r->wants.event_mask & bits)
+            r->lost[kind] += lost[kind];
+    }
+}
+
+void sw_reader_stats(struct sw_reader_lines *r, const struct sw_report_stats *stats, __u64 lost_before,
+                     struct sw_lines *names, __u64 now_ns)
+{
+    struct sw_report_stats s = *stats;
+    char *line, *end = NULL;
+
+    if (!(r->wants.event_mask & 1u << SW_LINE_STATS))
+        return;
+    s.lost_total = lost_before + r->lost_here;
+    line = begin_line(r, names);
+    if (line)
+        end = r->wants.format == SW_FORMAT_TEXT ? sw_text_stats(names, 0, &s, now_ns, line)
+                                                : sw_json_stats(names, 0, &s, now_ns, line);
+    end_line(r, names, line, end, s.final ? 0 : SW_READER_LAST);
+}
+
+void sw_reader_service(struct sw_reader_lines *r, const struct sw_report_service *s, struct sw_lines *names,
+                       __u64 now_ns)
+{
+    char *line, *end = NULL;
+
+    if (!(r->wants.event_mask & 1u << SW_LINE_SERVICE))
+        return;
+    line = begin_line(r, names);
+    if (line)
+        end = r->wants.format == SW_FORMAT_TEXT ? sw_text_service(names, 0, s, now_ns, line)
+                                                : sw_json_service(names, 0, s, now_ns, line);
+    end_line(r, names, line, end, SW_READER_LAST);
+}
