@@ -19,6 +19,7 @@ import time
 
 import kit as n
 from kit import bulk
+from kit import guard as k
 from kit import pin as p
 from kit.lines import valid
 
@@ -74,7 +75,7 @@ def events(lines):
 
 
 def short(lines):
-    return [(x["event"], x["uid"]) for x in lines]
+    return [(x["event"], x.get("uid")) for x in lines]
 
 
 def same(reader, want, lost=0):
@@ -228,6 +229,27 @@ def filters():
         n.at_least(name, len(mine), 1)
     n.equal("of one connection", [x["event"] for x in of_one.ended().lines()],
             [x["event"] for x in want if x["uid"] == opening["uid"] and x["event"] not in ("opening", "established")])
+
+
+def guarded():
+    """the guard's lines, too: drops by address, states and services to whoever asks for no connection"""
+    g = k.Ground("--interval", 0.2)
+    every, some = Reader(g.sw), Reader(g.sw, "--src", k.PEER[4], "--events", "drop")
+    none_of = Reader(g.sw, "--src", "192.0.2.0/24", "--events", "drop,loss")
+    g.talk()
+    peer = k.Peer(g)
+    peer.say("R")
+    n.until(lambda: b'"event":"drop"' in some.raw())
+    k.guard(g.sw, "off")
+    n.until(lambda: b'"event":"guard"' in every.raw())
+    g.finish()
+    lines = every.ended().lines()
+    n.equal("lost", n.check_seq(lines), 0)
+    n.equal("lines", short(events(lines)), short(events(g.sw.lines()))[-len(events(lines)):])
+    assert {"guard", "drop", "service", "stats", "conn"} <= {x["event"] for x in lines}, {x["event"] for x in lines}
+    for x in some.ended().lines():
+        n.fields(x, event="drop", src_ip=k.PEER[4])
+    n.equal("of another address", none_of.ended().lines(), [])
 
 
 def text():
@@ -407,4 +429,4 @@ def follow():
             n.fields(mine[-1], event="stats", final=True)
 
 
-n.main(ten, hanging_stdout, pinned_stdout, none, filters, text, rights, elsewhere, killed_and_silent, too_many, ends, follow)
+n.main(ten, hanging_stdout, pinned_stdout, none, filters, guarded, text, rights, elsewhere, killed_and_silent, too_many, ends, follow)
