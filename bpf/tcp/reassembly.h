@@ -76,11 +76,28 @@ SW_STEP int sw_ooo_add(struct sw_end *e, __u32 lo, __u32 hi)
     return sw_ooo_absorb(e);
 }
 
-/* Skips a hole: nxt advances to the first block, but not beyond ack. Returns the bytes of the hole. A separate step
- * because of the BPF stack limit. */
+/* Bytes of the holes below ack, which is beyond nxt. */
+SW_STEP int sw_ooo_missing(const struct sw_end *e, __u32 ack)
+{
+    __u32 bytes;
+
+    if (!e)
+        return 0;
+    bytes = ack - e->nxt;
+    SW_ROLLED
+    for (int i = 0; i < SW_OOO; i++) {
+        __u32 lo = e->ooo[i][0], hi = e->ooo[i][1];
+
+        hi = sw_pick(sw_mask_le(hi, ack), hi, ack);
+        bytes -= (hi - lo) & sw_mask_ne(lo, hi) & sw_mask_le(lo, ack);
+    }
+    return (int)bytes;
+}
+
+/* Skips a hole: nxt advances to the first block, but not beyond ack. A separate step because of the BPF stack limit. */
 SW_STEP int sw_ooo_skip(struct sw_end *e, __u32 ack)
 {
-    __u32 next = ack, hole;
+    __u32 next = ack;
 
     if (!e)
         return 0;
@@ -89,10 +106,8 @@ SW_STEP int sw_ooo_skip(struct sw_end *e, __u32 ack)
 
         next = sw_pick(sw_mask_ne(lo, e->ooo[i][1]) & sw_mask_le(lo, next), lo, next);
     }
-    hole = next - e->nxt;
     e->nxt = next;
-    sw_ooo_absorb(e);
-    return (int)hole;
+    return sw_ooo_absorb(e);
 }
 
 #endif

@@ -156,14 +156,13 @@ SW_STEP_FD_N(sw_zeek_acked, ack)
     if (f->flags & SW_F_PARTIAL && ack - peer->isn <= 2)
         return 0;
     count_gaps = sw_zeek_clean(me) && sw_zeek_clean(peer) && !(f->flags & SW_F_FRAGMENTED);
+    if (count_gaps)
+        f->missed += (__u32)sw_ooo_missing(peer, ack);
     SW_ROLLED
     for (int hole = 0; hole <= SW_OOO; hole++) {
-        __u32 bytes = (__u32)sw_ooo_skip(peer, ack);
-
-        if (count_gaps) {
+        if (count_gaps)
             sw_hist_scaled(f, pd, &peer->gaps, 'G');
-            f->missed += bytes;
-        }
+        sw_ooo_skip(peer, ack);
         if (sw_seq_diff(ack, peer->nxt) <= 0)
             break;
     }

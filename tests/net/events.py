@@ -255,7 +255,7 @@ def guarded():
 def text():
     """--format text: the same lines for people"""
     a, b = n.pair()
-    sw = n.Synward(b, "srv0", args=("--format", "text", "--close-delay", 0.1))
+    sw = n.Synward(b, "srv0", args=("--format", "text", "--summary=off", "--close-delay", 0.1))
     one, other = Reader(sw, "--format", "text"), Reader(sw)
     bulk.connections(a, n.listen(b, "10.66.0.2", 7777), ["10.66.0.1"], 3)
     n.settled(a, b)
