@@ -111,10 +111,10 @@ static int look(pid_t pid, void *ctx)
     return 0;
 }
 
-/* Keeps those that fit, if there are any. */
-static void prefer(struct search *s, bool (*fits)(const struct search *s, const struct sw_hello *hello))
+/* Keeps those that fit, if there are any, or if others do not do. */
+static void prefer(struct search *s, bool (*fits)(const struct search *s, const struct sw_hello *hello), bool only)
 {
-    size_t kept = 0, any = 0;
+    size_t kept = 0, any = only;
 
     for (size_t i = 0; i < s->len; i++)
         any += fits(s, &s->found[i].hello);
@@ -192,9 +192,10 @@ int sw_events_find(const struct sw_events_choice *choice, bool waits, int *ret_f
     s->choice = choice;
     s->netns = sw_instance_netns();
     err = choice->pid ? look(choice->pid, s) : sw_socket_walk(look, s);
+    /* who waits for one does not want that of another network namespace, which happens to be there */
     if (choice->last.pid)
-        prefer(s, is_next);
-    prefer(s, is_here);
+        prefer(s, is_next, waits);
+    prefer(s, is_here, waits && !choice->pid && !choice->last.pid);
     if (s->len == 1) {
         *ret_fd = s->found[0].fd;
         *ret = s->found[0].hello;

@@ -412,7 +412,7 @@ def follow():
             traffic.more(300)
             p.stopped(sw)
         p.stopped_rush(traffic)
-        n.until(lambda: one.err().count("waiting for the next one") == 3)
+        n.until(lambda: one.err().count("waiting for the next one") == 3, evidence=one.err)
         one.p.send_signal(signal.SIGTERM)
         one.ended()
         lines, parts = one.lines(), []
