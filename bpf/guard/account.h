@@ -60,11 +60,16 @@ static __always_inline void sw_account_synack(struct sw_flow *f, const struct sw
         if (f->listener == SW_L_COMPLETED) {
             t->item[SW_T_REOPENED]++;
             f->listener = SW_L_OPENED;
+        } else if (f->listener == SW_L_ABORTED) { /* the kernel did not take the RST */
+            t->item[SW_T_RESET_UNDONE]++;
+            f->listener = SW_L_RESET_UNDONE;
         }
+        if (f->listener != SW_L_CONFIRMED) /* a SYN may have begun the flow anew */
+            __sync_fetch_and_or(&f->flags, SW_F_UNCONFIRMED);
         return;
     }
     t->item[SW_T_OPENED]++;
-    if (f->listener == SW_L_OPENED)
+    if (sw_listener_waits(f->listener))
         t->item[SW_T_RESOLVED]++;
     f->listener = SW_L_OPENED;
     f->listener_isn = s->seq;
@@ -77,11 +82,11 @@ static __always_inline void sw_account_confirmed(struct sw_flow *f, struct sw_ke
 {
     struct sw_ip client;
 
-    if (f->listener == SW_L_OPENED) { /* the acknowledgement was not seen, or not believed */
+    if (sw_listener_waits(f->listener)) { /* the acknowledgement was not seen, or not believed */
         t->item[SW_T_RESOLVED]++;
         t->item[SW_T_COMPLETED]++;
     }
-    if (f->listener == SW_L_OPENED || f->listener == SW_L_COMPLETED) {
+    if (sw_listener_waits(f->listener) || f->listener == SW_L_COMPLETED) {
         f->listener = SW_L_CONFIRMED;
         sw_key_ip(key, !s->src_is_b, &client);
         sw_limit_give(&client);

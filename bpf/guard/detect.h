@@ -30,7 +30,7 @@ SW_STEP int sw_sum_cpus(__u32 service, struct sw_sum *sum)
             break;
         sum->syns += (__u32)t->item[SW_T_SYNS];
         sum->opened += (__u32)t->item[SW_T_OPENED];
-        sum->resolved += (__u32)(t->item[SW_T_RESOLVED] - t->item[SW_T_REOPENED]);
+        sum->resolved += (__u32)(t->item[SW_T_RESOLVED] - t->item[SW_T_REOPENED] - t->item[SW_T_RESET_UNDONE]);
         sum->completed += (__u32)(t->item[SW_T_COMPLETED] - t->item[SW_T_REOPENED]);
         sum->sent += (__u32)t->item[SW_T_COOKIES_SENT];
         sum->accepted += (__u32)t->item[SW_T_COOKIES_ACCEPTED];

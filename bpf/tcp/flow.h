@@ -12,6 +12,12 @@ static __always_inline enum sw_side sw_flow_side(const struct sw_flow *f, const 
     return s->src_is_b == f->orig_is_b ? SW_ORIG : SW_RESP;
 }
 
+/* The listener's handshake is neither complete nor reset. */
+static __always_inline int sw_listener_waits(__u32 listener)
+{
+    return listener == SW_L_OPENED || listener == SW_L_RESET_UNDONE;
+}
+
 /* Adds a letter: upper case for the originator. SW_F_HIST_FULL says that letters were left out. */
 static __always_inline void sw_hist_add(struct sw_flow *f, enum sw_side d, char letter)
 {

@@ -5,6 +5,13 @@
 
 #include "tcp/flow.h"
 
+/* It was refused by a RST that the listener did not take, which sends its SYN-ACK again: the end is kept, to be known.
+ */
+static __always_inline int sw_reset_was_none(const struct sw_flow *f)
+{
+    return f->flags & SW_F_ENDED && f->listener == SW_L_RESET_UNDONE;
+}
+
 /* The timeout of a flow that has not ended, by its states. */
 static __always_inline __u64 sw_expiry_limit(const struct sw_flow *f, const struct sw_config *c)
 {
@@ -28,6 +35,8 @@ static __always_inline __u64 sw_expiry_at(const struct sw_flow *f, const struct 
 {
     __u64 at;
 
+    if (sw_reset_was_none(f))
+        return f->last_ns + c->t_syn_received;
     if (f->flags & SW_F_ENDED)
         return f->ended_ns + c->close_delay;
     at = f->last_ns + sw_expiry_limit(f, c);
@@ -46,6 +55,8 @@ static __always_inline enum sw_reason sw_expiry(const struct sw_flow *f, const s
     __u64 last = f->flags & SW_F_ENDED ? f->ended_ns : f->last_ns;
     __u64 idle = now > last ? now - last : 0;
 
+    if (sw_reset_was_none(f) && !flush && now < f->last_ns + c->t_syn_received)
+        return SW_WHY_NONE;
     if (f->flags & SW_F_ENDED)
         return flush || idle >= c->close_delay ? (enum sw_reason)f->reason : SW_WHY_NONE;
     if (flush == 2)

@@ -19,7 +19,8 @@
  * For the guard's accounting: did this segment complete the listener's handshake, or abort it? Not a fragment: the rest
  * may never come. Not with options of IPv4 or extension headers of IPv6, among them some for which the kernel throws a
  * packet away, and not from a tunnel, which perhaps nothing here unpacks. A RST that arrives must be one that the
- * kernel takes: on its number, and without timestamps that could be old.
+ * kernel takes: on its number, and without timestamps that could be old. And if the kernel went on after one, it did
+ * not take it.
  */
 static __always_inline void sw_handshake_outcome(struct sw_flow *f, __u32 events, const struct sw_scratch *sc,
                                                  struct sw_emit_ctx *w)
@@ -27,7 +28,7 @@ static __always_inline void sw_handshake_outcome(struct sw_flow *f, __u32 events
     const struct sw_seg *s = &sc->seg;
     __u32 side;
 
-    if (!cfg.guard || f->listener != SW_L_OPENED || s->frag)
+    if (!cfg.guard || !sw_listener_waits(f->listener) || s->frag)
         return;
     if (!s->sent && (sc->at.tunnel || sc->at.tcp - sc->at.ip != (sc->at.v6 ? 40 : 20)))
         return;
@@ -36,7 +37,8 @@ static __always_inline void sw_handshake_outcome(struct sw_flow *f, __u32 events
     if (events & (1u << SW_EV_REFUSED | 1u << SW_EV_RESET) && !(f->flags & SW_F_ESTABLISHED)) {
         side = sw_flow_side(f, s) ^ 1;
         sw_side_bound(side);
-        if (s->sent ? s->seq == f->listener_isn + 1 : !sc->at.opt_len && s->seq == f->end[side].ack)
+        if (s->sent ? s->seq == f->listener_isn + 1
+                    : f->listener == SW_L_OPENED && !sc->at.opt_len && s->seq == f->end[side].ack)
             w->resolved = SW_L_ABORTED;
     }
     if (w->resolved)
@@ -255,7 +257,8 @@ begin:
     sc->flow.flags |= SW_F_REUSED;
     /* the listener may still have the old one, and send its SYN-ACK again; what the cache says may be of this segment
      */
-    sc->flow.listener = sc->emit.listener == SW_L_OPENED ? SW_L_OPENED : SW_L_NONE;
+    sc->flow.listener =
+        sw_listener_waits(sc->emit.listener) || sc->emit.listener == SW_L_ABORTED ? sc->emit.listener : SW_L_NONE;
     sc->flow.listener_isn = sc->emit.listener_isn;
     if (whole) {
         if (!sw_filter_is_out(s->out, &sc->flow))

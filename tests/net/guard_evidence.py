@@ -15,7 +15,8 @@ AUTO = ("--engage", f"half-open=100,syn-rate={MANY}")
 REQSK = "this needs: else the kernel makes cookies always, and has nothing in SYN_RECV"
 VARIANTS = [f"{kind}{more}" for kind in attacks.INVENTED for more in ("", "_other_number")]
 PORTS = {name: 7800 + i for i, name in enumerate(
-    [*attacks.HIDDEN, *[f"{x} alone" for x in attacks.HIDDEN], *VARIANTS, *attacks.WORDS, "resets", "aborted", "burst"])}
+    [*attacks.HIDDEN, *[f"{x} alone" for x in attacks.HIDDEN], *VARIANTS, *attacks.WORDS, "resets", "aborted", "burst",
+     *[f"reset {x}" for x in attacks.RESETS]])}
 SHORT = 16  # the backlog of "burst"
 here = {}   # the ground that is there now, and what its cases expect of its lines
 
@@ -190,6 +191,40 @@ def aborted_handshakes():
     n.equal("changes", [x for x in logged(g, port) if x["event"] == "guard"], [])
 
 
+def resets_that_are_dropped():
+    """a client's reset that the kernel throws away, after each SYN-ACK: once that is sent again, half-open is what the
+    kernel has"""
+    g, rows = on("auto"), {}
+    for name, made in attacks.RESETS.items():
+        f = forger(PORTS[f"reset {name}"])
+        sources = []
+        for _ in range(20):
+            src = f.source()
+            sources.append((src, f.next))
+            f.send(f.syn(src))
+        n.until(lambda f=f: g.syn_recv(f.port) == 20)
+        rows[name] = (f.port, made, sources)
+
+    def again():
+        for port, made, sources in rows.values():
+            f = forger(port)
+            for src, number in sources:
+                f.next = number
+                f.send(made(f, src))
+
+    def figures():
+        return [[g.figures(4, port)[x] for x in ("opened", "resolved", "reset_undone", "completed")]
+                for port, _, _ in rows.values()]
+
+    again()
+    n.until(lambda: figures() == [[20, 20, 20, 0]] * len(rows), 20, evidence=figures)
+    again()
+    for port, _, _ in rows.values():
+        n.equal("SYN_RECV", g.syn_recv(port), 20)
+        n.until(lambda port=port: g.figures(4, port)["half_open"] == 20, evidence=lambda port=port: g.figures(4, port))
+    n.equal("still", figures(), [[20, 20, 20, 0]] * len(rows))
+
+
 def a_burst_on_a_short_queue():
     """real clients that fill it for a moment engage nothing"""
     g, port = on("auto"), PORTS["burst"]
@@ -235,7 +270,7 @@ SHARED = [
     invention("invented_md5_other_number", "auto", "md5", attacks.ISN + 1),
     invention("invented_pseudo_other_number", "auto", "pseudo", attacks.ISN + 1),
     invention("invented_good_other_number", "auto", "good", attacks.ISN + 1),
-    aborted_handshakes, a_burst_on_a_short_queue, lines_of("auto"),
+    aborted_handshakes, resets_that_are_dropped, a_burst_on_a_short_queue, lines_of("auto"),
     invention("invented_bad_sum_checksum", "checksum", "bad_sum"),
     invention("invented_md5_checksum", "checksum", "md5"),
     invention("invented_pseudo_checksum", "checksum", "pseudo"),

@@ -8,7 +8,7 @@ import struct
 
 from scapy.layers.inet import IP, TCP, UDP, IPOption_LSRR, fragment, in4_chksum
 from scapy.layers.inet6 import HBHOptUnknown, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, in6_chksum
-from scapy.layers.l2 import GRE, Ether
+from scapy.layers.l2 import GRE, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
 
@@ -142,6 +142,18 @@ def invented(f, src, isn, **kind):
 
 
 INVENTED = {"bad_sum": {"chksum": 1}, "md5": {"options": MD5}, "pseudo": {"pseudo": True}, "good": {}}
+
+
+def reset(f, src):
+    """Of the client, with the right number."""
+    return f.segment(src, "R", seq=ISN + 1)
+
+
+# Its reset, which the kernel throws away.
+RESETS = {
+    "vlan": lambda f, src: Dot1Q(vlan=99) / reset(f, src),
+    "pseudo": lambda f, src: pseudo(reset(f, src)),
+}
 
 
 # In a tunnel, or from the LAN in the server's own name: the words of the listener, and those of its client.

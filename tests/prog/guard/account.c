@@ -212,6 +212,65 @@ TEST(aborted_by_the_client)
     }
 }
 
+static void reset_by_client(struct talk *s)
+{
+    struct pkt p = of(s, A, RST);
+
+    shoot(&p);
+}
+
+/* The kernel did not take a RST, as it was for another VLAN: its SYN-ACK comes again, and no further one is believed.
+ */
+TEST(reset_taken_back)
+{
+    struct talk s = new_client(80);
+    struct pkt p;
+
+    syn_alone(&s);
+    listener_answers(&s);
+    reset_by_client(&s);
+    expect_counted(1, 1, 0, 0);
+    for (int wait = 1; wait <= 16; wait *= 2) { /* as Linux does */
+        pass_time(wait * SEC);
+        assert_int_equal(bpfrun_sweep(run, 0, NULL), 0);
+        listener_answers(&s);
+        reset_by_client(&s);
+        if (wait == 4) /* sent again, too: of the same handshake */
+            syn_alone(&s);
+        expect_counted(1, 1, 0, 0);
+        assert_int_equal(counted(SW_T_RESET_UNDONE), 1);
+        evaluate();
+        assert_int_equal(guardrun_at(guard, svc)->half_open, 1);
+    }
+    p = of(&s, B, ACK);
+    leave(&p);
+    expect_counted(1, 2, 1, 0);
+    evaluate();
+    assert_int_equal(guardrun_at(guard, svc)->half_open, 0);
+}
+
+/* A SYN on the four-tuple in between: the listener has the same handshake still. */
+TEST(reset_taken_back_after_a_syn)
+{
+    struct talk s = new_client(80);
+
+    syn_alone(&s);
+    listener_answers(&s);
+    reset_by_client(&s);
+    syn_alone(&s);
+    listener_answers(&s);
+    reset_by_client(&s);
+    expect_counted(1, 1, 0, 0);
+    assert_int_equal(counted(SW_T_RESET_UNDONE), 1);
+    s.isn[A] += 1000000; /* and then another one */
+    s.isn[B] += 5000000;
+    syn_alone(&s);
+    listener_answers(&s);
+    expect_counted(2, 2, 0, 0);
+    reset_by_client(&s);
+    expect_counted(2, 3, 0, 0);
+}
+
 /* A limit's token comes back when the connection's socket sends, not when the client claims to be connected. */
 TEST(token_for_a_connection)
 {
@@ -339,6 +398,8 @@ int main(void)
         AUTO(evicted),
         AUTO(another_isn),
         AUTO(aborted_by_the_client),
+        AUTO(reset_taken_back),
+        AUTO(reset_taken_back_after_a_syn),
         AUTO(token_for_a_connection),
         AUTO(without_a_socket),
         AUTO(odd_headers_complete_nothing),
