@@ -291,6 +291,8 @@ static __always_inline int sw_guard_segment(struct xdp_md *ctx, struct sw_scratc
     }
     /* calls that may change the frame invalidate all pointers into it */
     sw_track_segment(sc, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
+    if (s->flags & SW_TCP_SYN && !s->bad_csum)
+        sw_account_claimed();
     if (action == SW_DO_ACCEPT)
         sw_meta_set(ctx);
     return XDP_PASS;

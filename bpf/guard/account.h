@@ -94,6 +94,27 @@ static __always_inline void sw_account_confirmed(struct sw_flow *f, struct sw_ke
     __sync_fetch_and_and(&f->flags, ~(SW_F_UNCONFIRMED | SW_F_NO_SOCKET));
 }
 
+/*
+ * What arrived, tracked and in scratch, has a SYN from the address of a service, as if its listener had sent it: from
+ * a tunnel, or from the LAN. What it opens is only claimed, until a socket of this host sends on it.
+ */
+SW_STEP int sw_account_claimed(void)
+{
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
+    struct sw_flow *f;
+
+    if (!sc)
+        return 0;
+    if (!sw_service_of(&sc->key, sc->seg.src_is_b))
+        return 0;
+    f = bpf_map_lookup_elem(&flows, &sc->key);
+    if (!f)
+        f = bpf_map_lookup_elem(&half_open, &sc->key);
+    if (f)
+        __sync_fetch_and_or(&f->flags, SW_F_UNCONFIRMED);
+    return 0;
+}
+
 /* The kernel's count in this network namespace is not of this service's handshakes. */
 static __always_inline void sw_account_elsewhere(__u32 index)
 {

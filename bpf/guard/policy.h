@@ -203,11 +203,12 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
 /*
  * XDP sees a whole batch before the stack sees its first packet, so data that follows the third packet closely arrives
  * before there is a socket. It passes unchanged, without a second request socket. Not if the accept queue was full: the
- * listener would answer with a RST.
+ * listener would answer with a RST. Nor if neither a cookie nor this host's SYN-ACK has opened it.
  */
 static __always_inline int sw_is_first_flight(const struct sw_flow *f, const struct sw_seg *s, __u64 now)
 {
-    return !(f->flags & SW_F_ACCEPTQ_FULL) && now - f->start_ns < SW_FIRST_FLIGHT_NS && s->src_is_b == f->orig_is_b &&
+    return (f->flags & SW_F_COOKIE || f->listener) && !(f->flags & SW_F_ACCEPTQ_FULL) &&
+           now - f->start_ns < SW_FIRST_FLIGHT_NS && s->src_is_b == f->orig_is_b &&
            s->seq - f->end[SW_ORIG].isn - 1 < SW_FIRST_FLIGHT_BYTES &&
            (!(s->flags & SW_TCP_ACK) || s->ack - f->end[SW_RESP].isn - 1 < SW_FIRST_FLIGHT_BYTES);
 }

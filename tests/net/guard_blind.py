@@ -91,6 +91,69 @@ def guesses_end_no_connection():
         n.fields(n.one(n.of(lines, name, "conn")), reason="fin")
 
 
+def drops_strays(g, v, again):
+    """again(flags): a stray on each of the 100 four-tuples."""
+    k.guard(g.sw, "always")
+    n.until(lambda: g.figures(v)["state"] == "engaged")
+    for flags, reason in (("A", "cookie_bad"), ("PA", "cookie_bad"), ("FA", "fin"), ("R", "rst"), ("FPU", "xmas")):
+        before = g.figures(v)[f"drop_{reason}"]
+        again(flags)
+        n.until(lambda reason=reason, before=before: g.figures(v)[f"drop_{reason}"] == before + 100,
+                evidence=lambda: (flags, g.figures(v)))
+
+
+def claimed_in(inside, by):
+    g = k.Ground("--decap", mode="auto")
+    f, wrap = attacks.Forger(g), attacks.WORDS[inside]
+    f.burst(100, lambda f, src: f.send(*[wrap(x) for x in attacks.claimed(f, src, by)]))
+    n.until(lambda: k.counters(g.sw)["established"] == 100, evidence=lambda: k.counters(g.sw))
+
+    def again(flags):
+        f.next = 0
+        f.burst(100, lambda f, src: f.send(f.segment(src, flags, seq=attacks.ISN + 1, ack=5001)))
+
+    drops_strays(g, 4, again)
+    n.equal("established", k.counters(g.sw)["established"], 100)
+    g.finish()
+
+
+def claimed_in_ip_in_ip():
+    """both ends of a handshake, in a tunnel (--decap): strays on it without one are dropped"""
+    claimed_in("ip_in_ip", "synack")
+
+
+def claimed_in_vxlan():
+    """the same in VXLAN"""
+    claimed_in("vxlan", "synack")
+
+
+def claimed_by_two_syns():
+    """the same in GRE, by a SYN of either end"""
+    claimed_in("gre", "syn")
+
+
+def claimed_from_the_servers_address():
+    """the same from the LAN, IPv6, of which the kernel drops no such address, and in clear"""
+    g = k.Ground(mode="auto")
+    out = k.Peer(g).out
+
+    def send(src, dst, flags, **kw):
+        out.send(bytes(k.Ether(src=g.macs[0], dst=g.macs[1]) / attacks.IPv6(src=src, dst=dst) /
+                       attacks.TCP(flags=flags, **kw)))
+
+    def again(flags):
+        for src in sources:
+            send(src, k.SERVER[6], flags, sport=3000, dport=k.PORT, seq=attacks.ISN + 1, ack=5001)
+
+    sources = [f"2001:db8:77::{i:x}" for i in range(1, 101)]
+    for src in sources:
+        send(k.SERVER[6], src, "SA", sport=k.PORT, dport=3000, seq=5000, ack=attacks.ISN + 1)
+        send(src, k.SERVER[6], "A", sport=3000, dport=k.PORT, seq=attacks.ISN + 1, ack=5001)
+    n.until(lambda: k.counters(g.sw)["established"] == 100)
+    drops_strays(g, 6, again)
+    g.finish()
+
+
 def claimed_flows_let_nothing_in():
     """strays on flows that only their sender has claimed: while engaged, what has no socket is dropped"""
     g = k.Ground(mode="auto")  # no way back to 198.18.0.0/15
@@ -110,4 +173,5 @@ def claimed_flows_let_nothing_in():
 
 if __name__ == "__main__":
     n.main(one_connection_does_not_fill_the_log, known_four_tuples_are_limited, guesses_end_no_connection,
-           claimed_flows_let_nothing_in)
+           claimed_flows_let_nothing_in, claimed_in_ip_in_ip, claimed_in_vxlan, claimed_by_two_syns,
+           claimed_from_the_servers_address)

@@ -178,6 +178,14 @@ def listeners_words(f, src, inside):
         f.answer(src, "PA", seq=5001, ack=ISN + 1) / b"x", f.answer(src, "RA", seq=5002, ack=ISN + 1))])
 
 
+def claimed(f, src, by):
+    """A handshake of which this host sends nothing: with a SYN-ACK, or with a SYN of either end."""
+    syn, ack = f.segment(src, "S", seq=ISN), f.segment(src, "A", seq=ISN + 1, ack=5001)
+    if by == "synack":
+        return [syn, f.answer(src, "SA", seq=5000, ack=ISN + 1), ack]
+    return [syn, f.answer(src, "S", seq=5000), ack, f.answer(src, "A", seq=5001, ack=ISN + 1)]
+
+
 # The third packet, which the kernel throws away.
 def old_stamp(p, answer):
     """Before the one of the SYN: PAWS."""

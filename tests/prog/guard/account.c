@@ -368,6 +368,39 @@ TEST(without_a_socket)
     assert_false(swept(&other));
 }
 
+/* From a tunnel, or the LAN: what arrives in the listener's name opens no connection that strays belong to. */
+TEST(claimed)
+{
+    static const __u16 opens[] = {SYN | ACK, SYN};
+
+    for (int evicted = 0; evicted < 2; evicted++)
+        for (size_t i = 0; i < sizeof(opens) / sizeof(*opens); i++) {
+            struct talk s = new_client(80);
+            struct pkt p;
+
+            syn_alone(&s);
+            p = of(&s, B, opens[i]);
+            p.seq = s.isn[B];
+            p.ack = opens[i] & ACK ? s.isn[A] + 1 : 0;
+            shoot(&p);
+            if (evicted && opens[i] & ACK)
+                evict(&s);
+            p = of(&s, A, ACK);
+            p.seq = s.isn[A] + 1;
+            p.ack = s.isn[B] + 1;
+            shoot(&p);
+            p = of(&s, B, ACK);
+            p.seq = s.isn[B] + 1;
+            p.ack = s.isn[A] + 1;
+            shoot(&p);
+            assert_true(talk_flow(&s).flags & SW_F_ESTABLISHED);
+            assert_true(talk_flow(&s).flags & SW_F_UNCONFIRMED);
+            expect_counted(0, 0, 0, 0);
+            leave(&p); /* this host's socket, after all */
+            assert_false(talk_flow(&s).flags & SW_F_UNCONFIRMED);
+        }
+}
+
 /* Options of IPv4 and headers of IPv6, for some of which the kernel throws a packet away: such an ACK proves nothing.
  */
 TEST(odd_headers_complete_nothing)
@@ -402,6 +435,7 @@ int main(void)
         AUTO(reset_taken_back_after_a_syn),
         AUTO(token_for_a_connection),
         AUTO(without_a_socket),
+        AUTO(claimed),
         AUTO(odd_headers_complete_nothing),
     };
 

@@ -218,13 +218,25 @@ TEST(bad_checksum_is_not_answered)
 
 /* --- connections --- */
 
+/* What comes in by the hook of ingress is only claimed: then the socket of this host sends, too. */
+static void open_from_before(void)
+{
+    struct pkt p;
+
+    talk_open(t);
+    p = talk_pkt(t, B, ACK, 0);
+    leave(&p);
+    t->pkts[B]++;
+    t->ip_bytes[B] += pkt_ip_len(&p);
+    set_mode(SW_GM_ALWAYS);
+}
+
 /* Opened before the guard engaged: continues to its end, FIN, RST, late segments and all. */
 TEST(connections_from_before)
 {
     struct sw_svc_counters was;
 
-    talk_open(t);
-    set_mode(SW_GM_ALWAYS);
+    open_from_before();
     was = guardrun_counters(guard, svc);
     talk_say(t, A, ACK | PSH, 300);
     talk_say(t, B, ACK | PSH, 3000);
@@ -237,8 +249,7 @@ TEST(connections_from_before)
 
 TEST(reset_from_before)
 {
-    talk_open(t);
-    set_mode(SW_GM_ALWAYS);
+    open_from_before();
     talk_say(t, A, RST | ACK, 0);
     assert_int_equal(guardrun_dropped(guard, svc), 0);
     assert_int_equal(talk_flow(t).reason, SW_WHY_RESET);
@@ -249,8 +260,7 @@ TEST(challenge_and_its_reset)
 {
     struct pkt p;
 
-    talk_open(t);
-    set_mode(SW_GM_ALWAYS);
+    open_from_before();
     real_connection(t);
     p = usual_syn(); /* a client that lost its memory begins anew with the same ports */
     p.seq = 0x40000000;
