@@ -66,6 +66,7 @@ static enum sw_found plain_ip4(const __u8 *f, size_t len, __u32 frame_len, struc
 static enum sw_found plain_ip6(const __u8 *f, size_t len, __u32 frame_len, struct plain *p)
 {
     size_t pos = p->ip + 40;
+    int fragment_headers = 0;
     __u32 total;
     __u8 next;
 
@@ -88,7 +89,7 @@ static enum sw_found plain_ip6(const __u8 *f, size_t len, __u32 frame_len, struc
         if (kind == 44 && be(f + pos + 2, 2) >> 3)
             return next == 6 ? SW_FOUND_FRAG_LATER : SW_FOUND_NOT_TCP;
         if (kind == 44)
-            p->frag |= f[pos + 3] & 1; /* of nested headers, any */
+            p->frag |= fragment_headers++ || f[pos + 3] & 1; /* a second one makes a fragment */
         pos += kind == 44 ? 8 : kind == 51 ? f[pos + 1] * 4u + 8 : f[pos + 1] * 8u + 8;
         if (walked == 7)
             return SW_FOUND_EXT_LIMIT; /* whatever comes behind the eighth is not looked at */
