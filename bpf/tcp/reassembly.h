@@ -76,26 +76,8 @@ SW_STEP int sw_ooo_add(struct sw_end *e, __u32 lo, __u32 hi)
     return sw_ooo_absorb(e);
 }
 
-/* Bytes of the holes below ack, which is beyond nxt. */
-SW_STEP int sw_ooo_missing(const struct sw_end *e, __u32 ack)
-{
-    __u32 bytes;
-
-    if (!e)
-        return 0;
-    bytes = ack - e->nxt;
-    SW_ROLLED
-    for (int i = 0; i < SW_OOO; i++) {
-        __u32 lo = e->ooo[i][0], hi = e->ooo[i][1];
-
-        hi = sw_pick(sw_mask_le(hi, ack), hi, ack);
-        bytes -= (hi - lo) & sw_mask_ne(lo, hi) & sw_mask_le(lo, ack);
-    }
-    return (int)bytes;
-}
-
-/* Skips a hole: nxt advances to the first block, but not beyond ack. A separate step because of the BPF stack limit. */
-SW_STEP int sw_ooo_skip(struct sw_end *e, __u32 ack)
+/* Where the hole at nxt ends: at the first block, but not beyond ack. */
+SW_STEP int sw_ooo_hole_end(const struct sw_end *e, __u32 ack)
 {
     __u32 next = ack;
 
@@ -106,8 +88,7 @@ SW_STEP int sw_ooo_skip(struct sw_end *e, __u32 ack)
 
         next = sw_pick(sw_mask_ne(lo, e->ooo[i][1]) & sw_mask_le(lo, next), lo, next);
     }
-    e->nxt = next;
-    return sw_ooo_absorb(e);
+    return (int)next;
 }
 
 #endif

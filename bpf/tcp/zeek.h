@@ -156,13 +156,16 @@ SW_STEP_FD_N(sw_zeek_acked, ack)
     if (f->flags & SW_F_PARTIAL && ack - peer->isn <= 2)
         return 0;
     count_gaps = sw_zeek_clean(me) && sw_zeek_clean(peer) && !(f->flags & SW_F_FRAGMENTED);
-    if (count_gaps)
-        f->missed += (__u32)sw_ooo_missing(peer, ack);
     SW_ROLLED
     for (int hole = 0; hole <= SW_OOO; hole++) {
+        __u32 end = (__u32)sw_ooo_hole_end(peer, ack);
+
+        if (count_gaps)
+            f->missed += end - peer->nxt;
+        peer->nxt = end;
         if (count_gaps)
             sw_hist_scaled(f, pd, &peer->gaps, 'G');
-        sw_ooo_skip(peer, ack);
+        sw_ooo_absorb(peer);
         if (sw_seq_diff(ack, peer->nxt) <= 0)
             break;
     }

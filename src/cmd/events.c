@@ -70,6 +70,15 @@ static int write_all(struct events *e, const char *data, size_t len)
     return SW_EXIT_OK;
 }
 
+/* Text: the date and the zone, perhaps in a colour. */
+static bool is_heading(const struct events *e, size_t from, size_t to)
+{
+    const char *mark = memchr(e->buf + from, '#', to - from);
+
+    return e->wants.format == SW_FORMAT_TEXT && mark && (mark == e->buf + from || e->buf[from] == '\033') &&
+           mark - (e->buf + from) < 8;
+}
+
 /* The whole lines of what is in the buffer, and no more of them than are wanted. */
 static int write_lines(struct events *e)
 {
@@ -78,8 +87,10 @@ static int write_lines(struct events *e)
     int code;
 
     while (e->count && n < whole) {
+        size_t from = n;
+
         n = (const char *)memchr(e->buf + n, '\n', whole - n) + 1 - e->buf;
-        if (--e->count)
+        if (is_heading(e, from, n) || --e->count)
             continue;
         whole = n;
         e->done = true;

@@ -187,7 +187,7 @@ static void remove_old(struct sw_output_file *f)
     char name[256];
 
     for (int i = 0; f->rotation.keep && i < REMOVED_MAX && oldest(f, name) > f->rotation.keep; i++) {
-        if (!unlinkat(f->dir, name, 0))
+        if (!unlinkat(f->dir, name, 0) || errno == ENOENT) /* another one was faster */
             continue;
         if (!f->keep_warned)
             sw_warn("%s: old files cannot be removed: %s", f->path, strerror(errno));

@@ -4,6 +4,7 @@
 #include "output/names.h"
 #include "output/text_fmt.h"
 #include "output/text_row.h"
+#include "tcp/conn_state.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -54,12 +55,15 @@ static void say_handshake(struct sw_text_row *r, const struct sw_flow *f)
     if (sw_span(f->syn_ns, f->est_ns, &ns)) {
         sw_text_detail(r, "in %s", sw_text_span(ns, v));
         sw_text_brief(r, "%s", sw_text_span_brief(ns, v));
+    } else if (f->flags & SW_F_COOKIE) {
+        sw_text_detail(r, "by cookie");
+        sw_text_brief(r, "cookie");
     }
     if (f->syn_rexmit)
         sw_text_more(r, ", %u SYNs", f->syn_rexmit + 1u);
     if (f->synack_rexmit)
         sw_text_more(r, ", %u SYN-ACKs", f->synack_rexmit + 1u);
-    if (f->flags & SW_F_COOKIE)
+    if (f->flags & SW_F_COOKIE && f->syn_ns)
         sw_text_more(r, ", by cookie");
     if (f->flags & SW_F_SIMULTANEOUS)
         sw_text_more(r, ", simultaneous open");
@@ -72,11 +76,12 @@ static void say_handshake(struct sw_text_row *r, const struct sw_flow *f)
 static void say_volume(struct sw_text_row *r, const struct sw_flow *f)
 {
     const struct sw_end *o = &f->end[SW_ORIG], *s = &f->end[SW_RESP];
+    const __u64 sent_bytes = sw_stream_bytes(f, SW_ORIG), received_bytes = sw_stream_bytes(f, SW_RESP);
     sw_text_value sent, received, took;
 
-    sw_text_detail(r, "%s/%s B, %s", sw_text_count(o->payload, sent), sw_text_count(s->payload, received),
+    sw_text_detail(r, "%s/%s B, %s", sw_text_count(sent_bytes, sent), sw_text_count(received_bytes, received),
                    sw_text_span(age(f), took));
-    sw_text_brief(r, "%s/%s %s", sw_text_count_brief(o->payload, sent), sw_text_count_brief(s->payload, received),
+    sw_text_brief(r, "%s/%s %s", sw_text_count_brief(sent_bytes, sent), sw_text_count_brief(received_bytes, received),
                   sw_text_span_brief(age(f), took));
     if (o->rexmit || s->rexmit)
         sw_text_more(r, ", %s/%s rexmit", sw_text_count(o->rexmit, sent), sw_text_count(s->rexmit, received));

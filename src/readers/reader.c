@@ -61,6 +61,7 @@ static void swap_style(struct sw_reader_lines *r, struct sw_lines *names)
 
 void sw_reader_heading(struct sw_reader_lines *r, struct sw_lines *names, __u64 ts)
 {
+    const struct sw_heading before = r->heading;
     char line[128], *end;
 
     if (r->wants.format != SW_FORMAT_TEXT)
@@ -70,6 +71,8 @@ void sw_reader_heading(struct sw_reader_lines *r, struct sw_lines *names, __u64 
     swap_style(r, names);
     if (end != line && has_room(r, end - line, 0))
         sw_queue_add(&r->queue, line, end - line);
+    else
+        r->heading = before; /* the next one, then */
 }
 
 /* A buffer for a line that is made for this reader alone: it is rare. */
@@ -84,6 +87,8 @@ static bool end_line(struct sw_reader_lines *r, struct sw_lines *names, char *li
     bool room = line && has_room(r, end - line, rest);
 
     swap_style(r, names);
+    if (!room)
+        r->heading.shown = false; /* it may have been in this line */
     if (room)
         add_line(r, line, end - line);
     free(line);

@@ -185,6 +185,8 @@ static int take_request(struct sw_readers *r, struct sw_reader *one)
         err = sw_request_parse(one->request, whole, &one->lines.wants, why);
     if (err == -EINVAL)
         answer(one->fd, "error ", why);
+    /* what the instance leaves out no reader gets; of what is lost each has to know */
+    one->lines.wants.event_mask &= r->event_mask | 1u << SW_LINE_LOSS;
     if (!err)
         err = sw_reader_open(&one->lines, r->ample < SW_READERS_AMPLE ? SW_READERS_BYTES : SW_READERS_BYTES_FEW);
     if (err)

@@ -92,6 +92,7 @@ static inline struct sw_event sample(enum sw_event_kind kind)
         e->pkts = 5 + side;
         e->ip_bytes = 500 + side;
         e->payload = 240 + side;
+        e->seq_hi = e->isn + 1 + 240 + side;
     }
     return ev;
 }

@@ -169,6 +169,23 @@ TEST(three_gaps_in_one_acknowledgement)
     }
 }
 
+/* A segment over several blocks merges with one of them: what the others have too is not taken off twice. */
+TEST(blocks_that_overlap)
+{
+    for (size_t i = 0; i < sizeof(isns) / sizeof(*isns); i++) {
+        uint32_t a = isns[i], b = 77;
+        struct sw_flow f;
+
+        established(&f, a, b);
+        for (uint32_t k = 0; k < 3; k++)
+            say(&f, SW_ORIG, a + 11 + 20 * k, b + 1, SW_TCP_ACK, 10);
+        say(&f, SW_ORIG, a + 11, b + 1, SW_TCP_ACK, 50);
+        say(&f, SW_RESP, b + 1, a + 61, SW_TCP_ACK, 0);
+        assert_int_equal(f.end[SW_ORIG].gaps, 1);
+        assert_int_equal(f.missed, 10);
+    }
+}
+
 /* Letters that come at each power of ten. */
 TEST(scaled_letters)
 {
@@ -198,11 +215,9 @@ TEST(a_full_history_is_marked)
 int main(void)
 {
     const struct CMUnitTest cases[] = {
-        cmocka_unit_test(blocks_are_a_set_of_bytes),
-        cmocka_unit_test(gap_is_counted_once_across_the_wrap),
-        cmocka_unit_test(reordering_is_no_gap),
-        cmocka_unit_test(three_gaps_in_one_acknowledgement),
-        cmocka_unit_test(scaled_letters),
+        cmocka_unit_test(blocks_are_a_set_of_bytes), cmocka_unit_test(gap_is_counted_once_across_the_wrap),
+        cmocka_unit_test(reordering_is_no_gap),      cmocka_unit_test(three_gaps_in_one_acknowledgement),
+        cmocka_unit_test(blocks_that_overlap),       cmocka_unit_test(scaled_letters),
         cmocka_unit_test(a_full_history_is_marked),
     };
 
