@@ -290,8 +290,9 @@ static __always_inline int sw_guard_segment(struct xdp_md *ctx, struct sw_scratc
             s->bad_csum = 1;
     }
     /* calls that may change the frame invalidate all pointers into it */
+    sc->emit.claim = 0;
     sw_track_segment(sc, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
-    if (s->flags & SW_TCP_SYN && !s->bad_csum)
+    if (sc->emit.claim)
         sw_account_claimed();
     if (action == SW_DO_ACCEPT)
         sw_meta_set(ctx);

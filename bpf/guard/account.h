@@ -95,21 +95,25 @@ static __always_inline void sw_account_confirmed(struct sw_flow *f, struct sw_ke
 }
 
 /*
- * What arrived, tracked and in scratch, has a SYN from the address of a service, as if its listener had sent it: from
- * a tunnel, or from the LAN. What it opens is only claimed, until a socket of this host sends on it.
+ * What arrived has established a connection of which this host has sent nothing: both ends' words came from a tunnel,
+ * or from the LAN. To or from a listener of this host it is only claimed, until a socket of this host sends on it.
  */
 SW_STEP int sw_account_claimed(void)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
+    struct sw_service *sv;
     struct sw_flow *f;
+    __u32 index;
 
     if (!sc)
         return 0;
-    if (!sw_service_of(&sc->key, sc->seg.src_is_b))
+    index = sw_service_of(&sc->key, 0);
+    if (!index)
+        index = sw_service_of(&sc->key, 1);
+    sv = index ? bpf_map_lookup_elem(&services, &index) : 0;
+    if (!sv || sv->flags & SW_SV_NO_LISTENER)
         return 0;
     f = bpf_map_lookup_elem(&flows, &sc->key);
-    if (!f)
-        f = bpf_map_lookup_elem(&half_open, &sc->key);
     if (f)
         __sync_fetch_and_or(&f->flags, SW_F_UNCONFIRMED);
     return 0;

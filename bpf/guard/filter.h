@@ -15,7 +15,7 @@ static __always_inline int sw_is_guarded(struct sw_key *key)
     return sw_service_of(key, 0) || sw_service_of(key, 1);
 }
 
-/* The flow goes on without events. What has been told of it ends with a record of its own. */
+/* The flow goes on without events. A record ends what was reported of it. */
 static __always_inline void sw_filter_silence(struct sw_scratch *sc, const struct sw_key *key, struct sw_flow *f,
                                               struct sw_sweep_ctx *c)
 {

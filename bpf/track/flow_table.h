@@ -112,6 +112,13 @@ static __always_inline int sw_is_stray(const struct sw_flow *f, const struct sw_
            (f->flags & (SW_F_MIDSTREAM | SW_F_MIDSTREAM_PROVEN)) == SW_F_MIDSTREAM;
 }
 
+/* With the guard: it is to look at connections that it has not seen this host take part in (sw_account_claimed). */
+static __always_inline int sw_is_claim(const struct sw_flow *f, const struct sw_seg *s)
+{
+    return cfg.guard && !s->sent && f->listener == SW_L_NONE && s->ifindex == f->ifindex &&
+           !(f->flags & (SW_F_COOKIE | SW_F_MIDSTREAM_PROVEN));
+}
+
 /* Established: moves the flow from `half_open` to `flows`. If `flows` is full it remains in `half_open`. */
 static __always_inline int sw_promote(struct sw_key *key, struct sw_flow *f)
 {
@@ -159,6 +166,7 @@ SW_PART int sw_track_new(void)
     if (f->flags & SW_F_ESTABLISHED && !sw_is_stray(f, s) && sw_promote(key, f)) {
         sw_count(SW_C_HALF_OPEN_CREATED);
         sw_count(SW_C_HALF_OPEN_PROMOTED);
+        w->claim = sw_is_claim(f, s);
         kept = bpf_map_lookup_elem(&flows, key);
         sw_emit_all(kept ? kept : f, s->now);
         return 1;
@@ -378,6 +386,7 @@ SW_PART int sw_track(void)
         sw_emit_all(f, s->now);
         if (!sw_promote(key, f))
             return 0;
+        w->claim = sw_is_claim(f, s);
         bpf_map_delete_elem(&half_open, key);
         sw_count(SW_C_HALF_OPEN_PROMOTED);
         return 0;

@@ -107,7 +107,8 @@ struct sw_emit_ctx {
     __u32 listener_isn;
     __u8 waits; /* the segment is the SYN that waits, sent again */
     __u8 late;  /* the segment has no flow, and is of a connection that has ended */
-    __u16 pad;
+    __u8 claim; /* it has established a connection of which this host has sent nothing, and both ends came in one way */
+    __u8 pad;
 };
 
 /* Handshakes that are not complete, in compact form, by sw_key_hash. Many more entries than half_open. */

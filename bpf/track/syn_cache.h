@@ -243,9 +243,8 @@ SW_PART int sw_syn_cache_restore(void)
         f->end[SW_RESP].more |= SW_M_OTHER_ISN;
     }
     sw_cached_handshake_add_rexmits(f, n);
-    if (cfg.guard && n->synack.ns)
-        f->flags |= SW_F_UNCONFIRMED;
     if (cfg.guard && n->listener) {
+        f->flags |= SW_F_UNCONFIRMED;
         f->listener = n->listener;
         f->listener_isn = n->synack.seq;
     }

@@ -132,6 +132,11 @@ def claimed_by_two_syns():
     claimed_in("gre", "syn")
 
 
+def claimed_by_acks():
+    """the same in IP, without a SYN in the listener's name"""
+    claimed_in("ip_in_ip", "ack")
+
+
 def claimed_from_the_servers_address():
     """the same from the LAN, IPv6, of which the kernel drops no such address, and in clear"""
     g = k.Ground(mode="auto")
@@ -173,5 +178,5 @@ def claimed_flows_let_nothing_in():
 
 if __name__ == "__main__":
     n.main(one_connection_does_not_fill_the_log, known_four_tuples_are_limited, guesses_end_no_connection,
-           claimed_flows_let_nothing_in, claimed_in_ip_in_ip, claimed_in_vxlan, claimed_by_two_syns,
+           claimed_flows_let_nothing_in, claimed_in_ip_in_ip, claimed_in_vxlan, claimed_by_two_syns, claimed_by_acks,
            claimed_from_the_servers_address)

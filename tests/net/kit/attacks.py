@@ -179,11 +179,12 @@ def listeners_words(f, src, inside):
 
 
 def claimed(f, src, by):
-    """A handshake of which this host sends nothing: with a SYN-ACK, or with a SYN of either end."""
+    """A handshake of which this host sends nothing: with a SYN-ACK, with a SYN of either end, or inferred from ACKs."""
     syn, ack = f.segment(src, "S", seq=ISN), f.segment(src, "A", seq=ISN + 1, ack=5001)
     if by == "synack":
         return [syn, f.answer(src, "SA", seq=5000, ack=ISN + 1), ack]
-    return [syn, f.answer(src, "S", seq=5000), ack, f.answer(src, "A", seq=5001, ack=ISN + 1)]
+    last = f.answer(src, "A", seq=5001, ack=ISN + 1)
+    return [syn, f.answer(src, "S", seq=5000), ack, last] if by == "syn" else [syn, ack, last]
 
 
 # The third packet, which the kernel throws away.

@@ -60,7 +60,7 @@ TEST(accounting_goes_on)
     }
 }
 
-/* A flood engages the guard though nothing is told of it. */
+/* A flood engages the guard though nothing of it is reported. */
 TEST(detection_goes_on)
 {
     guardrun_conf(guard)->half_open = 100;
