@@ -9,6 +9,7 @@
 #include "config/options.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -44,28 +45,33 @@ static bool wait_for(struct events *e, int fd, int timeout_ms)
     return !e->done;
 }
 
-/* All of it, however long that takes: what does not fit meanwhile is in the loss line. */
+/* All of it, however long that takes: what does not fit meanwhile is in the loss line. A signal ends it between two
+ * lines, or where nothing can be written. */
 static int write_all(struct events *e, const char *data, size_t len)
 {
-    while (len) {
-        ssize_t n = write(STDOUT_FILENO, data, len);
+    for (const char *from = data, *end = data + len; from < end;) {
+        struct pollfd fds[] = {{.fd = e->signal_fd, .events = POLLIN}, {.fd = STDOUT_FILENO, .events = POLLOUT}};
+        size_t piece = (size_t)(end - from) < PIPE_BUF ? (size_t)(end - from) : PIPE_BUF; /* it does not block */
+        ssize_t n;
 
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            return SW_EXIT_INTERNAL;
+        if (fds[0].revents && (from == data || from[-1] == '\n' || !fds[1].revents)) {
+            e->done = true;
+            return SW_EXIT_OK;
+        }
+        if (!fds[1].revents)
+            continue;
+        n = write(STDOUT_FILENO, from, piece);
         if (n < 0 && errno == EPIPE) {
             e->done = true;
             return SW_EXIT_OK;
         }
-        if (n < 0 && errno == EAGAIN) { /* somebody else has made it so */
-            struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
-
-            poll(&out, 1, -1);
-        } else if (n < 0 && errno != EINTR) {
+        if (n < 0 && errno != EINTR && errno != EAGAIN) {
             sw_err("standard output: %s", strerror(errno));
             return SW_EXIT_OUTPUT;
         }
-        if (n > 0) {
-            data += n;
-            len -= n;
-        }
+        from += n > 0 ? n : 0;
     }
     return SW_EXIT_OK;
 }

@@ -46,14 +46,14 @@ static ssize_t read_some(int fd, char *buf, size_t size, __u64 deadline)
     return n < 0 ? -errno : n;
 }
 
-/* What it says until an empty line, or until the end: its length, or -errno. */
-static ssize_t read_hello(int fd, char *buf, size_t size)
+/* In pieces until `whole` says so, or until the end: the length, or -errno. */
+static ssize_t read_until(int fd, char *buf, size_t size, size_t piece, bool (*whole)(const char *buf, size_t len))
 {
     const __u64 deadline = sw_clock_now() + ANSWER_MS * 1000000ull;
     size_t len = 0;
 
-    while (len < size && !sw_request_whole(buf, len)) {
-        ssize_t n = read_some(fd, buf + len, size - len, deadline);
+    while (len < size && !whole(buf, len)) {
+        ssize_t n = read_some(fd, buf + len, size - len < piece ? size - len : piece, deadline);
 
         if (n < 0)
             return n;
@@ -62,6 +62,16 @@ static ssize_t read_hello(int fd, char *buf, size_t size)
         len += n;
     }
     return (ssize_t)len;
+}
+
+static bool has_empty_line(const char *buf, size_t len)
+{
+    return sw_request_whole(buf, len);
+}
+
+static bool ends_line(const char *buf, size_t len)
+{
+    return len && buf[len - 1] == '\n';
 }
 
 /* "error WHY" instead. */
@@ -99,7 +109,7 @@ static int look(pid_t pid, void *ctx)
     s->silent += c->fd == -EAGAIN; /* nobody takes what waits */
     if (c->fd < 0)
         return 0;
-    len = read_hello(c->fd, buf, sizeof(buf));
+    len = read_until(c->fd, buf, sizeof(buf), sizeof(buf), has_empty_line);
     if (len < 0 || sw_hello_parse(buf, len, &c->hello) || (s->choice->iface && !follows(&c->hello, s->choice->iface))) {
         if (len > 0 && say_refusal(buf, len))
             s->refused = memmem(buf, len, NOT_ALLOWED, strlen(NOT_ALLOWED)) ? SW_EXIT_PRIVILEGE : SW_EXIT_INTERNAL;
@@ -208,24 +218,6 @@ int sw_events_find(const struct sw_events_choice *choice, bool waits, int *ret_f
     return code;
 }
 
-/* The answer alone, not a byte of the lines behind it. */
-static ssize_t read_answer(int fd, char *buf, size_t size)
-{
-    const __u64 deadline = sw_clock_now() + ANSWER_MS * 1000000ull;
-    size_t len = 0;
-
-    while (len < size && (!len || buf[len - 1] != '\n')) {
-        ssize_t n = read_some(fd, buf + len, 1, deadline);
-
-        if (n < 0)
-            return n;
-        if (!n)
-            break;
-        len += n;
-    }
-    return (ssize_t)len;
-}
-
 static int send_all(int fd, const char *text, size_t len)
 {
     const __u64 deadline = sw_clock_now() + ANSWER_MS * 1000000ull;
@@ -259,7 +251,8 @@ int sw_events_ask(int fd, const struct sw_request *request)
     }
     err = send_all(fd, text, len);
     free(text);
-    n = read_answer(fd, answer, sizeof(answer)); /* also to what could not be sent */
+    /* a byte at a time: the lines behind it are not its own; also to what could not be sent */
+    n = read_until(fd, answer, sizeof(answer), 1, ends_line);
     if (n == (ssize_t)strlen(OK) && !memcmp(answer, OK, n))
         return SW_EXIT_OK;
     if (n > 0 && say_refusal(answer, n))

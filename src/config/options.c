@@ -160,6 +160,7 @@ static void complete(struct sw_cli *cli, void *at)
 {
     struct sw_common_opts *opts = at;
     __u64 entries = (__u64)opts->object.max_half_open * SYN_CACHE_PER_HALF_OPEN;
+    bool quiet;
 
     if (!sw_given(cli, "syn-cache"))
         opts->object.syn_cache_max = entries < SYN_CACHE_MAX ? entries : SYN_CACHE_MAX;
@@ -169,8 +170,11 @@ static void complete(struct sw_cli *cli, void *at)
         opts->event_mask & (((1u << SW_EV_MAX) - 1) | 1u << SW_LINE_GUARD | 1u << SW_LINE_DROP);
     if (opts->output && !strcmp(opts->output, "-"))
         opts->output = NULL;
+    quiet = opts->output && !strcmp(opts->output, "none") && opts->format == SW_FORMAT_TEXT;
     if (!sw_given(cli, "summary"))
-        opts->summary = opts->format == SW_FORMAT_TEXT && opts->event_mask & 1u << SW_EV_CONN;
+        opts->summary = !quiet && opts->format == SW_FORMAT_TEXT && opts->event_mask & 1u << SW_EV_CONN;
+    if (opts->summary && quiet)
+        sw_usage_die(cli, "--summary of text is a part of the output, and --output is none");
     if (opts->summary)
         opts->object.cfg.event_mask |= 1u << SW_EV_CONN;
     opts->colored = opts->format == SW_FORMAT_TEXT && wants_color(opts->color, !opts->output);

@@ -105,7 +105,6 @@ void sw_ready_log(struct sw_loop *loop)
     sw_ready_text(&r, text);
     sw_info("%s", text);
     loop->inst->ready = true;
-    loop->inst->has_output = loop->file;
     err = sw_instance_update(loop->inst);
     if (err)
         sw_warn("instance file: %s", strerror(-err));

@@ -69,14 +69,21 @@ static void free_guard(struct start *s)
 
 static int open_output(struct start *s)
 {
+    const struct sw_rotation *rotation = &s->opts->rotation;
     int err;
 
     if (!s->common.output) {
         sw_output_append(STDOUT_FILENO);
         return 0;
     }
-    err = sw_output_open(s->common.output, &s->opts->rotation, &s->loop.file);
-    return err ? sw_fail(&s->failure, SW_EXIT_OUTPUT, err, "output '%s': %s", s->common.output, strerror(-err)) : 0;
+    err = sw_output_open(s->common.output, rotation, &s->loop.file);
+    if (err)
+        return sw_fail(&s->failure, SW_EXIT_OUTPUT, err, "output '%s': %s", s->common.output,
+                       err == -ENXIO ? "a named pipe that nobody reads" : strerror(-err));
+    if (!s->loop.file && (rotation->size || rotation->interval || rotation->keep))
+        return sw_fail(&s->failure, SW_EXIT_USAGE, -EINVAL, "output '%s': only a file can be rotated",
+                       s->common.output);
+    return 0;
 }
 
 static void close_output(struct start *s)
@@ -147,7 +154,10 @@ static int take_over(struct start *s)
 
 static int announce(struct start *s, bool attached)
 {
-    int err = sw_instance_announce(&s->inst, &s->hooks, s->loop.obj, attached);
+    int err;
+
+    s->inst.has_output = s->loop.file; /* reopen may come from now on */
+    err = sw_instance_announce(&s->inst, &s->hooks, s->loop.obj, attached);
 
     return err ? fail_run_dir(s, err) : 0;
 }

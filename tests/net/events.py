@@ -7,6 +7,7 @@
     /run/synward/readers/PID  ---> synward events, in whatever network namespace, as root or another user
 """
 import collections
+import fcntl
 import grp
 import itertools
 import json
@@ -15,6 +16,8 @@ import pathlib
 import signal
 import socket
 import subprocess
+import sys
+import termios
 import time
 
 import kit as n
@@ -269,6 +272,35 @@ def as_user(group=None):
             *(("--groups", str(group)) if group else ("--clear-groups",)))
 
 
+def no_more_than():
+    """--count counts no heading; what the instance's own --events leaves out no reader gets; a signal ends stuck output"""
+    a, b = n.pair()
+    sw = n.Synward(b, "srv0", args=("--events", "established", "--interval", 0.1))
+    first, every = Reader(sw, "--format", "text", "--count", 1), Reader(sw)
+    r, w = os.pipe()
+    with open(os.path.join(n.tmp.name, "stuck.err"), "wb") as err:
+        stuck = n.popen([n.SYNWARD, "events", "--pid", str(sw.p.pid)], stdout=w, stderr=err, stdin=subprocess.DEVNULL)
+    n.started.append(stuck)
+    os.close(w)
+    room = fcntl.fcntl(r, fcntl.F_SETPIPE_SZ, 4096)
+    listener = n.listen(b, "10.66.0.2", 7777)
+    bulk.connections(a, listener, ["10.66.0.1"], 300)
+    said = first.ended().raw().splitlines()
+    n.equal("heading, one line", (len(said), said[0][:2], b"established" in said[1]), (2, b"# ", True))
+
+    def waiting():
+        """bytes in the pipe"""
+        return int.from_bytes(fcntl.ioctl(r, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+    n.until(lambda: waiting() > room // 2)
+    n.until(lambda: pathlib.Path(f"/proc/{stuck.pid}/stat").read_text().split()[2] == "S")
+    stuck.send_signal(signal.SIGTERM)
+    n.equal("exit code of the stuck one", stuck.wait(timeout=n.PATIENCE), OK)
+    os.close(r)
+    stopped(sw)
+    n.equal("events", {x["event"] for x in every.ended().lines()}, {"established"})
+
+
 def rights():
     """another user is refused in a clear line; of --socket-group he reads, and cannot look into or lock /run/synward"""
     group = grp.getgrnam("daemon")
@@ -357,7 +389,7 @@ def killed_and_silent():
 
 
 def too_many():
-    """64 readers, the last places for root's: further ones are told so, and nobody loses his"""
+    """64 readers, the last places for root's: further ones get a message, and nobody loses his"""
     _, b = n.pair()
     sw = n.Synward(b, "srv0")
     first = Reader(sw)
@@ -429,4 +461,4 @@ def follow():
             n.fields(mine[-1], event="stats", final=True)
 
 
-n.main(ten, hanging_stdout, pinned_stdout, none, filters, guarded, text, rights, elsewhere, killed_and_silent, too_many, ends, follow)
+n.main(ten, hanging_stdout, pinned_stdout, none, filters, guarded, text, no_more_than, rights, elsewhere, killed_and_silent, too_many, ends, follow)

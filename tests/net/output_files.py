@@ -466,7 +466,9 @@ def no_files():
     n.equal("exit code", sw.p.wait(timeout=20), k.OK)
     for args, code, line in ((("--output", h.dir / "no" / "x"), k.OUTPUT, "output '.*/no/x': No such file or directory"),
                              (("--output", h.dir), k.OUTPUT, "output '.*': Is a directory"),
-                             (("--output", fifo), k.OUTPUT, "output '.*/pipe': No such device or address"),
+                             (("--output", fifo), k.OUTPUT, "output '.*/pipe': a named pipe that nobody reads"),
+                             (("--output", "/dev/null", "--rotate-size", "1M"), k.USAGE, "only a file can be rotated"),
+                             (("-o", "none", "--format", "text", "--summary"), k.USAGE, "--output is none"),
                              (("--rotate-size", "1M"), k.USAGE, "need --output FILE"),
                              (("--rotate-keep", 3, "-o", h.file), k.USAGE, "needs --rotate-size or --rotate-interval"),
                              (("-o", h.file, "--rotate-interval", "week"), k.USAGE, "'week' is not a number")):

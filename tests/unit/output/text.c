@@ -140,7 +140,22 @@ static void test_narrow(void **state)
     out_close(&o);
 }
 
-/* How it ended, and what tells that from other ends. */
+/* A handshake through a cookie: its SYN was not tracked, so there are no times. */
+static void test_narrow_cookie(void **state)
+{
+    struct sw_event ev = sample(SW_EV_ESTABLISHED);
+    struct out o;
+
+    (void)state;
+    out_open(&o, text());
+    ev.flow.flags = SW_F_COOKIE | SW_F_ESTABLISHED;
+    ev.flow.syn_ns = ev.flow.synack_ns = 0;
+    add(&o, &ev);
+    line_is(&o, 1, AT "established " PAIR "  by cookie");
+    out_close(&o);
+}
+
+/* How it ended, and what distinguishes that from other ends. */
 static void test_narrow_ends(void **state)
 {
     static const struct {
@@ -421,12 +436,12 @@ static void test_loss_and_stats(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wide),           cmocka_unit_test(test_wide_is_as_before),
-        cmocka_unit_test(test_narrow),         cmocka_unit_test(test_narrow_ends),
-        cmocka_unit_test(test_any_line_fits),  cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_long_addresses), cmocka_unit_test(test_values),
-        cmocka_unit_test(test_heading),        cmocka_unit_test(test_colors),
-        cmocka_unit_test(test_loss_and_stats),
+        cmocka_unit_test(test_wide),          cmocka_unit_test(test_wide_is_as_before),
+        cmocka_unit_test(test_narrow),        cmocka_unit_test(test_narrow_ends),
+        cmocka_unit_test(test_narrow_cookie), cmocka_unit_test(test_any_line_fits),
+        cmocka_unit_test(test_addresses),     cmocka_unit_test(test_long_addresses),
+        cmocka_unit_test(test_values),        cmocka_unit_test(test_heading),
+        cmocka_unit_test(test_colors),        cmocka_unit_test(test_loss_and_stats),
     };
 
     zone(ZONE);
