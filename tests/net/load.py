@@ -52,12 +52,12 @@ def segments(kind, isn, asked, answer):
     yield 0, c + 2 + len(asked), s + 2 + len(answer), ACK, b""
 
 
-def capture(path):
-    rng = random.Random(n.seed())
+def capture(path, count, seed):
+    rng = random.Random(seed)
     filler = bytes(1400)
     with open(path, "wb") as f:
         f.write(struct.pack("<IHHiIII", 0xa1b23c4d, 2, 4, 0, 0, 65535, 1))  # nanoseconds
-        for i in range(CONNECTIONS):
+        for i in range(count):
             kind = {0: "refused", 1: "unanswered"}.get(i % 10)
             client, server = (socket.inet_pton(socket.AF_INET6, x) for x in (f"2001:db8::{i % 4093:x}", f"2001:db8:1::{i % 7}")) \
                 if i % 3 == 0 else (socket.inet_aton(x) for x in (f"10.1.{i % 251}.{i % 241}", f"10.0.0.{1 + i % 7}"))
@@ -74,7 +74,7 @@ def capture(path):
 def replayed():
     """The lines as objects, with three whose numbers are made."""
     path = os.path.join(n.tmp.name, "load.pcap")
-    capture(path)
+    capture(path, CONNECTIONS, n.seed())
     r = n.sh(n.SYNWARD, "replay", "--checksum=off", path)
     lines = [json.loads(x) for x in r.stdout.splitlines()]
     n.at_least("lines", len(lines), LINES)

@@ -58,6 +58,10 @@ add chain inet doc in { type filter hook input priority 0; }
 add rule inet doc in tcp dport 9999 drop
 add rule inet doc in tcp dport 83 meta length > 500 limit rate 1/day burst 1 packets drop
 """
+CLEAN = """
+for pins in /sys/fs/bpf/synward/*; do [ ! -d "$pins" ] || synward unpin "${pins##*/}"; done
+rm -rf /run/synward /var/log/synward/*
+"""
 SYNWARD_SHIM = """#!/bin/bash
 case ${1:-} in run | events) echo "$$ $1" >>"$SW_DOC_PIDS" ;; esac
 exec "$SW_DOC_SYNWARD" "$@"
@@ -266,7 +270,7 @@ class Place:
         return p, self.started("run", before), out, err
 
     def ended(self, p, pid, out, err, by=signal.SIGINT):
-        if by:
+        if by and p.poll() is None:
             os.kill(pid, by)
         code = p.wait(timeout=6 * PATIENCE)
         out.seek(0)
@@ -291,6 +295,8 @@ class Place:
 
         def all_ended():
             """no connection is followed any more"""
+            if p.poll() is not None:  # --duration
+                return True
             now = self.status()
             return not now["flows"] and not ("--timeout-syn-sent" in script and now["half_open"])
 
@@ -366,7 +372,8 @@ class Place:
     def clean(self):
         """As before the first command: nothing runs, and the directories of synward are empty."""
         self.look_away()
-        equal("clean", self.sh("rm -rf /run/synward /var/log/synward/*")[0], 0)
+        code, _, err = self.sh(CLEAN)
+        equal(f"clean ({err.strip()})", code, 0)
 
     def folder(self, *files):
         """A working directory with copies of files."""
