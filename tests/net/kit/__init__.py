@@ -13,6 +13,8 @@ to import.
     attacks  the frames of docs/attacks.md
     fault    what a user sees, and what must not be left behind
     pin      daemons that follow each other on pinned maps
+    docs     the commands of documents
+    place    the host on which they are typed
 """
 from .daemon import SYNWARD, Synward
 from .lines import check_seq, fields, of, events_of

@@ -2,10 +2,12 @@
 """The commands of a document. A block with the info string sh is what a reader types; console, or none, is what he sees.
 A block is divided into its statements, each as bash reads one: over several lines, with its here-document."""
 import dataclasses
+import os
 import re
 import subprocess
 
 from .ns import TOP
+from .tap import Skip
 
 RECIPES = TOP / "docs/recipes.md"
 README = TOP / "README.md"
@@ -82,3 +84,11 @@ def recipes():
     if list(found) != headings:
         raise AssertionError(f"recipes without commands, or commands outside: {set(headings) ^ set(found)}")
     return found
+
+
+def needs_duckdb():
+    if (TOP / "build/duckdb/node_modules/@duckdb/node-api").is_dir():
+        return
+    if os.environ.get("CI"):
+        raise AssertionError("no DuckDB in build/duckdb: tests/setup puts it there")
+    raise Skip("no DuckDB in build/duckdb: tests/setup gets it from npm's registry")

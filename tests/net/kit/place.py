@@ -238,7 +238,8 @@ class Place:
             s.bind(("cli0", 0))
             link = Ether(src="02:00:00:00:00:99", dst=self.mac)
             for i in range(20):
-                s.send(bytes(link / IP(src=f"198.18.1.{i}", dst=V4) / TCP(sport=40000, dport=80, flags="SA"[i % 2:], seq=7, ack=9)))
+                tcp = TCP(sport=40000, dport=80, flags="SA"[i % 2:], seq=7, ack=9)
+                s.send(bytes(link / IP(src=f"198.18.1.{i}", dst=V4) / tcp))
 
     # --- commands that end by Ctrl-C, and those that look at a running one ---
 
