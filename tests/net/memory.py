@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What synward takes of memory with its default options, tracker and guard: printed, and compared with docs/scale.md."""
+import contextlib
 import json
 import pathlib
 import re
@@ -16,8 +17,9 @@ MIB = 1 << 20
 def programs_maps(sw):
     """Ids of the maps that its programs use, and of those that it has open itself."""
     found = set()
-    for info in pathlib.Path(f"/proc/{sw.p.pid}/fdinfo").iterdir():
-        found |= {int(x) for x in re.findall(r"^map_id:\s*(\d+)", info.read_text(), re.M)}
+    for info in list(pathlib.Path(f"/proc/{sw.p.pid}/fdinfo").iterdir()):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found |= {int(x) for x in re.findall(r"^map_id:\s*(\d+)", info.read_text(), re.M)}
     for prog in json.loads(n.sh("bpftool", "-j", "prog", "show").stdout):
         if found & set(prog.get("map_ids", ())):
             found |= set(prog["map_ids"])

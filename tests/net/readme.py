@@ -58,6 +58,8 @@ def typed(block, files):
         out += shown
     place.look_away()
     same = [name for name, x in files["recipes"].items() if x.text.strip() == block.text.strip()]
+    if not same and re.search(r"\b(events|guard)\.ndjson", block.text) and "synward " not in block.text:
+        raise AssertionError(f"{block.where}: this recipe is not one of docs/recipes.md")
     for name in same:
         recipes.EXPECTED[name](recipes.Shown(files, folder, out))
 
@@ -81,6 +83,7 @@ WRONG = (
     "synwarrd status",
     "sudo synward run -i eth1",
     "jq .event no-such-file",
+    "jq .event events.ndjson",
     "jq 'select(.event == \"no such\")' events.ndjson",
     "make && synwarrd",
     "sudo make me a sandwich; false",
