@@ -18,7 +18,9 @@
 /* not every change is notified: before 6.7 not that an address took routes with it */
 #define AGAIN_NS (10 * SW_SECOND)
 #define MANY_NS (60 * SW_SECOND) /* a large table changes all the time */
-enum { MESSAGES_MOST = 4096 };   /* that are read at once */
+#define REST 50                  /* after a change: a large table is read so many times as long as it takes later, */
+#define REST_MOST_NS (8 * SW_SECOND) /* while the programs still rely on what was read before (SW_ROUTES_NS) */
+enum { MESSAGES_MOST = 4096 };       /* that are read at once */
 
 #define GROUP(n) (1u << ((n)-1))
 #define GROUPS                                                                                                         \
@@ -32,6 +34,7 @@ struct sw_reverse_path {
     int notices;           /* socket, -1: the routes are read each time */
     bool changed;          /* since they were read */
     __u64 due;             /* read them whatever was notified */
+    __u64 rest_until;      /* and not before, whatever was notified */
     struct sw_routes have; /* in the map */
     bool have_known;       /* else the map is read first */
     __u32 flags;           /* SW_G_REVERSE_*: for which families they were read last */
@@ -251,6 +254,14 @@ static enum sw_routes_unknown read_all(__u32 flags, const struct sw_devices *dev
     return unknown;
 }
 
+/* Where routes change all the time, a large table would be read all the time. */
+static __u64 rest_after(__u64 took)
+{
+    if (took * REST <= SW_SECOND)
+        return 0;
+    return took * REST < REST_MOST_NS ? took * REST : REST_MOST_NS;
+}
+
 static void reread(struct sw_reverse_path *r, const struct sw_devices *devices, __u64 now)
 {
     struct sw_routes want = {0};
@@ -290,8 +301,12 @@ void sw_reverse_path_refresh(struct sw_reverse_path *r, const struct sw_devices 
         r->changed = true;
         r->due = 0;
     }
-    if (now >= r->due || (r->changed && r->trouble != explain(SW_ROUTES_MANY)))
+    if (now >= r->due || (r->changed && now >= r->rest_until && r->trouble != explain(SW_ROUTES_MANY))) {
+        __u64 began = sw_clock_now();
+
         reread(r, devices, now);
+        r->rest_until = now + rest_after(sw_clock_now() - began);
+    }
     if (r->trouble)
         set_flags(r->guard, 0);
     if (r->trouble || r->changed)

@@ -279,21 +279,57 @@ static void add_routes(int from, int to)
     assert_int_equal(run(text), 0);
 }
 
-/* A table of routes that is nearly full, and one of more than fit. */
+static void look(struct sw_reverse_path *r, __u64 now)
+{
+    struct sw_devices devices;
+
+    sw_reverse_path_watch(r);
+    assert_int_equal(sw_devices_read(&fx.ifindex, 1, &devices), 0);
+    sw_reverse_path_refresh(r, &devices, now);
+    sw_devices_free(&devices);
+}
+
+/* A table of routes that is nearly full, in which one changes each second: it is not read each second, but its last
+ * state is. And one of more than fit. */
 TEST(many_routes)
 {
+    static const char *const ways[] = {"route replace 203.0.113.0/24 via 10.9.6.2",
+                                       "route replace 203.0.113.0/24 via 10.9.7.2"};
+    struct sw_reverse_path *r;
+    struct sw_guard *g;
+    __u64 now = SECOND, read_at = 0;
+    unsigned reads = 0;
+
     NEEDS_ROOT();
-    start(SW_REVERSE_PATH_STRICT);
+    start(SW_REVERSE_PATH_OFF);
+    g = sw_services_guard(fx.s);
+    r = sw_reverse_path_new(bpf_map__fd(fx.obj->maps.reverse_path), g, SW_REVERSE_PATH_STRICT);
+    assert_non_null(r);
     add_routes(0, 65000);
-    refresh();
+    look(r, now);
     assert_int_equal(checked(), BOTH);
     assert_true(reached("198.16.0.0") && reached("198.16.253.231"));
     assert_false(reached("198.16.253.232"));
+    for (int i = 0; i < 24; i++) {
+        ip(ways[i & 1]);
+        now += SECOND;
+        look(r, now);
+        reads += g->routes_ns != read_at;
+        read_at = g->routes_ns;
+        assert_int_equal(checked(), BOTH);
+        assert_true(now - read_at <= 8 * SECOND);
+    }
+    print_message("read %u times in 24 s\n", reads);
+    assert_in_range(reads, 3, 12);
+    look(r, now + 8 * SECOND);
+    assert_true(reached("203.0.113.1")); /* the last of these changes */
     add_routes(65000, 66000);
-    refresh();
+    look(r, now + 17 * SECOND);
     assert_int_equal(checked(), 0);
-    assert_true(warned("more than 65536 routes"));
+    assert_non_null(strstr(sw_reverse_path_trouble(r), "more than 65536 routes"));
+    sw_reverse_path_free(r);
     ip("route flush root 198.16.0.0/12");
+    ip("route del 203.0.113.0/24");
 }
 
 /* A daemon that takes over finds the entries of the one before. */
