@@ -176,13 +176,17 @@ static __always_inline int sw_tcp_csum_is_bad(struct xdp_md *ctx, struct sw_scra
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
     struct sw_seg *s = &sc->seg;
     struct sw_tcp *t;
-    __u32 off = sc->at.tcp;
+    __u32 off = sc->at.tcp, sum;
 
     sw_opaque(off);
     if (off >= 0xfff || s->frag || s->cap != s->len)
         return 0;
     t = data + off;
-    if (!SW_HAS(t, sizeof(*t), end) || sw_csum_ok(ctx, &sc->chunk, &sc->key, &sc->at, t->check))
+    if (!SW_HAS(t, sizeof(*t), end))
+        return 0;
+    sum = sw_csum_judge(ctx, &sc->chunk, &sc->key, &sc->at, t->check);
+    s->sum_partial = sum == SW_CSUM_PARTIAL;
+    if (sum != SW_CSUM_BAD)
         return 0;
     sw_count(SW_C_BAD_CHECKSUM);
     return 1;

@@ -86,7 +86,9 @@ static __always_inline void sw_account_confirmed(struct sw_flow *f, struct sw_ke
         t->item[SW_T_RESOLVED]++;
         t->item[SW_T_COMPLETED]++;
     }
-    if (sw_listener_waits(f->listener) || f->listener == SW_L_COMPLETED) {
+    if (f->listener == SW_L_ABORTED) /* its RST was not taken, and the acknowledgement was */
+        t->item[SW_T_COMPLETED]++;
+    if (sw_listener_waits(f->listener) || f->listener == SW_L_COMPLETED || f->listener == SW_L_ABORTED) {
         f->listener = SW_L_CONFIRMED;
         sw_key_ip(key, !s->src_is_b, &client);
         sw_limit_give(&client);

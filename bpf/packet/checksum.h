@@ -54,22 +54,24 @@ SW_STEP int sw_csum_tail(struct xdp_md *ctx, struct sw_chunk *chunk, __u32 off, 
     return sw_csum_fold((__u32)bpf_csum_diff(0, 0, (__be32 *)chunk->bytes, even, 0));
 }
 
-/* Is the checksum of the TCP header and payload in the frame right? True if they cannot be read. */
-SW_STEP int sw_csum_ok(struct xdp_md *ctx, struct sw_chunk *chunk, struct sw_key *key, struct sw_place *place,
-                       __u32 check)
+enum sw_csum_result { SW_CSUM_BAD, SW_CSUM_GOOD, SW_CSUM_PARTIAL };
+
+/* Is the checksum of the TCP header and payload in the frame right? GOOD if they cannot be read. */
+SW_STEP int sw_csum_judge(struct xdp_md *ctx, struct sw_chunk *chunk, struct sw_key *key, struct sw_place *place,
+                          __u32 check)
 {
     __u32 at = 0, sum, off, len;
 
     if (!chunk || !key || !place)
-        return 1;
+        return SW_CSUM_GOOD;
     off = place->tcp;
     len = place->tcp_len;
     sum = sw_csum_fold(sw_csum_pseudo(key, len, place->v6));
     if (sum == check)
-        return 1;
+        return SW_CSUM_PARTIAL;
     for (int i = 0; i < SW_CSUM_CHUNKS && at + SW_CSUM_CHUNK <= len; i++) {
         if (bpf_xdp_load_bytes(ctx, off + at, chunk->bytes, SW_CSUM_CHUNK))
-            return 1;
+            return SW_CSUM_GOOD;
         sum += sw_csum_fold((__u32)bpf_csum_diff(0, 0, (__be32 *)chunk->bytes, SW_CSUM_CHUNK, 0));
         at += SW_CSUM_CHUNK;
     }
@@ -77,10 +79,10 @@ SW_STEP int sw_csum_ok(struct xdp_md *ctx, struct sw_chunk *chunk, struct sw_key
         int tail = sw_csum_tail(ctx, chunk, off + at, len - at);
 
         if (tail < 0)
-            return 1;
+            return SW_CSUM_GOOD;
         sum += tail;
     }
-    return sw_csum_fold(sum) == 0xffff;
+    return sw_csum_fold(sum) == 0xffff ? SW_CSUM_GOOD : SW_CSUM_BAD;
 }
 #endif
 

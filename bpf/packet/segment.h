@@ -30,13 +30,14 @@ struct sw_seg {
     __u8 src_is_b; /* the sender is the key's b endpoint */
     __u8 bad_csum;
     __u8 bad_opt;
-    __u8 frag;      /* first fragment: the rest of the payload is not seen */
-    __u8 one_sided; /* the other direction may be invisible here: infer from acknowledgements */
-    __u8 flip;      /* if it begins a flow: its sender is the responder */
-    __u8 flip_by;   /* and why, enum sw_direction_by */
-    __u8 sent;      /* by this host: seen at the egress hook */
-    __u8 out;       /* SW_OUT_*: by the filter */
-    __u8 pad[6];
+    __u8 frag;        /* first fragment: the rest of the payload is not seen */
+    __u8 one_sided;   /* the other direction may be invisible here: infer from acknowledgements */
+    __u8 flip;        /* if it begins a flow: its sender is the responder */
+    __u8 flip_by;     /* and why, enum sw_direction_by */
+    __u8 sent;        /* by this host: seen at the egress hook */
+    __u8 out;         /* SW_OUT_*: by the filter */
+    __u8 sum_partial; /* the checksum was verified, and is the pseudo-header's sum alone */
+    __u8 pad[5];
 };
 
 /* sequence space a segment takes (RFC 9293 section 3.4) */

@@ -166,6 +166,20 @@ static __always_inline void sw_fsm_prove_midstream(struct sw_flow *f, __u32 d, c
 }
 
 /*
+ * The client has reset its handshake. The listener ignored that if it sends its SYN-ACK again (live, by this host: in a
+ * capture that may have been on its way), or if the client acknowledges it after all and the listener goes on.
+ */
+static __always_inline int sw_abort_was_ignored(const struct sw_flow *f, const struct sw_end *me,
+                                                const struct sw_end *peer, const struct sw_seg *s)
+{
+    const __u8 open = SW_E_SYN | SW_E_SYN_ACKED;
+
+    if (s->flags & SW_TCP_SYN)
+        return s->sent && s->seq == me->isn && f->synack_ns && f->synack_ns < s->now;
+    return (me->did & peer->did & open) == open;
+}
+
+/*
  * What both ends do is stronger than what a RST claimed: its receiver ignored it if it completes the handshake, or
  * acknowledges data that came after it. True if the connection goes on.
  */
@@ -173,18 +187,23 @@ SW_STEP_FDSO(sw_fsm_rst_ignored)
 {
     const __u8 open = SW_E_SYN | SW_E_SYN_ACKED;
     struct sw_end *me, *peer;
+    int after, ignored;
 
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];
-    if ((s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) != SW_TCP_ACK || !(peer->did & SW_E_RST))
+    if ((s->flags & (SW_TCP_RST | SW_TCP_ACK)) != SW_TCP_ACK || !(peer->did & SW_E_RST))
         return 0;
-    if (f->reason == SW_WHY_REFUSED) {
-        if ((me->did & peer->did & open) != open)
-            return 0;
-    } else {
-        if (f->reason != SW_WHY_RESET || !(peer->more & SW_M_AFTER_RST) || s->ack != peer->fin_seq)
-            return 0;
+    after = peer->more & SW_M_AFTER_RST && s->ack == peer->fin_seq;
+    switch (f->reason) {
+    case SW_WHY_ABORTED: ignored = sw_abort_was_ignored(f, me, peer, s); break;
+    case SW_WHY_REFUSED: ignored = !(s->flags & SW_TCP_SYN) && (me->did & peer->did & open) == open; break;
+    case SW_WHY_RESET: ignored = !(s->flags & SW_TCP_SYN) && after; break;
+    default: ignored = 0;
+    }
+    if (!ignored)
+        return 0;
+    if (after && f->reason != SW_WHY_REFUSED) {
         peer->seq_hi = peer->nxt = s->ack;
         me->ack = s->ack;
     }

@@ -138,8 +138,9 @@ SW_STEP_FDSO(sw_fsm_synack)
     sw_side_bound(d);
     me = &f->end[d];
     peer = &f->end[d ^ 1];
-    /* refused: the RST may have been ignored, which the acknowledgement of this SYN-ACK shows */
-    if (f->flags & SW_F_MIDSTREAM || (f->flags & SW_F_ENDED && f->reason != SW_WHY_REFUSED))
+    /* the RST may have been ignored, which the acknowledgement of this SYN-ACK shows, or this one if it comes again */
+    if (f->flags & SW_F_MIDSTREAM ||
+        (f->flags & SW_F_ENDED && f->reason != SW_WHY_REFUSED && (f->reason != SW_WHY_ABORTED || !s->sent)))
         return 0;
     if (!(peer->did & SW_E_SYN)) { /* the SYN was not seen: the SYN-ACK proves it */
         peer->did |= SW_E_SYN;

@@ -5,11 +5,29 @@
 
 #include "tcp/flow.h"
 
-/* It was refused by a RST that the listener did not take, which sends its SYN-ACK again: the end is kept, to be known.
- */
-static __always_inline int sw_reset_was_none(const struct sw_flow *f)
+#define SW_SYNACK_RTO_NS 1500000000ull /* Linux sends a SYN-ACK again after 1 s, with room for the timer */
+
+/* With the guard: the client has reset its handshake, by a RST that this host's listener may not have taken. */
+static __always_inline int sw_reset_is_doubted(const struct sw_flow *f)
 {
-    return f->flags & SW_F_ENDED && f->listener == SW_L_RESET_UNDONE;
+    return f->listener && !(f->flags & SW_F_ESTABLISHED) && f->synack_ns && f->end[SW_ORIG].did & SW_E_RST;
+}
+
+/*
+ * How long a flow that has ended is kept. After a RST that the listener did not take it sends its SYN-ACK again: at
+ * most so much later as the handshake had lasted, and the first interval. If it has done so before, a further one will
+ * not be taken either, and a SYN may have begun the flow anew in between.
+ */
+static __always_inline __u64 sw_close_delay(const struct sw_flow *f, const struct sw_config *c)
+{
+    __u64 next;
+
+    if (!sw_reset_is_doubted(f))
+        return c->close_delay;
+    next = SW_SYNACK_RTO_NS + (f->ended_ns > f->synack_ns ? f->ended_ns - f->synack_ns : 0);
+    if (next > c->t_syn_received || f->listener == SW_L_RESET_UNDONE)
+        next = c->t_syn_received;
+    return next > c->close_delay ? next : c->close_delay;
 }
 
 /* The timeout of a flow that has not ended, by its states. */
@@ -35,10 +53,8 @@ static __always_inline __u64 sw_expiry_at(const struct sw_flow *f, const struct 
 {
     __u64 at;
 
-    if (sw_reset_was_none(f))
-        return f->last_ns + c->t_syn_received;
     if (f->flags & SW_F_ENDED)
-        return f->ended_ns + c->close_delay;
+        return f->ended_ns + sw_close_delay(f, c);
     at = f->last_ns + sw_expiry_limit(f, c);
     if (c->update_interval && f->flags & SW_F_ESTABLISHED && f->update_ns + c->update_interval < at)
         at = f->update_ns + c->update_interval;
@@ -55,10 +71,8 @@ static __always_inline enum sw_reason sw_expiry(const struct sw_flow *f, const s
     __u64 last = f->flags & SW_F_ENDED ? f->ended_ns : f->last_ns;
     __u64 idle = now > last ? now - last : 0;
 
-    if (sw_reset_was_none(f) && !flush && now < f->last_ns + c->t_syn_received)
-        return SW_WHY_NONE;
     if (f->flags & SW_F_ENDED)
-        return flush || idle >= c->close_delay ? (enum sw_reason)f->reason : SW_WHY_NONE;
+        return flush || idle >= sw_close_delay(f, c) ? (enum sw_reason)f->reason : SW_WHY_NONE;
     if (flush == 2)
         return SW_WHY_END_OF_INPUT;
     if (idle < sw_expiry_limit(f, c))

@@ -6,6 +6,7 @@
 #ifndef SW_BPF_TRACK_FLOW_TABLE_H
 #define SW_BPF_TRACK_FLOW_TABLE_H
 
+#include "tcp/timeouts.h"
 #include "track/clock.h"
 #include "track/emit.h"
 #include "track/ended.h"
@@ -16,11 +17,24 @@
 #define SW_EEXIST 17 /* errno.h is not for BPF */
 
 /*
+ * Does the kernel take the RST of a client whose handshake its listener waits for? On its number; if it acknowledges
+ * something, the listener's SYN-ACK (not all kernels look at that); without timestamps that could be old; with a whole
+ * checksum; and where the first segment came, not in a VLAN that this host does not have, or by an interface that does
+ * not reach its source. And if the kernel went on after one, it did not take it.
+ */
+static __always_inline int sw_rst_is_taken(const struct sw_flow *f, const struct sw_scratch *sc, __u32 listener_ack)
+{
+    const struct sw_seg *s = &sc->seg;
+
+    return f->listener == SW_L_OPENED && !sc->at.opt_len && s->seq == listener_ack &&
+           (!(s->flags & SW_TCP_ACK) || s->ack == f->listener_isn + 1) && !s->sum_partial && s->ifindex == f->ifindex &&
+           s->vlan[0] == f->vlan[0] && s->vlan[1] == f->vlan[1];
+}
+
+/*
  * For the guard's accounting: did this segment complete the listener's handshake, or abort it? Not a fragment: the rest
  * may never come. Not with options of IPv4 or extension headers of IPv6, among them some for which the kernel throws a
- * packet away, and not from a tunnel, which perhaps nothing here unpacks. A RST that arrives must be one that the
- * kernel takes: on its number, and without timestamps that could be old. And if the kernel went on after one, it did
- * not take it.
+ * packet away, and not from a tunnel, which perhaps nothing here unpacks.
  */
 static __always_inline void sw_handshake_outcome(struct sw_flow *f, __u32 events, const struct sw_scratch *sc,
                                                  struct sw_emit_ctx *w)
@@ -37,8 +51,7 @@ static __always_inline void sw_handshake_outcome(struct sw_flow *f, __u32 events
     if (events & (1u << SW_EV_REFUSED | 1u << SW_EV_RESET) && !(f->flags & SW_F_ESTABLISHED)) {
         side = sw_flow_side(f, s) ^ 1;
         sw_side_bound(side);
-        if (s->sent ? s->seq == f->listener_isn + 1
-                    : f->listener == SW_L_OPENED && !sc->at.opt_len && s->seq == f->end[side].ack)
+        if (s->sent ? s->seq == f->listener_isn + 1 : sw_rst_is_taken(f, sc, f->end[side].ack))
             w->resolved = SW_L_ABORTED;
     }
     if (w->resolved)
@@ -392,7 +405,7 @@ SW_PART int sw_track(void)
         return 0;
     }
     sw_emit_all(f, s->now);
-    if (f->flags & SW_F_ENDED && w->out.events && !cfg.close_delay && sw_claim_end(f, l))
+    if (f->flags & SW_F_ENDED && w->out.events && !cfg.close_delay && !sw_reset_is_doubted(f) && sw_claim_end(f, l))
         sw_end_flow(SW_CTX_PACKET, f, s->now);
     return 0;
 }

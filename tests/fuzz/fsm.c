@@ -297,7 +297,8 @@ static void check_side(const struct sw_flow *f, int side)
 static void check_change(const struct sw_flow *b, const struct sw_flow *f)
 {
     bool flipped = b->orig_is_b != f->orig_is_b;
-    bool goes_on = b->flags & SW_F_ENDED && (b->reason == SW_WHY_RESET || b->reason == SW_WHY_REFUSED) &&
+    bool goes_on = b->flags & SW_F_ENDED &&
+                   (b->reason == SW_WHY_RESET || b->reason == SW_WHY_REFUSED || b->reason == SW_WHY_ABORTED) &&
                    f->reason != b->reason; /* both ends ignored a RST */
 
     for (int side = 0; side < 2; side++) {

@@ -195,6 +195,8 @@ static void put_tcp(struct writer *w, const struct pkt *p)
     if (w->full)
         return;
     be16(tcp + 16, fold(sum(w->buf + start, w->len - start, pseudo_sum(p, w->len - start))));
+    if (p->partial_sum)
+        be16(tcp + 16, ~fold(pseudo_sum(p, w->len - start)));
     if (p->bad_checksum)
         tcp[16] ^= 0x55;
 }

@@ -60,6 +60,7 @@ struct pkt {
 
     /* illegalities */
     bool bad_checksum; /* of TCP */
+    bool partial_sum;  /* the pseudo-header's alone, as a virtual device leaves it to the card */
     bool bad_ip_checksum;
     __u32 cut_to;       /* the frame ends after so many bytes, headers say otherwise; 0: whole */
     __u8 force_doff;    /* TCP data offset in words */

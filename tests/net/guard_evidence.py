@@ -192,9 +192,9 @@ def aborted_handshakes():
 
 
 def resets_that_are_dropped():
-    """a client's reset that the kernel throws away, after each SYN-ACK: once that is sent again, half-open is what the
-    kernel has"""
+    """a client's reset that the kernel throws away: it is not believed, or not once the SYN-ACK is sent again"""
     g, rows = on("auto"), {}
+    attacks.firewall_drops_resets(g.b)
     for name, made in attacks.RESETS.items():
         f = forger(PORTS[f"reset {name}"])
         sources = []
@@ -213,16 +213,57 @@ def resets_that_are_dropped():
                 f.send(made(f, src))
 
     def figures():
-        return [[g.figures(4, port)[x] for x in ("opened", "resolved", "reset_undone", "completed")]
-                for port, _, _ in rows.values()]
+        return {name: [g.figures(4, row[0])[x] for x in ("opened", "resolved", "reset_undone", "completed")]
+                for name, row in rows.items()}
+
+    def believed(resolved, undone):
+        return {name: [20, resolved, undone, 0] if name == "firewall" else [20, 0, 0, 0] for name in rows}
 
     again()
-    n.until(lambda: figures() == [[20, 20, 20, 0]] * len(rows), 20, evidence=figures)
+    n.until(lambda: figures()["firewall"][1] == 20, evidence=figures)
+    n.until(lambda: figures() == believed(20, 20), 20, evidence=figures)
     again()
-    for port, _, _ in rows.values():
-        n.equal("SYN_RECV", g.syn_recv(port), 20)
-        n.until(lambda port=port: g.figures(4, port)["half_open"] == 20, evidence=lambda port=port: g.figures(4, port))
-    n.equal("still", figures(), [[20, 20, 20, 0]] * len(rows))
+    n.equal("SYN_RECV", {name: g.syn_recv(row[0]) for name, row in rows.items()}, {name: 20 for name in rows})
+    n.until(lambda: all(g.figures(4, row[0])["half_open"] == 20 for row in rows.values()), evidence=lambda: k.services(g.sw))
+    n.equal("still", figures(), believed(20, 20))
+
+
+def goes_on_after_a_reset():
+    """of the client, which a firewall drops: the connection has its events, and ends as both ends end it"""
+    k.needs_reqsk(REQSK)
+    g = k.ground(*AUTO, mode="auto", start=False)
+    attacks.firewall_drops_resets(g.b)
+    g.start()
+    p = k.Peer(g)
+    for sport, again in ((20000, True), (20001, False)):  # the SYN-ACK comes again, or the client is faster
+        p.sport, p.seq = sport, 1000
+        p.syn()
+        p.send(attacks.over_ttl(p.packet("R")))
+        g.sw.wait_for(lambda x, sport=sport: x["event"] == "reset" and x["orig_port"] == sport)
+        if again:
+            n.equal("SYN-ACK again", "S" in p.hear(5).flags, True)
+            g.sw.wait_for(lambda x, sport=sport: x.get("anomaly") == "rst_ignored" and x["orig_port"] == sport)
+        p.say("A")
+        s = k.accepted(g.listeners[4, k.PORT])
+        s.sendall(b"data")
+        n.equal("heard", p.hear(5, lambda t: bytes(t.payload)[:4] == b"data") is not None, True)
+        p.ack += 4
+        p.say("FA")
+        p.seq += 1
+        n.equal("end of the client's", s.recv(1), b"")
+        s.close()
+        n.equal("heard", p.hear(5, lambda t: "F" in t.flags) is not None, True)
+        p.ack += 1
+        p.say("A")
+        g.sw.wait_for(lambda x, sport=sport: x["event"] == "closed" and x["orig_port"] == sport)
+    p.close()
+    lines = g.finish()
+    for sport in (20000, 20001):
+        own = [x for x in lines if x.get("orig_port") == sport and x["event"] != "half_closed"]  # as the server is fast
+        n.equal("events", sorted(x.get("anomaly") or x["event"] for x in own),
+                sorted(["opening", "reset", "rst_ignored", "established", "closed", "conn"]))
+        n.fields(own[-1], event="conn", reason="fin", closed_by="orig", resp_bytes=4)
+    n.equal("completed", [x["completed"] for x in lines if x["event"] == "service"][-1], 2)
 
 
 def a_burst_on_a_short_queue():
@@ -507,6 +548,6 @@ def apart(case):
 
 
 if __name__ == "__main__":
-    n.main(*SHARED, *map(apart, (third_packets_that_are_dropped, by_the_kernels_queue, by_the_kernels_cookies,
+    n.main(*SHARED, *map(apart, (goes_on_after_a_reset, third_packets_that_are_dropped, by_the_kernels_queue, by_the_kernels_cookies,
                                  *OTHERS, strays_stay_apart, forwarded_ones_do_not, published_port, redirected_port,
                                  unconfirmed_ones_leave)), keep=True)

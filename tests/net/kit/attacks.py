@@ -149,11 +149,25 @@ def reset(f, src):
     return f.segment(src, "R", seq=ISN + 1)
 
 
-# Its reset, which the kernel throws away.
+FIREWALLED = 77  # a TTL
+
+# Its reset, which the kernel throws away, and of which that can be seen; the last one's cannot: a firewall drops it.
 RESETS = {
     "vlan": lambda f, src: Dot1Q(vlan=99) / reset(f, src),
     "pseudo": lambda f, src: pseudo(reset(f, src)),
+    "firewall": lambda f, src: over_ttl(reset(f, src)),
 }
+
+
+def over_ttl(packet, ttl=FIREWALLED):
+    packet[IP].ttl = ttl
+    return packet
+
+
+def firewall_drops_resets(ns):
+    """Those with this TTL."""
+    k.n.sh("nft", "add table ip fw; add chain ip fw in { type filter hook input priority 0; }; "
+           f"add rule ip fw in ip ttl {FIREWALLED} tcp flags rst drop", ns=ns)
 
 
 # In a tunnel, or from the LAN in the server's own name: the words of the listener, and those of its client.

@@ -179,17 +179,27 @@ TEST(another_isn)
     expect_counted(2, 2, 1, 0);
 }
 
+enum { NO_ACK = 7 };
+
 /* A RST of the client counts if the kernel takes it. */
 TEST(aborted_by_the_client)
 {
     static const struct {
         const char *what;
-        __u32 off;
-        bool bad_csum, stamps, counts;
+        __u32 off, acks; /* acks: from what it should be, NO_ACK: nothing */
+        __u16 vlan;
+        bool bad_csum, partial, stamps, counts;
     } rows[] = {
-        {"as it should be", 0, false, false, true}, {"wrong number", 1, false, false, false},
-        {"wrong checksum", 0, true, false, false},  {"a timestamp, which may be old", 0, false, true, false},
-        {"far off", 1u << 30, false, false, false},
+        {"as it should be", .acks = NO_ACK, .counts = true},
+        {"and acknowledges", .counts = true},
+        {"acknowledges too much", .acks = 1},
+        {"acknowledges too little", .acks = -1},
+        {"wrong number", 1, .acks = NO_ACK},
+        {"far off", 1u << 30, .acks = NO_ACK},
+        {"wrong checksum", .acks = NO_ACK, .bad_csum = true},
+        {"sum of the pseudo-header", .acks = NO_ACK, .partial = true},
+        {"a timestamp, which may be old", .acks = NO_ACK, .stamps = true},
+        {"another VLAN", .acks = NO_ACK, .vlan = 99},
     };
     __u64 resolved = 0;
 
@@ -199,9 +209,14 @@ TEST(aborted_by_the_client)
 
         syn_alone(&s);
         listener_answers(&s);
-        p = of(&s, A, RST);
+        p = of(&s, A, rows[i].acks == NO_ACK ? RST : RST | ACK);
         p.seq += rows[i].off;
+        if (p.flags & ACK)
+            p.ack += rows[i].acks;
         p.bad_checksum = rows[i].bad_csum;
+        p.partial_sum = rows[i].partial;
+        p.vlans = !!rows[i].vlan;
+        p.vlan[0] = rows[i].vlan;
         if (rows[i].stamps)
             add_stamps(&p, 1, 0);
         shoot(&p);
@@ -247,6 +262,93 @@ TEST(reset_taken_back)
     expect_counted(1, 2, 1, 0);
     evaluate();
     assert_int_equal(guardrun_at(guard, svc)->half_open, 0);
+}
+
+/* And the connection is what both ends make of it, however they go on. */
+TEST(goes_on_after_a_reset)
+{
+    for (int answered = 0; answered < 2; answered++) {
+        struct talk s = new_client(80);
+        struct pkt p;
+
+        syn_alone(&s);
+        listener_answers(&s);
+        reset_by_client(&s);
+        assert_int_equal(talk_flow(&s).reason, SW_WHY_ABORTED);
+        if (answered) {
+            pass_time(SEC);
+            listener_answers(&s);
+            assert_false(talk_flow(&s).flags & SW_F_ENDED);
+            expect_states(&s, SYN_SENT, SYN_RECEIVED);
+        }
+        complete(&s);
+        p = of(&s, B, ACK);
+        leave(&p);
+        expect_states(&s, ESTABLISHED, ESTABLISHED);
+        expect_where(&s, FLOWS);
+        assert_int_equal(talk_flow(&s).reason, SW_WHY_NONE);
+        assert_int_equal(talk_flow(&s).flags & (SW_F_ENDED | SW_F_UNCONFIRMED), 0);
+        expect_counted(1 + answered, 1 + 2 * answered, 1 + answered, 0); /* less reset_undone */
+        assert_int_equal(counted(SW_T_RESET_UNDONE), answered);
+    }
+}
+
+/* The SYN-ACK comes after the RST that was before it in a batch: only if it comes again the RST was none. */
+TEST(reset_before_the_synack)
+{
+    struct talk s = new_client(80);
+
+    syn_alone(&s);
+    reset_by_client(&s);
+    listener_answers(&s);
+    assert_true(talk_flow(&s).flags & SW_F_ENDED);
+    expect_counted(1, 0, 0, 0);
+    pass_time(SEC);
+    listener_answers(&s);
+    assert_false(talk_flow(&s).flags & SW_F_ENDED);
+    complete(&s);
+    expect_states(&s, ESTABLISHED, ESTABLISHED);
+    expect_counted(1, 1, 1, 0);
+}
+
+static size_t swept_conns(__u64 later)
+{
+    const struct sw_event *ev;
+    size_t n, conns = 0;
+
+    bpfrun_clear_events(run);
+    pass_time(later);
+    assert_int_equal(bpfrun_sweep(run, 0, NULL), 0);
+    n = bpfrun_events(run, &ev);
+    for (size_t i = 0; i < n; i++)
+        conns += ev[i].kind == SW_EV_CONN && ev[i].flow.reason == SW_WHY_ABORTED;
+    return conns;
+}
+
+/* With --close-delay 0: a handshake that was reset is kept until the SYN-ACK would have come again. */
+TEST(reset_without_a_close_delay)
+{
+    struct talk s = new_client(80);
+    __u64 waited = 0;
+
+    syn_alone(&s);
+    listener_answers(&s);
+    for (int wait = 1; wait <= 16; wait *= 2) {
+        if (wait == 8) /* as late as it does most */
+            reset_by_client(&s);
+        pass_time(wait * SEC);
+        waited += wait;
+        assert_int_equal(bpfrun_sweep(run, 0, NULL), 0);
+        listener_answers(&s);
+        expect_counted(1, waited >= 15, 0, 0);
+        assert_int_equal(counted(SW_T_RESET_UNDONE), waited >= 15);
+    }
+    s = new_client(80);
+    syn_alone(&s);
+    listener_answers(&s);
+    reset_by_client(&s);
+    assert_int_equal(swept_conns(SEC), 0);
+    assert_int_equal(swept_conns(SEC), 1);
 }
 
 /* A SYN on the four-tuple in between: the listener has the same handshake still. */
@@ -403,6 +505,23 @@ TEST(claimed)
         }
 }
 
+/* Of a service that --protect names and that is another host's nothing is expected from a socket here. */
+TEST(claimed_of_another_hosts_service)
+{
+    struct talk s = new_client(80);
+    struct pkt p;
+
+    guardrun_at(guard, svc)->flags |= SW_SV_NAMED | SW_SV_NO_LISTENER;
+    syn_alone(&s);
+    p = of(&s, B, SYN | ACK);
+    p.seq = s.isn[B];
+    p.ack = s.isn[A] + 1;
+    shoot(&p);
+    s.nxt[B] = s.isn[B] + 1;
+    complete(&s);
+    assert_int_equal(talk_flow(&s).flags & (SW_F_ESTABLISHED | SW_F_UNCONFIRMED), SW_F_ESTABLISHED);
+}
+
 /* Options of IPv4 and headers of IPv6, for some of which the kernel throws a packet away: such an ACK proves nothing.
  */
 TEST(odd_headers_complete_nothing)
@@ -422,8 +541,20 @@ TEST(odd_headers_complete_nothing)
     expect_counted(1, 1, 1, 0);
 }
 
+static int at_once_group(void **state)
+{
+    struct sw_object_opts opts;
+
+    (void)state;
+    bpfrun_opts(&opts);
+    guarded_opts(&opts);
+    opts.cfg.close_delay = 0;
+    return guarded_load(&opts);
+}
+
 int main(void)
 {
+    const struct CMUnitTest at_once[] = {AUTO(reset_without_a_close_delay)};
     const struct CMUnitTest cases[] = {
         AUTO(a_handshake),
         AUTO(taken_back),
@@ -435,11 +566,14 @@ int main(void)
         AUTO(aborted_by_the_client),
         AUTO(reset_taken_back),
         AUTO(reset_taken_back_after_a_syn),
+        AUTO(goes_on_after_a_reset),
+        AUTO(reset_before_the_synack),
         AUTO(token_for_a_connection),
         AUTO(without_a_socket),
         AUTO(claimed),
+        AUTO(claimed_of_another_hosts_service),
         AUTO(odd_headers_complete_nothing),
     };
 
-    return RUN_GUARDED(cases);
+    return RUN_GUARDED(cases) || cmocka_run_group_tests(at_once, at_once_group, guarded_group_end);
 }

@@ -267,8 +267,9 @@ static void check_flow(struct play *p, const struct sw_flow *f)
 {
     const struct sw_flow *b = &p->before;
     bool flipped = b->orig_is_b != f->orig_is_b;
-    bool goes_on = b->flags & SW_F_ENDED && (b->reason == SW_WHY_RESET || b->reason == SW_WHY_REFUSED) &&
-                   f->reason != b->reason; /* both ends ignored a RST */
+    bool goes_on = b->flags & SW_F_ENDED &&
+                   (b->reason == SW_WHY_RESET || b->reason == SW_WHY_REFUSED || b->reason == SW_WHY_ABORTED) &&
+                   f->reason != b->reason; /* a RST was ignored */
 
     for (int side = 0; side < 2; side++) {
         check_side(p, f, side);
@@ -382,6 +383,7 @@ static void as_segment(struct play *p, const __u8 *frame, size_t len, const stru
     s->one_sided = p->cfg.one_sided;
     assert_int_equal(sw_parse((void *)frame, (void *)(frame + len), len, NULL, &key, s, &at), SW_FOUND_TCP);
     assert_memory_equal(&key, &p->host.key, sizeof(key));
+    s->sent = egress;
     if (egress) {
         s->cap = s->len;
         s->pkts = in->gso ? in->gso : 1;

@@ -48,6 +48,7 @@ static void say(struct talk *t, int from, uint16_t flags, uint32_t seq, uint32_t
                        .pkts = 1,
                        .ip_bytes = 40 + len,
                        .hook = t->hook[from],
+                       .sent = t->hook[from] == SW_HOOK_TC_EGRESS,
                        .src_is_b = from == B,
                        .wscale = SW_WSCALE_NONE};
 
@@ -601,6 +602,24 @@ TEST(ignored_resets)
         IN(ESTABLISHED, ESTABLISHED);
         assert_int_equal(t.f.reason, SW_WHY_NONE);
 
+        for (int live = 0; live < 2; live++) { /* the client's, and the listener's SYN-ACK comes again */
+            start(&t, isns[i], isns[j]);
+            t.hook[B] = live ? SW_HOOK_TC_EGRESS : SW_HOOK_REPLAY;
+            say(&t, A, SYN, 0, 0, 0);
+            say(&t, B, SYN | ACK, 0, 1, 0);
+            say(&t, A, RST, 1, 0, 0);
+            assert_int_equal(t.f.reason, SW_WHY_ABORTED);
+            say(&t, B, SYN | ACK, 0, 1, 0); /* in a capture it may have been on its way */
+            assert_int_equal(!(t.f.flags & SW_F_ENDED), live);
+            assert_int_equal(t.last.anomaly, live ? SW_AN_RST_IGNORED : SW_AN_NONE);
+            say(&t, A, ACK, 1, 1, 20);
+            assert_int_equal(t.last.events & KIND(ESTABLISHED), live ? KIND(ESTABLISHED) : 0);
+            say(&t, B, ACK, 1, 21, 0);
+            IN(ESTABLISHED, ESTABLISHED);
+            assert_int_equal(t.f.reason, SW_WHY_NONE);
+            assert_int_equal(t.f.end[A].seq_hi, isns[i] + 21);
+        }
+
         established(&t, isns[i], isns[j]);
         say(&t, B, RST, 1, 0, 0);
         assert_int_equal(t.emitted, KIND(RESET));
@@ -810,6 +829,7 @@ static void midstream(struct talk *t, int from, enum sw_hook hook, uint16_t flag
                        .win = 500,
                        .pkts = 1,
                        .hook = hook,
+                       .sent = t->hook[from] == SW_HOOK_TC_EGRESS,
                        .src_is_b = from == B,
                        .wscale = SW_WSCALE_NONE};
 

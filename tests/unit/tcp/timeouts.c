@@ -101,6 +101,31 @@ TEST(what_ended_waits_and_keeps_its_reason)
     }
 }
 
+/* With the guard: until the listener would have sent its SYN-ACK again, for then the RST was none. */
+TEST(a_reset_that_may_be_none)
+{
+    const struct sw_config c = {.close_delay = 2000000000, .t_syn_received = 60000000000};
+    struct sw_flow f = flow(OPEN, SYN, SW_F_ENDED);
+
+    f.synack_ns = 5000000000;
+    f.ended_ns = 8000000000;
+    f.end[SW_ORIG].did |= SW_E_RST;
+    assert_int_equal(sw_close_delay(&f, &c), 2000000000);
+    f.listener = SW_L_ABORTED;
+    assert_int_equal(sw_close_delay(&f, &c), 4500000000);
+    assert_int_equal(sw_expiry_at(&f, &c), 12500000000);
+    assert_int_equal(sw_expiry(&f, &c, 12499999999, 0), SW_WHY_NONE);
+    f.reason = SW_WHY_ABORTED;
+    assert_int_equal(sw_expiry(&f, &c, 12500000000, 0), SW_WHY_ABORTED);
+    assert_int_equal(sw_expiry(&f, &c, 8000000000, 1), SW_WHY_ABORTED);
+    f.ended_ns = 4000000000; /* before the SYN-ACK */
+    assert_int_equal(sw_close_delay(&f, &c), 2000000000);
+    f.listener = SW_L_RESET_UNDONE;
+    assert_int_equal(sw_close_delay(&f, &c), 60000000000);
+    f.flags |= SW_F_ESTABLISHED;
+    assert_int_equal(sw_close_delay(&f, &c), 2000000000);
+}
+
 TEST(updates_are_due)
 {
     struct sw_flow f = flow(OPEN, OPEN, SW_F_ESTABLISHED);
@@ -121,6 +146,7 @@ int main(void)
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(each_state_has_its_limit),
         cmocka_unit_test(what_ended_waits_and_keeps_its_reason),
+        cmocka_unit_test(a_reset_that_may_be_none),
         cmocka_unit_test(updates_are_due),
     };
 
