@@ -17,18 +17,17 @@
 #define SW_EEXIST 17 /* errno.h is not for BPF */
 
 /*
- * Does the kernel take the RST of a client whose handshake its listener waits for? On its number; if it acknowledges
- * something, the listener's SYN-ACK (not all kernels look at that); without timestamps that could be old; with a whole
- * checksum; and where the first segment came, not in a VLAN that this host does not have, or by an interface that does
- * not reach its source. And if the kernel went on after one, it did not take it.
+ * Does the kernel take the RST of a client whose handshake its listener waits for? On its number, whatever it
+ * acknowledges; without timestamps that could be old; with a whole checksum; and where the first segment came, not in a
+ * VLAN that this host does not have, or by an interface that does not reach its source. And if the kernel went on after
+ * one, it did not take it.
  */
 static __always_inline int sw_rst_is_taken(const struct sw_flow *f, const struct sw_scratch *sc, __u32 listener_ack)
 {
     const struct sw_seg *s = &sc->seg;
 
-    return f->listener == SW_L_OPENED && !sc->at.opt_len && s->seq == listener_ack &&
-           (!(s->flags & SW_TCP_ACK) || s->ack == f->listener_isn + 1) && !s->sum_partial && s->ifindex == f->ifindex &&
-           s->vlan[0] == f->vlan[0] && s->vlan[1] == f->vlan[1];
+    return f->listener == SW_L_OPENED && !sc->at.opt_len && s->seq == listener_ack && !s->sum_partial &&
+           s->ifindex == f->ifindex && s->vlan[0] == f->vlan[0] && s->vlan[1] == f->vlan[1];
 }
 
 /*

@@ -192,8 +192,7 @@ TEST(aborted_by_the_client)
     } rows[] = {
         {"as it should be", .acks = NO_ACK, .counts = true},
         {"and acknowledges", .counts = true},
-        {"acknowledges too much", .acks = 1},
-        {"acknowledges too little", .acks = -1},
+        {"acknowledges something else", .acks = 1, .counts = true}, /* Linux does not look at that */
         {"wrong number", 1, .acks = NO_ACK},
         {"far off", 1u << 30, .acks = NO_ACK},
         {"wrong checksum", .acks = NO_ACK, .bad_csum = true},
