@@ -184,7 +184,7 @@ static __always_inline int sw_tcp_csum_is_bad(struct xdp_md *ctx, struct sw_scra
     t = data + off;
     if (!SW_HAS(t, sizeof(*t), end))
         return 0;
-    sum = sw_csum_judge(ctx, &sc->chunk, &sc->key, &sc->at, t->check);
+    sum = sw_csum_judge(ctx, &sc->chunk, &sc->key, &sc->at, t->check | (cfg.whole_sums ? SW_CSUM_WHOLE : 0));
     s->sum_partial = sum == SW_CSUM_PARTIAL;
     if (sum != SW_CSUM_BAD)
         return 0;

@@ -436,7 +436,8 @@ struct sw_config {
     __u8 guard;               /* the guard is loaded; its settings are in maps guard and services */
     __u8 stray_reset;         /* an engaged guard answers an ACK of no connection with a RST */
     __u8 ended_bits;          /* map `ended` has two to the power of this slots */
-    __u8 pad[4];
+    __u8 whole_sums; /* no virtual device leaves a checksum to the card: the pseudo-header's sum alone is wrong */
+    __u8 pad[3];
 };
 
 /*

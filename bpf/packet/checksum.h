@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * TCP checksum (RFC 9293 section 3.1) of a segment as it is in the frame. With checksum offload the field holds the
- * folded sum of the pseudo-header only: that counts as correct.
+ * folded sum of the pseudo-header only: that counts as correct where a virtual device may leave it so.
  */
 #ifndef SW_BPF_PACKET_CHECKSUM_H
 #define SW_BPF_PACKET_CHECKSUM_H
@@ -54,6 +54,8 @@ SW_STEP int sw_csum_tail(struct xdp_md *ctx, struct sw_chunk *chunk, __u32 off, 
     return sw_csum_fold((__u32)bpf_csum_diff(0, 0, (__be32 *)chunk->bytes, even, 0));
 }
 
+#define SW_CSUM_WHOLE 0x10000 /* with the check: the pseudo-header's sum alone is wrong */
+
 enum sw_csum_result { SW_CSUM_BAD, SW_CSUM_GOOD, SW_CSUM_PARTIAL };
 
 /* Is the checksum of the TCP header and payload in the frame right? GOOD if they cannot be read. */
@@ -67,7 +69,7 @@ SW_STEP int sw_csum_judge(struct xdp_md *ctx, struct sw_chunk *chunk, struct sw_
     off = place->tcp;
     len = place->tcp_len;
     sum = sw_csum_fold(sw_csum_pseudo(key, len, place->v6));
-    if (sum == check)
+    if (sum == check) /* not with SW_CSUM_WHOLE */
         return SW_CSUM_PARTIAL;
     for (int i = 0; i < SW_CSUM_CHUNKS && at + SW_CSUM_CHUNK <= len; i++) {
         if (bpf_xdp_load_bytes(ctx, off + at, chunk->bytes, SW_CSUM_CHUNK))

@@ -32,14 +32,49 @@ static int ask_flag(int fd, const char *name, __u32 cmd)
     return ioctl(fd, SIOCETHTOOL, &req) ? -1 : !!value.data;
 }
 
+static bool ask_info(int fd, const char *name, struct ethtool_drvinfo *info)
+{
+    struct ifreq req = {.ifr_data = (void *)info};
+
+    *info = (struct ethtool_drvinfo){.cmd = ETHTOOL_GDRVINFO};
+    snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", name);
+    return !ioctl(fd, SIOCETHTOOL, &req);
+}
+
 static void ask_driver(int fd, struct sw_nic *nic)
 {
-    struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
-    struct ifreq req = {.ifr_data = (void *)&info};
+    struct ethtool_drvinfo info;
 
-    snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", nic->name);
-    if (!ioctl(fd, SIOCETHTOOL, &req))
+    if (ask_info(fd, nic->name, &info))
         snprintf(nic->driver, sizeof(nic->driver), "%.31s", info.driver);
+}
+
+/* domain:bus:device.function */
+static bool is_pci_address(const char *bus)
+{
+    for (const char *next = "::."; *next; next++) {
+        bus += strspn(bus, "0123456789abcdef");
+        if (*bus++ != *next)
+            return false;
+    }
+    return *bus && !bus[strspn(bus, "0123456789abcdef")];
+}
+
+/* Of devices on a PCI bus these two are virtual, and may have what another guest of the same host left unfinished. */
+bool sw_nic_is_card_by(const char *driver, const char *bus)
+{
+    return is_pci_address(bus) && strcmp(driver, "virtio_net") && strcmp(driver, "vmxnet3");
+}
+
+bool sw_nic_is_card(const char *name)
+{
+    struct ethtool_drvinfo info;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool card = fd >= 0 && ask_info(fd, name, &info) && sw_nic_is_card_by(info.driver, info.bus_info);
+
+    if (fd >= 0)
+        close(fd);
+    return card;
 }
 
 static void count_queues(struct sw_nic *nic)

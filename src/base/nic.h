@@ -24,6 +24,10 @@ struct sw_nic {
 
 int sw_probe_nic(const char *name, struct sw_nic *ret_nic); /* 0; -ENODEV: there is none; or -errno */
 
+/* Is it a card, from which frames come with whole checksums? Of a virtual device, and of what is not known: no. */
+bool sw_nic_is_card(const char *name);
+bool sw_nic_is_card_by(const char *driver, const char *bus); /* by what ethtool says */
+
 /* Is it a port of a bridge, bond or the like, so that addresses and sockets belong to that? (Of a VRF: no.) */
 bool sw_nic_is_port(__u32 ifindex, char ret_master[IF_NAMESIZE], char ret_kind[16]);
 

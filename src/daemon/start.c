@@ -4,6 +4,7 @@
 #include "base/exit.h"
 #include "base/failure.h"
 #include "base/log.h"
+#include "base/nic.h"
 #include "base/notify.h"
 #include "base/run_dir.h"
 #include "daemon/announce.h"
@@ -188,6 +189,9 @@ static int load(struct start *s)
         if (!s->hooks.ifaces[i].loopback &&
             sw_tc_try(s->hooks.ifaces[i].id.ifindex, SW_TC_EGRESS, s->hooks.guard || s->opts->pinned))
             object->cfg.one_sided = 1;
+    object->cfg.whole_sums = 1;
+    for (size_t i = 0; i < s->hooks.len; i++)
+        object->cfg.whole_sums &= sw_nic_is_card(s->hooks.ifaces[i].id.name);
     object->pinned = s->opts->pinned;
     object->no_ingress = !s->opts->pinned;
     if (s->loop.guard)
