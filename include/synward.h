@@ -347,9 +347,10 @@ enum {
 /*
  * sw_flow.listener: the handshake as this host's listener has it. With the guard only; what arrives neither begins nor
  * proves it. COMPLETED: acknowledged, but the listener may have thrown the acknowledgement away. RESET_UNDONE: opened,
- * and the listener went on after a RST, so that no further one is believed.
+ * and the listener went on after a RST, so that no further one is believed. COOKIE: opened by a cookie of the kernel,
+ * which keeps nothing.
  */
-enum { SW_L_NONE, SW_L_OPENED, SW_L_COMPLETED, SW_L_CONFIRMED, SW_L_ABORTED, SW_L_RESET_UNDONE };
+enum { SW_L_NONE, SW_L_OPENED, SW_L_COMPLETED, SW_L_CONFIRMED, SW_L_ABORTED, SW_L_RESET_UNDONE, SW_L_COOKIE };
 
 /* Here too what the fast path touches comes first, next to the endpoints. */
 struct sw_flow {

@@ -54,7 +54,8 @@ SW_STEP int sw_account_resolved(struct sw_key *key, __u32 resp_is_b, __u32 how)
 }
 
 /* A SYN-ACK: a handshake begins, unless it is the same again. Of the old one with another ISN nothing is left then. */
-static __always_inline void sw_account_synack(struct sw_flow *f, const struct sw_seg *s, struct sw_svc_counters *t)
+static __always_inline void sw_account_synack(struct sw_flow *f, const struct sw_seg *s, struct sw_svc_counters *t,
+                                              __u32 sender)
 {
     if (f->listener && f->listener_isn == s->seq) {
         if (f->listener == SW_L_COMPLETED) {
@@ -71,7 +72,7 @@ static __always_inline void sw_account_synack(struct sw_flow *f, const struct sw
     t->item[SW_T_OPENED]++;
     if (sw_listener_waits(f->listener))
         t->item[SW_T_RESOLVED]++;
-    f->listener = SW_L_OPENED;
+    f->listener = sender == SW_SENDER_NONE ? SW_L_COOKIE : SW_L_OPENED;
     f->listener_isn = s->seq;
     __sync_fetch_and_or(&f->flags, SW_F_UNCONFIRMED);
 }
@@ -166,7 +167,7 @@ SW_STEP int sw_account_sent(__u32 sender)
     if (sender == SW_SENDER_ELSEWHERE)
         sw_account_elsewhere(index);
     if (f)
-        sw_account_synack(f, s, t);
+        sw_account_synack(f, s, t, sender);
     else if (!sc->emit.late)
         t->item[SW_T_OPENED]++;
     sw_detect_service(index, sw_now_coarse()); /* its SYN may not have been seen */

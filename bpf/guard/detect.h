@@ -97,8 +97,8 @@ static __always_inline __u64 sw_sum_more(__u32 a, __u32 b)
 }
 
 /*
- * The kernel cannot hold more than it held when the daemon looked, and what was opened since. Not what it has answered
- * with cookies of its own, for which it holds nothing.
+ * The kernel cannot hold more than it held when the daemon looked, and what was opened since; besides what it has
+ * answered with cookies of its own, for which it holds nothing.
  */
 static __always_inline void sw_detect_bound(struct sw_service *sv, struct sw_svc_history *p, const struct sw_sum *sum,
                                             __u64 now, __u64 sec)
@@ -107,9 +107,10 @@ static __always_inline void sw_detect_bound(struct sw_service *sv, struct sw_svc
                         *start = &p->second[(sec - SW_HALF_OPEN_SECONDS) & (SW_SECONDS_BACK - 1)];
     __u64 most;
 
-    if (sv->elsewhere || !sw_kernel_known(sv, now) || sum->kernel_cookies != start->kernel_cookies)
+    if (sv->elsewhere || !sw_kernel_known(sv, now))
         return;
-    most = sv->kernel_half_open + sw_sum_more(sum->opened, then->opened);
+    most = sv->kernel_half_open + sw_sum_more(sum->opened, then->opened) +
+           sw_sum_more(sum->kernel_cookies, start->kernel_cookies);
     if (sv->half_open > most)
         sv->half_open = most;
 }

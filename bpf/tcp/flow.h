@@ -15,7 +15,7 @@ static __always_inline enum sw_side sw_flow_side(const struct sw_flow *f, const 
 /* The listener's handshake is neither complete nor reset. */
 static __always_inline int sw_listener_waits(__u32 listener)
 {
-    return listener == SW_L_OPENED || listener == SW_L_RESET_UNDONE;
+    return listener == SW_L_OPENED || listener == SW_L_RESET_UNDONE || listener == SW_L_COOKIE;
 }
 
 /* Adds a letter: upper case for the originator. SW_F_HIST_FULL says that letters were left out. */

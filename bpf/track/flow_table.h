@@ -20,12 +20,14 @@
  * Does the kernel take the RST of a client whose handshake its listener waits for? On its number, whatever it
  * acknowledges; without timestamps that could be old; with a whole checksum; and where the first segment came, not in a
  * VLAN that this host does not have, or by an interface that does not reach its source. And if the kernel went on after
- * one, it did not take it.
+ * one, it did not take it. After a cookie of the kernel there is nothing that could go on.
  */
 static __always_inline int sw_rst_is_taken(const struct sw_flow *f, const struct sw_scratch *sc, __u32 listener_ack)
 {
     const struct sw_seg *s = &sc->seg;
 
+    if (f->listener == SW_L_COOKIE)
+        return s->seq == listener_ack;
     return f->listener == SW_L_OPENED && !sc->at.opt_len && s->seq == listener_ack && !s->sum_partial &&
            s->ifindex == f->ifindex && s->vlan[0] == f->vlan[0] && s->vlan[1] == f->vlan[1];
 }
@@ -127,8 +129,7 @@ static __always_inline int sw_is_stray(const struct sw_flow *f, const struct sw_
 /* With the guard: it is to look at connections that it has not seen this host take part in (sw_account_claimed). */
 static __always_inline int sw_is_claim(const struct sw_flow *f, const struct sw_seg *s)
 {
-    return cfg.guard && !s->sent && f->listener == SW_L_NONE && s->ifindex == f->ifindex &&
-           !(f->flags & (SW_F_COOKIE | SW_F_MIDSTREAM_PROVEN));
+    return cfg.guard && !s->sent && f->listener == SW_L_NONE && !(f->flags & (SW_F_COOKIE | SW_F_MIDSTREAM_PROVEN));
 }
 
 /* Established: moves the flow from `half_open` to `flows`. If `flows` is full it remains in `half_open`. */

@@ -394,6 +394,27 @@ def by_the_kernels_cookies():
     n.equal("changes", [(x["to"], x["cause"]) for x in logged], [("engaged", "kernel_queue")])
 
 
+def aborted_without_state():
+    """clients that reset their handshakes, where the kernel makes cookies always: nothing is half-open, and nothing engages"""
+    k.needs_reqsk(REQSK)
+    g = k.ground(*AUTO, mode="auto", start=False)
+    n.sh("sysctl", "-qw", "net.ipv4.tcp_syncookies=2", ns=g.b)
+    g.start()
+    p = k.Peer(g)
+    for i in range(150):
+        p.sport, p.seq = 20000 + i, 1000
+        answer = k.stamp(p.syn(k.TS))
+        p.say("R", seq=p.seq, options=answer)
+    p.close()
+    n.until(lambda: [g.figures()[x] for x in ("opened", "resolved", "completed")] == [150, 150, 0], evidence=g.figures)
+    n.until(lambda: not g.figures()["half_open"])
+    n.equal("state", g.figures()["state"], "calm")
+    attacks.Forger(g).burst(130, lambda f, src: f.send(f.syn(src)))
+    n.until(lambda: g.figures()["state"] == "engaged")
+    logged = [x for x in g.finish() if x["event"] == "guard"]
+    n.equal("changes", [(x["to"], x["cause"]) for x in logged], [("engaged", "half_open")])
+
+
 def frames_for_others(mode, *args, bad_sum=False):
     """what the kernel does not look at, its address or its length being wrong, is neither answered nor followed"""
     g = k.ground(*args, mode=mode, start=False)
@@ -549,5 +570,5 @@ def apart(case):
 
 if __name__ == "__main__":
     n.main(*SHARED, *map(apart, (goes_on_after_a_reset, third_packets_that_are_dropped, by_the_kernels_queue, by_the_kernels_cookies,
-                                 *OTHERS, strays_stay_apart, forwarded_ones_do_not, published_port, redirected_port,
+                                 aborted_without_state, *OTHERS, strays_stay_apart, forwarded_ones_do_not, published_port, redirected_port,
                                  unconfirmed_ones_leave)), keep=True)

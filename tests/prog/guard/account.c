@@ -469,24 +469,38 @@ TEST(without_a_socket)
     assert_false(swept(&other));
 }
 
+enum { PLAIN, EVICTED, BY_ANOTHER_INTERFACE };
+
+static void begun_by_another_interface(const struct talk *s)
+{
+    const int fd = bpf_map__fd(bpfrun_object(run)->maps.half_open);
+    struct sw_flow f;
+
+    assert_int_equal(bpf_map_lookup_elem(fd, &s->key, &f), 0);
+    f.ifindex += 1;
+    assert_int_equal(bpf_map_update_elem(fd, &s->key, &f, BPF_EXIST), 0);
+}
+
 /* From a tunnel, or the LAN: what arrives in the listener's name opens no connection that strays belong to. */
 TEST(claimed)
 {
     static const __u16 opens[] = {SYN | ACK, SYN, ACK}; /* ACK: the SYN-ACK is inferred from those of both ends */
 
-    for (int evicted = 0; evicted < 2; evicted++)
+    for (int how = 0; how < 3; how++)
         for (size_t i = 0; i < sizeof(opens) / sizeof(*opens); i++) {
             struct talk s = new_client(80);
             struct pkt p;
 
             syn_alone(&s);
+            if (how == BY_ANOTHER_INTERFACE)
+                begun_by_another_interface(&s);
             if (opens[i] & SYN) {
                 p = of(&s, B, opens[i]);
                 p.seq = s.isn[B];
                 p.ack = opens[i] & ACK ? s.isn[A] + 1 : 0;
                 shoot(&p);
             }
-            if (evicted && opens[i] == (SYN | ACK))
+            if (how == EVICTED && opens[i] == (SYN | ACK))
                 evict(&s);
             p = of(&s, A, ACK);
             p.seq = s.isn[A] + 1;
