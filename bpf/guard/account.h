@@ -131,6 +131,19 @@ static __always_inline void sw_account_elsewhere(__u32 index)
         SW_WRITE_ONCE(sv->elsewhere, 1);
 }
 
+/* Was anything of the other end seen? Else a segment that is only forwarded answers nothing, and may be forged: over
+ * IPv6 the kernel forwards what claims to come from its own address. */
+static __always_inline int sw_peer_was_seen(const struct sw_flow *f, const struct sw_seg *s)
+{
+    __u32 peer;
+
+    if (!f)
+        return 0;
+    peer = sw_flow_side(f, s) ^ 1;
+    sw_side_bound(peer);
+    return f->end[peer].did & SW_E_SEEN;
+}
+
 /* The segment in scratch, which this host sends, has been tracked. */
 SW_STEP int sw_account_sent(__u32 sender)
 {
@@ -152,6 +165,8 @@ SW_STEP int sw_account_sent(__u32 sender)
     if (!f)
         f = bpf_map_lookup_elem(&half_open, &sc->key);
     if (!(kind & SW_TCP_SYN) && !(f && f->flags & SW_F_UNCONFIRMED))
+        return 0;
+    if (sender == SW_SENDER_ELSEWHERE && !sw_peer_was_seen(f, s))
         return 0;
     index = sw_service_of(&sc->key, s->src_is_b);
     t = index ? sw_svc_counters_of(index) : 0;

@@ -3,12 +3,20 @@
 """What decides when the guard engages is what this host's kernel did, not what has arrived: attacks that hid a flood,
 invented connections, or made a flood of nothing. The cases on one ground share its synward, and each has a port."""
 import json
+import logging
 import pathlib
+import socket
 import time
 
-import kit as n
-from kit import attacks
-from kit import guard as k
+logging.getLogger("scapy.runtime").setLevel(logging.ERROR)
+# pylint: disable=wrong-import-position
+from scapy.layers.inet import IP, TCP  # noqa: E402
+from scapy.layers.inet6 import IPv6  # noqa: E402
+from scapy.layers.l2 import Ether  # noqa: E402
+
+import kit as n  # noqa: E402
+from kit import attacks  # noqa: E402
+from kit import guard as k  # noqa: E402
 
 MANY = 1000000  # a threshold that is out of reach
 AUTO = ("--engage", f"half-open=100,syn-rate={MANY}")
@@ -481,6 +489,31 @@ def forwarded_ones_do_not():
     n.equal("exit code", sw.stop(), 0)
 
 
+def forged_to_be_forwarded():
+    """SYN-ACKs in the server's name, from an interface that nobody watches, to clients beyond the other: they begin nothing"""
+    g = k.Ground(*AUTO, mode="auto", start=False)
+    c = n.new_ns("c")
+    n.quiet(c)
+    n.veth(g.b, "away", c, "far0")
+    n.sh("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1", "net.ipv4.ip_forward=1", ns=g.b)
+    n.sh("ip", "-6", "route", "add", "fd98::/16", "via", k.CLIENT[6], ns=g.b)
+    n.sh("ip", "route", "add", "198.18.0.0/15", "via", k.CLIENT[4], ns=g.b)
+    g.start()
+    macs = [json.loads(n.sh("ip", "-j", "link", "show", "dev", dev, ns=ns).stdout)[0]["address"]
+            for ns, dev in ((c, "far0"), (g.b, "away"))]
+    with n.Inside(c), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
+        out.bind(("far0", 0))
+        for i in range(150):
+            tcp = TCP(sport=k.PORT, dport=20000 + i, seq=5, ack=9, flags="SA")
+            for ip in (IPv6(src=k.SERVER[6], dst="fd98::9"), IP(src=k.SERVER[4], dst="198.18.0.9")):
+                out.send(bytes(Ether(src=macs[0], dst=macs[1]) / ip / tcp))
+    n.until(lambda: k.counters(g.sw)["half_open"] == 150, evidence=lambda: k.counters(g.sw))  # IPv4's are not forwarded
+    n.equal("opened", [g.figures(v)["opened"] for v in (4, 6)], [0, 0])
+    for v in (4, 6):
+        g.talk(v)
+    n.equal("changes", [x for x in g.finish() if x["event"] == "guard"], [])
+
+
 def published_port():
     """a container's port that is this host's by DNAT: its handshakes count, give tokens back, and its floods engage"""
     g = k.ground(start=False)
@@ -570,5 +603,5 @@ def apart(case):
 
 if __name__ == "__main__":
     n.main(*SHARED, *map(apart, (goes_on_after_a_reset, third_packets_that_are_dropped, by_the_kernels_queue, by_the_kernels_cookies,
-                                 aborted_without_state, *OTHERS, strays_stay_apart, forwarded_ones_do_not, published_port, redirected_port,
-                                 unconfirmed_ones_leave)), keep=True)
+                                 aborted_without_state, *OTHERS, strays_stay_apart, forwarded_ones_do_not,
+                                 forged_to_be_forwarded, published_port, redirected_port, unconfirmed_ones_leave)), keep=True)
