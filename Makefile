@@ -157,7 +157,7 @@ $(B)/tests/option_docs/%.o: tests/option_docs/%.c | $(SKEL)
 $(B)/tests/option_docs/print: $(DOCS) $(PIECES)
 	$(CC) $(CFLAGS) $^ -o $@ $(LIBS)
 
-options: $(B)/tests/option_docs/print ## writes what the tables of options say into man page, README and completions
+options: $(B)/tests/option_docs/print ## writes what the tables of options say into man page and completions
 	@tests/options --write
 
 # what the verifier says of the programs, as the daemon loads them; for each compiler a tree of its own

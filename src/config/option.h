@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * One row describes one option: the parser, --help, the man page, README's table and the completions of the shells
- * are all made of it. A new option is a new row, in the table of its command (src/cmd), of run and replay (options.c)
- * or of the guard (guard_options.c), and its field in the struct that the table fills; then `make options`.
+ * One row describes one option: the parser, --help, the man page and the completions of the shells are all made of it.
+ * A new option is a new row, in the table of its command (src/cmd), of run and replay (options.c) or of the guard
+ * (guard_options.c), and its field in the struct that the table fills; then `make options`.
  */
 #ifndef SW_CONFIG_OPTION_H
 #define SW_CONFIG_OPTION_H
@@ -28,8 +28,15 @@ enum sw_option_type {
     SW_OPT_CUSTOM,  /* parse() */
 };
 
-/* What a shell offers for a value. Words need nothing here. */
-enum sw_complete { SW_COMPLETE_NOTHING, SW_COMPLETE_FILES, SW_COMPLETE_INTERFACES, SW_COMPLETE_PINS };
+/* What a shell offers for a value. Words, files, and metavariables PID and GROUP need nothing here. */
+enum sw_complete {
+    SW_COMPLETE_NOTHING,
+    SW_COMPLETE_FILES,
+    SW_COMPLETE_INTERFACES,
+    SW_COMPLETE_PINS,
+    SW_COMPLETE_PIDS,
+    SW_COMPLETE_GROUPS,
+};
 
 /* A list ends with a name of NULL. */
 struct sw_word {

@@ -48,6 +48,8 @@ static const char reply[] =
     "    case $offer in\n"
     "        interfaces) list+=\" $(command ls /sys/class/net)\" ;;\n"
     "        pins) list+=\" $(command ls /sys/fs/bpf/synward 2>/dev/null)\" ;;\n"
+    "        pids) list+=\" $(command ls /run/synward 2>/dev/null | sed -n 's/\\.instance$//p')\" ;;\n"
+    "        groups) list+=\" $(compgen -g)\" ;;\n"
     "        names) [[ $value == *,* ]] && lead+=${value%,*}, value=${value##*,} ;;\n"
     "    esac\n"
     "    if [[ $offer == files && ($option || $cur != -*) ]]; then\n"
@@ -65,8 +67,9 @@ static const char reply[] =
 
 static void put_offer(enum sw_complete complete)
 {
-    static const char *const offers[] = {
-        [SW_COMPLETE_FILES] = "files", [SW_COMPLETE_INTERFACES] = "interfaces", [SW_COMPLETE_PINS] = "pins"};
+    static const char *const offers[] = {[SW_COMPLETE_FILES] = "files", [SW_COMPLETE_INTERFACES] = "interfaces",
+                                         [SW_COMPLETE_PINS] = "pins",   [SW_COMPLETE_PIDS] = "pids",
+                                         [SW_COMPLETE_GROUPS] = "groups"};
 
     if (complete != SW_COMPLETE_NOTHING)
         printf(" offer=%s", offers[complete]);
@@ -90,7 +93,7 @@ static void put_values(void)
             if (!first(*c, group))
                 continue;
             EACH_ROW (group, o) {
-                enum sw_complete complete = o->type == SW_OPT_FILE ? SW_COMPLETE_FILES : o->complete;
+                enum sw_complete complete = docs_complete(o);
 
                 if (!complete && !docs_has_words(o))
                     continue;

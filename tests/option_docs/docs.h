@@ -7,7 +7,6 @@
 #include "config/option_text.h"
 
 void docs_man(void);
-void docs_readme(void);
 void docs_bash(void);
 void docs_zsh(void);
 void docs_fish(void);
@@ -33,6 +32,8 @@ bool docs_value_needed(const struct sw_option *o); /* the next word is its value
 /* "run:-i | run:--interface", and so on for each command that has the row: a pattern of case. */
 void docs_pattern(const struct sw_option *o, const struct sw_option_group *group, const char *quote,
                   const char *between);
+/* What a shell offers for the value, besides words. */
+enum sw_complete docs_complete(const struct sw_option *o);
 /* The words that a value may be or begin with. */
 bool docs_has_words(const struct sw_option *o);
 void docs_words(const struct sw_option *o);

@@ -4,8 +4,6 @@
 
 #include <stdlib.h>
 
-static const char pins[] = "command ls /sys/fs/bpf/synward 2>/dev/null";
-
 static void put_helpers(void)
 {
     docs_head();
@@ -55,10 +53,15 @@ static void put_helpers(void)
 
 static void put_offer(enum sw_complete complete)
 {
-    if (complete == SW_COMPLETE_INTERFACES)
-        printf(" -a '(command ls /sys/class/net)'");
-    else if (complete == SW_COMPLETE_PINS)
-        printf(" -a '(%s)'", pins);
+    static const char *const offers[] = {
+        [SW_COMPLETE_INTERFACES] = "command ls /sys/class/net",
+        [SW_COMPLETE_PINS] = "command ls /sys/fs/bpf/synward 2>/dev/null",
+        [SW_COMPLETE_PIDS] = "command ls /run/synward 2>/dev/null | string replace -rf \"[.]instance\\$\" \"\"",
+        [SW_COMPLETE_GROUPS] = "__fish_complete_groups",
+    };
+
+    if (complete != SW_COMPLETE_FILES && complete != SW_COMPLETE_NOTHING)
+        printf(" -a '(%s)'", offers[complete]);
 }
 
 static void put_row(const struct sw_option *o, const struct sw_option_group *group, const struct sw_command *c)
@@ -69,7 +72,7 @@ static void put_row(const struct sw_option *o, const struct sw_option_group *gro
     if (o->letter)
         printf(" -s %c", o->letter);
     printf(" -l %s", o->name);
-    if (o->type == SW_OPT_FILE)
+    if (docs_complete(o) == SW_COMPLETE_FILES)
         printf(" -r -F");
     else if (docs_value_needed(o))
         printf(" -x");
@@ -82,7 +85,7 @@ static void put_row(const struct sw_option *o, const struct sw_option_group *gro
         docs_words(o);
         printf("'");
     }
-    put_offer(o->complete);
+    put_offer(docs_complete(o));
     printf(" -d '");
     docs_escape(help, "\\'", "\\");
     printf("'\n");

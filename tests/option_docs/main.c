@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* tests/options runs it: option_docs man|readme|bash|zsh|fish|dict */
+/* tests/options runs it: option_docs man|bash|zsh|fish|dict */
 #include "docs.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,9 +47,26 @@ char *docs_plain(const struct sw_option *o, const struct sw_option_group *group,
     return ret;
 }
 
+/* A metavariable of choices, as S|minute|hour: the words in it. */
+static const char *choices(const struct sw_option *o)
+{
+    return o->arg && !o->words && strchr(o->arg, '|') ? o->arg : NULL;
+}
+
+enum sw_complete docs_complete(const struct sw_option *o)
+{
+    if (o->complete)
+        return o->complete;
+    if (o->arg && !strcmp(o->arg, "PID"))
+        return SW_COMPLETE_PIDS;
+    if (o->arg && !strcmp(o->arg, "GROUP"))
+        return SW_COMPLETE_GROUPS;
+    return o->type == SW_OPT_FILE ? SW_COMPLETE_FILES : SW_COMPLETE_NOTHING;
+}
+
 bool docs_has_words(const struct sw_option *o)
 {
-    return o->type == SW_OPT_SWITCH || o->words || o->parts;
+    return o->type == SW_OPT_SWITCH || o->words || o->parts || choices(o);
 }
 
 bool docs_value_needed(const struct sw_option *o)
@@ -73,6 +91,13 @@ void docs_words(const struct sw_option *o)
 {
     const char *between = "";
 
+    for (const char *p = choices(o); p; p = strchr(p, '|')) {
+        p += *p == '|';
+        if (!islower((unsigned char)*p))
+            continue;
+        printf("%s%.*s", between, (int)strcspn(p, "|"), p);
+        between = " ";
+    }
     if (o->type == SW_OPT_SWITCH)
         printf("on off");
     for (const struct sw_word *w = o->words; w && w->name; w++, between = " ")
@@ -104,8 +129,7 @@ int main(int argc, char **argv)
         const char *name;
         void (*print)(void);
     } forms[] = {
-        {"man", docs_man}, {"readme", docs_readme}, {"bash", docs_bash},
-        {"zsh", docs_zsh}, {"fish", docs_fish},     {"dict", docs_dict},
+        {"man", docs_man}, {"bash", docs_bash}, {"zsh", docs_zsh}, {"fish", docs_fish}, {"dict", docs_dict},
     };
 
     for (size_t i = 0; argc == 2 && i < sizeof(forms) / sizeof(forms[0]); i++) {
@@ -114,6 +138,6 @@ int main(int argc, char **argv)
         forms[i].print();
         return fflush(stdout) ? 1 : 0;
     }
-    fprintf(stderr, "option_docs man|readme|bash|zsh|fish|dict\n");
+    fprintf(stderr, "option_docs man|bash|zsh|fish|dict\n");
     return 2;
 }

@@ -6,10 +6,12 @@
 
 static void put_action(const struct sw_option *o)
 {
-    switch (o->type == SW_OPT_FILE ? SW_COMPLETE_FILES : o->complete) {
+    switch (docs_complete(o)) {
     case SW_COMPLETE_FILES: printf("_files"); return;
     case SW_COMPLETE_INTERFACES: printf("_net_interfaces"); return;
     case SW_COMPLETE_PINS: printf("_synward_pins"); return;
+    case SW_COMPLETE_PIDS: printf("_synward_pids"); return;
+    case SW_COMPLETE_GROUPS: printf("_groups"); return;
     default: break;
     }
     if (o->type == SW_OPT_NAMES)
@@ -94,6 +96,9 @@ void docs_zsh(void)
     printf("\n"
            "_synward_pins() {\n"
            "    compadd - /sys/fs/bpf/synward/*(N:t)\n"
+           "}\n\n"
+           "_synward_pids() {\n"
+           "    compadd - /run/synward/*.instance(N:t:r)\n"
            "}\n\n"
            "_synward() {\n"
            "    local curcontext=$curcontext state line\n"
