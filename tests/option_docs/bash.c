@@ -67,8 +67,10 @@ static const char reply[] =
 
 static void put_offer(enum sw_complete complete)
 {
-    static const char *const offers[] = {[SW_COMPLETE_FILES] = "files", [SW_COMPLETE_INTERFACES] = "interfaces",
-                                         [SW_COMPLETE_PINS] = "pins",   [SW_COMPLETE_PIDS] = "pids",
+    static const char *const offers[] = {[SW_COMPLETE_FILES] = "files",
+                                         [SW_COMPLETE_INTERFACES] = "interfaces",
+                                         [SW_COMPLETE_PINS] = "pins",
+                                         [SW_COMPLETE_PIDS] = "pids",
                                          [SW_COMPLETE_GROUPS] = "groups"};
 
     if (complete != SW_COMPLETE_NOTHING)
