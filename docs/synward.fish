@@ -29,7 +29,7 @@ end
 
 function __synward_list # words, joined by commas
     set -l head (string match -r '.*,' -- (commandline -ct | string replace -r '^--[a-z-]*=' ''))
-    printf '%s\n' $head$argv
+    printf '%s\n' "$head"$argv
 end
 
 complete -c synward -f

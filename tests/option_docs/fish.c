@@ -47,7 +47,7 @@ static void put_helpers(void)
            "end\n\n"
            "function __synward_list # words, joined by commas\n"
            "    set -l head (string match -r '.*,' -- (commandline -ct | string replace -r '^--[a-z-]*=' ''))\n"
-           "    printf '%%s\\n' $head$argv\n"
+           "    printf '%%s\\n' \"$head\"$argv\n"
            "end\n\n");
 }
 
