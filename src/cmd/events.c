@@ -126,7 +126,7 @@ static int copy(struct events *e, int fd)
 {
     int code = make_room(e);
 
-    while (!code && wait_for(e, fd, -1)) {
+    while (!code && !e->done && wait_for(e, fd, -1)) {
         ssize_t n = read(fd, e->buf + e->len, e->room - e->len);
 
         if (n < 0 && (errno == EAGAIN || errno == EINTR))

@@ -185,9 +185,12 @@ def none():
     a, b = n.pair()
     sw = n.Synward(b, "srv0", args=("-o", "none", "--close-delay", 0.1, "--interval", 0.2))
     every, count = Reader(sw), Reader(sw, "--count", 2)
+    last = Reader(sw, "--port", 7777, "--events", "conn", "--count", 5)  # after which nothing comes
     names = bulk.connections(a, n.listen(b, "10.66.0.2", 7777), ["10.66.0.1"], 5)
     count.ended()
     n.equal("lines", len(count.lines()), 2)
+    last.ended()
+    n.equal("lines of the last one", len(last.lines()), 5)
     n.settled(a, b)
     stopped(sw)
     n.equal("standard output", sw.lines(), [])
