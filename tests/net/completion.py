@@ -87,15 +87,16 @@ class Shell:
             return False
 
     def ask(self, line, offered, finished):
-        """Types the line and Tab, and waits until the screen shows all that is offered, or the line is finished."""
+        """Types the line and Tab, and waits until the line is finished, or the screen shows all that is offered."""
         n.until(lambda: self.typed(line), 60, evidence=self.screen)
         self.tmux("send-keys", "Tab")
 
         def there():
             shown = self.screen()
-            if finished:
-                return finished in shown.replace("\n", "")
-            return set(offered) <= set(re.findall(r"[\w.:-]+", " ".join(shown.splitlines()[1:]).replace("=", " ")))
+            if finished and finished in shown.replace("\n", ""):
+                return True
+            words = set(re.findall(r"[\w.:-]+", " ".join(shown.splitlines()[1:]).replace("=", " ")))
+            return bool(offered) and set(offered) <= words
 
         n.until(there, 20, evidence=lambda: f"{self.name}: {line}<Tab> does not show {finished or offered}:\n{self.screen()}")
 
@@ -104,7 +105,7 @@ EVENTS = ["opening", "established", "half_closed", "conn", "loss", "lifecycle", 
 
 
 def lines(pid):
-    """What is typed, what must be offered, or to what the line becomes."""
+    """What is typed, what must be offered, or what the line becomes. Other tests' processes are offered as well."""
     interfaces = os.listdir("/sys/class/net")
     return (("synward ", ["run", "replay", "events", "filter", "probe"], None),
             ("synward run --guard=", ["off", "monitor", "auto", "always"], None),
@@ -120,8 +121,8 @@ def lines(pid):
             ("synward run -i ", interfaces, None) if len(interfaces) > 1 else ("synward run -i ", None, "-i " + interfaces[0]),
             ("synward run --interface=l", None, "--interface=lo"),
             ("synward events -i l", None, "-i lo"),
-            (f"synward events -p {pid[:-1]}", None, f"-p {pid}"),
-            (f"synward status --pid={pid[:-1]}", None, f"--pid={pid}"),
+            (f"synward events -p {pid[:-1]}", [pid], f"-p {pid}"),
+            (f"synward status --pid={pid[:-1]}", [pid], f"--pid={pid}"),
             ("synward flows --outcome=ref", None, "--outcome=refused"),
             ("synward guard al", None, "guard always"),
             ("synward list show b", None, "show block"))
@@ -133,11 +134,8 @@ def of_shell(name):
         sw = n.Synward(b, "srv0")
         shell = Shell(name)
         pid = str(sw.p.pid)
-        others = [f.stem for f in pathlib.Path("/run/synward").glob("*.instance") if f.stem != pid]
-        for line, offered, finished in lines(pid):
-            if pid[:-1] in line and any(x.startswith(pid[:-1]) for x in others):
-                offered, finished = [pid], None  # another test's is offered as well
-            shell.ask(line, offered, finished)
+        for asked in lines(pid):
+            shell.ask(*asked)
         shell.end()
         sw.stop()
 
