@@ -4,18 +4,16 @@
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "cmd/events_source.h"
+#include "cmd/patient.h"
 #include "config/cli.h"
 #include "config/filter_options.h"
 #include "config/options.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #define PIECE (64u << 10)
@@ -25,6 +23,7 @@
 struct events {
     struct sw_request wants;
     struct sw_events_choice choice;
+    enum sw_color_when color;
     bool follow;
     __u64 count; /* 0: no end */
     int signal_fd;
@@ -43,37 +42,6 @@ static bool wait_for(struct events *e, int fd, int timeout_ms)
         return errno == EINTR;
     e->done |= fds[0].revents || fds[1].revents & (POLLERR | POLLHUP);
     return !e->done;
-}
-
-/* All of it, however long that takes: what does not fit meanwhile is in the loss line. A signal ends it between two
- * lines, or where nothing can be written. */
-static int write_all(struct events *e, const char *data, size_t len)
-{
-    for (const char *from = data, *end = data + len; from < end;) {
-        struct pollfd fds[] = {{.fd = e->signal_fd, .events = POLLIN}, {.fd = STDOUT_FILENO, .events = POLLOUT}};
-        size_t piece = (size_t)(end - from) < PIPE_BUF ? (size_t)(end - from) : PIPE_BUF; /* it does not block */
-        ssize_t n;
-
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
-            return SW_EXIT_INTERNAL;
-        if (fds[0].revents && (from == data || from[-1] == '\n' || !fds[1].revents)) {
-            e->done = true;
-            return SW_EXIT_OK;
-        }
-        if (!fds[1].revents)
-            continue;
-        n = write(STDOUT_FILENO, from, piece);
-        if (n < 0 && errno == EPIPE) {
-            e->done = true;
-            return SW_EXIT_OK;
-        }
-        if (n < 0 && errno != EINTR && errno != EAGAIN) {
-            sw_err("standard output: %s", strerror(errno));
-            return SW_EXIT_OUTPUT;
-        }
-        from += n > 0 ? n : 0;
-    }
-    return SW_EXIT_OK;
 }
 
 /* Text: the date and the zone, perhaps in a colour. */
@@ -101,7 +69,7 @@ static int write_lines(struct events *e)
         whole = n;
         e->done = true;
     }
-    code = write_all(e, e->buf, whole);
+    code = sw_patient_write(e->signal_fd, e->buf, whole, &e->done);
     e->len -= whole;
     memmove(e->buf, e->buf + whole, e->len);
     return code;
@@ -144,12 +112,9 @@ static int copy(struct events *e, int fd)
 
 static void say_source(const struct events *e, const struct sw_hello *hello)
 {
-    char names[64] = "";
-    size_t len = 0;
+    char who[SW_INSTANCE_TEXT];
 
-    for (size_t i = 0; i < hello->ifaces_len && len < sizeof(names); i++)
-        len += snprintf(names + len, sizeof(names) - len, "%s%s", i ? ", " : "", hello->ifaces[i]);
-    sw_info("reading events of the synward with pid %d (%s)", hello->pid, names);
+    sw_info("reading events of the synward with %s", sw_events_text(&e->choice, hello, who));
     if (e->wants.event_mask && !(e->wants.event_mask & hello->event_mask & ~(1u << SW_LINE_LOSS)))
         sw_warn("it makes no such lines: its own --events leaves them out");
 }
@@ -189,19 +154,6 @@ static int run(struct events *e)
     return e->done && code == SW_EXIT_NOT_RUNNING ? SW_EXIT_OK : code;
 }
 
-static int catch_signals(void)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    signal(SIGPIPE, SIG_IGN);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 static int cmd_events(int argc, char **argv)
 {
     struct events *e = calloc(1, sizeof(*e));
@@ -210,7 +162,7 @@ static int cmd_events(int argc, char **argv)
     if (!e)
         return SW_EXIT_MEMORY;
     sw_parse(&sw_events_command, argc, argv, e);
-    e->signal_fd = catch_signals();
+    e->signal_fd = sw_patient_signals();
     code = e->signal_fd < 0 ? SW_EXIT_INTERNAL : run(e);
     free(e->buf);
     free(e);
@@ -223,12 +175,15 @@ static void check(struct sw_cli *cli, void *opts, unsigned int operands)
     struct events *e = opts;
 
     (void)operands;
-    if (e->follow && e->choice.pid)
+    if (e->follow && e->choice.which.pid)
         sw_usage_die(cli, "--follow does not go with --pid: the next process has another one");
     /* who asks for some connections does not ask for the instance's own figures */
     if (!sw_given(cli, "events") && memcmp(&e->wants.filter, &all, sizeof(all)) != 0)
         e->wants.event_mask &= ~INSTANCE_LINES;
-    e->wants.color = e->wants.format == SW_FORMAT_TEXT && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    if (e->wants.format == SW_FORMAT_JSON)
+        e->wants.wide = e->wants.utc = false;
+    else
+        e->wants.color = sw_wants_color(e->color, true);
 }
 
 static void defaults(void *opts)
@@ -244,7 +199,14 @@ static const struct sw_option options[] = {
      .help = "wait for an instance to start, and when it has ended for the next one",
      .man = "What happens before the next one is asked again is not read."},
     {"format", .type = SW_OPT_CHOICE, SW_FIELD(struct events, wants.format), .words = sw_format_words,
-     .help = "NDJSON for programs or text for people ({})"},
+     .help = "NDJSON for programs or text for people ({})",
+     .man = "JSON has every key in every line if `run` has `--full-events`."},
+    {"wide", .type = SW_OPT_SET, SW_FIELD(struct events, wants.wide),
+     .help = "text: all columns instead of 80, whatever `run` has"},
+    {"utc", .type = SW_OPT_SET, SW_FIELD(struct events, wants.utc),
+     .help = "text: times in UTC instead of local ones, which are those of `run`"},
+    {"color", .type = SW_OPT_CHOICE, SW_FIELD(struct events, color), .words = sw_color_words,
+     .help = "text: colours, auto on a terminal ({})"},
     {"events", .type = SW_OPT_NAMES, SW_FIELD(struct events, wants.event_mask), .words = sw_line_words,
      .groups = sw_line_groups, .noun = "event",
      .help = "lines to read, by name, joined by commas; 'all', 'none', and '-name' to leave one out",
@@ -253,10 +215,6 @@ static const struct sw_option options[] = {
          "which are about no connection."},
     {"count", 'c', .type = SW_OPT_NUMBER, SW_FIELD(struct events, count), .range = {1, 1ull << 60}, .arg = "N",
      .help = "end after so many lines (default: at SIGINT or SIGTERM)"},
-    {"interface", 'i', .type = SW_OPT_FILE, SW_FIELD(struct events, choice.iface), .arg = "IF",
-     .complete = SW_COMPLETE_INTERFACES, .help = "of the synward that follows this interface"},
-    {"pid", 'p', .type = SW_OPT_NUMBER, SW_FIELD(struct events, choice.pid), .range = {1, 1u << 30}, .arg = "PID",
-     .help = "of the synward with this process id"},
     {0},
 };
 static const struct sw_option_group group = {.rows = options};
@@ -270,6 +228,7 @@ const struct sw_command sw_events_command = {
     .size = sizeof(struct events),
     .defaults = defaults,
     .groups = {{&group, 0},
+               {&sw_choice_group, offsetof(struct events, choice.which)},
                {&sw_rules_group, offsetof(struct events, wants.filter.rules)},
                {&sw_view_group, offsetof(struct events, wants.filter)}},
     .check = check,

@@ -26,8 +26,8 @@ struct candidate {
 
 struct search {
     const struct sw_events_choice *choice;
-    __u64 netns; /* ours */
     size_t len;
+    int elsewhere;
     int denied, silent; /* how many */
     int refused;        /* the exit code; it was said why */
     struct candidate found[CANDIDATES];
@@ -87,12 +87,34 @@ static bool say_refusal(const char *buf, size_t len)
     return true;
 }
 
+/* As choice.h takes it: what it says of itself, and no more. */
+static void as_instance(const struct sw_hello *hello, struct sw_instance *ret)
+{
+    *ret = (struct sw_instance){.pid = hello->pid, .netns = hello->netns, .len = hello->ifaces_len, .fd = -1};
+    for (size_t i = 0; i < hello->ifaces_len; i++)
+        memcpy(ret->ifaces[i].name, hello->ifaces[i], IF_NAMESIZE);
+    memcpy(ret->pin, hello->pin, sizeof(ret->pin));
+}
+
 static bool follows(const struct sw_hello *hello, const char *iface)
 {
     for (size_t i = 0; i < hello->ifaces_len; i++)
         if (!strcmp(hello->ifaces[i], iface))
             return true;
     return false;
+}
+
+/* After one has ended it is that of its interface which is waited for. */
+static bool fits(struct search *s, const struct sw_hello *hello)
+{
+    const struct sw_hello *last = &s->choice->last;
+    struct sw_instance inst;
+
+    as_instance(hello, &inst);
+    s->elsewhere += sw_choice_is_elsewhere(&s->choice->which, &inst);
+    if (last->pid && (hello->netns != last->netns || !last->ifaces_len || !follows(hello, last->ifaces[0])))
+        return false;
+    return sw_choice_fits(&s->choice->which, &inst);
 }
 
 static int look(pid_t pid, void *ctx)
@@ -102,7 +124,7 @@ static int look(pid_t pid, void *ctx)
     char buf[SW_HELLO_MAX];
     ssize_t len;
 
-    if (s->len == CANDIDATES || (s->choice->pid && pid != s->choice->pid))
+    if (s->len == CANDIDATES)
         return 0;
     c->fd = sw_socket_connect(pid);
     s->denied += c->fd == -EACCES;
@@ -110,50 +132,22 @@ static int look(pid_t pid, void *ctx)
     if (c->fd < 0)
         return 0;
     len = read_until(c->fd, buf, sizeof(buf), sizeof(buf), has_empty_line);
-    if (len < 0 || sw_hello_parse(buf, len, &c->hello) || (s->choice->iface && !follows(&c->hello, s->choice->iface))) {
+    if (len < 0 || sw_hello_parse(buf, len, &c->hello)) {
         if (len > 0 && say_refusal(buf, len))
             s->refused = memmem(buf, len, NOT_ALLOWED, strlen(NOT_ALLOWED)) ? SW_EXIT_PRIVILEGE : SW_EXIT_INTERNAL;
         s->silent += len == -ETIMEDOUT;
         close(c->fd);
         return 0;
     }
-    s->len++;
+    if (fits(s, &c->hello))
+        s->len++;
+    else
+        close(c->fd);
     return 0;
-}
-
-/* Keeps those that fit, if there are any, or if others do not do. */
-static void prefer(struct search *s, bool (*fits)(const struct search *s, const struct sw_hello *hello), bool only)
-{
-    size_t kept = 0, any = only;
-
-    for (size_t i = 0; i < s->len; i++)
-        any += fits(s, &s->found[i].hello);
-    for (size_t i = 0; i < s->len && any; i++) {
-        if (fits(s, &s->found[i].hello))
-            s->found[kept++] = s->found[i];
-        else
-            close(s->found[i].fd);
-    }
-    if (any)
-        s->len = kept;
-}
-
-static bool is_here(const struct search *s, const struct sw_hello *hello)
-{
-    return hello->netns == s->netns;
-}
-
-static bool is_next(const struct search *s, const struct sw_hello *hello)
-{
-    const struct sw_hello *last = &s->choice->last;
-
-    return hello->netns == last->netns && last->ifaces_len && follows(hello, last->ifaces[0]);
 }
 
 static int say_none(const struct search *s, bool waits, int err)
 {
-    const struct sw_events_choice *choice = s->choice;
-
     if (s->refused)
         return s->refused;
     if (err == -EACCES || s->denied) {
@@ -166,33 +160,27 @@ static int say_none(const struct search *s, bool waits, int err)
     }
     if (waits)
         return SW_EXIT_NOT_RUNNING;
-    if (s->silent)
-        sw_err("events: a synward is there and does not answer");
-    else if (choice->pid)
-        sw_err("no synward with pid %d is running", choice->pid);
-    else if (choice->iface)
-        sw_err("no synward that is running follows '%s'", choice->iface);
-    else
-        sw_err("no synward is running");
+    if (!s->silent)
+        return sw_choice_say_none(&s->choice->which, s->elsewhere);
+    sw_err("events: a synward is there and does not answer");
     return SW_EXIT_NOT_RUNNING;
 }
 
 static int say_candidates(const struct search *s)
 {
-    char text[512] = "";
-    size_t used = 0;
+    struct sw_instance *inst = calloc(s->len, sizeof(*inst));
+    int code;
 
-    for (size_t i = 0; i < s->len && used < sizeof(text); i++) {
-        const struct sw_hello *hello = &s->found[i].hello;
-
-        used += snprintf(text + used, sizeof(text) - used, "%s%d (%s%s)", i ? ", " : "", hello->pid,
-                         hello->ifaces_len ? hello->ifaces[0] : "", hello->ifaces_len > 1 ? ", ..." : "");
-    }
-    sw_err("events: %zu synwards are running: choose one with --interface or --pid: %s", s->len, text);
-    return SW_EXIT_USAGE;
+    if (!inst)
+        return SW_EXIT_MEMORY;
+    for (size_t i = 0; i < s->len; i++)
+        as_instance(&s->found[i].hello, &inst[i]);
+    code = sw_choice_say_several("events", inst, s->len);
+    free(inst);
+    return code;
 }
 
-int sw_events_find(const struct sw_events_choice *choice, bool waits, int *ret_fd, struct sw_hello *ret)
+int sw_events_find(struct sw_events_choice *choice, bool waits, int *ret_fd, struct sw_hello *ret)
 {
     struct search *s = calloc(1, sizeof(*s));
     int err, code = SW_EXIT_OK;
@@ -200,12 +188,8 @@ int sw_events_find(const struct sw_events_choice *choice, bool waits, int *ret_f
     if (!s)
         return SW_EXIT_MEMORY;
     s->choice = choice;
-    s->netns = sw_instance_netns();
-    err = choice->pid ? look(choice->pid, s) : sw_socket_walk(look, s);
-    /* who waits for one does not want that of another network namespace, which happens to be there */
-    if (choice->last.pid)
-        prefer(s, is_next, waits);
-    prefer(s, is_here, waits && !choice->pid && !choice->last.pid);
+    sw_choice_begin(&choice->which);
+    err = choice->which.pid ? look(choice->which.pid, s) : sw_socket_walk(look, s);
     if (s->len == 1) {
         *ret_fd = s->found[0].fd;
         *ret = s->found[0].hello;
@@ -216,6 +200,15 @@ int sw_events_find(const struct sw_events_choice *choice, bool waits, int *ret_f
     }
     free(s);
     return code;
+}
+
+const char *sw_events_text(const struct sw_events_choice *choice, const struct sw_hello *hello,
+                           char buf[SW_INSTANCE_TEXT])
+{
+    struct sw_instance inst;
+
+    as_instance(hello, &inst);
+    return sw_instance_text(&choice->which, &inst, buf);
 }
 
 static int send_all(int fd, const char *text, size_t len)

@@ -3,20 +3,24 @@
 #ifndef SW_CMD_EVENTS_SOURCE_H
 #define SW_CMD_EVENTS_SOURCE_H
 
+#include "cmd/choice.h"
 #include "readers/request.h"
 
 struct sw_events_choice {
-    int pid;              /* 0: any */
-    const char *iface;    /* NULL: any */
-    struct sw_hello last; /* pid 0: there was none; else one with the same interfaces is preferred to others */
+    struct sw_choice which;
+    struct sw_hello last; /* pid 0: there was none; else one of its interface and namespace is waited for */
 };
 
 /*
- * The one instance that fits; of several, the one of this network namespace. A connected descriptor and what it says of
+ * The one instance that fits. A connected descriptor and what it says of
  * itself. An enum sw_exit, after a line on stderr: SW_EXIT_NOT_RUNNING (no line if waits: the caller will try again),
  * SW_EXIT_PRIVILEGE, or SW_EXIT_USAGE with the candidates.
  */
-int sw_events_find(const struct sw_events_choice *choice, bool waits, int *ret_fd, struct sw_hello *ret);
+int sw_events_find(struct sw_events_choice *choice, bool waits, int *ret_fd, struct sw_hello *ret);
+
+/* What it says of itself, for people. */
+const char *sw_events_text(const struct sw_events_choice *choice, const struct sw_hello *hello,
+                           char buf[SW_INSTANCE_TEXT]);
 
 /* Sends the request and takes the answer: lines come next. An enum sw_exit, after a line on stderr. */
 int sw_events_ask(int fd, const struct sw_request *request);

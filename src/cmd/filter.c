@@ -3,6 +3,7 @@
 #include "base/capabilities.h"
 #include "base/exit.h"
 #include "base/log.h"
+#include "base/stdout.h"
 #include "cmd/cmd.h"
 #include "cmd/find_instance.h"
 #include "config/cli.h"
@@ -19,25 +20,29 @@ enum action { FILTER_SHOW, FILTER_SET, FILTER_CLEAR };
 
 struct filter {
     bool json;
-    int pid;
+    struct sw_choice choice;
     enum action action;
     struct sw_filter_rules rules;
-    struct sw_instance inst; /* the instance to read or change */
+    struct sw_instance inst; /* the one that is read or changed now */
 };
 
 static int show(const struct filter *f, const struct sw_filter_rules *rules)
 {
     __u64 counters[SW_C_MAX];
+    char who[SW_INSTANCE_TEXT];
     int err = sw_map_counters(f->inst.map_counters, counters);
 
     if (err)
         return err;
     if (f->json) {
-        printf("{\"pid\":%d,\"filter\":%s", f->inst.pid, rules->lists ? "\"" : "null");
+        putchar('{');
+        sw_instance_keys(&f->inst, stdout);
+        printf(",\"filter\":%s", rules->lists ? "\"" : "null");
         sw_filter_print(rules, stdout);
         printf("%s,\"filtered\":%llu}\n", rules->lists ? "\"" : "", counters[SW_C_FILTERED]);
         return 0;
     }
+    printf("synward %s: ", sw_instance_text(&f->choice, &f->inst, who));
     sw_filter_print(rules, stdout);
     puts(rules->lists ? "" : "none");
     return 0;
@@ -45,7 +50,7 @@ static int show(const struct filter *f, const struct sw_filter_rules *rules)
 
 static void say_change(const struct filter *f)
 {
-    char *text = NULL;
+    char *text = NULL, who[SW_INSTANCE_TEXT];
     size_t len;
     FILE *out = open_memstream(&text, &len);
 
@@ -53,7 +58,7 @@ static void say_change(const struct filter *f)
         return;
     sw_filter_print(&f->rules, out);
     if (!fclose(out))
-        sw_info("filter of the synward with pid %d: %s", f->inst.pid, *text ? text : "none");
+        sw_info("%s: filter %s", sw_instance_text(&f->choice, &f->inst, who), *text ? text : "none");
     free(text);
 }
 
@@ -83,6 +88,21 @@ static int act(struct filter *f)
     return err ? SW_EXIT_INTERNAL : SW_EXIT_OK;
 }
 
+/* All that fit are shown, and one is changed. */
+static int run(struct filter *f)
+{
+    struct sw_instances found;
+    int code = f->action == FILTER_SHOW ? sw_find_instances("filter", &f->choice, SW_NEED_FILTER, &found)
+                                        : sw_find_instance("filter", &f->choice, SW_NEED_FILTER, &found);
+
+    for (size_t i = 0; i < found.len && !code; i++) {
+        f->inst = found.inst[i];
+        code = act(f);
+    }
+    free(found.inst);
+    return code ? code : sw_stdout_end();
+}
+
 static int cmd_filter(int argc, char **argv)
 {
     struct filter *f = calloc(1, sizeof(*f));
@@ -96,21 +116,13 @@ static int cmd_filter(int argc, char **argv)
         free(f);
         return SW_EXIT_PRIVILEGE;
     }
-    code = sw_find_instance("filter", f->pid, &f->inst);
-    if (!code)
-        code = act(f);
-    if (!code && fflush(stdout) && errno != EPIPE) {
-        sw_err("standard output: %s", strerror(errno));
-        code = SW_EXIT_OUTPUT;
-    }
+    code = run(f);
     free(f);
     return code;
 }
 
 static const struct sw_option options[] = {
     {"json", 'j', .type = SW_OPT_SET, SW_FIELD(struct filter, json), .help = "show: a JSON object"},
-    {"pid", 'p', .type = SW_OPT_NUMBER, SW_FIELD(struct filter, pid), .range = {1, 1u << 30}, .arg = "PID",
-     .help = "of the synward with this process id; needed if several run"},
     {0},
 };
 static const struct sw_option_group group = {.rows = options};
@@ -155,7 +167,9 @@ const struct sw_command sw_filter_command = {
         "reason filtered.",
     .main = cmd_filter,
     .size = sizeof(struct filter),
-    .groups = {{&group, 0}, {&sw_rules_group, offsetof(struct filter, rules)}},
+    .groups = {{&group, 0},
+               {&sw_choice_group, offsetof(struct filter, choice)},
+               {&sw_rules_group, offsetof(struct filter, rules)}},
     .operands = operands,
     .operand = operand,
     .check = check,

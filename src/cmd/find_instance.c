@@ -8,16 +8,17 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 struct search {
-    int pid;
-    bool guard;                    /* it must have one */
-    int instances, found, orphans; /* running; of these those that are wanted; killed, but still attached */
-    int starting;                  /* a pid, 0: none */
-    struct sw_instance *inst;
+    const struct sw_choice *choice;
+    bool guard;              /* it must have one */
+    int instances, starting; /* that run; a pid, 0: none */
+    int elsewhere;
+    struct sw_instances *running, orphans; /* these were killed, and are still attached */
 };
 
 /* The maps exist as long as the programs are attached, also after a kill. */
@@ -40,11 +41,27 @@ static bool still_attached(const struct sw_instance *inst, bool guard)
     return there;
 }
 
+static int add(struct sw_instances *list, const struct sw_instance *inst)
+{
+    if (list->len == list->room) {
+        size_t room = list->room ? list->room * 2 : 4;
+        struct sw_instance *more = reallocarray(list->inst, room, sizeof(*more));
+
+        if (!more)
+            return -ENOMEM;
+        list->inst = more;
+        list->room = room;
+    }
+    list->inst[list->len++] = *inst;
+    return 0;
+}
+
 static int look(const struct sw_instance *inst, bool alive, void *ctx)
 {
     struct search *s = ctx;
 
-    if (s->pid && inst->pid != s->pid)
+    s->elsewhere += alive && sw_choice_is_elsewhere(s->choice, inst);
+    if (!sw_choice_fits(s->choice, inst))
         return 0;
     if (alive && !inst->ready)
         s->starting = inst->pid;
@@ -58,61 +75,59 @@ static int look(const struct sw_instance *inst, bool alive, void *ctx)
     s->instances += alive;
     if ((s->guard ? !inst->map_guard : !inst->map_filter) || (!alive && !still_attached(inst, s->guard)))
         return 0;
-    if (alive || !s->found) /* running ones come first */
-        *s->inst = *inst;
-    s->found += alive;
-    s->orphans += !alive;
-    return 0;
+    return add(alive ? s->running : &s->orphans, inst);
 }
 
-static void say_orphan(const struct search *s)
+static void say_orphan(const struct search *s, const struct sw_instance *inst)
 {
     const char *what = s->guard ? "guard stays" : "programs stay", *how = s->guard ? "active" : "attached";
 
-    if (*s->inst->pin)
-        sw_info("pinned state '%s': no synward is running, its %s %s", s->inst->pin, what, how);
+    if (*inst->pin)
+        sw_info("pinned state '%s': no synward is running, its %s %s", inst->pin, what, how);
     else
-        sw_warn("the synward with pid %d was killed: its %s %s until the next start", s->inst->pid, what, how);
+        sw_warn("the synward with pid %d was killed: its %s %s until the next start", inst->pid, what, how);
 }
 
-static int find(const char *command, struct search *s)
+static int say_none(const char *command, const struct search *s)
 {
-    int err = sw_instance_walk(look, s);
-
-    if (err)
-        return sw_walk_failed(command, err);
-    if (s->found > 1 || (!s->found && s->orphans > 1)) {
-        sw_err("%s: %d synwards %s: choose one with --pid", command, s->found ? s->found : s->orphans,
-               s->guard ? "have the guard" : "are there");
-        return SW_EXIT_USAGE;
-    }
-    if (s->found)
-        return SW_EXIT_OK;
-    if (s->orphans) {
-        say_orphan(s);
-        return SW_EXIT_OK;
-    }
     if (s->starting)
         sw_err("%s: the synward with pid %d is starting", command, s->starting);
     else if (s->guard && s->instances)
         sw_err("%s: no synward runs with the guard ('synward run --guard ...')", command);
     else
-        sw_err(s->pid ? "no synward with pid %d is running" : "no synward is running", s->pid);
+        return sw_choice_say_none(s->choice, s->elsewhere);
     return SW_EXIT_NOT_RUNNING;
 }
 
-int sw_find_guard_instance(const char *command, int pid, struct sw_instance *ret)
+int sw_find_instances(const char *command, struct sw_choice *choice, enum sw_instance_need need,
+                      struct sw_instances *ret)
 {
-    struct search s = {.pid = pid, .guard = true, .inst = ret};
+    struct search s = {.choice = choice, .guard = need == SW_NEED_GUARD, .running = ret};
+    int err;
 
-    return find(command, &s);
+    memset(ret, 0, sizeof(*ret));
+    sw_choice_begin(choice);
+    err = sw_instance_walk(look, &s);
+    if (!err && !ret->len && s.orphans.len) {
+        *ret = s.orphans;
+        for (size_t i = 0; i < ret->len; i++)
+            say_orphan(&s, &ret->inst[i]);
+    } else {
+        free(s.orphans.inst);
+    }
+    if (err)
+        return sw_walk_failed(command, err);
+    return ret->len ? SW_EXIT_OK : say_none(command, &s);
 }
 
-int sw_find_instance(const char *command, int pid, struct sw_instance *ret)
+int sw_find_instance(const char *command, struct sw_choice *choice, enum sw_instance_need need,
+                     struct sw_instances *ret)
 {
-    struct search s = {.pid = pid, .inst = ret};
+    int code = sw_find_instances(command, choice, need, ret);
 
-    return find(command, &s);
+    if (!code && ret->len > 1)
+        code = sw_choice_say_several(command, ret->inst, ret->len);
+    return code;
 }
 
 int sw_walk_failed(const char *command, int err)

@@ -26,12 +26,12 @@
 
 struct guard {
     bool json;
-    int pid;
+    struct sw_choice choice;
     bool change; /* else: status */
     enum sw_guard_mode mode;
     const char *service; /* as typed, NULL: all */
     struct sw_protect wanted;
-    struct sw_instance inst;     /* the instance to read or change */
+    struct sw_instance inst;     /* the one that is read or changed now */
     struct sw_service *services; /* mmapped */
     struct sw_guard *config;     /* mmapped */
     __u32 matched;
@@ -93,6 +93,8 @@ static void detect_now(const struct guard *g)
 
 static void change(struct guard *g)
 {
+    char who[SW_INSTANCE_TEXT];
+
     if (!g->service)
         __atomic_store_n(&g->config->mode, (__u8)g->mode, __ATOMIC_RELAXED);
     for (__u32 i = 1; i < SW_SERVICES; i++) {
@@ -104,8 +106,8 @@ static void change(struct guard *g)
     }
     detect_now(g);
     if (g->matched || !g->service)
-        sw_info("mode %s: %u %s", sw_name_guard_mode(g->mode)->text, g->matched,
-                g->matched == 1 ? "service" : "services");
+        sw_info("%s: mode %s: %u %s", sw_instance_text(&g->choice, &g->inst, who), sw_name_guard_mode(g->mode)->text,
+                g->matched, g->matched == 1 ? "service" : "services");
 }
 
 static void print_row(const struct sw_service *s, const struct sw_svc_counters *t, __u64 now)
@@ -125,13 +127,21 @@ static void print_row(const struct sw_service *s, const struct sw_svc_counters *
 static void print_head(const struct guard *g)
 {
     const struct sw_guard *c = g->config;
+    char who[SW_INSTANCE_TEXT];
 
-    printf("synward pid %d: engages over %llu half-open or %llu SYNs/s; hold %llu s, grace %llu s; %u allowed, "
+    printf("synward %s: engages over %llu half-open or %llu SYNs/s; hold %llu s, grace %llu s; %u allowed, "
            "%u blocked\n",
-           g->inst.pid, c->half_open, c->syn_rate, c->hold / SW_SECOND, c->grace / SW_SECOND, c->allow_len,
-           c->block_len);
+           sw_instance_text(&g->choice, &g->inst, who), c->half_open, c->syn_rate, c->hold / SW_SECOND,
+           c->grace / SW_SECOND, c->allow_len, c->block_len);
     printf("%-24s %-7s %-7s %9s %-8s %10s %10s %10s %10s\n", "service", "mode", "state", "since", "backend", "syns",
            "sent", "accepted", "dropped");
+}
+
+static void print_json(const struct guard *g, const char *body)
+{
+    putchar('{');
+    sw_instance_keys(&g->inst, stdout);
+    printf(",%s}\n", body);
 }
 
 static int status(struct guard *g)
@@ -154,7 +164,7 @@ static int status(struct guard *g)
         g->matched++;
         *sw_json_service_body(body, &s, now) = 0;
         if (g->json)
-            printf("{%s}\n", body);
+            print_json(g, body);
         else
             print_row(&s.service, &s.tally, now);
     }
@@ -174,6 +184,8 @@ static int act(struct guard *g)
         munmap(g->services, SW_SERVICES * sizeof(struct sw_service));
     if (g->config)
         munmap((void *)g->config, sizeof(struct sw_guard));
+    g->services = NULL;
+    g->config = NULL;
     if (err == -ENOENT) { /* a map's id: gone since we looked */
         sw_err("the synward with pid %d has just stopped", g->inst.pid);
         return SW_EXIT_NOT_RUNNING;
@@ -182,11 +194,26 @@ static int act(struct guard *g)
         sw_err("guard: %s", strerror(-err));
         return SW_EXIT_INTERNAL;
     }
-    if (g->service && !g->matched) {
-        sw_err("guard: there is no service '%s' ('synward guard status' shows them)", g->service);
-        return SW_EXIT_USAGE;
-    }
     return SW_EXIT_OK;
+}
+
+/* All that fit are shown, and one is changed. */
+static int act_on_all(struct guard *g)
+{
+    struct sw_instances found;
+    int code = g->change ? sw_find_instance("guard", &g->choice, SW_NEED_GUARD, &found)
+                         : sw_find_instances("guard", &g->choice, SW_NEED_GUARD, &found);
+
+    for (size_t i = 0; i < found.len && !code; i++) {
+        g->inst = found.inst[i];
+        code = act(g);
+    }
+    free(found.inst);
+    if (!code && g->service && !g->matched) {
+        sw_err("guard: there is no service '%s' ('synward guard status' shows them)", g->service);
+        code = SW_EXIT_USAGE;
+    }
+    return code;
 }
 
 static int cmd_guard(int argc, char **argv)
@@ -199,9 +226,7 @@ static int cmd_guard(int argc, char **argv)
         sw_err("guard needs root, or CAP_SYS_ADMIN");
         return SW_EXIT_PRIVILEGE;
     }
-    code = sw_find_guard_instance("guard", g.pid, &g.inst);
-    if (!code)
-        code = act(&g);
+    code = act_on_all(&g);
     if (!code)
         code = sw_stdout_end();
     return code;
@@ -209,8 +234,6 @@ static int cmd_guard(int argc, char **argv)
 
 static const struct sw_option options[] = {
     {"json", 'j', .type = SW_OPT_SET, SW_FIELD(struct guard, json), .help = "status: a JSON object for each service"},
-    {"pid", 'p', .type = SW_OPT_NUMBER, SW_FIELD(struct guard, pid), .range = {1, 1u << 30}, .arg = "PID",
-     .help = "of the synward with this process id; needed if several run with the guard"},
     {0},
 };
 static const struct sw_option_group group = {.rows = options};
@@ -266,7 +289,7 @@ const struct sw_command sw_guard_command = {
            "no packet. A listener that is found later gets the mode that was last set for all.",
     .main = cmd_guard,
     .size = sizeof(struct guard),
-    .groups = {{&group, 0}},
+    .groups = {{&group, 0}, {&sw_choice_group, offsetof(struct guard, choice)}},
     .operands = operands,
     .operand = operand,
     .check = check,

@@ -21,11 +21,11 @@ enum action { LIST_ADD, LIST_DEL, LIST_SHOW };
 
 struct list {
     bool json;
-    int pid;
+    struct sw_choice choice;
     enum action action;
     enum sw_list which;
     struct sw_cidrs cidrs;
-    struct sw_instance inst; /* the instance to read or change */
+    struct sw_instance inst; /* the one that is read or changed now */
 };
 
 static void print_entry(const struct list *l, const struct sw_list_entry *entry)
@@ -38,9 +38,11 @@ static void print_entry(const struct list *l, const struct sw_list_entry *entry)
     char cidr[SW_CIDR_LEN];
 
     sw_cidr_format(&entry->cidr, cidr, sizeof(cidr));
-    if (l->json)
-        printf("{\"list\":\"%s\",\"cidr\":\"%s\",\"from\":[", sw_list_names[l->which], cidr);
-    else
+    if (l->json) {
+        putchar('{');
+        sw_instance_keys(&l->inst, stdout);
+        printf(",\"list\":\"%s\",\"cidr\":\"%s\",\"from\":[", sw_list_names[l->which], cidr);
+    } else
         printf("%-18s ", cidr);
     for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
         if (!(entry->from & sources[i].bit))
@@ -54,9 +56,13 @@ static void print_entry(const struct list *l, const struct sw_list_entry *entry)
 static int show(const struct list *l, int fd)
 {
     struct sw_list_entry *entries;
+    char who[SW_INSTANCE_TEXT];
     size_t len;
     int err = sw_list_dump(fd, &entries, &len);
 
+    if (!err && !l->json)
+        printf("synward %s: %zu on the %s list\n", sw_instance_text(&l->choice, &l->inst, who), len,
+               sw_list_names[l->which]);
     for (size_t i = 0; i < len; i++)
         print_entry(l, &entries[i]);
     free(entries);
@@ -110,14 +116,21 @@ static int say_failure(const struct list *l, int err)
     }
 }
 
-static int run(struct list *l)
+static void say_change(const struct list *l)
+{
+    char who[SW_INSTANCE_TEXT];
+
+    sw_info("%s: %zu %s the %s list", sw_instance_text(&l->choice, &l->inst, who), l->cidrs.len,
+            l->action == LIST_ADD ? "added to" : "removed from", sw_list_names[l->which]);
+}
+
+static int act_on(struct list *l, const struct sw_instance *inst)
 {
     struct sw_cidrs missing = {0};
     char cidr[SW_CIDR_LEN];
-    int code = sw_find_guard_instance("list", l->pid, &l->inst), err;
+    int code = SW_EXIT_OK, err;
 
-    if (code)
-        return code;
+    l->inst = *inst;
     err = act(l, &missing);
     if (err)
         code = say_failure(l, err);
@@ -126,10 +139,23 @@ static int run(struct list *l)
         sw_err("%s is not on the %s list", cidr, sw_list_names[l->which]);
         code = SW_EXIT_INTERNAL;
     }
-    if (!code)
-        code = sw_stdout_end();
+    if (!code && l->action != LIST_SHOW)
+        say_change(l);
     sw_cidrs_free(&missing);
     return code;
+}
+
+/* All that fit are shown, and one is changed. */
+static int run(struct list *l)
+{
+    struct sw_instances found;
+    int code = l->action == LIST_SHOW ? sw_find_instances("list", &l->choice, SW_NEED_GUARD, &found)
+                                      : sw_find_instance("list", &l->choice, SW_NEED_GUARD, &found);
+
+    for (size_t i = 0; i < found.len && !code; i++)
+        code = act_on(l, &found.inst[i]);
+    free(found.inst);
+    return code ? code : sw_stdout_end();
 }
 
 static int cmd_list(int argc, char **argv)
@@ -150,8 +176,6 @@ static int cmd_list(int argc, char **argv)
 
 static const struct sw_option options[] = {
     {"json", 'j', .type = SW_OPT_SET, SW_FIELD(struct list, json), .help = "show: a JSON object a line"},
-    {"pid", 'p', .type = SW_OPT_NUMBER, SW_FIELD(struct list, pid), .range = {1, 1u << 30}, .arg = "PID",
-     .help = "of the synward with this process id; needed if several run with the guard"},
     {0},
 };
 static const struct sw_option_group group = {.rows = options};
@@ -213,7 +237,7 @@ const struct sw_command sw_list_command = {
            "SIGHUP if a file names it; one that add made is kept until synward stops.",
     .main = cmd_list,
     .size = sizeof(struct list),
-    .groups = {{&group, 0}},
+    .groups = {{&group, 0}, {&sw_choice_group, offsetof(struct list, choice)}},
     .operands = operands,
     .operand = operand,
     .check = check,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* synward reopen: running instances open their output files again, after these were moved away. */
 #include "base/exit.h"
-#include "base/links.h"
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "cmd/find_instance.h"
@@ -20,35 +19,23 @@
 enum { PIDS_MAX = 256 };
 
 struct reopen {
-    int pid;
-    const char *iface; /* by its own name, in this network namespace */
-    char own_name[IF_NAMESIZE];
-    __u64 netns;
+    struct sw_choice choice;
     size_t len;
     struct asked {
         int pid;
         __u32 reopened, failed; /* as of before */
         bool waits;             /* still there, without an answer */
     } asked[PIDS_MAX];
-    int running, code;
+    int running, elsewhere, code;
 };
-
-static bool wanted(const struct reopen *r, const struct sw_instance *inst)
-{
-    if (r->pid)
-        return inst->pid == r->pid;
-    for (size_t i = 0; i < inst->len && r->iface; i++)
-        if (inst->netns == r->netns && !strcmp(inst->ifaces[i].name, r->iface))
-            return true;
-    return !r->iface;
-}
 
 /* The lock on its file has just shown that it is still this process. */
 static int ask(const struct sw_instance *inst, bool alive, void *ctx)
 {
     struct reopen *r = ctx;
 
-    if (!alive || !wanted(r, inst))
+    r->elsewhere += alive && sw_choice_is_elsewhere(&r->choice, inst);
+    if (!alive || !sw_choice_fits(&r->choice, inst))
         return SW_INSTANCE_CONTINUE;
     r->running++;
     if (!inst->has_output || r->len == PIDS_MAX)
@@ -64,6 +51,7 @@ static int ask(const struct sw_instance *inst, bool alive, void *ctx)
 
 static int look(const struct sw_instance *inst, bool alive, void *ctx)
 {
+    char who[SW_INSTANCE_TEXT];
     struct reopen *r = ctx;
 
     for (size_t i = 0; i < r->len; i++) {
@@ -72,9 +60,14 @@ static int look(const struct sw_instance *inst, bool alive, void *ctx)
         if (a->pid != inst->pid || !alive)
             continue;
         a->waits = a->failed == inst->reopen_failed && a->reopened == inst->reopened;
-        if (a->failed == inst->reopen_failed)
+        if (a->failed == inst->reopen_failed) {
+            if (!a->waits &&
+                isatty(STDERR_FILENO)) /* elsewhere no news is good news: logrotate would send it by mail */
+                sw_info("%s: its file is open again", sw_instance_text(&r->choice, inst, who));
             continue;
-        sw_err("reopen: the synward with pid %d could not open its file, and writes to the old one", inst->pid);
+        }
+        sw_err("reopen: the synward with %s could not open its file, and writes to the old one",
+               sw_instance_text(&r->choice, inst, who));
         r->code = SW_EXIT_OUTPUT;
         a->failed = inst->reopen_failed;
     }
@@ -115,13 +108,14 @@ static int wait_for_all(struct reopen *r)
 
 static int cmd_reopen(int argc, char **argv)
 {
-    struct reopen r = {.netns = sw_instance_netns()};
+    struct reopen r = {0};
     bool any;
     int err;
 
     sw_parse(&sw_reopen_command, argc, argv, &r);
-    if (r.iface && !sw_link_name(r.iface, r.own_name))
-        r.iface = r.own_name;
+    sw_choice_begin(&r.choice);
+    if (!r.choice.iface) /* files are of no network namespace */
+        r.choice.all_namespaces = true;
     err = sw_instance_walk(ask, &r);
     any = r.len || r.code;
     if (!err)
@@ -130,23 +124,11 @@ static int cmd_reopen(int argc, char **argv)
         return sw_walk_failed("reopen", err);
     if (any)
         return r.code;
-    if (r.running)
-        sw_err("reopen: no synward writes to a file (run --output)");
-    else if (r.iface)
-        sw_err("no synward is running on '%s'", r.iface);
-    else
-        sw_err(r.pid ? "no synward with pid %d is running" : "no synward is running", r.pid);
+    if (!r.running)
+        return sw_choice_say_none(&r.choice, r.elsewhere);
+    sw_err("reopen: no synward writes to a file (run --output)");
     return SW_EXIT_NOT_RUNNING;
 }
-
-static const struct sw_option options[] = {
-    {"interface", 'i', .type = SW_OPT_FILE, SW_FIELD(struct reopen, iface), .arg = "IF",
-     .complete = SW_COMPLETE_INTERFACES, .help = "only of the synward on this interface"},
-    {"pid", 'p', .type = SW_OPT_NUMBER, SW_FIELD(struct reopen, pid), .range = {1, 1u << 30}, .arg = "PID",
-     .help = "only of the synward with this process id"},
-    {0},
-};
-static const struct sw_option_group group = {.rows = options};
 
 const struct sw_command sw_reopen_command = {
     .name = "reopen",
@@ -155,5 +137,5 @@ const struct sw_command sw_reopen_command = {
            "which is made anew. Returns when they have done so.",
     .main = cmd_reopen,
     .size = sizeof(struct reopen),
-    .groups = {{&group, 0}},
+    .groups = {{&sw_choice_group, offsetof(struct reopen, choice)}},
 };

@@ -27,8 +27,8 @@
 
 struct status {
     bool json;
-    int pid;
-    int instances;
+    struct sw_choice choice;
+    int instances, elsewhere;
 };
 
 struct fill {
@@ -130,14 +130,19 @@ static void print_services_json(const struct figures *f)
 /* Of one that has no figures yet: all but `ifaces` is left out then. */
 static void print_head_json(const struct sw_instance *inst, bool alive)
 {
+    char name[IF_NAMESIZE * 6 + 1];
+
     printf("{\"running\":%s,\"starting\":%s,\"pin\":%s%s%s,\"pid\":%d,\"netns\":%llu,\"started\":%lld,"
-           "\"prog_ingress\":%u,\"prog_egress\":%u,\"prog_sweep\":%u,\"ifaces\":[",
+           "\"prog_ingress\":%u,\"prog_egress\":%u,\"prog_sweep\":%u,\"interfaces\":[",
            alive ? "true" : "false", alive && !inst->ready ? "true" : "false", *inst->pin ? "\"" : "",
            *inst->pin ? inst->pin : "null", *inst->pin ? "\"" : "", inst->pid, inst->netns, inst->started,
            inst->prog_ingress, inst->prog_egress, inst->prog_sweep);
     for (size_t i = 0; i < inst->len; i++) {
-        char name[IF_NAMESIZE * 6 + 1];
-
+        *sw_json_escape(name, inst->ifaces[i].name) = 0;
+        printf("%s\"%s\"", i ? "," : "", name);
+    }
+    printf("],\"ifaces\":[");
+    for (size_t i = 0; i < inst->len; i++) {
         *sw_json_escape(name, inst->ifaces[i].name) = 0;
         printf("%s{\"ifindex\":%u,\"name\":\"%s\",\"ingress\":\"xdp_%s\",\"shared\":%s,\"egress\":\"%s\"}",
                i ? "," : "", inst->ifaces[i].ifindex, name, inst->ifaces[i].mode,
@@ -195,14 +200,14 @@ static void print_guard(const struct figures *f)
             printf("    dropped, %-18s %llu\n", sw_name_drop(i)->text, f->sum.drop[i]);
 }
 
-static void print_text(const struct sw_instance *inst, bool alive, const struct figures *f)
+static void print_text(const struct status *s, const struct sw_instance *inst, bool alive, const struct figures *f)
 {
     long long up = time(NULL) - inst->started;
+    char who[SW_INSTANCE_TEXT];
 
     if (alive)
-        printf("synward pid %d, up %lldh%02lldm%02llds, programs %u %u %u%s%s\n", inst->pid, up / 3600, up / 60 % 60,
-               up % 60, inst->prog_ingress, inst->prog_egress, inst->prog_sweep, *inst->pin ? ", pins " : "",
-               inst->pin);
+        printf("synward %s, up %lldh%02lldm%02llds, programs %u %u %u\n", sw_instance_text(&s->choice, inst, who),
+               up / 3600, up / 60 % 60, up % 60, inst->prog_ingress, inst->prog_egress, inst->prog_sweep);
     else
         printf("pinned state %s: no synward is running, its programs %u %u stay attached (last pid %d)\n", inst->pin,
                inst->prog_ingress, inst->prog_egress, inst->pid);
@@ -227,16 +232,15 @@ static void print_text(const struct sw_instance *inst, bool alive, const struct 
 /* Its maps may be there already, but nothing is attached to all of its interfaces. */
 static void show_starting(struct status *s, const struct sw_instance *inst)
 {
+    char who[SW_INSTANCE_TEXT];
+
     s->instances++;
     if (s->json) {
         print_head_json(inst, true);
         printf("}\n");
         return;
     }
-    printf("synward pid %d, starting:", inst->pid);
-    for (size_t i = 0; i < inst->len; i++)
-        printf(" %s", inst->ifaces[i].name);
-    printf("\n");
+    printf("synward %s, starting\n", sw_instance_text(&s->choice, inst, who));
 }
 
 static int show(const struct sw_instance *inst, bool alive, void *ctx)
@@ -245,7 +249,10 @@ static int show(const struct sw_instance *inst, bool alive, void *ctx)
     struct figures f;
     int err;
 
-    if ((!alive && !sw_instance_is_pinned(inst)) || (s->pid && inst->pid != s->pid))
+    if (!alive && !sw_instance_is_pinned(inst))
+        return 0;
+    s->elsewhere += sw_choice_is_elsewhere(&s->choice, inst);
+    if (!sw_choice_fits(&s->choice, inst))
         return 0;
     if (inst->contract != SW_CONTRACT_VERSION) {
         sw_warn("the synward with pid %d is of another version: not shown", inst->pid);
@@ -258,7 +265,10 @@ static int show(const struct sw_instance *inst, bool alive, void *ctx)
     err = read_figures(inst, &f);
     if (!err) {
         s->instances++;
-        (s->json ? print_json : print_text)(inst, alive, &f);
+        if (s->json)
+            print_json(inst, alive, &f);
+        else
+            print_text(s, inst, alive, &f);
     }
     free(f.guard);
     return err;
@@ -274,20 +284,17 @@ static int cmd_status(int argc, char **argv)
         sw_err("status needs root, or CAP_SYS_ADMIN");
         return SW_EXIT_PRIVILEGE;
     }
+    sw_choice_begin(&s.choice);
     err = sw_instance_walk(show, &s);
     if (err)
         return sw_walk_failed("status", err);
-    if (!s.instances) {
-        sw_err(s.pid ? "no synward with pid %d is running" : "no synward is running", s.pid);
-        return SW_EXIT_NOT_RUNNING;
-    }
+    if (!s.instances)
+        return sw_choice_say_none(&s.choice, s.elsewhere);
     return sw_stdout_end();
 }
 
 static const struct sw_option options[] = {
     {"json", 'j', .type = SW_OPT_SET, SW_FIELD(struct status, json), .help = "a JSON object for each instance"},
-    {"pid", 'p', .type = SW_OPT_NUMBER, SW_FIELD(struct status, pid), .range = {1, 1u << 30}, .arg = "PID",
-     .help = "only the synward with this process id"},
     {0},
 };
 static const struct sw_option_group group = {.rows = options};
@@ -298,5 +305,5 @@ const struct sw_command sw_status_command = {
     .doc = "Shows what runs where.",
     .main = cmd_status,
     .size = sizeof(struct status),
-    .groups = {{&group, 0}},
+    .groups = {{&group, 0}, {&sw_choice_group, offsetof(struct status, choice)}},
 };

@@ -24,7 +24,7 @@ const struct sw_word sw_line_groups[] = {
     {"health", 1 << SW_LINE_LOSS | 1 << SW_LINE_STATS},
     {0},
 };
-static const struct sw_word colors[] = {
+const struct sw_word sw_color_words[] = {
     {"auto", SW_COLOR_AUTO}, {"always", SW_COLOR_ALWAYS}, {"never", SW_COLOR_NEVER}, {0}};
 const struct sw_word sw_format_words[] = {{"json", SW_FORMAT_JSON}, {"text", SW_FORMAT_TEXT}, {0}};
 
@@ -70,7 +70,7 @@ static const struct sw_option options[] = {
      .help = "text: all columns, with interface, uid, states, options and microseconds, instead of 80 columns"},
     {"utc", .block = 1, .type = SW_OPT_SET, FIELD(utc), .help = "text: times in UTC instead of local ones",
      .man = "JSON has them in UTC in any case."},
-    {"color", .block = 1, .type = SW_OPT_CHOICE, FIELD(color), .words = colors,
+    {"color", .block = 1, .type = SW_OPT_CHOICE, FIELD(color), .words = sw_color_words,
      .help = "text: colours, auto on a terminal ({})",
      .man = "Auto has none where `NO_COLOR` is set or `TERM` is dumb."},
     {"summary", .block = 1, .type = SW_OPT_SWITCH, FIELD(summary),
@@ -146,7 +146,7 @@ static const struct sw_option timeouts[] = {
 };
 
 /* https://no-color.org: set and not empty */
-static bool wants_color(enum sw_color_when when, bool on_stdout)
+bool sw_wants_color(enum sw_color_when when, bool on_stdout)
 {
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
@@ -177,7 +177,7 @@ static void complete(struct sw_cli *cli, void *at)
         sw_usage_die(cli, "--summary of text is a part of the output, and --output is none");
     if (opts->summary)
         opts->object.cfg.event_mask |= 1u << SW_EV_CONN;
-    opts->colored = opts->format == SW_FORMAT_TEXT && wants_color(opts->color, !opts->output);
+    opts->colored = opts->format == SW_FORMAT_TEXT && sw_wants_color(opts->color, !opts->output);
 }
 
 const struct sw_option_group sw_common_group = {

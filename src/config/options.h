@@ -33,9 +33,13 @@ struct sw_common_opts {
 };
 
 extern const struct sw_word sw_line_words[], sw_line_groups[], sw_format_words[]; /* of --events, --format */
+extern const struct sw_word sw_color_words[];                                     /* of --color */
 extern const struct sw_option_group sw_common_group, sw_timeout_group;
 
 /* replay: checksum, decap, the clock and the rings as replay wants them. */
 void sw_common_defaults(struct sw_common_opts *opts, bool replay);
+
+/* Are lines that go to standard output, or elsewhere, coloured? */
+bool sw_wants_color(enum sw_color_when when, bool on_stdout);
 
 #endif

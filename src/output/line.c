@@ -62,6 +62,18 @@ int sw_lines_init(struct sw_lines *l, const struct sw_report_opts *opts)
     return l->host && l->capture.text ? 0 : -ENOMEM;
 }
 
+void sw_lines_swap_style(struct sw_lines *l, struct sw_style *style)
+{
+    struct sw_style before = {l->color, l->wide, l->utc};
+
+    l->color = style->color;
+    l->wide = style->wide;
+    if (l->utc != style->utc) /* what is kept of the last second is of the other zone */
+        l->tm_known = false;
+    l->utc = style->utc;
+    *style = before;
+}
+
 void sw_lines_fini(struct sw_lines *l)
 {
     for (size_t i = 0; i < l->ifaces_len; i++)

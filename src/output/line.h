@@ -95,8 +95,15 @@ struct sw_lines {
     struct sw_ids ids[SW_IDS];
 };
 
+/* How text looks; the lines of several readers of one daemon differ in it. */
+struct sw_style {
+    bool color, wide, utc;
+};
+
 int sw_lines_init(struct sw_lines *l, const struct sw_report_opts *opts);
 void sw_lines_fini(struct sw_lines *l);
+/* Takes this style, and gives the one before. */
+void sw_lines_swap_style(struct sw_lines *l, struct sw_style *style);
 int sw_lines_set_iface(struct sw_lines *l, __u32 ifindex, const char *name);
 size_t sw_lines_room(const struct sw_lines *l);
 const struct sw_iface_text *sw_lines_iface(struct sw_lines *l, const struct sw_event *ev);

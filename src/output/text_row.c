@@ -180,6 +180,15 @@ char *sw_text_endpoint(char *p, const struct sw_text_end *end, size_t columns)
     return stpcpy(p, text[0]);
 }
 
+char *sw_text_pair(char *p, const struct sw_text_end end[2], size_t columns)
+{
+    const struct sw_text_row r = {.ends = 2, .end = {end[0], end[1]}};
+    char text[2][ENDPOINT];
+
+    put_ends(text, &r, columns);
+    return stpcpy(stpcpy(stpcpy(p, text[0]), " -> "), text[1]);
+}
+
 /* What of the line is shown: the endpoints' width, the detail, the columns of the event's name. */
 struct layout {
     char end[2][ENDPOINT];

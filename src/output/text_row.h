@@ -42,6 +42,8 @@ char *sw_text_row(struct sw_lines *l, char *p, __u64 ts, struct sw_text_row *r);
 
 /* One endpoint in at most `columns`, 24 or more; returns the end. */
 char *sw_text_endpoint(char *p, const struct sw_text_end *end, size_t columns);
+/* Two, "a -> b", in at most `columns` if that is 46 or more. */
+char *sw_text_pair(char *p, const struct sw_text_end end[2], size_t columns);
 
 /* Values in few columns: returned in buf. */
 #define SW_TEXT_VALUE 16

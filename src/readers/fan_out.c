@@ -20,11 +20,14 @@ bool sw_reader_watch(const struct sw_readers *r, const struct sw_reader *one, in
     return !epoll_ctl(r->epoll, op, one->fd, &ev);
 }
 
-static enum sw_form form_of(const struct sw_reader *one)
+static int form_of(const struct sw_reader *one)
 {
     const struct sw_request *wants = &one->lines.wants;
 
-    return wants->format == SW_FORMAT_JSON ? SW_FORM_JSON : wants->color ? SW_FORM_COLOR : SW_FORM_TEXT;
+    if (wants->format == SW_FORMAT_JSON)
+        return SW_FORM_JSON;
+    return SW_FORM_TEXT | (wants->color ? SW_FORM_COLOR : 0) | (wants->wide ? SW_FORM_WIDE : 0) |
+           (wants->utc ? SW_FORM_UTC : 0);
 }
 
 /* An event as a line of a form: made for the first reader that wants it. */
@@ -50,12 +53,14 @@ static char *text_guard(struct sw_lines *names, __u64 seq, const void *record, c
     return sw_text_guard_event(names, seq, record, p);
 }
 
-static const struct sw_form_line *line_of(struct sw_readers *r, enum sw_form form, make_fn make, const void *record)
+/* Made without a heading: each reader has its own. */
+static const struct sw_form_line *line_of(struct sw_readers *r, const struct sw_reader *one, make_fn make,
+                                          const void *record)
 {
     struct sw_lines *names = sw_report_names(r->report);
-    struct sw_form_line *line = &r->line[form];
+    struct sw_form_line *line = &r->line[form_of(one)];
     const size_t room = sw_lines_room(names);
-    const bool color = names->color;
+    struct sw_style style = {one->lines.wants.color, one->lines.wants.wide, one->lines.wants.utc};
 
     if (line->len)
         return line;
@@ -66,11 +71,11 @@ static const struct sw_form_line *line_of(struct sw_readers *r, enum sw_form for
         if (!line->text)
             return NULL;
     }
-    names->color = form == SW_FORM_COLOR;
-    names->no_heading = true; /* each reader has its own */
+    sw_lines_swap_style(names, &style);
+    names->no_heading = true;
     line->len = make(names, 0, record, line->text) - line->text;
     names->no_heading = false;
-    names->color = color;
+    sw_lines_swap_style(names, &style);
     return line;
 }
 
@@ -98,8 +103,7 @@ bool sw_reader_send(const struct sw_readers *r, struct sw_reader *one)
 static void give(struct sw_readers *r, struct sw_reader *one, int kind, make_fn json, make_fn text, const void *record,
                  __u64 now_ns)
 {
-    enum sw_form form = form_of(one);
-    const struct sw_form_line *line = line_of(r, form, form == SW_FORM_JSON ? json : text, record);
+    const struct sw_form_line *line = line_of(r, one, form_of(one) == SW_FORM_JSON ? json : text, record);
 
     sw_reader_heading(&one->lines, sw_report_names(r->report), now_ns);
     /* without memory for the line it does not fit, either */

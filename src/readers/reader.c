@@ -51,12 +51,14 @@ static bool has_room(const struct sw_reader_lines *r, size_t len, size_t rest)
 static void swap_style(struct sw_reader_lines *r, struct sw_lines *names)
 {
     struct sw_heading heading = names->heading;
-    bool color = names->color;
+    struct sw_style style = {r->wants.color, r->wants.wide, r->wants.utc};
 
     names->heading = r->heading;
-    names->color = r->wants.color;
     r->heading = heading;
-    r->wants.color = color;
+    sw_lines_swap_style(names, &style);
+    r->wants.color = style.color;
+    r->wants.wide = style.wide;
+    r->wants.utc = style.utc;
 }
 
 void sw_reader_heading(struct sw_reader_lines *r, struct sw_lines *names, __u64 ts)

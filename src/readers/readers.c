@@ -119,6 +119,7 @@ static bool greet(const struct sw_readers *r, int fd)
     int n;
 
     snprintf(hello.version, sizeof(hello.version), "%s", SW_VERSION);
+    memcpy(hello.pin, r->inst->pin, sizeof(hello.pin));
     for (size_t i = 0; i < r->inst->len; i++)
         memcpy(hello.ifaces[hello.ifaces_len++], r->inst->ifaces[i].name, IF_NAMESIZE);
     n = sw_hello_print(&hello, text);

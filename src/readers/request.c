@@ -122,6 +122,10 @@ static int parse_pair(struct sw_request *r, const char *key, char *value, char *
 {
     if (!strcmp(key, "format"))
         return parse_format(value, r, why);
+    if (!strcmp(key, "wide") || !strcmp(key, "utc")) {
+        *(*key == 'w' ? &r->wide : &r->utc) = true;
+        return 0;
+    }
     if (!strcmp(key, "events"))
         return parse_names(value, &lines, &r->event_mask, why);
     if (!strcmp(key, "state"))
@@ -223,6 +227,8 @@ int sw_request_print(const struct sw_request *request, char *buf, size_t size)
     if (!f)
         return -ENOMEM;
     fprintf(f, "format %s\n", request->format == SW_FORMAT_JSON ? "json" : request->color ? "color" : "text");
+    fputs(request->wide ? "wide\n" : "", f);
+    fputs(request->utc ? "utc\n" : "", f);
     print_names(f, "events", request->event_mask, &lines);
     for (int list = 0; list < SW_FL_MAX; list++) {
         if (!(filter->rules.lists >> list & 1))
@@ -253,6 +259,8 @@ int sw_hello_print(const struct sw_hello *hello, char buf[SW_HELLO_MAX])
     fprintf(f, "version %s\npid %d\nnetns %llu\n", hello->version, hello->pid, hello->netns);
     for (size_t i = 0; i < hello->ifaces_len; i++)
         fprintf(f, "iface %s\n", hello->ifaces[i]);
+    if (*hello->pin)
+        fprintf(f, "pin %s\n", hello->pin);
     print_names(f, "events", hello->event_mask, &lines);
     return close_text(f, SW_HELLO_MAX);
 }
@@ -274,6 +282,8 @@ int sw_hello_parse(char *text, size_t len, struct sw_hello *ret)
             ret->netns = strtoull(value, NULL, 10);
         else if (!strcmp(key, "iface") && ret->ifaces_len < SW_IFACES_MAX)
             snprintf(ret->ifaces[ret->ifaces_len++], IF_NAMESIZE, "%s", value);
+        else if (!strcmp(key, "pin"))
+            snprintf(ret->pin, sizeof(ret->pin), "%s", value);
         else if (!strcmp(key, "events"))
             parse_names(value, &lines, &ret->event_mask, NULL);
     }

@@ -9,6 +9,7 @@
  *               pid 1234                       events conn,loss
  *               netns 4026531840               port 443
  *               iface eth0                     (empty line)       or  error WHY
+ *               pin eth0
  *               events conn,loss,stats
  *               (empty line)
  *
@@ -28,7 +29,7 @@
 /* What a reader wants. */
 struct sw_request {
     enum sw_format format;
-    bool color;
+    bool color, wide, utc; /* of text */
     __u32 event_mask;
     struct sw_filter filter;
 };
@@ -49,6 +50,7 @@ struct sw_hello {
     size_t ifaces_len;
     char ifaces[SW_IFACES_MAX][IF_NAMESIZE];
     char version[32];
+    char pin[SW_PIN_NAME]; /* of its pinned state; else empty */
 };
 
 int sw_hello_parse(char *text, size_t len, struct sw_hello *ret); /* 0, or -EPROTO */

@@ -334,16 +334,17 @@ def elsewhere():
     n.sh("ip", "link", "set", "srv0", "name", f"ev{os.getpid()}", ns=b)
     n.veth(b, "dummy7", b, "dummy8")
     sw, other = n.Synward(b, f"ev{os.getpid()}"), n.Synward(b, "dummy7")
-    one = Reader(None, "--interface", f"ev{os.getpid()}")
+    one = Reader(None, "--interface", f"ev{os.getpid()}", "--all-namespaces")
+    Reader(None, "--interface", f"ev{os.getpid()}", wait=False).ended(NOT_RUNNING, "elsewhere: --all-namespaces")
     r = n.sh(n.SYNWARD, "events", ns=b, check=False)
     n.equal("exit code", r.returncode, USAGE)
     for x in (sw, other):
-        assert f"{x.p.pid} ({x.ifs[0]})" in r.stderr, r.stderr
+        assert f"pid {x.p.pid} ({x.ifs[0]}; netns " in r.stderr, r.stderr
     other.kill()
     assert os.path.exists(f"/run/synward/readers/{other.p.pid}")
     here = Reader(None, ns=b)  # the dead one's socket counts for nothing
     Reader(other, wait=False).ended(NOT_RUNNING, f"no synward with pid {other.p.pid} is running")
-    Reader(None, "--interface", "no-such-one", wait=False).ended(NOT_RUNNING, "follows 'no-such-one'")
+    Reader(None, "--interface", "no-such-one", wait=False).ended(NOT_RUNNING, "no synward is running on 'no-such-one'")
     again = n.Synward(b, "dummy7")
     assert not os.path.exists(f"/run/synward/readers/{other.p.pid}"), "the dead one's socket stayed"
     for x in (again, sw):

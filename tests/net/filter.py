@@ -9,7 +9,9 @@
     +-----------------+         +-----------------+
 """
 import json
+import os
 import pathlib
+import re
 
 import kit as n
 from kit import guard as k
@@ -42,6 +44,12 @@ class Ground:
         lines = self.sw.lines()
         n.equal("events lost", n.check_seq(lines), 0)
         return lines
+
+
+def rules_of(r):
+    """What show says behind the instance."""
+    n.equal("names the instance", bool(re.match(r"synward pid \d+ \(\w+0[;)]", r.stdout)), True)
+    return r.stdout.split("): ", 1)[1]
 
 
 def command(sw, *args, **kw):
@@ -109,12 +117,12 @@ def while_it_runs():
     name = c.getsockname()
     k.speak(c, s)
     g.sw.wait_for(lambda x: x["event"] == "established")
-    n.equal("show", command(g.sw, "show").stdout, "none\n")
+    n.equal("show", rules_of(command(g.sw, "show")), "none\n")
     said = command(g.sw, "set", "--not-port", f"{HEALTH},{SERVICE}")
     n.equal("stdout", said.stdout, "")
     rules = f"--not-port {SERVICE},{HEALTH}"
     assert rules in said.stderr, said.stderr
-    n.equal("show", command(g.sw, "show").stdout, rules + "\n")
+    n.equal("show", rules_of(command(g.sw, "show")), rules + "\n")
     conn = g.sw.wait_for(lambda x: x["event"] == "conn")
     n.fields(conn, reason="filtered", conn_state="S1", orig_port=name[1], resp_bytes=1000)
     k.speak(c, s)
@@ -125,7 +133,7 @@ def while_it_runs():
     n.equal("status", k.counters(g.sw)["filter"], rules)
     assert f"filter    {rules}; " in n.sh(n.SYNWARD, "status", "--pid", g.sw.p.pid).stdout
     command(g.sw, "clear")
-    n.equal("show", command(g.sw).stdout, "none\n")
+    n.equal("show", rules_of(command(g.sw)), "none\n")
     k.speak(c, s)
     g.sw.wait_for(lambda x: x["event"] == "midstream")
     k.end(c, s)
@@ -187,7 +195,7 @@ def wrong():
         r = command(g.sw, *args, check=False)
         n.equal(f"{args}: exit code, lines", (r.returncode, r.stdout, r.stderr.count("\n")), (2, "", 1))
         assert says in r.stderr, (args, r.stderr)
-    n.equal("show", command(g.sw, "show").stdout, "--not-port 22\n")
+    n.equal("show", rules_of(command(g.sw, "show")), "--not-port 22\n")
     g.finish()
 
 
@@ -208,11 +216,14 @@ def which():
     says(there("--pid", 1), 11, "no synward with pid 1 is running")
     a, b = n.pair()
     first = n.Synward(b, "srv0", script=alone, args=("--port", 22))
-    n.equal("the only one", there().stdout, "--port 22\n")
+    n.equal("the only one", rules_of(there("-A")), "--port 22\n")
     second = n.Synward(a, "cli0", script=alone)
-    says(there("set", "--port", 80), 2, "filter: 2 synwards are there: choose one with --pid")
-    says(there("set", "--port", 80, "--pid", second.p.pid), 0, f"filter of the synward with pid {second.p.pid}: --port 80")
-    n.equal("both", [there("--pid", x.p.pid).stdout for x in (first, second)], ["--port 22\n", "--port 80\n"])
+    r = there("set", "--port", 80, "-A")
+    n.equal("exit code", r.returncode, 2)
+    assert r.stderr.startswith("synward: filter: 2 synwards are there: choose one with --interface or --pid: "), r.stderr
+    netns = os.stat(f"/run/netns/{a}").st_ino
+    says(there("set", "--port", 80, "--pid", second.p.pid), 0, f"pid {second.p.pid} (cli0; netns {netns}): filter --port 80")
+    n.equal("both", [rules_of(there("--pid", x.p.pid)) for x in (first, second)], ["--port 22\n", "--port 80\n"])
     for x in (first, second):
         n.equal("exit code", x.stop(), 0)
 
@@ -279,13 +290,13 @@ def pinned():
         c, s = n.open_pair(a, listener)
         first.wait_for(lambda x: x["event"] == "established")
         first.kill()
-        n.equal("of the killed one", command(first, "show").stdout, f"--not-port {HEALTH}\n")
+        n.equal("of the killed one", rules_of(command(first, "show")), f"--not-port {HEALTH}\n")
         command(first, "set", "--port", HEALTH)
         k.speak(c, s)
-        n.equal("changed", command(first, "show").stdout, f"--port {HEALTH}\n")
+        n.equal("changed", rules_of(command(first, "show")), f"--port {HEALTH}\n")
         n.at_least("filtered", json.loads(command(first, "show", "--json").stdout)["filtered"], 3)
         second = pins.start("--not-server", SERVICE)
-        n.equal("of the next one", command(second, "show").stdout, f"--not-server {SERVICE}\n")
+        n.equal("of the next one", rules_of(command(second, "show")), f"--not-server {SERVICE}\n")
         conn = second.wait_for(lambda x: x["event"] == "conn")
         n.fields(conn, reason="filtered", orig_port=c.getsockname()[1], orig_bytes=0)
         k.end(c, s)

@@ -91,8 +91,9 @@ def starting():
     _, b = n.pair()
     sw = caught_starting(b)
     pid = ("--pid", sw.p.pid)
+    netns = os.stat(f"/run/netns/{b}").st_ino
     r = k.run(["status", *pid])
-    n.equal("status", (r.returncode, r.stdout, r.stderr), (k.OK, f"synward pid {sw.p.pid}, starting: srv0\n", ""))
+    n.equal("status", (r.returncode, r.stdout, r.stderr), (k.OK, f"synward pid {sw.p.pid} (srv0; netns {netns}), starting\n", ""))
     shown = json.loads(k.run(["status", "--json", *pid]).stdout)
     n.equal("running, starting, pid", [shown[x] for x in ("running", "starting", "pid")], [True, True, sw.p.pid])
     n.equal("interfaces", [x["name"] for x in shown["ifaces"]], ["srv0"])

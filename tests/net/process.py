@@ -384,7 +384,7 @@ def live_table():
     row = n.one([x for x in rows if x.get("orig_port") == c.getsockname()[1]], "row")
     n.fields({"event": "row", **row}, orig_ip="10.66.0.1", resp_port=7777, orig_state="ESTABLISHED",
              resp_state="ESTABLISHED")
-    table = n.sh(n.SYNWARD, "flows", *pid, ns=b).stdout
+    table = n.sh(n.SYNWARD, "flows", "--wide", *pid, ns=b).stdout
     if "10.66.0.1" not in table or "ESTABLISHED" not in table:
         raise AssertionError(f"the table does not show it: {table!r}")
     status = json.loads(n.sh(n.SYNWARD, "status", "--json", *pid, ns=b).stdout.splitlines()[0])

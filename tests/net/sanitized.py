@@ -170,8 +170,21 @@ def two_guards():
     g = k.Ground(mode="monitor")
     n.veth(g.a, "cli1", g.b, "srv1")
     other = n.Synward(g.b, "srv1", args=("--guard", "monitor"))
-    for args in (("guard",), ("list", "show", "block")):
-        ask(*args, code=USAGE)
+    for args in (("guard", "auto"), ("list", "add", "block", "198.18.9.0/24"), ("filter", "clear"), ("events",)):
+        ask(*args, ns=g.b, code=USAGE)
+        ask(*args, "-i", "no-such-one", ns=g.b, code=NOT_RUNNING)
+    for args in (("guard",), ("list", "show", "block"), ("filter",), ("status",), ("flows",), ("flows", "--sort", "rate"),
+                 ("flows", "--wide", "--sort", "handshake")):
+        for more in ((), ("-A",), ("-i", "srv1")):
+            shown = ask(*args, *more, ns=g.b)
+            n.equal(f"{args} {more}", (f"pid {other.p.pid} (srv1)" in shown, f"pid {g.sw.p.pid} (" in shown), (True, "-i" not in more))
+    watching = n.popen([n.SYNWARD, "flows", "--watch", "0.1"], g.b, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    n.started.append(watching)
+    for _ in range(20):
+        watching.stdout.readline()
+    watching.send_signal(signal.SIGINT)
+    n.equal("watch", (watching.wait(timeout=60), watching.stderr.read()), (0, b""))
+    clean()
     dead = g.sw.p
     dead.kill()
     dead.wait()

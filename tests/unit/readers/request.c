@@ -24,7 +24,7 @@ static void test_there_and_back(void **state)
 
     (void)state;
     a.format = SW_FORMAT_TEXT;
-    a.color = true;
+    a.color = a.wide = a.utc = true;
     a.event_mask = 1u << SW_EV_CONN | 1u << SW_LINE_LOSS | 1u << SW_LINE_SERVICE;
     assert_int_equal(sw_filter_add(&a.filter.rules, SW_FL_PORT, "22,443,8000-8100", why, sizeof(why)), 0);
     assert_int_equal(sw_filter_add(&a.filter.rules, SW_FL_NOT_SRC, "10.0.0.0/8,2001:db8::/32", why, sizeof(why)), 0);
@@ -90,7 +90,7 @@ static void test_refused(void **state)
 
 static void test_hello(void **state)
 {
-    struct sw_hello a = {.pid = 77, .netns = 4026531840, .event_mask = 5, .version = "0.1.0"}, b;
+    struct sw_hello a = {.pid = 77, .netns = 4026531840, .event_mask = 5, .version = "0.1.0", .pin = "eth0"}, b;
     char text[SW_HELLO_MAX + 100];
     int len;
 

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* For commands that go on until a signal: it ends them between two lines, and also where nobody reads. */
+#ifndef SW_CMD_PATIENT_H
+#define SW_CMD_PATIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A descriptor that SIGINT, SIGTERM and SIGHUP make readable, instead of ending the process; SIGPIPE is ignored. -1 */
+int sw_patient_signals(void);
+
+/* All of it to standard output, however long that takes. *ret_done: a signal came between two lines or while nothing
+ * could be written, or the reader is gone. An enum sw_exit, after a line on stderr. */
+int sw_patient_write(int signal_fd, const char *data, size_t len, bool *ret_done);
+
+#endif
