@@ -50,6 +50,7 @@ static void print_json(struct sw_flows *f, const struct sw_flows_block *b, const
     const struct sw_end *orig = &flow->end[SW_ORIG], *resp = &flow->end[SW_RESP];
     char start[64];
     __u64 ns = 0;
+    bool known;
 
     put_ids(f, b, row);
     *sw_put_time(&f->lines, start, flow->start_ns + f->clock_offset) = 0;
@@ -64,7 +65,8 @@ static void print_json(struct sw_flows *f, const struct sw_flows_block *b, const
             b->now > flow->start_ns ? b->now - flow->start_ns : 0, b->now > flow->last_ns ? b->now - flow->last_ns : 0,
             orig->pkts, resp->pkts, orig->ip_bytes, resp->ip_bytes, sw_stream_bytes(flow, SW_ORIG),
             sw_stream_bytes(flow, SW_RESP), orig->payload, resp->payload);
-    put_number(f, "handshake_ns", sw_span(flow->syn_ns, flow->est_ns, &ns), ns);
+    known = sw_span(flow->syn_ns, flow->est_ns, &ns);
+    put_number(f, "handshake_ns", known, ns);
     put_number(f, "ip_bytes_per_s", f->sort == SW_SORT_RATE, row->rate);
     sw_instance_keys(&b->inst, f->out);
     fputs("}\n", f->out);
