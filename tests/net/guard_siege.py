@@ -136,6 +136,9 @@ def siege(mode, *args):
     n.until(lambda: k.services(g.sw)[f"{k.SERVER[4]}:{k.PORT}"]["state"] == "engaged")
     clients.stop.set()
     clients.join(timeout=60)
+    if clients.is_alive():
+        for ns in (g.a, g.b):
+            print("#", n.sh("ss", "-tinoa", ns=ns).stdout.replace("\n", "\n# "), flush=True)
     n.equal("failed", clients.error or clients.is_alive(), False)
     n.at_least("connections", clients.count, 20)
     k.speak(*victim)
