@@ -342,7 +342,6 @@ enum {
     SW_F_FAR_RESP = 1 << 27,         /* of the responder */
     SW_F_NO_SOCKET = 1 << 28,        /* with the guard: never confirmed, and the kernel has no socket of it */
     SW_F_FILTERED = 1 << 29,         /* with the guard: excluded by the filter, followed without events */
-    SW_F_HELD = 1 << 30,             /* with the guard: waits in `half_open` until it is confirmed */
 };
 
 /*
@@ -461,7 +460,7 @@ struct sw_sweep {
     __u64 deferred;    /* out: half-open flows whose opening is deferred */
     __u64 next;        /* out: when the next of those present expires if no segment comes; all ones: none is present */
     __u64 held_back;   /* out: expired, but kept because the ring is half full; sweep again */
-    __u64 unconfirmed; /* out: with the guard: of `flows`, and no socket of the kernel was seen for it yet */
+    __u64 unconfirmed; /* out: with the guard: established, and no socket of the kernel was seen for it yet */
 };
 
 /* One segment of a handshake, as far as the state machine needs it. */

@@ -132,33 +132,11 @@ static __always_inline int sw_is_claim(const struct sw_flow *f, const struct sw_
     return cfg.guard && !s->sent && f->listener == SW_L_NONE && !(f->flags & (SW_F_COOKIE | SW_F_MIDSTREAM_PROVEN));
 }
 
-/*
- * With the guard: unconfirmed flows take at most half of `flows`, by the last sweep's count. Others remain in
- * `half_open`, as where it is full, until this host has sent on them. (`ended` has at most twice as many slots.)
- */
-static __always_inline int sw_has_place(struct sw_flow *f)
-{
-#ifdef SW_OLD
-    return 1;
-#endif
-    if (!cfg.guard || !(f->flags & SW_F_UNCONFIRMED) ||
-        SW_READ_ONCE(sweep.unconfirmed) >> ((cfg.ended_bits & 31) - 2 & 63) == 0) {
-        f->flags &= ~SW_F_HELD;
-        return 1;
-    }
-    f->flags |= SW_F_HELD;
-    return 0;
-}
-
 /* Established: moves the flow from `half_open` to `flows`. If `flows` is full it remains in `half_open`. */
 static __always_inline int sw_promote(struct sw_key *key, struct sw_flow *f)
 {
     long err;
 
-    if (!sw_has_place(f)) {
-        f->flags &= ~SW_F_IN_FLOWS;
-        return 0;
-    }
     f->flags |= SW_F_IN_FLOWS;
     err = bpf_map_update_elem(&flows, key, f, BPF_NOEXIST);
     if (!err)
@@ -414,9 +392,8 @@ SW_PART int sw_track(void)
         !s->bad_csum)
         sw_syn_cache_pend(w->waits);
     if (f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_IN_FLOWS) &&
-        (w->out.events & 1u << SW_EV_ESTABLISHED || f->flags & SW_F_MIDSTREAM ||
-         (f->flags & (SW_F_HELD | SW_F_UNCONFIRMED)) == SW_F_HELD) &&
-        !sw_is_stray(f, s) && !(f->flags & SW_F_ENDED)) {
+        (w->out.events & 1u << SW_EV_ESTABLISHED || f->flags & SW_F_MIDSTREAM) && !sw_is_stray(f, s) &&
+        !(f->flags & SW_F_ENDED)) {
         /* emitted before the move: both copies need the flags that it sets, and the old entry is freed by the delete */
         f->flags |= SW_F_IN_FLOWS;
         sw_emit_all(f, s->now);

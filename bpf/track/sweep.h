@@ -174,7 +174,6 @@ static __always_inline int sw_sweep_all(void)
     sweep.half_open = c.seen;
     c.seen = 0;
     c.live = 0;
-    c.unconfirmed = 0;
     bpf_for_each_map_elem(&flows, sw_sweep_one, &c, 0);
     sweep.flows = c.seen;
     sweep.established = c.live;

@@ -253,36 +253,6 @@ TEST(without_a_socket)
     assert_false(swept(&other));
 }
 
-/* Many unconfirmed ones do not fill the table: what comes then waits until its socket sends. */
-TEST(a_share_of_the_table)
-{
-    struct talk s = new_client(80), other = new_client(80);
-    struct pkt p;
-
-    bpfrun_object(run)->bss->sweep.unconfirmed = 1 << 20;
-    syn_alone(&s);
-    listener_answers(&s);
-    complete(&s);
-    expect_where(&s, HALF_OPEN);
-    expect_counted(1, 1, 1, 0);
-    p = talk_pkt(&s, A, PSH | ACK, 10);
-    assert_int_equal(shoot(&p), BPFRUN_XDP_PASS);
-    expect_where(&s, HALF_OPEN);
-    p = of(&s, B, ACK);
-    leave(&p);
-    expect_where(&s, HALF_OPEN); /* the next segment finds it confirmed */
-    p = talk_pkt(&s, A, PSH | ACK, 10);
-    assert_int_equal(shoot(&p), BPFRUN_XDP_PASS);
-    expect_where(&s, FLOWS);
-    assert_int_equal(bpfrun_count(run, BPFRUN_HALF_OPEN), 0);
-    assert_int_equal(bpfrun_counter(run, SW_C_HALF_OPEN_PROMOTED), 1);
-    assert_int_equal(unconfirmed(), 0); /* there are places again */
-    syn_alone(&other);
-    listener_answers(&other);
-    complete(&other);
-    expect_where(&other, FLOWS);
-}
-
 enum { PLAIN, EVICTED, BY_ANOTHER_INTERFACE };
 
 static void begun_by_another_interface(const struct talk *s)
@@ -405,7 +375,6 @@ int main(void)
         AUTO(another_isn),
         AUTO(token_for_a_connection),
         AUTO(without_a_socket),
-        AUTO(a_share_of_the_table),
         AUTO(claimed),
         AUTO(claimed_of_another_hosts_service),
         AUTO(forwarded),
