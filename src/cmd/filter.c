@@ -95,9 +95,13 @@ static int run(struct filter *f)
     int code = f->action == FILTER_SHOW ? sw_find_instances("filter", &f->choice, SW_NEED_FILTER, &found)
                                         : sw_find_instance("filter", &f->choice, SW_NEED_FILTER, &found);
 
+    size_t gone = 0;
+
     for (size_t i = 0; i < found.len && !code; i++) {
         f->inst = found.inst[i];
         code = act(f);
+        if (code == SW_EXIT_NOT_RUNNING && ++gone < found.len)
+            code = SW_EXIT_OK; /* others are there */
     }
     free(found.inst);
     return code ? code : sw_stdout_end();

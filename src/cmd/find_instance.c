@@ -99,8 +99,8 @@ static int say_none(const char *command, const struct search *s)
     return SW_EXIT_NOT_RUNNING;
 }
 
-int sw_find_instances(const char *command, struct sw_choice *choice, enum sw_instance_need need,
-                      struct sw_instances *ret)
+static int find(const char *command, struct sw_choice *choice, enum sw_instance_need need, struct sw_instances *ret,
+                int *ret_starting)
 {
     struct search s = {.choice = choice, .guard = need == SW_NEED_GUARD, .running = ret};
     int err;
@@ -115,18 +115,33 @@ int sw_find_instances(const char *command, struct sw_choice *choice, enum sw_ins
     } else {
         free(s.orphans.inst);
     }
+    *ret_starting = s.starting;
     if (err)
         return sw_walk_failed(command, err);
     return ret->len ? SW_EXIT_OK : say_none(command, &s);
 }
 
+int sw_find_instances(const char *command, struct sw_choice *choice, enum sw_instance_need need,
+                      struct sw_instances *ret)
+{
+    int starting;
+
+    return find(command, choice, need, ret, &starting);
+}
+
 int sw_find_instance(const char *command, struct sw_choice *choice, enum sw_instance_need need,
                      struct sw_instances *ret)
 {
-    int code = sw_find_instances(command, choice, need, ret);
+    int starting, code = find(command, choice, need, ret, &starting);
 
     if (!code && ret->len > 1)
-        code = sw_choice_say_several(command, ret->inst, ret->len);
+        return sw_choice_say_several(command, ret->inst, ret->len);
+    if (!code && starting && starting != ret->inst[0].pid) { /* which of them is meant? */
+        sw_err("%s: the synward with pid %d is there, and one with pid %d is starting: choose one with --interface or "
+               "--pid",
+               command, ret->inst[0].pid, starting);
+        return SW_EXIT_USAGE;
+    }
     return code;
 }
 

@@ -53,9 +53,7 @@ static int cmd_flows(int argc, char **argv)
         return SW_EXIT_PRIVILEGE;
     }
     sw_choice_begin(&f->choice);
-    f->clock_offset = sw_clock_offset();
     err = sw_lines_init(&f->lines, &none);
-    f->lines.clock_offset = f->clock_offset;
     code = err ? sw_walk_failed("flows", err) : f->watch_ns ? sw_flows_watch(f) : once(f);
     sw_flows_forget(f);
     free(f->before.seen);

@@ -58,7 +58,8 @@ static int look(const struct sw_instance *inst, bool alive, void *ctx)
         return 0;
     }
     if (inst->contract != SW_CONTRACT_VERSION) {
-        sw_warn("the synward with pid %d is of another version: not shown", inst->pid);
+        if (!f->before.ns) /* once */
+            sw_warn("the synward with pid %d is of another version: not shown", inst->pid);
         return 0;
     }
     if (!alive && !f->watch_ns)
@@ -80,6 +81,7 @@ int sw_flows_look(struct sw_flows *f)
     int err;
 
     f->starting = f->elsewhere = f->err = 0;
+    f->clock_offset = f->lines.clock_offset = sw_clock_offset(); /* the clock may be set between two looks */
     f->seen.ns = sw_clock_now();
     err = sw_instance_walk(look, f);
     sw_flow_look_end(&f->seen);

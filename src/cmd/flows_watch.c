@@ -49,7 +49,7 @@ static int draw(struct sw_flows *f, int signal_fd, bool screen, bool *ret_done)
         return code;
     if (screen) {
         f->lines.heading.shown = false;
-        f->rows_max = screen_rows() - 2; /* the date above, the cursor below */
+        f->rows_max = screen_rows() > 3 ? screen_rows() - 2 : 1; /* the date above, the cursor below */
         fputs(NO_WRAP HOME TO_END, f->out);
     }
     sw_flows_print(f);
@@ -85,6 +85,8 @@ int sw_flows_watch(struct sw_flows *f)
         if (!code && !done)
             done = !wait_for(signal_fd, first && f->watch_ns > FIRST_NS ? FIRST_NS : f->watch_ns);
     }
+    if (screen && write(STDOUT_FILENO, WRAP, sizeof(WRAP) - 1) < 0) /* a signal may have come between two pieces */
+        code = code ? code : SW_EXIT_OUTPUT;
     if (!code && !done)
         sw_info("no synward that it shows is running any more");
     close(signal_fd);

@@ -204,9 +204,13 @@ static int act_on_all(struct guard *g)
     int code = g->change ? sw_find_instance("guard", &g->choice, SW_NEED_GUARD, &found)
                          : sw_find_instances("guard", &g->choice, SW_NEED_GUARD, &found);
 
+    size_t gone = 0;
+
     for (size_t i = 0; i < found.len && !code; i++) {
         g->inst = found.inst[i];
         code = act(g);
+        if (code == SW_EXIT_NOT_RUNNING && ++gone < found.len)
+            code = SW_EXIT_OK; /* others are there */
     }
     free(found.inst);
     if (!code && g->service && !g->matched) {

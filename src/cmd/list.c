@@ -152,8 +152,13 @@ static int run(struct list *l)
     int code = l->action == LIST_SHOW ? sw_find_instances("list", &l->choice, SW_NEED_GUARD, &found)
                                       : sw_find_instance("list", &l->choice, SW_NEED_GUARD, &found);
 
-    for (size_t i = 0; i < found.len && !code; i++)
+    size_t gone = 0;
+
+    for (size_t i = 0; i < found.len && !code; i++) {
         code = act_on(l, &found.inst[i]);
+        if (code == SW_EXIT_NOT_RUNNING && ++gone < found.len)
+            code = SW_EXIT_OK; /* others are there */
+    }
     free(found.inst);
     return code ? code : sw_stdout_end();
 }

@@ -271,7 +271,7 @@ static int show(const struct sw_instance *inst, bool alive, void *ctx)
             print_text(s, inst, alive, &f);
     }
     free(f.guard);
-    return err;
+    return err == -ENOENT ? 0 : err; /* a map's id: it has just ended */
 }
 
 static int cmd_status(int argc, char **argv)

@@ -305,7 +305,8 @@ void sw_reverse_path_refresh(struct sw_reverse_path *r, const struct sw_devices 
         __u64 began = sw_clock_now();
 
         reread(r, devices, now);
-        r->rest_until = now + rest_after(sw_clock_now() - began);
+        /* a read that the kernel interrupted is tried again soon: what is known grows too old */
+        r->rest_until = now + (r->changed ? SW_SECOND : rest_after(sw_clock_now() - began));
     }
     if (r->trouble)
         set_flags(r->guard, 0);

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# run: alone, for it looks at all instances of the machine
 """The views of running instances, and which of them a command is about.
 
     a  cli0 o=====o srv0  b   two instances: srv0, on which is the traffic, and d0
@@ -80,7 +81,7 @@ def chosen():
     netns = os.stat(f"/run/netns/{t.c}").st_ino
     assert f"synward pid {far} (e0; netns {netns}), up " in ask(t.b, "status", "-A").stdout
     text = ask(t.b, "flows").stdout
-    assert f"synward pid {one} (srv0)\n" in text and f"synward pid {two} (d0)\n" in text and f"{far}" not in text, text
+    assert f"synward pid {one} (srv0)\n" in text and f"synward pid {two} (d0)\n" in text and f"pid {far} " not in text, text
     empty = n.new_ns("empty")
     r = ask(empty, "flows", code=NOT_RUNNING)
     assert re.search(r"no synward is running in this network namespace \(\d+ elsewhere: --all-namespaces\)", r.stderr), r.stderr
