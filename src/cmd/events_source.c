@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/exit.h"
 #include "base/log.h"
+#include "cmd/find_instance.h"
 #include "readers/socket.h"
 
 #include <errno.h>
@@ -18,6 +19,7 @@
 #define OK "ok\n"
 #define ERROR "error "
 #define NOT_ALLOWED "not allowed"
+#define WHY_MAX (SW_REQUEST_WHY + 32)
 
 struct candidate {
     int fd;
@@ -28,8 +30,9 @@ struct search {
     const struct sw_events_choice *choice;
     size_t len;
     int elsewhere;
-    int denied, silent; /* how many */
-    int refused;        /* the exit code; it was said why */
+    int denied, silent;        /* how many */
+    char refusal[WHY_MAX];     /* empty: nobody refused */
+    struct sw_instances known; /* those whose files we may read */
     struct candidate found[CANDIDATES];
 };
 
@@ -75,7 +78,7 @@ static bool ends_line(const char *buf, size_t len)
 }
 
 /* "error WHY" instead. */
-static bool say_refusal(const char *buf, size_t len)
+static bool is_refusal(const char *buf, size_t len, char why[WHY_MAX])
 {
     size_t skip = strlen(ERROR), n = skip;
 
@@ -83,8 +86,14 @@ static bool say_refusal(const char *buf, size_t len)
         return false;
     while (n < len && buf[n] >= 0x20 && buf[n] < 0x7f)
         n++;
-    sw_err("events: the synward refuses: %.*s", (int)(n - skip), buf + skip);
+    snprintf(why, WHY_MAX, "%.*s", (int)(n - skip), buf + skip);
     return true;
+}
+
+static int say_refusal(const char *why)
+{
+    sw_err("events: the synward refuses: %s", why);
+    return strstr(why, NOT_ALLOWED) ? SW_EXIT_PRIVILEGE : SW_EXIT_INTERNAL;
 }
 
 /* As choice.h takes it: what it says of itself, and no more. */
@@ -117,6 +126,27 @@ static bool fits(struct search *s, const struct sw_hello *hello)
     return sw_choice_fits(&s->choice->which, &inst);
 }
 
+static int keep(const struct sw_instance *inst, bool alive, void *ctx)
+{
+    struct search *s = ctx;
+
+    return alive ? sw_instances_add(&s->known, inst) : 0;
+}
+
+/* Its file says that it is not meant: it need not answer, and what it answers says nothing. */
+static bool is_another(struct search *s, pid_t pid)
+{
+    for (size_t i = 0; i < s->known.len; i++) {
+        const struct sw_instance *inst = &s->known.inst[i];
+
+        if (inst->pid != pid || sw_choice_fits(&s->choice->which, inst))
+            continue;
+        s->elsewhere += sw_choice_is_elsewhere(&s->choice->which, inst);
+        return true;
+    }
+    return false;
+}
+
 static int look(pid_t pid, void *ctx)
 {
     struct search *s = ctx;
@@ -124,7 +154,7 @@ static int look(pid_t pid, void *ctx)
     char buf[SW_HELLO_MAX];
     ssize_t len;
 
-    if (s->len == CANDIDATES)
+    if (s->len == CANDIDATES || is_another(s, pid))
         return 0;
     c->fd = sw_socket_connect(pid);
     s->denied += c->fd == -EACCES;
@@ -133,8 +163,8 @@ static int look(pid_t pid, void *ctx)
         return 0;
     len = read_until(c->fd, buf, sizeof(buf), sizeof(buf), has_empty_line);
     if (len < 0 || sw_hello_parse(buf, len, &c->hello)) {
-        if (len > 0 && say_refusal(buf, len))
-            s->refused = memmem(buf, len, NOT_ALLOWED, strlen(NOT_ALLOWED)) ? SW_EXIT_PRIVILEGE : SW_EXIT_INTERNAL;
+        if (len > 0)
+            is_refusal(buf, len, s->refusal);
         s->silent += len == -ETIMEDOUT;
         close(c->fd);
         return 0;
@@ -148,8 +178,8 @@ static int look(pid_t pid, void *ctx)
 
 static int say_none(const struct search *s, bool waits, int err)
 {
-    if (s->refused)
-        return s->refused;
+    if (*s->refusal)
+        return say_refusal(s->refusal);
     if (err == -EACCES || s->denied) {
         sw_err("events needs root, or the group that 'synward run --socket-group' names");
         return SW_EXIT_PRIVILEGE;
@@ -189,6 +219,7 @@ int sw_events_find(struct sw_events_choice *choice, bool waits, int *ret_fd, str
         return SW_EXIT_MEMORY;
     s->choice = choice;
     sw_choice_begin(&choice->which);
+    sw_instance_walk(keep, s); /* without the right to it, each is asked */
     err = choice->which.pid ? look(choice->which.pid, s) : sw_socket_walk(look, s);
     if (s->len == 1) {
         *ret_fd = s->found[0].fd;
@@ -198,6 +229,7 @@ int sw_events_find(struct sw_events_choice *choice, bool waits, int *ret_fd, str
         for (size_t i = 0; i < s->len; i++)
             close(s->found[i].fd);
     }
+    free(s->known.inst);
     free(s);
     return code;
 }
@@ -233,7 +265,7 @@ static int send_all(int fd, const char *text, size_t len)
 
 int sw_events_ask(int fd, const struct sw_request *request)
 {
-    char *text = malloc(SW_REQUEST_MAX), answer[SW_REQUEST_WHY + 32];
+    char *text = malloc(SW_REQUEST_MAX), answer[SW_REQUEST_WHY + 32], why[WHY_MAX];
     int len = text ? sw_request_print(request, text, SW_REQUEST_MAX) : -ENOMEM, err;
     ssize_t n;
 
@@ -248,8 +280,8 @@ int sw_events_ask(int fd, const struct sw_request *request)
     n = read_until(fd, answer, sizeof(answer), 1, ends_line);
     if (n == (ssize_t)strlen(OK) && !memcmp(answer, OK, n))
         return SW_EXIT_OK;
-    if (n > 0 && say_refusal(answer, n))
-        return SW_EXIT_INTERNAL;
+    if (n > 0 && is_refusal(answer, n, why))
+        return say_refusal(why);
     if (n == 0 || n == -ECONNRESET || err == -EPIPE) {
         sw_err("events: the synward has just stopped");
         return SW_EXIT_NOT_RUNNING;

@@ -41,7 +41,7 @@ static bool still_attached(const struct sw_instance *inst, bool guard)
     return there;
 }
 
-static int add(struct sw_instances *list, const struct sw_instance *inst)
+int sw_instances_add(struct sw_instances *list, const struct sw_instance *inst)
 {
     if (list->len == list->room) {
         size_t room = list->room ? list->room * 2 : 4;
@@ -75,7 +75,7 @@ static int look(const struct sw_instance *inst, bool alive, void *ctx)
     s->instances += alive;
     if ((s->guard ? !inst->map_guard : !inst->map_filter) || (!alive && !still_attached(inst, s->guard)))
         return 0;
-    return add(alive ? s->running : &s->orphans, inst);
+    return sw_instances_add(alive ? s->running : &s->orphans, inst);
 }
 
 static void say_orphan(const struct search *s, const struct sw_instance *inst)

@@ -13,6 +13,8 @@ struct sw_instances {
     size_t len, room;
 };
 
+int sw_instances_add(struct sw_instances *list, const struct sw_instance *inst); /* 0 or -ENOMEM */
+
 /*
  * Those that fit: the running ones, or if none runs those that were killed and whose programs are still attached. At
  * least one and SW_EXIT_OK, or another enum sw_exit after a log line. The caller frees ret->inst in any case.
