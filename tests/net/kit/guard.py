@@ -87,11 +87,16 @@ class Ground:
 
     def talk(self, v=4, port=PORT):
         """A connection that says something both ways and ends. The client speaks before it is accepted: a flood may cost
-        it its third packet, and nothing but data brings that again."""
+        it its third packet, and nothing but data brings that again. An attacker's handshake may be one for the kernel,
+        which looks at fewer things in the answer to a cookie of its own: it is not ours."""
         host = self.listeners[v, port].getsockname()
         c = n.connect(self.a, host[0], host[1])
         c.sendall(DATA[:1])
-        s = self.listeners[v, port].accept()[0]
+        s, peer = self.listeners[v, port].accept()
+        while peer[:2] != c.getsockname()[:2]:
+            s.close()
+            s, peer = self.listeners[v, port].accept()
+        s.settimeout(n.PATIENCE)
         n.equal("first byte", n.read_n(s, 1), DATA[:1])
         speak(c, s)
         end(c, s)
