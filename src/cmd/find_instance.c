@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "cmd/find_instance.h"
 
+#include "base/array.h"
 #include "base/exit.h"
 #include "base/log.h"
 #include "base/run_dir.h"
@@ -43,15 +44,11 @@ static bool still_attached(const struct sw_instance *inst, bool guard)
 
 int sw_instances_add(struct sw_instances *list, const struct sw_instance *inst)
 {
-    if (list->len == list->room) {
-        size_t room = list->room ? list->room * 2 : 4;
-        struct sw_instance *more = reallocarray(list->inst, room, sizeof(*more));
+    struct sw_instance *at = sw_array_room(list->inst, &list->room, list->len + 1, sizeof(*at));
 
-        if (!more)
-            return -ENOMEM;
-        list->inst = more;
-        list->room = room;
-    }
+    if (!at)
+        return -ENOMEM;
+    list->inst = at;
     list->inst[list->len++] = *inst;
     return 0;
 }

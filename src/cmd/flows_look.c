@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/exit.h"
 #include "base/log.h"
@@ -29,14 +30,11 @@ static void take(const struct sw_key *key, const struct sw_flow *flow, void *ctx
 
 static int add_block(struct sw_flows *f, const struct sw_instance *inst)
 {
-    if (f->len == f->room) {
-        struct sw_flows_block *more = reallocarray(f->block, f->room + 8, sizeof(*more));
+    struct sw_flows_block *at = sw_array_room(f->block, &f->room, f->len + 1, sizeof(*at));
 
-        if (!more)
-            return -ENOMEM;
-        f->block = more;
-        f->room += 8;
-    }
+    if (!at)
+        return -ENOMEM;
+    f->block = at;
     f->block[f->len++] = (struct sw_flows_block){.inst = *inst, .now = sw_clock_now()};
     if (f->stream)
         sw_flows_print_head(f, &f->block[f->len - 1]);

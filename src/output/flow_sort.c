@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "output/flow_table.h"
+#include "base/array.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,15 +13,11 @@ static __u64 ip_bytes(const struct sw_flow *flow)
 
 int sw_flow_rows_add(struct sw_flow_rows *rows, const struct sw_flow_row *row)
 {
-    if (rows->len == rows->room) {
-        size_t room = rows->room ? rows->room * 2 : 256;
-        struct sw_flow_row *more = reallocarray(rows->row, room, sizeof(*more));
+    struct sw_flow_row *at = sw_array_room(rows->row, &rows->room, rows->len + 1, sizeof(*at));
 
-        if (!more)
-            return -ENOMEM;
-        rows->row = more;
-        rows->room = room;
-    }
+    if (!at)
+        return -ENOMEM;
+    rows->row = at;
     rows->row[rows->len++] = *row;
     return 0;
 }
@@ -57,15 +54,11 @@ void sw_flow_rows_sort(struct sw_flow_rows *rows, enum sw_flow_sort by)
 
 int sw_flow_look_add(struct sw_flow_look *look, int pid, const struct sw_key *key, const struct sw_flow *flow)
 {
-    if (look->len == look->room) {
-        size_t room = look->room ? look->room * 2 : 256;
-        struct sw_flow_seen *more = reallocarray(look->seen, room, sizeof(*more));
+    struct sw_flow_seen *at = sw_array_room(look->seen, &look->room, look->len + 1, sizeof(*at));
 
-        if (!more)
-            return -ENOMEM;
-        look->seen = more;
-        look->room = room;
-    }
+    if (!at)
+        return -ENOMEM;
+    look->seen = at;
     look->seen[look->len++] =
         (struct sw_flow_seen){.key = *key, .pid = pid, .start_ns = flow->start_ns, .bytes = ip_bytes(flow)};
     return 0;
