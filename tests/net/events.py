@@ -285,6 +285,7 @@ def no_more_than():
         stuck = n.popen([n.SYNWARD, "events", "--pid", str(sw.p.pid)], stdout=w, stderr=err, stdin=subprocess.DEVNULL)
     n.started.append(stuck)
     os.close(w)
+    n.until(lambda: "reading events of" in pathlib.Path(err.name).read_text())
     room = fcntl.fcntl(r, fcntl.F_SETPIPE_SZ, 4096)
     listener = n.listen(b, "10.66.0.2", 7777)
     bulk.connections(a, listener, ["10.66.0.1"], 300)
