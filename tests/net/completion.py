@@ -74,7 +74,7 @@ class Shell:
         after it, and a shell that is busy may not take it."""
         self.keys += 1
         self.tmux("send-keys", "C-c" if self.keys % 2 else "C-l")
-        time.sleep(0.02)
+        time.sleep(0.02)  # between two looks; a screen that is not drawn yet is looked at again
         return self.keys % 2 == 0 and self.screen().strip() == PROMPT.strip()
 
     def typed(self, line):
