@@ -178,10 +178,12 @@ int sw_loop_run(struct sw_loop *loop, struct sw_failure *ret_failure)
     } else {
         if (loop->guard) /* so that `always` is engaged before the first SYN, and no SYN meets its first evaluation */
             sw_guard_runtime_tick(loop->guard, sw_clock_now());
-        sw_ready_log(loop);
-        sw_notify("READY=1");
         sw_hook_monitor_start(&loop->monitor, loop->hooks);
         sw_dispatch_check_links(&l); /* what happened between attaching and listening */
+        if (!l.stop) {
+            sw_ready_log(loop);
+            sw_notify("READY=1");
+        }
         follow(&l);
         l.finishing = true;
         sw_notify("STOPPING=1");

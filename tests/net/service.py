@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 import kit as n
-from kit import guard, pin
+from kit import fault, guard, pin
 
 MOST_EXPOSED = 2.5  # systemd 252's figure; a change of the unit may not make it worse
 TEMPLATE = n.TOP / "src/dist/synward@.service.in"
@@ -255,6 +255,15 @@ def ready_comes_last():
         pins.unpin()
 
 
+def deleted_as_it_says_so():
+    """the interface goes while READY=1 is on its way: followed like any time later, down first, exit 4"""
+    a, b = n.pair()
+    sw = Full(b, "srv0")
+    n.sh("ip", "link", "del", "cli0", ns=a)
+    sw.let_go()
+    fault.ended(sw, fault.INTERFACE, "interface 'srv0' is down", "interface 'srv0' is gone", "no interface is left to follow")
+
+
 def accepted_by_cookie(sw):
     return guard.services(sw)[f"10.66.0.2:{guard.PORT}"]["cookies_accepted"]
 
@@ -279,4 +288,4 @@ def abstract_socket():
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--inside"]:
         inside(sys.argv[2:])
-    n.main(exposure, installed, default_options, guarded, ready_comes_last, abstract_socket)
+    n.main(exposure, installed, default_options, guarded, ready_comes_last, deleted_as_it_says_so, abstract_socket)
