@@ -128,15 +128,46 @@ static __always_inline void sw_guess_direction(const struct sw_key *k, struct sw
     s->flip = sw_is_server_port(sp) && (!sw_is_server_port(dp) || sw_ntohs(sp) < sw_ntohs(dp));
 }
 
-/* Does the filter exclude the segment in scratch, whoever is its originator? Counts it. */
-static __always_inline int sw_is_filtered(struct sw_scratch *sc)
+#define SW_OUT_UNKNOWN 0x80 /* not judged yet */
+
+/*
+ * Does the filter exclude a frame that is easily read, before anything else of it is? Counts it as parsing would. Not
+ * where parsing counts more, or the guard might need the flow.
+ */
+static __always_inline int sw_is_filtered_early(struct sw_scratch *sc, void *data, void *end)
 {
-    struct sw_filter_map *m = sw_filter_get();
+    struct sw_filter_map *m = 0;
+
+    if (!cfg.guard && !cfg.checksum && !cfg.decap)
+        m = sw_filter_get();
+    sc->early = SW_OUT_UNKNOWN;
+    if (m && SW_READ_ONCE(m->active)) {
+        __u32 version = sw_parse_bare(data, end, &sc->key, &sc->seg);
+
+        if (version)
+            sc->early = sw_filter_judge(m, &sc->key, version == 4 ? 1 : sw_filter_is_v4(&sc->key));
+    }
+    if (SW_READ_ONCE(sc->early) != SW_OUT_ALWAYS)
+        return 0;
+    sw_count(SW_C_TCP);
+    sw_count(SW_C_FILTERED);
+    return 1;
+}
+
+/* Does the filter exclude the segment in scratch, whoever is its originator? Counts it. */
+static __always_inline int sw_is_filtered(struct sw_scratch *sc, __u32 early)
+{
+    struct sw_filter_map *m;
     struct sw_seg *s = &sc->seg;
 
+    if (early != SW_OUT_UNKNOWN) {
+        s->out = early;
+        return 0;
+    }
+    m = sw_filter_get();
     if (!m || !SW_READ_ONCE(m->active))
         return 0;
-    s->out = sw_filter_judge(m, &sc->key);
+    s->out = sw_filter_judge(m, &sc->key, sw_filter_is_v4(&sc->key));
     if (cfg.guard && s->out && sw_is_guarded(&sc->key))
         s->out |= SW_OUT_SILENT;
     if (s->out != SW_OUT_ALWAYS)
@@ -241,7 +272,6 @@ static __always_inline enum sw_found sw_parse_xdp(struct xdp_md *ctx, struct sw_
     struct sw_seg *s = &sc->seg;
     enum sw_found found;
 
-    sw_count(SW_C_PACKETS);
     if (cfg.decap)
         sw_decap_xdp(ctx);
     sw_scratch_reset(sc);

@@ -10,7 +10,11 @@ int sw_ingress(struct xdp_md *ctx)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
 
-    if (!sc || sw_parse_xdp(ctx, sc) != SW_FOUND_TCP || sw_is_filtered(sc) || sw_track_fast(&sc->key, &sc->seg))
+    if (!sc)
+        return XDP_PASS;
+    sw_count(SW_C_PACKETS);
+    if (sw_is_filtered_early(sc, (void *)(long)ctx->data, (void *)(long)ctx->data_end) ||
+        sw_parse_xdp(ctx, sc) != SW_FOUND_TCP || sw_is_filtered(sc, sc->early) || sw_track_fast(&sc->key, &sc->seg))
         return XDP_PASS;
     sw_track_segment(sc, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
     return XDP_PASS;
@@ -31,6 +35,7 @@ int sw_xdp_guard(struct xdp_md *ctx)
     sc = sw_scratch_of(SW_CTX_PACKET);
     if (!sc)
         return XDP_PASS;
+    sw_count(SW_C_PACKETS);
     found = sw_parse_xdp(ctx, sc);
     if (found != SW_FOUND_TCP) {
         __u32 odd = sw_guard_unparsed_reason(ctx, found, &sc->seg, &sc->at);
@@ -43,7 +48,7 @@ int sw_xdp_guard(struct xdp_md *ctx)
         blocked = sw_guard_block(ctx, &sc->key, &sc->seg);
     if (blocked == SW_BLOCKED)
         return XDP_DROP;
-    if (sw_is_filtered(sc) || sw_track_fast(&sc->key, &sc->seg))
+    if (sw_is_filtered(sc, SW_OUT_UNKNOWN) || sw_track_fast(&sc->key, &sc->seg))
         return XDP_PASS;
     return sw_guard_segment(ctx, sc, blocked);
 }
@@ -61,9 +66,9 @@ static __always_inline int sw_seen_on_ingress(struct __sk_buff *skb)
 SEC("tc")
 int sw_egress(struct __sk_buff *skb)
 {
-    void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
     enum sw_found found;
+    void *data, *end;
     struct sw_seg *s;
     long linear;
 
@@ -75,6 +80,10 @@ int sw_egress(struct __sk_buff *skb)
         sw_count(SW_C_FORWARDED_TWICE);
         return TC_ACT_UNSPEC;
     }
+    if (sw_is_filtered_early(sc, (void *)(long)skb->data, (void *)(long)skb->data_end))
+        return TC_ACT_UNSPEC;
+    data = (void *)(long)skb->data;
+    end = (void *)(long)skb->data_end;
     linear = end - data;
     if (linear < 256 && linear < (long)skb->len) { /* headers may be beyond the linear part */
         bpf_skb_pull_data(skb, skb->len < 256 ? skb->len : 256);
@@ -102,7 +111,7 @@ int sw_egress(struct __sk_buff *skb)
     }
     if (cfg.guard && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN)
         sw_known_set(&sc->key, !s->src_is_b); /* this host opens a connection: replies have a socket */
-    if (sw_is_filtered(sc) || sw_track_fast(&sc->key, s))
+    if (sw_is_filtered(sc, sc->early) || sw_track_fast(&sc->key, s))
         return TC_ACT_UNSPEC;
     sw_track_segment(sc, data, end);
 #ifndef SW_OLD

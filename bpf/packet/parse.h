@@ -369,4 +369,36 @@ static __always_inline enum sw_found sw_parse(void *data, void *end, __u32 frame
     return SW_FOUND_NOT_IP;
 }
 
+/*
+ * What most frames are: Ethernet, then IP without options, extension headers or fragments, then TCP, all of which
+ * sw_parse takes, too. Fills the key and s->src_is_b alone. Returns the version of IP, or 0 for every other frame.
+ */
+static __always_inline int sw_parse_bare(void *data, void *end, struct sw_key *k, struct sw_seg *s)
+{
+    struct sw_eth *eth = data;
+    struct sw_ip4 *ip4 = (struct sw_ip4 *)(eth + 1);
+    struct sw_ip6 *ip6 = (struct sw_ip6 *)(eth + 1);
+    struct sw_tcp *t = (struct sw_tcp *)(ip4 + 1);
+    __u32 hdr;
+
+    if (!SW_HAS(t, sizeof(*t), end))
+        return 0;
+    if (eth->type == sw_ntohs(SW_ETH_IP4)) {
+        hdr = (sw_ntohs(t->bits) >> 12) * 4;
+        if (ip4->ver_ihl != 0x45 || ip4->proto != SW_IP_TCP || ip4->frag & sw_ntohs(0x3fff) || hdr < sizeof(*t) ||
+            sw_ntohs(ip4->len) < sizeof(*ip4) + hdr)
+            return 0;
+        sw_key4(k, s, ip4->src, ip4->dst, t->sport, t->dport);
+        return 4;
+    }
+    t = (struct sw_tcp *)(ip6 + 1);
+    if (eth->type != sw_ntohs(SW_ETH_IP6) || !SW_HAS(t, sizeof(*t), end))
+        return 0;
+    hdr = (sw_ntohs(t->bits) >> 12) * 4;
+    if ((sw_ntohl(ip6->ver_flow) >> 28) != 6 || ip6->next != SW_IP_TCP || hdr < sizeof(*t) || sw_ntohs(ip6->len) < hdr)
+        return 0;
+    sw_key6(k, s, ip6->src, ip6->dst, t->sport, t->dport);
+    return 6;
+}
+
 #endif

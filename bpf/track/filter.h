@@ -59,13 +59,18 @@ static __always_inline __u32 sw_filter_in(const __u64 *ip, __u64 v4, const struc
         b |= sw_filter_port(rules, SW_FL_##list, key->b_port);                                                         \
     }
 
-/* Judges a key: SW_OUT_*. What needs no roles comes first. */
-static __always_inline __u32 sw_filter_judge(const struct sw_filter_map *m, const struct sw_key *key)
+/* 1: a key of IPv4. */
+static __always_inline __u64 sw_filter_is_v4(const struct sw_key *key)
+{
+    return sw_not_zero(*(const __u64 *)key->a_ip | (*(const __u32 *)(key->a_ip + 8) ^ bpf_htonl(0xffff))) ^ 1;
+}
+
+/* Judges a key: SW_OUT_*. What needs no roles comes first. v4: what sw_filter_is_v4 says of it. */
+static __always_inline __u32 sw_filter_judge(const struct sw_filter_map *m, const struct sw_key *key, __u64 v4)
 {
     const __u64 *ip_a = (const __u64 *)key->a_ip, *ip_b = (const __u64 *)key->b_ip;
     __u32 slot = SW_READ_ONCE(m->active), lists, a = 0, b = 0;
     const struct sw_filter_rules *rules;
-    __u64 v4;
     int admits;
 
     if (!slot)
@@ -79,7 +84,6 @@ static __always_inline __u32 sw_filter_judge(const struct sw_filter_map *m, cons
     SW_FILTER_PORTS(NOT_PORT)
     if (((a | b) & (SW_FL_BIT(PORT) | SW_FL_BIT(NOT_PORT))) != (lists & SW_FL_BIT(PORT)))
         return SW_OUT_ALWAYS;
-    v4 = sw_not_zero(ip_a[0] | (*(const __u32 *)(key->a_ip + 8) ^ bpf_htonl(0xffff))) ^ 1;
     SW_ROLLED
     for (__u32 i = 0; i < SW_FILTER_NETS; i++) {
         const struct sw_filter_net *net = &rules->nets[i];

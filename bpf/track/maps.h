@@ -146,6 +146,7 @@ struct sw_scratch {
     struct sw_inner inner;
     struct sw_flow snapshot; /* copy of a flow that may be freed before its record is made */
     __u32 from_cookie;       /* flow was built from a cookie, for the current segment */
+    __u32 early; /* SW_OUT_*: what the filter said before parsing; here so that its paths end for the verifier */
     struct sw_chunk chunk;
 };
 struct {

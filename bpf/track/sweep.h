@@ -116,7 +116,7 @@ SW_PART int sw_sweep_judge(void)
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_SWEEP);
     struct sw_filter_map *m = sw_filter_get();
 
-    return sc && m ? sw_filter_judge(m, &sc->key) : 0;
+    return sc && m ? sw_filter_judge(m, &sc->key, sw_filter_is_v4(&sc->key)) : 0;
 }
 
 /* Is it excluded by a filter that was set after it began? Its key is in scratch. One that has ended has its own reason.

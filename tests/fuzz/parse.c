@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The header parser and the walk through tunnels: a frame against a second parser, which does without cursors, against
- * its own prefixes, and against the same frame with its endpoints swapped.
+ * its own prefixes, against the parser of bare frames, and against the same frame with its endpoints swapped.
  */
 #include "fuzz.h"
 #include "packet/parse.h"
@@ -144,6 +144,23 @@ static void check_plain(const __u8 *f, size_t len, __u32 frame_len, const struct
     holds(!r->at.tunnel, "a tunnel without a walk");
 }
 
+/* The short parser takes what has nothing beside Ethernet, IP and TCP, and nothing else. */
+static void check_bare(const __u8 *f, size_t len, const struct result *r)
+{
+    __u8 *copy = fuzz_copy(f, len);
+    struct sw_key key = {0};
+    struct sw_seg seg = {0};
+    bool bare = r->found == SW_FOUND_TCP && r->at.ip == 14 && r->at.tcp == (r->at.v6 ? 54 : 34) && !r->seg.frag;
+    bool took = sw_parse_bare(copy, copy + len, &key, &seg);
+
+    if (bare && !be(f + (r->at.v6 ? 18 : 16), 2))
+        bare = false; /* a length of 0: the frame's counts */
+    holds(took == bare, "a bare frame is %d, taken for one %d", bare, took);
+    if (took)
+        holds(!memcmp(&key, &r->key, sizeof(key)) && seg.src_is_b == r->seg.src_is_b, "another key");
+    free(copy);
+}
+
 /* What must hold of any segment that was found. */
 static void check_segment(const __u8 *f, size_t len, __u32 frame_len, const struct result *r)
 {
@@ -215,8 +232,10 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
     struct result r = parse(in.at, len, frame_len, decap);
 
     holds(r.found <= SW_FOUND_EXT_LIMIT, "found %d", r.found);
-    if (!decap)
+    if (!decap) {
         check_plain(in.at, len, frame_len, &r);
+        check_bare(in.at, len, &r);
+    }
     if (r.found != SW_FOUND_TCP)
         return 0;
     check_segment(in.at, len, frame_len, &r);

@@ -347,9 +347,105 @@ TEST(swept_twice)
     sw_filter_unmap(map);
 }
 
+/* What is counted of a frame that the filter would exclude, beside the frame itself. */
+static void counted(struct pkt p, const char *what, enum sw_counter c, __u64 filtered, __u64 tcp)
+{
+    fixture_test(NULL);
+    filter("not-port 80");
+    talk_send(t, A, &p);
+    if (bpfrun_counter(run, c) != 1 || bpfrun_counter(run, SW_C_FILTERED) != filtered ||
+        bpfrun_counter(run, SW_C_TCP) != tcp || bpfrun_counter(run, SW_C_PACKETS) != 1)
+        fail_msg("%s: counted %llu, filtered %llu, TCP %llu, packets %llu", what, bpfrun_counter(run, c),
+                 bpfrun_counter(run, SW_C_FILTERED), bpfrun_counter(run, SW_C_TCP), bpfrun_counter(run, SW_C_PACKETS));
+    expect_where(t, NOWHERE);
+    expect_events(t, "");
+}
+
+/* Every frame has the counters that it has without a filter. */
+static void every_frame(bool v6)
+{
+    struct pkt plain, p;
+
+    talk_init(t, run, v6);
+    plain = talk_pkt(t, A, PSH | ACK, 100);
+    counted(plain, "plain", SW_C_FILTERED, 1, 1);
+    p = plain;
+    p.vlan[0] = 7;
+    p.vlans = 1;
+    counted(p, "VLAN tag", SW_C_FILTERED, 1, 1);
+    p = plain;
+    p.opts_len = 12;
+    memset(p.opts, 1, 12);
+    counted(p, "TCP options", SW_C_FILTERED, 1, 1);
+    p = plain;
+    p.fragment = p.more_frags = true;
+    p.payload = 108;
+    counted(p, "first fragment", SW_C_FRAG_FIRST, 1, 1);
+    p.frag_off = 128;
+    counted(p, "later fragment", SW_C_FRAG_LATER, 0, 0);
+    p = plain;
+    p.cut_to = v6 ? 14 + 40 + 19 : 14 + 20 + 19;
+    counted(p, "cut in its TCP header", SW_C_TRUNCATED, 0, 0);
+    p.cut_to = v6 ? 14 + 39 : 14 + 19;
+    counted(p, "cut in its IP header", SW_C_TRUNCATED, 0, 0);
+    p = plain;
+    p.force_doff = 4;
+    counted(p, "a TCP header of 16 bytes", SW_C_BAD_HEADER, 0, 0);
+    p.force_doff = 15;
+    p.payload = 0;
+    counted(p, "a TCP header beyond the packet", SW_C_BAD_HEADER, 0, 0);
+    p = plain;
+    p.force_version = 5;
+    counted(p, "another IP version", SW_C_BAD_HEADER, 0, 0);
+    p = plain;
+    p.proto = 17;
+    counted(p, "UDP", SW_C_NOT_TCP, 0, 0);
+    p = plain;
+    p.force_eth = 0x88cc;
+    counted(p, "LLDP", SW_C_NOT_IP, 0, 0);
+    p = plain;
+    if (v6) {
+        p.ext_len = 8;
+        p.ext_next = 60;
+        p.ext[0] = 6;
+        p.ext[2] = 1; /* PadN */
+        p.ext[3] = 4;
+        counted(p, "extension header", SW_C_FILTERED, 1, 1);
+    } else {
+        p.ip_opts_len = 4;
+        memset(p.ip_opts, 1, 4);
+        counted(p, "IPv4 options", SW_C_FILTERED, 1, 1);
+        p = plain;
+        p.force_ihl = 4;
+        counted(p, "an IPv4 header of 16 bytes", SW_C_BAD_HEADER, 0, 0);
+    }
+}
+
+TEST(every_frame_v4)
+{
+    every_frame(false);
+}
+TEST(every_frame_v6)
+{
+    every_frame(true);
+}
+
+/* Without checksums the filter comes before the parser. */
+static int early_group(void **state)
+{
+    struct sw_object_opts opts;
+
+    (void)state;
+    bpfrun_opts(&opts);
+    opts.cfg.checksum = 0;
+    return fixture_load(&opts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        CASE(every_frame_v4),
+        CASE(every_frame_v6),
         CASE(no_filter),
         CASE(ports),
         CASE(networks),
@@ -369,5 +465,5 @@ int main(void)
         CASE(swept_twice),
     };
 
-    return RUN(tests);
+    return RUN(tests) + cmocka_run_group_tests(tests, early_group, fixture_group_end);
 }
