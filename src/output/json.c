@@ -44,7 +44,8 @@ enum {
     DURATION = 1 << 20,
     CLOSED_BY = 1 << 21,
     PKTS = 1 << 22,
-    EVERY = (1 << 23) - 1,
+    HOOK = 1 << 23,
+    EVERY = (1 << 24) - 1,
 };
 #define OF_ALL (EVERY & ~(ANOMALY | ANOMALIES | RST))
 
@@ -59,7 +60,7 @@ static const __u32 brief[SW_EV_MAX] = {
     [SW_EV_TIMEOUT] = REASON | REXMIT | PKTS | BYTES | DURATION,
     [SW_EV_REUSED] = REASON | DURATION,
     [SW_EV_MIDSTREAM] = DIRECTION,
-    [SW_EV_ANOMALY] = ANOMALY | ANOMALIES,
+    [SW_EV_ANOMALY] = HOOK | ANOMALY | ANOMALIES,
     [SW_EV_UPDATE] = PKTS | BYTES | DURATION,
     [SW_EV_CONN] = OF_ALL | ANOMALIES | RST,
 };
@@ -308,8 +309,11 @@ char *sw_json_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, ch
     p = sw_put_head(l, p, seq, ev->ts, sw_name_event(ev->kind));
     p = LIT(p, "\",\"iface\":\"");
     memcpy(p, iface->text, iface->len);
-    p = LIT(p + iface->len, "\",\"hook\":\"");
-    p = sw_put_name(p, sw_name_hook(ev->hook));
+    p += iface->len;
+    if (groups & HOOK) {
+        p = LIT(p, "\",\"hook\":\"");
+        p = sw_put_name(p, sw_name_hook(ev->hook));
+    }
     p = put_who(l, p, ev, groups);
     p = sw_put_vlan(p, f->vlan);
     p = put_story(p, ev, groups);

@@ -91,7 +91,7 @@ def brief():
                 raise AssertionError(f"{x['event']} has what only conn has: {x}")
     size = sum(len(json.dumps(x, separators=(",", ":"))) + 1 for x in lines if "uid" in x) / len(conns)
     print(f"# {size:.0f} bytes a connection", flush=True)
-    if size > 2700:
+    if size > 2600:
         raise AssertionError(f"{size} bytes a connection")
 
 
