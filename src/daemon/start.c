@@ -6,10 +6,10 @@
 #include "base/log.h"
 #include "base/nic.h"
 #include "base/notify.h"
-#include "base/run_dir.h"
 #include "daemon/announce.h"
 #include "daemon/dispatch.h"
 #include "daemon/loop.h"
+#include "daemon/run_dir_fail.h"
 #include "events/checkpoint.h"
 #include "guard/keys.h"
 #include "guard/startup.h"
@@ -93,22 +93,12 @@ static void close_output(struct start *s)
     s->loop.file = NULL;
 }
 
-static int fail_run_dir(struct start *s, int err)
-{
-    if (err == -EACCES || err == -EPERM)
-        return sw_fail(&s->failure, SW_EXIT_PRIVILEGE, err,
-                       SW_RUN_DIR ": %s: it has to be a directory of user %u's ('install -d -m 700 -o %u " SW_RUN_DIR
-                                  "' as root)",
-                       strerror(-err), geteuid(), geteuid());
-    return sw_fail(&s->failure, SW_EXIT_INTERNAL, err, SW_RUN_DIR ": %s", strerror(-err));
-}
-
 static int lock_start(struct start *s)
 {
     s->start_lock = sw_instance_begin();
     if (s->start_lock >= 0)
         return 0;
-    return fail_run_dir(s, s->start_lock);
+    return sw_run_dir_fail(s->start_lock, &s->failure);
 }
 
 static void unlock_start(struct start *s)
@@ -160,7 +150,7 @@ static int announce(struct start *s, bool attached)
     s->inst.has_output = s->loop.file; /* reopen may come from now on */
     err = sw_instance_announce(&s->inst, &s->hooks, s->loop.obj, attached);
 
-    return err ? fail_run_dir(s, err) : 0;
+    return err ? sw_run_dir_fail(err, &s->failure) : 0;
 }
 
 static int announce_start(struct start *s)
@@ -270,7 +260,9 @@ static int open_readers(struct start *s)
 {
     const gid_t group = s->opts->socket_grouped ? s->opts->socket_group : SW_NO_GROUP;
 
-    return sw_readers_open(&s->inst, group, s->common.event_mask, &s->loop.readers, &s->failure);
+    int err = sw_readers_open(&s->inst, group, s->common.event_mask, &s->loop.readers, &s->failure);
+
+    return err == -EPERM || err == -EACCES ? sw_run_dir_fail(err, &s->failure) : err;
 }
 
 static void close_readers(struct start *s)

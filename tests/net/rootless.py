@@ -60,10 +60,10 @@ class Place:
             raise AssertionError(err.read_text())
         return p
 
-    def follows(self, p):
+    def follows(self, p, user=USER):
         """It is in its sandbox as this user, sees a connection, and ends with nothing left."""
         status = pathlib.Path(f"/proc/{p.pid}/status").read_text()
-        n.equal("uid", re.search(r"^Uid:\t(\d+)", status, re.M)[1], str(USER))
+        n.equal("uid", re.search(r"^Uid:\t(\d+)", status, re.M)[1], str(user))
         n.equal("capabilities", int(re.search(r"^CapEff:\t(\w+)", status, re.M)[1], 16), 1 << 12)
         n.equal("seccomp", re.search(r"^Seccomp:\t(\d)", status, re.M)[1], "2")
         listener = n.listen(self.b, "10.66.0.2", 7777)
@@ -107,6 +107,19 @@ def file_capabilities():
     place.follows(place.start())
     place.follows(place.start())  # the second start finds all as it was
     place.root("test -z \"$(ls /run/synward/*.instance 2>/dev/null)\"")
+
+
+def left_by_root():
+    """what root's synward left there is named, with its owner and what to do"""
+    place = Place()
+    place.follows(place.start(user=0, ambient=None), user=0)
+    place.root(OWN_RUN)
+    for left in ("lock", "readers"):
+        refused(place.run("run", "-i", "srv0", ambient=BASE), k.PRIVILEGE,
+                rf"/run/synward/(lock|readers): .*: it belongs to user 0 \(with no synward running, 'rm -r /run/synward/\*' as root\)")
+        n.equal("attached", n.hooks_on(place.b, "srv0"), [])
+        place.root(f"rm -r /run/synward/{left}")
+    place.follows(place.start(ambient=BASE))
 
 
 def ambient_capabilities():
@@ -162,4 +175,4 @@ def pins():
 
 
 if __name__ == "__main__":
-    n.main(file_capabilities, ambient_capabilities, views, pins)
+    n.main(file_capabilities, left_by_root, ambient_capabilities, views, pins)
