@@ -6,8 +6,11 @@
 #include "output/report.h"
 #include "readers/reader.h"
 
+#include <sys/types.h>
+
 #define SW_READERS_MAX 64
 #define SW_READERS_ROOT 8                 /* of these, which only root's are given */
+#define SW_READERS_USER 16                /* of one other user */
 #define SW_READERS_AMPLE 16               /* so many have the larger queue, */
 #define SW_READERS_BYTES (8u << 20)       /* of as much as waits for standard output, */
 #define SW_READERS_BYTES_FEW (1u << 20)   /* and the others a small one */
@@ -19,6 +22,7 @@ enum { SW_FORM_JSON, SW_FORM_TEXT = 1 << 0, SW_FORM_COLOR = 1 << 1, SW_FORM_WIDE
 
 struct sw_reader {
     int fd;
+    uid_t uid;
     bool asked;    /* its request is complete */
     bool blocked;  /* its socket is full: epoll says when it is not */
     bool ample;    /* it has the larger queue */

@@ -126,18 +126,32 @@ static bool greet(const struct sw_readers *r, int fd)
     return n > 0 && send(fd, text, n, MSG_DONTWAIT | MSG_NOSIGNAL) == n;
 }
 
+/* Why a reader of this user cannot be taken, or NULL. */
+static const char *too_many(const struct sw_readers *r, uid_t uid)
+{
+    size_t same = 0;
+
+    if (r->len >= SW_READERS_MAX - (uid ? SW_READERS_ROOT : 0))
+        return "it has as many readers as it takes";
+    for (size_t i = 0; i < r->len; i++)
+        same += r->reader[i]->uid == uid;
+    return uid && same >= SW_READERS_USER ? "it has as many readers as it takes of one user" : NULL;
+}
+
 /* The descriptor is its reader's from here on, or closed. */
 static void admit(struct sw_readers *r, int fd, __u64 now_ns)
 {
     struct sw_reader *one = NULL;
+    const char *why;
     uid_t uid;
 
     if (!sw_socket_peer_allowed(fd, r->group, &uid)) {
         answer(fd, "error ", "not allowed");
         goto refuse;
     }
-    if (r->len >= SW_READERS_MAX - (uid ? SW_READERS_ROOT : 0)) {
-        answer(fd, "error ", "it has as many readers as it takes");
+    why = too_many(r, uid);
+    if (why) {
+        answer(fd, "error ", why);
         goto refuse;
     }
     one = calloc(1, sizeof(*one));
@@ -146,6 +160,7 @@ static void admit(struct sw_readers *r, int fd, __u64 now_ns)
     if (!one || !one->request || !greet(r, fd))
         goto refuse;
     one->fd = fd;
+    one->uid = uid;
     one->deadline = now_ns + SW_READERS_ASK_NS;
     if (!sw_reader_watch(r, one, EPOLL_CTL_ADD))
         goto refuse;

@@ -415,6 +415,33 @@ def too_many():
     again.ended()
 
 
+def too_many_of_one():
+    """16 readers of one user of the group: a further one gets a message, root still reads"""
+    _, b = n.pair()
+    sw = n.Synward(b, "srv0", args=("--socket-group", "daemon"))
+    user = as_user(grp.getgrnam("daemon").gr_gid)
+    try:
+        readers = [Reader(sw, prefix=user) for _ in range(16)]
+        Reader(sw, prefix=user, wait=False).ended(1, "as many readers as it takes of one user")
+        readers += [Reader(sw), Reader(sw)]
+        readers.pop(0).p.kill()
+
+        def a_place_is_free():
+            """of the one that was killed"""
+            one = Reader(sw, prefix=user, wait=False)
+            n.until(lambda: "reading events of" in one.err() or one.p.poll() is not None)
+            if one.p.poll() is None:
+                readers.append(one)
+            return one.p.poll() is None
+
+        n.until(a_place_is_free)
+    finally:
+        pathlib.Path("/run/synward").chmod(0o700)
+    stopped(sw)
+    for r in readers:
+        r.ended()
+
+
 def ends():
     """a reader whose own reader has gone ends with 0, at once; so does one that gets a signal, and one of a killed synward"""
     a, b = n.pair()
@@ -466,4 +493,5 @@ def follow():
             n.fields(mine[-1], event="stats", final=True)
 
 
-n.main(ten, hanging_stdout, pinned_stdout, none, filters, guarded, text, no_more_than, rights, elsewhere, killed_and_silent, too_many, ends, follow)
+n.main(ten, hanging_stdout, pinned_stdout, none, filters, guarded, text, no_more_than, rights, elsewhere, killed_and_silent, too_many,
+       too_many_of_one, ends, follow)
