@@ -358,7 +358,7 @@ def typed(heading, folder, change=lambda text: text):
     for known, text in files["recipes"][heading].statements():
         out += p.statement(change(known), change(text), folder)
     if flood:
-        p.over(flood)
+        p.over(flood, stop=True)
     p.look_away()
     if os.environ.get("SW_TEST_SHOW"):
         print("\n".join(f"#   {x}" for x in (heading, *out.splitlines())))

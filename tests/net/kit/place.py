@@ -225,9 +225,11 @@ class Place:
         n.started.append(p)
         return p
 
-    def over(self, flood):
+    def over(self, flood, stop=False):
         """It has ended, and the kernel forgets its half-open handshakes, which it would answer for a minute."""
-        equal("flood", flood.wait(timeout=PATIENCE), 0)
+        if stop:
+            flood.kill()
+        equal("flood", flood.wait(timeout=PATIENCE), -9 if stop else 0)
         for ip in (V4, V6):
             self.listeners[ip, 80].close()
             self.listeners[ip, 80] = n.listen(self.b, ip, 80)
@@ -364,11 +366,16 @@ class Place:
         return out
 
     def attacked(self):
-        """What looks at an instance finds it engaged."""
+        """What looks at an instance finds it engaged, and SYNs that go on until the flood is stopped."""
         self.look()
-        flood = self.flood(6)
-        until(lambda: self.status()["services_active"], 20)
+        flood = self.flood(120)
+        until(lambda: self.status()["services_active"] and self.syn_rate() >= 500, PATIENCE)
         return flood
+
+    def syn_rate(self):
+        """of the service with the most"""
+        rows = self.sh("synward guard --json")[1]
+        return max(json.loads(x)["syn_rate"] for x in rows.splitlines())
 
     def clean(self):
         """As before the first command: nothing runs, and the directories of synward are empty."""
