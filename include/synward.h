@@ -192,6 +192,8 @@ enum sw_hook { SW_HOOKS(SW_ENUM_ITEM) SW_HOOK_MAX };
     X(SW_C_, OPENING_RESOLVED, "opening_resolved")     /* of these: emitted late, or counted in lost_opening */        \
     X(SW_C_, HISTORY_FULL, "history_full")                                                                             \
     X(SW_C_, LOCK_TIMEOUT, "lock_timeout") /* a flow's lock was not acquired in time: ignored */                       \
+    X(SW_C_, HANDSHAKES, "handshakes")     /* that completed: what the histograms count */                             \
+    X(SW_C_, SERVERS_FULL, "servers_full") /* handshakes that no server's histogram has */                             \
     X(SW_C_, INTERNAL, "internal")         /* a lookup that cannot fail failed: the packet passes */                   \
     X(SW_C_, GUARD_LOST, "guard_lost")     /* guard and drop records that did not fit */                               \
     X(SW_C_, CAPTURE_LOST, "capture_lost") /* sampled frames that did not fit */                                       \
@@ -381,7 +383,8 @@ struct sw_flow {
     __u8 rst_state;         /* state of the RST's receiver when it came */
     __u8 listener;          /* SW_L_* */
     char hist[SW_HIST_MAX]; /* not terminated */
-    __u8 pad2[2];
+    __u8 local;             /* the ends that this host is, as far as it has sent: 1 the key's a endpoint, 2 its b */
+    __u8 pad2;
     __u32 end_claimed;   /* 1: a CPU is ending the flow, so that conn is emitted once */
     __u32 anomalies;     /* segments that were one */
     __u32 anomaly_kinds; /* 1 << enum sw_anomaly: those that were reported */
@@ -487,10 +490,10 @@ struct sw_cached_handshake {
     __u8 hook;
     __u8 syn_rexmit;
     __u8 synack_rexmit;
-    __u8 opening;  /* SW_CACHED_* */
-    __u8 two_isns; /* 1: the SYN-ACK was seen with two ISNs */
-    __u8 listener; /* SW_L_*, with the ISN of `synack` */
-    __u8 pad;
+    __u8 opening;    /* SW_CACHED_* */
+    __u8 two_isns;   /* 1: the SYN-ACK was seen with two ISNs */
+    __u8 listener;   /* SW_L_*, with the ISN of `synack` */
+    __u8 local;      /* sw_flow.local */
     __u32 other_isn; /* of the earlier of them */
 };
 

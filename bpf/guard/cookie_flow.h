@@ -105,6 +105,7 @@ SW_STEP int sw_cookie_flow_build(struct sw_cookie_opts *c, struct sw_guard_ctx *
         rebuilt->wscale = sv->wscale;
     rebuilt->ip_bytes = bytes;
     rebuilt->src_is_b = !s->src_is_b;
+    rebuilt->local = 1;
     sw_fsm_step(f, rebuilt, &unused);
     f->syn_ns = f->synack_ns = 0;
     f->flags |= SW_F_COOKIE | SW_F_UNCONFIRMED;

@@ -31,7 +31,8 @@ static __always_inline void sw_filter_silence(struct sw_scratch *sc, const struc
     __sync_fetch_and_and(&f->flags, ~SW_F_OPENING_DEFERRED);
     sc->snapshot.reason = SW_WHY_FILTERED;
     sc->snapshot.ended_ns = c->now;
-    sw_emit_opening_lost(&sc->snapshot);
+    sw_emit_opening_lost(SW_CTX_SWEEP, &sc->snapshot);
+    sw_histograms_conn(&sc->snapshot, SW_CTX_SWEEP);
     sw_emit(SW_CTX_SWEEP, SW_EV_CONN, &sc->snapshot, w, c->now);
 }
 

@@ -7,7 +7,7 @@
 #include "tcp/sequence.h"
 
 /* Payload bytes of an endpoint by its sequence numbers, SYN and FIN not counted. */
-static inline __u32 sw_zeek_size(const struct sw_end *me, const struct sw_end *peer)
+static __always_inline __u32 sw_zeek_size(const struct sw_end *me, const struct sw_end *peer)
 {
     __u32 hi = me->seq_hi;
     __u32 n;
@@ -29,7 +29,7 @@ static inline __u32 sw_zeek_size(const struct sw_end *me, const struct sw_end *p
  * long as what was retransmitted and what was not seen differ by less than 2 GB; unseen from the first byte on, up
  * to 4.
  */
-static inline __u64 sw_stream_bytes(const struct sw_flow *f, enum sw_side side)
+static __always_inline __u64 sw_stream_bytes(const struct sw_flow *f, enum sw_side side)
 {
     const struct sw_end *me = &f->end[side];
     __s32 more = (__s32)(sw_zeek_size(me, &f->end[side ^ 1]) - (__u32)me->payload);

@@ -12,6 +12,12 @@ static __always_inline enum sw_side sw_flow_side(const struct sw_flow *f, const 
     return s->src_is_b == f->orig_is_b ? SW_ORIG : SW_RESP;
 }
 
+/* The bit of sw_flow.local that a segment sets. */
+static __always_inline __u8 sw_local_end(const struct sw_seg *s)
+{
+    return (s->local & 1) << (s->src_is_b & 1);
+}
+
 /* The listener's handshake is neither complete nor reset. */
 static __always_inline int sw_listener_waits(__u32 listener)
 {

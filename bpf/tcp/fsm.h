@@ -367,6 +367,7 @@ SW_STEP_FIRST(sw_fsm_step)
         f->flags &= ~SW_F_BEYOND;
     }
     me->did |= SW_E_SEEN;
+    f->local |= sw_local_end(s);
     if (first && f->flags & SW_F_MIDSTREAM)
         o->events |= 1u << SW_EV_MIDSTREAM;
     sw_fsm_progress(f, s, o);

@@ -93,14 +93,6 @@ static __always_inline int sw_emit_record(__u32 context, struct sw_flow *f, __u6
 }
 #endif
 
-static __always_inline void sw_count_at(__u32 i)
-{
-    __u64 *n = bpf_map_lookup_elem(&counters, &i);
-
-    if (n)
-        *n += 1;
-}
-
 /*
  * An ignored RST, which takes back what has been emitted, stays in the flow's own ring; and an anomaly after which
  * `conn` follows at once, so that `conn` is the last.
@@ -125,9 +117,9 @@ static __always_inline void sw_emit(__u32 context, __u32 kind, struct sw_flow *f
     w->kind = kind;
     w->ring = sw_ring_of(kind, w->out.anomaly, f);
     if (sw_emit_record(context, f, ts))
-        sw_count_at(SW_C_EMITTED_OPENING + kind);
+        sw_count_in(context, SW_C_EMITTED_OPENING + kind);
     else
-        sw_count_at(SW_C_LOST_OPENING + kind);
+        sw_count_in(context, SW_C_LOST_OPENING + kind);
 }
 
 /* `opening`: when the SYN comes (late 0), or deferred until the handshake completes (late 1). */
@@ -156,12 +148,12 @@ static __always_inline void sw_emit_opening(__u32 context, struct sw_flow *f, st
 }
 
 /* A flow that ends with a deferred `opening`: the record is lost. */
-static __always_inline void sw_emit_opening_lost(struct sw_flow *f)
+static __always_inline void sw_emit_opening_lost(__u32 context, const struct sw_flow *f)
 {
     if (!(f->flags & SW_F_OPENING_DEFERRED))
         return;
-    sw_count(SW_C_LOST_OPENING);
-    sw_count(SW_C_OPENING_RESOLVED);
+    sw_count_in(context, SW_C_LOST_OPENING);
+    sw_count_in(context, SW_C_OPENING_RESOLVED);
 }
 
 #endif

@@ -11,6 +11,7 @@
 #include "track/emit.h"
 #include "track/ended.h"
 #include "track/filter.h"
+#include "track/histograms.h"
 #include "track/lock.h"
 #include "track/syn_cache.h"
 
@@ -77,6 +78,8 @@ SW_STEP int sw_emit_all(struct sw_flow *f, __u64 now)
         sw_emit_opening(SW_CTX_PACKET, f, w, 0);
     if (events & 1u << SW_EV_ESTABLISHED)
         sw_emit_opening(SW_CTX_PACKET, f, w, 1);
+    if (events & 1u << SW_EV_ESTABLISHED)
+        sw_histograms_handshake(f);
     if (events & 1u << SW_EV_MIDSTREAM) /* a RST may be the first segment seen: `midstream` comes first */
         sw_emit(SW_CTX_PACKET, SW_EV_MIDSTREAM, f, w, now);
     events &= ~(1u << SW_EV_MIDSTREAM);
@@ -103,15 +106,16 @@ SW_STEP int sw_end_flow(__u32 context, struct sw_flow *f, __u64 now)
         sw_syn_cache_delete(key); /* first: it must not be restored */
         if (bpf_map_delete_elem(&half_open, key))
             return 0;
-        sw_count(SW_C_HALF_OPEN_ENDED);
+        sw_count_in(context, SW_C_HALF_OPEN_ENDED);
         f = &sc->snapshot;
     }
-    sw_emit_opening_lost(f);
+    sw_emit_opening_lost(context, f);
+    sw_histograms_conn(f, context);
     sw_emit(context, SW_EV_CONN, f, &sc->emit, now);
     if (sw_ended_for_good(f))
         sw_ended_add(sc, f);
     if (f->flags & SW_F_IN_FLOWS && !bpf_map_delete_elem(&flows, key))
-        sw_count(SW_C_FLOW_ENDED);
+        sw_count_in(context, SW_C_FLOW_ENDED);
     return 0;
 }
 
@@ -199,7 +203,7 @@ SW_PART int sw_track_new(void)
     } else if (err || !kept) {
         sw_count(SW_C_HALF_OPEN_FULL);
         sw_emit_all(f, s->now);
-        sw_emit_opening_lost(f);
+        sw_emit_opening_lost(SW_CTX_PACKET, f);
         return 0;
     } else {
         sw_count(SW_C_HALF_OPEN_CREATED);

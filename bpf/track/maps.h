@@ -175,14 +175,25 @@ static __always_inline __u64 sw_key_hash(const struct sw_key *k)
     return h ? sw_tuple_hash(h, (const __u32 *)k->a_ip, (const __u32 *)k->b_ip, k->a_port | (__u32)k->b_port << 16) : 0;
 }
 
-/* A plain add: each CPU has its own slot. */
+/*
+ * Each CPU has its own slot, so a packet's add is a plain one. The sweep's is one instruction, for a packet may
+ * interrupt it.
+ */
+static __always_inline void sw_count_in(__u32 context, __u32 c)
+{
+    __u64 *n = bpf_map_lookup_elem(&counters, &c);
+
+    if (!n)
+        return;
+    if (context == SW_CTX_SWEEP)
+        __sync_fetch_and_add(n, 1);
+    else
+        *n += 1;
+}
+
 static __always_inline void sw_count(enum sw_counter c)
 {
-    __u32 i = c;
-    __u64 *n = bpf_map_lookup_elem(&counters, &i);
-
-    if (n)
-        *n += 1;
+    sw_count_in(SW_CTX_PACKET, c);
 }
 
 #endif

@@ -48,6 +48,7 @@ static __always_inline void sw_syn_cache_insert(const struct sw_key *k, const st
     n->vlan[1] = s->vlan[1];
     n->src_is_b = s->src_is_b;
     n->hook = s->hook;
+    n->local = sw_local_end(s);
     n->opening = opening;
     bpf_map_update_elem(&syn_cache, &id, n, BPF_ANY);
 }
@@ -76,6 +77,7 @@ static __always_inline void sw_cached_handshake_update(struct sw_cached_handshak
         }
         sw_cached_seg_set(&n->synack, s);
         n->listener = s->sent ? SW_L_OPENED : SW_L_NONE;
+        n->local |= sw_local_end(s);
         n->synack_ack = s->ack;
         if (first)
             n->synack.ns = first;
@@ -153,6 +155,7 @@ static __always_inline void sw_cached_seg_restore(struct sw_seg *s, const struct
     s->hook = n->hook;
     s->src_is_b = n->src_is_b;
     s->one_sided = cfg.one_sided;
+    s->local = n->local >> (s->src_is_b & 1) & 1;
 }
 
 /* Does the segment continue this handshake? */
@@ -236,6 +239,7 @@ SW_PART int sw_syn_cache_restore(void)
         sw_cached_seg_restore(rebuilt, &n->synack, n);
         rebuilt->ack = n->synack_ack;
         rebuilt->src_is_b = !n->src_is_b;
+        rebuilt->local = n->local >> (rebuilt->src_is_b & 1) & 1;
         sw_fsm_step(f, rebuilt, &unused);
     }
     if (n->two_isns) {

@@ -31,6 +31,8 @@ static void set_ids(struct sw_instance *inst, const struct sw_hooks *hooks, stru
     inst->map_half_open = map_id(obj->maps.half_open);
     inst->map_counters = map_id(obj->maps.counters);
     inst->map_filter = map_id(obj->maps.filter);
+    inst->map_histograms = map_id(obj->maps.histograms);
+    inst->map_server_histograms = map_id(obj->maps.server_histograms);
     inst->prog_ingress = sw_hooks_ingress_id(hooks);
     inst->prog_egress = prog_id(obj->progs.sw_egress);
     inst->prog_sweep = prog_id(obj->progs.sw_sweep);

@@ -13,8 +13,11 @@
 #include "events/checkpoint.h"
 #include "events/loss.h"
 #include "events/reader.h"
+#include "loader/histograms.h"
 #include "loader/hooks.h"
+#include "synward.skel.h"
 
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -22,13 +25,23 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define NAP_MS 50 /* the rings wake the loop for a batch; fewer records wait this long at most */
+#define ROOM_NS (10 * SW_SECOND) /* how often servers that are idle leave their places */
+#define NAP_MS 50                /* the rings wake the loop for a batch; fewer records wait this long at most */
 
 static void look_at_hooks(struct sw_loop_state *l, __u64 now)
 {
     l->next_look = now + SW_SECOND;
     if (!sw_interfaces_check_hooks(l->in))
         sw_dispatch_no_link_left(l, SW_EXIT_ATTACH);
+}
+
+/* Fails open: then a new server has no histograms of its own, which is counted. */
+static void make_room(struct sw_loop_state *l, __u64 now)
+{
+    if (now < l->next_room)
+        return;
+    l->next_room = now + ROOM_NS;
+    sw_histograms_make_room(bpf_map__fd(l->in->obj->maps.server_histograms));
 }
 
 static void tick(struct sw_loop_state *l, __u64 now)
@@ -40,6 +53,7 @@ static void tick(struct sw_loop_state *l, __u64 now)
         return sw_loop_fail(l, SW_EXIT_INTERNAL, err, "sweep");
     l->next_tick = l->account.sweep.held_back ? now + SW_SECOND / 10 : now + SW_SECOND;
     sw_dispatch_clock(l);
+    make_room(l, now);
     sw_pump_tell_readers(l, now, false);
     full = sw_pump_full(l, SW_PENDING_HIGH);
     if (full && !sw_readers_any(l->in->readers))

@@ -42,7 +42,7 @@ struct sw_loop_state {
     unsigned signals;
     int exit_code;
     struct sw_failure *failure;
-    __u64 next_tick, next_stats, next_look, deadline;
+    __u64 next_tick, next_stats, next_look, next_room, deadline;
 };
 
 /* The first failure is the cause; the loop stops. */

@@ -109,6 +109,8 @@ __u64 sw_instance_netns_cookie(void)
     X(map_half_open)                                                                                                   \
     X(map_counters)                                                                                                    \
     X(map_filter)                                                                                                      \
+    X(map_histograms)                                                                                                  \
+    X(map_server_histograms)                                                                                           \
     X(prog_ingress)                                                                                                    \
     X(prog_egress)                                                                                                     \
     X(prog_sweep)                                                                                                      \

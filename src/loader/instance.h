@@ -32,6 +32,7 @@ struct sw_instance {
     __u64 netns;                                              /* inode of its network namespace */
     __s64 started;                                            /* seconds since 1970 */
     __u32 map_flows, map_half_open, map_counters, map_filter; /* ids */
+    __u32 map_histograms, map_server_histograms;
     __u32 prog_ingress, prog_egress, prog_sweep;
     __u32 map_guard, map_services, map_svc_ports, map_svc_counters, map_allow, map_block; /* 0: no guard */
     __u32 prog_detect;

@@ -2,6 +2,7 @@
 #include "loader/map_sizes.h"
 
 #include "synward.skel.h"
+#include "synward_histogram.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -123,7 +124,8 @@ unsigned long long sw_object_bytes(const struct sw_object_opts *opts)
     bytes = (opts->max_flows + (unsigned long long)opts->max_half_open) * element +
             (unsigned long long)opts->syn_cache_max * (sizeof(__u64) + sizeof(struct sw_cached_handshake) + 64) +
             (sizeof(struct sw_ended) << sw_ended_bits(opts->max_flows)) + opts->ring_bytes + opts->ring_open_bytes +
-            anomaly_ring(opts);
+            anomaly_ring(opts) + sizeof(struct sw_histogram_set) * (SW_HG_SERVERS + 1ull) +
+            sizeof(struct sw_histogram_set) * (SW_HG_ROWS + 1ull) * get_nprocs_conf();
     if (!opts->cfg.guard)
         return bytes;
     return bytes + (opts->limit_source_max + (unsigned long long)opts->limit_prefix_max) * bucket +

@@ -27,6 +27,8 @@ static const char *const state_maps[] = {
     "locks",
     "hash_key",
     "counters",
+    "histograms",
+    "server_histograms",
     "events",
     "events_open",
     "events_anomaly",

@@ -167,6 +167,7 @@ static void keep_syn(struct model *m, const struct sw_seg *s, bool again)
                              .vlan = {s->vlan[0], s->vlan[1]},
                              .hook = s->hook,
                              .src_is_b = s->src_is_b,
+                             .local = s->local,
                              .one_sided = m->cfg.one_sided};
 }
 

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The filter beside the guard: what it excludes of a service is silent, and nothing else changes. */
 #include "guardlife.h"
+#include "loader/histograms.h"
+#include "synward.skel.h"
+
+#include <bpf/libbpf.h>
+#include <stdlib.h>
 
 static void filter(const char *words)
 {
@@ -90,10 +95,26 @@ TEST(a_cookie)
     expect_drop(&p, "cookie_bad");
 }
 
+/* In the histograms: connections that ended so; with SW_WHY_MAX all of them. */
+static __u64 ended(enum sw_reason why)
+{
+    struct sw_histograms *roles;
+    __u64 n = 0;
+    __u32 len;
+
+    assert_int_equal(sw_histograms_read(bpf_map__fd(bpfrun_object(run)->maps.histograms), &roles, &len), 0);
+    for (__u32 i = 0; i < len; i++)
+        for (int k = 0; k < SW_WHY_MAX; k++)
+            n += k == (int)why || why == SW_WHY_MAX ? roles[i].set.ended[k] : 0;
+    free(roles);
+    return n;
+}
+
 /* Established before the guard engages, or before the filter is set: it goes on. */
 TEST(an_established_connection)
 {
     for (int later = 0; later < 2; later++) {
+        const __u64 filtered = ended(SW_WHY_FILTERED), all = ended(SW_WHY_MAX);
         struct pkt p;
 
         assert_int_equal(guarded_test(NULL), 0);
@@ -106,6 +127,7 @@ TEST(an_established_connection)
             talk_wait(t, SEC);
             assert_int_equal(talk_conn(t).flow.reason, SW_WHY_FILTERED);
             expect_events(t, "conn");
+            assert_int_equal(ended(SW_WHY_FILTERED), filtered + 1);
         }
         set_mode(SW_GM_ALWAYS);
         assert_int_equal(guardrun_at(guard, svc)->state, SW_GS_ENGAGED);
@@ -122,6 +144,7 @@ TEST(an_established_connection)
         talk_wait(t, 10 * SEC);
         expect_events(t, ""); /* it is silent to its end */
         expect_where(t, NOWHERE);
+        assert_int_equal(ended(SW_WHY_MAX), all + later); /* as many as conn records */
     }
 }
 

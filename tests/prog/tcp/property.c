@@ -383,7 +383,7 @@ static void as_segment(struct play *p, const __u8 *frame, size_t len, const stru
     s->one_sided = p->cfg.one_sided;
     assert_int_equal(sw_parse((void *)frame, (void *)(frame + len), len, NULL, &key, s, &at), SW_FOUND_TCP);
     assert_memory_equal(&key, &p->host.key, sizeof(key));
-    s->sent = egress;
+    s->sent = s->local = egress;
     if (egress) {
         s->cap = s->len;
         s->pkts = in->gso ? in->gso : 1;
