@@ -6,8 +6,6 @@
 #include "cmd/flows.h"
 #include "cmd/patient.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,18 +16,6 @@
 #define TO_END "\033[J"
 #define NO_WRAP "\033[?7l" /* a terminal of fewer columns shows the beginning of each line */
 #define WRAP "\033[?7h"
-
-/* True: the time is over. False: a signal, or nobody reads. */
-static bool wait_for(int signal_fd, __u64 ns)
-{
-    struct pollfd fds[] = {{.fd = signal_fd, .events = POLLIN}, {.fd = STDOUT_FILENO}};
-    int n;
-
-    do {
-        n = poll(fds, 2, (int)(ns / 1000000));
-    } while (n < 0 && errno == EINTR);
-    return !n;
-}
 
 static int screen_rows(void)
 {
@@ -83,7 +69,7 @@ int sw_flows_watch(struct sw_flows *f)
         shown |= f->len;
         sw_flows_forget(f);
         if (!code && !done)
-            done = !wait_for(signal_fd, first && f->watch_ns > FIRST_NS ? FIRST_NS : f->watch_ns);
+            done = !sw_patient_wait(signal_fd, first && f->watch_ns > FIRST_NS ? FIRST_NS : f->watch_ns);
     }
     if (screen && write(STDOUT_FILENO, WRAP, sizeof(WRAP) - 1) < 0) /* a signal may have come between two pieces */
         code = code ? code : SW_EXIT_OUTPUT;

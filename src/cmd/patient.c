@@ -25,6 +25,17 @@ int sw_patient_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+bool sw_patient_wait(int signal_fd, __u64 ns)
+{
+    struct pollfd fds[] = {{.fd = signal_fd, .events = POLLIN}, {.fd = STDOUT_FILENO}};
+    int n;
+
+    do {
+        n = poll(fds, 2, (int)(ns / 1000000));
+    } while (n < 0 && errno == EINTR);
+    return !n;
+}
+
 int sw_patient_write(int signal_fd, const char *data, size_t len, bool *ret_done)
 {
     for (const char *from = data, *end = data + len; from < end;) {

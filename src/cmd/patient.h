@@ -3,11 +3,15 @@
 #ifndef SW_CMD_PATIENT_H
 #define SW_CMD_PATIENT_H
 
+#include <linux/types.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 /* A descriptor that SIGINT, SIGTERM and SIGHUP make readable, instead of ending the process; SIGPIPE is ignored. -1 */
 int sw_patient_signals(void);
+
+/* True: the time is over. False: a signal, or nobody reads standard output. */
+bool sw_patient_wait(int signal_fd, __u64 ns);
 
 /* All of it to standard output, however long that takes. *ret_done: a signal came between two lines or while nothing
  * could be written, or the reader is gone. An enum sw_exit, after a line on stderr. */

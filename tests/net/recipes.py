@@ -179,6 +179,14 @@ def fill(s):
     n.equal("sizes", (got["flows_max"], got["half_open_max"], got["events_emitted"]), (131072, 65536, 5))
 
 
+def histogram(s):
+    head, blank, whose, figures, heading, *rows = s.out.splitlines()
+    n.equal("whose", (head.split()[0], blank, whose), ("synward", "", "role server"))
+    n.equal("handshakes", re.match(r"handshake: 2, p50 [0-9.]+ [num]s, p90 [0-9.]+ [num]s, p99 [0-9.]+ [num]s$", figures) and 2, 2)
+    n.equal("heading", heading.split(), ["nsecs", ":", "count", "distribution"])
+    n.equal("in the rows", sum(int(x.split(":")[1].split("|")[0]) for x in rows), 2)
+
+
 def prometheus(s):
     got = {}
     for x in (s.folder / "synward.prom").read_text().splitlines():
@@ -309,6 +317,7 @@ EXPECTED = {
     "Who closes first?": lambda s: counted(s, [(x["resp_port"], x["closed_by"]) for x in s.of("conn") if x["closed_by"]]),
     "What comes and goes on one port?": live,
     "Which connections are half-open now?": half_open,
+    "How long do handshakes take?": histogram,
     "How full is it, and is something lost?": fill,
     "Figures for Prometheus": prometheus,
     GUARD: guard_file,

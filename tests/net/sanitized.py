@@ -174,7 +174,7 @@ def two_guards():
         ask(*args, ns=g.b, code=USAGE)
         ask(*args, "-i", "no-such-one", ns=g.b, code=NOT_RUNNING)
     for args in (("guard",), ("list", "show", "block"), ("filter",), ("status",), ("flows",), ("flows", "--sort", "rate"),
-                 ("flows", "--wide", "--sort", "handshake")):
+                 ("flows", "--wide", "--sort", "handshake"), ("hist", "--of", "all"), ("hist", "--by", "server")):
         for more in ((), ("-A",), ("-i", "srv1")):
             shown = ask(*args, *more, ns=g.b)
             n.equal(f"{args} {more}", (f"pid {other.p.pid} (srv1)" in shown, f"pid {g.sw.p.pid} (" in shown), (True, "-i" not in more))
