@@ -22,7 +22,7 @@ BPF_CFLAGS ?= -O2 -g
 CFLAGS ?= -O2 -g
 SW_CPPFLAGS := -D_GNU_SOURCE -DSW_VERSION='"$(VERSION)"' -Iinclude -Isrc -Ibpf -I$(B)
 SW_CFLAGS := -std=gnu11 $(WARN) -MMD -MP
-LIBS := -lxdp -lbpf -lelf -lmnl -lpcap -lz -lmd -lcap-ng -lseccomp -ljson-c
+LIBS := -lxdp -lbpf -lelf -lmnl -lpcap -lz -lmd -lcap-ng -lseccomp -ljson-c $(or $(shell pkg-config --libs ncursesw 2>/dev/null),-lncursesw -ltinfo)
 
 SRC := $(sort $(shell find src -name '*.c'))
 SKEL := $(B)/synward.skel.h $(B)/synward_nokfunc.skel.h $(B)/synward_old.skel.h
@@ -61,7 +61,7 @@ help: ## this list
 $(B)/.tools: Makefile
 	@for t in $(firstword $(CC)) $(firstword $(CLANG)) $(BPFTOOL); do command -v $$t >/dev/null || \
 	  { echo "synward: $$t is missing; 'sudo tests/setup' installs what the build needs" >&2; exit 1; }; done
-	@for h in bpf/libbpf.h xdp/libxdp.h pcap/pcap.h libelf.h libmnl/libmnl.h zlib.h sha1.h cap-ng.h seccomp.h json-c/json.h; do \
+	@for h in bpf/libbpf.h xdp/libxdp.h pcap/pcap.h libelf.h libmnl/libmnl.h zlib.h sha1.h cap-ng.h seccomp.h json-c/json.h curses.h; do \
 	  echo "#include <$$h>" | $(CC) -include sys/types.h -E -x c - >/dev/null 2>&1 || \
 	  { echo "synward: header $$h is missing; 'sudo tests/setup' installs what the build needs" >&2; exit 1; }; done
 	@mkdir -p $(B)/tests

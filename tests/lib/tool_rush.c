@@ -4,11 +4,11 @@
  * took.
  *
  *   tool_rush serve  IP PORT BACKLOG      "ready", then answers until it is ended, 10 minutes at most
- *   tool_rush client IP PORT SECONDS AT_ONCE LIMIT_MS SRC COUNT
+ *   tool_rush client IP PORT SECONDS AT_ONCE LIMIT_MS SRC COUNT [RATE]
  *
- * The client takes COUNT addresses from SRC on in turn, so that it does not run out of ports. A connection that is not
- * through (its answer read) after LIMIT_MS has failed. Ends with one JSON object: connections that were through, failed
- * ones, connect times in microseconds of those that were through.
+ * The client takes COUNT addresses from SRC on in turn, so that it does not run out of ports, and begins at most RATE
+ * connections a second. A connection that is not through (its answer read) after LIMIT_MS has failed. Ends with one
+ * JSON object: connections that were through, failed ones, connect times in microseconds of those that were through.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -44,6 +44,8 @@ struct client {
     struct slot slot[AT_ONCE_MAX];
     int at_once, epoll, busy;
     uint64_t limit_ns;
+    double rate; /* of connections a second, 0: as fast as they go */
+    uint64_t begun;
     uint32_t *times;
     size_t done;
     unsigned long failed, refused, late;
@@ -187,7 +189,7 @@ static void slot_readable(struct client *c, struct slot *s)
 static int step(struct client *c, uint64_t *next_look)
 {
     struct epoll_event ev[EVENTS];
-    int n = epoll_wait(c->epoll, ev, EVENTS, 20);
+    int n = epoll_wait(c->epoll, ev, EVENTS, c->rate ? 1 : 20);
     uint64_t now;
 
     if (n < 0 && errno != EINTR)
@@ -226,6 +228,11 @@ static uint32_t part(const struct client *c, double p)
     return c->done ? c->times[(size_t)((double)(c->done - 1) * p)] : 0;
 }
 
+static int is_due(const struct client *c, uint64_t start)
+{
+    return !c->rate || (double)c->begun < (double)(now_ns() - start) / 1e9 * c->rate;
+}
+
 static int client(struct client *c, double seconds)
 {
     uint64_t start = now_ns(), until = start + (uint64_t)(seconds * 1e9), next_look = 0;
@@ -234,9 +241,11 @@ static int client(struct client *c, double seconds)
     for (int i = 0; i < c->at_once; i++)
         c->slot[i].fd = -1;
     while (!err && (c->busy || now_ns() < until)) {
-        for (int i = 0; i < c->at_once && !err && now_ns() < until; i++)
-            if (c->slot[i].fd < 0)
+        for (int i = 0; i < c->at_once && !err && now_ns() < until && is_due(c, start); i++)
+            if (c->slot[i].fd < 0) {
                 err = slot_begin(c, i);
+                c->begun++;
+            }
         if (!err)
             err = step(c, &next_look);
     }
@@ -262,16 +271,17 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (argc == 5 && !strcmp(argv[1], "serve"))
         return serve(argv[2], argv[3], atoi(argv[4]));
-    if (argc != 9 || strcmp(argv[1], "client") || address(&c.to, argv[2], argv[3]) ||
+    if ((argc != 9 && argc != 10) || strcmp(argv[1], "client") || address(&c.to, argv[2], argv[3]) ||
         inet_pton(AF_INET, argv[7], &src) != 1) {
-        fprintf(stderr,
-                "tool_rush serve IP PORT BACKLOG\ntool_rush client IP PORT SECONDS AT_ONCE LIMIT_MS SRC COUNT\n");
+        fprintf(stderr, "tool_rush serve IP PORT BACKLOG\n"
+                        "tool_rush client IP PORT SECONDS AT_ONCE LIMIT_MS SRC COUNT [RATE]\n");
         return 2;
     }
     c.at_once = atoi(argv[5]);
     c.limit_ns = strtoull(argv[6], NULL, 10) * 1000000;
     c.src = ntohl(src.s_addr);
     c.sources = strtoul(argv[8], NULL, 10);
+    c.rate = argc == 10 ? atof(argv[9]) : 0;
     c.times = malloc(TIMES_MAX * sizeof(*c.times));
     c.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (c.at_once < 1 || c.at_once > AT_ONCE_MAX || !c.sources || !c.times || c.epoll < 0)

@@ -15,6 +15,7 @@ to import.
     pin      daemons that follow each other on pinned maps
     docs     the commands of documents
     place    the host on which they are typed
+    screen   synward top on a terminal
 """
 from .daemon import SYNWARD, Synward
 from .lines import check_seq, fields, of, events_of
