@@ -29,9 +29,8 @@ char *sw_put_u64_long(char *p, __u64 v)
     return p + n;
 }
 
-/* Length of the well-formed UTF-8 sequence at in (Unicode table 3-7), or 0 with *ret_skip bytes of an ill-formed one.
- */
-static int utf8_len(const __u8 *in, int *ret_skip)
+/* Unicode table 3-7. */
+int sw_utf8_len(const __u8 *in, int *ret_skip)
 {
     __u8 lo = 0x80, hi = 0xbf;
     int n;
@@ -98,7 +97,7 @@ char *sw_json_escape(char *p, const char *text)
             in++;
             continue;
         }
-        n = utf8_len(in, &skip);
+        n = sw_utf8_len(in, &skip);
         if (!n) {
             memcpy(p, "\xef\xbf\xbd", 3);
             p += 3;

@@ -28,6 +28,9 @@ char *sw_put_service(char *p, const __u8 ip[16], __be16 port, __u8 any);
  * characters (C0, DEL, C1) become escapes, so the text is harmless on a terminal too. Returns the end. */
 char *sw_json_escape(char *p, const char *in);
 
+/* Length of the well-formed UTF-8 sequence of several bytes at in, or 0 with *ret_skip bytes of an ill-formed one. */
+int sw_utf8_len(const __u8 *in, int *ret_skip);
+
 void sw_format_ip(const __u8 ip[16], char *buf); /* SW_IP_LEN + 1 bytes */
 void sw_format_service(const __u8 ip[16], __be16 port, __u8 any, char *buf);
 

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* synward status: what runs where, how full the maps are, counters, events lost. */
 #include "base/capabilities.h"
-#include "base/clock.h"
 #include "base/exit.h"
 #include "base/filter_rules.h"
 #include "base/fmt.h"
 #include "base/log.h"
 #include "base/stdout.h"
 #include "cmd/cmd.h"
+#include "cmd/figures.h"
 #include "cmd/find_instance.h"
 #include "config/cli.h"
-#include "loader/filter.h"
 #include "loader/instance.h"
-#include "loader/map_reader.h"
-#include "loader/service_stats.h"
 #include "output/figures.h"
 #include "output/json_fmt.h"
 #include "output/json_guard.h"
@@ -31,84 +28,7 @@ struct status {
     int instances, elsewhere;
 };
 
-struct fill {
-    __u64 all, live;
-};
-
-struct figures {
-    __u64 counters[SW_C_MAX];
-    struct fill flows, half_open;
-    __u64 flows_max, half_open_max;
-    __u64 evicted, lost, emitted;
-    struct sw_filter_rules filter;
-    struct sw_service_stats *guard; /* NULL: no guard */
-    __u64 now, services, active, unprotected;
-    struct sw_svc_counters sum;
-};
-
-static void count_one(const struct sw_key *key, const struct sw_flow *flow, void *ctx)
-{
-    struct fill *fill = ctx;
-
-    (void)key;
-    fill->all++;
-    fill->live += !(flow->flags & SW_F_ENDED);
-}
-
-static int read_guard(const struct sw_instance *inst, struct figures *f)
-{
-    int err;
-
-    if (!inst->map_guard)
-        return 0;
-    f->guard = malloc(sizeof(*f->guard));
-    if (!f->guard)
-        return -ENOMEM;
-    f->now = sw_clock_now();
-    err = sw_service_stats_read_ids(inst->map_services, inst->map_svc_counters, f->now, f->guard);
-    if (!err)
-        err = sw_service_stats_unprotected_id(inst->map_guard, &f->unprotected);
-    if (!err)
-        sw_service_stats_sum(f->guard, &f->services, &f->active, &f->sum);
-    return err;
-}
-
-/* The counters are read before and after the maps, so that packets in between do not count as evictions. */
-static int read_figures(const struct sw_instance *inst, struct figures *f)
-{
-    __u64 before[SW_C_MAX], gone;
-    int err;
-
-    memset(f, 0, sizeof(*f));
-    err = sw_map_counters(inst->map_counters, before);
-    if (!err)
-        err = sw_map_flows(inst->map_half_open, count_one, &f->half_open);
-    if (!err)
-        err = sw_map_flows(inst->map_flows, count_one, &f->flows);
-    if (!err)
-        err = sw_map_counters(inst->map_counters, f->counters);
-    if (!err)
-        err = sw_map_max_entries(inst->map_flows, &f->flows_max);
-    if (!err)
-        err = sw_map_max_entries(inst->map_half_open, &f->half_open_max);
-    if (!err)
-        err = sw_filter_get_id(inst->map_filter, &f->filter);
-    if (!err)
-        err = read_guard(inst, f);
-    if (err)
-        return err;
-    gone = f->counters[SW_C_HALF_OPEN_ENDED] + f->counters[SW_C_HALF_OPEN_PROMOTED] +
-           f->counters[SW_C_HALF_OPEN_RESTORED] + f->half_open.all;
-    if (before[SW_C_HALF_OPEN_CREATED] > gone)
-        f->evicted = before[SW_C_HALF_OPEN_CREATED] - gone;
-    for (int kind = 0; kind < SW_EV_MAX; kind++) {
-        f->lost += f->counters[SW_C_LOST_OPENING + kind];
-        f->emitted += f->counters[SW_C_EMITTED_OPENING + kind];
-    }
-    return 0;
-}
-
-static void print_services_json(const struct figures *f)
+static void print_services_json(const struct sw_figures *f)
 {
     char body[SW_SERVICE_ROOM];
     const char *between = "";
@@ -151,7 +71,7 @@ static void print_head_json(const struct sw_instance *inst, bool alive)
     putchar(']');
 }
 
-static void print_json(const struct sw_instance *inst, bool alive, const struct figures *f)
+static void print_json(const struct sw_instance *inst, bool alive, const struct sw_figures *f)
 {
     print_head_json(inst, alive);
     printf(",\"flows\":%llu,\"flows_max\":%llu,\"half_open\":%llu,\"half_open_max\":%llu,\"established\":%llu,"
@@ -169,7 +89,7 @@ static void print_json(const struct sw_instance *inst, bool alive, const struct 
 }
 
 /* One row a service: who is not calm first, so that it is not lost in a long list. */
-static void print_guard(const struct figures *f)
+static void print_guard(const struct sw_figures *f)
 {
     printf("  guard     %10llu services, %llu active; cookies %llu sent, %llu accepted; dropped %llu\n", f->services,
            f->active, f->sum.item[SW_T_COOKIES_SENT], f->sum.item[SW_T_COOKIES_ACCEPTED],
@@ -200,7 +120,7 @@ static void print_guard(const struct figures *f)
             printf("    dropped, %-18s %llu\n", sw_name_drop(i)->text, f->sum.drop[i]);
 }
 
-static void print_text(const struct status *s, const struct sw_instance *inst, bool alive, const struct figures *f)
+static void print_text(const struct status *s, const struct sw_instance *inst, bool alive, const struct sw_figures *f)
 {
     long long up = time(NULL) - inst->started;
     char who[SW_INSTANCE_TEXT];
@@ -246,7 +166,7 @@ static void show_starting(struct status *s, const struct sw_instance *inst)
 static int show(const struct sw_instance *inst, bool alive, void *ctx)
 {
     struct status *s = ctx;
-    struct figures f;
+    struct sw_figures f;
     int err;
 
     if (!alive && !sw_instance_is_pinned(inst))
@@ -262,7 +182,7 @@ static int show(const struct sw_instance *inst, bool alive, void *ctx)
         show_starting(s, inst);
         return 0;
     }
-    err = read_figures(inst, &f);
+    err = sw_figures_read(inst, &f);
     if (!err) {
         s->instances++;
         if (s->json)
@@ -270,7 +190,7 @@ static int show(const struct sw_instance *inst, bool alive, void *ctx)
         else
             print_text(s, inst, alive, &f);
     }
-    free(f.guard);
+    sw_figures_free(&f);
     return err == -ENOENT ? 0 : err; /* a map's id: it has just ended */
 }
 

@@ -80,7 +80,7 @@ static void put_offer(enum sw_complete complete)
 /* Whether this group is met here first, for what is the same in all commands. */
 static bool first(const struct sw_command *c, const struct sw_option_group *group)
 {
-    const struct sw_command *users[8];
+    const struct sw_command *users[SW_USERS_MAX];
 
     docs_users(group, users);
     return users[0] == c;

@@ -19,8 +19,9 @@ void docs_head(void);
 #define EACH_GROUP(c, i) for (int i = 0; (i) < SW_GROUPS_MAX && (c)->groups[i].group; (i)++)
 #define EACH_ROW(group, o) for (const struct sw_option *o = (group)->rows; (o)->name; (o)++)
 
-/* The commands that take the group. How many. */
-size_t docs_users(const struct sw_option_group *group, const struct sw_command *ret[8]);
+/* The commands that take the group, this many at most. How many. */
+enum { SW_USERS_MAX = 24 };
+size_t docs_users(const struct sw_option_group *group, const struct sw_command *ret[SW_USERS_MAX]);
 /* Help or man with the defaults of these commands, to be freed; ends the program if there is no memory. */
 char *docs_text(const struct sw_option *o, const char *text, const struct sw_option_group *group,
                 const struct sw_command *const *commands, size_t len);

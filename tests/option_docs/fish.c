@@ -26,7 +26,7 @@ static void put_helpers(void)
            "            case");
     EACH_COMMAND (c)
         EACH_GROUP (*c, i) {
-            const struct sw_command *users[8];
+            const struct sw_command *users[SW_USERS_MAX];
 
             docs_users((*c)->groups[i].group, users);
             if (users[0] != *c)

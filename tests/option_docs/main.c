@@ -14,13 +14,13 @@ void docs_head(void)
            "# Written by `make options`: change the tables of options instead.\n");
 }
 
-size_t docs_users(const struct sw_option_group *group, const struct sw_command *ret[8])
+size_t docs_users(const struct sw_option_group *group, const struct sw_command *ret[SW_USERS_MAX])
 {
     size_t n = 0;
 
     EACH_COMMAND (c)
         EACH_GROUP (*c, i)
-            if ((*c)->groups[i].group == group && n < 8)
+            if ((*c)->groups[i].group == group && n < SW_USERS_MAX)
                 ret[n++] = *c;
     return n;
 }
@@ -77,7 +77,7 @@ bool docs_value_needed(const struct sw_option *o)
 void docs_pattern(const struct sw_option *o, const struct sw_option_group *group, const char *quote,
                   const char *between)
 {
-    const struct sw_command *users[8];
+    const struct sw_command *users[SW_USERS_MAX];
     size_t n = docs_users(group, users);
 
     for (size_t i = 0; i < n; i++) {

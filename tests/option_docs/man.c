@@ -144,7 +144,7 @@ static void put_table(const struct sw_option_group *group, const struct sw_comma
 
 static void put_group(const struct sw_option_group *group)
 {
-    const struct sw_command *users[8];
+    const struct sw_command *users[SW_USERS_MAX];
     size_t n = docs_users(group, users);
 
     if (group->title)
@@ -170,7 +170,7 @@ void docs_man(void)
 {
     EACH_COMMAND (c)
         EACH_GROUP (*c, i) {
-            const struct sw_command *users[8];
+            const struct sw_command *users[SW_USERS_MAX];
 
             docs_users((*c)->groups[i].group, users);
             if (users[0] == *c)

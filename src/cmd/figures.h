@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The figures of an instance, read from its maps: what `status` and `metrics` show. */
+#ifndef SW_CMD_FIGURES_H
+#define SW_CMD_FIGURES_H
+
+#include "base/filter_rules.h"
+#include "loader/instance.h"
+#include "loader/service_stats.h"
+
+struct sw_fill {
+    __u64 all, live;
+};
+
+struct sw_figures {
+    __u64 counters[SW_C_MAX];
+    struct sw_fill flows, half_open;
+    __u64 flows_max, half_open_max;
+    __u64 evicted, lost, emitted;
+    struct sw_filter_rules filter;
+    struct sw_service_stats *guard; /* NULL: no guard */
+    __u64 now, services, active, unprotected;
+    struct sw_svc_counters sum;
+};
+
+/* Of one that is ready. 0 or -errno: -ENOENT if it has just ended. To be freed in any case. */
+int sw_figures_read(const struct sw_instance *inst, struct sw_figures *ret);
+void sw_figures_free(struct sw_figures *f);
+
+#endif
