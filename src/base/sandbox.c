@@ -65,8 +65,9 @@ static uint64_t needed(const struct sw_sandbox_opts *opts)
     for (size_t i = 0; i < SW_SANDBOX_FILES; i++)
         if (opts->files[i] && file_is_refused(opts->files[i]))
             need |= BIT(CAP_DAC_READ_SEARCH);
-    if (opts->output_dir && output_is_refused(opts->output_dir, opts->output_name))
-        need |= BIT(CAP_DAC_OVERRIDE);
+    for (size_t i = 0; i < SW_SANDBOX_OUTPUTS; i++)
+        if (opts->outputs[i].dir && output_is_refused(opts->outputs[i].dir, opts->outputs[i].name))
+            need |= BIT(CAP_DAC_OVERRIDE);
     if (opts->dispatcher) /* programs by their ids, loading, attaching to another program */
         need |= BIT(CAP_SYS_ADMIN) | BIT(CAP_BPF) | BIT(CAP_PERFMON);
     sw_caps_use(have);
@@ -112,7 +113,8 @@ static int allow(int ruleset, const char *dir, uint64_t rights)
     return err;
 }
 
-int sw_sandbox_files(const char *remove_in, const char *all_in, int output_dir)
+int sw_sandbox_files(const char *remove_in, const char *all_in,
+                     const struct sw_sandbox_output outputs[SW_SANDBOX_OUTPUTS])
 {
     int abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION), ruleset, err = 0;
     uint64_t handled = rights_of(abi); /* alone it is a whole struct landlock_ruleset_attr, which grew later */
@@ -126,8 +128,9 @@ int sw_sandbox_files(const char *remove_in, const char *all_in, int output_dir)
         err = allow(ruleset, remove_in, LANDLOCK_ACCESS_FS_REMOVE_FILE);
     if (!err && all_in)
         err = allow(ruleset, all_in, handled & ~LANDLOCK_ACCESS_FS_EXECUTE);
-    if (!err && output_dir)
-        err = allow_fd(ruleset, output_dir, handled & OUTPUT);
+    for (size_t i = 0; i < SW_SANDBOX_OUTPUTS && !err; i++)
+        if (outputs[i].dir)
+            err = allow_fd(ruleset, outputs[i].dir, handled & OUTPUT);
     if (!err && syscall(SYS_landlock_restrict_self, ruleset, 0))
         err = -errno;
     close(ruleset);
@@ -145,7 +148,7 @@ static int sandbox_paths(const struct sw_sandbox_opts *opts)
                             !opts->dispatcher ? NULL
                             : bpffs           ? bpffs
                                               : BPFFS,
-                            opts->output_dir);
+                            opts->outputs);
 }
 
 int sw_sandbox(const struct sw_sandbox_opts *opts, struct sw_sandbox_info *ret, const char **ret_what)

@@ -24,8 +24,9 @@ struct sw_sandbox_info {
 /* 0, or -errno and what failed; then part of it may have been done. */
 int sw_sandbox(const struct sw_sandbox_opts *opts, struct sw_sandbox_info *ret, const char **ret_what);
 
-/* Landlock's part, after PR_SET_NO_NEW_PRIVS. Directories that are not there count for nothing; NULL, 0: none. */
-int sw_sandbox_files(const char *remove_in, const char *all_in, int output_dir); /* Landlock's ABI, 0: it has none, or
-                                                                                    -errno */
+/* Landlock's part, after PR_SET_NO_NEW_PRIVS. Directories that are not there count for nothing; NULL, 0: none.
+ * Landlock's ABI, 0: it has none, or -errno. */
+int sw_sandbox_files(const char *remove_in, const char *all_in,
+                     const struct sw_sandbox_output outputs[SW_SANDBOX_OUTPUTS]);
 
 #endif

@@ -259,6 +259,7 @@ static void allow_output(struct list *l, int dir)
 
     allow_if(l, SCMP_SYS(openat), both, 1);
     allow_if(l, SCMP_SYS(renameat2), both, 2);
+    allow_if(l, SCMP_SYS(renameat), both, 2); /* the C library's choice without flags */
     allow_if(l, SCMP_SYS(linkat), both, 2);
     allow_if(l, SCMP_SYS(dup3), &IS(1, STDOUT_FILENO), 1);
     allow_if(l, SCMP_SYS(getdents64), NULL, 0);
@@ -286,8 +287,13 @@ static void make(struct list *l, const struct sw_sandbox_opts *opts)
     allow_all(l, following, LEN(following));
     allow_without(l, SCMP_SYS(openat), 2, WRITES);
     allow_sockets(l, opts->dispatcher);
-    if (opts->output_dir)
-        allow_output(l, opts->output_dir);
+    for (size_t i = 0; i < SW_SANDBOX_OUTPUTS; i++)
+        if (opts->outputs[i].dir)
+            allow_output(l, opts->outputs[i].dir);
+    if (opts->outputs[SW_SANDBOX_METRICS].dir)
+        allow_all(l, (const int[]){SCMP_SYS(fchmod)}, 1);
+    if (opts->serve)
+        allow_all(l, (const int[]){SCMP_SYS(shutdown)}, 1);
 }
 
 int sw_sandbox_syscalls(const struct sw_sandbox_opts *opts, unsigned int *ret_len)

@@ -7,14 +7,21 @@
 #include <stddef.h>
 
 #define SW_SANDBOX_FILES 4
+enum { SW_SANDBOX_OUTPUT, SW_SANDBOX_METRICS, SW_SANDBOX_OUTPUTS };
+
+/* Where files are made, renamed and removed, relative to this descriptor; 0: nowhere. */
+struct sw_sandbox_output {
+    int dir;
+    const char *name; /* one of them */
+};
 
 struct sw_sandbox_opts {
     bool follow;     /* as `run` needs it: interfaces, sockets, files reloaded; else a capture that is open */
     bool dispatcher; /* libxdp has to take a program out of its dispatcher later, which is loading another one */
     int map_fd;      /* a BPF map: does reading it take CAP_BPF here? */
-    const char *files[SW_SANDBOX_FILES]; /* read again later; NULL: none */
-    int output_dir;          /* where files are made, renamed and removed, relative to this descriptor; 0: nowhere */
-    const char *output_name; /* one of them */
+    const char *files[SW_SANDBOX_FILES];                  /* read again later; NULL: none */
+    struct sw_sandbox_output outputs[SW_SANDBOX_OUTPUTS]; /* what metrics' holds is for others to read */
+    bool serve;                                           /* clients at a TCP socket that listens already */
 };
 
 /* After PR_SET_NO_NEW_PRIVS. 0 or -errno. */

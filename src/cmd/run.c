@@ -66,6 +66,12 @@ static void parse_group(struct sw_cli *cli, const char *arg, void *at)
     run->socket_group = found ? found->gr_gid : (gid_t)gid;
 }
 
+static void parse_metrics(struct sw_cli *cli, const char *arg, void *at)
+{
+    if (sw_metrics_place_parse(arg, at))
+        sw_option_die(cli, "'%s' is not [ADDR:]PORT, like 9435, 192.0.2.1:9435 or [::1]:9435, nor 'systemd'", arg);
+}
+
 #define FIELD(field) SW_FIELD(struct sw_run, field)
 
 static const struct sw_option options[] = {
@@ -103,6 +109,15 @@ static const struct sw_option options[] = {
      .arg = "S|minute|hour|day", .help = "begin a new output file at each multiple of S seconds, in UTC (never)"},
     {"rotate-keep", .block = 2, .type = SW_OPT_NUMBER, FIELD(rotation.keep), .range = {1, 1000000},
      .help = "after that remove the oldest files, so that N old ones are left (all are kept)"},
+    {"metrics", .block = 3, .type = SW_OPT_CUSTOM, .parse = parse_metrics, FIELD(exporter.place), .arg = "[ADDR:]PORT",
+     .help = "serve metrics for Prometheus over HTTP at this port, of 127.0.0.1 unless ADDR says otherwise",
+     .man = "Path /metrics. `*` stands for every address, `systemd` for the one listening socket that systemd passes "
+            "(LISTEN_FDS). There is neither a password nor TLS. See METRICS."},
+    {"metrics-file", .block = 3, .type = SW_OPT_FILE, FIELD(exporter.file), .complete = SW_COMPLETE_FILES,
+     .help = "write metrics to this file, for the textfile collector of node_exporter",
+     .man = "It is replaced by renaming, has mode 0644, and is removed at the end."},
+    {"metrics-interval", .block = 3, .type = SW_OPT_SECONDS, FIELD(exporter.interval_ns), .seconds = {1, 86400},
+     .help = "write the metrics file every S seconds ({})"},
     {0},
 };
 static const struct sw_option_group group = {.rows = options};
@@ -120,6 +135,8 @@ static void check(struct sw_cli *cli, void *opts, unsigned int operands)
         sw_usage_die(cli, "--rotate-size and --rotate-interval need --output FILE");
     if (run->rotation.keep && !run->rotation.size && !run->rotation.interval)
         sw_usage_die(cli, "--rotate-keep needs --rotate-size or --rotate-interval");
+    if (sw_given(cli, "metrics-interval") && !run->exporter.file)
+        sw_usage_die(cli, "--metrics-interval goes with --metrics-file");
     if (run->pinned && run->log_open_at_exit)
         sw_usage_die(cli,
                      "--log-open-at-exit does not go with --pin: the next process continues with open connections");

@@ -13,6 +13,8 @@
 #include "output/report.h"
 #include "readers/readers.h"
 
+struct sw_exporter; /* exporter.h */
+
 struct sw_loop {
     const struct sw_common_opts *opts;
     struct synward_bpf *obj;
@@ -22,6 +24,7 @@ struct sw_loop {
     struct sw_report *report;
     struct sw_output_file *file; /* NULL: standard output is not a file of ours */
     struct sw_readers *readers;
+    struct sw_exporter *exporter;   /* NULL: no metrics */
     struct sw_guard_runtime *guard; /* NULL: no guard */
     struct sw_pin *pin;             /* NULL: not pinned */
     __s64 clock_offset;

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/exit.h"
 #include "base/links.h"
+#include "daemon/exporter.h"
 #include "daemon/interfaces.h"
 
 #include <errno.h>
@@ -84,7 +85,8 @@ static void on_signal(struct sw_loop_state *l)
 
 static void handle(struct sw_loop_state *l, const struct epoll_event *ev)
 {
-    if (sw_readers_handle(l->in->readers, ev, sw_clock_now()))
+    if (sw_readers_handle(l->in->readers, ev, sw_clock_now()) ||
+        sw_exporter_handle(l->in->exporter, ev, sw_clock_now()))
         return;
     if (ev->data.fd == l->in->signal_fd) {
         on_signal(l);

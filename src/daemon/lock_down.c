@@ -4,6 +4,7 @@
 #include "base/exit.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "daemon/exporter.h"
 #include "synward.skel.h"
 
 #include <bpf/libbpf.h>
@@ -34,13 +35,18 @@ static int enter_sandbox(const struct sw_common_opts *common, const struct sw_sa
 int sw_lock_down_run(const struct sw_loop *loop, struct sw_failure *f)
 {
     struct sw_sandbox_opts opts = {.follow = true, .map_fd = bpf_map__fd(loop->obj->maps.counters)};
+    int dir;
 
     for (size_t i = 0; i < loop->hooks->len; i++)
         opts.dispatcher |= loop->hooks->ifaces[i].id.shared;
     if (loop->file) {
-        opts.output_dir = loop->file->dir;
-        opts.output_name = loop->file->name;
+        opts.outputs[SW_SANDBOX_OUTPUT].dir = loop->file->dir;
+        opts.outputs[SW_SANDBOX_OUTPUT].name = loop->file->name;
     }
+    dir = sw_exporter_dir(loop->exporter, &opts.outputs[SW_SANDBOX_METRICS].name);
+    if (dir >= 0)
+        opts.outputs[SW_SANDBOX_METRICS].dir = dir;
+    opts.serve = sw_exporter_place(loop->exporter);
     if (loop->guard)
         sw_guard_runtime_files(loop->guard, opts.files);
     return enter_sandbox(loop->opts, &opts, f);

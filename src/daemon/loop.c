@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "daemon/dispatch.h"
+#include "daemon/exporter.h"
 #include "daemon/interfaces.h"
 #include "daemon/lock_down.h"
 #include "daemon/ready.h"
@@ -55,6 +56,7 @@ static void tick(struct sw_loop_state *l, __u64 now)
     sw_dispatch_clock(l);
     make_room(l, now);
     sw_pump_tell_readers(l, now, false);
+    sw_exporter_tick(l->in->exporter, l, now);
     full = sw_pump_full(l, SW_PENDING_HIGH);
     if (full && !sw_readers_any(l->in->readers))
         return; /* a slow reader gets its loss line when it reads again */
@@ -201,6 +203,8 @@ int sw_loop_run(struct sw_loop *loop, struct sw_failure *ret_failure)
         follow(&l);
         l.finishing = true;
         sw_notify("STOPPING=1");
+        sw_exporter_free(loop->exporter);
+        loop->exporter = NULL;
         sw_hooks_detach(loop->hooks);
         if (l.exit_code == SW_EXIT_OK || l.exit_code == SW_EXIT_INTERFACE || l.exit_code == SW_EXIT_ATTACH)
             sw_shutdown_finish(&l);

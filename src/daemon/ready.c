@@ -2,6 +2,7 @@
 #include "daemon/ready.h"
 
 #include "base/log.h"
+#include "daemon/exporter.h"
 #include "output/names.h"
 
 #include <stdarg.h>
@@ -80,6 +81,8 @@ void sw_ready_text(const struct sw_ready *r, char ret[SW_READY_TEXT])
         put(&t, ", pinned as '%s'", r->pin);
     if (r->output)
         put(&t, ", output to '%.200s'", r->output);
+    if (r->metrics)
+        put(&t, ", metrics at %s", r->metrics);
     if (r->duration_ns)
         put(&t, "; ends after %.9g s%s", r->duration_ns / 1e9, r->terminal ? " or by Ctrl-C" : "");
     else if (r->terminal)
@@ -96,6 +99,7 @@ void sw_ready_log(struct sw_loop *loop)
         .services = loop->guard ? sw_guard_runtime_services(loop->guard) : 0,
         .pin = loop->pin ? loop->pin->name : NULL,
         .output = loop->opts->output,
+        .metrics = sw_exporter_place(loop->exporter),
         .duration_ns = loop->duration_ns,
         .terminal = loop->terminal,
     };

@@ -93,6 +93,17 @@ static void close_output(struct start *s)
     s->loop.file = NULL;
 }
 
+static int open_exporter(struct start *s)
+{
+    return sw_exporter_open(&s->opts->exporter, &s->loop.exporter, &s->failure);
+}
+
+static void close_exporter(struct start *s)
+{
+    sw_exporter_free(s->loop.exporter);
+    s->loop.exporter = NULL;
+}
+
 static int lock_start(struct start *s)
 {
     s->start_lock = sw_instance_begin();
@@ -363,6 +374,7 @@ static const struct step {
     {add_interfaces, NULL},
     {prepare_guard, free_guard},
     {open_output, close_output},
+    {open_exporter, close_exporter},
     {lock_start, unlock_start}, /* one start at a time */
     {catch_signals, close_signals},
     {open_pins, close_pins},
@@ -425,6 +437,7 @@ void sw_run_defaults(struct sw_run *run)
 {
     sw_common_defaults(&run->common, false);
     sw_guard_defaults(&run->guard);
+    run->exporter.interval_ns = 10 * SW_SECOND;
 }
 
 /* The terminal's signals reach us, and so do those of its keys. */

@@ -5,6 +5,7 @@
 
 #include "config/guard_options.h"
 #include "config/options.h"
+#include "daemon/exporter.h"
 #include "loader/iface.h"
 #include "loader/pinfs.h"
 #include "output/rotation.h"
@@ -20,6 +21,7 @@ struct sw_run {
     __u64 duration_ns;           /* 0: until a signal */
     bool log_open_at_exit;       /* at exit, connections still open get their conn line, too */
     struct sw_rotation rotation; /* of --output */
+    struct sw_exporter_opts exporter;
     bool ingress_only;
     bool quiet;
     bool socket_grouped; /* else the socket is root's alone */

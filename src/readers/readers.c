@@ -253,9 +253,14 @@ bool sw_readers_handle(struct sw_readers *r, const struct epoll_event *ev, __u64
     return true;
 }
 
+size_t sw_readers_count(const struct sw_readers *r)
+{
+    return r ? r->reading : 0;
+}
+
 bool sw_readers_any(const struct sw_readers *r)
 {
-    return r && r->reading;
+    return sw_readers_count(r);
 }
 
 static void add_lost(struct sw_readers *r, const __u64 lost[SW_LOSSES])

@@ -26,6 +26,8 @@ int sw_readers_watch(struct sw_readers *r, int epoll, struct sw_report *report);
 /* Is it about one of theirs? If so, it is handled. */
 bool sw_readers_handle(struct sw_readers *r, const struct epoll_event *ev, __u64 now_ns);
 
+size_t sw_readers_count(const struct sw_readers *r);
+
 bool sw_readers_any(const struct sw_readers *r); /* somebody reads */
 void sw_readers_flush(struct sw_readers *r);     /* what goes without waiting */
 /* Once a second, and last before the last stats line: what was lost before it came here, by kind, since the start. */

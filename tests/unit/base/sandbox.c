@@ -68,8 +68,7 @@ static long child(struct try *t, try_fn fn)
     int err;
 
     opts.files[0] = t->file;
-    opts.output_dir = t->output ? output_fd : 0;
-    opts.output_name = "lines";
+    opts.outputs[SW_SANDBOX_OUTPUT] = (struct sw_sandbox_output){t->output ? output_fd : 0, "lines"};
     err = t->no_sandbox ? 0 : sw_sandbox(&opts, &t->done, &what);
     if (err) {
         dprintf(STDERR_FILENO, "sw_sandbox: %s: %s\n", what, strerror(-err));
