@@ -250,7 +250,7 @@ coverage: setup ## which lines the tests run, a table (root)
 shellcheck: ## all shell scripts
 	shellcheck $(sort $(wildcard $(SH_FILES)))
 
-install: all ## below DESTDIR and PREFIX: binary, man page, completions, systemd unit, logrotate snippet
+install: all ## below DESTDIR and PREFIX: binary, man page, completions, systemd unit, logrotate snippet, alerts, dashboard
 	install -D -m 755 $(B)/synward $(DESTDIR)$(PREFIX)/sbin/synward
 	install -D -m 644 docs/synward.8 $(DESTDIR)$(PREFIX)/share/man/man8/synward.8
 	install -D -m 644 docs/synward.bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synward
@@ -262,6 +262,8 @@ install: all ## below DESTDIR and PREFIX: binary, man page, completions, systemd
 	install -d $(DESTDIR)/etc/logrotate.d
 	[ -e $(DESTDIR)/etc/logrotate.d/synward ] || \
 	  { sed 's|@SBINDIR@|$(PREFIX)/sbin|' src/dist/logrotate > $(DESTDIR)/etc/logrotate.d/synward && chmod 644 $(DESTDIR)/etc/logrotate.d/synward; }
+	install -D -m 644 src/dist/prometheus.rules.yml $(DESTDIR)$(PREFIX)/share/synward/prometheus.rules.yml
+	install -D -m 644 docs/grafana.json $(DESTDIR)$(PREFIX)/share/synward/grafana.json
 	[ -e $(DESTDIR)/etc/default/synward ] || install -m 644 src/dist/synward.default $(DESTDIR)/etc/default/synward
 
 uninstall: ## removes what install put there
@@ -270,6 +272,7 @@ uninstall: ## removes what install put there
 	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_synward \
 	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/synward.fish \
 	  '$(DESTDIR)$(PREFIX)/lib/systemd/system/synward@.service' $(DESTDIR)/etc/logrotate.d/synward
+	rm -rf $(DESTDIR)$(PREFIX)/share/synward
 
 clean: ## removes build/
 	rm -rf $(B)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "cmd/cmd.h"
 
-/* clang-format off: one a line */
+/* clang-format off */
 const struct sw_command *const sw_commands[] = {
     &sw_run_command,
     &sw_replay_command,

@@ -135,10 +135,10 @@ static const struct {
     bool halves, bytes;
     const char *side; /* NULL: it has none */
 } bounds[] = {
-    /* 16 us to 69 s */
-    [SW_HG_HANDSHAKE] = {.first = 14, .last = 36, .step = 1, .halves = true},
-    [SW_HG_SERVER] = {.first = 14, .last = 36, .step = 1},
-    [SW_HG_CLIENT] = {.first = 14, .last = 36, .step = 1},
+    /* 4 us to 69 s */
+    [SW_HG_HANDSHAKE] = {.first = 12, .last = 36, .step = 1, .halves = true},
+    [SW_HG_SERVER] = {.first = 12, .last = 36, .step = 1},
+    [SW_HG_CLIENT] = {.first = 12, .last = 36, .step = 1},
     /* 1 ms to 4.9 h */
     [SW_HG_DURATION] = {.first = 20, .last = 44, .step = 2},
     /* 64 to 1 TiB */

@@ -190,15 +190,18 @@ def histogram(s):
 def prometheus(s):
     got = {}
     for x in (s.folder / "synward.prom").read_text().splitlines():
-        form = re.fullmatch(r'([a-z_]+(?:\{[a-z]+="[^"\\]+"\})?) (\d+)', x)
-        if not form:
+        form = re.fullmatch(r'([a-z_]+(?:\{[^{}]+\})?) ([0-9.]+)', x)
+        if form:
+            got[form[1]] = float(form[2])
+        elif not x.startswith("# "):
             raise AssertionError(f"no sample: {x}")
-        got[form[1]] = int(form[2])
-    want = {"synward_flows": 2, "synward_half_open": 1, "synward_events_lost_total": 0,
+    want = {"synward_flows": 2, "synward_half_open": 1, 'synward_events_lost_total{event="conn"}': 0,
             'synward_events_total{event="opening"}': 3, 'synward_events_total{event="established"}': 2,
-            'synward_events_total{event="conn"}': 0, f'synward_guard_active{{service="{SERVICE}"}}': 0}
+            'synward_events_total{event="conn"}': 0, f'synward_guard_state{{service="{SERVICE}"}}': 0}
     n.equal("samples", {k: got.get(k) for k in want}, want)
-    n.equal("events", len([x for x in got if "event=" in x]), 12)
+    shown = dict(x.rsplit(" ", 1) for x in s.out.splitlines())
+    n.equal("shown", {k: got.get(k) for k in shown}, {k: float(v) for k, v in shown.items()})
+    n.equal("of these", [shown.get(x) for x in ("synward_flows", "synward_half_open")], ["2", "1"])
 
 
 def attack(s):

@@ -37,7 +37,7 @@ from .wait import PATIENCE, until
 V4, V6 = "10.0.0.1", "fd00::1"
 ABSENT = 9999
 FOREVER = re.compile(r"\bsynward (run|events)\b")
-LIVE = re.compile(r"\bsynward (status|flows|hist|filter|guard|list|events|reopen)\b|\blogrotate\b")
+LIVE = re.compile(r"\bsynward (status|metrics|flows|hist|filter|guard|list|events|reopen)\b|\blogrotate\b")
 OWN = """
 mount -t tmpfs -o mode=755 none /run
 mount -t bpf -o mode=700 none /sys/fs/bpf
