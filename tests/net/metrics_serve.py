@@ -8,6 +8,7 @@ that the guard does not notice.
 import os
 import pathlib
 import re
+import resource
 import select
 import socket
 import threading
@@ -134,8 +135,9 @@ def hostile():
     sw = start(b, "--guard", "auto")
     value(b, "synward_packets_total")
     idle = descriptors(sw)
-    silent = [dial(b) for _ in range(CLIENTS + 10)]
-    n.until(lambda: value(b, "synward_metrics_connections_refused_total") >= 10)  # one place is always to be had
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, max(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
+    silent = [dial(b) for _ in range(1000)]
+    n.until(lambda: value(b, "synward_metrics_connections_refused_total") >= 1000 - CLIENTS)  # there is always a place
     n.at_most("descriptors", descriptors(sw), idle + CLIENTS)
     for s in silent:
         s.close()
