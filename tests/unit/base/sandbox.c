@@ -47,7 +47,7 @@ static int map_fd = -1, file_fd = -1, epoll_fd = -1, socket_fd = -1, output_fd =
 
 struct
 try {
-    bool replay, no_sandbox, dispatcher, output;
+    bool replay, no_sandbox, dispatcher, output, metrics;
     const char *file;
     struct sw_sandbox_info done;
 };
@@ -69,6 +69,8 @@ static long child(struct try *t, try_fn fn)
 
     opts.files[0] = t->file;
     opts.outputs[SW_SANDBOX_OUTPUT] = (struct sw_sandbox_output){t->output ? output_fd : 0, "lines"};
+    opts.outputs[SW_SANDBOX_METRICS] = (struct sw_sandbox_output){t->metrics ? output_fd : 0, "metrics"};
+    opts.serve = t->metrics;
     err = t->no_sandbox ? 0 : sw_sandbox(&opts, &t->done, &what);
     if (err) {
         dprintf(STDERR_FILENO, "sw_sandbox: %s: %s\n", what, strerror(-err));
@@ -414,6 +416,22 @@ static long use_output(struct try *t)
     return all < 0 || syscall(SYS_getdents64, all, room, sizeof(room)) < 0 ? -errno : 0;
 }
 
+/* As for --metrics-file and --metrics: made, readable for others, renamed over the one before; a client that is told
+ * the end. */
+static long use_metrics(struct try *t)
+{
+    (void)t;
+    for (int i = 0; i < 2; i++) {
+        int fd = openat(output_fd, "new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+        if (fd < 0 || write(fd, "x\n", 2) != 2 || fchmod(fd, 0644) || renameat(output_fd, "new", output_fd, "metrics"))
+            return -errno;
+    }
+    if (shutdown(socket_fd, SHUT_WR) && errno != ENOTCONN)
+        return -errno;
+    return unlinkat(output_fd, "metrics", 0) ? -errno : 0;
+}
+
 static long write_elsewhere(struct try *t)
 {
     return openat(output_fd, t->file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
@@ -479,6 +497,20 @@ static int group_teardown(void **state)
     return rmdir(dir);
 }
 
+TEST(metrics_are_written_and_served)
+{
+    struct try t = {.metrics = true, .file = "/tmp/sw-sandbox-elsewhere"};
+
+    assert_int_equal(attempt(t, use_metrics).result, 0);
+    t.output = true; /* into the same directory, or another */
+    assert_int_equal(attempt(t, use_metrics).result, 0);
+    assert_int_equal(attempt(t, use_output).result, 0);
+    assert_int_equal(attempt(t, caps_of).result, 1ull << CAP_NET_ADMIN);
+    t.output = false;
+    if (landlock_abi() > 0)
+        assert_int_equal(attempt(t, write_elsewhere).result, -EACCES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -493,6 +525,7 @@ int main(void)
         cmocka_unit_test(files_go_in_run_synward_alone),
         cmocka_unit_test(files_of_lines_open_nothing_else),
         cmocka_unit_test(files_of_lines_are_in_their_directory_alone),
+        cmocka_unit_test(metrics_are_written_and_served),
     };
 
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
