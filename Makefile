@@ -84,6 +84,9 @@ $(B)/src/%.o: src/%.c | $(SKEL)
 	@mkdir -p $(@D)
 	$(CC) $(SW_CPPFLAGS) $(CPPFLAGS) $(SW_CFLAGS) $(CFLAGS) -c $< -o $@
 
+# what the assembler reads; -MMD does not see it
+$(B)/src/page/assets.o $(B)/san/src/page/assets.o: $(wildcard src/page/*.html src/page/*.css src/page/*.js)
+
 $(B)/tests/lib/%.o: tests/lib/%.c | $(SKEL)
 	@mkdir -p $(@D)
 	$(CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(CFLAGS) -c $< -o $@

@@ -5,7 +5,8 @@
 
 #include "config/command.h"
 
-extern const struct sw_command sw_run_command, sw_replay_command, sw_flows_command, sw_status_command;
+extern const struct sw_command sw_run_command, sw_replay_command, sw_report_command, sw_flows_command,
+    sw_status_command;
 extern const struct sw_command sw_events_command, sw_guard_command, sw_list_command, sw_filter_command;
 extern const struct sw_command sw_hist_command, sw_metrics_command, sw_reopen_command, sw_unpin_command;
 extern const struct sw_command sw_probe_command, sw_top_command;

@@ -14,7 +14,9 @@ enum { DEPTH = 8 };
 struct sw_ndjson {
     struct sw_input *in;
     struct json_tokener *tokener;
-    struct json_object *object; /* of the last line */
+    struct json_object *object; /* of the last line, which is text */
+    const char *text;
+    size_t text_len;
     struct sw_ndjson_counts counts;
     bool skipping; /* the rest of a line that is too long */
     bool ended;
@@ -60,6 +62,12 @@ int sw_ndjson_fd(const struct sw_ndjson *n)
     return sw_input_fd(n->in);
 }
 
+const char *sw_ndjson_text(const struct sw_ndjson *n, size_t *ret_len)
+{
+    *ret_len = n->text_len;
+    return n->text;
+}
+
 const struct sw_ndjson_counts *sw_ndjson_counts(const struct sw_ndjson *n)
 {
     return &n->counts;
@@ -86,6 +94,8 @@ static bool parse(struct sw_ndjson *n, const char *line, size_t len)
     if (n->object && json_tokener_get_parse_end(n->tokener) == len &&
         json_object_is_type(n->object, json_type_object)) {
         n->counts.events++;
+        n->text = line;
+        n->text_len = len;
         return true;
     }
     json_object_put(n->object);

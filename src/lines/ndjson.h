@@ -33,6 +33,8 @@ int sw_ndjson_fd(const struct sw_ndjson *n);                  /* to wait for, if
  * before it of a last line.
  */
 int sw_ndjson_next(struct sw_ndjson *n, const struct sw_line **ret);
+/* The line of the last object, as it was read, without spaces at its end; valid as long as the object. */
+const char *sw_ndjson_text(const struct sw_ndjson *n, size_t *ret_len);
 const struct sw_ndjson_counts *sw_ndjson_counts(const struct sw_ndjson *n);
 
 /* A value by its key. Missing, null, or of another type: NULL or false, and *ret is unchanged. */

@@ -134,7 +134,10 @@ static void put_operands(void)
         for (int n = 0; o && o->name; o++, n++) {
             if (!o->words && !o->complete)
                 continue;
-            printf("            %s:%d)", (*c)->name, n);
+            if (o->repeated)
+                printf("            %s:*)", (*c)->name);
+            else
+                printf("            %s:%d)", (*c)->name, n);
             for (const struct sw_word *w = o->words; w && w->name; w++)
                 printf("%s%s", w == o->words ? " list+=' " : " ", w->name);
             printf("%s", o->words ? "'" : "");

@@ -14,6 +14,7 @@ to import.
     fault    what a user sees, and what must not be left behind
     pin      daemons that follow each other on pinned maps
     docs     the commands of documents
+    browser  a headless Chromium
     place    the host on which they are typed
     screen   synward top on a terminal
 """

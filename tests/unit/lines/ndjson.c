@@ -127,10 +127,13 @@ static void test_fields(void **state)
     struct sw_ndjson *n = opened(write_file(text, sizeof(text) - 1));
     const struct sw_line *line;
     __u64 v = 7;
+    size_t len;
     bool b = false;
 
     (void)state;
     assert_int_equal(sw_ndjson_next(n, &line), 1);
+    assert_memory_equal(sw_ndjson_text(n, &len), text, sizeof(text) - 2);
+    assert_int_equal(len, sizeof(text) - 2);
     assert_string_equal(sw_field_text(line, "s"), "last");
     assert_null(sw_field_text(line, "nul"));
     assert_null(sw_field_text(line, "max"));
