@@ -43,7 +43,8 @@ struct sw_histogram {
 /* Of one role, or of one server. */
 struct sw_histogram_set {
     __u64 unmeasured;        /* handshakes that completed and whose SYN was not seen, or not stored (via a cookie) */
-    __u64 last_ns;           /* of a server: when it was last filled */
+    __u64 last_ns;           /* of a server: the end of what it was last filled with, */
+    __u64 since_ns;          /* and the same of the first, which tells this set from one before */
     __u64 ended[SW_WHY_MAX]; /* connections that have ended, by enum sw_reason */
     struct sw_histogram of[SW_HG_MAX];
 };

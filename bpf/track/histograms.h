@@ -53,7 +53,7 @@ enum {
 SW_ASSERT(!(SW_ROLE_MAX & SW_HG_ROLE), "the roles fill their bits");
 
 /* A server gets a place when a handshake with it completes: a scan gets none. */
-static __always_inline struct sw_histogram_set *sw_histograms_of_server(struct sw_scratch *sc, __u32 where)
+static __always_inline struct sw_histogram_set *sw_histograms_of_server(struct sw_scratch *sc, __u32 where, __u64 now)
 {
     struct sw_server_key key = {.port = where & SW_HG_RESP_IS_A ? sc->key.a_port : sc->key.b_port,
                                 .role = where & SW_HG_ROLE};
@@ -72,7 +72,9 @@ static __always_inline struct sw_histogram_set *sw_histograms_of_server(struct s
         return 0;
     bpf_map_update_elem(&server_histograms, &key, set, BPF_NOEXIST);
     set = bpf_map_lookup_elem(&server_histograms, &key);
-    if (!set)
+    if (set)
+        SW_WRITE_ONCE(set->since_ns, now);
+    else
         sw_count(SW_C_SERVERS_FULL);
     return set;
 }
@@ -106,12 +108,13 @@ SW_PART int sw_histograms_fill(__u32 where, __u64 now, __u64 v0, __u64 v1, __u64
     sw_opaque(why);
     if (!sc || !mine || first > SW_HG_DURATION || why >= SW_WHY_MAX)
         return 0;
-    shared = sw_histograms_of_server(sc, where);
+    shared = sw_histograms_of_server(sc, where, now);
     if (!shared)
         shared = bpf_map_lookup_elem(&histograms, &nobodys);
     if (!shared)
         return 0;
-    SW_WRITE_ONCE(shared->last_ns, now);
+    now -= SW_READ_ONCE(shared->last_ns); /* the sweep may come long after the end; without a branch */
+    SW_WRITE_ONCE(shared->last_ns, shared->last_ns + (now & ((now >> 63) - 1)));
     mine->ended[why] += ended;
     mine->unmeasured += unmeasured;
     __sync_fetch_and_add(&shared->ended[why], ended);

@@ -32,6 +32,7 @@ struct sw_flows {
     } * block;
     size_t len, room;
     int starting, elsewhere;
+    bool other_version; /* one was there, and a line said so */
     int err;
     struct sw_flow_look before, seen; /* for rates: the look before, this one */
 };

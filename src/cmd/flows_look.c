@@ -58,6 +58,7 @@ static int look(const struct sw_instance *inst, bool alive, void *ctx)
     if (inst->contract != SW_CONTRACT_VERSION) {
         if (!f->before.ns) /* once */
             sw_warn("the synward with pid %d is of another version: not shown", inst->pid);
+        f->other_version = true;
         return 0;
     }
     if (!alive && !f->watch_ns)
@@ -100,6 +101,8 @@ void sw_flows_forget(struct sw_flows *f)
 
 int sw_flows_say_none(const struct sw_flows *f)
 {
+    if (f->other_version)
+        return SW_EXIT_NOT_RUNNING;
     if (!f->starting)
         return sw_choice_say_none(&f->choice, f->elsewhere);
     sw_err("flows: the synward with pid %d is starting", f->starting);

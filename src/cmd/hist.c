@@ -118,8 +118,8 @@ static const struct sw_histogram_set *earlier(const struct hist *h, const struct
 static int busiest(const void *a, const void *b)
 {
     const struct sw_histograms *x = a, *y = b;
-    const __u64 n = sw_histogram_count(&x->set.of[SW_HG_HANDSHAKE]),
-                m = sw_histogram_count(&y->set.of[SW_HG_HANDSHAKE]);
+    const __u64 n = sw_histogram_count(&x->set.of[SW_HG_HANDSHAKE]) + x->set.unmeasured,
+                m = sw_histogram_count(&y->set.of[SW_HG_HANDSHAKE]) + y->set.unmeasured;
 
     return n != m ? (n < m ? 1 : -1) : memcmp(&x->key, &y->key, sizeof(x->key));
 }
@@ -232,6 +232,8 @@ static int take(struct hist *h)
 
 static int say_none(const struct hist *h)
 {
+    if (h->warned)
+        return SW_EXIT_NOT_RUNNING;
     if (!h->starting)
         return sw_choice_say_none(&h->choice, h->elsewhere);
     sw_err("hist: the synward with pid %d is starting", h->starting);

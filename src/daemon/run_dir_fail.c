@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -38,18 +37,25 @@ static bool foreign(char name[NAME_MAX + 1], uid_t *ret_uid)
     return found;
 }
 
-int sw_run_dir_fail(int err, struct sw_failure *f)
+bool sw_run_dir_foreign(int err, struct sw_failure *f)
 {
     char name[NAME_MAX + 1];
     uid_t uid;
 
+    if (!foreign(name, &uid))
+        return false;
+    sw_fail(f, SW_EXIT_PRIVILEGE, err,
+            SW_RUN_DIR "/%s: %s: it belongs to user %u (with no synward running, 'rm -r " SW_RUN_DIR "/*' as root)",
+            name, strerror(-err), uid);
+    return true;
+}
+
+int sw_run_dir_fail(int err, struct sw_failure *f)
+{
     if (err != -EACCES && err != -EPERM)
         return sw_fail(f, SW_EXIT_INTERNAL, err, SW_RUN_DIR ": %s", strerror(-err));
-    if (foreign(name, &uid))
-        return sw_fail(f, SW_EXIT_PRIVILEGE, err,
-                       SW_RUN_DIR "/%s: %s: it belongs to user %u (with no synward running, 'rm -r " SW_RUN_DIR
-                                  "/*' as root)",
-                       name, strerror(-err), uid);
+    if (sw_run_dir_foreign(err, f))
+        return err;
     return sw_fail(f, SW_EXIT_PRIVILEGE, err,
                    SW_RUN_DIR ": %s: it has to be a directory of user %u's ('install -d -m 700 -o %u " SW_RUN_DIR
                               "' as root)",

@@ -273,7 +273,9 @@ static int open_readers(struct start *s)
 
     int err = sw_readers_open(&s->inst, group, s->common.event_mask, &s->loop.readers, &s->failure);
 
-    return err == -EPERM || err == -EACCES ? sw_run_dir_fail(err, &s->failure) : err;
+    if (err == -EPERM || err == -EACCES)
+        sw_run_dir_foreign(err, &s->failure); /* that may be why */
+    return err;
 }
 
 static void close_readers(struct start *s)

@@ -47,20 +47,11 @@ __u64 sw_histogram_unmeasured(const struct sw_histogram_set *set, int kind)
     return kind < SW_HG_DURATION && all > n ? all - n : 0; /* less: it was read while it was filled */
 }
 
-static bool began_anew(const struct sw_histogram_set *now, const struct sw_histogram_set *before)
-{
-    for (int k = 0; k < SW_HG_MAX; k++)
-        for (__u32 i = 0; i < SW_HG_BUCKETS; i++)
-            if (now->of[k].bucket[i] < before->of[k].bucket[i])
-                return true;
-    return false;
-}
-
 void sw_histogram_set_since(const struct sw_histogram_set *now, const struct sw_histogram_set *before,
                             struct sw_histogram_set *ret)
 {
     *ret = *now;
-    if (began_anew(now, before))
+    if (now->since_ns != before->since_ns) /* a server that had lost its place */
         return;
     ret->unmeasured -= before->unmeasured;
     for (int i = 0; i < SW_WHY_MAX; i++)

@@ -23,7 +23,8 @@ int sw_readers_open(const struct sw_instance *inst, gid_t group, __u32 event_mas
     fd = sw_socket_listen(inst->pid, group, &path);
     if (fd < 0) {
         free(r);
-        return sw_fail(f, SW_EXIT_INTERNAL, fd, "%s: %s", path, strerror(-fd));
+        return sw_fail(f, fd == -EPERM || fd == -EACCES ? SW_EXIT_PRIVILEGE : SW_EXIT_INTERNAL, fd, "%s: %s", path,
+                       strerror(-fd));
     }
     r->inst = inst;
     r->group = group;

@@ -105,8 +105,11 @@ int sw_socket_listen(pid_t pid, gid_t group, const char **ret_path)
     bound = bind(fd, (struct sockaddr *)&at, sizeof(at));
     err = bound ? -errno : 0;
     umask(mask);
-    if (!err && group != SW_NO_GROUP)
+    if (!err && group != SW_NO_GROUP) {
         err = give_to(at.sun_path, group);
+        if (err == -EPERM)
+            *ret_path = "--socket-group: synward's user does not belong to it";
+    }
     if (!err && listen(fd, BACKLOG))
         err = -errno;
     if (!err)

@@ -120,6 +120,8 @@ def left_by_root():
         n.equal("attached", n.hooks_on(place.b, "srv0"), [])
         place.root(f"rm -r /run/synward/{left}")
     place.follows(place.start(ambient=BASE))
+    refused(place.run("run", "-i", "srv0", "--socket-group", "daemon", ambient=BASE), k.PRIVILEGE,
+            "^synward: --socket-group: synward's user does not belong to it: Operation not permitted$")
 
 
 def ambient_capabilities():

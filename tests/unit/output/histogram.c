@@ -197,7 +197,8 @@ static void test_since(void **state)
     assert_int_equal(s[2].of[SW_HG_CLIENT].sum, 35);
     assert_int_equal(s[2].ended[SW_WHY_FIN], 7);
     assert_int_equal(s[2].unmeasured, 1);
-    s[1].of[SW_HG_CLIENT].bucket[7] = 1;
+    s[1].since_ns = 1;
+    s[1].unmeasured = s[0].unmeasured = 5;
     sw_histogram_set_since(&s[1], &s[0], &s[2]);
     assert_memory_equal(&s[2], &s[1], sizeof(s[1]));
     free(s);
