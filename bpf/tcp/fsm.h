@@ -342,8 +342,6 @@ SW_STEP_FIRST(sw_fsm_step)
         sw_fsm_ration_anomalies(f, s, o);
         return SW_SAME_FLOW;
     }
-    if (s->frag)
-        f->flags |= SW_F_FRAGMENTED;
     sw_fsm_check_flags(f, d, s, o);
     if (f->flags & SW_F_PENDING_SYN && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN) {
         sw_hist_once(f, d, SW_H_SYN, 'S');
@@ -352,6 +350,8 @@ SW_STEP_FIRST(sw_fsm_step)
         if (sw_fsm_settle_far(f, d, s))
             sw_zeek_data(f, f->flags & SW_F_FAR_RESP ? SW_RESP : SW_ORIG, f->far[0], f->far[1]);
         sw_fsm_beyond(f, d, s);
+        if (s->frag && !(s->flags & SW_TCP_RST) && !(f->flags & SW_F_BEYOND))
+            f->flags |= SW_F_FRAGMENTED;
         known = me->did & SW_E_INIT;
         sent = me->seq_hi;
         flip = sw_zeek_step(f, d, s);

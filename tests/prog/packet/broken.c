@@ -34,6 +34,30 @@ static void fragments(bool v6)
     expect_events(t, "half_closed closed");
 }
 
+/* With numbers that are guessed it is none of the connection's: its gaps are counted as before. */
+TEST(guessed_fragments)
+{
+    struct pkt p;
+    __u32 nxt[2];
+
+    talk_open(t);
+    memcpy(nxt, t->nxt, sizeof(nxt));
+    for (int i = 1; i < 20; i++) {
+        p = talk_pkt(t, i & 1, PSH | ACK, 0);
+        p.payload = 1004;
+        p.fragment = p.more_frags = true;
+        p.seq += 0x10000000u * (i % 14 + 1);
+        talk_send(t, i & 1, &p);
+        memcpy(t->nxt, nxt, sizeof(nxt));
+    }
+    assert_false(talk_flow(t).flags & SW_F_FRAGMENTED);
+    expect_counter(t, FRAG_FIRST, 19);
+    t->nxt[A] += 100;
+    talk_say(t, A, PSH | ACK, 10);
+    talk_say(t, B, ACK, 0);
+    assert_int_equal(talk_flow(t).end[A].gaps, 1);
+}
+
 TEST(fragments_v4)
 {
     fragments(false);
@@ -240,13 +264,11 @@ TEST(checksums_of_all_lengths)
 int main(void)
 {
     const struct CMUnitTest cases[] = {
-        CASE(fragments_v4),     CASE(fragments_v6),
-        CASE(fragmented_syn),   CASE(truncated_v4),
-        CASE(truncated_v6),     CASE(truncated_payload),
-        CASE(bad_headers_v4),   CASE(bad_headers_v6),
-        CASE(not_tcp),          CASE(not_ip),
-        CASE(frame_of_60),      CASE(frame_of_9000_v4),
-        CASE(frame_of_9000_v6), CASE(checksums_of_all_lengths),
+        CASE(guessed_fragments), CASE(fragments_v4),     CASE(fragments_v6),
+        CASE(fragmented_syn),    CASE(truncated_v4),     CASE(truncated_v6),
+        CASE(truncated_payload), CASE(bad_headers_v4),   CASE(bad_headers_v6),
+        CASE(not_tcp),           CASE(not_ip),           CASE(frame_of_60),
+        CASE(frame_of_9000_v4),  CASE(frame_of_9000_v6), CASE(checksums_of_all_lengths),
     };
 
     return RUN(cases);
