@@ -181,10 +181,13 @@ SW_STEP int sw_account_sent(__u32 sender)
         t->item[SW_T_KERNEL_COOKIES]++;
     if (sender == SW_SENDER_ELSEWHERE)
         sw_account_elsewhere(index);
-    if (f)
+    if (f) {
         sw_account_synack(f, s, t, sender);
-    else if (!sc->emit.late)
+        if (f->listener == SW_L_COOKIE)
+            sw_syn_cache_set_cookie(&sc->key, f->listener_isn);
+    } else if (!sc->emit.late) {
         t->item[SW_T_OPENED]++;
+    }
     sw_detect_service(index, sw_now_coarse()); /* its SYN may not have been seen */
     return 0;
 }

@@ -128,6 +128,16 @@ static __always_inline void sw_syn_cache_go_on(struct sw_scratch *sc)
     bpf_map_update_elem(&syn_cache, &id, n, BPF_ANY);
 }
 
+/* The SYN-ACK is a cookie of the kernel, which is known only after it was tracked. */
+static __always_inline void sw_syn_cache_set_cookie(const struct sw_key *k, __u32 isn)
+{
+    __u64 id = sw_key_hash(k);
+    struct sw_cached_handshake *n = bpf_map_lookup_elem(&syn_cache, &id);
+
+    if (n && n->listener && n->synack.seq == isn)
+        n->listener = SW_L_COOKIE;
+}
+
 static __always_inline void sw_syn_cache_delete(const struct sw_key *k)
 {
     __u64 id = sw_key_hash(k);

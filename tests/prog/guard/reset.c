@@ -2,6 +2,9 @@
 /* A client resets its handshake: did the listener take it? And checksums that a card would have to finish. */
 #include "guardcount.h"
 
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
 #include "synward.skel.h"
 
 enum { NO_ACK = 7 };
@@ -48,6 +51,35 @@ TEST(aborted_by_the_client)
         if (counted(SW_T_RESOLVED) != resolved)
             print_error("%s\n", rows[i].what);
         expect_counted(i + 1, resolved, 0, 0);
+    }
+}
+
+/* The kernel has answered with a cookie, and keeps nothing: any RST with the right number counts, also after the flow
+ * was evicted. */
+TEST(aborted_after_a_cookie)
+{
+    const int fd = bpf_map__fd(bpfrun_object(run)->maps.half_open);
+
+    for (int evicted = 0; evicted < 3; evicted++) {
+        struct talk s = new_client(80);
+        struct sw_flow f;
+        struct pkt p;
+
+        syn_alone(&s);
+        listener_answers(&s);
+        assert_int_equal(bpf_map_lookup_elem(fd, &s.key, &f), 0);
+        f.listener = SW_L_COOKIE; /* the test run's own socket is not one of a cookie */
+        assert_int_equal(bpf_map_update_elem(fd, &s.key, &f, BPF_EXIST), 0);
+        listener_answers(&s);
+        for (int i = 0; i < evicted; i++) {
+            assert_int_equal(bpf_map_delete_elem(fd, &s.key), 0);
+            if (i + 1 < evicted)
+                listener_answers(&s);
+        }
+        p = of(&s, A, RST);
+        add_stamps(&p, 1, 0);
+        shoot(&p);
+        expect_counted(evicted + 1, evicted + 1, 0, 0);
     }
 }
 
@@ -269,8 +301,8 @@ static int at_once_group(void **state)
 int main(void)
 {
     const struct CMUnitTest cases[] = {
-        AUTO(aborted_by_the_client), AUTO(reset_taken_back),        AUTO(reset_taken_back_after_a_syn),
-        AUTO(goes_on_after_a_reset), AUTO(reset_before_the_synack),
+        AUTO(aborted_after_a_cookie),       AUTO(aborted_by_the_client), AUTO(reset_taken_back),
+        AUTO(reset_taken_back_after_a_syn), AUTO(goes_on_after_a_reset), AUTO(reset_before_the_synack),
     };
     const struct CMUnitTest at_once[] = {AUTO(reset_without_a_close_delay)}, cards[] = {AUTO(half_sums_on_a_card)};
 
