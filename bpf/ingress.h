@@ -232,6 +232,25 @@ static __always_inline int sw_changes_state(struct sw_key *k, const struct sw_se
     return s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_FIN) || bpf_map_lookup_elem(&half_open, k);
 }
 
+/* Sum of an IPv4 header without options, read in the frame; -1: it is not in its first part. */
+static __always_inline int sw_ip_sum(struct xdp_md *ctx, __u32 at)
+{
+    const __u32 *w = (void *)(long)ctx->data;
+    __u64 sum = 0;
+
+    sw_opaque(at);
+    if (at > 0xfff)
+        return -1;
+    w = (void *)w + at;
+    if (!SW_HAS(w, 20, (void *)(long)ctx->data_end))
+        return -1;
+    for (int i = 0; i < 5; i++)
+        sum += w[i];
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return sw_csum_fold((__u32)sum);
+}
+
 /* Is the IPv4 header checksum wrong? The kernel drops such a packet, too. */
 static __always_inline int sw_ip_csum_is_bad(struct xdp_md *ctx, struct sw_scratch *sc)
 {
@@ -240,7 +259,9 @@ static __always_inline int sw_ip_csum_is_bad(struct xdp_md *ctx, struct sw_scrat
 
     if (sc->at.v6 || sc->at.tunnel)
         return 0;
-    sum = sw_csum_tail(ctx, &sc->chunk, at, len);
+    sum = len == 20 ? sw_ip_sum(ctx, at) : -1;
+    if (sum < 0)
+        sum = sw_csum_tail(ctx, &sc->chunk, at, len);
     return sum >= 0 && sum != 0xffff;
 }
 

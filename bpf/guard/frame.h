@@ -28,9 +28,13 @@ static __always_inline int sw_mac_is_ours(const struct sw_guard *g, const void *
 /* An IP header that says no length: only merged segments of more than 64 KB, or a jumbogram, are such (RFC 2675). */
 static __always_inline int sw_has_no_length(struct xdp_md *ctx, __u32 ip_off)
 {
-    __u8 ip[8];
+    const __u8 *ip = (void *)(long)ctx->data;
 
-    if (bpf_xdp_get_buff_len(ctx) - ip_off > 65535 || bpf_xdp_load_bytes(ctx, ip_off, ip, sizeof(ip)))
+    sw_opaque(ip_off);
+    if (ip_off > 0xfff || bpf_xdp_get_buff_len(ctx) - ip_off > 65535)
+        return 0;
+    ip += ip_off;
+    if (!SW_HAS(ip, 8, (void *)(long)ctx->data_end))
         return 0;
     return ip[0] >> 4 == 4 ? !(ip[2] | ip[3]) : !(ip[4] | ip[5]) && ip[6] != SW_IP_HOPOPT;
 }

@@ -346,10 +346,12 @@ SW_STEP_FIRST(sw_fsm_step)
     if (f->flags & SW_F_PENDING_SYN && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN) {
         sw_hist_once(f, d, SW_H_SYN, 'S');
     } else {
-        sw_fsm_choose_isn(f, d, s);
-        if (sw_fsm_settle_far(f, d, s))
+        if (SW_IF_NEEDED(f->end[d ^ 1].more & SW_M_OTHER_ISN))
+            sw_fsm_choose_isn(f, d, s);
+        if (SW_IF_NEEDED(f->flags & SW_F_FAR) && sw_fsm_settle_far(f, d, s))
             sw_zeek_data(f, f->flags & SW_F_FAR_RESP ? SW_RESP : SW_ORIG, f->far[0], f->far[1]);
-        sw_fsm_beyond(f, d, s);
+        if (SW_IF_NEEDED(f->flags & SW_F_ESTABLISHED && s->seq != me->seq_hi))
+            sw_fsm_beyond(f, d, s);
         if (s->frag && !(s->flags & SW_TCP_RST) && !(f->flags & SW_F_BEYOND))
             f->flags |= SW_F_FRAGMENTED;
         known = me->did & SW_E_INIT;
@@ -363,7 +365,8 @@ SW_STEP_FIRST(sw_fsm_step)
         }
         sw_fsm_window(f, d, s, o);
         sw_fsm_control(f, d, s, o, known ? sent : me->seq_hi);
-        sw_fsm_claim(f, d, s, o, sent);
+        if (SW_IF_NEEDED(s->seq == sent && f->flags & SW_F_ESTABLISHED))
+            sw_fsm_claim(f, d, s, o, sent);
         f->flags &= ~SW_F_BEYOND;
     }
     me->did |= SW_E_SEEN;
@@ -371,7 +374,8 @@ SW_STEP_FIRST(sw_fsm_step)
     if (first && f->flags & SW_F_MIDSTREAM)
         o->events |= 1u << SW_EV_MIDSTREAM;
     sw_fsm_progress(f, s, o);
-    sw_fsm_ration_anomalies(f, s, o);
+    if (SW_IF_NEEDED(o->events & 1u << SW_EV_ANOMALY))
+        sw_fsm_ration_anomalies(f, s, o);
     return SW_SAME_FLOW;
 }
 

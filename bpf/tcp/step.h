@@ -35,6 +35,13 @@
     static __always_inline int name##_checked params
 #endif
 
+/* Before a step that is seldom needed: the call costs as much as the step. The old form has no stack for it. */
+#ifdef SW_OLD
+#define SW_IF_NEEDED(test) 1
+#else
+#define SW_IF_NEEDED(test) (test)
+#endif
+
 #if !defined(SW_OLD)
 #define SW_STEP_F(name) SW_STEP_ANY(name, (SW_F_), (f), !f)
 #define SW_STEP_FD_N(name, n) SW_STEP_ANY(name, (SW_F_, SW_D_, __u32 n), (f, d, n), !f)
