@@ -299,6 +299,7 @@ static __always_inline enum sw_found sw_parse_xdp(struct xdp_md *ctx, struct sw_
     found = sw_parse(data, end, frame_len, cfg.decap ? &sc->inner : 0, &sc->key, s, &sc->at);
     sw_count_found(found);
     s->ifindex = ctx->ingress_ifindex;
+    s->local = cfg.loopback && s->ifindex == cfg.loopback; /* it has no egress hook */
     s->hook = cfg.replay ? SW_HOOK_REPLAY : SW_HOOK_XDP_INGRESS;
     if (found != SW_FOUND_TCP)
         return found;

@@ -442,6 +442,7 @@ struct sw_config {
     __u8 ended_bits;          /* map `ended` has two to the power of this slots */
     __u8 whole_sums; /* no virtual device leaves a checksum to the card: the pseudo-header's sum alone is wrong */
     __u8 pad[3];
+    __u32 loopback; /* ifindex of a followed interface where both ends are this host, or 0 */
 };
 
 /*

@@ -193,6 +193,9 @@ static int load(struct start *s)
     object->cfg.whole_sums = 1;
     for (size_t i = 0; i < s->hooks.len; i++)
         object->cfg.whole_sums &= sw_nic_is_card(s->hooks.ifaces[i].id.name);
+    for (size_t i = 0; i < s->hooks.len; i++)
+        if (s->hooks.ifaces[i].loopback)
+            object->cfg.loopback = s->hooks.ifaces[i].id.ifindex;
     object->pinned = s->opts->pinned;
     object->no_ingress = !s->opts->pinned;
     if (s->loop.guard)

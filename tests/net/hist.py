@@ -121,6 +121,20 @@ def roles():
     n.equal("lines", both.lines(), [])
 
 
+def over_loopback():
+    """over lo this host is both ends: its server"""
+    ns = n.new_ns("lo")
+    listener = n.listen(ns, "127.0.0.1", PORT)
+    sw = n.Synward(ns, "lo")
+    for _ in range(3):
+        for s in n.open_pair(ns, listener):
+            s.close()
+    n.equal("role", {x["role"]: x["count"] for x in hist(sw)}, {"server": 3})
+    n.equal("services", [(x["server_ip"], x["count"]) for x in hist(sw, "--by", "service")], [("127.0.0.1", 3)])
+    exact(sw, 3)
+    n.equal("exit code", sw.stop(), 0)
+
+
 def in_tunnels():
     """with --decap: what a tunnel carries for others is forwarded, though the kernel forgets where it came in"""
     a, r, b = n.routed()
@@ -286,4 +300,4 @@ def refused():
 
 
 if __name__ == "__main__":
-    n.main(against_lines, roles, in_tunnels, through_the_guard, kept, places, picture, watched, refused)
+    n.main(against_lines, roles, over_loopback, in_tunnels, through_the_guard, kept, places, picture, watched, refused)
