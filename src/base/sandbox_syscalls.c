@@ -27,6 +27,7 @@
 #define SYSCALLS_MAX 512
 #define TYPE_MASK 0xf     /* of a socket; the rest are flags */
 #define OPTION_AO_INFO 40 /* TCP_AO_INFO, younger than the headers this is built with */
+#define SET_ID 07000      /* modes of a file that is made: set-user-ID and the like */
 #define WRITES (O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY))
 
 #ifdef __has_feature
@@ -252,18 +253,35 @@ static void allow_sockets(struct list *l, bool dispatcher)
     l->len += 4;
 }
 
-/* Files of lines: relative to their directory, whose files alone Landlock allows. */
+/* Files that are made and renamed: relative to their directory, whose files alone Landlock allows. */
+static void allow_files(struct list *l, int dir)
+{
+    const struct scmp_arg_cmp both[] = {IS(0, dir), IS(2, dir)}, make[] = {IS(0, dir), ARG(3, MASKED_EQ, SET_ID, 0)};
+
+    allow_if(l, SCMP_SYS(openat), make, 2);
+    allow_if(l, SCMP_SYS(renameat2), both, 2);
+    allow_if(l, SCMP_SYS(renameat), both, 2); /* the C library's choice without flags */
+    l->len += 2;
+}
+
+/* Files of lines, which are also numbered, counted, and standard output. */
 static void allow_output(struct list *l, int dir)
 {
     const struct scmp_arg_cmp both[] = {IS(0, dir), IS(2, dir)};
 
-    allow_if(l, SCMP_SYS(openat), both, 1);
-    allow_if(l, SCMP_SYS(renameat2), both, 2);
-    allow_if(l, SCMP_SYS(renameat), both, 2); /* the C library's choice without flags */
+    allow_files(l, dir);
     allow_if(l, SCMP_SYS(linkat), both, 2);
     allow_if(l, SCMP_SYS(dup3), &IS(1, STDOUT_FILENO), 1);
     allow_if(l, SCMP_SYS(getdents64), NULL, 0);
-    l->len += 4;
+    l->len += 3;
+}
+
+/* The file of metrics has the same mode whatever our umask is. */
+static void allow_metrics(struct list *l, int dir)
+{
+    allow_files(l, dir);
+    allow_if(l, SCMP_SYS(umask), NULL, 0);
+    l->len++;
 }
 
 static void make(struct list *l, const struct sw_sandbox_opts *opts)
@@ -287,13 +305,12 @@ static void make(struct list *l, const struct sw_sandbox_opts *opts)
     allow_all(l, following, LEN(following));
     allow_without(l, SCMP_SYS(openat), 2, WRITES);
     allow_sockets(l, opts->dispatcher);
-    for (size_t i = 0; i < SW_SANDBOX_OUTPUTS; i++)
-        if (opts->outputs[i].dir)
-            allow_output(l, opts->outputs[i].dir);
+    if (opts->outputs[SW_SANDBOX_OUTPUT].dir)
+        allow_output(l, opts->outputs[SW_SANDBOX_OUTPUT].dir);
     if (opts->outputs[SW_SANDBOX_METRICS].dir)
-        allow_all(l, (const int[]){SCMP_SYS(fchmod)}, 1);
+        allow_metrics(l, opts->outputs[SW_SANDBOX_METRICS].dir);
     if (opts->serve)
-        allow_all(l, (const int[]){SCMP_SYS(shutdown)}, 1);
+        allow_values(l, SCMP_SYS(shutdown), 1, (const unsigned int[]){SHUT_WR}, 1);
 }
 
 int sw_sandbox_syscalls(const struct sw_sandbox_opts *opts, unsigned int *ret_len)

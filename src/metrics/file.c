@@ -11,17 +11,22 @@
 #include <unistd.h>
 
 #define MODE 0644 /* the collector is another user, whatever our umask is */
+#define MASK 0022
 
 /* A collector takes names that end in .prom, and must not take this one. 0 or -errno. */
 static int write_new(const struct sw_metrics_file *f, const char *text, size_t len)
 {
     size_t done = 0;
-    int fd, err = 0;
+    mode_t mask;
+    int fd, err;
 
     unlinkat(f->dir, f->new, 0); /* of one that was killed */
-    fd = openat(f->dir, f->new, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return -errno;
+    mask = umask(MASK);
+    fd = openat(f->dir, f->new, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, MODE);
+    err = fd < 0 ? -errno : 0;
+    umask(mask);
+    if (err)
+        return err;
     while (done < len && !err) {
         ssize_t n = write(fd, text + done, len - done);
 
@@ -30,8 +35,6 @@ static int write_new(const struct sw_metrics_file *f, const char *text, size_t l
         else if (!n || errno != EINTR)
             err = n ? -errno : -EIO;
     }
-    if (!err && fchmod(fd, MODE))
-        err = -errno;
     if (close(fd) && !err)
         err = -errno;
     if (err)

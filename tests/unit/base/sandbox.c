@@ -143,6 +143,33 @@ TEST(files_of_lines_open_nothing_else)
     refused((struct try){.output = true});
 }
 
+TEST(metrics_open_nothing_else)
+{
+    refused((struct try){.metrics = true});
+}
+
+/* --- what is for files of lines alone, and what neither may do --- */
+
+TRY(metrics_link, linkat(output_fd, "x", output_fd, "y", 0))
+TRY(metrics_stdout, dup3(file_fd, STDOUT_FILENO, 0))
+TRY(metrics_list, syscall(SYS_getdents64, output_fd, room, sizeof(room)))
+TRY(metrics_hear_no_more, shutdown(socket_fd, SHUT_RD))
+TRY(metrics_set_user_id, openat(output_fd, "x", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 04755))
+
+TEST(metrics_have_less_than_lines)
+{
+    const try_fn fns[] = {try_metrics_link, try_metrics_stdout, try_metrics_list, try_metrics_hear_no_more,
+                          try_metrics_set_user_id};
+
+    for (size_t i = 0; i < sizeof(fns) / sizeof(fns[0]); i++) {
+        struct outcome o = attempt((struct try){.metrics = true}, fns[i]);
+
+        if (o.result != -EPERM || !strstr(o.err, "seccomp denied"))
+            fail_msg("%zu: result %ld, stderr '%s'", i, o.result, o.err);
+    }
+    assert_int_equal(attempt((struct try){.output = true}, try_metrics_set_user_id).result, -EPERM);
+}
+
 TEST(replay_has_even_less)
 {
     refused((struct try){.replay = true});
@@ -422,9 +449,11 @@ static long use_metrics(struct try *t)
 {
     (void)t;
     for (int i = 0; i < 2; i++) {
-        int fd = openat(output_fd, "new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        const mode_t mask = umask(0022);
+        int fd = openat(output_fd, "new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
 
-        if (fd < 0 || write(fd, "x\n", 2) != 2 || fchmod(fd, 0644) || renameat(output_fd, "new", output_fd, "metrics"))
+        if (umask(mask) != 0022 || fd < 0 || write(fd, "x\n", 2) != 2 ||
+            renameat(output_fd, "new", output_fd, "metrics"))
             return -errno;
     }
     if (shutdown(socket_fd, SHUT_WR) && errno != ENOTCONN)
@@ -515,6 +544,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_it_never_does_is_refused_and_said),
+        cmocka_unit_test(metrics_open_nothing_else),
+        cmocka_unit_test(metrics_have_less_than_lines),
         cmocka_unit_test(replay_has_even_less),
         cmocka_unit_test(replay_opens_nothing),
         cmocka_unit_test(a_refusal_is_logged_once),
