@@ -170,12 +170,12 @@ static enum sw_http_status read_head(struct piece rest, struct sw_http_request *
     struct fields f = {0};
     enum sw_http_status status;
 
+    ret->head = is(method, "HEAD"); /* an error has no body then, either */
     if (!is_token(method) || !target.len || !begins(line, "HTTP/") || line.len != 8 || line.at[6] != '.' ||
         line.at[5] < '0' || line.at[5] > '9' || line.at[7] < '0' || line.at[7] > '9')
         return SW_HTTP_BAD_REQUEST;
     if (line.at[5] != '1')
         return SW_HTTP_VERSION_NOT_SUPPORTED;
-    ret->head = is(method, "HEAD");
     while (rest.len) {
         struct piece field = cut_line(&rest);
 

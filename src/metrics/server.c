@@ -261,6 +261,23 @@ static void listen_again(struct sw_metrics_server *s, bool on)
         s->listening = on;
 }
 
+/* Of one connection, which is gone by now. */
+static bool is_of_connection(int err)
+{
+    switch (err) {
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET: return true;
+    default: return false;
+    }
+}
+
 static void on_connect(struct sw_metrics_server *s, __u64 now)
 {
     for (int i = 0; i < ACCEPTS; i++) {
@@ -270,21 +287,23 @@ static void on_connect(struct sw_metrics_server *s, __u64 now)
             admit(s, fd, now);
         else if (errno == EAGAIN)
             return;
-        else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        else if (!is_of_connection(errno))
             return listen_again(s, false); /* until the next tick: it would wake us for ever */
     }
 }
 
-static void go_on(struct sw_metrics_server *s, size_t i, const struct epoll_event *ev, __u64 now)
+/* What happened is not looked at: it may have been to one that left in this round and whose descriptor this one has
+ * now. An error, and an end, is what the next call gets. */
+static void go_on(struct sw_metrics_server *s, size_t i, __u64 now)
 {
     struct client *c = s->client[i];
-    bool stays = !(ev->events & EPOLLERR); /* after a hang-up there may be something to read, before its end */
+    bool stays;
 
-    if (stays && c->state == ASKING)
+    if (c->state == ASKING)
         stays = take_request(s, c, now);
-    else if (stays && c->state == TAKING)
+    else if (c->state == TAKING)
         stays = send_some(s, c, now);
-    else if (stays)
+    else
         stays = take_rest(c);
     if (!stays)
         leave(s, i);
@@ -301,7 +320,7 @@ bool sw_metrics_server_handle(struct sw_metrics_server *s, const struct epoll_ev
     for (size_t i = 0; i < s->len; i++) {
         if (s->client[i]->fd != ev->data.fd)
             continue;
-        go_on(s, i, ev, now_ns);
+        go_on(s, i, now_ns);
         return true;
     }
     return false;

@@ -69,6 +69,25 @@ static void test_answers(void **state)
     expect("GET /metrics HTTP/0.9\r\n" HOST "\r\n", SW_HTTP_VERSION_NOT_SUPPORTED);
 }
 
+/* Whatever else is wrong: the answer to HEAD has no body. */
+static void test_is_head(void **state)
+{
+    static const char *const texts[] = {
+        "HEAD /metrics HTTP/1.1\r\n" HOST "\r\n", "HEAD / HTTP/1.1\r\n" HOST "\r\n", "HEAD /metrics HTTP/1.1\r\n\r\n",
+        "HEAD /metrics HTTP/2.0\r\n" HOST "\r\n", "HEAD /metrics\r\n\r\n",
+    };
+    struct sw_http_request r;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        parse(texts[i], strlen(texts[i]), &r);
+        if (!r.head)
+            fail_msg("'%s' is no HEAD", texts[i]);
+    }
+    parse(GET HOST "\r\n", strlen(GET HOST "\r\n"), &r);
+    assert_false(r.head);
+}
+
 static void test_bad(void **state)
 {
     static const char *const bad[] = {
@@ -177,8 +196,8 @@ static void test_head(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers), cmocka_unit_test(test_bad),  cmocka_unit_test(test_long),
-        cmocka_unit_test(test_accept),  cmocka_unit_test(test_head),
+        cmocka_unit_test(test_answers), cmocka_unit_test(test_is_head), cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_long),    cmocka_unit_test(test_accept),  cmocka_unit_test(test_head),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
