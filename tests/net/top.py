@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import sys
-import time
 
 sys.dont_write_bytecode = True
 import kit as n  # noqa: E402  pylint: disable=wrong-import-position
@@ -78,26 +77,35 @@ def figures():
 def rates():
     """B/s and NEW/s are what happens between two looks; the busiest server comes first"""
     a, b, sw, listeners, pairs = busy()
-    top = Top(b, "--interval", "1")
+    top = Top(b, "--interval", "2")
     c, s, _ = pairs[0]
-    sent, begun = [], []
+    begun, seen = [], []
 
-    def as_sent():
-        """100 kB to one server and a connection to another, over and over, until the screen says what was done"""
-        c.sendall(b"x" * 100000)
-        n.read_n(s, 100000)
-        sent.append(time.monotonic())
-        begun.append(n.open_pair(a, listeners[1]))
-        rows = top.rows()
-        first, second = (rows.get(f"{SERVER}:{port}", {"B/s": "-", "NEW/s": "-"}) for port in (7001, 7002))
-        if "-" in (first["B/s"], second["NEW/s"]):
+    def head():
+        """With the time of the look, which every look changes."""
+        return top.screen().split("\n", 1)[0]
+
+    def as_done():
+        """200 kB to one server and 40 connections to another, between two looks, are the rates that the second one shows"""
+        before = head()
+        n.until(lambda: head() != before)
+        before = head()
+        c.sendall(b"x" * 200000)
+        n.read_n(s, 200000)
+        begun.extend(n.open_pair(a, listeners[1]) for _ in range(40))
+        if head() != before:  # a look came in between: once more
             return False
-        lately = sum(x > sent[-1] - 2 for x in sent) / 2  # by the second, in the last two
-        moved = float(first["B/s"].rstrip("kMG")) * {"k": 1e3, "M": 1e6, "G": 1e9}.get(first["B/s"][-1], 1)
-        return next(iter(rows)) == f"{SERVER}:7001" and abs(moved / (lately * 1e5) - 1) < 0.3 and \
-            abs(int(second["NEW/s"]) / lately - 1) < 0.3
+        n.until(lambda: head() != before)
+        rows, over = top.rows(), re.search(r" over ([\d.]+) ?(ms|s)$", head())
+        first, second = (rows.get(f"{SERVER}:{port}", {"B/s": "-", "NEW/s": "-"}) for port in (7001, 7002))
+        seen.append((over and over[0], next(iter(rows), None), first["B/s"], second["NEW/s"]))
+        if not over or "-" in seen[-1]:
+            return False
+        seconds = float(over[1]) / (1000 if over[2] == "ms" else 1)
+        moved = float(first["B/s"].rstrip("kMG")) * {"k": 1e3, "M": 1e6, "G": 1e9}.get(first["B/s"][-1], 1) * seconds
+        return seen[-1][1] == f"{SERVER}:7001" and 0.97 < moved / 200000 < 1.3 and abs(int(second["NEW/s"]) - 40 / seconds) <= 1  # headers, ACKs
 
-    n.until(as_sent, 15, evidence=lambda: (sent, top.screen()))
+    n.until(as_done, 60, evidence=lambda: (seen, top.screen()))
     top.shows(rf"^{SERVER}:7001 +2 +0 +0 +0 ")  # and then nothing
     top.keys("q")
     top.ended(OK, "")
@@ -125,11 +133,14 @@ def moving():
     top.keys("g", "j")
     n.until(lambda: top.chosen() == f"{SERVER}:7002", evidence=top.screen)
     c, s, _ = _pairs[29]
-    row = None
-    while not row or not next(iter(row)).endswith(":7030"):  # it moves to the first place
+
+    def first():
+        """it moves to the first place"""
         c.sendall(b"x" * 5000)
         n.read_n(s, 5000)
-        row = top.rows()
+        return next(iter(top.rows()), "").endswith(":7030")
+
+    n.until(first, evidence=top.screen)
     n.equal("chosen", top.chosen(), f"{SERVER}:7002")
     top.keys("q")
     top.ended(OK, "")
@@ -365,7 +376,7 @@ def refusals():
         top.shows(rf"^synward top pid {two.p.pid} \(lo\)")
         top.keys("q")
         top.ended(OK, "")
-    top = Top(a, "-A", "-i", "srv0")
+    top = Top(a, "-A", "-p", one.p.pid)
     top.shows(rf"^synward top pid {one.p.pid} \(srv0; netns \d+\)")
     top.keys("q")
     top.ended(OK, "")
