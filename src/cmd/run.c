@@ -115,7 +115,9 @@ static const struct sw_option options[] = {
             "(LISTEN_FDS). There is neither a password nor TLS. See METRICS."},
     {"metrics-file", .block = 3, .type = SW_OPT_FILE, FIELD(exporter.file), .complete = SW_COMPLETE_FILES,
      .help = "write metrics to this file, for the textfile collector of node_exporter",
-     .man = "It is replaced by renaming, has mode 0644, and is removed at the end."},
+     .man =
+         "It is replaced by renaming, has mode 0644, and is removed at the end. Its samples have the labels netns and "
+         "interfaces, so that files of several instances can be collected together."},
     {"metrics-interval", .block = 3, .type = SW_OPT_SECONDS, FIELD(exporter.interval_ns), .seconds = {1, 86400},
      .help = "write the metrics file every S seconds ({})"},
     {0},

@@ -56,7 +56,6 @@ static void fill_accounts(const struct sw_loop_state *l, struct look *ret)
     ret->m.half_open = l->account.sweep.half_open;
     ret->m.half_open_max = l->account.max_half_open;
     ret->own.half_open_evicted = l->account.evicted;
-    sw_account_lost(&l->account, ret->own.lost);
 }
 
 static void fill_own(const struct sw_exporter *e, struct look *ret)
@@ -67,7 +66,10 @@ static void fill_own(const struct sw_exporter *e, struct look *ret)
     for (int kind = 0; kind < SW_LOSSES; kind++)
         ret->own.lines_lost += counts->unmade[kind];
     ret->own.readers = sw_readers_count(e->loop->in->readers);
-    ret->own.file_failures = e->file ? e->file->failures : 0;
+    if (e->file) {
+        ret->own.file_failures = e->file->failures;
+        ret->own.file_interval_ns = e->file->interval;
+    }
     sw_metrics_server_counts(e->server, &ret->own.requests, &ret->own.refused);
 }
 
@@ -104,18 +106,21 @@ static int fill(const struct sw_exporter *e, __u64 now, struct look *ret)
     return err;
 }
 
-static int make(void *ctx, enum sw_metrics_format format, char **ret_text, size_t *ret_len)
+/* named: it will stand beside those of other instances. */
+static int make(const struct sw_exporter *e, bool named, enum sw_metrics_format format, char **ret_text,
+                size_t *ret_len)
 {
-    const struct sw_exporter *e = ctx;
     struct look *look = calloc(1, sizeof(*look));
     int err = look ? fill(e, sw_clock_now(), look) : -ENOMEM;
     FILE *f = err ? NULL : open_memstream(ret_text, ret_len);
+    bool failed;
 
     if (!err && !f)
         err = -ENOMEM;
     if (f) {
-        sw_metrics_print(&look->m, 1, false, format, f);
-        if (fclose(f)) {
+        sw_metrics_print(&look->m, 1, named, format, f);
+        failed = ferror(f);
+        if (fclose(f) || failed) {
             free(*ret_text);
             err = -ENOMEM;
         }
@@ -126,13 +131,18 @@ static int make(void *ctx, enum sw_metrics_format format, char **ret_text, size_
     return err;
 }
 
+static int make_served(void *ctx, enum sw_metrics_format format, char **ret_text, size_t *ret_len)
+{
+    return make(ctx, false, format, ret_text, ret_len);
+}
+
 static int open_server(struct sw_exporter *e, const struct sw_metrics_place *place, struct sw_failure *f)
 {
     int fd = sw_metrics_listen(place, e->place, f);
 
     if (fd < 0)
         return fd;
-    e->server = sw_metrics_server_new(fd, make, e);
+    e->server = sw_metrics_server_new(fd, make_served, e);
     if (e->server)
         return 0;
     close(fd);
@@ -195,7 +205,7 @@ void sw_exporter_tick(struct sw_exporter *e, struct sw_loop_state *l, __u64 now)
     sw_metrics_server_tick(e->server, l->epoll, now);
     if (!sw_metrics_file_due(e->file, now))
         return;
-    err = make(e, SW_METRICS_TEXT, &text, &len);
+    err = make(e, true, SW_METRICS_TEXT, &text, &len);
     sw_metrics_file_write(e->file, err ? NULL : text, len, err, now);
     if (!err)
         free(text);

@@ -26,10 +26,10 @@ struct sw_metrics_iface {
 /* What only the process itself knows. */
 struct sw_metrics_own {
     __u64 half_open_evicted;
-    __u64 lost[SW_LOSSES];
     __u64 lines_lost;    /* that standard output or its file did not take */
     __u64 readers;       /* at the socket */
     __u64 file_failures; /* writes of --metrics-file */
+    __u64 file_interval_ns;
     __u64 requests, refused;
 };
 

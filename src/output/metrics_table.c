@@ -61,6 +61,7 @@ static void put_events(struct sw_metric_out *o, const struct sw_metrics *m, long
         sw_metric_put(o, "", m->counters[SW_C_EMITTED_OPENING + kind], "event=\"%s\"", sw_name_event(kind)->text);
 }
 
+/* By the rings. Evicted half-open connections have a metric of their own. */
 static void put_lost(struct sw_metric_out *o, const struct sw_metrics *m, long arg)
 {
     (void)arg;
@@ -68,7 +69,7 @@ static void put_lost(struct sw_metric_out *o, const struct sw_metrics *m, long a
         const char *name = kind == SW_LOSS_GUARD ? "guard" : sw_name_event(kind)->text;
         __u64 lost = m->counters[kind == SW_LOSS_GUARD ? SW_C_GUARD_LOST : SW_C_LOST_OPENING + kind];
 
-        sw_metric_put(o, "", m->own ? m->own->lost[kind] : lost, "event=\"%s\"", name);
+        sw_metric_put(o, "", lost, "event=\"%s\"", name);
     }
 }
 
@@ -82,6 +83,14 @@ static void put_own(struct sw_metric_out *o, const struct sw_metrics *m, long of
 {
     if (m->own)
         sw_metric_put(o, "", *(const __u64 *)((const char *)m->own + offset), NULL);
+}
+
+/* There is none without a file. */
+static void put_interval(struct sw_metric_out *o, const struct sw_metrics *m, long arg)
+{
+    (void)arg;
+    if (m->own && m->own->file_interval_ns)
+        sw_metric_put_ns(o, "", m->own->file_interval_ns, NULL);
 }
 
 static __u64 count_of(const struct sw_histogram *h)
@@ -230,7 +239,7 @@ static void put_unprotected(struct sw_metric_out *o, const struct sw_metrics *m,
         sw_metric_put(o, "", m->services_unprotected, NULL);
 }
 
-/* What belongs to no service, and what services counted that are gone, has the name "other". */
+/* What services counted that are gone, and what belongs to none, has the name "other". */
 static bool service_text(const struct sw_metrics *m, int i, char ret[SW_SERVICE_TEXT])
 {
     const struct sw_service *s = &m->services[i];
@@ -326,7 +335,7 @@ const struct sw_metric sw_metrics_table[] = {
     {"synward_tracker", SW_METRIC_COUNTER, NULL, "counter", "What else the tracker counts, by the names of stats lines",
      put_other_counters, 0},
     {"synward_events", SW_METRIC_COUNTER, NULL, "event", "Events that the kernel side emitted", put_events, 0},
-    {"synward_events_lost", SW_METRIC_COUNTER, NULL, "event", "Events that were lost before they reached the process",
+    {"synward_events_lost", SW_METRIC_COUNTER, NULL, "event", "Events for which a ring to the process had no room",
      put_lost, 0},
     {"synward_flows", SW_METRIC_GAUGE, NULL, NULL, "Established connections in the table, ended ones included",
      put_field, FIELD(flows)},
@@ -377,6 +386,8 @@ const struct sw_metric sw_metrics_table[] = {
     {"synward_readers", SW_METRIC_GAUGE, NULL, NULL, "Readers at the socket (synward events)", put_own, OWN(readers)},
     {"synward_metrics_file_failures", SW_METRIC_COUNTER, NULL, NULL, "Writes of --metrics-file that failed", put_own,
      OWN(file_failures)},
+    {"synward_metrics_file_interval_seconds", SW_METRIC_GAUGE, "seconds", NULL,
+     "How often --metrics-file is written (--metrics-interval)", put_interval, 0},
     {"synward_metrics_requests", SW_METRIC_COUNTER, NULL, NULL, "Requests answered with metrics", put_own,
      OWN(requests)},
     {"synward_metrics_connections_refused", SW_METRIC_COUNTER, NULL, NULL,

@@ -8,6 +8,7 @@ docs/grafana.json returns data; and node_exporter's textfile collector takes the
 import http.client
 import json
 import math
+import os
 import pathlib
 import subprocess
 import tempfile
@@ -105,10 +106,12 @@ def rules():
 
 
 def scraped():
-    """up is 1, in OpenMetrics; the p99 is that of the lines; an engaged service fires, an end is noticed"""
+    """up is 1, in OpenMetrics; the p99 is that of the lines; a flooded service fires, an end is noticed"""
     a, b = n.pair()
+    n.sh("ip", "route", "add", "198.18.0.0/15", "via", "10.66.0.1", ns=b)  # the flood's sources
     listener, _ = n.listen(b, SERVER, PORT), n.listen(b, SERVER, OTHER)
-    sw = n.Synward(b, "srv0", args=("--close-delay", 0.1, "--guard", "auto", "--metrics", METRICS))
+    sw = n.Synward(b, "srv0", args=("--close-delay", 0.1, "--guard", "auto", "--engage", "half-open=100,syn-rate=1000000",
+                                    "--metrics", METRICS))
     p = Prometheus(b)
     n.until(lambda: p.value("up") == 1, evidence=p.log.read_text)
     talk(a, listener, 200)
@@ -124,8 +127,17 @@ def scraped():
     n.equal("type of synward_build", [x["type"] for x in p.api("metadata", metric="synward_build")["synward_build"]], ["info"])
     print(f"# {p.value('scrape_samples_scraped'):g} samples in {p.value('scrape_duration_seconds') * 1e3:.1f} ms", flush=True)
     n.equal("alerts", [x for x in p.api("alerts")["alerts"] if x["state"] == "firing"], [])
-    n.sh(n.SYNWARD, "guard", "-p", sw.p.pid, "always", f"{SERVER}:{OTHER}", ns=b)
+    n.sh(n.SYNWARD, "guard", "-p", sw.p.pid, "always", f"{SERVER}:{PORT}", ns=b)  # which is engaged in peace
+    n.until(lambda: p.value(f'synward_guard_state{{service="{SERVER}:{PORT}"}}') == 1)
+    mac = json.loads(n.sh("ip", "-j", "link", "show", "dev", "srv0", ns=b).stdout)[0]["address"]
+    flood = n.popen([str(n.TOP / "build/tests/tool_flood"), "cli0", mac, SERVER, str(OTHER), "1000000", "2000"],
+                    a, stdout=subprocess.DEVNULL)
+    n.started.append(flood)
     n.until(lambda: p.alerts("SynwardGuardEngaged") == {"firing"})
+    n.equal("services", {x["labels"]["service"] for x in p.api("alerts")["alerts"]
+                         if x["labels"]["alertname"] == "SynwardGuardEngaged"}, {f"{SERVER}:{OTHER}"})
+    flood.kill()
+    flood.wait()
     n.equal("exit code", sw.stop(hurry=True), 0)
     n.equal("warnings", [x for x in sw.err().splitlines() if "warning" in x], [])
     n.until(lambda: p.value("up") == 0 and p.alerts("SynwardGone") == {"pending"})  # it fires after a minute
@@ -167,30 +179,35 @@ def grafana():
 
 
 def textfile():
-    """node_exporter takes the file of --metrics-file, and finds nothing wrong with it"""
+    """node_exporter takes the files of two instances from one folder, and finds nothing wrong with them"""
     a, b = n.pair()
     listener = n.listen(b, SERVER, PORT)
     folder = pathlib.Path(n.tmp.name, "textfile")
     folder.mkdir()
-    sw = n.Synward(b, "srv0", args=("--close-delay", 0.1, "--metrics-file", folder / "synward.prom", "--metrics-interval", 1))
+    both = [n.Synward(b, dev, args=("--close-delay", 0.1, "--metrics-file", folder / f"synward-{dev}.prom",
+                                    "--metrics-interval", interval)) for dev, interval in (("srv0", 1), ("lo", 2))]
     exporter, log = started(b, "prometheus-node-exporter", "--collector.disable-defaults", "--collector.textfile",
                             f"--collector.textfile.directory={folder}", f"--web.listen-address=127.0.0.1:{NODE}")
     n.until(lambda: is_ready(b, NODE, "/"), timeout=30, evidence=log.read_text)
     talk(a, listener, 7)
 
-    def taken():
-        return 'synward_handshake_duration_seconds_count{role="server"} 7\n' in get(b, NODE, "/metrics")[1]
+    def lines():
+        return get(b, NODE, "/metrics")[1].splitlines()
 
-    n.until(taken, evidence=log.read_text)
-    text = get(b, NODE, "/metrics")[1]
-    for line in ("node_textfile_scrape_error 0", "# TYPE synward_handshake_duration_seconds histogram",
-                 "# TYPE synward_packets_total counter", 'synward_build_info{version="0.1.0"} 1'):
-        if line + "\n" not in text:
-            raise AssertionError(f"no line '{line}': {log.read_text()}")
-    n.equal("files", [x for x in text.splitlines() if x.startswith("node_textfile_mtime_seconds{")][0].split('"')[1],
-            str(folder / "synward.prom"))
+    def series(dev, name, labels=""):
+        return f'synward_{name}{{interfaces="{dev}",netns="{os.stat(f"/run/netns/{b}").st_ino}"{labels}}} '
+
+    version = n.sh(n.SYNWARD, "--version").stdout.split()[1]
+    want = {series("srv0", "handshake_duration_seconds_count", ',role="server"') + "7", series("srv0", "running") + "1",
+            series("lo", "running") + "1", series("lo", "build_info", f',version="{version}"') + "1",
+            series("srv0", "metrics_file_interval_seconds") + "1", series("lo", "metrics_file_interval_seconds") + "2",
+            "node_textfile_scrape_error 0", "# TYPE synward_handshake_duration_seconds histogram",
+            "# TYPE synward_packets_total counter"}
+    n.until(lambda: not want - set(lines()), timeout=30, evidence=lambda: (want - set(lines()), log.read_text()))
+    n.equal("files", sorted(x.split('"')[1] for x in lines() if x.startswith("node_textfile_mtime_seconds{")),
+            [str(folder / f"synward-{x}.prom") for x in ("lo", "srv0")])
     n.equal("errors", [x for x in log.read_text().splitlines() if "level=error" in x], [])
-    n.equal("exit code", sw.stop(), 0)
+    n.equal("exit codes", [sw.stop() for sw in both], [0, 0])
     n.until(lambda: "synward_" not in get(b, NODE, "/metrics")[1])
     exporter.terminate()
     exporter.wait(timeout=30)
