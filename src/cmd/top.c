@@ -166,8 +166,10 @@ static int show(struct top *t)
     sigaddset(&set, SIGQUIT);
     sigprocmask(SIG_BLOCK, &set, NULL);
     t->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (t->signal_fd < 0)
+    if (t->signal_fd < 0) {
+        sw_err("top: signalfd: %s", strerror(errno));
         return SW_EXIT_INTERNAL;
+    }
     err = sw_top_screen_open(sw_wants_color(t->color, true));
     if (err) {
         close(t->signal_fd);
@@ -231,13 +233,17 @@ static int show_live(struct top *t)
 static int start(struct top *t)
 {
     struct sw_hash_key hash;
+    int err;
 
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
         sw_err("top needs a terminal ('synward flows --watch S' does not)");
         return SW_EXIT_USAGE;
     }
-    if (sw_random(&hash, sizeof(hash)))
+    err = sw_random(&hash, sizeof(hash));
+    if (err) {
+        sw_err("top: no random numbers: %s", strerror(-err));
         return SW_EXIT_INTERNAL;
+    }
     sw_top_model_init(&t->model, &hash);
     sw_top_state_init(&t->state, &t->rules);
     t->state.all = t->all;
@@ -250,8 +256,10 @@ static int cmd_top(int argc, char **argv)
     struct top *t = calloc(1, sizeof(*t));
     int code;
 
-    if (!t)
+    if (!t) {
+        sw_err("top: %s", strerror(ENOMEM));
         return SW_EXIT_MEMORY;
+    }
     sw_parse(&sw_top_command, argc, argv, t);
     t->live = (struct sw_top_live){.process_fd = -1, .events_fd = -1};
     code = start(t);

@@ -78,8 +78,10 @@ int sw_top_live_open(struct sw_top_live *l, struct sw_choice *choice, const stru
         return code;
     l->buf = malloc(ROOM);
     l->stats = l->inst.map_services ? malloc(sizeof(*l->stats)) : NULL;
-    if (!l->buf || (l->inst.map_services && !l->stats))
+    if (!l->buf || (l->inst.map_services && !l->stats)) {
+        sw_err("top: %s", strerror(ENOMEM));
         return SW_EXIT_MEMORY;
+    }
     l->process_fd = open_process(&l->inst);
     if (l->process_fd >= 0)
         l->events_fd = open_events(l, rules);

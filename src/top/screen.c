@@ -5,12 +5,16 @@
 #include <curses.h>
 #include <errno.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 #include <term.h>
+#include <termios.h>
 #include <unistd.h>
 
-#define ESC_MS 50 /* what comes so soon after Esc is one key with it */
+#define ESC_MS 50    /* what comes so soon after Esc is one key with it */
+#define STUCK_MS 500 /* between two times that a terminal which takes no output is looked after */
 
 enum { RED = 1, YELLOW };
 
@@ -32,6 +36,51 @@ static int check_terminal(void)
     return err;
 }
 
+/*
+ * The terminal takes no output, and a blocked signal asks for the end: what nobody read is thrown away, and output goes
+ * on that Ctrl-S stopped, which TCOON alone does not do. All these calls are safe in a handler.
+ */
+static void unblock(int sig)
+{
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    int saved = errno;
+    sigset_t set;
+    bool end = false;
+
+    (void)sig;
+    if (!sigpending(&set))
+        for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+            end |= sigismember(&set, ends[i]) == 1;
+    if (end) {
+        tcflush(STDOUT_FILENO, TCOFLUSH);
+        tcflow(STDOUT_FILENO, TCOOFF);
+        tcflow(STDOUT_FILENO, TCOON);
+    }
+    errno = saved;
+}
+
+/* Around what writes: ncurses goes on with it after a signal, whatever that says. */
+static void watch(bool on)
+{
+    struct itimerval every = {0};
+
+    if (on)
+        every.it_value.tv_usec = every.it_interval.tv_usec = STUCK_MS * 1000;
+    setitimer(ITIMER_REAL, &every, NULL);
+}
+
+static void catch_alarm(void)
+{
+    struct sigaction action = {.sa_handler = unblock, .sa_flags = SA_RESTART};
+    sigset_t set;
+
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGALRM, &action, NULL);
+    sigemptyset(&set);
+    sigaddset(&set, SIGALRM); /* it may be inherited as blocked */
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 int sw_top_screen_open(bool color)
 {
     int err = check_terminal();
@@ -40,9 +89,13 @@ int sw_top_screen_open(bool color)
         return err;
     setlocale(LC_CTYPE, ""); /* how lines are drawn */
     set_escdelay(ESC_MS);
+    catch_alarm();
+    watch(true);
     screen = newterm(NULL, stdout, stdin);
-    if (!screen)
+    if (!screen) {
+        watch(false);
         return -ENOTTY;
+    }
     colored = color && has_colors();
     if (colored) {
         start_color();
@@ -55,6 +108,7 @@ int sw_top_screen_open(bool color)
     nonl();
     keypad(stdscr, TRUE);
     nodelay(stdscr, TRUE);
+    watch(false);
     return 0;
 }
 
@@ -64,8 +118,10 @@ void sw_top_screen_close(void)
         return;
     move(LINES - 1, 0); /* a terminal without a second screen keeps this one: what is said next gets its last line */
     clrtoeol();
+    watch(true);
     refresh();
     endwin();
+    watch(false);
     delscreen(screen);
     screen = NULL;
 }
@@ -112,9 +168,11 @@ void sw_top_screen_draw(const struct sw_top_page *p)
     erase();
     for (int y = 0; y < p->len; y++)
         draw_line(y, &p->line[y], p->width);
+    watch(true);
     curs_set(p->cursor >= 0);
     move(p->len ? p->len - 1 : 0, p->cursor >= 0 ? p->cursor : 0);
     refresh();
+    watch(false);
 }
 
 int sw_top_screen_key(void)

@@ -5,10 +5,15 @@
     a  cli0 o=====o srv0  b   synward run, whose lines are shown
 """
 import contextlib
+import fcntl
 import gzip
 import json
 import os
+import signal
+import struct
+import subprocess
 import sys
+import termios
 
 sys.dont_write_bytecode = True
 import kit as n  # noqa: E402  pylint: disable=wrong-import-position
@@ -106,5 +111,41 @@ def hostile():
     del pair
 
 
+def stuck():
+    """a terminal that takes no output, by Ctrl-S or because nobody reads it, does not keep a signal from ending it"""
+    path = os.path.join(n.tmp.name, "one.json")
+    with open(path, "w", encoding="ascii") as f:
+        f.write('{"schema":3,"seq":1,"ts":"2026-11-28T04:51:17Z","event":"conn","uid":"C%017d","orig_ip":"10.0.0.1","orig_port":1,'
+                '"resp_ip":"10.0.0.2","resp_port":80,"reason":"fin"}\n' % 0)
+    for sig, begin, press in ((signal.SIGTERM, b"\x13", b""), (signal.SIGHUP, b"", b"h")):  # the help page: all of the screen changes
+        control, terminal = os.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        before = termios.tcgetattr(terminal)
+        os.write(control, begin)
+        p = subprocess.Popen([n.SYNWARD, "top", "--replay", path], stdin=terminal, stdout=terminal, stderr=subprocess.PIPE,
+                             env={**os.environ, "TERM": "xterm"})
+        n.started.append(p)
+        last = [None]
+
+        def writes():
+            """it waits in write(1, ...)"""
+            n.equal("exit code so far", p.poll(), None)
+            with open(f"/proc/{p.pid}/syscall", encoding="ascii") as f:
+                call, last[0] = f.read().split(), last[0]
+            waits, last[0] = call == last[0] and call[1:2] == ["0x1"], call
+            if not waits:
+                os.write(control, press)
+            return waits
+
+        n.until(writes, 30)
+        p.send_signal(sig)
+        n.equal("exit code", p.wait(30 * n.SLOW), OK)
+        n.equal("standard error", p.stderr.read(), b"")
+        n.equal("the terminal", termios.tcgetattr(terminal), before)
+        p.stderr.close()
+        os.close(control)
+        os.close(terminal)
+
+
 if __name__ == "__main__":
-    n.main(replayed, hostile)
+    n.main(replayed, hostile, stuck)
