@@ -10,6 +10,7 @@
 #include "page/page.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,14 +26,22 @@ struct report {
 /* 0 or -errno */
 static int read_lines(struct sw_tally *t, struct sw_ndjson *in)
 {
+    struct pollfd input = {.fd = sw_ndjson_fd(in), .events = POLLIN};
     const struct sw_line *line;
     int got;
 
     sw_tally_file(t);
-    while ((got = sw_ndjson_next(in, &line)) == 1) {
+    while ((got = sw_ndjson_next(in, &line)) == 1 || got == -EAGAIN) {
         size_t len;
-        const char *text = sw_ndjson_text(in, &len);
-        int err = sw_tally_add(t, line, text, len);
+        const char *text;
+        int err;
+
+        if (got == -EAGAIN) { /* standard input that another process set to non-blocking */
+            poll(&input, 1, -1);
+            continue;
+        }
+        text = sw_ndjson_text(in, &len);
+        err = sw_tally_add(t, line, text, len);
         if (err)
             return err;
     }
@@ -85,7 +94,7 @@ static int report(struct report *r)
     if (code)
         return code;
     warn(r->tally);
-    if (r->tally->broken && r->tally->broken == r->tally->lines) {
+    if (r->tally->broken && !r->tally->events) {
         sw_err("report: no event line in the input: is it the standard output of synward run?");
         return SW_EXIT_INPUT;
     }
@@ -99,8 +108,10 @@ static int cmd_report(int argc, char **argv)
     struct report *r = calloc(1, sizeof(*r));
     int code;
 
-    if (!r)
+    if (!r) {
+        sw_err("report: %s", strerror(ENOMEM));
         return SW_EXIT_MEMORY;
+    }
     sw_parse(&sw_report_command, argc, argv, r);
     code = report(r);
     sw_tally_free(r->tally);
@@ -112,7 +123,8 @@ static int cmd_report(int argc, char **argv)
 static const struct sw_option options[] = {
     {"rows", 'n', .type = SW_OPT_NUMBER, SW_FIELD(struct report, rows), .range = {0, 100000}, .arg = "N",
      .help = "connections of each outcome in the table, the last ones ({})",
-     .man = "The page grows by about 1.5 kB for each. All are counted, whatever N is."},
+     .man = "The page and the memory used grow by about 1.5 kB for each, by 8 kB at most; there are six outcomes. All "
+            "are counted, whatever N is."},
     {0},
 };
 static const struct sw_option_group group = {.rows = options};

@@ -209,7 +209,8 @@ function threshold(f, value, max, color) {
   );
 }
 
-// States from the changes: what was before the first one is its `from`.
+// States from the changes: what was before the first one is its `from`. What came after the last one that is kept is
+// not known if there were more.
 function statesOf(service, begin, end) {
   const out = [],
     changes = [...service.changes].sort((a, b) => a.at - b.at);
@@ -220,7 +221,7 @@ function statesOf(service, begin, end) {
     at = c.at;
     state = c.to;
   }
-  out.push({ state, begin: at, end });
+  if (!service.changesMore) out.push({ state, begin: at, end });
   return out.filter((s) => s.end > s.begin);
 }
 

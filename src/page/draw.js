@@ -30,6 +30,9 @@ const svg = (tag, attributes, ...children) =>
 const byId = (id) => document.getElementById(id);
 const dot = (color, dashed) => el('span', { class: dashed ? 'dot dashed' : 'dot', vars: { '--c': color } });
 
+// An object that has a toString of its own cannot be written as it is.
+const plain = (v) =>
+  Array.isArray(v) ? v.map(plain).join() : v !== null && typeof v === 'object' ? JSON.stringify(v) : v;
 const count = (n) => n.toLocaleString('en-US');
 const plural = (n, what) => `${count(n)} ${what}${n === 1 ? '' : 's'}`;
 const digits = (v) => (v >= 100 ? v.toFixed(0) : v >= 10 ? v.toFixed(1) : v.toFixed(2));

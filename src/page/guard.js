@@ -21,7 +21,11 @@ function drawService(s, begin, end) {
     );
   const key = (color, text, dashed) => el('span', null, dot(colorOf(color), dashed), text);
   const figures = [
-    engaged ? `engaged for ${span(Math.round(engaged * 1e6))}` : 'never engaged',
+    engaged
+      ? `engaged for ${s.changesMore ? 'at least ' : ''}${span(Math.round(engaged * 1e6))}`
+      : s.changesMore
+        ? ''
+        : 'never engaged',
     s.cookiesSent ? `${count(s.cookiesSent)} cookies sent, ${count(s.cookiesAccepted)} accepted` : '',
     s.dropped ? `${count(s.dropped)} packets ${s.mode === 'monitor' ? 'would have been ' : ''}dropped` : '',
     s.syns ? `${count(s.syns)} SYNs, ${count(s.completed)} handshakes completed` : '',

@@ -89,12 +89,12 @@ function stepsOfLadder(ladder) {
     const note = [
       typeof s.seq === 'number' ? `seq ${s.seq}` : '',
       typeof s.ack === 'number' ? `ack ${s.ack}` : '',
-      (s.payload ?? s.len) ? `${s.payload ?? s.len} B` : '',
+      (s.payload ?? s.len) ? `${plain(s.payload ?? s.len)} B` : '',
     ];
     return {
       from,
       ns: typeof ns === 'number' ? ns : undefined,
-      label: String(s.flags ?? 'segment'),
+      label: String(plain(s.flags ?? 'segment')),
       note: note.filter(Boolean).join(', '),
     };
   });
@@ -228,7 +228,7 @@ const FACTS = [
   ['anomalies', (c) => (c.anomalies ? [count(c.anomalies)] : [])],
   ['began', (c) => [c.start]],
   ['seen at', (c) => [c.host, c.iface]],
-  ['VLAN', (c) => (Array.isArray(c.vlan) ? c.vlan : [])],
+  ['VLAN', (c) => (Array.isArray(c.vlan) ? c.vlan.map(plain) : [])],
   ['uid', (c) => [c.uid]],
   ['community id', (c) => [c.community_id]],
 ];

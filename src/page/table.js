@@ -14,30 +14,33 @@ const table = {
   open: null,
 };
 
+// ladder.js reads the two that are lists.
+const flat = ([key, v]) => [key, key === 'vlan' || key === 'ladder' ? v : plain(v)];
+
+function readRow(raw, seen) {
+  const c = Object.fromEntries(Object.entries(JSON.parse(raw)).map(flat)),
+    key = `${c.host} ${c.uid} ${c.seq}`,
+    outcome = outcomeOf(c.reason);
+  if (seen.has(key)) return;
+  seen.add(key);
+  table.rows.push({
+    c,
+    raw,
+    outcome,
+    key: typeof c.uid === 'string' ? c.uid : `line ${c.seq}`,
+    start: Date.parse(c.start ?? c.ts) || 0,
+    text: `${endpoint(c.orig_ip, c.orig_port)} ${endpoint(c.resp_ip, c.resp_port)} ${outcome} ${raw}`.toLowerCase(),
+  });
+}
+
 function readRows(text) {
   const seen = new Set();
-  for (const raw of text.split('\n')) {
-    if (!raw) continue;
-    let c = null;
+  for (const raw of text.split('\n'))
     try {
-      c = JSON.parse(raw);
+      if (raw) readRow(raw, seen);
     } catch {
       table.unreadable++;
-      continue;
     }
-    const key = `${c.host} ${c.uid} ${c.seq}`;
-    if (seen.has(key)) continue;
-    seen.add(key);
-    const outcome = outcomeOf(c.reason);
-    table.rows.push({
-      c,
-      raw,
-      outcome,
-      key: typeof c.uid === 'string' ? c.uid : `line ${c.seq}`,
-      start: Date.parse(c.start ?? c.ts) || 0,
-      text: `${endpoint(c.orig_ip, c.orig_port)} ${endpoint(c.resp_ip, c.resp_port)} ${outcome} ${raw}`.toLowerCase(),
-    });
-  }
 }
 
 // Words must all be there; key:value compares one key of the line, and src, dst, port, state, outcome stand for theirs.
@@ -59,7 +62,7 @@ function matcher(q) {
         value = word.slice(at + 1);
       if (at > 0 && Object.hasOwn(SHORT, key)) return ({ c }) => SHORT[key](c, value);
       if (at > 0 && table.rows.some(({ c }) => Object.hasOwn(c, key)))
-        return ({ c }) => String(c[key]).toLowerCase() === value;
+        return ({ c }) => String(plain(c[key])).toLowerCase() === value;
       return ({ text }) => text.includes(word);
     });
   return (row) => tests.every((test) => test(row));
@@ -153,7 +156,14 @@ function drawTable() {
   byId('found').textContent =
     found.length === table.rows.length ? count(found.length) : `${count(found.length)} of ${count(table.rows.length)}`;
   drawChips(all);
-  const body = el('tbody', null, ...found.slice(0, table.shown).map((r) => rowOf(r, days, holder.clientWidth)));
+  // the open one also where it would be beyond the first rows
+  const open = found.findIndex((r) => r.key === table.open),
+    drawn = found.slice(0, table.shown).concat(open >= table.shown ? [found[open]] : []);
+  const body = el(
+    'tbody',
+    null,
+    drawn.map((r) => rowOf(r, days, holder.clientWidth))
+  );
   holder.replaceChildren(el('table', { id: 'rows' }, el('thead', null, el('tr', null, COLUMNS.map(headOf))), body));
   const more = () => {
     table.shown += 10 * PAGE_ROWS;
@@ -211,14 +221,6 @@ function followAddress() {
   table.q = parts.get('q') ?? '';
   table.open = parts.get('open');
   byId('q').value = table.q;
-  // also where it would be beyond the first rows
-  if (
-    table.rows.some((r) => r.key === table.open) &&
-    !sorted(table.rows.filter(matcher(table.q)))
-      .slice(0, table.shown)
-      .some((r) => r.key === table.open)
-  )
-    table.shown = table.rows.length;
 }
 
 const showOpen = () => byId('connections').querySelector('tr.open')?.scrollIntoView();

@@ -310,6 +310,7 @@ int sw_tally_add(struct sw_tally *t, const struct sw_line *line, const char *tex
 void sw_tally_counts(struct sw_tally *t, const struct sw_ndjson_counts *counts, const char *name)
 {
     t->lines += counts->read;
+    t->events += counts->events;
     if (counts->broken && !t->broken) {
         t->first_broken = counts->first_broken;
         t->first_broken_in = name;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What event lines amount to, line by line, in bounded memory: under 60 MB whatever comes, and under 10 for most logs.
+ * What event lines amount to, line by line, in bounded memory: under 50 MB whatever comes, and under 10 for most logs,
+ * besides the rows that are kept, which are those of rows.h: at most 8 kB each (15 MB where the command keeps 300).
  * What is not known (other events, keys, values) is counted or ignored, as docs/events.md promises.
  */
 #ifndef SW_PAGE_TALLY_H
@@ -38,7 +39,8 @@ struct sw_page_names {
 };
 
 struct sw_tally {
-    __u64 lines, broken, first_broken, other_schema, unknown, no_time; /* no_time: a conn line without times */
+    __u64 lines, events, broken, first_broken; /* events: lines that are JSON objects */
+    __u64 other_schema, unknown, no_time;      /* no_time: a conn line without times */
     const char *first_broken_in;
     const char *damaged; /* a file that could not be read to its end; NULL: all could */
     __u64 kinds[SW_LINE_MAX];

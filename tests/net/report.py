@@ -10,6 +10,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import urllib.parse
 
 sys.dont_write_bytecode = True
 import kit as n  # noqa: E402  pylint: disable=wrong-import-position
@@ -20,6 +21,7 @@ OK, USAGE, INPUT, OUTPUT = 0, 2, 8, 9
 OUTCOMES = ("closed", "reset", "refused", "unanswered", "timeout", "other")
 RUNS = ("sudo synward run -i eth0 --timeout-syn-sent 2 > plain.ndjson",
         "sudo synward run -i eth0 --guard auto --engage half-open=200 --hold 1 --grace 1 --interval 1 > guard.ndjson")
+OWN = {"toString": 1}
 HOSTILE = "</script><script>window.broken=1</script><img src=x onerror=window.broken=1>\u2028'\"&<!--"
 
 
@@ -272,22 +274,49 @@ def hostile():
              "cause": HOSTILE, "host": HOSTILE},
             {"schema": 3, "seq": 5, "event": "drop", "ts": conn["ts"], "reason": HOSTILE, "count": 2**64 - 1, "dry_run": False},
             {"schema": 3, "seq": 6, "event": "anomaly", "ts": conn["ts"], "anomaly": HOSTILE},
-            {"schema": 3, "seq": 7, "event": HOSTILE}]
+            {"schema": 3, "seq": 7, "event": HOSTILE},
+            {**conn, "seq": 8, **{x: OWN for x in ("uid", "host", "history", "reason", "conn_state", "orig_ip", "orig_port", "start", "ts", "syn_rexmit",
+                                                   "orig_pkts", "orig_bytes", "handshake_ns", "duration_ns", "community_id")}, "vlan": [OWN, 5],
+             "ladder": [{"from": "orig", "ns": OWN, "flags": OWN, "payload": OWN}]}]
     path = ground() / "hostile <script><b>.ndjson"
     path.write_text("".join(json.dumps(x) + "\n" for x in rows))
     b, out, _ = page("hostile", path)
-    n.equal("rows", b.run("document.querySelectorAll('#rows tr.row').length"), 3)
+    n.equal("rows", b.run("document.querySelectorAll('#rows tr.row').length"), 4)
     n.equal("elements of theirs", b.run("document.querySelectorAll('img, b b, main script').length"), 0)
     n.equal("shown as it is", HOSTILE[:20] in b.text("#about"), True)
     n.equal("the file's name", "hostile <script><b>.ndjson" in b.text("#foot"), True)
-    for i in range(3):
+    for i in range(4):
         b.open(f"file://{out}")
         b.run(f"document.querySelectorAll('#rows tr.row td.ends')[{i}].click()")
         n.equal("pictures", b.run("document.querySelectorAll('.story svg').length"), 1)
+    own = json.dumps(OWN, separators=(",", ":"))
+    for text, found in (("syn_rexmit:x", 0), (f"uid:{own}", 1), (f"vlan:{own},5", 1), ("ladder:x", 0)):
+        b.open(f"file://{out}#q={urllib.parse.quote(text)}")
+        n.equal(f"rows of {text}", b.run("document.querySelectorAll('#rows tr.row').length"), found)
+    b.open(f"file://{out}")
     b.type("#q", HOSTILE)
     n.equal("ran", b.run("typeof window.broken"), "undefined")
     n.equal("errors", b.errors, [])
     n.equal("what it loads", {x for x in b.events if x != "about:blank"}, {f"file://{out}"})
+
+
+def changes():
+    """after the changes that are kept nothing is known of a service's state, and the page claims nothing of it"""
+    def at(second):
+        return (datetime.datetime(2026, 11, 28) + datetime.timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S.000000000Z")
+
+    states = [("engaged", "calm") if i % 2 == 0 else ("calm", "engaged") for i in range(402)]
+    states[0] = ("calm", "calm")
+    lines = [json.dumps({"schema": 3, "seq": i + 1, "event": "guard", "ts": at(i), "service": "10.0.0.1:80", "mode": "auto", "from": x, "to": y,
+                         "cause": "syn_rate", "half_open": 1, "syn_rate": 1, "completed_rate": 1}) for i, (x, y) in enumerate(states)]
+    last = "statesOf(services[0], ...guardTimes()).at(-1).end - services[0].changes.at(-1).at"
+    for count, text, rest in ((402, "engaged for at least 3 min 19 s", 0), (400, "engaged for 63 min 20 s", 3600)):
+        path = ground() / f"changes{count}.ndjson"
+        path.write_text("\n".join([*lines[:count], json.dumps({"schema": 3, "seq": count + 1, "event": "stats", "ts": at(4000)})]) + "\n")
+        b, _, _ = page(f"changes{count}", path)
+        said = b.text(".service .sub")
+        n.equal(f"{text!r} in {said!r}", text in said, True)
+        n.equal("seconds after the last change", b.run(last) > 0, rest > 0)
 
 
 def recorded():
@@ -329,12 +358,31 @@ def inputs():
         text, err = report(*args, code=code)
         n.equal(f"page of {args}", text, "")
         n.equal(f"{word!r} in {err!r}", word in err and len(err.splitlines()) <= 2, True)
-    text, err = report("-", stdin=b"Nov 28 host kernel: hello\n" * 3, code=INPUT)
-    n.equal("no event line", (text, "no event line" in err), ("", True))
+    for noise in (b"Nov 28 host kernel: hello\n" * 3, b"Nov 28 host kernel: hello\n\n"):
+        text, err = report("-", stdin=noise, code=INPUT)
+        n.equal("no event line", (text, "no event line" in err), ("", True))
+    n.equal("non-blocking", rest(late(raw)), whole)
     text, err = report("-", stdin=gzip.compress(raw)[:-4000], code=INPUT)
     n.equal("damaged", ("damaged gzip data after line" in err, text.endswith("</html>\n"), '"damaged":"standard input"' in text), (True, True, True))
     with open("/dev/full", "wb") as full:
         n.equal("full disk", subprocess.run([n.SYNWARD, "report", events], stdout=full, stderr=subprocess.PIPE, check=False).returncode, OUTPUT)
+
+
+def late(raw):
+    """The page of standard input that is non-blocking, and empty when it is first read."""
+    r, w = os.pipe()
+    os.set_blocking(r, False)
+    out = ground() / "late.html"
+    with open(out, "wb") as f:
+        p = subprocess.Popen([n.SYNWARD, "report", "-"], stdin=r, stdout=f)
+    n.started.append(p)
+    os.close(r)
+    n.until(lambda: p.poll() is not None or "poll" in pathlib.Path(f"/proc/{p.pid}/wchan").read_text(encoding="ascii"))
+    n.equal("exit code so far", p.poll(), None)
+    with os.fdopen(w, "wb") as f:
+        f.write(raw)
+    n.equal("exit code", p.wait(60 * n.SLOW), OK)
+    return out.read_text()
 
 
 def memory():
@@ -361,4 +409,4 @@ def memory():
     n.equal("counted", sum(data["outcomes"]), 200000)
 
 
-n.main(figures, table, looks, early, losses, hostile, recorded, inputs, memory, keep=True)
+n.main(figures, table, looks, early, losses, hostile, changes, recorded, inputs, memory, keep=True)
