@@ -70,8 +70,7 @@ static int parse_any(const char *text, struct sw_cidr *ret)
     bits = slash ? parse_bits(slash + 1, max) : max;
     if (bits < 0)
         return -EINVAL;
-    memcpy(ret->ip, sw_v4_mapped, sizeof(sw_v4_mapped));
-    if (inet_pton(v6 ? AF_INET6 : AF_INET, ip, v6 ? ret->ip : ret->ip + 12) != 1)
+    if (!sw_ip_parse(ip, ret->ip))
         return -EINVAL;
     ret->prefixlen = v6 ? bits : V4_BITS + bits;
     return 0;

@@ -34,7 +34,7 @@ struct top {
     bool all, utc;
     enum sw_color_when color;
     struct sw_choice choice;
-    struct sw_filter_rules rules;
+    struct sw_filter filter;
 
     int signal_fd;
     bool done; /* signalled, or the terminal is gone */
@@ -189,14 +189,14 @@ static int show(struct top *t)
 static int show_file(struct top *t)
 {
     struct sw_top_file_counts counts;
-    int code = sw_top_file_read(t->file, &t->model, &t->guard, &counts);
+    int code = sw_top_file_read(t->file, &t->filter, &t->model, &t->guard, &counts);
 
     if (code)
         return code;
     t->state.all = true;
     t->state.sort[SW_TOP_SERVERS] = sw_top_column_find(SW_TOP_SERVERS, "BYTES");
     t->state.sort[SW_TOP_CONNS] = sw_top_column_find(SW_TOP_CONNS, "BYTES");
-    t->info.told = true;
+    t->info.events_read = true;
     t->info.lost = counts.lost;
     t->info.who = t->file;
     if (counts.left)
@@ -215,13 +215,13 @@ static int show_live(struct top *t)
         sw_err("top needs root, or CAP_SYS_ADMIN");
         return SW_EXIT_PRIVILEGE;
     }
-    code = sw_top_live_open(&t->live, &t->choice, &t->rules);
+    code = sw_top_live_open(&t->live, &t->choice, &t->filter);
     if (!code) {
         sw_instance_text(&t->choice, &t->live.inst, t->who);
         t->info.who = t->who;
         t->info.inst = &t->live.inst;
-        t->info.told = t->live.events_fd >= 0;
-        if (!t->info.told)
+        t->info.events_read = t->live.events_fd >= 0;
+        if (!t->info.events_read)
             snprintf(t->info.note, sizeof(t->info.note), "no refusals%s",
                      t->live.mute ? ": its --events has none" : "");
         code = show(t);
@@ -245,7 +245,7 @@ static int start(struct top *t)
         return SW_EXIT_INTERNAL;
     }
     sw_top_model_init(&t->model, &hash);
-    sw_top_state_init(&t->state, &t->rules);
+    sw_top_state_init(&t->state);
     t->state.all = t->all;
     t->info.utc = t->utc;
     return t->file ? show_file(t) : show_live(t);
@@ -317,6 +317,7 @@ const struct sw_command sw_top_command = {
     .defaults = defaults,
     .groups = {{&group, 0},
                {&sw_choice_group, offsetof(struct top, choice)},
-               {&sw_rules_group, offsetof(struct top, rules)}},
+               {&sw_rules_group, offsetof(struct top, filter.rules)},
+               {&sw_view_group, offsetof(struct top, filter)}},
     .check = check,
 };

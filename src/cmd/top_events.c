@@ -20,19 +20,6 @@ static bool begins(const char *text, const char *with)
     return text && !strncmp(text, with, strlen(with));
 }
 
-bool sw_top_ip(const char *text, __u8 ret[16])
-{
-    struct in_addr v4;
-
-    if (inet_pton(AF_INET6, text, ret) == 1)
-        return true;
-    if (inet_pton(AF_INET, text, &v4) != 1)
-        return false;
-    memcpy(ret, sw_v4_mapped, sizeof(sw_v4_mapped));
-    memcpy(ret + 12, &v4, sizeof(v4));
-    return true;
-}
-
 static bool server_of(const char *line, struct sw_top_id *ret)
 {
     const char *ip = after(line, "\"resp_ip\":\""), *port = after(line, "\"resp_port\":");
@@ -44,10 +31,10 @@ static bool server_of(const char *line, struct sw_top_id *ret)
     memcpy(text, ip, len);
     text[len] = 0;
     ret->port = htons((__u16)strtoul(port, NULL, 10));
-    return sw_top_ip(text, ret->ip);
+    return sw_ip_parse(text, ret->ip);
 }
 
-static bool told_of(const char *line, enum sw_top_told *ret)
+static bool failure_of(const char *line, enum sw_top_failure *ret)
 {
     const char *event = after(line, "\"event\":");
 
@@ -62,7 +49,7 @@ static bool told_of(const char *line, enum sw_top_told *ret)
     return true;
 }
 
-enum sw_top_line_kind sw_top_line_parse(const char *line, struct sw_top_id *ret_id, enum sw_top_told *ret_told,
+enum sw_top_line_kind sw_top_line_parse(const char *line, struct sw_top_id *ret_id, enum sw_top_failure *ret_what,
                                         __u64 *ret_lost)
 {
     const char *lost = after(line, "\"lost\":");
@@ -71,5 +58,5 @@ enum sw_top_line_kind sw_top_line_parse(const char *line, struct sw_top_id *ret_
         *ret_lost = strtoull(lost, NULL, 10);
         return SW_TOP_LINE_LOSS;
     }
-    return told_of(line, ret_told) && server_of(line, ret_id) ? SW_TOP_LINE_TOLD : SW_TOP_LINE_OTHER;
+    return failure_of(line, ret_what) && server_of(line, ret_id) ? SW_TOP_LINE_FAILURE : SW_TOP_LINE_OTHER;
 }

@@ -12,13 +12,10 @@
 /* What it takes: 1 << enum sw_event_kind, 1 << SW_LINE_LOSS */
 #define SW_TOP_EVENTS (1u << SW_EV_REFUSED | 1u << SW_EV_RESET | 1u << SW_EV_TIMEOUT)
 
-enum sw_top_line_kind { SW_TOP_LINE_OTHER, SW_TOP_LINE_TOLD, SW_TOP_LINE_LOSS };
+enum sw_top_line_kind { SW_TOP_LINE_OTHER, SW_TOP_LINE_FAILURE, SW_TOP_LINE_LOSS };
 
 /* One line, terminated, without its newline. OTHER: it is about nothing of that, or is none of ours. */
-enum sw_top_line_kind sw_top_line_parse(const char *line, struct sw_top_id *ret_id, enum sw_top_told *ret_told,
+enum sw_top_line_kind sw_top_line_parse(const char *line, struct sw_top_id *ret_id, enum sw_top_failure *ret_what,
                                         __u64 *ret_lost);
-
-/* "10.0.0.1", "2001:db8::1" as in a key. */
-bool sw_top_ip(const char *text, __u8 ret[16]);
 
 #endif

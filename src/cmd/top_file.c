@@ -7,6 +7,7 @@
 #include "cmd/top_events.h"
 #include "lines/ndjson.h"
 #include "output/names.h"
+#include "top/filter.h"
 #include "top/text.h"
 
 #include <arpa/inet.h>
@@ -74,7 +75,7 @@ static bool put_ends(struct sw_top_conn *c, const struct sw_line *line)
 
     c->key.a_port = htons((__u16)orig_port); /* the originator is a, whatever order the table has */
     c->key.b_port = htons((__u16)resp_port);
-    return orig && resp && sw_top_ip(orig, c->key.a_ip) && sw_top_ip(resp, c->key.b_ip);
+    return orig && resp && sw_ip_parse(orig, c->key.a_ip) && sw_ip_parse(resp, c->key.b_ip);
 }
 
 /* The connection of the line. NULL: it is about none, there are too many, or *ret_err. */
@@ -216,22 +217,22 @@ static int take(struct file *f, const struct sw_line *line)
     return err;
 }
 
-static int told(struct sw_top_model *m, const struct sw_top_conn *c)
+static int failure_of(struct sw_top_model *m, const struct sw_top_conn *c)
 {
     struct sw_top_id id;
 
     sw_top_conn_server(c, &id);
     switch (c->phase == SW_TOP_ENDED ? c->reason : SW_WHY_NONE) {
-    case SW_WHY_REFUSED: return sw_top_model_told(m, c->last_ns, &id, SW_TOP_REFUSED, 1);
+    case SW_WHY_REFUSED: return sw_top_model_failure(m, c->last_ns, &id, SW_TOP_REFUSED, 1);
     case SW_WHY_RESET:
-    case SW_WHY_ABORTED: return sw_top_model_told(m, c->last_ns, &id, SW_TOP_RESET, 1);
-    case SW_WHY_UNANSWERED: return sw_top_model_told(m, c->last_ns, &id, SW_TOP_UNANSWERED, 1);
+    case SW_WHY_ABORTED: return sw_top_model_failure(m, c->last_ns, &id, SW_TOP_RESET, 1);
+    case SW_WHY_UNANSWERED: return sw_top_model_failure(m, c->last_ns, &id, SW_TOP_UNANSWERED, 1);
     default: return 0;
     }
 }
 
 /* As two looks: one of nothing before the first line, one at the last. Of a moment there are no rates. */
-static int fill(const struct file *f, struct sw_top_model *m)
+static int fill(const struct file *f, const struct sw_filter *filter, struct sw_top_model *m)
 {
     __u64 first = f->first_ns;
     int err = 0;
@@ -246,9 +247,11 @@ static int fill(const struct file *f, struct sw_top_model *m)
     }
     sw_top_model_begin(m, f->last_ns);
     for (size_t i = 0; i < f->len && !err; i++) {
+        if (!sw_top_conn_match(filter, &f->conn[i]))
+            continue;
         err = sw_top_model_conn(m, &f->conn[i]);
         if (!err)
-            err = told(m, &f->conn[i]);
+            err = failure_of(m, &f->conn[i]);
     }
     sw_top_model_end(m);
     sw_top_guard_sort(f->guard);
@@ -276,7 +279,8 @@ static int failed(const char *path, int err)
     return SW_EXIT_INPUT;
 }
 
-int sw_top_file_read(const char *path, struct sw_top_model *m, struct sw_top_guard *g, struct sw_top_file_counts *ret)
+int sw_top_file_read(const char *path, const struct sw_filter *filter, struct sw_top_model *m, struct sw_top_guard *g,
+                     struct sw_top_file_counts *ret)
 {
     struct file f = {.guard = g, .key = {m->hash.word[0], m->hash.word[1]}};
     struct sw_ndjson *lines = NULL;
@@ -288,7 +292,7 @@ int sw_top_file_read(const char *path, struct sw_top_model *m, struct sw_top_gua
     }
     sw_ndjson_close(lines);
     if (!err)
-        err = fill(&f, m);
+        err = fill(&f, filter, m);
     *ret = f.counts;
     free(f.conn);
     free(f.slot);

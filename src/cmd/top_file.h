@@ -3,7 +3,7 @@
 #ifndef SW_CMD_TOP_FILE_H
 #define SW_CMD_TOP_FILE_H
 
-#include "base/filter_rules.h"
+#include "output/filter.h"
 #include "top/guard.h"
 #include "top/model.h"
 
@@ -17,6 +17,7 @@ struct sw_top_file_counts {
 
 /* The model is as after a look at the time of the last line, a span of all of the file after the first one; times are
  * nanoseconds since 1970. An enum sw_exit, after a line on stderr. */
-int sw_top_file_read(const char *path, struct sw_top_model *m, struct sw_top_guard *g, struct sw_top_file_counts *ret);
+int sw_top_file_read(const char *path, const struct sw_filter *filter, struct sw_top_model *m, struct sw_top_guard *g,
+                     struct sw_top_file_counts *ret);
 
 #endif

@@ -42,7 +42,7 @@ static int open_process(const struct sw_instance *inst)
 }
 
 /* Without them the tables are shown all the same. */
-static int open_events(struct sw_top_live *l, const struct sw_filter_rules *rules)
+static int open_events(struct sw_top_live *l)
 {
     struct sw_events_choice choice = {.which = {.pid = l->inst.pid}};
     struct sw_request *wants = calloc(1, sizeof(*wants));
@@ -53,7 +53,7 @@ static int open_events(struct sw_top_live *l, const struct sw_filter_rules *rule
         return -1;
     wants->format = SW_FORMAT_JSON;
     wants->event_mask = SW_TOP_EVENTS | 1u << SW_LINE_LOSS;
-    wants->filter.rules = *rules;
+    wants->filter = *l->filter;
     if (!sw_events_find(&choice, false, &fd, &hello)) {
         l->mute = (hello.event_mask & SW_TOP_EVENTS) != SW_TOP_EVENTS;
         if (l->mute || sw_events_ask(fd, wants)) {
@@ -65,12 +65,12 @@ static int open_events(struct sw_top_live *l, const struct sw_filter_rules *rule
     return fd;
 }
 
-int sw_top_live_open(struct sw_top_live *l, struct sw_choice *choice, const struct sw_filter_rules *rules)
+int sw_top_live_open(struct sw_top_live *l, struct sw_choice *choice, const struct sw_filter *filter)
 {
     struct sw_instances found;
     int code = sw_find_instance("top", choice, SW_NEED_FILTER, &found);
 
-    *l = (struct sw_top_live){.process_fd = -1, .events_fd = -1};
+    *l = (struct sw_top_live){.filter = filter, .process_fd = -1, .events_fd = -1};
     if (!code)
         l->inst = found.inst[0];
     free(found.inst);
@@ -84,7 +84,7 @@ int sw_top_live_open(struct sw_top_live *l, struct sw_choice *choice, const stru
     }
     l->process_fd = open_process(&l->inst);
     if (l->process_fd >= 0)
-        l->events_fd = open_events(l, rules);
+        l->events_fd = open_events(l);
     return SW_EXIT_OK;
 }
 
@@ -99,6 +99,7 @@ void sw_top_live_close(struct sw_top_live *l)
 }
 
 struct look {
+    const struct sw_filter *filter;
     struct sw_top_model *m;
     int err;
 };
@@ -108,7 +109,7 @@ static void take(const struct sw_key *key, const struct sw_flow *flow, void *ctx
     struct look *look = ctx;
     struct sw_top_conn c;
 
-    if (look->err)
+    if (look->err || !sw_filter_match(look->filter, key, flow))
         return;
     sw_top_conn_of(key, flow, &c);
     look->err = sw_top_model_conn(look->m, &c);
@@ -134,7 +135,7 @@ static int look_at_services(struct sw_top_live *l, struct sw_top_guard *g, __u64
 
 int sw_top_live_look(struct sw_top_live *l, struct sw_top_model *m, struct sw_top_guard *g)
 {
-    struct look look = {.m = m};
+    struct look look = {.filter = l->filter, .m = m};
     __u64 now = sw_clock_now();
     int err;
 
@@ -161,13 +162,13 @@ static int use_lines(struct sw_top_live *l, struct sw_top_model *m)
     int err = 0;
 
     while (!err && (newline = memchr(line, '\n', end - line))) {
-        enum sw_top_told what;
+        enum sw_top_failure what;
         struct sw_top_id id;
         __u64 lost;
 
         *newline = 0;
         switch (sw_top_line_parse(line, &id, &what, &lost)) {
-        case SW_TOP_LINE_TOLD: err = sw_top_model_told(m, now, &id, what, 1); break;
+        case SW_TOP_LINE_FAILURE: err = sw_top_model_failure(m, now, &id, what, 1); break;
         case SW_TOP_LINE_LOSS: l->lost += lost; break;
         default: break;
         }

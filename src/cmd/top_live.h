@@ -6,13 +6,14 @@
 #ifndef SW_CMD_TOP_LIVE_H
 #define SW_CMD_TOP_LIVE_H
 
-#include "base/filter_rules.h"
 #include "cmd/choice.h"
 #include "loader/service_stats.h"
+#include "output/filter.h"
 #include "top/guard.h"
 #include "top/model.h"
 
 struct sw_top_live {
+    const struct sw_filter *filter;
     struct sw_instance inst;
     int process_fd;                 /* readable when the process has ended; -1: none runs, the programs are pinned */
     int events_fd;                  /* -1: events are not read */
@@ -25,8 +26,9 @@ struct sw_top_live {
     size_t len;
 };
 
-/* The one instance that fits. An enum sw_exit, after a line on stderr. */
-int sw_top_live_open(struct sw_top_live *l, struct sw_choice *choice, const struct sw_filter_rules *rules);
+/* The one instance that fits; filter: what is looked at, which stays the caller's. An enum sw_exit, after a line on
+ * stderr. */
+int sw_top_live_open(struct sw_top_live *l, struct sw_choice *choice, const struct sw_filter *filter);
 void sw_top_live_close(struct sw_top_live *l);
 
 /* One look at the maps. 0 or -errno; l->ended is set where the instance has gone. */

@@ -2,6 +2,7 @@
 #include "metrics/listen.h"
 
 #include "base/fmt.h"
+#include "base/ip.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,7 +25,6 @@ union address {
 
 int sw_metrics_place_parse(const char *text, struct sw_metrics_place *ret)
 {
-    static const __u8 loopback[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1};
     int err;
 
     *ret = (struct sw_metrics_place){.given = true, .passed = !strcmp(text, "systemd")};
@@ -32,7 +32,7 @@ int sw_metrics_place_parse(const char *text, struct sw_metrics_place *ret)
         return 0;
     err = sw_protect_parse(text, &ret->own);
     if (!err && !strchr(text, ':')) {
-        memcpy(ret->own.ip, loopback, sizeof(loopback));
+        sw_ip_parse("127.0.0.1", ret->own.ip);
         ret->own.any = 0;
     }
     return err;
@@ -40,9 +40,7 @@ int sw_metrics_place_parse(const char *text, struct sw_metrics_place *ret)
 
 static bool is_v4(const struct sw_protect *own)
 {
-    static const __u8 mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-    return own->any ? own->any == SW_ANY_4 : !memcmp(own->ip, mapped, sizeof(mapped));
+    return own->any ? own->any == SW_ANY_4 : sw_ip_is_v4(own->ip);
 }
 
 static socklen_t address_of(const struct sw_protect *own, bool v4, union address *ret)

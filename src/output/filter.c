@@ -34,42 +34,52 @@ int sw_filter_add_uids(struct sw_filter *filter, const char *text, char *why, si
     }
 }
 
-static bool match_state(__u32 states, const struct sw_flow *flow)
+static bool match_state(__u32 states, const struct sw_filter_conn *conn)
 {
-    __u32 is = 1u << (flow->end[SW_ORIG].state & 31) | 1u << (flow->end[SW_RESP].state & 31);
-
-    return states & (is | 1u << (SW_ST_MAX + sw_zeek_conn_state(flow)));
+    return states & (1u << (conn->state[SW_ORIG] & 31) | 1u << (conn->state[SW_RESP] & 31) |
+                     1u << ((SW_ST_MAX + conn->conn_state) & 31));
 }
 
-static bool match_handshake(__u64 min_ns, const struct sw_flow *flow)
+static bool match_uid(const struct sw_filter *filter, const char *uid)
 {
-    __u64 ns;
-
-    return sw_span(flow->syn_ns, flow->est_ns, &ns) && ns >= min_ns;
-}
-
-static bool match_uid(const struct sw_filter *filter, const struct sw_key *key, const struct sw_flow *flow)
-{
-    char uid[SW_UID_LEN + 1];
-
-    sw_format_uid(key, flow->start_ns, uid);
     for (__u32 i = 0; i < filter->uids_len; i++)
         if (!strcmp(uid, filter->uids[i]))
             return true;
     return false;
 }
 
+bool sw_filter_match_conn(const struct sw_filter *filter, const struct sw_filter_conn *conn)
+{
+    if (!sw_filter_rules_match(&filter->rules, conn->key, conn->orig_is_b))
+        return false;
+    if (filter->states && !match_state(filter->states, conn))
+        return false;
+    if (filter->outcomes && !(filter->outcomes >> (conn->reason & 31) & 1))
+        return false;
+    if (conn->ip_bytes < filter->min_bytes)
+        return false;
+    if (filter->min_handshake_ns && (conn->handshake_ns == ~0ull || conn->handshake_ns < filter->min_handshake_ns))
+        return false;
+    return !filter->uids_len || match_uid(filter, conn->uid);
+}
+
 bool sw_filter_match(const struct sw_filter *filter, const struct sw_key *key, const struct sw_flow *flow)
 {
-    if (!sw_filter_rules_match(&filter->rules, key, flow->orig_is_b))
-        return false;
-    if (filter->states && !match_state(filter->states, flow))
-        return false;
-    if (filter->outcomes && !(filter->outcomes >> (flow->reason & 31) & 1))
-        return false;
-    if (flow->end[SW_ORIG].ip_bytes + flow->end[SW_RESP].ip_bytes < filter->min_bytes)
-        return false;
-    if (filter->min_handshake_ns && !match_handshake(filter->min_handshake_ns, flow))
-        return false;
-    return !filter->uids_len || match_uid(filter, key, flow);
+    char uid[SW_UID_LEN + 1];
+    struct sw_filter_conn conn = {
+        .key = key,
+        .orig_is_b = flow->orig_is_b,
+        .state = {flow->end[SW_ORIG].state, flow->end[SW_RESP].state},
+        .reason = flow->reason,
+        .ip_bytes = flow->end[SW_ORIG].ip_bytes + flow->end[SW_RESP].ip_bytes,
+        .uid = uid,
+    };
+
+    if (filter->states)
+        conn.conn_state = sw_zeek_conn_state(flow);
+    if (!sw_span(flow->syn_ns, flow->est_ns, &conn.handshake_ns))
+        conn.handshake_ns = ~0ull;
+    if (filter->uids_len)
+        sw_format_uid(key, flow->start_ns, uid);
+    return sw_filter_match_conn(filter, &conn);
 }

@@ -28,6 +28,19 @@ SW_ASSERT(SW_WHY_MAX <= 32, "sw_filter.outcomes has a bit for each");
 /* "CzKz…,C0a…": adds to those that are there. 0, or -EINVAL and a line in why. */
 int sw_filter_add_uids(struct sw_filter *filter, const char *text, char *why, size_t size);
 
+/* What it asks of a connection. */
+struct sw_filter_conn {
+    const struct sw_key *key;
+    bool orig_is_b;
+    __u8 state[2];      /* enum sw_state of originator and responder */
+    __u8 conn_state;    /* enum sw_conn_state */
+    __u8 reason;        /* enum sw_reason */
+    __u64 ip_bytes;     /* of both directions */
+    __u64 handshake_ns; /* ~0: not seen */
+    const char *uid;
+};
+bool sw_filter_match_conn(const struct sw_filter *filter, const struct sw_filter_conn *conn);
+
 /* Key and flow of a table, or of a struct sw_event. */
 bool sw_filter_match(const struct sw_filter *filter, const struct sw_key *key, const struct sw_flow *flow);
 

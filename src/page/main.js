@@ -18,7 +18,7 @@ function drawNotices() {
   const say = (text, bad) => byId('notices').append(el('p', { class: bad ? 'notice bad' : 'notice' }, text));
   if (data.loss.lost)
     say(
-      `${count(data.loss.lost)} events were lost. Figures on this page are too low by what they would have told: see Losses.`,
+      `${count(data.loss.lost)} events were lost. Figures on this page are too low by what they would have added: see Losses.`,
       true
     );
   if (data.damaged) say(`${data.damaged} is damaged: what follows in it is not in this page.`, true);
@@ -31,7 +31,7 @@ function drawNotices() {
       `${plural(data.otherSchema, 'line')} of another schema than 3 ${data.otherSchema === 1 ? 'is' : 'are'} left out.`
     );
   if (!conns)
-    say('There is no conn line: outcomes and connections are told by those. --events conn, or all, has them.');
+    say('There is no conn line: outcomes and connections come from those. --events conn, or all, has them.');
 }
 
 function drawTiles() {

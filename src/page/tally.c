@@ -104,10 +104,7 @@ static bool field_address(const struct sw_line *line, const char *key, __u8 ip[1
 {
     const char *text = sw_field_text(line, key);
 
-    if (!text)
-        return false;
-    memcpy(ip, sw_v4_mapped, sizeof(sw_v4_mapped));
-    return inet_pton(AF_INET, text, ip + 12) == 1 || inet_pton(AF_INET6, text, ip) == 1;
+    return text && sw_ip_parse(text, ip);
 }
 
 static struct sw_page_server *server_of(struct sw_tally *t, const __u8 ip[16], __be16 port)

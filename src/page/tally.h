@@ -21,7 +21,7 @@ enum { SW_PAGE_NAMES = 16, SW_PAGE_REASONS = 32 };
 enum { SW_CELL_LOST = SW_OUTCOMES, SW_CELL_DROPPED, SW_CELL_WOULD_DROP, SW_CELL_HALF_OPEN, SW_CELLS };
 
 enum { SW_SPAN_HANDSHAKE, SW_SPAN_SERVER, SW_SPAN_CLIENT, SW_SPANS };
-enum { SW_FROM_CONN, SW_FROM_ESTABLISHED, SW_FROMS }; /* which line told of the handshake */
+enum { SW_FROM_CONN, SW_FROM_ESTABLISHED, SW_FROMS }; /* the line that gave the handshake's times */
 
 struct sw_page_server {
     __u64 outcome[SW_OUTCOMES], syn_rexmit;
@@ -69,7 +69,8 @@ void sw_tally_counts(struct sw_tally *t, const struct sw_ndjson_counts *counts, 
 
 const char *sw_tally_kind_name(int kind); /* of an event, SW_EV_… or SW_LINE_… */
 
-/* Where this server's handshakes, or all, are best told from: established lines, or conn lines where there are more. */
+/* Where this server's handshakes, or all, are best taken from: established lines, or conn lines where there are more.
+ */
 struct sw_durations *sw_tally_spans(struct sw_durations span[SW_FROMS][SW_SPANS]);
 
 #endif

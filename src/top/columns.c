@@ -132,9 +132,9 @@ static const char *server_cell(int id, const struct sw_top_cells *cells, const s
     case S_RATE: return cells->span_ns ? brief(s->rate, buf) : "-";
     case S_BYTES: return brief(s->bytes, buf);
     case S_HANDSHAKE: return mean(s->handshake_sum, s->handshakes, buf);
-    case S_REFUSED: return cells->told ? brief(s->told[SW_TOP_REFUSED], buf) : "-";
-    case S_RESET: return cells->told ? brief(s->told[SW_TOP_RESET], buf) : "-";
-    case S_UNANSWERED: return cells->told ? brief(s->told[SW_TOP_UNANSWERED], buf) : "-";
+    case S_REFUSED: return cells->events_read ? brief(s->failed[SW_TOP_REFUSED], buf) : "-";
+    case S_RESET: return cells->events_read ? brief(s->failed[SW_TOP_RESET], buf) : "-";
+    case S_UNANSWERED: return cells->events_read ? brief(s->failed[SW_TOP_UNANSWERED], buf) : "-";
     case S_SLOWEST: return mean(s->handshake_max, s->handshakes != 0, buf);
     case S_SERVER: return mean(s->server_sum, s->handshakes, buf);
     case S_CLIENT: return mean(s->client_sum, s->handshakes, buf);
@@ -246,9 +246,9 @@ __u64 sw_top_server_value(int id, const struct sw_top_server *s)
     case S_RATE: return s->rate;
     case S_BYTES: return s->bytes;
     case S_HANDSHAKE: return s->handshakes ? s->handshake_sum / s->handshakes + 1 : 0;
-    case S_REFUSED: return s->told[SW_TOP_REFUSED];
-    case S_RESET: return s->told[SW_TOP_RESET];
-    case S_UNANSWERED: return s->told[SW_TOP_UNANSWERED];
+    case S_REFUSED: return s->failed[SW_TOP_REFUSED];
+    case S_RESET: return s->failed[SW_TOP_RESET];
+    case S_UNANSWERED: return s->failed[SW_TOP_UNANSWERED];
     case S_SLOWEST: return s->handshakes ? s->handshake_max + 1 : 0;
     case S_SERVER: return s->handshakes ? s->server_sum / s->handshakes + 1 : 0;
     case S_CLIENT: return s->handshakes ? s->client_sum / s->handshakes + 1 : 0;

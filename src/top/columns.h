@@ -24,7 +24,7 @@ struct sw_top_columns {
 /* What the cells of a look depend on. */
 struct sw_top_cells {
     __u64 now, span_ns; /* span_ns 0: rates are not known yet */
-    bool told;          /* events are read; else what only they say is not known */
+    bool events_read;   /* events are read; else what only they say is not known */
 };
 
 /* width: 80 or more */

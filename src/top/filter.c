@@ -35,7 +35,7 @@ static int add_states(struct sw_top_filter *f, char *names, char *why, size_t si
             snprintf(why, size, "there is no state '%.40s'", name);
             return -EINVAL;
         }
-        f->states |= 1u << state;
+        f->of.states |= 1u << state;
     }
     return 0;
 }
@@ -65,7 +65,7 @@ static int add(struct sw_top_filter *f, char *word, char *why, size_t size)
         return add_states(f, colon + 1, why, size);
     for (int list = 0; list < SW_FL_MAX && len; list++)
         if (len == strlen(sw_filter_list_names[list]) && !strncmp(word, sw_filter_list_names[list], len))
-            return sw_filter_add(&f->rules, list, colon + 1, why, size);
+            return sw_filter_add(&f->of.rules, list, colon + 1, why, size);
     return add_text(f, word, why, size);
 }
 
@@ -81,10 +81,23 @@ int sw_top_filter_parse(const char *text, struct sw_top_filter *ret, char *why, 
     return err;
 }
 
-static bool match_states(__u32 states, const struct sw_top_conn *c)
+bool sw_top_conn_match(const struct sw_filter *filter, const struct sw_top_conn *c)
 {
-    return states &
-           (1u << (c->state[SW_ORIG] & 31) | 1u << (c->state[SW_RESP] & 31) | 1u << (SW_ST_MAX + c->conn_state));
+    char uid[SW_UID_LEN + 1];
+    const struct sw_filter_conn conn = {
+        .key = &c->key,
+        .orig_is_b = c->orig_is_b,
+        .state = {c->state[SW_ORIG], c->state[SW_RESP]},
+        .conn_state = c->conn_state,
+        .reason = c->reason,
+        .ip_bytes = sw_top_conn_bytes(c),
+        .handshake_ns = c->handshake_ns,
+        .uid = uid,
+    };
+
+    if (filter->uids_len)
+        sw_top_conn_uid(c, uid);
+    return sw_filter_match_conn(filter, &conn);
 }
 
 /* Addresses and ports have no capital letters. */
@@ -105,9 +118,5 @@ static bool match_words(const struct sw_top_filter *f, const struct sw_top_conn 
 
 bool sw_top_filter_match(const struct sw_top_filter *f, const struct sw_top_conn *c)
 {
-    if (f->rules.lists && !sw_filter_rules_match(&f->rules, &c->key, c->orig_is_b))
-        return false;
-    if (f->states && !match_states(f->states, c))
-        return false;
-    return !f->words || match_words(f, c);
+    return sw_top_conn_match(&f->of, c) && (!f->words || match_words(f, c));
 }

@@ -9,15 +9,14 @@
 #ifndef SW_TOP_FILTER_H
 #define SW_TOP_FILTER_H
 
-#include "base/filter_rules.h"
+#include "output/filter.h"
 #include "top/conn.h"
 
 #define SW_TOP_FILTER_TEXT 128
 #define SW_TOP_FILTER_WORDS 8
 
 struct sw_top_filter {
-    struct sw_filter_rules rules;
-    __u32 states; /* as sw_filter.states */
+    struct sw_filter of;
     int words;
     char word[SW_TOP_FILTER_WORDS][SW_TOP_FILTER_TEXT]; /* in lower case */
 };
@@ -25,5 +24,6 @@ struct sw_top_filter {
 /* 0, or -EINVAL and a line in why. */
 int sw_top_filter_parse(const char *text, struct sw_top_filter *ret, char *why, size_t size);
 bool sw_top_filter_match(const struct sw_top_filter *f, const struct sw_top_conn *c);
+bool sw_top_conn_match(const struct sw_filter *filter, const struct sw_top_conn *c);
 
 #endif

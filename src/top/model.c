@@ -149,16 +149,16 @@ void sw_top_model_end(struct sw_top_model *m)
     for (size_t i = 0; i < m->outcomes; i++) {
         struct sw_top_outcomes *o = &m->outcome[i];
 
-        if (!m->forever && m->ns > o->last_ns + SW_TOP_TOLD_NS)
+        if (!m->forever && m->ns > o->last_ns + SW_TOP_FAILURE_NS)
             continue;
-        memcpy(o->shown, o->told, sizeof(o->shown));
+        memcpy(o->shown, o->failed, sizeof(o->shown));
         m->outcome[kept++] = *o;
     }
     if (kept < m->outcomes) { /* the index has room for them */
         m->outcomes = kept;
         index_rows(m, &m->outcome_index, m->outcome, sizeof(*m->outcome), kept);
     }
-    memcpy(m->told, m->told_now, sizeof(m->told));
+    memcpy(m->failed, m->failed_now, sizeof(m->failed));
 }
 
 static struct sw_top_outcomes *outcomes_of(struct sw_top_model *m, const struct sw_top_id *id, int *ret_err)
@@ -174,7 +174,7 @@ static struct sw_top_outcomes *outcomes_of(struct sw_top_model *m, const struct 
     slot = index_slot(m, &m->outcome_index, m->outcome, sizeof(*at), id);
     if (*slot)
         return &m->outcome[*slot - 1];
-    if (m->outcomes == SW_TOP_TOLD_SERVERS)
+    if (m->outcomes == SW_TOP_FAILURE_SERVERS)
         return NULL;
     at = sw_array_room(m->outcome, &m->outcomes_room, m->outcomes + 1, sizeof(*at));
     if (!at) {
@@ -188,15 +188,16 @@ static struct sw_top_outcomes *outcomes_of(struct sw_top_model *m, const struct 
     return at;
 }
 
-int sw_top_model_told(struct sw_top_model *m, __u64 ns, const struct sw_top_id *id, enum sw_top_told what, __u64 n)
+int sw_top_model_failure(struct sw_top_model *m, __u64 ns, const struct sw_top_id *id, enum sw_top_failure what,
+                         __u64 n)
 {
     int err = 0;
     struct sw_top_outcomes *o = outcomes_of(m, id, &err);
 
-    m->told_now[what] += n;
+    m->failed_now[what] += n;
     if (!o)
         return err;
-    o->told[what] += n;
+    o->failed[what] += n;
     o->last_ns = ns;
     return 0;
 }
@@ -282,7 +283,7 @@ int sw_top_model_servers(struct sw_top_model *m, sw_top_match_fn match, const vo
         s = server_of(m, &o->id);
         if (!s)
             return -ENOMEM;
-        memcpy(s->told, o->shown, sizeof(s->told));
+        memcpy(s->failed, o->shown, sizeof(s->failed));
     }
     return 0;
 }

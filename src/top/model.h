@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What `top` knows: the connections of one look at the tables, rates between two looks, and what events told of servers
+ * What `top` knows: the connections of one look at the tables, rates between two looks, and what events say of servers
  * since the start. Pure: times are parameters, a test needs neither maps nor a terminal.
  *
  *     begin(now)  conn(…) conn(…) …  end()         once an interval
- *     told(server, what)                           at any time; it is shown from the next look on
+ *     failure(server, what)                        at any time; it is shown from the next look on
  *     servers(filter)                              the connections of the look, by their responders
  */
 #ifndef SW_TOP_MODEL_H
@@ -20,14 +20,14 @@ struct sw_top_id {
 };
 
 /* What only events say. */
-enum sw_top_told { SW_TOP_REFUSED, SW_TOP_RESET, SW_TOP_UNANSWERED, SW_TOP_TOLD_MAX };
+enum sw_top_failure { SW_TOP_REFUSED, SW_TOP_RESET, SW_TOP_UNANSWERED, SW_TOP_FAILURES };
 
-#define SW_TOP_TOLD_SERVERS (1u << 16)  /* with outcomes: more are only summed up */
-#define SW_TOP_TOLD_NS (60 * SW_SECOND) /* one without connections is forgotten so long after its last outcome */
+#define SW_TOP_FAILURE_SERVERS (1u << 16)  /* with outcomes: more are only summed up */
+#define SW_TOP_FAILURE_NS (60 * SW_SECOND) /* one without connections is forgotten so long after its last outcome */
 
 struct sw_top_server {
     struct sw_top_id id;
-    __u64 conns;                                    /* of the look, ended ones included; 0: only events told of it */
+    __u64 conns;                                    /* of the look, ended ones included; 0: only events name it */
     __u64 open, half;                               /* established, half-open; neither has ended */
     __u64 begun;                                    /* since the look before */
     __u64 rate;                                     /* IP bytes a second */
@@ -35,12 +35,12 @@ struct sw_top_server {
     __u64 handshakes, handshake_sum, handshake_max; /* of all conns */
     __u64 server_sum, client_sum;                   /* their two parts */
     __u64 rexmit;
-    __u64 told[SW_TOP_TOLD_MAX]; /* since the start */
+    __u64 failed[SW_TOP_FAILURES]; /* since the start */
 };
 
 struct sw_top_outcomes {
     struct sw_top_id id;
-    __u64 told[SW_TOP_TOLD_MAX], shown[SW_TOP_TOLD_MAX]; /* until now, and at the last look */
+    __u64 failed[SW_TOP_FAILURES], shown[SW_TOP_FAILURES]; /* until now, and at the last look */
     __u64 last_ns;
 };
 
@@ -58,7 +58,7 @@ struct sw_top_model {
     struct sw_top_conn *conn;
     size_t conns, conns_room;
     __u64 open, half, begun, rate;
-    __u64 told[SW_TOP_TOLD_MAX]; /* of all servers, since the start */
+    __u64 failed[SW_TOP_FAILURES]; /* of all servers, since the start */
     struct sw_top_seen seen, before;
     /* by server */
     struct sw_top_server *server;
@@ -67,7 +67,7 @@ struct sw_top_model {
     struct sw_top_outcomes *outcome;
     size_t outcomes, outcomes_room;
     struct sw_top_index outcome_index;
-    __u64 told_now[SW_TOP_TOLD_MAX];
+    __u64 failed_now[SW_TOP_FAILURES];
 };
 
 /* hash: random numbers. */
@@ -78,8 +78,9 @@ void sw_top_model_begin(struct sw_top_model *m, __u64 ns);
 int sw_top_model_conn(struct sw_top_model *m, const struct sw_top_conn *c); /* 0 or -ENOMEM */
 void sw_top_model_end(struct sw_top_model *m);
 
-/* Events told of n such ends. 0 or -ENOMEM */
-int sw_top_model_told(struct sw_top_model *m, __u64 ns, const struct sw_top_id *id, enum sw_top_told what, __u64 n);
+/* Events say of n such ends. 0 or -ENOMEM */
+int sw_top_model_failure(struct sw_top_model *m, __u64 ns, const struct sw_top_id *id, enum sw_top_failure what,
+                         __u64 n);
 
 /* Which connections count; NULL: all. Of a server without any it is asked with a client of zeros. */
 typedef bool (*sw_top_match_fn)(const void *ctx, const struct sw_top_conn *c);

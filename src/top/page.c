@@ -84,18 +84,18 @@ static const char *per_second(const struct sw_top_model *m, __u64 n, sw_text_val
 static void put_totals(struct sw_top_page *p, const struct sw_top_model *m, const struct sw_top_info *info)
 {
     sw_text_value open, half, begun, rate, refused, reset, unanswered, lost;
-    char told[96] = "", losses[48] = "";
+    char failures[96] = "", losses[48] = "";
 
-    if (info->told)
-        snprintf(told, sizeof(told), "; %s refused, %s reset, %s unanswered",
-                 sw_text_count_brief(m->told[SW_TOP_REFUSED], refused),
-                 sw_text_count_brief(m->told[SW_TOP_RESET], reset),
-                 sw_text_count_brief(m->told[SW_TOP_UNANSWERED], unanswered));
+    if (info->events_read)
+        snprintf(failures, sizeof(failures), "; %s refused, %s reset, %s unanswered",
+                 sw_text_count_brief(m->failed[SW_TOP_REFUSED], refused),
+                 sw_text_count_brief(m->failed[SW_TOP_RESET], reset),
+                 sw_text_count_brief(m->failed[SW_TOP_UNANSWERED], unanswered));
     if (info->lost)
         snprintf(losses, sizeof(losses), "%s LINES LOST; ", sw_text_count_brief(info->lost, lost));
     put(p, info->lost ? SW_LOOK_ALARM : SW_LOOK_PLAIN, "%s%s%s%s open, %s half-open, %s new/s, %s B/s%s", losses,
         info->note, *info->note ? "; " : "", sw_text_count(m->open, open), sw_text_count(m->half, half),
-        per_second(m, m->begun, begun), m->span_ns ? sw_text_count_brief(m->rate, rate) : "-", told);
+        per_second(m, m->begun, begun), m->span_ns ? sw_text_count_brief(m->rate, rate) : "-", failures);
 }
 
 static enum sw_top_look service_look(const struct sw_top_service *s)
@@ -146,7 +146,7 @@ static enum sw_top_look conn_look(const struct sw_top_conn *c)
 static void put_rows(struct sw_top_page *p, const struct sw_top_model *m, const struct sw_top_state *s,
                      const struct sw_top_info *info)
 {
-    const struct sw_top_cells cells = {.now = m->ns, .span_ns = m->span_ns, .told = info->told};
+    const struct sw_top_cells cells = {.now = m->ns, .span_ns = m->span_ns, .events_read = info->events_read};
     const struct sw_top_list *l = &s->list[s->view];
     char buf[SW_TOP_ROW_ROOM];
 

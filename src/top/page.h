@@ -32,7 +32,7 @@ struct sw_top_info {
     const char *who;                /* "pid 12 (eth0)", a file's name; any bytes */
     const struct sw_instance *inst; /* for names of interfaces; NULL: a file */
     char clock[24];                 /* of the look */
-    bool told;                      /* events are read */
+    bool events_read;               /* events are read */
     __u64 lost;                     /* lines that were lost of these, or of the file */
     char note[80];                  /* any more; empty: nothing */
     __s64 clock_offset;             /* as struct sw_lines' */

@@ -8,10 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-void sw_top_state_init(struct sw_top_state *s, const struct sw_filter_rules *rules)
+void sw_top_state_init(struct sw_top_state *s)
 {
     memset(s, 0, sizeof(*s));
-    s->rules = rules;
     s->sort[SW_TOP_SERVERS] = sw_top_column_default(SW_TOP_SERVERS);
     s->sort[SW_TOP_CONNS] = sw_top_column_default(SW_TOP_CONNS);
 }
@@ -157,7 +156,7 @@ static bool matches(const void *ctx, const struct sw_top_conn *c)
 {
     const struct sw_top_state *s = ctx;
 
-    return (!s->rules || sw_filter_rules_match(s->rules, &c->key, c->orig_is_b)) && sw_top_filter_match(&s->filter, c);
+    return sw_top_filter_match(&s->filter, c);
 }
 
 static bool shows(const struct sw_top_state *s, const struct sw_top_conn *c)

@@ -39,9 +39,8 @@ struct sw_top_state {
     char typed[SW_TOP_FILTER_TEXT]; /* this one so far */
     char shown[SW_TOP_FILTER_TEXT]; /* that holds; empty: none */
     struct sw_top_filter filter;
-    char wrong[SW_TOP_FILTER_TEXT];      /* why what was typed is no filter; else empty */
-    const struct sw_filter_rules *rules; /* that hold besides; NULL: none */
-    int sort[2];                         /* by enum sw_top_view */
+    char wrong[SW_TOP_FILTER_TEXT]; /* why what was typed is no filter; else empty */
+    int sort[2];                    /* by enum sw_top_view */
     struct sw_top_columns columns;
     struct sw_top_list list[2];
     struct sw_top_row *row;
@@ -51,7 +50,7 @@ struct sw_top_state {
     __u64 chosen_start;
 };
 
-void sw_top_state_init(struct sw_top_state *s, const struct sw_filter_rules *rules);
+void sw_top_state_init(struct sw_top_state *s);
 void sw_top_state_fini(struct sw_top_state *s);
 
 /* What a key means. The rows have to be made anew before the next one. */

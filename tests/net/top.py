@@ -46,7 +46,7 @@ def figures():
         row = shown[f"{SERVER}:{port}"]
         n.equal(f"OPEN of {port}", row["OPEN"], str(len(mine)))
         n.equal(f"BYTES of {port}", row["BYTES"], brief(sum(x["orig_ip_bytes"] + x["resp_ip_bytes"] for x in mine)))
-        n.equal(f"told of {port}", (row["REFUS"], row["RESET"], row["NOANS"]), ("0", "2" if port == 7001 else "0", "0"))
+        n.equal(f"failures of {port}", (row["REFUS"], row["RESET"], row["NOANS"]), ("0", "2" if port == 7001 else "0", "0"))
     n.equal("HANDS, the mean", shown[f"{SERVER}:7003"]["HANDS"],
             span(sum(x["handshake_ns"] for x in held if x["resp_port"] == 7003) // 2))
     n.equal("refused", shown[f"{SERVER}:9999"]["REFUS"], "3")
@@ -268,6 +268,12 @@ def filters():
     top.shows("^3 servers by B/s; ")
     top.keys("q")
     top.ended(OK, "")
+    for args, count in (("--state ESTABLISHED", 3), ("--outcome open", 3), ("--outcome fin", 0), ("--min-bytes 1G", 0),
+                        ("--min-handshake 10", 0), ("--uid C" + 17 * "x", 0)):
+        top = Top(b, *args.split())
+        top.shows(f"^{count} servers? by B/s;")
+        top.keys("q")
+        top.ended(OK, "")
     top = Top(b, "--port", "7002", "--all")
     top.shows("^1 server, ended ones too, by B/s;")
     top.keys("q")

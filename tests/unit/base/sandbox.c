@@ -443,7 +443,7 @@ static long use_output(struct try *t)
     return all < 0 || syscall(SYS_getdents64, all, room, sizeof(room)) < 0 ? -errno : 0;
 }
 
-/* As for --metrics-file and --metrics: made, readable for others, renamed over the one before; a client that is told
+/* As for --metrics-file and --metrics: made, readable for others, renamed over the one before; a client that learns
  * the end. */
 static long use_metrics(struct try *t)
 {

@@ -4,7 +4,7 @@
 
 #include "cmd/top_events.h"
 
-static enum sw_top_line_kind parse(const char *text, struct sw_top_id *id, enum sw_top_told *told, __u64 *lost)
+static enum sw_top_line_kind parse(const char *text, struct sw_top_id *id, enum sw_top_failure *failure, __u64 *lost)
 {
     char line[8192];
     size_t len = strcspn(text, "\n");
@@ -12,7 +12,7 @@ static enum sw_top_line_kind parse(const char *text, struct sw_top_id *id, enum 
     assert_true(len < sizeof(line));
     memcpy(line, text, len);
     line[len] = 0;
-    return sw_top_line_parse(line, id, told, lost);
+    return sw_top_line_parse(line, id, failure, lost);
 }
 
 /* Each kind of event, with every key and without. */
@@ -26,7 +26,7 @@ static void test_own_lines(void **state)
         for (int kind = 0; kind < SW_EV_MAX; kind++) {
             bool wanted = kind == SW_EV_REFUSED || kind == SW_EV_RESET || kind == SW_EV_TIMEOUT;
             struct sw_event ev = sample(kind);
-            enum sw_top_told told;
+            enum sw_top_failure failure;
             struct sw_top_id id;
             struct out o;
             __u64 lost;
@@ -34,11 +34,11 @@ static void test_own_lines(void **state)
             ev.flow.reason = kind == SW_EV_TIMEOUT ? SW_WHY_UNANSWERED : ev.flow.reason;
             out_open(&o, opts);
             add(&o, &ev);
-            assert_int_equal(parse(take(&o), &id, &told, &lost), wanted ? SW_TOP_LINE_TOLD : SW_TOP_LINE_OTHER);
+            assert_int_equal(parse(take(&o), &id, &failure, &lost), wanted ? SW_TOP_LINE_FAILURE : SW_TOP_LINE_OTHER);
             if (wanted) {
-                assert_int_equal(told, kind == SW_EV_REFUSED ? SW_TOP_REFUSED
-                                       : kind == SW_EV_RESET ? SW_TOP_RESET
-                                                             : SW_TOP_UNANSWERED);
+                assert_int_equal(failure, kind == SW_EV_REFUSED ? SW_TOP_REFUSED
+                                          : kind == SW_EV_RESET ? SW_TOP_RESET
+                                                                : SW_TOP_UNANSWERED);
                 assert_int_equal(id.port, htons(80));
                 assert_memory_equal(id.ip, ev.key.b_ip, 16);
             }
@@ -50,7 +50,7 @@ static void test_own_lines(void **state)
 static void test_other_timeouts(void **state)
 {
     struct sw_event ev = sample(SW_EV_TIMEOUT);
-    enum sw_top_told told;
+    enum sw_top_failure failure;
     struct sw_top_id id;
     struct out o;
     __u64 lost;
@@ -59,7 +59,7 @@ static void test_other_timeouts(void **state)
     ev.flow.reason = SW_WHY_TIMEOUT;
     out_open(&o, live);
     add(&o, &ev);
-    assert_int_equal(parse(take(&o), &id, &told, &lost), SW_TOP_LINE_OTHER);
+    assert_int_equal(parse(take(&o), &id, &failure, &lost), SW_TOP_LINE_OTHER);
     out_close(&o);
 }
 
@@ -67,7 +67,7 @@ static void test_names(void **state)
 {
     struct sw_report_opts opts = live;
     struct sw_event ev = sample(SW_EV_RESET);
-    enum sw_top_told told;
+    enum sw_top_failure failure;
     struct sw_top_id id;
     struct out o;
     __u64 lost;
@@ -76,8 +76,8 @@ static void test_names(void **state)
     opts.host = "\",\"event\":\"loss\",\"lost\":7,\"resp_ip\":\"1.2.3.4\",\"resp_port\":9,\"";
     out_open(&o, opts);
     add(&o, &ev);
-    assert_int_equal(parse(take(&o), &id, &told, &lost), SW_TOP_LINE_TOLD);
-    assert_int_equal(told, SW_TOP_RESET);
+    assert_int_equal(parse(take(&o), &id, &failure, &lost), SW_TOP_LINE_FAILURE);
+    assert_int_equal(failure, SW_TOP_RESET);
     assert_int_equal(id.port, htons(80));
     out_close(&o);
 }
@@ -91,14 +91,14 @@ static void test_broken(void **state)
                                         "\"resp_ip\":\"",
                                         "{\"event\":\"reset\",\"resp_ip\":\"not an address\",\"resp_port\":1}",
                                         "{\"event\":\"reset\",\"resp_ip\":\"1.2.3.4"};
-    enum sw_top_told told;
+    enum sw_top_failure failure;
     struct sw_top_id id;
     __u64 lost = 0;
 
     (void)state;
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
-        assert_int_equal(sw_top_line_parse(lines[i], &id, &told, &lost), SW_TOP_LINE_OTHER);
-    assert_int_equal(sw_top_line_parse("{\"event\":\"loss\",\"lost\":12}", &id, &told, &lost), SW_TOP_LINE_LOSS);
+        assert_int_equal(sw_top_line_parse(lines[i], &id, &failure, &lost), SW_TOP_LINE_OTHER);
+    assert_int_equal(sw_top_line_parse("{\"event\":\"loss\",\"lost\":12}", &id, &failure, &lost), SW_TOP_LINE_LOSS);
     assert_int_equal(lost, 12);
 }
 

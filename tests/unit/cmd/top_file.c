@@ -14,6 +14,8 @@ struct read {
     struct sw_top_file_counts counts;
 };
 
+static const struct sw_filter everything, *wanted = &everything;
+
 static void read_text(struct read *r, const char *text, int code)
 {
     char path[] = "/tmp/synward-top-file-XXXXXX";
@@ -24,7 +26,7 @@ static void read_text(struct read *r, const char *text, int code)
     close(fd);
     memset(r, 0, sizeof(*r));
     sw_top_model_init(&r->m, &key);
-    assert_int_equal(sw_top_file_read(path, &r->m, &r->g, &r->counts), code);
+    assert_int_equal(sw_top_file_read(path, wanted, &r->m, &r->g, &r->counts), code);
     unlink(path);
 }
 
@@ -63,8 +65,8 @@ static void test_own_lines(void **state)
     assert_int_equal(r.m.conns, 3);
     assert_int_equal(r.m.open, 1);
     assert_int_equal(r.m.half, 0);
-    assert_int_equal(r.m.told[SW_TOP_REFUSED], 1);
-    assert_int_equal(r.m.told[SW_TOP_RESET], 0);
+    assert_int_equal(r.m.failed[SW_TOP_REFUSED], 1);
+    assert_int_equal(r.m.failed[SW_TOP_RESET], 0);
     assert_int_equal(r.m.conn[0].phase, SW_TOP_ENDED);
     assert_int_equal(r.m.conn[0].reason, SW_WHY_FIN);
     assert_int_equal(r.m.conn[0].ip_bytes[SW_ORIG], 500);
@@ -75,9 +77,43 @@ static void test_own_lines(void **state)
     assert_int_equal(r.m.conn[2].phase, SW_TOP_OPEN);
     assert_int_equal(sw_top_model_servers(&r.m, NULL, NULL), 0);
     assert_int_equal(r.m.servers, 1);
-    assert_int_equal(r.m.server[0].told[SW_TOP_REFUSED], 1);
+    assert_int_equal(r.m.server[0].failed[SW_TOP_REFUSED], 1);
     assert_int_equal(r.m.server[0].begun, 3); /* the first one, too */
     done(&r);
+    out_close(&o);
+}
+
+/* --outcome and the other words of views: of connections and of what servers refused. */
+static void test_filtered(void **state)
+{
+    static const struct {
+        struct sw_filter filter;
+        size_t conns;
+        __u64 refused;
+    } cases[] = {{{.outcomes = 1u << SW_WHY_REFUSED}, 1, 1},  {{.outcomes = 1u << SW_WHY_NONE}, 1, 0},
+                 {{.states = 1u << SW_ST_ESTABLISHED}, 1, 0}, {{.min_handshake_ns = 345}, 0, 0},
+                 {{.min_bytes = 1ull << 40}, 0, 0},           {{.uids_len = 1, .uids = {"Cxxxxxxxxxxxxxxxxx"}}, 0, 0}};
+    struct sw_event ev = sample(SW_EV_ESTABLISHED);
+    struct read r;
+    struct out o;
+
+    (void)state;
+    out_open(&o, live);
+    ev.flow.end[SW_ORIG].state = ev.flow.end[SW_RESP].state = SW_ST_ESTABLISHED;
+    add(&o, &ev);
+    ev = sample(SW_EV_CONN);
+    ev.key.a_port = htons(1);
+    ev.flow.reason = SW_WHY_REFUSED;
+    add(&o, &ev);
+    take(&o);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        wanted = &cases[i].filter;
+        read_text(&r, o.text, SW_EXIT_OK);
+        wanted = &everything;
+        assert_int_equal(r.m.conns, cases[i].conns);
+        assert_int_equal(r.m.failed[SW_TOP_REFUSED], cases[i].refused);
+        done(&r);
+    }
     out_close(&o);
 }
 
@@ -143,8 +179,8 @@ static void test_others(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_own_lines), cmocka_unit_test(test_guard),
-                                       cmocka_unit_test(test_others)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_own_lines), cmocka_unit_test(test_filtered),
+                                       cmocka_unit_test(test_guard), cmocka_unit_test(test_others)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -229,7 +229,7 @@ TEST(never_if_off)
     set_sysctl("ipv4/conf/all/rp_filter", "0");
 }
 
-/* Where it cannot be told nothing is checked, and each reason is said once. */
+/* Where it is not known nothing is checked, and each reason is said once. */
 static void unknown(const char *make, const char *unmake, const char *why)
 {
     ip(make);
@@ -243,7 +243,7 @@ static void unknown(const char *make, const char *unmake, const char *why)
     assert_int_equal(checked(), BOTH);
     assert_false(warned("reverse path"));
 }
-TEST(what_cannot_be_told)
+TEST(what_cannot_be_known)
 {
     NEEDS_ROOT();
     start(SW_REVERSE_PATH_STRICT);
@@ -358,7 +358,7 @@ int main(void)
         LIVE_TEST(devices_below_it),
         LIVE_TEST(as_the_kernel_filters),
         LIVE_TEST(never_if_off),
-        LIVE_TEST(what_cannot_be_told),
+        LIVE_TEST(what_cannot_be_known),
         LIVE_TEST(many_routes),
         LIVE_TEST(entries_of_a_former_daemon),
     };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What top knows: rates between two looks, servers, what events told of them and when that is forgotten. */
+/* What top knows: rates between two looks, servers, what events say of them and when that is forgotten. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -144,39 +144,39 @@ static bool is_port_80(const void *ctx, const struct sw_top_conn *c)
     return c->key.b_port == htons(80);
 }
 
-static void test_told(void **state)
+static void test_failures(void **state)
 {
     struct sw_top_id refuses = id(9), open = id(80);
     struct sw_top_model m;
 
     (void)state;
     sw_top_model_init(&m, &key);
-    assert_int_equal(sw_top_model_told(&m, NOW, &refuses, SW_TOP_REFUSED, 2), 0);
-    assert_int_equal(sw_top_model_told(&m, NOW, &open, SW_TOP_RESET, 1), 0);
+    assert_int_equal(sw_top_model_failure(&m, NOW, &refuses, SW_TOP_REFUSED, 2), 0);
+    assert_int_equal(sw_top_model_failure(&m, NOW, &open, SW_TOP_RESET, 1), 0);
     assert_null(server(&m, 9)); /* from the next look on */
     sw_top_model_begin(&m, NOW);
     add(&m, conn(1, 80, 60, NOW));
     sw_top_model_end(&m);
-    assert_int_equal(server(&m, 9)->told[SW_TOP_REFUSED], 2);
+    assert_int_equal(server(&m, 9)->failed[SW_TOP_REFUSED], 2);
     assert_int_equal(server(&m, 9)->conns, 0);
-    assert_int_equal(server(&m, 80)->told[SW_TOP_RESET], 1);
-    assert_int_equal(m.told[SW_TOP_REFUSED], 2);
+    assert_int_equal(server(&m, 80)->failed[SW_TOP_RESET], 1);
+    assert_int_equal(m.failed[SW_TOP_REFUSED], 2);
     assert_int_equal(m.servers, 2);
     assert_int_equal(sw_top_model_servers(&m, is_port_80, NULL), 0);
     assert_int_equal(m.servers, 1); /* a server without connections is asked for, too */
-    assert_int_equal(sw_top_model_told(&m, NOW, &refuses, SW_TOP_REFUSED, 1), 0);
-    assert_int_equal(server(&m, 9)->told[SW_TOP_REFUSED], 2); /* a pause: what is shown stays */
-    sw_top_model_begin(&m, NOW + SW_TOP_TOLD_NS);
+    assert_int_equal(sw_top_model_failure(&m, NOW, &refuses, SW_TOP_REFUSED, 1), 0);
+    assert_int_equal(server(&m, 9)->failed[SW_TOP_REFUSED], 2); /* a pause: what is shown stays */
+    sw_top_model_begin(&m, NOW + SW_TOP_FAILURE_NS);
     sw_top_model_end(&m);
-    assert_int_equal(server(&m, 9)->told[SW_TOP_REFUSED], 3);
-    sw_top_model_begin(&m, NOW + SW_TOP_TOLD_NS + 1);
+    assert_int_equal(server(&m, 9)->failed[SW_TOP_REFUSED], 3);
+    sw_top_model_begin(&m, NOW + SW_TOP_FAILURE_NS + 1);
     sw_top_model_end(&m);
     assert_null(server(&m, 9)); /* forgotten, but for the sum */
-    assert_int_equal(m.told[SW_TOP_REFUSED], 3);
-    assert_int_equal(sw_top_model_told(&m, NOW + SW_TOP_TOLD_NS, &open, SW_TOP_UNANSWERED, 1), 0);
-    sw_top_model_begin(&m, NOW + SW_TOP_TOLD_NS + 2);
+    assert_int_equal(m.failed[SW_TOP_REFUSED], 3);
+    assert_int_equal(sw_top_model_failure(&m, NOW + SW_TOP_FAILURE_NS, &open, SW_TOP_UNANSWERED, 1), 0);
+    sw_top_model_begin(&m, NOW + SW_TOP_FAILURE_NS + 2);
     sw_top_model_end(&m);
-    assert_int_equal(server(&m, 80)->told[SW_TOP_UNANSWERED], 1);
+    assert_int_equal(server(&m, 80)->failed[SW_TOP_UNANSWERED], 1);
     sw_top_model_fini(&m);
 }
 
@@ -187,18 +187,18 @@ static void test_bounds(void **state)
 
     (void)state;
     sw_top_model_init(&m, &key);
-    for (unsigned int i = 0; i < SW_TOP_TOLD_SERVERS + 1000; i++) {
+    for (unsigned int i = 0; i < SW_TOP_FAILURE_SERVERS + 1000; i++) {
         struct sw_top_id s = {.ip = {[12] = i >> 24, i >> 16, i >> 8, i}, .port = htons(1)};
 
-        assert_int_equal(sw_top_model_told(&m, NOW, &s, SW_TOP_UNANSWERED, 1), 0);
+        assert_int_equal(sw_top_model_failure(&m, NOW, &s, SW_TOP_UNANSWERED, 1), 0);
     }
-    assert_int_equal(m.outcomes, SW_TOP_TOLD_SERVERS);
+    assert_int_equal(m.outcomes, SW_TOP_FAILURE_SERVERS);
     sw_top_model_begin(&m, NOW);
     sw_top_model_end(&m);
-    assert_int_equal(m.told[SW_TOP_UNANSWERED], SW_TOP_TOLD_SERVERS + 1000);
+    assert_int_equal(m.failed[SW_TOP_UNANSWERED], SW_TOP_FAILURE_SERVERS + 1000);
     assert_int_equal(sw_top_model_servers(&m, NULL, NULL), 0);
-    assert_int_equal(m.servers, SW_TOP_TOLD_SERVERS);
-    sw_top_model_begin(&m, NOW + SW_TOP_TOLD_NS + 1);
+    assert_int_equal(m.servers, SW_TOP_FAILURE_SERVERS);
+    sw_top_model_begin(&m, NOW + SW_TOP_FAILURE_NS + 1);
     sw_top_model_end(&m);
     assert_int_equal(m.outcomes, 0);
     sw_top_model_fini(&m);
@@ -231,7 +231,7 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rates),  cmocka_unit_test(test_servers), cmocka_unit_test(test_told),
+        cmocka_unit_test(test_rates),  cmocka_unit_test(test_servers), cmocka_unit_test(test_failures),
         cmocka_unit_test(test_bounds), cmocka_unit_test(test_many),
     };
 

@@ -8,7 +8,7 @@
 
 #define NOW (100000 * SW_SECOND)
 
-static const struct sw_top_cells cells = {.now = NOW, .span_ns = 2 * SW_SECOND, .told = true};
+static const struct sw_top_cells cells = {.now = NOW, .span_ns = 2 * SW_SECOND, .events_read = true};
 
 static struct sw_top_conn conn(void)
 {
@@ -56,7 +56,7 @@ static void test_server_cells(void **state)
                               .bytes = 9999,
                               .handshakes = 4,
                               .handshake_sum = 400000,
-                              .told = {1, 2, 3}};
+                              .failed = {1, 2, 3}};
     struct sw_top_cells unknown = {.now = NOW};
     struct sw_top_columns c;
     char buf[SW_TOP_ROW_ROOM];
@@ -212,7 +212,7 @@ static void test_help(void **state)
     struct sw_top_state s;
 
     (void)state;
-    sw_top_state_init(&s, NULL);
+    sw_top_state_init(&s);
     s.help = true;
     sw_top_page_make(&page, &m, &s, &none, &info, 80, 24);
     assert_int_equal(page.len, 24);

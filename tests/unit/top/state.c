@@ -59,7 +59,7 @@ static void open_it(struct fixture *f, unsigned int servers, const __u64 *bytes)
 {
     memset(f, 0, sizeof(*f));
     sw_top_model_init(&f->m, &key);
-    sw_top_state_init(&f->s, NULL);
+    sw_top_state_init(&f->s);
     look(f, servers, bytes);
 }
 
@@ -304,7 +304,7 @@ static void test_any_keys(void **state)
     static struct sw_top_page page;
     struct sw_top_guard guard = {.there = true};
     struct sw_top_service service = {.name = "[2001:db8:1234:5678:9abc:def0:1234:5678]:54321"};
-    struct sw_top_info info = {.who = "pid 1 (\033[31m\n)", .clock = "12:34:56", .told = true, .lost = 1};
+    struct sw_top_info info = {.who = "pid 1 (\033[31m\n)", .clock = "12:34:56", .events_read = true, .lost = 1};
     struct fixture f;
 
     (void)state;
