@@ -27,6 +27,8 @@ function fill(node, attributes, children) {
 const el = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
 const svg = (tag, attributes, ...children) =>
   fill(document.createElementNS('http://www.w3.org/2000/svg', tag), attributes, children);
+// head: the cells of its heading; rows: elements.
+const grid = (head, rows) => el('table', null, el('thead', null, el('tr', null, head)), el('tbody', null, rows));
 const byId = (id) => document.getElementById(id);
 const dot = (color, dashed) => el('span', { class: dashed ? 'dot dashed' : 'dot', vars: { '--c': color } });
 

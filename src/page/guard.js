@@ -63,31 +63,19 @@ function drawService(s, begin, end) {
           'details',
           null,
           el('summary', null, plural(s.changes.length + s.changesMore, 'change') + ' of state'),
-          el(
-            'table',
-            null,
-            el(
-              'thead',
-              null,
+          grid(
+            [
+              ['When (UTC)', 'State', 'Cause'].map((t) => el('th', null, t)),
+              ['Half-open', 'SYNs/s', 'Completed/s'].map((t) => el('th', { class: 'num hide640' }, t)),
+            ],
+            s.changes.map((c) =>
               el(
                 'tr',
                 null,
-                ['When (UTC)', 'State', 'Cause'].map((t) => el('th', null, t)),
-                ['Half-open', 'SYNs/s', 'Completed/s'].map((t) => el('th', { class: 'num hide640' }, t))
-              )
-            ),
-            el(
-              'tbody',
-              null,
-              s.changes.map((c) =>
-                el(
-                  'tr',
-                  null,
-                  el('td', { class: 'num', vars: { 'text-align': 'left' } }, moment(c.at)),
-                  el('td', null, `${c.from} → ${c.to}`),
-                  el('td', { class: 'wide' }, c.cause),
-                  [c.halfOpen, c.synRate, c.completedRate].map((n) => el('td', { class: 'num hide640' }, count(n)))
-                )
+                el('td', { class: 'num', vars: { 'text-align': 'left' } }, moment(c.at)),
+                el('td', null, `${c.from} → ${c.to}`),
+                el('td', { class: 'wide' }, c.cause),
+                [c.halfOpen, c.synRate, c.completedRate].map((n) => el('td', { class: 'num hide640' }, count(n)))
               )
             )
           ),
@@ -111,38 +99,26 @@ function drawCalm(list) {
     'div',
     { class: 'service', id: 'calm' },
     el('h3', null, 'Without a change of state'),
-    el(
-      'table',
-      null,
-      el(
-        'thead',
-        null,
+    grid(
+      [
+        el('th', null, 'Service'),
+        el('th', { class: 'hide640' }, 'Mode'),
+        ['Half-open, peak', 'SYNs/s, peak'].map((t) => el('th', { class: 'num' }, t)),
+        ['SYNs', 'Completed'].map((t) => el('th', { class: 'num hide640' }, t)),
+      ],
+      list.map((s) =>
         el(
           'tr',
           null,
-          el('th', null, 'Service'),
-          el('th', { class: 'hide640' }, 'Mode'),
-          ['Half-open, peak', 'SYNs/s, peak'].map((t) => el('th', { class: 'num' }, t)),
-          ['SYNs', 'Completed'].map((t) => el('th', { class: 'num hide640' }, t))
-        )
-      ),
-      el(
-        'tbody',
-        null,
-        list.map((s) =>
           el(
-            'tr',
-            null,
-            el(
-              'td',
-              { class: 'wide' },
-              s.name,
-              data.hosts.list.length > 1 ? el('span', { class: 'soft' }, ` ${s.host}`) : null
-            ),
-            el('td', { class: 'hide640' }, `${s.mode}, ${s.state}`),
-            ['halfOpen', 'synRate'].map((name) => el('td', { class: 'num' }, peak(s, name))),
-            [s.syns, s.completed].map((v) => el('td', { class: 'num hide640' }, count(v)))
-          )
+            'td',
+            { class: 'wide' },
+            s.name,
+            data.hosts.list.length > 1 ? el('span', { class: 'soft' }, ` ${s.host}`) : null
+          ),
+          el('td', { class: 'hide640' }, `${s.mode}, ${s.state}`),
+          ['halfOpen', 'synRate'].map((name) => el('td', { class: 'num' }, peak(s, name))),
+          [s.syns, s.completed].map((v) => el('td', { class: 'num hide640' }, count(v)))
         )
       )
     )

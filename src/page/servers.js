@@ -65,22 +65,7 @@ function drawServers() {
     )
   );
   section('servers').replaceChildren(
-    el(
-      'table',
-      null,
-      el(
-        'thead',
-        null,
-        el(
-          'tr',
-          null,
-          el('th', null, 'Server'),
-          head,
-          el('th', { class: 'range' }, `${span(low)} … ${span(high)}, logarithmic`)
-        )
-      ),
-      el('tbody', null, rows)
-    )
+    grid([el('th', null, 'Server'), head, el('th', { class: 'range' }, `${span(low)} … ${span(high)}, logarithmic`)], rows)
   );
   const more = list.length - servers.shown;
   if (more > 0)

@@ -41,16 +41,6 @@ def exact(sw, want):
     return rows
 
 
-def talk(a, listener, times, size=1000):
-    for _ in range(times):
-        c, s = n.open_pair(a, listener)
-        c.sendall(b"x" * size)
-        n.read_n(s, size)
-        c.close()
-        n.equal("end", s.recv(1), b"")
-        s.close()
-
-
 def counted(h, values):
     """Each value is in its bucket, and nothing else is there."""
     want = collections.Counter()
@@ -74,7 +64,7 @@ def against_lines():
     listeners = {v: n.listen(b, V[v][1], PORT) for v in V}
     sw = n.Synward(b, "srv0", args=("--close-delay", 0.1))
     for v, listener in listeners.items():
-        talk(a, listener, 30, 1000 * v)
+        n.talk(a, listener, 30, 1000 * v)
     try:
         n.connect(a, V[4][1], 1)
     except ConnectionRefusedError:
@@ -108,9 +98,9 @@ def roles():
     listener = n.listen(b, "10.67.0.2", PORT)
     local = n.listen(r, "10.66.0.254", PORT)
     both = n.Synward(r, "rta", "rtb", args=("--close-delay", 0.1, "--events", "none"))
-    talk(a, listener, 7)
-    talk(a, local, 5)
-    talk(r, listener, 3)
+    n.talk(a, listener, 7)
+    n.talk(a, local, 5)
+    n.talk(r, listener, 3)
     n.until(lambda: sum(x["count"] for x in hist(both, "--of", "duration")) == 15)
     n.equal("counts", {x["role"]: x["count"] for x in hist(both)}, {"forwarder": 7, "server": 5, "client": 3})
     n.equal("services", [(x["server_ip"], x["count"]) for x in hist(both, "--by", "service")], [("10.66.0.254", 5)])
@@ -148,9 +138,9 @@ def in_tunnels():
     n.warm(r, "10.99.0.2")
     far, here = n.listen(b, "10.99.0.2", PORT), n.listen(r, "10.99.0.254", PORT)
     sw = n.Synward(r, "rtb", args=("--close-delay", 0.1, "--decap", "--events", "established"))
-    talk(a, far, 4)
-    talk(r, far, 3)
-    talk(b, here, 2)
+    n.talk(a, far, 4)
+    n.talk(r, far, 3)
+    n.talk(b, here, 2)
     n.until(lambda: sum(x["count"] for x in hist(sw, "--of", "duration")) == 9)
     n.equal("counts", {x["role"]: x["count"] for x in hist(sw)}, {"forwarder": 4, "client": 3, "server": 2})
     exact(sw, 9)
@@ -163,7 +153,7 @@ def through_the_guard():
     a, b = n.pair()
     listener = n.listen(b, V[4][1], PORT)
     sw = n.Synward(b, "srv0", args=("--close-delay", 0.1, "--guard", "always"))
-    talk(a, listener, 4)
+    n.talk(a, listener, 4)
     n.until(lambda: sum(x["count"] for x in hist(sw, "--of", "duration")) == 4)
     for h in exact(sw, 4):
         n.fields({"event": "hist", **h}, role="server", count=0, unmeasured=4, sum=0, p50=None, p99=None, buckets=[])
@@ -182,14 +172,14 @@ def kept():
     listener = n.listen(b, V[4][1], PORT)
     with p.Pins(b, "srv0") as pins:
         first = pins.start("--close-delay", 0.1)
-        talk(a, listener, 5)
+        n.talk(a, listener, 5)
         watching = watch(b, "-j")
-        talk(a, listener, 1)
+        n.talk(a, listener, 1)
         seen = json.loads(watching.stdout.readline())["count"]
         p.stopped(first)
         n.equal("without a daemon", [x["count"] for x in hist(first)], [6])
         second = pins.start("--close-delay", 0.1)
-        talk(a, listener, 3)
+        n.talk(a, listener, 3)
         n.equal("of the second", [x["count"] for x in hist(second)], [9])
         while seen < 4:
             seen += json.loads(watching.stdout.readline())["count"]
@@ -206,10 +196,10 @@ def places():
     listeners = [n.listen(b, V[4][1], port) for port in ports]
     sw = n.Synward(b, "srv0", args=("--close-delay", 0.1, "--events", "none"))
     for listener in listeners:
-        talk(a, listener, 1)
+        n.talk(a, listener, 1)
     n.until(lambda: len(hist(sw, "--by", "server", "-n", "256")) <= 192, 30)
     exact(sw, len(ports))
-    talk(a, listeners[-1], 1)
+    n.talk(a, listeners[-1], 1)
     (h,) = hist(sw, "--by", "server", "-n", "1")
     n.equal("the last one has kept its place", (h["server_port"], h["count"]), (ports[-1], 2))
     n.equal("exit code", sw.stop(), 0)
@@ -231,7 +221,7 @@ def picture():
     sw = n.Synward(b, "srv0", args=("--close-delay", 0.1))
     r = n.run([n.SYNWARD, "hist"], b, text=True)
     n.equal("nothing yet", (r.returncode, r.stdout, r.stderr), (0, f"synward pid {sw.p.pid} (srv0): none\n", ""))
-    talk(a, listener, 20)
+    n.talk(a, listener, 20)
     r = n.run([n.SYNWARD, "hist", "--by", "server"], b, text=True)
     n.equal("exit code", r.returncode, 0)
     out = r.stdout.splitlines()
@@ -252,9 +242,9 @@ def watched():
     a, b = n.pair()
     listener = n.listen(b, V[6][1], PORT)
     sw = n.Synward(b, "srv0", args=("--close-delay", 0.1))
-    talk(a, listener, 20)
+    n.talk(a, listener, 20)
     w = watch(b, "-j")
-    talk(a, listener, 12)
+    n.talk(a, listener, 12)
     seen = 0
     while seen < 12:
         seen += json.loads(w.stdout.readline())["count"]
@@ -265,7 +255,7 @@ def watched():
     w = watch(b, stdout=theirs, stdin=theirs, stderr=theirs, start_new_session=True, text=False,
               preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
     os.close(theirs)
-    talk(a, listener, 3)
+    n.talk(a, listener, 3)
     got = ""
     while not re.search(r"handshake: \d", got):
         got += read_tty(ours)

@@ -14,16 +14,6 @@ PORT = 7777
 SERVER = "10.66.0.2"
 
 
-def talk(a, listener, times, size=1000):
-    for _ in range(times):
-        c, s = n.open_pair(a, listener)
-        c.sendall(b"x" * size)
-        n.read_n(s, size)
-        c.close()
-        n.equal("end", s.recv(1), b"")
-        s.close()
-
-
 def metrics(ns, *args):
     r = n.run([n.SYNWARD, "metrics", *args], ns, text=True)
     n.equal(f"exit code ({r.stderr})", r.returncode, 0)
@@ -50,7 +40,7 @@ def figures():
     a, b = n.pair()
     listener = n.listen(b, SERVER, PORT)
     sw = n.Synward(b, "srv0", args=("--close-delay", 0.1, "--guard", "auto"))
-    talk(a, listener, 20)
+    n.talk(a, listener, 20)
     try:
         n.connect(a, SERVER, 1)
     except ConnectionRefusedError:
@@ -120,9 +110,9 @@ def pinned():
     name = f"m{b[-8:]}".replace("-", "_")
     sw = n.Synward(b, "srv0", args=(f"--pin={name}", "--close-delay", 0.1))
     try:
-        talk(a, listener, 3)
+        n.talk(a, listener, 3)
         n.equal("exit code", sw.stop(), 0)
-        talk(a, listener, 4)
+        n.talk(a, listener, 4)
         got = samples(metrics(b, "-i", "srv0"))
         n.equal("running", got["synward_running"], 0)
         n.equal("handshakes", got["synward_tracker_total|counter=handshakes"], 7)

@@ -63,14 +63,6 @@ def value(b, name, parse=parse_text):
     return sum(x.value for family in parse(body) for x in family.samples if x.name == name)
 
 
-def talk(a, listener, times):
-    for _ in range(times):
-        c, s = n.open_pair(a, listener)
-        c.close()
-        n.equal("end", s.recv(1), b"")
-        s.close()
-
-
 def descriptors(sw):
     return len(os.listdir(f"/proc/{sw.p.pid}/fd"))
 
@@ -82,7 +74,7 @@ def answers():
     sw = start(b)
     if "metrics at 127.0.0.1:9435" not in sw.said():
         raise AssertionError(sw.said())
-    talk(a, listener, 3)
+    n.talk(a, listener, 3, size=0)
     n.until(lambda: value(b, "synward_handshake_duration_seconds_count") == 3)
     for request, want in {GET + b"\r\n": 200, b"GET /metrics HTTP/1.0\r\n\r\n": 200, b"GET / HTTP/1.0\r\n\r\n": 404,
                           b"PUT /metrics HTTP/1.0\r\n\r\n": 405, b"GET /metrics HTTP/1.1\r\n\r\n": 400,
@@ -180,7 +172,7 @@ def hostile():
         most, slowest, talks = 0, 0, 0
         while done[0] < 2000 or talks < 50:
             began = time.monotonic()
-            talk(a, listener, 1)
+            n.talk(a, listener, 1, size=0)
             talks += 1
             slowest = max(slowest, time.monotonic() - began)
             most = max(most, descriptors(sw))
@@ -277,7 +269,7 @@ def file():
     path.parent.mkdir()
     sw = n.Synward(b, "srv0", args=("--metrics-file", path, "--metrics-interval", 1), script="umask 077")
     n.until(path.exists)
-    talk(a, listener, 2)
+    n.talk(a, listener, 2, size=0)
     seen, reads = set(), 0
 
     def count():
@@ -308,7 +300,7 @@ def file_fails():
     n.until(path.exists)
     path.parent.chmod(0o500)
     n.until(lambda: value(b, "synward_metrics_file_failures_total") >= 2)
-    talk(a, listener, 2)
+    n.talk(a, listener, 2, size=0)
     n.until(lambda: sum(x["event"] == "conn" for x in sw.lines()) == 2)
     path.parent.chmod(0o700)
     n.until(lambda: "written again" in sw.err())

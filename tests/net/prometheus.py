@@ -81,14 +81,8 @@ class Prometheus:
         n.equal(f"Prometheus ({self.log.read_text()[-500:]})", self.p.wait(timeout=30), 0)
 
 
-def talk(a, listener, times):
-    for _ in range(times):
-        c, s = n.open_pair(a, listener)
-        c.sendall(b"x" * 1000)
-        n.read_n(s, 1000)
-        c.close()
-        n.equal("end", s.recv(1), b"")
-        s.close()
+def talk_and_refusal(a, listener, times):
+    n.talk(a, listener, times)
     try:
         n.connect(a, SERVER, 1)
     except ConnectionRefusedError:
@@ -114,7 +108,7 @@ def scraped():
                                     "--metrics", METRICS))
     p = Prometheus(b)
     n.until(lambda: p.value("up") == 1, evidence=p.log.read_text)
-    talk(a, listener, 200)
+    talk_and_refusal(a, listener, 200)
     n.until(lambda: p.value('synward_handshake_duration_seconds_count{role="server"}') == 200)
     n.until(lambda: p.value('synward_connection_attempts_total{role="server",error_type="refused"}') == 1)
     exact = sorted(x["handshake_ns"] for x in sw.lines() if x["event"] == "established")
@@ -165,7 +159,7 @@ def grafana():
     total = len(left)
 
     def all_have_data():
-        talk(a, listener, 10)
+        talk_and_refusal(a, listener, 10)
         for expr in [x for x in left if p.values(x)]:
             del left[expr]
         return not left
@@ -189,7 +183,7 @@ def textfile():
     exporter, log = started(b, "prometheus-node-exporter", "--collector.disable-defaults", "--collector.textfile",
                             f"--collector.textfile.directory={folder}", f"--web.listen-address=127.0.0.1:{NODE}")
     n.until(lambda: is_ready(b, NODE, "/"), timeout=30, evidence=log.read_text)
-    talk(a, listener, 7)
+    talk_and_refusal(a, listener, 7)
 
     def lines():
         return get(b, NODE, "/metrics")[1].splitlines()

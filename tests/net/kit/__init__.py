@@ -21,7 +21,7 @@ to import.
 from .daemon import SYNWARD, Synward
 from .lines import check_seq, fields, of, events_of
 from .ns import (TOP, Inside, addr, cleanup, connect, hooks_on, libc, listen, made, new_ns, open_pair, pair, popen, quiet,
-                 read_all, read_n, reset, retransmitted, routed, run, settled, sh, started, take_replies, tcp, tmp, veth,
+                 read_all, read_n, reset, retransmitted, routed, run, settled, sh, started, take_replies, talk, tcp, tmp, veth,
                  warm, xdp_on)
 from .tap import Skip, at_least, at_most, equal, main, one, seed
 from .wait import PATIENCE, SLOW, until
@@ -29,4 +29,4 @@ from .wait import PATIENCE, SLOW, until
 __all__ = ["PATIENCE", "SLOW", "SYNWARD", "TOP", "Inside", "Skip", "Synward", "addr", "at_least", "at_most", "check_seq",
            "cleanup", "connect", "equal", "events_of", "fields", "hooks_on", "libc", "listen", "made", "main", "new_ns", "of",
            "one", "open_pair", "pair", "popen", "quiet", "read_all", "read_n", "reset", "retransmitted", "routed", "run",
-           "seed", "settled", "sh", "started", "take_replies", "tcp", "tmp", "until", "veth", "warm", "xdp_on"]
+           "seed", "settled", "sh", "started", "take_replies", "talk", "tcp", "tmp", "until", "veth", "warm", "xdp_on"]

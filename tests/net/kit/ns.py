@@ -234,6 +234,18 @@ def open_pair(ns, listener, src=None):
     return c, listener.accept()[0]
 
 
+def talk(ns, listener, times=1, size=1000):
+    """Whole connections, in which the client says so many bytes and closes first."""
+    for _ in range(times):
+        c, s = open_pair(ns, listener)
+        c.sendall(b"x" * size)
+        read_n(s, size)
+        c.close()
+        if s.recv(1):
+            raise AssertionError("the server has more than the client said")
+        s.close()
+
+
 def read_all(s):
     got = bytearray()
     while True:
