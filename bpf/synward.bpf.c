@@ -105,6 +105,7 @@ int sw_egress(struct __sk_buff *skb)
     s->ifindex = skb->ifindex;
     s->sent = 1;
     s->local = !skb->ingress_ifindex && (!sc->at.tunnel || skb->sk); /* a tunnel forgets where a packet came in */
+    s->forwarded = !!skb->ingress_ifindex;
     s->hook = cfg.replay ? SW_HOOK_REPLAY : SW_HOOK_TC_EGRESS;
     if (skb->gso_segs > 1) { /* as it will be on the wire: each segment carries the headers again */
         s->pkts = skb->gso_segs;

@@ -197,6 +197,7 @@ enum sw_hook { SW_HOOKS(SW_ENUM_ITEM) SW_HOOK_MAX };
     X(SW_C_, INTERNAL, "internal")         /* a lookup that cannot fail failed: the packet passes */                   \
     X(SW_C_, GUARD_LOST, "guard_lost")     /* guard and drop records that did not fit */                               \
     X(SW_C_, CAPTURE_LOST, "capture_lost") /* sampled frames that did not fit */                                       \
+    X(SW_C_, FLOWS_HELD, "flows_held")     /* with the guard: established, but its share of `flows` was full */        \
     X(SW_C_, LOST_OPENING, "lost_opening")                                                                             \
     X(SW_C_, LOST_ESTABLISHED, "lost_established")                                                                     \
     X(SW_C_, LOST_HALF_CLOSED, "lost_half_closed")                                                                     \
@@ -344,7 +345,12 @@ enum {
     SW_F_FAR_RESP = 1 << 27,         /* of the responder */
     SW_F_NO_SOCKET = 1 << 28,        /* with the guard: never confirmed, and the kernel has no socket of it */
     SW_F_FILTERED = 1 << 29,         /* with the guard: excluded by the filter, followed without events */
+    SW_F_CLAIMED = 1 << 30,          /* with the guard: established by what arrived alone; has taken a place of those */
 };
+
+/* The ends that this host is, as far as it has sent: the key's a endpoint, its b. SYN, with the guard: this host has
+ * sent one, alone or with ACK, not only forwarded it. */
+enum { SW_LOCAL_A = 1 << 0, SW_LOCAL_B = 1 << 1, SW_LOCAL_SYN = 1 << 2 };
 
 /*
  * sw_flow.listener: the handshake as this host's listener has it. With the guard only; what arrives neither begins nor
@@ -383,14 +389,14 @@ struct sw_flow {
     __u8 rst_state;         /* state of the RST's receiver when it came */
     __u8 listener;          /* SW_L_* */
     char hist[SW_HIST_MAX]; /* not terminated */
-    __u8 local;             /* the ends that this host is, as far as it has sent: 1 the key's a endpoint, 2 its b */
-    __u8 pad2;
-    __u32 end_claimed;   /* 1: a CPU is ending the flow, so that conn is emitted once */
-    __u32 anomalies;     /* segments that were one */
-    __u32 anomaly_kinds; /* 1 << enum sw_anomaly: those that were reported */
-    __u32 listener_isn;  /* of the SYN-ACK that this host sent, with `listener` */
-    __u32 far[2];        /* [start,end) of the last segments beyond the window, without a hole; with SW_F_FAR */
-    __u64 missed;        /* bytes of the content gaps of both sides, as Zeek's missed_bytes */
+    __u8 local;             /* SW_LOCAL_* */
+    __u8 held;              /* with the guard: waits in `half_open` for a place of its share of `flows` */
+    __u32 end_claimed;      /* 1: a CPU is ending the flow, so that conn is emitted once */
+    __u32 anomalies;        /* segments that were one */
+    __u32 anomaly_kinds;    /* 1 << enum sw_anomaly: those that were reported */
+    __u32 listener_isn;     /* of the SYN-ACK that this host sent, with `listener` */
+    __u32 far[2];           /* [start,end) of the last segments beyond the window, without a hole; with SW_F_FAR */
+    __u64 missed;           /* bytes of the content gaps of both sides, as Zeek's missed_bytes */
 };
 
 #define SW_LATE_NS (240 * SW_SECOND) /* TIME_WAIT: 2 MSL */
@@ -442,6 +448,7 @@ struct sw_config {
     __u8 ended_bits;          /* map `ended` has two to the power of this slots */
     __u8 whole_sums; /* no virtual device leaves a checksum to the card: the pseudo-header's sum alone is wrong */
     __u8 pad[3];
+    __u32 share[2]; /* with the guard, by enum sw_share_kind: how many of `flows` they may be */
     __u32 loopback; /* ifindex of a followed interface where both ends are this host, or 0 */
 };
 
@@ -452,6 +459,19 @@ struct sw_config {
 #define SW_HASH_WORDS 10
 struct sw_hash_key {
     __u64 word[SW_HASH_WORDS];
+};
+
+/*
+ * With the guard: of the places in `flows`, those of connections that others than this host's sockets say are
+ * established. UNCONFIRMED: this host's listener has answered, and no socket has sent yet. CLAIMED: this host has sent
+ * nothing; it forwards or mirrors it, or it is forged.
+ */
+enum sw_share_kind { SW_SHARE_UNCONFIRMED, SW_SHARE_CLAIMED, SW_SHARES };
+
+/* In .bss as `shares`. Both only grow; the difference is how many there are. Each sweep compares it with the table. */
+struct sw_share {
+    __u64 taken;
+    __u64 left;
 };
 
 /* Result of one run of sw_sweep, in .bss as `sweep`. */

@@ -66,7 +66,7 @@ static __always_inline void sw_account_synack(struct sw_flow *f, const struct sw
             f->listener = SW_L_RESET_UNDONE;
         }
         if (f->listener != SW_L_CONFIRMED) /* a SYN may have begun the flow anew */
-            __sync_fetch_and_or(&f->flags, SW_F_UNCONFIRMED);
+            sw_flow_doubt(f);
         return;
     }
     t->item[SW_T_OPENED]++;
@@ -74,7 +74,7 @@ static __always_inline void sw_account_synack(struct sw_flow *f, const struct sw
         t->item[SW_T_RESOLVED]++;
     f->listener = sender == SW_SENDER_NONE ? SW_L_COOKIE : SW_L_OPENED;
     f->listener_isn = s->seq;
-    __sync_fetch_and_or(&f->flags, SW_F_UNCONFIRMED);
+    sw_flow_doubt(f);
 }
 
 /* The connection's socket sends: it is there. */
@@ -94,7 +94,7 @@ static __always_inline void sw_account_confirmed(struct sw_flow *f, struct sw_ke
         sw_key_ip(key, !s->src_is_b, &client);
         sw_limit_give(&client);
     }
-    __sync_fetch_and_and(&f->flags, ~(SW_F_UNCONFIRMED | SW_F_NO_SOCKET));
+    sw_flow_confirm(f);
 }
 
 /*
@@ -117,8 +117,10 @@ SW_STEP int sw_account_claimed(void)
     if (!sv || sv->flags & SW_SV_NO_LISTENER)
         return 0;
     f = bpf_map_lookup_elem(&flows, &sc->key);
+    if (!f)
+        f = bpf_map_lookup_elem(&half_open, &sc->key); /* held */
     if (f)
-        __sync_fetch_and_or(&f->flags, SW_F_UNCONFIRMED);
+        sw_flow_doubt(f);
     return 0;
 }
 
@@ -256,6 +258,7 @@ static __always_inline void sw_account_sockets(void)
     if (!g || g->compared_ns == g->known_ns)
         return;
     g->compared_ns = g->known_ns;
+    bpf_for_each_map_elem(&half_open, sw_compare_one, 0, 0); /* those that are held */
     bpf_for_each_map_elem(&flows, sw_compare_one, 0, 0);
 }
 

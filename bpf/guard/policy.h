@@ -262,7 +262,7 @@ SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_guard_ctx *j, struct s
     j->used = 0;
     action = sw_guard_other(ctx, key, s, j, c);
     if (j->has_socket && f)
-        __sync_fetch_and_and(&f->flags, ~(SW_F_UNCONFIRMED | SW_F_NO_SOCKET));
+        sw_flow_confirm(f);
     return action;
 }
 

@@ -38,7 +38,8 @@ struct sw_seg {
     __u8 out;         /* SW_OUT_*: by the filter */
     __u8 sum_partial; /* the checksum was verified, and is the pseudo-header's sum alone */
     __u8 local;       /* and made by this host: not forwarded */
-    __u8 pad[4];
+    __u8 forwarded;   /* sent, but not made by this host */
+    __u8 pad[3];
 };
 
 /* sequence space a segment takes (RFC 9293 section 3.4) */

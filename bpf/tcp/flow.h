@@ -12,6 +12,12 @@ static __always_inline enum sw_side sw_flow_side(const struct sw_flow *f, const 
     return s->src_is_b == f->orig_is_b ? SW_ORIG : SW_RESP;
 }
 
+/* Of a SYN, alone or with ACK: was it this host's? */
+static __always_inline __u8 sw_local_syn(const struct sw_seg *s)
+{
+    return s->sent && !s->forwarded ? SW_LOCAL_SYN : 0;
+}
+
 /* The bit of sw_flow.local that a segment sets. */
 static __always_inline __u8 sw_local_end(const struct sw_seg *s)
 {

@@ -13,6 +13,7 @@
 #include "track/filter.h"
 #include "track/histograms.h"
 #include "track/lock.h"
+#include "track/share.h"
 #include "track/syn_cache.h"
 
 #define SW_EEXIST 17 /* errno.h is not for BPF */
@@ -94,6 +95,7 @@ SW_STEP int sw_end_flow(__u32 context, struct sw_flow *f, __u64 now)
 {
     struct sw_scratch *sc = sw_scratch_of(context);
     struct sw_key *key;
+    __u32 flags;
 
     if (!f)
         return 0;
@@ -114,37 +116,59 @@ SW_STEP int sw_end_flow(__u32 context, struct sw_flow *f, __u64 now)
     sw_emit(context, SW_EV_CONN, f, &sc->emit, now);
     if (sw_ended_for_good(f))
         sw_ended_add(sc, f);
-    if (f->flags & SW_F_IN_FLOWS && !bpf_map_delete_elem(&flows, key))
+    flags = f->flags; /* its memory may be another flow's then */
+    if (flags & SW_F_IN_FLOWS && !bpf_map_delete_elem(&flows, key)) {
         sw_count_in(context, SW_C_FLOW_ENDED);
+        sw_share_leave(flags);
+    }
     return 0;
 }
 
 /* With the guard: what began midstream stays in `half_open` until this host sends on it, or its two directions come in
- * by different interfaces, as what is forwarded does. */
+ * by different interfaces, as what is forwarded does. A SYN-ACK does not say that it goes on. */
 static __always_inline int sw_is_stray(const struct sw_flow *f, const struct sw_seg *s)
 {
 #ifdef SW_OLD
     return 0;
 #endif
-    return cfg.guard && !cfg.one_sided && !cfg.replay && s->ifindex == f->ifindex &&
-           (f->flags & (SW_F_MIDSTREAM | SW_F_MIDSTREAM_PROVEN)) == SW_F_MIDSTREAM;
+    return cfg.guard && (f->flags & (SW_F_MIDSTREAM | SW_F_MIDSTREAM_PROVEN)) == SW_F_MIDSTREAM &&
+           (s->flags & SW_TCP_SYN || (!cfg.one_sided && !cfg.replay && s->ifindex == f->ifindex));
 }
 
-/* With the guard: it is to look at connections that it has not seen this host take part in (sw_account_claimed). */
-static __always_inline int sw_is_claim(const struct sw_flow *f, const struct sw_seg *s)
+/* With the guard: this host takes part in the connection, as client or as server. */
+static __always_inline void sw_note_sent(struct sw_flow *f, const struct sw_seg *s)
 {
-    return cfg.guard && !s->sent && f->listener == SW_L_NONE && !(f->flags & (SW_F_COOKIE | SW_F_MIDSTREAM_PROVEN));
+    if (cfg.guard && s->sent && !s->forwarded && s->flags & SW_TCP_SYN)
+        f->local |= SW_LOCAL_SYN;
 }
 
-/* Established: moves the flow from `half_open` to `flows`. If `flows` is full it remains in `half_open`. */
+/*
+ * With the guard: is it only claimed that the connection is established? Then it takes a place of those that are
+ * (sw_share_take). True if the guard has to look whether it is claimed of a service (sw_account_claimed).
+ */
+static __always_inline int sw_judge_claim(struct sw_flow *f, const struct sw_seg *s)
+{
+    if (f->listener != SW_L_NONE || f->flags & (SW_F_COOKIE | SW_F_MIDSTREAM_PROVEN))
+        return 0;
+    if (!(f->local & SW_LOCAL_SYN) && (!s->sent || s->forwarded))
+        f->flags |= SW_F_CLAIMED;
+    return !s->sent;
+}
+
+/* Established: moves the flow from `half_open` to `flows`. If there is no place for it, it remains in `half_open`. */
 static __always_inline int sw_promote(struct sw_key *key, struct sw_flow *f)
 {
     long err;
 
+    if (!sw_share_take(f)) {
+        f->flags &= ~SW_F_IN_FLOWS;
+        return 0;
+    }
     f->flags |= SW_F_IN_FLOWS;
     err = bpf_map_update_elem(&flows, key, f, BPF_NOEXIST);
     if (!err)
         return 1;
+    sw_share_leave(f->flags);
     f->flags &= ~SW_F_IN_FLOWS;
     if (err != -SW_EEXIST)
         sw_count(SW_C_FLOWS_FULL);
@@ -165,7 +189,7 @@ SW_PART int sw_track_new(void)
     struct sw_lock *l;
     struct sw_seg *s;
     __u32 before;
-    int err;
+    int err, place;
 
     if (!sc)
         return 0;
@@ -180,10 +204,13 @@ SW_PART int sw_track_new(void)
     sw_step_locked(f, s, &w->out, l);
     if (f->flags & (SW_F_ESTABLISHED | SW_F_ENDED) && f->syn_ns)
         sw_syn_cache_delete(key); /* events emitted now must not be emitted again */
-    if (f->flags & SW_F_ESTABLISHED && !sw_is_stray(f, s) && sw_promote(key, f)) {
+    sw_note_sent(f, s);
+    place = f->flags & SW_F_ESTABLISHED && !sw_is_stray(f, s);
+    if (cfg.guard && place)
+        w->claim = sw_judge_claim(f, s);
+    if (place && sw_promote(key, f)) {
         sw_count(SW_C_HALF_OPEN_CREATED);
         sw_count(SW_C_HALF_OPEN_PROMOTED);
-        w->claim = sw_is_claim(f, s);
         kept = bpf_map_lookup_elem(&flows, key);
         sw_emit_all(kept ? kept : f, s->now);
         return 1;
@@ -390,20 +417,22 @@ SW_PART int sw_track(void)
         sw_track_reuse(sc, f, l, verdict == SW_NEW_PENDING, from_cookie);
         return 0;
     }
+    sw_note_sent(f, s);
     if (w->out.events && f->flags & (SW_F_ESTABLISHED | SW_F_ENDED) && !(f->flags & SW_F_IN_FLOWS))
         sw_syn_cache_delete(key);
     if (f->flags & SW_F_PENDING_SYN && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN && s->seq == f->pend_isn &&
         !s->bad_csum)
         sw_syn_cache_pend(w->waits);
     if (f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_IN_FLOWS) &&
-        (w->out.events & 1u << SW_EV_ESTABLISHED || f->flags & SW_F_MIDSTREAM) && !sw_is_stray(f, s) &&
-        !(f->flags & SW_F_ENDED)) {
+        (w->out.events & 1u << SW_EV_ESTABLISHED || f->flags & SW_F_MIDSTREAM || (cfg.guard && f->held)) &&
+        !sw_is_stray(f, s) && !(f->flags & SW_F_ENDED)) {
+        if (cfg.guard && !f->held)
+            w->claim = sw_judge_claim(f, s);
         /* emitted before the move: both copies need the flags that it sets, and the old entry is freed by the delete */
         f->flags |= SW_F_IN_FLOWS;
         sw_emit_all(f, s->now);
         if (!sw_promote(key, f))
             return 0;
-        w->claim = sw_is_claim(f, s);
         bpf_map_delete_elem(&half_open, key);
         sw_count(SW_C_HALF_OPEN_PROMOTED);
         return 0;

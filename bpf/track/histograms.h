@@ -130,7 +130,7 @@ static __always_inline __u32 sw_role_of(const struct sw_flow *f)
 {
     if (f->local >> !(f->orig_is_b & 1) & 1)
         return SW_ROLE_SERVER;
-    if (f->local)
+    if (f->local & (SW_LOCAL_A | SW_LOCAL_B))
         return SW_ROLE_CLIENT;
     if (cfg.replay || f->flags & SW_F_NO_EGRESS || !(f->end[SW_ORIG].did & f->end[SW_RESP].did & SW_E_SEEN))
         return SW_ROLE_UNKNOWN;

@@ -19,6 +19,7 @@ __u64 replay_now = 0;      /* cfg.replay: the clock */
 __u32 replay_wire = 0;     /* cfg.replay: the frame's length on the wire, 0: that of the test run */
 __u32 replay_captured = 0; /* and how much of it was captured, 0: the same */
 struct sw_sweep sweep = {0};
+struct sw_share shares[SW_SHARES] = {0};
 
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);

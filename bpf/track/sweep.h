@@ -16,6 +16,7 @@ struct sw_sweep_ctx {
     __u64 deferred;
     __u64 next;
     __u64 unconfirmed;
+    __u64 share[SW_SHARES];
 };
 
 /* Does the ring have space for the records of one ended flow? Otherwise it waits for the next sweep. */
@@ -76,6 +77,21 @@ static __always_inline void sw_sweep_end(struct sw_scratch *sc, const struct sw_
     c->seen--;
 }
 
+#ifndef SW_OLD
+/* One that was held, and there is a place now: the walk through `flows` comes to it again. */
+static __always_inline int sw_sweep_promote(struct sw_scratch *sc, const struct sw_key *key, struct sw_flow *f)
+{
+    if ((f->flags & (SW_F_ESTABLISHED | SW_F_ENDED | SW_F_IN_FLOWS | SW_F_NO_SOCKET)) != SW_F_ESTABLISHED)
+        return 0;
+    sc->key = *key;
+    if (!sw_promote(&sc->key, f))
+        return 0;
+    if (!bpf_map_delete_elem(&half_open, &sc->key))
+        sw_count(SW_C_HALF_OPEN_PROMOTED);
+    return 1;
+}
+#endif
+
 static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, struct sw_sweep_ctx *c)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_SWEEP);
@@ -87,6 +103,14 @@ static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, struc
     (void)map;
     if (!sc)
         return 0;
+#ifndef SW_OLD
+    if (cfg.guard && f->held && sw_sweep_promote(sc, key, f))
+        return 0;
+    if (f->flags & SW_F_CLAIMED)
+        c->share[SW_SHARE_CLAIMED]++;
+    else if (f->flags & SW_F_UNCONFIRMED)
+        c->share[SW_SHARE_UNCONFIRMED]++;
+#endif
     c->seen++;
     why = sw_expiry(f, &limits, c->now, c->flush);
     if (why == SW_WHY_NONE) {
@@ -165,6 +189,7 @@ static __always_inline int sw_sweep_key(const void *bytes)
 #ifndef SW_OLD
 static __always_inline int sw_sweep_all(void)
 {
+    struct sw_share before[SW_SHARES];
     struct sw_sweep_ctx c = {0};
 
     c.now = sweep.now ? sweep.now : sw_now();
@@ -174,7 +199,14 @@ static __always_inline int sw_sweep_all(void)
     sweep.half_open = c.seen;
     c.seen = 0;
     c.live = 0;
+    for (int i = 0; i < SW_SHARES; i++) {
+        c.share[i] = 0;
+        before[i].taken = SW_READ_ONCE(shares[i].taken);
+        before[i].left = SW_READ_ONCE(shares[i].left);
+    }
     bpf_for_each_map_elem(&flows, sw_sweep_one, &c, 0);
+    for (int i = 0; i < SW_SHARES && cfg.guard; i++)
+        sw_share_check(&shares[i], &before[i], c.share[i]);
     sweep.flows = c.seen;
     sweep.established = c.live;
     sweep.held_back = c.held_back;

@@ -48,7 +48,7 @@ static __always_inline void sw_syn_cache_insert(const struct sw_key *k, const st
     n->vlan[1] = s->vlan[1];
     n->src_is_b = s->src_is_b;
     n->hook = s->hook;
-    n->local = sw_local_end(s);
+    n->local = sw_local_end(s) | sw_local_syn(s);
     n->opening = opening;
     bpf_map_update_elem(&syn_cache, &id, n, BPF_ANY);
 }
@@ -77,7 +77,7 @@ static __always_inline void sw_cached_handshake_update(struct sw_cached_handshak
         }
         sw_cached_seg_set(&n->synack, s);
         n->listener = s->sent ? SW_L_OPENED : SW_L_NONE;
-        n->local |= sw_local_end(s);
+        n->local |= sw_local_end(s) | sw_local_syn(s);
         n->synack_ack = s->ack;
         if (first)
             n->synack.ns = first;
@@ -257,6 +257,8 @@ SW_PART int sw_syn_cache_restore(void)
         f->end[SW_RESP].more |= SW_M_OTHER_ISN;
     }
     sw_cached_handshake_add_rexmits(f, n);
+    if (cfg.guard)
+        f->local |= n->local & SW_LOCAL_SYN;
     if (cfg.guard && n->listener) {
         f->flags |= SW_F_UNCONFIRMED;
         f->listener = n->listener;

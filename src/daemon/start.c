@@ -16,6 +16,7 @@
 #include "loader/hooks.h"
 #include "loader/hooks_pinned.h"
 #include "loader/object.h"
+#include "loader/sweep.h"
 #include "loader/takeover.h"
 #include "loader/tc.h"
 #include "output/torn_line.h"
@@ -207,6 +208,8 @@ static int load(struct start *s)
     }
     if (!err)
         err = sw_object_load(s->loop.obj, object, &why);
+    if (!err && s->pin.adopted)
+        sw_object_shares_unknown(s->loop.obj);
     if (!err)
         return 0;
     sw_object_free(s->loop.obj);

@@ -61,6 +61,12 @@ __u8 sw_ended_bits(__u32 max_flows)
     return bits;
 }
 
+void sw_object_size_shares(__u32 max_flows, __u32 ret_share[SW_SHARES])
+{
+    ret_share[SW_SHARE_UNCONFIRMED] = max_flows < 4 ? 1 : max_flows / 4;
+    ret_share[SW_SHARE_CLAIMED] = max_flows < 2 ? 1 : max_flows / 2;
+}
+
 int sw_object_size_maps(struct synward_bpf *obj, const struct sw_object_opts *opts)
 {
     const struct {

@@ -34,6 +34,10 @@ struct sw_object_opts {
 /* sw_config.ended_bits for a table of so many flows. */
 __u8 sw_ended_bits(__u32 max_flows);
 
+/* sw_config.share: a quarter of the table for unconfirmed connections, half for claimed ones, so a quarter for others.
+ */
+void sw_object_size_shares(__u32 max_flows, __u32 ret_share[SW_SHARES]);
+
 /* Of an object that is open and not loaded. 0 or -errno. */
 int sw_object_size_maps(struct synward_bpf *obj, const struct sw_object_opts *opts);
 

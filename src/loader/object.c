@@ -220,6 +220,7 @@ int sw_object_open(const struct sw_object_opts *opts, struct synward_bpf **ret_o
     if (!err) {
         obj->rodata->cfg = opts->cfg;
         obj->rodata->cfg.ended_bits = sw_ended_bits(opts->max_flows);
+        sw_object_size_shares(opts->max_flows, obj->rodata->cfg.share);
         err = sw_object_size_maps(obj, opts);
     }
     if (!err)

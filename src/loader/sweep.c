@@ -8,6 +8,12 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+void sw_object_shares_unknown(struct synward_bpf *obj)
+{
+    for (int i = 0; i < SW_SHARES; i++)
+        obj->bss->shares[i] = (struct sw_share){.taken = obj->rodata->cfg.share[i]};
+}
+
 int sw_object_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep)
 {
     LIBBPF_OPTS(bpf_test_run_opts, run);

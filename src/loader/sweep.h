@@ -11,4 +11,8 @@ struct synward_bpf;
  * *ret_sweep. */
 int sw_object_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep);
 
+/* The tables are those of an earlier process: no connection takes a place of a share before the first sweep has counted
+ * them. */
+void sw_object_shares_unknown(struct synward_bpf *obj);
+
 #endif

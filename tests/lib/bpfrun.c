@@ -202,6 +202,7 @@ int bpfrun_reset(struct bpfrun *run)
     run->drain = true;
     run->filter->active = run->filter->passes = 0;
     run->filter->swept = run->filter->generation;
+    memset(run->obj->bss->shares, 0, sizeof(run->obj->bss->shares));
     bpfrun_set_now(run, START_S * SEC_NS);
     return err;
 }

@@ -117,6 +117,23 @@ def claimed_in(inside, by):
     g.finish()
 
 
+def claims_have_a_share():
+    """connections of nobody, in a tunnel: half of the table at most, and real ones have their place"""
+    g = k.Ground("--decap", "--max-flows", 256, mode="auto")
+    f, wrap = attacks.Forger(g), attacks.WORDS["ip_in_ip"]
+    f.burst(200, lambda f, src: f.send(*[wrap(x) for x in attacks.claimed(f, src, "synack")]))
+    n.until(lambda: k.counters(g.sw)["flows_held"] == 72, evidence=lambda: k.counters(g.sw))
+    n.until(lambda: k.counters(g.sw)["established"] == 128, evidence=lambda: k.counters(g.sw))
+    real = [g.open() for _ in range(100)]
+    for c, s in real:
+        k.speak(c, s)
+    n.until(lambda: k.counters(g.sw)["established"] == 228, evidence=lambda: k.counters(g.sw))
+    for c, s in real:
+        k.end(c, s)
+    n.until(lambda: k.counters(g.sw)["established"] == 128)
+    g.finish()
+
+
 def claimed_in_ip_in_ip():
     """both ends of a handshake, in a tunnel (--decap): strays on it without one are dropped"""
     claimed_in("ip_in_ip", "synack")
@@ -178,5 +195,5 @@ def claimed_flows_let_nothing_in():
 
 if __name__ == "__main__":
     n.main(one_connection_does_not_fill_the_log, known_four_tuples_are_limited, guesses_end_no_connection,
-           claimed_flows_let_nothing_in, claimed_in_ip_in_ip, claimed_in_vxlan, claimed_by_two_syns, claimed_by_acks,
-           claimed_from_the_servers_address)
+           claimed_flows_let_nothing_in, claims_have_a_share, claimed_in_ip_in_ip, claimed_in_vxlan, claimed_by_two_syns,
+           claimed_by_acks, claimed_from_the_servers_address)

@@ -101,7 +101,9 @@ static void play(struct bpfrun *to, const struct scenario *st)
 /* What only the guard's accounting has written into the flow. */
 static void forget_accounting(struct sw_event *ev)
 {
-    ev->flow.flags &= ~SW_F_UNCONFIRMED;
+    ev->flow.flags &= ~(SW_F_UNCONFIRMED | SW_F_CLAIMED);
+    ev->flow.held = 0;
+    ev->flow.local &= SW_LOCAL_A | SW_LOCAL_B;
     ev->flow.listener = SW_L_NONE;
     ev->flow.listener_isn = 0;
 }

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Places in `flows` for connections of which no socket of this host has sent anything: so many, and no more. */
+#include "guardcount.h"
+#include "loader/sweep.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "synward.skel.h"
+
+enum { FLOWS = 32, UNCONFIRMED = FLOWS / 4, CLAIMED = FLOWS / 2 };
+
+static int small_group(void **state)
+{
+    struct sw_object_opts opts;
+
+    (void)state;
+    bpfrun_opts(&opts);
+    guarded_opts(&opts);
+    opts.max_flows = FLOWS;
+    return guarded_load(&opts);
+}
+
+static __u64 held(void)
+{
+    return bpfrun_counter(run, SW_C_FLOWS_HELD);
+}
+
+static __s64 count_of(enum sw_share_kind kind)
+{
+    const struct sw_share *share = &bpfrun_object(run)->bss->shares[kind];
+
+    return share->taken - share->left;
+}
+
+/* The programs' count is what is in the table, and within the share. */
+static void expect_count_is_true_at(const char *file, int line)
+{
+    const int fd = bpf_map__fd(bpfrun_object(run)->maps.flows);
+    static const __s64 most[SW_SHARES] = {UNCONFIRMED, CLAIMED};
+    __s64 n[SW_SHARES] = {0};
+    struct sw_key key, *at = NULL;
+    struct sw_flow f;
+
+    for (; !bpf_map_get_next_key(fd, at, &key); at = &key) {
+        assert_int_equal(bpf_map_lookup_elem(fd, &key, &f), 0);
+        assert_int_equal(f.held, 0);
+        if (f.flags & SW_F_CLAIMED)
+            n[SW_SHARE_CLAIMED]++;
+        else if (f.flags & SW_F_UNCONFIRMED)
+            n[SW_SHARE_UNCONFIRMED]++;
+    }
+    for (int i = 0; i < SW_SHARES; i++) {
+        if (n[i] == count_of(i) && n[i] <= most[i])
+            continue;
+        print_error("share %d: counted %lld, in the table %lld of %lld\n", i, (long long)count_of(i), (long long)n[i],
+                    (long long)most[i]);
+        _fail(file, line);
+    }
+}
+#define expect_count_is_true() expect_count_is_true_at(__FILE__, __LINE__)
+#define expect_held(s, is) expect_where_at(__FILE__, __LINE__, s, (is) ? BPFRUN_HALF_OPEN : BPFRUN_FLOWS)
+
+static void sweep(void)
+{
+    assert_int_equal(bpfrun_sweep(run, 0, NULL), 0);
+}
+
+/* With the listener; of its socket nothing is seen. */
+static struct talk connects(void)
+{
+    struct talk s = new_client(80);
+
+    syn_alone(&s);
+    listener_answers(&s);
+    complete(&s);
+    return s;
+}
+
+static void its_socket_sends(struct talk *s)
+{
+    struct pkt p = of(s, B, ACK);
+
+    leave(&p);
+}
+
+static void client_speaks(struct talk *s)
+{
+    struct pkt p = talk_pkt(s, A, PSH | ACK, 10);
+
+    s->nxt[A] += 10;
+    assert_int_equal(shoot(&p), BPFRUN_XDP_PASS);
+}
+
+/* Both ends' words arrive. */
+static struct talk claims(__u16 port)
+{
+    struct talk s = new_client(port);
+    struct pkt p;
+
+    syn_alone(&s);
+    p = of(&s, B, SYN | ACK);
+    p.seq = s.isn[B];
+    s.nxt[B] = s.isn[B] + 1;
+    shoot(&p);
+    complete(&s);
+    return s;
+}
+
+/* One too many waits, until its socket has sent or there is a place again. */
+TEST(unconfirmed)
+{
+    struct talk s[UNCONFIRMED + 3];
+
+    for (int i = 0; i < UNCONFIRMED + 3; i++) {
+        s[i] = connects();
+        expect_held(&s[i], i >= UNCONFIRMED);
+        expect_count_is_true();
+    }
+    assert_int_equal(held(), 3);
+    expect_counted(UNCONFIRMED + 3, UNCONFIRMED + 3, UNCONFIRMED + 3, 0);
+    client_speaks(&s[UNCONFIRMED]);
+    sweep();
+    expect_where(&s[UNCONFIRMED], HALF_OPEN);
+    assert_int_equal(held(), 3); /* each once */
+    its_socket_sends(&s[UNCONFIRMED]);
+    client_speaks(&s[UNCONFIRMED]);
+    expect_where(&s[UNCONFIRMED], FLOWS);
+    expect_count_is_true();
+    its_socket_sends(&s[0]);
+    its_socket_sends(&s[0]);
+    expect_count_is_true();
+    client_speaks(&s[UNCONFIRMED + 1]);
+    expect_where(&s[UNCONFIRMED + 1], FLOWS); /* there was a place */
+    its_socket_sends(&s[1]);
+    sweep(); /* and silent ones get it, too */
+    expect_where(&s[UNCONFIRMED + 2], FLOWS);
+    expect_count_is_true();
+    assert_int_equal(bpfrun_count(run, BPFRUN_HALF_OPEN), 0);
+    assert_int_equal(bpfrun_counter(run, SW_C_HALF_OPEN_PROMOTED), UNCONFIRMED + 3);
+}
+
+/* The kernel threw the third packet away: also what waits leaves, and not after hours. */
+TEST(held_without_a_socket)
+{
+    struct talk s[UNCONFIRMED + 1];
+    struct sw_flow f;
+    struct pkt syn;
+
+    for (int i = 0; i < UNCONFIRMED + 1; i++)
+        s[i] = connects();
+    pass_time(10 * SEC);
+    for (int i = 0; i < UNCONFIRMED + 1; i++) {
+        syn = talk_pkt(&s[i], A, SYN, 0);
+        guardrun_known(guard, 0, &syn, i < UNCONFIRMED);
+        guardrun_known(guard, 1, &syn, i < UNCONFIRMED);
+    }
+    guardrun_conf(guard)->known_ns = bpfrun_now(run);
+    assert_int_equal(guardrun_detect(guard), 0);
+    sweep();
+    assert_int_equal(bpfrun_lookup(run, &s[UNCONFIRMED].key, &f), BPFRUN_NOWHERE);
+    assert_int_equal(bpfrun_count(run, BPFRUN_FLOWS), UNCONFIRMED);
+    expect_count_is_true();
+}
+
+/* What is claimed of a service, or of nobody, has places of its own: those of real connections are not among them. */
+TEST(claimed)
+{
+    static const __u16 ports[] = {80, 9999};
+    struct talk s, mine;
+    struct pkt p;
+
+    for (int i = 0; i < CLAIMED + 4; i++) {
+        s = claims(ports[i & 1]);
+        expect_held(&s, i >= CLAIMED);
+        expect_count_is_true();
+        assert_int_equal(!!(talk_flow(&s).flags & SW_F_UNCONFIRMED), !(i & 1));
+    }
+    assert_int_equal(held(), 4);
+    mine = connects();
+    expect_where(&mine, FLOWS);
+    mine = new_client(9999); /* a port of this host that is not protected */
+    syn_alone(&mine);
+    listener_answers(&mine);
+    complete(&mine);
+    expect_where(&mine, FLOWS);
+    mine = new_client(9999); /* this host is the client, and its own third packet was not seen */
+    p = of(&mine, A, SYN);
+    p.seq = mine.isn[A];
+    leave(&p);
+    mine.nxt[A] = mine.isn[A] + 1;
+    p = of(&mine, B, SYN | ACK);
+    p.seq = mine.isn[B];
+    mine.nxt[B] = mine.isn[B] + 1;
+    shoot(&p);
+    complete(&mine);
+    expect_where(&mine, FLOWS);
+    expect_count_is_true();
+}
+
+/* What this host only forwards is not its own, by whichever hook it is seen. */
+TEST(forwarded)
+{
+    const struct bpfrun_skb skb = {.ingress_ifindex = 77};
+    static __u8 frame[PKT_MIN_FRAME * 4];
+
+    for (int i = 0; i < CLAIMED + 1; i++) {
+        struct talk s = new_client(9999);
+        struct pkt p;
+        int verdict;
+        size_t len;
+
+        syn_alone(&s);
+        p = of(&s, B, SYN | ACK);
+        p.seq = s.isn[B];
+        s.nxt[B] = s.isn[B] + 1;
+        len = pkt_build(&p, frame, sizeof(frame));
+        assert_int_equal(bpfrun_egress(run, frame, len, &skb, &verdict), 0);
+        complete(&s);
+        expect_held(&s, i >= CLAIMED);
+    }
+    expect_count_is_true();
+}
+
+/* The next process has the tables of one before: nothing takes a place before they were counted. */
+TEST(adopted)
+{
+    struct talk s[3], c;
+
+    for (int i = 0; i < 2; i++)
+        s[i] = connects();
+    c = claims(9999);
+    expect_where(&c, FLOWS);
+    sw_object_shares_unknown(bpfrun_object(run));
+    s[2] = connects();
+    expect_where(&s[2], HALF_OPEN);
+    sweep();
+    expect_count_is_true();
+    assert_int_equal(count_of(SW_SHARE_UNCONFIRMED), 2);
+    assert_int_equal(count_of(SW_SHARE_CLAIMED), 1);
+    sweep();
+    expect_where(&s[2], FLOWS);
+    expect_count_is_true();
+}
+
+/* A count that is wrong, by a lost flag of two processors, is put right. */
+TEST(put_right)
+{
+    static const struct sw_share wrong[] = {{0, 0}, {1000, 0}, {5, 1000}, {7, 3}};
+
+    for (int i = 0; i < 2; i++) {
+        connects();
+        claims(80);
+    }
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        for (int k = 0; k < SW_SHARES; k++)
+            bpfrun_object(run)->bss->shares[k] = wrong[i];
+        sweep();
+        expect_count_is_true();
+    }
+}
+
+static void any(struct talk *s, unsigned what)
+{
+    static const __u16 ends[] = {FIN | ACK, RST, SYN, SYN | ACK, PSH | ACK, ACK};
+    struct pkt p;
+
+    switch (what % 11) {
+    case 0: *s = connects(); break;
+    case 1: *s = claims(what & 64 ? 80 : 9999); break;
+    case 2: its_socket_sends(s); break;
+    case 3: client_speaks(s); break;
+    case 4: /* the four-tuple, again */
+        s->isn[A] += 100000;
+        s->isn[B] += 100000;
+        syn_alone(s);
+        listener_answers(s);
+        complete(s);
+        break;
+    case 5: listener_answers(s); break;
+    case 6: pass_time(what & 64 ? 6 * SEC : SEC); break;
+    default:
+        p = of(s, what & 128 ? A : B, ends[what / 256 % 6]);
+        if (what & 64 && !(what & 128) && !(p.flags & SYN)) /* this host's SYN-ACKs answer something: above */
+            leave(&p);
+        else
+            shoot(&p);
+    }
+}
+
+/* Whatever happens in whatever order. */
+TEST(in_any_order)
+{
+    struct talk s[40];
+    __u32 seed = 12345;
+
+    for (int i = 0; i < 40; i++)
+        s[i] = new_client(80);
+    for (int i = 0; i < 6000; i++) {
+        seed = seed * 1664525 + 1013904223;
+        any(&s[seed >> 24 & 31], seed >> 8);
+        bpfrun_clear_events(run);
+        if (i % 50 == 49) {
+            sweep();
+            bpfrun_clear_events(run);
+        }
+        expect_count_is_true();
+    }
+    assert_true(held() > 10);
+    assert_true(bpfrun_counter(run, SW_C_FLOW_ENDED) > 20);
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        AUTO(unconfirmed), AUTO(held_without_a_socket), AUTO(claimed), AUTO(forwarded), AUTO(adopted),
+        AUTO(put_right),   AUTO(in_any_order),
+    };
+
+    return cmocka_run_group_tests(cases, small_group, guarded_group_end);
+}
