@@ -105,7 +105,7 @@ int sw_egress(struct __sk_buff *skb)
     s->ifindex = skb->ifindex;
     s->sent = 1;
     s->local = !skb->ingress_ifindex && (!sc->at.tunnel || skb->sk); /* a tunnel forgets where a packet came in */
-    s->forwarded = !!skb->ingress_ifindex;
+    s->forwarded = !s->local;
     s->hook = cfg.replay ? SW_HOOK_REPLAY : SW_HOOK_TC_EGRESS;
     if (skb->gso_segs > 1) { /* as it will be on the wire: each segment carries the headers again */
         s->pkts = skb->gso_segs;
@@ -117,8 +117,11 @@ int sw_egress(struct __sk_buff *skb)
         return TC_ACT_UNSPEC;
     sw_track_segment(sc, data, end);
 #ifndef SW_OLD
-    if (cfg.guard && !sc->at.tunnel)
+    if (cfg.guard) {
+        if (sc->emit.claim)
+            sw_account_claimed();
         sw_account_egress(skb, sc);
+    }
 #endif
     return TC_ACT_UNSPEC;
 }

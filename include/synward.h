@@ -349,8 +349,8 @@ enum {
 };
 
 /* The ends that this host is, as far as it has sent: the key's a endpoint, its b. SYN, with the guard: this host has
- * sent one, alone or with ACK, not only forwarded it. */
-enum { SW_LOCAL_A = 1 << 0, SW_LOCAL_B = 1 << 1, SW_LOCAL_SYN = 1 << 2 };
+ * sent one, alone or with ACK, not only forwarded it. SYNACK: with ACK, so a listener of it has answered. */
+enum { SW_LOCAL_A = 1 << 0, SW_LOCAL_B = 1 << 1, SW_LOCAL_SYN = 1 << 2, SW_LOCAL_SYNACK = 1 << 3 };
 
 /*
  * sw_flow.listener: the handshake as this host's listener has it. With the guard only; what arrives neither begins nor

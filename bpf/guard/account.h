@@ -146,7 +146,22 @@ static __always_inline int sw_peer_was_seen(const struct sw_flow *f, const struc
     return f->end[peer].did & SW_E_SEEN;
 }
 
-/* The segment in scratch, which this host sends, has been tracked. */
+/*
+ * A segment that this host only forwards, in the name of one of its services: does it come from a published port? Not
+ * on what this host's own listener has answered. Over IPv6 it may be forged: then not on what is claimed, either,
+ * unless SYN-ACKs of the service were forwarded before.
+ */
+static __always_inline int sw_is_published(const struct sw_flow *f, const struct sw_scratch *sc, __u32 index)
+{
+    struct sw_service *sv;
+
+    if (!f || !(f->local & SW_LOCAL_SYN || (f->flags & SW_F_CLAIMED && sc->at.v6)))
+        return 1;
+    sv = bpf_map_lookup_elem(&services, &index);
+    return !(f->local & SW_LOCAL_SYN) && sv && sv->elsewhere;
+}
+
+/* The segment in scratch, which this host sends, has been tracked. In a tunnel only that its socket is there counts. */
 SW_STEP int sw_account_sent(__u32 sender)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
@@ -163,22 +178,28 @@ SW_STEP int sw_account_sent(__u32 sender)
     kind = s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST);
     if (kind != (SW_TCP_SYN | SW_TCP_ACK) && (kind & (SW_TCP_SYN | SW_TCP_RST) || sender < SW_SENDER_CONNECTION))
         return 0;
+    if (sc->at.tunnel && (kind & SW_TCP_SYN || sender != SW_SENDER_CONNECTION))
+        return 0;
     f = bpf_map_lookup_elem(&flows, &sc->key);
     if (!f)
         f = bpf_map_lookup_elem(&half_open, &sc->key);
-    if (!(kind & SW_TCP_SYN) && !(f && f->flags & SW_F_UNCONFIRMED))
+    if (!(kind & SW_TCP_SYN) && !(f && f->flags & (s->forwarded ? SW_F_UNCONFIRMED : SW_F_UNCONFIRMED | SW_F_CLAIMED)))
         return 0;
     if (sender == SW_SENDER_ELSEWHERE && !sw_peer_was_seen(f, s))
         return 0;
     index = sw_service_of(&sc->key, s->src_is_b);
-    t = index ? sw_svc_counters_of(index) : 0;
-    if (!t)
+    if (s->forwarded && !sw_is_published(f, sc, index))
         return 0;
+    t = index ? sw_svc_counters_of(index) : 0;
     if (!(kind & SW_TCP_SYN)) {
-        if (f)
+        if (f && t)
             sw_account_confirmed(f, &sc->key, s, t);
+        else if (f && !s->forwarded)
+            sw_flow_confirm(f);
         return 0;
     }
+    if (!t)
+        return 0;
     if (sender == SW_SENDER_NONE && !(g->flags & SW_G_COOKIES_ALWAYS))
         t->item[SW_T_KERNEL_COOKIES]++;
     if (sender == SW_SENDER_ELSEWHERE)

@@ -12,10 +12,12 @@ static __always_inline enum sw_side sw_flow_side(const struct sw_flow *f, const 
     return s->src_is_b == f->orig_is_b ? SW_ORIG : SW_RESP;
 }
 
-/* Of a SYN, alone or with ACK: was it this host's? */
+/* The bits of sw_flow.local that a SYN of this host sets, alone or with ACK. */
 static __always_inline __u8 sw_local_syn(const struct sw_seg *s)
 {
-    return s->sent && !s->forwarded ? SW_LOCAL_SYN : 0;
+    if (!s->sent || s->forwarded)
+        return 0;
+    return s->flags & SW_TCP_ACK ? SW_LOCAL_SYN | SW_LOCAL_SYNACK : SW_LOCAL_SYN;
 }
 
 /* The bit of sw_flow.local that a segment sets. */

@@ -138,21 +138,32 @@ static __always_inline int sw_is_stray(const struct sw_flow *f, const struct sw_
 /* With the guard: this host takes part in the connection, as client or as server. */
 static __always_inline void sw_note_sent(struct sw_flow *f, const struct sw_seg *s)
 {
-    if (cfg.guard && s->sent && !s->forwarded && s->flags & SW_TCP_SYN)
-        f->local |= SW_LOCAL_SYN;
+    if (cfg.guard && s->flags & SW_TCP_SYN)
+        f->local |= sw_local_syn(s);
 }
 
 /*
  * With the guard: is it only claimed that the connection is established? Then it takes a place of those that are
- * (sw_share_take). True if the guard has to look whether it is claimed of a service (sw_account_claimed).
+ * (sw_share_take). True if the guard has to look whether it is claimed of a service (sw_account_claimed). That a
+ * listener has answered on this four-tuple says nothing: its handshake may have been another one. Of what a listener
+ * has answered that is no service's, or in a tunnel, nobody has said yet that it is unconfirmed. And midstream a
+ * segment proves it that this host only forwards, but not to the guard.
  */
 static __always_inline int sw_judge_claim(struct sw_flow *f, const struct sw_seg *s)
 {
-    if (f->listener != SW_L_NONE || f->flags & (SW_F_COOKIE | SW_F_MIDSTREAM_PROVEN))
+    if (f->listener == SW_L_CONFIRMED || f->flags & (SW_F_UNCONFIRMED | SW_F_COOKIE))
         return 0;
-    if (!(f->local & SW_LOCAL_SYN) && (!s->sent || s->forwarded))
-        f->flags |= SW_F_CLAIMED;
-    return !s->sent;
+    if (f->flags & SW_F_MIDSTREAM_PROVEN && (f->local & (SW_LOCAL_A | SW_LOCAL_B) || f->flags & SW_F_NO_EGRESS))
+        return 0;
+    if (f->local & SW_LOCAL_SYN) {
+        if (f->local & SW_LOCAL_SYNACK && !s->sent)
+            f->flags |= SW_F_UNCONFIRMED;
+        return 0;
+    }
+    if (s->sent && !s->forwarded)
+        return 0;
+    f->flags |= SW_F_CLAIMED;
+    return 1;
 }
 
 /* Established: moves the flow from `half_open` to `flows`. If there is no place for it, it remains in `half_open`. */

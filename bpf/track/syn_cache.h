@@ -258,7 +258,7 @@ SW_PART int sw_syn_cache_restore(void)
     }
     sw_cached_handshake_add_rexmits(f, n);
     if (cfg.guard)
-        f->local |= n->local & SW_LOCAL_SYN;
+        f->local |= n->local & (SW_LOCAL_SYN | SW_LOCAL_SYNACK);
     if (cfg.guard && n->listener) {
         f->flags |= SW_F_UNCONFIRMED;
         f->listener = n->listener;

@@ -327,6 +327,100 @@ TEST(forwarded)
     }
 }
 
+static struct talk new_client_v6(__u16 sport)
+{
+    struct talk s;
+
+    talk_init(&s, run, true);
+    s.side[A].sport = sport;
+    s.side[B] = pkt_swap(&s.side[A]);
+    s.key = pkt_key(&s.side[A], NULL);
+    return s;
+}
+
+static void forward(const struct pkt *p)
+{
+    const struct bpfrun_skb skb = {.ingress_ifindex = 77};
+    static __u8 frame[PKT_MIN_FRAME * 4];
+    int verdict;
+
+    assert_int_equal(bpfrun_egress(run, frame, pkt_build(p, frame, sizeof(frame)), &skb, &verdict), 0);
+    bpfrun_clear_events(run);
+}
+
+/* Over IPv6 the kernel forwards what claims to come from its own address: of what its own listener has answered that
+ * says nothing. */
+TEST(forwarded_on_its_own)
+{
+    struct talk s = new_client_v6(41000);
+    struct pkt p;
+
+    syn_alone(&s);
+    listener_answers(&s);
+    p = of(&s, B, SYN | ACK);
+    p.seq = s.isn[B] + 1000;
+    forward(&p);
+    p = of(&s, B, ACK);
+    forward(&p);
+    expect_counted(1, 0, 0, 0);
+    assert_int_equal(guardrun_at(guard, svc)->elsewhere, 0);
+    complete(&s);
+    forward(&p);
+    assert_true(talk_flow(&s).flags & SW_F_UNCONFIRMED);
+    expect_counted(1, 1, 1, 0);
+    leave(&p);
+    assert_false(talk_flow(&s).flags & SW_F_UNCONFIRMED);
+}
+
+/* Nor of what is only claimed: who has forged the rest may have forged this. It may be the segment that completes it,
+ * or that seems to prove it midstream. */
+TEST(forwarded_on_what_is_claimed)
+{
+    struct talk s = new_client_v6(41000);
+    struct pkt p = talk_pkt(&s, B, SYN, 0);
+
+    p.seq = s.isn[B];
+    shoot(&p);
+    s.nxt[B] = s.isn[B] + 1;
+    p = talk_pkt(&s, A, SYN | ACK, 0);
+    p.seq = s.isn[A];
+    shoot(&p);
+    s.nxt[A] = s.isn[A] + 1;
+    p = talk_pkt(&s, B, ACK, 0);
+    for (int i = 0; i < 2; i++) {
+        forward(&p);
+        assert_true(talk_flow(&s).flags & SW_F_ESTABLISHED);
+        assert_true(talk_flow(&s).flags & SW_F_UNCONFIRMED);
+        assert_true(talk_flow(&s).flags & SW_F_CLAIMED);
+    }
+    s = new_client_v6(41001);
+    for (int i = 0; i < 2; i++) {
+        p = talk_pkt(&s, A, PSH | ACK, 10);
+        shoot(&p);
+        s.nxt[A] += 10;
+        p = talk_pkt(&s, B, ACK, 0);
+        forward(&p);
+        assert_true(talk_flow(&s).flags & SW_F_ESTABLISHED);
+        assert_true(talk_flow(&s).flags & SW_F_UNCONFIRMED);
+    }
+    leave(&p);
+    assert_false(talk_flow(&s).flags & (SW_F_UNCONFIRMED | SW_F_CLAIMED));
+}
+
+/* A published port's connection that is older than synward: over IPv4 nobody but NAT writes the server's address. */
+TEST(published_midstream)
+{
+    struct talk s = new_client(80);
+    struct pkt p = talk_pkt(&s, A, PSH | ACK, 10);
+
+    shoot(&p);
+    s.nxt[A] += 10;
+    p = talk_pkt(&s, B, ACK, 0);
+    forward(&p);
+    assert_true(talk_flow(&s).flags & SW_F_ESTABLISHED);
+    assert_false(talk_flow(&s).flags & (SW_F_UNCONFIRMED | SW_F_CLAIMED));
+}
+
 /* Of a service that --protect names and that is another host's nothing is expected from a socket here. */
 TEST(claimed_of_another_hosts_service)
 {
@@ -378,6 +472,9 @@ int main(void)
         AUTO(claimed),
         AUTO(claimed_of_another_hosts_service),
         AUTO(forwarded),
+        AUTO(forwarded_on_its_own),
+        AUTO(forwarded_on_what_is_claimed),
+        AUTO(published_midstream),
         AUTO(odd_headers_complete_nothing),
     };
 

@@ -10,15 +10,23 @@
 
 enum { FLOWS = 32, UNCONFIRMED = FLOWS / 4, CLAIMED = FLOWS / 2 };
 
+static int anew; /* so many had a place already when a listener of their four-tuple answered anew: they keep it */
+
 static int small_group(void **state)
 {
     struct sw_object_opts opts;
 
-    (void)state;
     bpfrun_opts(&opts);
     guarded_opts(&opts);
     opts.max_flows = FLOWS;
+    opts.cfg.decap = !!*state;
     return guarded_load(&opts);
+}
+
+static int tunnel_group(void **state)
+{
+    *state = &anew;
+    return small_group(state);
 }
 
 static __u64 held(void)
@@ -51,7 +59,7 @@ static void expect_count_is_true_at(const char *file, int line)
             n[SW_SHARE_UNCONFIRMED]++;
     }
     for (int i = 0; i < SW_SHARES; i++) {
-        if (n[i] == count_of(i) && n[i] <= most[i])
+        if (n[i] == count_of(i) && n[i] <= most[i] + (i == SW_SHARE_UNCONFIRMED ? anew : 0))
             continue;
         print_error("share %d: counted %lld, in the table %lld of %lld\n", i, (long long)count_of(i), (long long)n[i],
                     (long long)most[i]);
@@ -67,14 +75,19 @@ static void sweep(void)
 }
 
 /* With the listener; of its socket nothing is seen. */
-static struct talk connects(void)
+static struct talk connects_to(__u16 port)
 {
-    struct talk s = new_client(80);
+    struct talk s = new_client(port);
 
     syn_alone(&s);
     listener_answers(&s);
     complete(&s);
     return s;
+}
+
+static struct talk connects(void)
+{
+    return connects_to(80);
 }
 
 static void its_socket_sends(struct talk *s)
@@ -93,17 +106,23 @@ static void client_speaks(struct talk *s)
 }
 
 /* Both ends' words arrive. */
+static void claim(struct talk *s)
+{
+    struct pkt p;
+
+    syn_alone(s);
+    p = of(s, B, SYN | ACK);
+    p.seq = s->isn[B];
+    s->nxt[B] = s->isn[B] + 1;
+    shoot(&p);
+    complete(s);
+}
+
 static struct talk claims(__u16 port)
 {
     struct talk s = new_client(port);
-    struct pkt p;
 
-    syn_alone(&s);
-    p = of(&s, B, SYN | ACK);
-    p.seq = s.isn[B];
-    s.nxt[B] = s.isn[B] + 1;
-    shoot(&p);
-    complete(&s);
+    claim(&s);
     return s;
 }
 
@@ -198,28 +217,103 @@ TEST(claimed)
     expect_count_is_true();
 }
 
-/* What this host only forwards is not its own, by whichever hook it is seen. */
-TEST(forwarded)
+/* The same four-tuple after a handshake of the listener: what that had says nothing of what is claimed now. */
+TEST(after_a_handshake)
+{
+    for (int reset = 0; reset < 2; reset++) {
+        for (int i = 0; i < CLAIMED + 2; i++) {
+            struct talk s = new_client(80);
+            __u32 isn = s.isn[B];
+            struct pkt p;
+
+            syn_alone(&s);
+            listener_answers(&s);
+            if (reset) {
+                p = of(&s, A, RST);
+                shoot(&p);
+                assert_int_equal(talk_flow(&s).listener, SW_L_ABORTED);
+            }
+            s.isn[A] += 1000000;
+            s.isn[B] += 5000000;
+            claim(&s);
+            expect_held(&s, i >= CLAIMED);
+            assert_true(talk_flow(&s).flags & SW_F_UNCONFIRMED);
+            expect_count_is_true();
+            p = of(&s, B, SYN | ACK); /* the listener's own, again */
+            p.seq = isn;
+            leave(&p);
+            expect_count_is_true();
+        }
+        assert_int_equal(auto_test(state), 0);
+    }
+}
+
+/* Of a listener that is no service's the kernel may have thrown the third packet away, too. */
+TEST(no_service)
+{
+    struct talk s[UNCONFIRMED + 2], service;
+
+    for (int i = 0; i < UNCONFIRMED + 2; i++) {
+        s[i] = connects_to(9999);
+        expect_held(&s[i], i >= UNCONFIRMED);
+        expect_count_is_true();
+    }
+    assert_int_equal(held(), 2);
+    service = connects();
+    expect_held(&service, true);
+    for (int i = 0; i < UNCONFIRMED + 2; i++) {
+        its_socket_sends(&s[i]);
+        expect_where(&s[i], FLOWS);
+        assert_int_equal(talk_flow(&s[i]).flags & (SW_F_UNCONFIRMED | SW_F_CLAIMED), 0);
+        expect_count_is_true();
+    }
+    client_speaks(&service);
+    expect_where(&service, FLOWS);
+    assert_int_equal(count_of(SW_SHARE_UNCONFIRMED), 1);
+}
+
+static void forward(const struct pkt *p)
 {
     const struct bpfrun_skb skb = {.ingress_ifindex = 77};
     static __u8 frame[PKT_MIN_FRAME * 4];
+    int verdict;
 
+    assert_int_equal(bpfrun_egress(run, frame, pkt_build(p, frame, sizeof(frame)), &skb, &verdict), 0);
+    bpfrun_clear_events(run);
+}
+
+/* What this host only forwards is not its own, by whichever hook it is seen. */
+TEST(forwarded)
+{
     for (int i = 0; i < CLAIMED + 1; i++) {
         struct talk s = new_client(9999);
         struct pkt p;
-        int verdict;
-        size_t len;
 
         syn_alone(&s);
         p = of(&s, B, SYN | ACK);
         p.seq = s.isn[B];
         s.nxt[B] = s.isn[B] + 1;
-        len = pkt_build(&p, frame, sizeof(frame));
-        assert_int_equal(bpfrun_egress(run, frame, len, &skb, &verdict), 0);
+        forward(&p);
         complete(&s);
         expect_held(&s, i >= CLAIMED);
     }
     expect_count_is_true();
+}
+
+/* What began midstream is proven by a segment of this host, not by one that it forwards. */
+TEST(forwarded_midstream)
+{
+    for (int i = 0; i < CLAIMED + 2; i++) {
+        struct talk s = new_client(9999);
+        struct pkt p = talk_pkt(&s, A, PSH | ACK, 10);
+
+        shoot(&p);
+        p = talk_pkt(&s, B, PSH | ACK, 10);
+        p.ack = s.nxt[A] + 10;
+        forward(&p);
+        expect_held(&s, i >= CLAIMED);
+        expect_count_is_true();
+    }
 }
 
 /* The next process has the tables of one before: nothing takes a place before they were counted. */
@@ -260,6 +354,82 @@ TEST(put_right)
     }
 }
 
+static bool has_a_place_of_its_own(const struct talk *s)
+{
+    struct sw_flow f;
+
+    return bpfrun_lookup(run, &s->key, &f) == BPFRUN_FLOWS && !(f.flags & (SW_F_UNCONFIRMED | SW_F_CLAIMED));
+}
+
+/* IP in IP, between two addresses of RFC 5737. */
+static size_t encapsulate(const struct pkt *p, __u8 *frame, size_t size)
+{
+    static const __u8 outer[] = {0x45, 0, 0, 0, 0, 0, 0, 0, 64, 4, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2};
+    struct pkt inner = *p;
+    size_t len;
+
+    inner.no_padding = true;
+    len = pkt_build(&inner, frame, size - sizeof(outer));
+    memmove(frame + 14 + sizeof(outer), frame + 14, len - 14);
+    memcpy(frame + 14, outer, sizeof(outer));
+    len += sizeof(outer);
+    frame[16] = (len - 14) >> 8;
+    frame[17] = len - 14;
+    return len;
+}
+
+static void in_tunnel(const struct pkt *p, bool leaves)
+{
+    static __u8 frame[PKT_MIN_FRAME * 4];
+    size_t len = encapsulate(p, frame, sizeof(frame));
+    int verdict;
+
+    if (leaves)
+        assert_int_equal(bpfrun_egress(run, frame, len, NULL, &verdict), 0);
+    else
+        assert_int_equal(bpfrun_ingress(run, frame, len, &verdict), 0);
+    bpfrun_clear_events(run);
+}
+
+static struct talk connects_in_tunnel(__u16 port)
+{
+    struct talk s = new_client(port);
+    struct pkt p = of(&s, A, SYN);
+
+    p.seq = s.isn[A];
+    s.nxt[A] = s.isn[A] + 1;
+    in_tunnel(&p, false);
+    p = of(&s, B, SYN | ACK);
+    p.seq = s.isn[B];
+    s.nxt[B] = s.isn[B] + 1;
+    in_tunnel(&p, true);
+    p = of(&s, A, ACK);
+    in_tunnel(&p, false);
+    return s;
+}
+
+/* This host is an end of the tunnel, and its listener answers there. */
+TEST(tunnelled)
+{
+    struct talk s[UNCONFIRMED + 3];
+    struct pkt p;
+
+    for (int i = 0; i < UNCONFIRMED + 3; i++) {
+        s[i] = connects_in_tunnel(i & 1 ? 80 : 9999);
+        expect_held(&s[i], i >= UNCONFIRMED);
+        expect_count_is_true();
+    }
+    for (int i = 0; i < UNCONFIRMED + 3; i++) {
+        p = of(&s[i], B, ACK);
+        in_tunnel(&p, true);
+        expect_where(&s[i], FLOWS);
+        assert_int_equal(talk_flow(&s[i]).flags & (SW_F_UNCONFIRMED | SW_F_CLAIMED), 0);
+        expect_count_is_true();
+    }
+    assert_int_equal(count_of(SW_SHARE_UNCONFIRMED), 0);
+    expect_counted(0, 0, 0, 0);
+}
+
 static void any(struct talk *s, unsigned what)
 {
     static const __u16 ends[] = {FIN | ACK, RST, SYN, SYN | ACK, PSH | ACK, ACK};
@@ -277,7 +447,10 @@ static void any(struct talk *s, unsigned what)
         listener_answers(s);
         complete(s);
         break;
-    case 5: listener_answers(s); break;
+    case 5:
+        anew += has_a_place_of_its_own(s);
+        listener_answers(s);
+        break;
     case 6: pass_time(what & 64 ? 6 * SEC : SEC); break;
     default:
         p = of(s, what & 128 ? A : B, ends[what / 256 % 6]);
@@ -295,7 +468,7 @@ TEST(in_any_order)
     __u32 seed = 12345;
 
     for (int i = 0; i < 40; i++)
-        s[i] = new_client(80);
+        s[i] = new_client(i & 3 ? 80 : 9999);
     for (int i = 0; i < 6000; i++) {
         seed = seed * 1664525 + 1013904223;
         any(&s[seed >> 24 & 31], seed >> 8);
@@ -306,6 +479,7 @@ TEST(in_any_order)
         }
         expect_count_is_true();
     }
+    anew = 0;
     assert_true(held() > 10);
     assert_true(bpfrun_counter(run, SW_C_FLOW_ENDED) > 20);
 }
@@ -313,9 +487,12 @@ TEST(in_any_order)
 int main(void)
 {
     const struct CMUnitTest cases[] = {
-        AUTO(unconfirmed), AUTO(held_without_a_socket), AUTO(claimed), AUTO(forwarded), AUTO(adopted),
-        AUTO(put_right),   AUTO(in_any_order),
+        AUTO(unconfirmed), AUTO(held_without_a_socket), AUTO(claimed), AUTO(after_a_handshake), AUTO(no_service),
+        AUTO(forwarded),   AUTO(forwarded_midstream),   AUTO(adopted), AUTO(put_right),         AUTO(in_any_order),
     };
 
-    return cmocka_run_group_tests(cases, small_group, guarded_group_end);
+    const struct CMUnitTest decap[] = {AUTO(tunnelled)};
+
+    return cmocka_run_group_tests(cases, small_group, guarded_group_end) +
+           cmocka_run_group_tests(decap, tunnel_group, guarded_group_end);
 }
