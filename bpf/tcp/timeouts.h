@@ -35,8 +35,8 @@ static __always_inline __u64 sw_expiry_limit(const struct sw_flow *f, const stru
 {
     const struct sw_end *a = &f->end[SW_ORIG], *b = &f->end[SW_RESP];
 
-    if (f->flags & SW_F_NO_SOCKET)
-        return 0;
+    if ((f->flags & (SW_F_UNCONFIRMED | SW_F_NO_SOCKET)) == (SW_F_UNCONFIRMED | SW_F_NO_SOCKET))
+        return 0; /* else its socket has sent while it was looked up */
     if (a->did & b->did & SW_E_FIN)
         return c->t_last_ack;
     if ((a->did | b->did) & SW_E_FIN)

@@ -53,6 +53,7 @@ static const struct {
     {"midstream, one side", SEEN, 0, SW_F_MIDSTREAM, 31, SW_WHY_TIMEOUT},
     {"midstream, both sides", SEEN, SEEN, SW_F_MIDSTREAM | SW_F_ESTABLISHED, 31, SW_WHY_TIMEOUT},
     {"midstream, confirmed", SEEN, SEEN, SW_F_MIDSTREAM | SW_F_ESTABLISHED | SW_F_MIDSTREAM_PROVEN, 17, SW_WHY_TIMEOUT},
+    {"no socket, and then one", OPEN, OPEN, SW_F_ESTABLISHED | SW_F_NO_SOCKET, 17, SW_WHY_TIMEOUT},
     {"FIN_WAIT_1", FIN, OPEN, SW_F_ESTABLISHED, 19, SW_WHY_TIMEOUT},
     {"FIN_WAIT_1 of the responder", OPEN, FIN, SW_F_ESTABLISHED, 19, SW_WHY_TIMEOUT},
     {"FIN_WAIT_2 and CLOSE_WAIT", SHUT, OPEN, SW_F_ESTABLISHED, 23, SW_WHY_TIMEOUT},
