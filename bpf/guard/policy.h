@@ -253,6 +253,11 @@ SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_guard_ctx *j, struct s
     if (sv->state == SW_GS_CALM)
         return SW_DO_PASS;
     f = bpf_map_lookup_elem(&flows, key);
+    if (!f) {
+        f = bpf_map_lookup_elem(&half_open, key);
+        if (f && !f->held)
+            f = 0;
+    }
     j->has_flow = f && !sw_is_unconfirmed(f); /* even then a cookie may begin another connection */
     j->now = sw_now();                        /* exact: a cookie may be newer than the CPU's coarse clock */
     if (f && !j->has_flow && sw_is_first_flight(f, s, j->now))

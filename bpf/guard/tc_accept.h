@@ -99,6 +99,8 @@ static __always_inline int sw_queue_is_full(struct sw_key *key, struct sock *lis
     if (listener->sk_ack_backlog <= listener->sk_max_ack_backlog)
         return 0;
     f = bpf_map_lookup_elem(&flows, key);
+    if (!f)
+        f = bpf_map_lookup_elem(&half_open, key); /* held */
     if (f)
         __sync_fetch_and_or(&f->flags, SW_F_ACCEPTQ_FULL);
     return 1;

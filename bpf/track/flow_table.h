@@ -166,12 +166,14 @@ static __always_inline int sw_judge_claim(struct sw_flow *f, const struct sw_seg
     return 1;
 }
 
-/* Established: moves the flow from `half_open` to `flows`. If there is no place for it, it remains in `half_open`. */
-static __always_inline int sw_promote(struct sw_key *key, struct sw_flow *f)
+/* Established: moves the flow from `half_open` to `flows`. If there is no place for it, it remains in `half_open`; with
+ * the guard until there is one. */
+static __always_inline int sw_promote(__u32 context, struct sw_key *key, struct sw_flow *f)
 {
+    int held = f->held;
     long err;
 
-    if (!sw_share_take(f)) {
+    if (!sw_share_take(context, f)) {
         f->flags &= ~SW_F_IN_FLOWS;
         return 0;
     }
@@ -181,10 +183,26 @@ static __always_inline int sw_promote(struct sw_key *key, struct sw_flow *f)
         return 1;
     sw_share_leave(f->flags);
     f->flags &= ~SW_F_IN_FLOWS;
-    if (err != -SW_EEXIST)
-        sw_count(SW_C_FLOWS_FULL);
+    if (err == -SW_EEXIST)
+        return 0;
+    f->held = cfg.guard;
+    if (!held)
+        sw_count_in(context, SW_C_FLOWS_FULL);
     return 0;
 }
+
+#ifndef SW_OLD
+/* With the guard: another CPU has put the flow into `half_open`, and this segment has established it: the next one, or
+ * the sweep, moves it. */
+static __always_inline void sw_hold(struct sw_flow *f, const struct sw_seg *s, struct sw_emit_ctx *w)
+{
+    if (!cfg.guard || f->held || (f->flags & (SW_F_ESTABLISHED | SW_F_IN_FLOWS | SW_F_ENDED)) != SW_F_ESTABLISHED ||
+        sw_is_stray(f, s))
+        return;
+    w->claim = sw_judge_claim(f, s);
+    f->held = 1;
+}
+#endif
 
 /*
  * The flow's first segment, or the first one of a flow that was restored in scratch: processed in scratch, then
@@ -219,7 +237,7 @@ SW_PART int sw_track_new(void)
     place = f->flags & SW_F_ESTABLISHED && !sw_is_stray(f, s);
     if (cfg.guard && place)
         w->claim = sw_judge_claim(f, s);
-    if (place && sw_promote(key, f)) {
+    if (place && sw_promote(SW_CTX_PACKET, key, f)) {
         sw_count(SW_C_HALF_OPEN_CREATED);
         sw_count(SW_C_HALF_OPEN_PROMOTED);
         kept = bpf_map_lookup_elem(&flows, key);
@@ -238,6 +256,9 @@ SW_PART int sw_track_new(void)
     if (err && kept) {
         w->out.events = before;
         sw_step_locked(kept, s, &w->out, l);
+#ifndef SW_OLD
+        sw_hold(kept, s, w);
+#endif
     } else if (err || !kept) {
         sw_count(SW_C_HALF_OPEN_FULL);
         sw_emit_all(f, s->now);
@@ -442,7 +463,7 @@ SW_PART int sw_track(void)
         /* emitted before the move: both copies need the flags that it sets, and the old entry is freed by the delete */
         f->flags |= SW_F_IN_FLOWS;
         sw_emit_all(f, s->now);
-        if (!sw_promote(key, f))
+        if (!sw_promote(SW_CTX_PACKET, key, f))
             return 0;
         bpf_map_delete_elem(&half_open, key);
         sw_count(SW_C_HALF_OPEN_PROMOTED);

@@ -19,7 +19,7 @@ static __always_inline struct sw_share *sw_share_of(__u32 flags)
 }
 
 /* Is there a place in its share? Takes it. */
-static __always_inline int sw_share_take(struct sw_flow *f)
+static __always_inline int sw_share_take(__u32 context, struct sw_flow *f)
 {
     struct sw_share *share = cfg.guard ? sw_share_of(f->flags) : 0;
     __s64 most = f->flags & SW_F_CLAIMED ? cfg.share[SW_SHARE_CLAIMED] : cfg.share[SW_SHARE_UNCONFIRMED];
@@ -32,7 +32,7 @@ static __always_inline int sw_share_take(struct sw_flow *f)
         __sync_fetch_and_add(&share->left, 1);
     }
     if (!f->held)
-        sw_count(SW_C_FLOWS_HELD);
+        sw_count_in(context, SW_C_FLOWS_HELD);
     f->held = 1;
     return 0;
 place:
@@ -81,8 +81,9 @@ static __always_inline void sw_share_check(struct sw_share *share, const struct 
 }
 
 #else
-static __always_inline int sw_share_take(struct sw_flow *f)
+static __always_inline int sw_share_take(__u32 context, struct sw_flow *f)
 {
+    (void)context;
     (void)f;
     return 1;
 }

@@ -84,10 +84,10 @@ static __always_inline int sw_sweep_promote(struct sw_scratch *sc, const struct 
     if ((f->flags & (SW_F_ESTABLISHED | SW_F_ENDED | SW_F_IN_FLOWS | SW_F_NO_SOCKET)) != SW_F_ESTABLISHED)
         return 0;
     sc->key = *key;
-    if (!sw_promote(&sc->key, f))
+    if (!sw_promote(SW_CTX_SWEEP, &sc->key, f))
         return 0;
     if (!bpf_map_delete_elem(&half_open, &sc->key))
-        sw_count(SW_C_HALF_OPEN_PROMOTED);
+        sw_count_in(SW_CTX_SWEEP, SW_C_HALF_OPEN_PROMOTED);
     return 1;
 }
 #endif

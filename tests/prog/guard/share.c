@@ -354,6 +354,56 @@ TEST(put_right)
     }
 }
 
+/* `flows` is full of confirmed ones: one more waits like one that is too many of its share. */
+TEST(full)
+{
+    struct talk s[FLOWS + 2];
+
+    for (int i = 0; i < FLOWS + 2; i++) {
+        s[i] = connects();
+        expect_held(&s[i], i >= FLOWS);
+        its_socket_sends(&s[i]);
+        expect_count_is_true();
+    }
+    assert_int_equal(bpfrun_counter(run, SW_C_FLOWS_FULL), 2);
+    sweep();
+    its_socket_sends(&s[FLOWS]);
+    expect_where(&s[FLOWS], HALF_OPEN);
+    assert_int_equal(bpfrun_counter(run, SW_C_FLOWS_FULL), 2); /* each once */
+    for (int i = 0; i < 2; i++) {
+        struct pkt p = of(&s[i], B, RST);
+
+        leave(&p);
+    }
+    pass_time(6 * SEC);
+    sweep();
+    sweep(); /* both are silent, and get the places */
+    expect_where(&s[FLOWS], FLOWS);
+    expect_where(&s[FLOWS + 1], FLOWS);
+    expect_count_is_true();
+}
+
+/* Data that follows a cookie's acknowledgement closely has no socket yet, also while the connection is held. */
+TEST(first_flight)
+{
+    struct pkt p;
+
+    for (int i = 0; i < UNCONFIRMED; i++)
+        connects();
+    set_mode(SW_GM_ALWAYS);
+    open_by_cookie();
+    expect_where(t, HALF_OPEN);
+    assert_true(talk_flow(t).held);
+    for (int i = 0; i < 3; i++) {
+        p = talk_pkt(t, A, PSH | ACK, 10);
+        t->nxt[A] += 10;
+        assert_int_equal(shoot(&p), BPFRUN_XDP_PASS);
+    }
+    pass_time(SEC);
+    p = talk_pkt(t, A, PSH | ACK, 10);
+    assert_int_equal(shoot(&p), BPFRUN_XDP_DROP); /* by now it would have one */
+}
+
 static bool has_a_place_of_its_own(const struct talk *s)
 {
     struct sw_flow f;
@@ -488,7 +538,8 @@ int main(void)
 {
     const struct CMUnitTest cases[] = {
         AUTO(unconfirmed), AUTO(held_without_a_socket), AUTO(claimed), AUTO(after_a_handshake), AUTO(no_service),
-        AUTO(forwarded),   AUTO(forwarded_midstream),   AUTO(adopted), AUTO(put_right),         AUTO(in_any_order),
+        AUTO(forwarded),   AUTO(forwarded_midstream),   AUTO(full),    AUTO(first_flight),      AUTO(adopted),
+        AUTO(put_right),   AUTO(in_any_order),
     };
 
     const struct CMUnitTest decap[] = {AUTO(tunnelled)};
