@@ -50,6 +50,10 @@ static __always_inline int sw_emit_reserve(struct sw_scratch *sc, struct sw_flow
     e->key = sc->key;
     e->ts = ts;
     __builtin_memcpy(&e->flow, f, sizeof(e->flow));
+#ifndef SW_OLD
+    if (kind != SW_EV_CONN && kind != SW_EV_TIMEOUT)
+        e->flow.end_claimed = 0; /* who moves it to `flows` has claimed it, but it does not end */
+#endif
     if (kind == SW_EV_OPENING && f->flags & SW_F_ESTABLISHED) { /* emitted late: with the state of that time */
         e->flow.end[SW_ORIG].state = SW_ST_SYN_SENT;
         e->flow.end[SW_RESP].state = SW_ST_LISTEN;

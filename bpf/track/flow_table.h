@@ -13,10 +13,8 @@
 #include "track/filter.h"
 #include "track/histograms.h"
 #include "track/lock.h"
-#include "track/share.h"
+#include "track/promote.h"
 #include "track/syn_cache.h"
-
-#define SW_EEXIST 17 /* errno.h is not for BPF */
 
 /*
  * Does the kernel take the RST of a client whose handshake its listener waits for? On its number, whatever it
@@ -164,31 +162,6 @@ static __always_inline int sw_judge_claim(struct sw_flow *f, const struct sw_seg
         return 0;
     f->flags |= SW_F_CLAIMED;
     return 1;
-}
-
-/* Established: moves the flow from `half_open` to `flows`. If there is no place for it, it remains in `half_open`; with
- * the guard until there is one. */
-static __always_inline int sw_promote(__u32 context, struct sw_key *key, struct sw_flow *f)
-{
-    int held = f->held;
-    long err;
-
-    if (!sw_share_take(context, f)) {
-        f->flags &= ~SW_F_IN_FLOWS;
-        return 0;
-    }
-    f->flags |= SW_F_IN_FLOWS;
-    err = bpf_map_update_elem(&flows, key, f, BPF_NOEXIST);
-    if (!err)
-        return 1;
-    sw_share_leave(f->flags);
-    f->flags &= ~SW_F_IN_FLOWS;
-    if (err == -SW_EEXIST)
-        return 0;
-    f->held = cfg.guard;
-    if (!held)
-        sw_count_in(context, SW_C_FLOWS_FULL);
-    return 0;
 }
 
 #ifndef SW_OLD
@@ -457,19 +430,18 @@ SW_PART int sw_track(void)
         sw_syn_cache_pend(w->waits);
     if (f->flags & SW_F_ESTABLISHED && !(f->flags & SW_F_IN_FLOWS) &&
         (w->out.events & 1u << SW_EV_ESTABLISHED || f->flags & SW_F_MIDSTREAM || (cfg.guard && f->held)) &&
-        !sw_is_stray(f, s) && !(f->flags & SW_F_ENDED)) {
+        !sw_is_stray(f, s) && !(f->flags & SW_F_ENDED) && sw_claim_move(f, l)) {
         if (cfg.guard && !f->held)
             w->claim = sw_judge_claim(f, s);
         /* emitted before the move: both copies need the flags that it sets, and the old entry is freed by the delete */
-        f->flags |= SW_F_IN_FLOWS;
+        sw_flow_mark(f, SW_F_IN_FLOWS);
         sw_emit_all(f, s->now);
-        if (!sw_promote(SW_CTX_PACKET, key, f))
-            return 0;
-        bpf_map_delete_elem(&half_open, key);
-        sw_count(SW_C_HALF_OPEN_PROMOTED);
+        sw_move(SW_CTX_PACKET, key, f);
         return 0;
     }
     sw_emit_all(f, s->now);
+    if (f->flags & SW_F_ENDED && w->out.events && f->end_claimed)
+        sw_end_moved(key, f);
     if (f->flags & SW_F_ENDED && w->out.events && !cfg.close_delay && !sw_reset_is_doubted(f) && sw_claim_end(f, l))
         sw_end_flow(SW_CTX_PACKET, f, s->now);
     return 0;

@@ -78,17 +78,23 @@ static __always_inline void sw_sweep_end(struct sw_scratch *sc, const struct sw_
 }
 
 #ifndef SW_OLD
-/* One that was held, and there is a place now: the walk through `flows` comes to it again. */
+/* One that was held, and there is a place now: the walk through `flows` comes to it again. Not while a segment of it is
+ * processed: the next sweep does it. */
 static __always_inline int sw_sweep_promote(struct sw_scratch *sc, const struct sw_key *key, struct sw_flow *f)
 {
+    struct sw_lock *l;
+    int moved = 0;
+
     if ((f->flags & (SW_F_ESTABLISHED | SW_F_ENDED | SW_F_IN_FLOWS | SW_F_NO_SOCKET)) != SW_F_ESTABLISHED)
         return 0;
     sc->key = *key;
-    if (!sw_promote(SW_CTX_SWEEP, &sc->key, f))
+    l = sw_lock_of(&sc->key);
+    if (!l || !sw_lock_try(l))
         return 0;
-    if (!bpf_map_delete_elem(&half_open, &sc->key))
-        sw_count_in(SW_CTX_SWEEP, SW_C_HALF_OPEN_PROMOTED);
-    return 1;
+    if (!(f->flags & SW_F_ENDED) && sw_claim_move(f, l))
+        moved = sw_move(SW_CTX_SWEEP, &sc->key, f);
+    sw_lock_drop(l);
+    return moved;
 }
 #endif
 

@@ -53,6 +53,7 @@ static void expect_count_is_true_at(const char *file, int line)
     for (; !bpf_map_get_next_key(fd, at, &key); at = &key) {
         assert_int_equal(bpf_map_lookup_elem(fd, &key, &f), 0);
         assert_int_equal(f.held, 0);
+        assert_int_equal(f.end_claimed, 0);
         if (f.flags & SW_F_CLAIMED)
             n[SW_SHARE_CLAIMED]++;
         else if (f.flags & SW_F_UNCONFIRMED)
@@ -383,6 +384,57 @@ TEST(full)
     expect_count_is_true();
 }
 
+static void claim_its_end(const struct talk *s, __u32 claimed)
+{
+    const int fd = bpf_map__fd(bpfrun_object(run)->maps.half_open);
+    struct sw_flow f;
+
+    assert_int_equal(bpf_map_lookup_elem(fd, &s->key, &f), 0);
+    f.end_claimed = claimed;
+    assert_int_equal(bpf_map_update_elem(fd, &s->key, &f, BPF_EXIST), 0);
+}
+
+static void lock_all(__u32 taken)
+{
+    const struct bpf_map *locks = bpfrun_object(run)->maps.locks;
+
+    assert_int_equal(bpf_map__value_size(locks), sizeof(taken));
+    for (__u32 i = 0; i < bpf_map__max_entries(locks); i++)
+        assert_int_equal(bpf_map_update_elem(bpf_map__fd(locks), &i, &taken, BPF_ANY), 0);
+}
+
+/* One that another CPU is ending, or whose segment it processes, is not moved: nobody could end the copy. */
+TEST(ended_meanwhile)
+{
+    struct talk s[UNCONFIRMED + 1], *last = &s[UNCONFIRMED];
+    struct sw_flow f;
+    struct pkt p;
+
+    for (int i = 0; i < UNCONFIRMED + 1; i++)
+        s[i] = connects();
+    its_socket_sends(&s[0]);
+    claim_its_end(last, 1);
+    sweep();
+    expect_where(last, HALF_OPEN);
+    client_speaks(last);
+    expect_where(last, HALF_OPEN);
+    claim_its_end(last, 0);
+    lock_all(1);
+    sweep();
+    lock_all(0);
+    expect_where(last, HALF_OPEN);
+    expect_count_is_true();
+    sweep();
+    expect_where(last, FLOWS);
+    expect_count_is_true();
+    p = of(last, B, RST);
+    leave(&p);
+    pass_time(6 * SEC);
+    sweep();
+    assert_int_equal(bpfrun_lookup(run, &last->key, &f), BPFRUN_NOWHERE);
+    expect_count_is_true();
+}
+
 /* Data that follows a cookie's acknowledgement closely has no socket yet, also while the connection is held. */
 TEST(first_flight)
 {
@@ -537,9 +589,19 @@ TEST(in_any_order)
 int main(void)
 {
     const struct CMUnitTest cases[] = {
-        AUTO(unconfirmed), AUTO(held_without_a_socket), AUTO(claimed), AUTO(after_a_handshake), AUTO(no_service),
-        AUTO(forwarded),   AUTO(forwarded_midstream),   AUTO(full),    AUTO(first_flight),      AUTO(adopted),
-        AUTO(put_right),   AUTO(in_any_order),
+        AUTO(unconfirmed),
+        AUTO(held_without_a_socket),
+        AUTO(claimed),
+        AUTO(after_a_handshake),
+        AUTO(no_service),
+        AUTO(forwarded),
+        AUTO(forwarded_midstream),
+        AUTO(full),
+        AUTO(ended_meanwhile),
+        AUTO(first_flight),
+        AUTO(adopted),
+        AUTO(put_right),
+        AUTO(in_any_order),
     };
 
     const struct CMUnitTest decap[] = {AUTO(tunnelled)};
