@@ -152,8 +152,8 @@ struct sw_service {
     __u32 kernel_half_open; /* sockets in SYN_RECV */
     __u32 kernel_full;      /* 1: the kernel's counters say that a queue overflowed, and this one is full */
     __u32 kernel_left;      /* of kernel_half_open: left from before the state changed */
-    __u32 elsewhere;        /* 1: its port is another one's by NAT: its listener is in another network namespace, or has
-                               another port */
+    __u32 elsewhere;        /* second of the last SYN-ACK that said so, 0: none. Its port is another one's by NAT: its
+                               listener is in another network namespace, or has another port */
 };
 
 /* Running totals at a point in time, for the rates. */

@@ -128,9 +128,10 @@ SW_STEP int sw_account_claimed(void)
 static __always_inline void sw_account_elsewhere(__u32 index)
 {
     struct sw_service *sv = bpf_map_lookup_elem(&services, &index);
+    __u32 now = sw_now_coarse() / SW_SECOND;
 
-    if (sv && !sv->elsewhere)
-        SW_WRITE_ONCE(sv->elsewhere, 1);
+    if (sv && sv->elsewhere != now)
+        SW_WRITE_ONCE(sv->elsewhere, now);
 }
 
 /* Was anything of the other end seen? Else a segment that is only forwarded answers nothing, and may be forged: over
@@ -158,7 +159,7 @@ static __always_inline int sw_is_published(const struct sw_flow *f, const struct
     if (!f || !(f->local & SW_LOCAL_SYN || (f->flags & SW_F_CLAIMED && sc->at.v6)))
         return 1;
     sv = bpf_map_lookup_elem(&services, &index);
-    return !(f->local & SW_LOCAL_SYN) && sv && sv->elsewhere;
+    return !(f->local & SW_LOCAL_SYN) && sv && sw_is_elsewhere(sv, sw_now_coarse());
 }
 
 /* The segment in scratch, which this host sends, has been tracked. In a tunnel only that its socket is there counts. */
@@ -254,7 +255,7 @@ SW_STEP int sw_has_no_socket(struct sw_flow *f, struct sw_key *key)
         return 0;
     index = sw_service_of(key, !f->orig_is_b);
     sv = index ? bpf_map_lookup_elem(&services, &index) : 0;
-    return sv && !sv->elsewhere;
+    return sv && !sw_is_elsewhere(sv, sw_now_coarse());
 }
 
 static long sw_compare_one(void *map, struct sw_key *key, struct sw_flow *f, void *ctx)

@@ -83,6 +83,12 @@ SW_STEP int sw_svc_history_add(struct sw_svc_history *p, struct sw_sum *sum, __u
     return 0;
 }
 
+/* Has a SYN-ACK said so while a connection of that time can be here? */
+static __always_inline int sw_is_elsewhere(const struct sw_service *sv, __u64 now)
+{
+    return sv->elsewhere && now < sv->elsewhere * SW_SECOND + cfg.t_established;
+}
+
 /* Is what the daemon has read of the kernel's queue recent? */
 static __always_inline __u32 sw_kernel_known(const struct sw_service *sv, __u64 now)
 {
@@ -107,7 +113,7 @@ static __always_inline void sw_detect_bound(struct sw_service *sv, struct sw_svc
                         *start = &p->second[(sec - SW_HALF_OPEN_SECONDS) & (SW_SECONDS_BACK - 1)];
     __u64 most;
 
-    if (sv->elsewhere || !sw_kernel_known(sv, now))
+    if (sw_is_elsewhere(sv, now) || !sw_kernel_known(sv, now))
         return;
     most = sv->kernel_half_open + sw_sum_more(sum->opened, then->opened) +
            sw_sum_more(sum->kernel_cookies, start->kernel_cookies);

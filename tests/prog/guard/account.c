@@ -253,6 +253,26 @@ TEST(without_a_socket)
     assert_false(swept(&other));
 }
 
+/* A SYN-ACK that was forwarded, or forged to be, says for as long as a connection of that time can be here that its
+ * socket is elsewhere. */
+TEST(elsewhere_for_a_time)
+{
+    struct talk s = new_client(80);
+    struct pkt syn = talk_pkt(&s, A, SYN, 0);
+
+    pass_time(4000 * SEC);
+    syn_alone(&s);
+    listener_answers(&s);
+    complete(&s);
+    pass_time(10 * SEC);
+    guardrun_at(guard, svc)->elsewhere = bpfrun_now(run) / SEC - 3590;
+    sockets_were_read(&syn, false, false);
+    assert_false(swept(&s));
+    guardrun_at(guard, svc)->elsewhere = bpfrun_now(run) / SEC - 3601;
+    sockets_were_read(&syn, false, false);
+    assert_true(swept(&s));
+}
+
 enum { PLAIN, EVICTED, BY_ANOTHER_INTERFACE };
 
 static void begun_by_another_interface(const struct talk *s)
@@ -323,7 +343,7 @@ TEST(forwarded)
         len = pkt_build(&p, frame, sizeof(frame));
         assert_int_equal(bpfrun_egress(run, frame, len, &skb, &verdict), 0);
         expect_counted(answers, 0, 0, 0);
-        assert_int_equal(guardrun_at(guard, svc)->elsewhere, answers);
+        assert_int_equal(!!guardrun_at(guard, svc)->elsewhere, answers);
     }
 }
 
@@ -469,6 +489,7 @@ int main(void)
         AUTO(another_isn),
         AUTO(token_for_a_connection),
         AUTO(without_a_socket),
+        AUTO(elsewhere_for_a_time),
         AUTO(claimed),
         AUTO(claimed_of_another_hosts_service),
         AUTO(forwarded),
