@@ -134,6 +134,18 @@ def claims_have_a_share():
     g.finish()
 
 
+def ports_without_a_service():
+    """a port that is not protected: silent connections have a quarter of the table, and those whose sockets send a place"""
+    g = k.Ground("--protect", k.PORT + 1, "--max-flows", 256, mode="auto")
+    real = [g.open() for _ in range(100)]
+    n.until(lambda: k.counters(g.sw)["flows_held"] == 36, evidence=lambda: k.counters(g.sw))
+    n.until(lambda: k.counters(g.sw)["established"] == 64, evidence=lambda: k.counters(g.sw))
+    for c, s in real:
+        k.speak(c, s)
+    n.until(lambda: k.counters(g.sw)["established"] == 100, evidence=lambda: k.counters(g.sw))
+    g.finish()
+
+
 def claimed_in_ip_in_ip():
     """both ends of a handshake, in a tunnel (--decap): strays on it without one are dropped"""
     claimed_in("ip_in_ip", "synack")
@@ -195,5 +207,5 @@ def claimed_flows_let_nothing_in():
 
 if __name__ == "__main__":
     n.main(one_connection_does_not_fill_the_log, known_four_tuples_are_limited, guesses_end_no_connection,
-           claimed_flows_let_nothing_in, claims_have_a_share, claimed_in_ip_in_ip, claimed_in_vxlan, claimed_by_two_syns,
-           claimed_by_acks, claimed_from_the_servers_address)
+           claimed_flows_let_nothing_in, claims_have_a_share, ports_without_a_service, claimed_in_ip_in_ip, claimed_in_vxlan,
+           claimed_by_two_syns, claimed_by_acks, claimed_from_the_servers_address)
