@@ -146,6 +146,26 @@ def ports_without_a_service():
     g.finish()
 
 
+def served_in_a_tunnel():
+    """an end of a tunnel that serves in it: the same, with sockets whose segments leave in VXLAN"""
+    g = k.Ground("--decap", "--max-flows", 256, mode="auto", start=False)
+    for ns, dev, mine, other, inner in ((g.a, "cli0", k.CLIENT[4], k.SERVER[4], "10.99.0.1"),
+                                        (g.b, "srv0", k.SERVER[4], k.CLIENT[4], "10.99.0.2")):
+        n.sh("ip", "link", "add", "vx0", "type", "vxlan", "id", "5", "dstport", "4789", "dev", dev, "local", mine,
+             "remote", other, ns=ns)
+        n.sh("ip", "addr", "add", f"{inner}/24", "dev", "vx0", ns=ns)
+        n.sh("ip", "link", "set", "vx0", "up", ns=ns)
+    listener = n.listen(g.b, "10.99.0.2", k.PORT, 4096)
+    g.start()
+    real = [n.open_pair(g.a, listener) for _ in range(100)]
+    n.until(lambda: k.counters(g.sw)["flows_held"] == 36, evidence=lambda: k.counters(g.sw))
+    n.until(lambda: k.counters(g.sw)["established"] == 64, evidence=lambda: k.counters(g.sw))
+    for c, s in real:
+        k.speak(c, s)
+    n.until(lambda: k.counters(g.sw)["established"] == 100, evidence=lambda: k.counters(g.sw))
+    g.finish()
+
+
 def claimed_in_ip_in_ip():
     """both ends of a handshake, in a tunnel (--decap): strays on it without one are dropped"""
     claimed_in("ip_in_ip", "synack")
@@ -207,5 +227,5 @@ def claimed_flows_let_nothing_in():
 
 if __name__ == "__main__":
     n.main(one_connection_does_not_fill_the_log, known_four_tuples_are_limited, guesses_end_no_connection,
-           claimed_flows_let_nothing_in, claims_have_a_share, ports_without_a_service, claimed_in_ip_in_ip, claimed_in_vxlan,
-           claimed_by_two_syns, claimed_by_acks, claimed_from_the_servers_address)
+           claimed_flows_let_nothing_in, claims_have_a_share, ports_without_a_service, served_in_a_tunnel, claimed_in_ip_in_ip,
+           claimed_in_vxlan, claimed_by_two_syns, claimed_by_acks, claimed_from_the_servers_address)
