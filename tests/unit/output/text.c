@@ -193,9 +193,8 @@ static void test_narrow_ends(void **state)
     out_close(&o);
 }
 
-static void random_lines_fit(bool replay)
+static void random_lines_fit(bool replay, __u64 *ts)
 {
-    __u64 ts = 1700000000123456789ULL;
     struct sw_report_opts opts = text();
     struct out o;
     int lines = 0;
@@ -203,8 +202,8 @@ static void random_lines_fit(bool replay)
     opts.replay = replay;
     opts.iface = replay ? "file" : NULL;
     out_open(&o, opts);
-    for (int i = 0; i < 30000; i++)
-        random_line(&o, &ts);
+    for (int i = 0; i < 100; i++)
+        random_line(&o, ts);
     for (const char *line = take(&o), *end; *line; line = end + 1, lines++) {
         end = strchr(line, '\n');
         for (const char *c = line; c < end; c++)
@@ -215,15 +214,19 @@ static void random_lines_fit(bool replay)
         if (*line != '#' && !strstr(line, ":"))
             fail_msg("no time: %.*s", (int)(end - line), line);
     }
-    assert_true(lines >= 30000);
+    assert_true(lines >= 100);
     out_close(&o);
 }
 
 static void test_any_line_fits(void **state)
 {
+    __u64 ts = 1700000000123456789ULL;
+
     (void)state;
-    random_lines_fit(false);
-    random_lines_fit(true);
+    for (int i = 0; i < 300; i++) { /* a long memory stream is slow: ASan goes through it at each flush */
+        random_lines_fit(false, &ts);
+        random_lines_fit(true, &ts);
+    }
 }
 
 static void test_addresses(void **state)
