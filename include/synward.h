@@ -352,6 +352,9 @@ enum {
  * sent one, alone or with ACK, not only forwarded it. SYNACK: with ACK, so a listener of it has answered. */
 enum { SW_LOCAL_A = 1 << 0, SW_LOCAL_B = 1 << 1, SW_LOCAL_SYN = 1 << 2, SW_LOCAL_SYNACK = 1 << 3 };
 
+/* sw_flow.held: waits; and why, as far as it has been counted (flows_held, flows_full). */
+enum { SW_HELD_WAITS = 1 << 0, SW_HELD_SHARE = 1 << 1, SW_HELD_FULL = 1 << 2 };
+
 /*
  * sw_flow.listener: the handshake as this host's listener has it. With the guard only; what arrives neither begins nor
  * proves it. COMPLETED: acknowledged, but the listener may have thrown the acknowledgement away. RESET_UNDONE: opened,
@@ -390,7 +393,7 @@ struct sw_flow {
     __u8 listener;          /* SW_L_* */
     char hist[SW_HIST_MAX]; /* not terminated */
     __u8 local;             /* SW_LOCAL_* */
-    __u8 held;              /* with the guard: waits in `half_open` for a place of its share of `flows` */
+    __u8 held;              /* with the guard: waits in `half_open` for a place in `flows`, SW_HELD_* */
     __u32 end_claimed;      /* 1: a CPU is ending the flow, so that conn is emitted once */
     __u32 anomalies;        /* segments that were one */
     __u32 anomaly_kinds;    /* 1 << enum sw_anomaly: those that were reported */

@@ -173,7 +173,7 @@ static __always_inline void sw_hold(struct sw_flow *f, const struct sw_seg *s, s
         sw_is_stray(f, s))
         return;
     w->claim = sw_judge_claim(f, s);
-    f->held = 1;
+    f->held = SW_HELD_WAITS;
 }
 #endif
 

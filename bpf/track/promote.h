@@ -109,8 +109,9 @@ static __always_inline int sw_promote(__u32 context, struct sw_key *key, struct 
     f->flags &= ~SW_F_IN_FLOWS;
     if (err == -SW_EEXIST)
         return 0;
-    f->held = cfg.guard;
-    if (!held)
+    if (cfg.guard)
+        f->held = held | SW_HELD_WAITS | SW_HELD_FULL;
+    if (!(held & SW_HELD_FULL))
         sw_count_in(context, SW_C_FLOWS_FULL);
     return 0;
 }

@@ -31,9 +31,9 @@ static __always_inline int sw_share_take(__u32 context, struct sw_flow *f)
             goto place;
         __sync_fetch_and_add(&share->left, 1);
     }
-    if (!f->held)
+    if (!(f->held & SW_HELD_SHARE))
         sw_count_in(context, SW_C_FLOWS_HELD);
-    f->held = 1;
+    f->held |= SW_HELD_WAITS | SW_HELD_SHARE;
     return 0;
 place:
     f->held = 0;

@@ -355,6 +355,31 @@ TEST(put_right)
     }
 }
 
+/* No place in its share, and later none in the table: both are counted, each once. */
+TEST(full_after_share)
+{
+    struct talk s[FLOWS], late;
+
+    for (int i = 0; i < FLOWS / 4; i++)
+        s[i] = connects();
+    late = connects();
+    expect_held(&late, true);
+    for (int i = 0; i < FLOWS; i++) {
+        if (i >= FLOWS / 4)
+            s[i] = connects();
+        its_socket_sends(&s[i]);
+    }
+    assert_int_equal(bpfrun_counter(run, SW_C_FLOWS_HELD), 1);
+    assert_int_equal(bpfrun_counter(run, SW_C_FLOWS_FULL), 0);
+    for (int i = 0; i < 2; i++) {
+        its_socket_sends(&late);
+        expect_where(&late, HALF_OPEN);
+        assert_int_equal(bpfrun_counter(run, SW_C_FLOWS_HELD), 1);
+        assert_int_equal(bpfrun_counter(run, SW_C_FLOWS_FULL), 1);
+    }
+    expect_count_is_true();
+}
+
 /* `flows` is full of confirmed ones: one more waits like one that is too many of its share. */
 TEST(full)
 {
@@ -597,6 +622,7 @@ int main(void)
         AUTO(forwarded),
         AUTO(forwarded_midstream),
         AUTO(full),
+        AUTO(full_after_share),
         AUTO(ended_meanwhile),
         AUTO(first_flight),
         AUTO(adopted),
