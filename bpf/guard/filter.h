@@ -16,13 +16,12 @@ static __always_inline int sw_is_guarded(struct sw_key *key)
 }
 
 /* The flow goes on without events. A record ends what was reported of it. */
-static __always_inline void sw_filter_silence(struct sw_scratch *sc, const struct sw_key *key, struct sw_flow *f,
-                                              struct sw_sweep_ctx *c)
+static __always_inline void sw_filter_silence(struct sw_scratch *sc, const struct sw_key *key, struct sw_flow *f)
 {
     struct sw_emit_ctx *w;
 
     if (!sw_sweep_ring_has_space(f)) {
-        c->held_back++;
+        sc->sweep.held_back++;
         return;
     }
     w = sw_sweep_emit_ctx(sc, key, f);
@@ -30,26 +29,27 @@ static __always_inline void sw_filter_silence(struct sw_scratch *sc, const struc
     __sync_fetch_and_or(&f->flags, SW_F_FILTERED); /* first: no event comes after the record */
     __sync_fetch_and_and(&f->flags, ~SW_F_OPENING_DEFERRED);
     sc->snapshot.reason = SW_WHY_FILTERED;
-    sc->snapshot.ended_ns = c->now;
+    sc->snapshot.ended_ns = sc->sweep.now;
     sw_emit_opening_lost(SW_CTX_SWEEP, &sc->snapshot);
     sw_histograms_conn(&sc->snapshot, SW_CTX_SWEEP);
-    sw_emit(SW_CTX_SWEEP, SW_EV_CONN, &sc->snapshot, w, c->now);
+    sw_emit(SW_CTX_SWEEP, SW_EV_CONN, &sc->snapshot, w, sc->sweep.now);
 }
 
-static long sw_filter_one(void *map, struct sw_key *key, struct sw_flow *f, struct sw_sweep_ctx *c)
+static long sw_filter_one(void *map, struct sw_key *key, struct sw_flow *f, void *unused)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_SWEEP);
 
     (void)map;
+    (void)unused;
     if (!sc)
         return 0;
     sc->key = *key;
     if (!sw_sweep_is_out(f))
         return 0;
     if (cfg.guard && sw_is_guarded(&sc->key))
-        sw_filter_silence(sc, key, f, c);
+        sw_filter_silence(sc, key, f);
     else
-        sw_sweep_end(sc, key, f, c, SW_WHY_FILTERED);
+        sw_sweep_end(sc, key, f, SW_WHY_FILTERED);
     return 0;
 }
 
@@ -59,10 +59,10 @@ static long sw_filter_one(void *map, struct sw_key *key, struct sw_flow *f, stru
  */
 static __always_inline __u64 sw_filter_sweep(void)
 {
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_SWEEP);
     struct sw_filter_map *m = sw_filter_get();
-    struct sw_sweep_ctx c = {0};
 
-    if (!m)
+    if (!m || !sc)
         return 0;
     if (m->generation != m->swept) {
         m->swept = m->generation;
@@ -70,11 +70,11 @@ static __always_inline __u64 sw_filter_sweep(void)
     }
     if (!m->passes)
         return 0;
-    c.now = sweep.now ? sweep.now : sw_now();
-    bpf_for_each_map_elem(&half_open, sw_filter_one, &c, 0);
-    bpf_for_each_map_elem(&flows, sw_filter_one, &c, 0);
-    SW_WRITE_ONCE(m->held_back, (__u32)c.held_back); /* compared there, not here: the verifier would count along */
-    if (!SW_READ_ONCE(m->held_back))
+    sw_sweep_begin(sc);
+    bpf_for_each_map_elem(&half_open, sw_filter_one, 0, 0);
+    bpf_for_each_map_elem(&flows, sw_filter_one, 0, 0);
+    m->held_back = sc->sweep.held_back;
+    if (!m->held_back)
         m->passes--;
     return m->held_back;
 }

@@ -135,6 +135,19 @@ struct {
  */
 enum { SW_CTX_PACKET, SW_CTX_SWEEP, SW_CTX_MAX };
 
+/* What a walk of the sweep counts. Not on the stack: the verifier would follow each count by its value. */
+struct sw_sweep_ctx {
+    __u64 now;
+    __u64 flush;
+    __u64 seen;
+    __u64 live;
+    __u64 held_back;
+    __u64 deferred;
+    __u64 next;
+    __u64 unconfirmed;
+    __u64 share[SW_SHARES];
+};
+
 struct sw_scratch {
     struct sw_key key;
     struct sw_seg seg;
@@ -149,6 +162,7 @@ struct sw_scratch {
     __u32 from_cookie;       /* flow was built from a cookie, for the current segment */
     __u32 early; /* SW_OUT_*: what the filter said before parsing; here so that its paths end for the verifier */
     struct sw_chunk chunk;
+    struct sw_sweep_ctx sweep;
 };
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -7,18 +7,6 @@
 #include "track/clock.h"
 #include "track/flow_table.h"
 
-struct sw_sweep_ctx {
-    __u64 now;
-    __u64 flush;
-    __u64 seen;
-    __u64 live;
-    __u64 held_back;
-    __u64 deferred;
-    __u64 next;
-    __u64 unconfirmed;
-    __u64 share[SW_SHARES];
-};
-
 /* Does the ring have space for the records of one ended flow? Otherwise it waits for the next sweep. */
 static __always_inline int sw_sweep_ring_has_space(const struct sw_flow *f)
 {
@@ -47,10 +35,21 @@ static __always_inline struct sw_emit_ctx *sw_sweep_emit_ctx(struct sw_scratch *
     return w;
 }
 
-/* Ends a flow, unless its ring has no space. */
-static __always_inline void sw_sweep_end(struct sw_scratch *sc, const struct sw_key *key, struct sw_flow *f,
-                                         struct sw_sweep_ctx *c, __u32 why)
+static __always_inline struct sw_sweep_ctx *sw_sweep_begin(struct sw_scratch *sc)
 {
+    struct sw_sweep_ctx *c = &sc->sweep;
+
+    __builtin_memset(c, 0, sizeof(*c));
+    c->now = sweep.now ? sweep.now : sw_now();
+    c->flush = sweep.flush;
+    c->next = ~0ULL;
+    return c;
+}
+
+/* Ends a flow, unless its ring has no space. */
+static __always_inline void sw_sweep_end(struct sw_scratch *sc, const struct sw_key *key, struct sw_flow *f, __u32 why)
+{
+    struct sw_sweep_ctx *c = &sc->sweep;
     struct sw_emit_ctx *w;
     struct sw_lock *l;
 
@@ -79,15 +78,16 @@ static __always_inline void sw_sweep_end(struct sw_scratch *sc, const struct sw_
 
 #ifndef SW_OLD
 /* One that was held, and there is a place now: the walk through `flows` comes to it again. Not while a segment of it is
- * processed: the next sweep does it. */
-static __always_inline int sw_sweep_promote(struct sw_scratch *sc, const struct sw_key *key, struct sw_flow *f)
+ * processed: the next sweep does it. Its key is in scratch. */
+SW_PART int sw_sweep_promote(void)
 {
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_SWEEP);
+    struct sw_flow *f = sc ? bpf_map_lookup_elem(&half_open, &sc->key) : 0;
     struct sw_lock *l;
     int moved = 0;
 
-    if ((f->flags & (SW_F_ESTABLISHED | SW_F_ENDED | SW_F_IN_FLOWS | SW_F_NO_SOCKET)) != SW_F_ESTABLISHED)
+    if (!f || (f->flags & (SW_F_ESTABLISHED | SW_F_ENDED | SW_F_IN_FLOWS | SW_F_NO_SOCKET)) != SW_F_ESTABLISHED)
         return 0;
-    sc->key = *key;
     l = sw_lock_of(&sc->key);
     if (!l || !sw_lock_try(l))
         return 0;
@@ -96,21 +96,32 @@ static __always_inline int sw_sweep_promote(struct sw_scratch *sc, const struct 
     sw_lock_drop(l);
     return moved;
 }
+
+static __always_inline int sw_sweep_gets_place(struct sw_scratch *sc, const struct sw_key *key, const struct sw_flow *f)
+{
+    if (!cfg.guard || !f->held)
+        return 0;
+    sc->key = *key;
+    return sw_sweep_promote();
+}
 #endif
 
-static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, struct sw_sweep_ctx *c)
+static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, void *unused)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_SWEEP);
     struct sw_config limits = cfg;
+    struct sw_sweep_ctx *c;
     struct sw_emit_ctx *w;
     __u64 at;
     __u32 why;
 
     (void)map;
+    (void)unused;
     if (!sc)
         return 0;
+    c = &sc->sweep;
 #ifndef SW_OLD
-    if (cfg.guard && f->held && sw_sweep_promote(sc, key, f))
+    if (sw_sweep_gets_place(sc, key, f))
         return 0;
     if (f->flags & SW_F_CLAIMED)
         c->share[SW_SHARE_CLAIMED]++;
@@ -137,7 +148,7 @@ static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, struc
             c->next = at;
         return 0;
     }
-    sw_sweep_end(sc, key, f, c, why);
+    sw_sweep_end(sc, key, f, why);
     return 0;
 }
 
@@ -162,7 +173,7 @@ static __always_inline int sw_sweep_is_out(const struct sw_flow *f)
 static __always_inline int sw_sweep_key(const void *bytes)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_SWEEP);
-    struct sw_sweep_ctx c = {0};
+    struct sw_sweep_ctx *c;
     struct sw_flow *f;
     __u32 in_flows;
 
@@ -174,51 +185,50 @@ static __always_inline int sw_sweep_key(const void *bytes)
         f = bpf_map_lookup_elem(&half_open, &sc->key);
     if (!f)
         return 0;
-    c.now = sweep.now ? sweep.now : sw_now();
-    c.flush = sweep.flush;
-    c.next = ~0ULL;
+    c = sw_sweep_begin(sc);
     in_flows = f->flags & SW_F_IN_FLOWS;
     if (sw_sweep_is_out(f)) {
-        c.seen = 1;
-        sw_sweep_end(sc, &sc->key, f, &c, SW_WHY_FILTERED);
+        c->seen = 1;
+        sw_sweep_end(sc, &sc->key, f, SW_WHY_FILTERED);
     } else {
-        sw_sweep_one(0, &sc->key, f, &c);
+        sw_sweep_one(0, &sc->key, f, 0);
     }
-    sweep.established += in_flows ? c.live : 0;
-    sweep.held_back += c.held_back;
-    sweep.deferred += c.deferred;
-    if (c.next < sweep.next)
-        sweep.next = c.next;
-    return !!c.seen;
+    sweep.established += in_flows ? c->live : 0;
+    sweep.held_back += c->held_back;
+    sweep.deferred += c->deferred;
+    if (c->next < sweep.next)
+        sweep.next = c->next;
+    return !!c->seen;
 }
 
 #ifndef SW_OLD
 static __always_inline int sw_sweep_all(void)
 {
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_SWEEP);
     struct sw_share before[SW_SHARES];
-    struct sw_sweep_ctx c = {0};
+    struct sw_sweep_ctx *c;
 
-    c.now = sweep.now ? sweep.now : sw_now();
-    c.flush = sweep.flush;
-    c.next = ~0ULL;
-    bpf_for_each_map_elem(&half_open, sw_sweep_one, &c, 0);
-    sweep.half_open = c.seen;
-    c.seen = 0;
-    c.live = 0;
+    if (!sc)
+        return 0;
+    c = sw_sweep_begin(sc);
+    bpf_for_each_map_elem(&half_open, sw_sweep_one, 0, 0);
+    sweep.half_open = c->seen;
+    c->seen = 0;
+    c->live = 0;
     for (int i = 0; i < SW_SHARES; i++) {
-        c.share[i] = 0;
+        c->share[i] = 0;
         before[i].taken = SW_READ_ONCE(shares[i].taken);
         before[i].left = SW_READ_ONCE(shares[i].left);
     }
-    bpf_for_each_map_elem(&flows, sw_sweep_one, &c, 0);
+    bpf_for_each_map_elem(&flows, sw_sweep_one, 0, 0);
     for (int i = 0; i < SW_SHARES && cfg.guard; i++)
-        sw_share_check(&shares[i], &before[i], c.share[i]);
-    sweep.flows = c.seen;
-    sweep.established = c.live;
-    sweep.held_back = c.held_back;
-    sweep.deferred = c.deferred;
-    sweep.next = c.next;
-    sweep.unconfirmed = c.unconfirmed;
+        sw_share_check(&shares[i], &before[i], c->share[i]);
+    sweep.flows = c->seen;
+    sweep.established = c->live;
+    sweep.held_back = c->held_back;
+    sweep.deferred = c->deferred;
+    sweep.next = c->next;
+    sweep.unconfirmed = c->unconfirmed;
     return 0;
 }
 #endif
