@@ -63,6 +63,23 @@ static __always_inline int sw_seen_on_ingress(struct __sk_buff *skb)
     return in && bpf_map_lookup_elem(&watched, &in);
 }
 
+/*
+ * Both ends of a connection over loopback are this host's, and its segments are tracked as they come in, where their
+ * sockets are not known. Here they are sent. A SYN has no flow yet: its sender is known by its next segment.
+ */
+static __always_inline void sw_loopback_owner(struct __sk_buff *skb, struct sw_scratch *sc)
+{
+    void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+    struct sw_owner o;
+
+    sw_scratch_reset(sc);
+    if (sw_parse(data, end, skb->len, 0, &sc->key, &sc->seg, &sc->at) != SW_FOUND_TCP)
+        return;
+    sw_owner_read(skb, sc, &o);
+    if (o.cookie)
+        sw_owner_give(o.cookie, o.cgroup);
+}
+
 SEC("tc")
 int sw_egress(struct __sk_buff *skb)
 {
@@ -74,6 +91,10 @@ int sw_egress(struct __sk_buff *skb)
 
     if (!sc)
         return TC_ACT_UNSPEC;
+    if (cfg.owners && cfg.loopback && skb->ifindex == cfg.loopback) {
+        sw_loopback_owner(skb, sc);
+        return TC_ACT_UNSPEC;
+    }
     s = &sc->seg;
     sw_count(SW_C_PACKETS);
     if (sw_seen_on_ingress(skb)) {
@@ -115,7 +136,11 @@ int sw_egress(struct __sk_buff *skb)
         sw_known_set(&sc->key, !s->src_is_b); /* this host opens a connection: replies have a socket */
     if (sw_is_filtered(sc, sc->early) || sw_track_fast(&sc->key, s))
         return TC_ACT_UNSPEC;
+    if (cfg.owners)
+        sw_owner_before(skb, sc);
     sw_track_segment(sc, data, end);
+    if (cfg.owners)
+        sw_owner_after(skb, sc);
 #ifndef SW_OLD
     if (cfg.guard) {
         if (sc->emit.claim)

@@ -12,7 +12,7 @@
 
 #include <linux/types.h>
 
-#define SW_CONTRACT_VERSION 8 /* of struct sw_event: readers check it and the length first */
+#define SW_CONTRACT_VERSION 9 /* of struct sw_event: readers check it and the length first */
 #define SW_HIST_MAX 40        /* letters of history kept; a longer one sets SW_F_HIST_FULL */
 #define SW_OOO 3              /* out-of-order blocks stored for each endpoint */
 #define SW_WSCALE_NONE 0xff
@@ -363,6 +363,12 @@ enum { SW_HELD_WAITS = 1 << 0, SW_HELD_SHARE = 1 << 1, SW_HELD_FULL = 1 << 2 };
  */
 enum { SW_L_NONE, SW_L_OPENED, SW_L_COMPLETED, SW_L_CONFIRMED, SW_L_ABORTED, SW_L_RESET_UNDONE, SW_L_COOKIE };
 
+/* The socket of this host that an end is, by its own segments; 0: not known. The cgroup is the one it was made in. */
+struct sw_owner {
+    __u64 cookie; /* SO_COOKIE */
+    __u64 cgroup; /* its id in cgroup v2: the inode of its directory */
+};
+
 /* Here too what the fast path touches comes first, next to the endpoints. */
 struct sw_flow {
     __u64 last_ns;   /* last segment; of data up to a tick behind */
@@ -400,6 +406,7 @@ struct sw_flow {
     __u32 listener_isn;     /* of the SYN-ACK that this host sent, with `listener` */
     __u32 far[2];           /* [start,end) of the last segments beyond the window, without a hole; with SW_F_FAR */
     __u64 missed;           /* bytes of the content gaps of both sides, as Zeek's missed_bytes */
+    struct sw_owner owner[2]; /* of the key's a endpoint, its b */
 };
 
 #define SW_LATE_NS (240 * SW_SECOND) /* TIME_WAIT: 2 MSL */
@@ -429,6 +436,8 @@ struct sw_event {
     struct sw_flow flow;
 };
 
+enum { SW_OWNERS_COOKIE = 1 << 0, SW_OWNERS_CGROUP = 1 << 1 };
+
 /* Written once before loading, in .rodata as `cfg`. Times in nanoseconds. */
 struct sw_config {
     __u64 close_delay;
@@ -450,7 +459,8 @@ struct sw_config {
     __u8 stray_reset;         /* an engaged guard answers an ACK of no connection with a RST */
     __u8 ended_bits;          /* map `ended` has two to the power of this slots */
     __u8 whole_sums; /* no virtual device leaves a checksum to the card: the pseudo-header's sum alone is wrong */
-    __u8 pad[3];
+    __u8 owners;     /* SW_OWNERS_*: what is kept of the sockets of this host's ends */
+    __u8 pad[2];
     __u32 share[2]; /* with the guard, by enum sw_share_kind: how many of `flows` they may be */
     __u32 loopback; /* ifindex of a followed interface where both ends are this host, or 0 */
 };
@@ -525,7 +535,7 @@ struct sw_cached_handshake {
 
 SW_ASSERT(sizeof(struct sw_key) == 36, "sw_key has no padding");
 SW_ASSERT(sizeof(struct sw_end) == 128, "sw_end is two cache lines");
-SW_ASSERT(sizeof(struct sw_flow) == 432, "sw_flow has no padding");
+SW_ASSERT(sizeof(struct sw_flow) == 464, "sw_flow has no padding");
 SW_ASSERT(sizeof(struct sw_cached_handshake) == 24 + 2 * sizeof(struct sw_cached_seg),
           "sw_cached_handshake has no padding");
 SW_ASSERT(sizeof(struct sw_event) == 12 + 36 + 8 + sizeof(struct sw_flow), "sw_event has no padding");

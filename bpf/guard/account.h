@@ -10,30 +10,7 @@
 #include "guard/detect.h"
 #include "guard/rate_limit.h"
 #include "track/clock.h"
-
-/* Which socket of this host a segment comes from. NONE: a SYN-ACK that is a cookie of the kernel. REPLY: not one of the
- * four-tuple's own, as for a RST, or for TIME_WAIT's and a request's ACKs. ELSEWHERE: the port is another one's by NAT,
- * a container's whose socket is not seen, or another port of this host. */
-enum sw_sender { SW_SENDER_NONE, SW_SENDER_REPLY, SW_SENDER_REQUEST, SW_SENDER_CONNECTION, SW_SENDER_ELSEWHERE };
-
-static __always_inline __u32 sw_sender_of(struct __sk_buff *skb)
-{
-    struct bpf_sock *sk = skb->sk;
-
-    if (skb->ingress_ifindex)
-        return SW_SENDER_ELSEWHERE;
-    if (!sk)
-        return SW_SENDER_NONE;
-    switch (sk->state) {
-    case BPF_TCP_NEW_SYN_RECV:
-    case BPF_TCP_SYN_RECV: return SW_SENDER_REQUEST;
-    case BPF_TCP_LISTEN: /* answers for its requests, since 6.13 */
-    case BPF_TCP_TIME_WAIT: return SW_SENDER_REPLY;
-    case BPF_TCP_CLOSE: /* the kernel's raw socket for replies, numbered by its protocol; 0: BPF_PROG_TEST_RUN's */
-        return sk->src_port ? SW_SENDER_REPLY : SW_SENDER_CONNECTION;
-    default: return SW_SENDER_CONNECTION;
-    }
-}
+#include "track/owner.h"
 
 /* By a segment of the client, or a RST of the listener: a handshake was completed or aborted. */
 SW_STEP int sw_account_resolved(struct sw_key *key, __u32 resp_is_b, __u32 how)
@@ -214,16 +191,6 @@ SW_STEP int sw_account_sent(__u32 sender)
     }
     sw_detect_service(index, sw_now_coarse()); /* its SYN may not have been seen */
     return 0;
-}
-
-/* Does the socket have the port that the segment in scratch comes from? Not with REDIRECT. BPF_PROG_TEST_RUN's has 0.
- */
-static __always_inline int sw_has_its_port(const struct __sk_buff *skb, const struct sw_scratch *sc)
-{
-    const struct bpf_sock *sk = skb->sk;
-    __u32 port = sc->seg.src_is_b ? sc->key.b_port : sc->key.a_port;
-
-    return !sk || !sk->src_port || sk->src_port == bpf_ntohs(port);
 }
 
 static __always_inline void sw_account_egress(struct __sk_buff *skb, const struct sw_scratch *sc)

@@ -13,6 +13,7 @@
 #include "track/filter.h"
 #include "track/histograms.h"
 #include "track/lock.h"
+#include "track/owner.h"
 #include "track/promote.h"
 #include "track/syn_cache.h"
 
@@ -207,6 +208,7 @@ SW_PART int sw_track_new(void)
     if (f->flags & (SW_F_ESTABLISHED | SW_F_ENDED) && f->syn_ns)
         sw_syn_cache_delete(key); /* events emitted now must not be emitted again */
     sw_note_sent(f, s);
+    sw_owner_take(sc, f);
     place = f->flags & SW_F_ESTABLISHED && !sw_is_stray(f, s);
     if (cfg.guard && place)
         w->claim = sw_judge_claim(f, s);
@@ -423,6 +425,7 @@ SW_PART int sw_track(void)
         return 0;
     }
     sw_note_sent(f, s);
+    sw_owner_take(sc, f);
     if (w->out.events && f->flags & (SW_F_ESTABLISHED | SW_F_ENDED) && !(f->flags & SW_F_IN_FLOWS))
         sw_syn_cache_delete(key);
     if (f->flags & SW_F_PENDING_SYN && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN && s->seq == f->pend_isn &&

@@ -29,6 +29,13 @@ bool sw_can_attach(void)
     return has(caps, CAP_NET_ADMIN) && (has(caps, CAP_SYS_ADMIN) || (has(caps, CAP_BPF) && has(caps, CAP_PERFMON)));
 }
 
+bool sw_can_look_at_processes(void)
+{
+    uint64_t caps = sw_caps();
+
+    return has(caps, CAP_SYS_PTRACE) && has(caps, CAP_DAC_READ_SEARCH);
+}
+
 bool sw_can_inspect(void)
 {
     return has(sw_caps(), CAP_SYS_ADMIN);

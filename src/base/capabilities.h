@@ -5,8 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-bool sw_can_attach(void);  /* load programs, make maps, change interfaces */
-bool sw_can_inspect(void); /* open another process's maps and programs by id */
+bool sw_can_attach(void);            /* load programs, make maps, change interfaces */
+bool sw_can_look_at_processes(void); /* of others, and their descriptors */
+bool sw_can_inspect(void);           /* open another process's maps and programs by id */
 
 uint64_t sw_caps(void); /* effective ones, 1 << CAP_*; 0 if they cannot be read */
 

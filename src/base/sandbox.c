@@ -58,6 +58,8 @@ static uint64_t needed(const struct sw_sandbox_opts *opts)
 {
     uint64_t have = sw_caps(), need = opts->follow ? BIT(CAP_NET_ADMIN) : 0; /* detaching */
 
+    if (opts->processes) /* other users' descriptors */
+        return (BIT(CAP_SYS_PTRACE) | BIT(CAP_DAC_READ_SEARCH)) & have;
     if (sw_caps_use(need))
         return have;
     if (bpf_is_refused(opts->map_fd))
@@ -161,7 +163,8 @@ int sw_sandbox(const struct sw_sandbox_opts *opts, struct sw_sandbox_info *ret, 
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
         return -errno;
     *ret_what = "Landlock";
-    ret->landlock = sandbox_paths(opts);
+    if (!opts->processes) /* Landlock lets nobody look at processes without it */
+        ret->landlock = sandbox_paths(opts);
     if (ret->landlock < 0)
         return ret->landlock;
     *ret_what = "capabilities";

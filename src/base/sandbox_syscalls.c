@@ -89,6 +89,9 @@ static const int dispatching[] = {
     SCMP_SYS(prlimit64), SCMP_SYS(setrlimit),
 };
 
+/* Links of descriptors in /proc. */
+static const int looking[] = {SCMP_SYS(getdents64), SCMP_SYS(readlinkat)};
+
 static const unsigned int bpf_commands[] = {
     BPF_MAP_LOOKUP_ELEM,  BPF_MAP_UPDATE_ELEM,  BPF_MAP_DELETE_ELEM,    BPF_MAP_GET_NEXT_KEY,
     BPF_MAP_LOOKUP_BATCH, BPF_MAP_UPDATE_BATCH, BPF_OBJ_GET_INFO_BY_FD, BPF_PROG_TEST_RUN,
@@ -291,6 +294,12 @@ static void make(struct list *l, const struct sw_sandbox_opts *opts)
     allow_without(l, SCMP_SYS(mprotect), 2, PROT_EXEC);
     allow_if(l, SCMP_SYS(tgkill), &IS(0, getpid()), 1); /* abort() */
     l->len++;
+    if (opts->processes) {
+        allow_all(l, looking, LEN(looking));
+        allow_without(l, SCMP_SYS(openat), 2, WRITES);
+        allow_values(l, SCMP_SYS(fcntl), 1, fcntls, LEN(fcntls));
+        return;
+    }
     allow_values(l, SCMP_SYS(fcntl), 1, fcntls, LEN(fcntls));
     allow_values(l, SCMP_SYS(ioctl), 1, ioctls, opts->follow ? LEN(ioctls) : REPLAY_IOCTLS);
 #ifdef SW_COVERAGE /* which is written at the end */
@@ -305,6 +314,8 @@ static void make(struct list *l, const struct sw_sandbox_opts *opts)
     allow_all(l, following, LEN(following));
     allow_without(l, SCMP_SYS(openat), 2, WRITES);
     allow_sockets(l, opts->dispatcher);
+    if (opts->list_dirs)
+        allow_all(l, looking, 1);
     if (opts->outputs[SW_SANDBOX_OUTPUT].dir)
         allow_output(l, opts->outputs[SW_SANDBOX_OUTPUT].dir);
     if (opts->outputs[SW_SANDBOX_METRICS].dir)

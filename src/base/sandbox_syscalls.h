@@ -21,7 +21,9 @@ struct sw_sandbox_opts {
     int map_fd;      /* a BPF map: does reading it take CAP_BPF here? */
     const char *files[SW_SANDBOX_FILES];                  /* read again later; NULL: none */
     struct sw_sandbox_output outputs[SW_SANDBOX_OUTPUTS]; /* what metrics' holds is for others to read */
-    bool serve;                                           /* clients at a TCP socket that listens already */
+    bool processes; /* nothing but looking into /proc: of all the others only map_fd counts, which is 0 */
+    bool list_dirs; /* directories are read */
+    bool serve;     /* clients at a TCP socket that listens already */
 };
 
 /* After PR_SET_NO_NEW_PRIVS. 0 or -errno. */

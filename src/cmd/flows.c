@@ -56,6 +56,7 @@ static int cmd_flows(int argc, char **argv)
     err = sw_lines_init(&f->lines, &none);
     code = err ? sw_walk_failed("flows", err) : f->watch_ns ? sw_flows_watch(f) : once(f);
     sw_flows_forget(f);
+    sw_owners_free(f->owners);
     free(f->before.seen);
     free(f->block);
     sw_lines_fini(&f->lines);

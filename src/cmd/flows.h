@@ -19,7 +19,8 @@ struct sw_flows {
     struct sw_choice choice;
     struct sw_filter filter;
     __s64 clock_offset;
-    struct sw_lines lines; /* for times and escapes */
+    struct sw_lines lines;    /* for times and escapes */
+    struct sw_owners *owners; /* of one look; NULL: nobody asks */
     FILE *out;
     size_t rows_max; /* that fit on a screen; 0: all */
     bool stream;     /* rows are printed as they are read, and not kept */

@@ -16,7 +16,7 @@ static void take(const struct sw_key *key, const struct sw_flow *flow, void *ctx
     struct sw_flows_block *b = &f->block[f->len - 1];
     struct sw_flow_row row = {.key = *key, .flow = *flow};
 
-    if (f->err || (!f->all && flow->flags & SW_F_ENDED) || !sw_filter_match(&f->filter, key, flow))
+    if (f->err || (!f->all && flow->flags & SW_F_ENDED) || !sw_filter_match(&f->filter, key, flow, f->owners))
         return;
     if (f->sort == SW_SORT_RATE) {
         row.rate = sw_flow_rate(&f->before, b->now, b->inst.pid, key, flow);
@@ -82,6 +82,13 @@ int sw_flows_look(struct sw_flows *f)
     f->starting = f->elsewhere = f->err = 0;
     f->clock_offset = f->lines.clock_offset = sw_clock_offset(); /* the clock may be set between two looks */
     f->seen.ns = sw_clock_now();
+    sw_owners_free(f->owners);
+    f->owners = NULL;
+    if (f->json || sw_filter_asks_owner(&f->filter)) {
+        err = sw_owners_look(&f->owners);
+        if (err)
+            return err;
+    }
     err = sw_instance_walk(look, f);
     sw_flow_look_end(&f->seen);
     for (size_t i = 0; i < f->len; i++)

@@ -4,6 +4,7 @@
 #include "output/names.h"
 #include "output/text_fmt.h"
 #include "output/text_row.h"
+#include "owner/container.h"
 #include "tcp/conn_state.h"
 
 #include <arpa/inet.h>
@@ -44,6 +45,38 @@ static void put_number(struct sw_flows *f, const char *key, bool known, __u64 n)
         fprintf(f->out, "\"%s\":null,", key);
 }
 
+/* As in lines: an end that is another host's has none of these keys. */
+static void put_owner(struct sw_flows *f, const struct sw_flow *flow, int side)
+{
+    const char *of = side == SW_ORIG ? "orig" : "resp";
+    const struct sw_owner *owner = sw_owner_of(flow, side);
+    const struct sw_cgroup *cgroup = sw_owners_cgroup(f->owners, owner);
+    const struct sw_process *process = sw_owners_process(f->owners, owner);
+    char comm[6 * SW_COMM];
+
+    if (!sw_owner_is_local(flow, side))
+        return;
+    fprintf(f->out, "\"%s_socket_cookie\":", of);
+    if (owner->cookie)
+        fprintf(f->out, "%llu", owner->cookie);
+    else
+        fputs("null", f->out);
+    if (cgroup)
+        fprintf(f->out, ",\"%s_cgroup\":\"%s\"", of, cgroup->json);
+    else
+        fprintf(f->out, ",\"%s_cgroup\":null", of);
+    if (cgroup && cgroup->container)
+        fprintf(f->out, ",\"%s_container\":\"%.*s\"", of, SW_CONTAINER_LEN, cgroup->container);
+    else
+        fprintf(f->out, ",\"%s_container\":null", of);
+    if (!process) {
+        fprintf(f->out, ",\"%s_pid\":null,\"%s_pids\":null,\"%s_comm\":null,", of, of, of);
+        return;
+    }
+    *sw_json_escape(comm, process->comm) = 0;
+    fprintf(f->out, ",\"%s_pid\":%d,\"%s_pids\":%u,\"%s_comm\":\"%s\",", of, process->pid, of, process->pids, of, comm);
+}
+
 static void print_json(struct sw_flows *f, const struct sw_flows_block *b, const struct sw_flow_row *row)
 {
     const struct sw_flow *flow = &row->flow;
@@ -68,6 +101,8 @@ static void print_json(struct sw_flows *f, const struct sw_flows_block *b, const
     known = sw_span(flow->syn_ns, flow->est_ns, &ns);
     put_number(f, "handshake_ns", known, ns);
     put_number(f, "ip_bytes_per_s", f->sort == SW_SORT_RATE, row->rate);
+    put_owner(f, flow, SW_ORIG);
+    put_owner(f, flow, SW_RESP);
     sw_instance_keys(&b->inst, f->out);
     fputs("}\n", f->out);
 }

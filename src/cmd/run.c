@@ -43,6 +43,8 @@ static void parse_pin(struct sw_cli *cli, const char *arg, void *at)
         snprintf(run->pin_name, sizeof(run->pin_name), "%s", arg);
 }
 
+static const struct sw_word owners[] = {
+    {"off", SW_OWNER_OFF}, {"socket", SW_OWNER_SOCKET}, {"process", SW_OWNER_PROCESS}, {0}};
 static const struct sw_word periods[] = {{"minute", 60}, {"hour", 3600}, {"day", 86400}, {0}};
 
 static void parse_period(struct sw_cli *cli, const char *arg, void *at)
@@ -100,6 +102,10 @@ static const struct sw_option options[] = {
     {"log-open-at-exit", .type = SW_OPT_SET, FIELD(log_open_at_exit),
      .help = "at exit, log the `conn` line of connections that are still open, too",
      .man = "Its reason is `end_of_input`."},
+    {"owner", .type = SW_OPT_CHOICE, FIELD(common.owner), .words = owners,
+     .help = "whose connections are: socket and cgroup of this host's ends, also their process, or off ({})",
+     .man = "With `socket` `conn` lines have the socket's cookie, its cgroup and the container. `process` adds pid and "
+            "comm, also to `established`, for which a second process that may look at all others is kept. See OWNERS."},
     {"quiet", 'q', .type = SW_OPT_SET, FIELD(quiet),
      .help = "warnings and errors alone on standard error: no line when it is ready",
      .man = "Nor any other line that is neither."},
@@ -131,6 +137,14 @@ static void check(struct sw_cli *cli, void *opts, unsigned int operands)
     (void)operands;
     if (!run->names_len)
         sw_usage_die(cli, "no interface: -i IF");
+    if (run->ingress_only && sw_given(cli, "owner") && run->common.owner != SW_OWNER_OFF)
+        sw_usage_die(cli, "--owner does not go with --ingress-only: sockets are seen at the egress hook");
+    if (run->ingress_only)
+        run->common.owner = SW_OWNER_OFF;
+    if (run->common.owner == SW_OWNER_OFF)
+        run->common.object.cfg.owners = 0;
+    if (run->common.owner == SW_OWNER_PROCESS) /* that is when they are looked for */
+        run->common.object.cfg.event_mask |= 1u << SW_EV_ESTABLISHED;
     if (run->guard.given && run->ingress_only)
         sw_usage_die(cli, "--guard does not go with --ingress-only: inferred handshakes can be forged blindly");
     if ((run->rotation.size || run->rotation.interval) && (!run->common.output || !strcmp(run->common.output, "none")))

@@ -100,6 +100,7 @@ void sw_top_live_close(struct sw_top_live *l)
 
 struct look {
     const struct sw_filter *filter;
+    struct sw_owners *owners; /* NULL: the filter does not ask */
     struct sw_top_model *m;
     int err;
 };
@@ -109,7 +110,7 @@ static void take(const struct sw_key *key, const struct sw_flow *flow, void *ctx
     struct look *look = ctx;
     struct sw_top_conn c;
 
-    if (look->err || !sw_filter_match(look->filter, key, flow))
+    if (look->err || !sw_filter_match(look->filter, key, flow, look->owners))
         return;
     sw_top_conn_of(key, flow, &c);
     look->err = sw_top_model_conn(look->m, &c);
@@ -137,15 +138,17 @@ int sw_top_live_look(struct sw_top_live *l, struct sw_top_model *m, struct sw_to
 {
     struct look look = {.filter = l->filter, .m = m};
     __u64 now = sw_clock_now();
-    int err;
+    int err = sw_filter_asks_owner(l->filter) ? sw_owners_look(&look.owners) : 0;
 
     sw_top_model_begin(m, now);
-    err = sw_map_flows(l->inst.map_flows, take, &look);
+    if (!err)
+        err = sw_map_flows(l->inst.map_flows, take, &look);
     if (!err)
         err = sw_map_flows(l->inst.map_half_open, take, &look);
     if (!err)
         err = look.err;
     sw_top_model_end(m);
+    sw_owners_free(look.owners);
     if (!err && l->stats)
         err = look_at_services(l, g, now);
     if (err != -ENOENT) /* a map's id: it has just ended */

@@ -22,6 +22,22 @@ static void add_uids(struct sw_cli *cli, const char *arg, void *at)
         sw_option_die(cli, "%s", why);
 }
 
+static void add_pids(struct sw_cli *cli, const char *arg, void *at)
+{
+    char why[160];
+
+    if (sw_filter_add_pids(at, arg, why, sizeof(why)))
+        sw_option_die(cli, "%s", why);
+}
+
+static void set_pattern(struct sw_cli *cli, const char *arg, void *at)
+{
+    char why[160];
+
+    if (sw_filter_set_pattern(at, arg, why, sizeof(why)))
+        sw_option_die(cli, "%s", why);
+}
+
 #define ONE_STATE(prefix, id, name) {name, prefix##id},
 #define ONE_CONN_STATE(prefix, id, name) {name, SW_ST_MAX + prefix##id},
 static const struct sw_word states[] = {SW_STATES(ONE_STATE) SW_CONN_STATES(ONE_CONN_STATE){0}};
@@ -57,6 +73,13 @@ static const struct sw_option view[] = {
      .man = "The outcomes are {words}; all but `open` as in `reason`."},
     {"uid", .type = SW_OPT_CUSTOM, .parse = add_uids, .arg = "UID,...",
      .help = "only the connections with these uids, at most 16"},
+    {"cgroup", .type = SW_OPT_CUSTOM, .parse = set_pattern, VIEW(cgroup), .arg = "PATTERN",
+     .help = "only those with an end on this host whose cgroup's path fits, like '/system.slice/nginx*'",
+     .man = "`*` stands for any characters, `/` too, `?` for one. See OWNERS."},
+    {"process", .type = SW_OPT_CUSTOM, .parse = add_pids, .arg = "PID,...",
+     .help = "only those with an end that one of these processes has open, at most 16"},
+    {"comm", .type = SW_OPT_CUSTOM, .parse = set_pattern, VIEW(comm), .arg = "PATTERN",
+     .help = "only those with an end that a process of this name has open, like 'curl'"},
     {"min-bytes", .type = SW_OPT_NUMBER, VIEW(min_bytes), .range = {0, 1ull << 60},
      .help = "only those with at least N IP bytes, both directions together ({})"},
     {"min-handshake", .type = SW_OPT_SECONDS, VIEW(min_handshake_ns), .seconds = {0, 1e6},

@@ -203,4 +203,6 @@ void sw_common_defaults(struct sw_common_opts *opts, bool replay)
     opts->interval_ns = replay ? 0 : 10 * SW_SECOND;
     if (replay)
         opts->object.ring_bytes = opts->object.ring_open_bytes = REPLAY_RING;
+    if (replay)
+        opts->object.cfg.owners = 0;
 }

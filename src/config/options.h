@@ -27,6 +27,7 @@ struct sw_common_opts {
     const char *output; /* a file, "none", or NULL: standard output */
     int verbose;
     bool no_sandbox;
+    enum sw_owner_mode owner;                /* of connections; run only */
     __u64 interval_ns;                       /* between stats lines; 0: only the final one */
     __u16 server_ports[SW_SERVER_PORTS_MAX]; /* object.server_ports points here once given */
     struct sw_filter_rules filter;           /* object.filter points here once given */

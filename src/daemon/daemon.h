@@ -24,6 +24,7 @@ struct sw_loop {
     struct sw_report *report;
     struct sw_output_file *file; /* NULL: standard output is not a file of ours */
     struct sw_readers *readers;
+    struct sw_owners *owners;       /* NULL: they are not looked for */
     struct sw_exporter *exporter;   /* NULL: no metrics */
     struct sw_guard_runtime *guard; /* NULL: no guard */
     struct sw_pin *pin;             /* NULL: not pinned */

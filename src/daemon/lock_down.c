@@ -39,6 +39,7 @@ int sw_lock_down_run(const struct sw_loop *loop, struct sw_failure *f)
 
     for (size_t i = 0; i < loop->hooks->len; i++)
         opts.dispatcher |= loop->hooks->ifaces[i].id.shared;
+    opts.list_dirs = sw_owners_mode(loop->owners) != SW_OWNER_OFF;
     if (loop->file) {
         opts.outputs[SW_SANDBOX_OUTPUT].dir = loop->file->dir;
         opts.outputs[SW_SANDBOX_OUTPUT].name = loop->file->name;

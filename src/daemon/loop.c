@@ -173,6 +173,7 @@ int sw_loop_run(struct sw_loop *loop, struct sw_failure *ret_failure)
         .in = loop,
         .account = {.obj = loop->obj,
                     .event_mask = loop->opts->object.cfg.event_mask,
+                    .owners = loop->owners,
                     .max_flows = loop->opts->object.max_flows,
                     .max_half_open = loop->opts->object.max_half_open},
         .epoll = -1,

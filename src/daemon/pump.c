@@ -134,6 +134,8 @@ void sw_pump_drain(struct sw_loop_state *l)
     full[SW_RING_MAIN] = take(l, SW_RING_MAIN, SW_PENDING_HIGH);
     full[SW_RING_OPEN] = take(l, SW_RING_OPEN, SW_PENDING_LOW);
     hold_back_anomalies(l, full);
+    sw_owners_take(l->in->owners, l->rings.batch[SW_RING_MAIN].events, l->rings.batch[SW_RING_MAIN].len,
+                   sw_clock_now());
     l->more = full[SW_RING_MAIN] || full[SW_RING_OPEN];
     while ((which = oldest(l, next)) < SW_RINGS)
         report_event(l, &l->rings.batch[which].events[next[which]++], which);

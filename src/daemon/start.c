@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "daemon/start.h"
+#include "base/capabilities.h"
 #include "base/clock.h"
 #include "base/exit.h"
 #include "base/failure.h"
@@ -103,6 +104,22 @@ static void close_exporter(struct start *s)
 {
     sw_exporter_free(s->loop.exporter);
     s->loop.exporter = NULL;
+}
+
+/* Before anything is open that its process must not keep. */
+static int open_owners(struct start *s)
+{
+    int err = sw_owners_new(s->common.owner, !s->common.no_sandbox, &s->loop.owners);
+
+    if (!err && s->common.owner == SW_OWNER_PROCESS && !sw_can_look_at_processes())
+        sw_warn("--owner=process without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH: only own processes are known");
+    return err ? sw_fail(&s->failure, SW_EXIT_INTERNAL, err, "owners of sockets: %s", strerror(-err)) : 0;
+}
+
+static void close_owners(struct start *s)
+{
+    sw_owners_free(s->loop.owners);
+    s->loop.owners = NULL;
 }
 
 static int lock_start(struct start *s)
@@ -248,6 +265,7 @@ static int make_report(struct start *s)
         .event_mask = s->loop.no_output ? 0 : s->common.event_mask,
         .cid_seed = s->common.cid_seed,
         .host = host,
+        .owners = s->loop.owners,
         .seq = s->pin.adopted ? sw_checkpoint_last(&s->pin.at->saved)->seq : 0,
     };
     int err;
@@ -382,6 +400,7 @@ static const struct step {
     {add_interfaces, NULL},
     {prepare_guard, free_guard},
     {open_output, close_output},
+    {open_owners, close_owners},
     {open_exporter, close_exporter},
     {lock_start, unlock_start}, /* one start at a time */
     {catch_signals, close_signals},
@@ -433,7 +452,7 @@ static void report_hooks(struct start *s)
                 "'%s' is a veth whose other end has no XDP program, so native XDP could send no answer: generic XDP is "
                 "used, which is slower",
                 iface->id.name);
-        if (iface->egress_error)
+        if (iface->egress_error && !iface->loopback)
             sw_info("'%s' takes no egress hook (%s): what this host sends is inferred", iface->id.name,
                     strerror(-iface->egress_error));
     }
@@ -445,6 +464,7 @@ void sw_run_defaults(struct sw_run *run)
 {
     sw_common_defaults(&run->common, false);
     sw_guard_defaults(&run->guard);
+    run->common.owner = SW_OWNER_SOCKET;
     run->exporter.interval_ns = 10 * SW_SECOND;
 }
 

@@ -186,6 +186,7 @@ int sw_account_stats(const struct sw_account *a, struct sw_report *report, __u64
     int err = report_services(a, report, now_ns, final, &stats), stats_err;
 
     memcpy(stats.counters, a->counters, sizeof(stats.counters));
+    sw_owners_counts(a->owners, &stats.owners_found, &stats.owners_unknown);
     for (int kind = 0; kind < SW_LOSSES; kind++)
         stats.lost_total += a->reported[kind];
     stats_err = sw_report_stats(report, &stats, now_ns);

@@ -25,7 +25,8 @@ struct sw_account {
     __u64 evicted;             /* half-open flows evicted by the LRU that can no longer be restored; never decreases */
     __u64 openings_lost;       /* deferred openings of these */
     __u64 counters[SW_C_MAX];  /* of the last snapshot */
-    struct sw_sweep sweep;     /* of the last sweep */
+    const struct sw_owners *owners;
+    struct sw_sweep sweep; /* of the last sweep */
     struct sw_counter_snapshot snapshot[SW_SNAPSHOTS];
     unsigned snapshots;
 };

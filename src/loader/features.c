@@ -23,6 +23,7 @@
 #endif
 #define HELPER_FOR_EACH_MAP_ELEM 164
 #define HELPER_XDP_LOAD_BYTES 189
+#define HELPER_SKB_CGROUP_ID 79
 #define HELPER_SKC_LOOKUP_TCP 99
 #define HELPER_TCP_CHECK_SYNCOOKIE 100
 #define HELPER_TCP_GEN_SYNCOOKIE 110
@@ -184,6 +185,12 @@ int sw_kernel_has_reqsk(void)
         err = -errno;
     close(fd);
     return err ? err : found;
+}
+
+/* Some kernels are built without cgroups of sockets (CONFIG_SOCK_CGROUP_DATA). */
+bool sw_kernel_has_cgroup_ids(void)
+{
+    return libbpf_probe_bpf_helper(BPF_PROG_TYPE_SCHED_CLS, HELPER_SKB_CGROUP_ID, NULL) > 0;
 }
 
 /* Without the privilege to query it is unknown: loading will fail then. */

@@ -41,6 +41,7 @@ struct sw_features {
 
 void sw_probe_kernel(struct sw_features *ret_features);
 int sw_kernel_has_reqsk(void); /* cookie_reqsk alone, quickly: 1, 0, or -errno if it cannot be known */
-bool sw_kernel_is_old(void);   /* no xdp_load_bytes: before 5.18 */
+bool sw_kernel_has_cgroup_ids(void);
+bool sw_kernel_is_old(void); /* no xdp_load_bytes: before 5.18 */
 
 #endif

@@ -130,7 +130,7 @@ static int put_tc(struct sw_hook_iface *iface, const struct bpf_program *prog, e
 
 static void attach_egress(struct sw_hooks *hooks, struct sw_hook_iface *iface)
 {
-    if (iface->loopback || hooks->ingress_only)
+    if (hooks->ingress_only || (iface->loopback && !hooks->obj->rodata->cfg.owners))
         return;
     iface->egress_error = put_tc(iface, hooks->obj->progs.sw_egress, SW_TC_EGRESS, &iface->old_egress);
     if (!iface->egress_error)

@@ -42,7 +42,7 @@ static void attach_egress(struct sw_hooks *hooks, struct sw_hook_iface *iface)
     int prog = bpf_program__fd(hooks->obj->progs.sw_egress);
     int fd = -EOPNOTSUPP;
 
-    if (iface->loopback || hooks->ingress_only)
+    if (hooks->ingress_only || (iface->loopback && !hooks->obj->rodata->cfg.owners))
         return;
     if (!hooks->guard)
         fd = sw_tcx_attach(prog, iface->id.ifindex);

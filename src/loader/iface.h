@@ -16,7 +16,7 @@ struct synward_bpf;
 
 struct sw_hook_iface {
     struct sw_instance_iface id;
-    bool loopback; /* ingress only: it sees each packet twice otherwise; never guarded */
+    bool loopback; /* tracked on ingress only: it sees each packet twice otherwise; never guarded */
     bool gone;     /* deleted, or moved to another namespace */
     bool xdp_attached;
     bool accept_attached;

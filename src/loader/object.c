@@ -40,6 +40,7 @@ void sw_object_defaults(struct sw_object_opts *opts)
         .update_interval = 0,
         .event_mask = (1u << SW_EV_MAX) - 1,
         .likely_server_ports = 1,
+        .owners = SW_OWNERS_COOKIE | SW_OWNERS_CGROUP,
     };
     opts->max_flows = 1u << 17;
     opts->max_half_open = 1u << 16;
@@ -219,6 +220,8 @@ int sw_object_open(const struct sw_object_opts *opts, struct synward_bpf **ret_o
     err = obj ? 0 : -errno;
     if (!err) {
         obj->rodata->cfg = opts->cfg;
+        if (opts->cfg.owners & SW_OWNERS_CGROUP && !sw_kernel_has_cgroup_ids())
+            obj->rodata->cfg.owners &= ~SW_OWNERS_CGROUP;
         obj->rodata->cfg.ended_bits = sw_ended_bits(opts->max_flows);
         sw_object_size_shares(opts->max_flows, obj->rodata->cfg.share);
         err = sw_object_size_maps(obj, opts);

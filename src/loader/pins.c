@@ -329,9 +329,11 @@ static void describe(struct sw_pin *pin, const struct sw_hooks *hooks)
     }
 }
 
-static bool will_make_clsact(const struct sw_hooks *hooks, const struct sw_hook_iface *iface)
+static bool will_make_clsact(const struct synward_bpf *obj, const struct sw_hooks *hooks,
+                             const struct sw_hook_iface *iface)
 {
-    return !iface->loopback && (hooks->guard || !hooks->ingress_only) && !sw_clsact_there(iface->id.ifindex);
+    return (!iface->loopback || obj->rodata->cfg.owners) && (hooks->guard || !hooks->ingress_only) &&
+           !sw_clsact_there(iface->id.ifindex);
 }
 
 int sw_pin_make(struct sw_pin *pin, struct synward_bpf *obj, const struct sw_hooks *hooks, struct sw_failure *f)
@@ -354,7 +356,7 @@ int sw_pin_make(struct sw_pin *pin, struct synward_bpf *obj, const struct sw_hoo
     }
     describe(pin, hooks);
     for (size_t i = 0; i < hooks->len; i++) /* if we are killed before the commit, it is ours */
-        pin->at->iface[i].made_clsact = will_make_clsact(hooks, &hooks->ifaces[i]);
+        pin->at->iface[i].made_clsact = will_make_clsact(obj, hooks, &hooks->ifaces[i]);
     if (!err)
         err = pin_one(pin, pin->fd, DAEMON);
     if (!err)

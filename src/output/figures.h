@@ -17,6 +17,8 @@ struct sw_report_stats {
     __u64 half_open_evicted; /* half-open flows evicted by the LRU: their conn lines are lost (kind conn) */
     __u64 services;          /* protected, and of these not calm; 0 without the guard */
     __u64 services_active;
+    __u64 owners_found;   /* ends of this host that were established, with their process; 0 without --owner=process */
+    __u64 owners_unknown; /* and without */
     __u64 services_unprotected;   /* listening sockets for which there was no place */
     struct sw_svc_counters guard; /* sum over all services and CPUs */
     bool final;                   /* the last line of a run */

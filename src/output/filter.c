@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "output/filter.h"
 #include "base/fmt.h"
+#include "owner/glob.h"
 #include "tcp/conn_state.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool is_uid(const char *text, size_t len)
@@ -32,6 +34,65 @@ int sw_filter_add_uids(struct sw_filter *filter, const char *text, char *why, si
         if (!*text)
             return 0;
     }
+}
+
+int sw_filter_add_pids(struct sw_filter *filter, const char *text, char *why, size_t size)
+{
+    for (;; text++) {
+        char *end;
+        long pid = *text >= '1' && *text <= '9' ? strtol(text, &end, 10) : 0;
+
+        if (pid < 1 || pid > 1 << 22 || (*end && *end != ',')) {
+            snprintf(why, size, "'%.60s' is not a process id", text);
+            return -EINVAL;
+        }
+        if (filter->pids_len == SW_FILTER_PIDS) {
+            snprintf(why, size, "more than %d of them", SW_FILTER_PIDS);
+            return -EINVAL;
+        }
+        filter->pids[filter->pids_len++] = (__s32)pid;
+        text = end;
+        if (!*text)
+            return 0;
+    }
+}
+
+int sw_filter_set_pattern(char to[SW_FILTER_PATTERN], const char *text, char *why, size_t size)
+{
+    const char *p = text;
+
+    while ((unsigned char)*p >= 0x20 && *p != 0x7f)
+        p++;
+    if (!*text || *p || p - text >= SW_FILTER_PATTERN) {
+        snprintf(why, size, "a pattern has 1 to %d bytes and no control characters", SW_FILTER_PATTERN - 1);
+        return -EINVAL;
+    }
+    memset(to, 0, SW_FILTER_PATTERN);
+    memcpy(to, text, p - text);
+    return 0;
+}
+
+bool sw_filter_asks_process(const struct sw_filter *filter)
+{
+    return filter->pids_len || *filter->comm;
+}
+
+bool sw_filter_asks_owner(const struct sw_filter *filter)
+{
+    return sw_filter_asks_process(filter) || *filter->cgroup;
+}
+
+/* Does the end fit all that is asked of one? What is not known does not. */
+static bool match_owner(const struct sw_filter *filter, const struct sw_owner *of, struct sw_owners *owners)
+{
+    const struct sw_process *process = sw_owners_process(owners, of);
+    const struct sw_cgroup *cgroup = *filter->cgroup ? sw_owners_cgroup(owners, of) : NULL;
+    bool pid = !filter->pids_len;
+
+    for (__u32 i = 0; i < filter->pids_len && process; i++)
+        pid |= filter->pids[i] == process->pid;
+    return pid && (!*filter->comm || (process && sw_glob_match(filter->comm, process->comm))) &&
+           (!*filter->cgroup || (cgroup && sw_glob_match(filter->cgroup, cgroup->path)));
 }
 
 static bool match_state(__u32 states, const struct sw_filter_conn *conn)
@@ -63,7 +124,8 @@ bool sw_filter_match_conn(const struct sw_filter *filter, const struct sw_filter
     return !filter->uids_len || match_uid(filter, conn->uid);
 }
 
-bool sw_filter_match(const struct sw_filter *filter, const struct sw_key *key, const struct sw_flow *flow)
+bool sw_filter_match(const struct sw_filter *filter, const struct sw_key *key, const struct sw_flow *flow,
+                     struct sw_owners *owners)
 {
     char uid[SW_UID_LEN + 1];
     struct sw_filter_conn conn = {
@@ -81,5 +143,8 @@ bool sw_filter_match(const struct sw_filter *filter, const struct sw_key *key, c
         conn.handshake_ns = ~0ull;
     if (filter->uids_len)
         sw_format_uid(key, flow->start_ns, uid);
-    return sw_filter_match_conn(filter, &conn);
+    if (!sw_filter_match_conn(filter, &conn))
+        return false;
+    return !sw_filter_asks_owner(filter) || match_owner(filter, &flow->owner[0], owners) ||
+           match_owner(filter, &flow->owner[1], owners);
 }

@@ -8,8 +8,11 @@
 
 #include "base/filter_rules.h"
 #include "output/conn_id.h"
+#include "owner/owners.h"
 
 #define SW_FILTER_UIDS 16
+#define SW_FILTER_PIDS 16
+#define SW_FILTER_PATTERN 256
 
 /* All zero: everything is shown. What is given must hold together. */
 struct sw_filter {
@@ -21,12 +24,23 @@ struct sw_filter {
     __u32 uids_len;         /* 0: any */
     __u32 pad;
     char uids[SW_FILTER_UIDS][SW_UID_LEN + 1];
+    __u32 pids_len; /* what one end has to fit: 0: any, */
+    __s32 pids[SW_FILTER_PIDS];
+    char cgroup[SW_FILTER_PATTERN]; /* of its path; empty: any */
+    char comm[SW_FILTER_PATTERN];
 };
 SW_ASSERT(SW_ST_MAX + SW_CS_MAX <= 32, "sw_filter.states has a bit for each");
 SW_ASSERT(SW_WHY_MAX <= 32, "sw_filter.outcomes has a bit for each");
 
 /* "CzKz…,C0a…": adds to those that are there. 0, or -EINVAL and a line in why. */
 int sw_filter_add_uids(struct sw_filter *filter, const char *text, char *why, size_t size);
+
+/* "1,4711": the same. */
+int sw_filter_add_pids(struct sw_filter *filter, const char *text, char *why, size_t size);
+/* A pattern as glob.h has it: -EINVAL if it is none that can be sent. to: cgroup or comm. */
+int sw_filter_set_pattern(char to[SW_FILTER_PATTERN], const char *text, char *why, size_t size);
+bool sw_filter_asks_process(const struct sw_filter *filter);
+bool sw_filter_asks_owner(const struct sw_filter *filter); /* that, or the cgroup */
 
 /* What it asks of a connection. */
 struct sw_filter_conn {
@@ -41,7 +55,8 @@ struct sw_filter_conn {
 };
 bool sw_filter_match_conn(const struct sw_filter *filter, const struct sw_filter_conn *conn);
 
-/* Key and flow of a table, or of a struct sw_event. */
-bool sw_filter_match(const struct sw_filter *filter, const struct sw_key *key, const struct sw_flow *flow);
+/* Key and flow of a table, or of a struct sw_event. owners NULL: nobody's. */
+bool sw_filter_match(const struct sw_filter *filter, const struct sw_key *key, const struct sw_flow *flow,
+                     struct sw_owners *owners);
 
 #endif

@@ -8,10 +8,13 @@
 #include "base/fmt.h"
 #include "output/json_fmt.h"
 #include "output/names.h"
+#include "owner/container.h"
+#include "owner/owners.h"
 #include "base/ip.h"
 #include "tcp/conn_state.h"
 
 #include <arpa/inet.h>
+#include <string.h>
 
 #define LIT SW_LIT
 /* the key of one side; both spellings have one length */
@@ -45,7 +48,8 @@ enum {
     CLOSED_BY = 1 << 21,
     PKTS = 1 << 22,
     HOOK = 1 << 23,
-    EVERY = (1 << 24) - 1,
+    OWNER = 1 << 24, /* of ends that are this host's */
+    EVERY = (1 << 25) - 1,
 };
 #define OF_ALL (EVERY & ~(ANOMALY | ANOMALIES | RST))
 
@@ -65,10 +69,14 @@ static const __u32 brief[SW_EV_MAX] = {
     [SW_EV_CONN] = OF_ALL | ANOMALIES | RST,
 };
 
-/* And of those that every event can have. */
+/* And of those that every event can have. Who asks for processes wants them as soon as they are known. */
 static inline __u32 groups_of(const struct sw_lines *l, enum sw_event_kind kind)
 {
-    return l->full_events ? brief[kind] | OF_ALL : brief[kind];
+    __u32 groups = l->full_events ? brief[kind] | OF_ALL : brief[kind];
+
+    if (kind == SW_EV_ESTABLISHED && sw_owners_mode(l->owners) == SW_OWNER_PROCESS)
+        groups |= OWNER;
+    return groups;
 }
 
 static inline char *put_span(char *p, __u64 from, __u64 to)
@@ -300,6 +308,54 @@ static inline char *put_when(struct sw_lines *l, char *p, const struct sw_flow *
     return p;
 }
 
+static char *put_process(char *p, const struct sw_process *process, const int side)
+{
+    p = SIDE(p, side, ",", "pid\":");
+    p = process ? sw_put_u64(p, process->pid) : LIT(p, "null");
+    p = SIDE(p, side, ",", "pids\":");
+    p = process ? sw_put_u64(p, process->pids) : LIT(p, "null");
+    p = SIDE(p, side, ",", "comm\":");
+    if (!process)
+        return LIT(p, "null");
+    *p++ = '"';
+    p = sw_json_escape(p, process->comm);
+    *p++ = '"';
+    return p;
+}
+
+/* An end that is another host's has none of these keys. */
+static char *put_owner(const struct sw_lines *l, char *p, const struct sw_flow *f, const int side)
+{
+    const struct sw_owner *of = sw_owner_of(f, side);
+    const struct sw_cgroup *cgroup;
+
+    if (!sw_owner_is_local(f, side))
+        return p;
+    cgroup = sw_owners_cgroup(l->owners, of);
+    p = SIDE(p, side, ",", "socket_cookie\":");
+    p = of->cookie ? sw_put_u64(p, of->cookie) : LIT(p, "null");
+    p = SIDE(p, side, ",", "cgroup\":");
+    if (cgroup) {
+        *p++ = '"';
+        p = stpcpy(p, cgroup->json);
+        *p++ = '"';
+    } else {
+        p = LIT(p, "null");
+    }
+    p = SIDE(p, side, ",", "container\":");
+    if (cgroup && cgroup->container) {
+        *p++ = '"';
+        memcpy(p, cgroup->container, SW_CONTAINER_LEN);
+        p += SW_CONTAINER_LEN;
+        *p++ = '"';
+    } else {
+        p = LIT(p, "null");
+    }
+    if (sw_owners_mode(l->owners) == SW_OWNER_PROCESS)
+        p = put_process(p, sw_owners_process(l->owners, of), side);
+    return p;
+}
+
 char *sw_json_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, char *p)
 {
     const struct sw_iface_text *iface = sw_lines_iface(l, ev);
@@ -328,6 +384,10 @@ char *sw_json_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, ch
     if (groups & MISSED)
         p = sw_put_u64(LIT(p, ",\"missed_bytes\":"), f->missed);
     p = put_when(l, p, f, groups);
+    if (groups & OWNER && l->owners) {
+        p = put_owner(l, p, f, SW_ORIG);
+        p = put_owner(l, p, f, SW_RESP);
+    }
     return LIT(p, "}\n");
 }
 
@@ -365,6 +425,8 @@ char *sw_json_stats(struct sw_lines *l, __u64 seq, const struct sw_report_stats 
     p = sw_put_pair(p, "", "services", s->services);
     p = sw_put_pair(p, "", "services_active", s->services_active);
     p = sw_put_pair(p, "", "services_unprotected", s->services_unprotected);
+    p = sw_put_pair(p, "", "owners_found", s->owners_found);
+    p = sw_put_pair(p, "", "owners_unknown", s->owners_unknown);
     for (int i = 0; i < SW_C_MAX; i++)
         p = sw_put_pair(p, "", sw_name_counter(i)->text, s->counters[i]);
     p = sw_put_svc_counters(p, "guard_", &s->guard);

@@ -54,6 +54,7 @@ int sw_lines_init(struct sw_lines *l, const struct sw_report_opts *opts)
     l->wide = opts->wide;
     l->utc = opts->utc;
     l->replay = opts->replay;
+    l->owners = opts->owners;
     l->unnamed.text = l->unnamed_text;
     l->host = escaped(opts->host ? opts->host : "", &l->host_len);
     l->capture.text = escaped(opts->iface ? opts->iface : "", &len);

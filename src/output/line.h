@@ -8,6 +8,7 @@
 #define SW_OUTPUT_LINE_H
 
 #include "output/conn_id.h"
+#include "owner/owners.h"
 #include "synward.h"
 
 #include <stdbool.h>
@@ -38,6 +39,7 @@ struct sw_report_opts {
     __u32 kinds;                           /* of events that the programs make, for the summary */
     __u64 seq;                             /* of the line before the first */
     const struct sw_report_counts *counts; /* to go on from; NULL: none */
+    struct sw_owners *owners;              /* NULL: they are not looked for */
 };
 
 #define SW_SCHEMA 3
@@ -77,6 +79,7 @@ struct sw_lines {
     bool replay;
     char *host; /* escaped */
     size_t host_len;
+    struct sw_owners *owners;
     struct sw_iface_text capture; /* replay: stands for every ifindex */
     struct sw_iface_text *ifaces;
     size_t ifaces_len, ifaces_room;

@@ -163,6 +163,22 @@ static char *put_details(char *p, const struct sw_event *ev)
     }
 }
 
+/* " server nginx[12] in /system.slice/nginx.service", as far as it is known. */
+static char *put_owner(const struct sw_lines *l, char *p, const struct sw_flow *f, int side)
+{
+    const struct sw_process *process = sw_owners_process(l->owners, sw_owner_of(f, side));
+    const struct sw_cgroup *cgroup = sw_owners_cgroup(l->owners, sw_owner_of(f, side));
+
+    if (!sw_owner_is_local(f, side) || (!process && !cgroup))
+        return p;
+    p = put(p, side == SW_ORIG ? " client" : " server");
+    if (process) {
+        p = sw_json_escape(put(p, " "), process->comm);
+        p = put(p, "[%d]", process->pid);
+    }
+    return cgroup ? put(p, " in %s", cgroup->json) : p;
+}
+
 char *sw_text_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, char *p)
 {
     const struct sw_iface_text *iface = sw_lines_iface(l, ev);
@@ -190,6 +206,8 @@ char *sw_text_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, ch
              sw_name_state(f->end[SW_RESP].state)->text);
     p = put(p, "  %-25s", states);
     p = put_details(p, ev);
+    if (l->owners && (ev->kind == SW_EV_ESTABLISHED || ev->kind == SW_EV_CONN))
+        p = put_owner(l, put_owner(l, p, f, SW_ORIG), f, SW_RESP);
     *p++ = '\n';
     return p;
 }

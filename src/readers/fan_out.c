@@ -128,7 +128,8 @@ static void on_event(void *ctx, const struct sw_event *ev)
         struct sw_reader *one = r->reader[i];
         const struct sw_request *wants = &one->lines.wants;
 
-        if (one->asked && wants->event_mask >> ev->kind & 1 && sw_filter_match(&wants->filter, &ev->key, &ev->flow))
+        if (one->asked && wants->event_mask >> ev->kind & 1 &&
+            sw_filter_match(&wants->filter, &ev->key, &ev->flow, sw_report_names(r->report)->owners))
             give(r, one, ev->kind, json_event, text_event, ev, ev->ts);
     }
 }
@@ -138,7 +139,7 @@ static bool drop_matches(const struct sw_filter *f, const struct sw_guard_event 
 {
     const struct sw_filter_rules *rules = &f->rules;
 
-    if (f->states || f->outcomes || f->uids_len || f->min_bytes || f->min_handshake_ns)
+    if (sw_filter_asks_owner(f) || f->states || f->outcomes || f->uids_len || f->min_bytes || f->min_handshake_ns)
         return false;
     return !rules->lists || sw_filter_admits(rules->lists, sw_filter_lists_of(rules, ev->src_ip, ev->src_port),
                                              sw_filter_lists_of(rules, ev->dst_ip, ev->dst_port));

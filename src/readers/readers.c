@@ -200,6 +200,15 @@ static int take_request(struct sw_readers *r, struct sw_reader *one)
     err = whole == one->request_len ? 0 : -EPROTO; /* nothing is to follow it */
     if (!err)
         err = sw_request_parse(one->request, whole, &one->lines.wants, why);
+    if (!err && sw_filter_asks_process(&one->lines.wants.filter) &&
+        sw_owners_mode(sw_report_names(r->report)->owners) != SW_OWNER_PROCESS) {
+        snprintf(why, sizeof(why), "it does not look for processes; run with --owner=process does");
+        err = -EINVAL;
+    }
+    if (!err && *one->lines.wants.filter.cgroup && !sw_report_names(r->report)->owners) {
+        snprintf(why, sizeof(why), "it does not look for cgroups: it runs with --owner=off");
+        err = -EINVAL;
+    }
     if (err == -EINVAL)
         answer(one->fd, "error ", why);
     /* what the instance leaves out no reader gets; of what is lost each has to know */

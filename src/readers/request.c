@@ -134,6 +134,10 @@ static int parse_pair(struct sw_request *r, const char *key, char *value, char *
         return parse_names(value, &outcomes, &r->filter.outcomes, why);
     if (!strcmp(key, "uid"))
         return sw_filter_add_uids(&r->filter, value, why, SW_REQUEST_WHY);
+    if (!strcmp(key, "pid"))
+        return sw_filter_add_pids(&r->filter, value, why, SW_REQUEST_WHY);
+    if (!strcmp(key, "cgroup") || !strcmp(key, "comm"))
+        return sw_filter_set_pattern(key[1] == 'g' ? r->filter.cgroup : r->filter.comm, value, why, SW_REQUEST_WHY);
     if (!strcmp(key, "min-bytes"))
         return parse_number(value, &r->filter.min_bytes, why);
     if (!strcmp(key, "min-handshake-ns"))
@@ -243,6 +247,12 @@ int sw_request_print(const struct sw_request *request, char *buf, size_t size)
         print_names(f, "outcome", filter->outcomes, &outcomes);
     for (__u32 i = 0; i < filter->uids_len; i++)
         fprintf(f, "uid %s\n", filter->uids[i]);
+    for (__u32 i = 0; i < filter->pids_len; i++)
+        fprintf(f, "pid %d\n", filter->pids[i]);
+    if (*filter->cgroup)
+        fprintf(f, "cgroup %s\n", filter->cgroup);
+    if (*filter->comm)
+        fprintf(f, "comm %s\n", filter->comm);
     if (filter->min_bytes)
         fprintf(f, "min-bytes %llu\n", filter->min_bytes);
     if (filter->min_handshake_ns)

@@ -118,6 +118,8 @@ static const struct scenario scenarios[] = {
     {"SYN", SCRIPT(syn), 0, 16384, SW_C_HALF_OPEN_CREATED, 1},
     {"SYN flood, map and ring full", SCRIPT(syn), 0, 131072, SW_C_HALF_OPEN_CREATED, 1, .flood = true},
     {"connection of 10 segments", SCRIPT(connection), 0, CONNECTION * 8192, SW_C_HALF_OPEN_PROMOTED, CONNECTION},
+    {"the same, both ends this host's", SCRIPT(connection), 0, CONNECTION * 8192, SW_C_HALF_OPEN_PROMOTED, CONNECTION,
+     .egress = true},
 };
 
 static void frame_build(struct bench *b, const struct scenario *s)
@@ -392,6 +394,8 @@ static int bench_open(struct bench *b)
 
     sw_object_defaults(&b->opts);
     b->opts.cfg.guard = getenv("SW_BENCH_GUARD") != NULL;
+    if (getenv("SW_BENCH_NO_OWNERS"))
+        b->opts.cfg.owners = 0;
     err = sw_object_new(&b->opts, &b->sw, &why);
     if (err) {
         fprintf(stderr, "bench: loading synward: %s\n", why ? why : "no reason given");

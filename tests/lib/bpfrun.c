@@ -54,6 +54,7 @@ void bpfrun_opts(struct sw_object_opts *opts)
     opts->cfg.update_interval = 0;
     opts->cfg.event_mask = (1u << SW_EV_MAX) - 1;
     opts->cfg.replay = 1;
+    opts->cfg.owners = 0; /* as in a replay */
     opts->cfg.checksum = !opts->old;
     opts->cfg.decap = 0;
     opts->cfg.likely_server_ports = 0;

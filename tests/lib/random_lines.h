@@ -152,6 +152,8 @@ static inline struct sw_report_stats random_stats(void)
     struct sw_report_stats s = {.services = random_value(),
                                 .services_active = random_value(),
                                 .services_unprotected = random_value(),
+                                .owners_found = random_value(),
+                                .owners_unknown = random_value(),
                                 .flows = random_value(),
                                 .flows_max = random_value(),
                                 .half_open = random_value(),

@@ -47,7 +47,7 @@ static int map_fd = -1, file_fd = -1, epoll_fd = -1, socket_fd = -1, output_fd =
 
 struct
 try {
-    bool replay, no_sandbox, dispatcher, output, metrics;
+    bool replay, no_sandbox, dispatcher, output, metrics, processes, list_dirs;
     const char *file;
     struct sw_sandbox_info done;
 };
@@ -71,6 +71,8 @@ static long child(struct try *t, try_fn fn)
     opts.outputs[SW_SANDBOX_OUTPUT] = (struct sw_sandbox_output){t->output ? output_fd : 0, "lines"};
     opts.outputs[SW_SANDBOX_METRICS] = (struct sw_sandbox_output){t->metrics ? output_fd : 0, "metrics"};
     opts.serve = t->metrics;
+    opts.processes = t->processes;
+    opts.list_dirs = t->list_dirs;
     err = t->no_sandbox ? 0 : sw_sandbox(&opts, &t->done, &what);
     if (err) {
         dprintf(STDERR_FILENO, "sw_sandbox: %s: %s\n", what, strerror(-err));
@@ -173,6 +175,47 @@ TEST(metrics_have_less_than_lines)
 TEST(replay_has_even_less)
 {
     refused((struct try){.replay = true});
+}
+
+/* --- what looks into /proc --- */
+
+TRY(processes_socket, socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG))
+TRY(processes_bpf, syscall(SYS_bpf, BPF_MAP_LOOKUP_ELEM, &room, sizeof(room)))
+TRY(processes_unlink, unlink("/tmp/nothing"))
+TRY(processes_send, sendto(socket_fd, "x", 1, 0, NULL, 0))
+TRY(list, syscall(SYS_getdents64, output_fd, room, sizeof(room)))
+
+/* Of a process that has more capabilities than are left here. */
+static long look(struct try *t)
+{
+    char path[64], to[64];
+    int fd;
+
+    (void)t;
+    snprintf(path, sizeof(path), "/proc/%d/fd", parent);
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (syscall(SYS_getdents64, fd, room, sizeof(room)) <= 0)
+        return -errno;
+    return readlinkat(fd, "0", to, sizeof(to)) < 0 ? -errno : 0;
+}
+
+TEST(who_looks_into_proc_can_nothing_else)
+{
+    const try_fn fns[] = {try_processes_socket, try_processes_bpf, try_processes_unlink, try_processes_send};
+
+    refused((struct try){.processes = true});
+    for (size_t i = 0; i < sizeof(fns) / sizeof(fns[0]); i++) {
+        struct outcome o = attempt((struct try){.processes = true}, fns[i]);
+
+        if (o.result != -EPERM || !strstr(o.err, "seccomp denied"))
+            fail_msg("%zu: result %ld, stderr '%s'", i, o.result, o.err);
+    }
+    assert_int_equal(attempt((struct try){.processes = true}, look).result, 0);
+    assert_int_equal(attempt((struct try){0}, try_list).result, -EPERM);
+    assert_int_not_equal(attempt((struct try){.processes = true}, try_list).result, -EPERM);
+    assert_int_not_equal(attempt((struct try){.list_dirs = true}, try_list).result, -EPERM);
 }
 
 static long twice(struct try *t)
@@ -363,6 +406,7 @@ TEST(nothing_but_net_admin)
     assert_string_equal(attempt((struct try){.replay = true}, says).err, "none|1|1");
     assert_int_equal(attempt((struct try){0}, status_of).result, 0);
     assert_string_equal(attempt((struct try){.dispatcher = true}, says).err, "net_admin sys_admin perfmon bpf|1|1");
+    assert_string_equal(attempt((struct try){.processes = true}, says).err, "dac_read_search sys_ptrace|1|1");
 }
 
 /* Root may read it by CAP_DAC_OVERRIDE alone: kept is the weaker one, and only if there is such a file. */
@@ -548,6 +592,7 @@ int main(void)
         cmocka_unit_test(metrics_have_less_than_lines),
         cmocka_unit_test(replay_has_even_less),
         cmocka_unit_test(replay_opens_nothing),
+        cmocka_unit_test(who_looks_into_proc_can_nothing_else),
         cmocka_unit_test(a_refusal_is_logged_once),
         cmocka_unit_test(what_it_does_goes_on),
         cmocka_unit_test(abort_is_an_abort),

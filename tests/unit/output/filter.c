@@ -8,7 +8,7 @@ static struct sw_filter filter;
 
 static bool match(const struct sw_event *ev)
 {
-    return sw_filter_match(&filter, &ev->key, &ev->flow);
+    return sw_filter_match(&filter, &ev->key, &ev->flow, NULL);
 }
 
 static int setup(void **state)
@@ -16,6 +16,32 @@ static int setup(void **state)
     (void)state;
     memset(&filter, 0, sizeof(filter));
     return 0;
+}
+
+static void test_owner_words(void **state)
+{
+    struct sw_event ev = sample(SW_EV_CONN);
+    char why[160], much[300];
+
+    (void)state;
+    memset(much, 'x', sizeof(much) - 1);
+    much[sizeof(much) - 1] = 0;
+    assert_false(sw_filter_asks_owner(&filter));
+    assert_int_equal(sw_filter_set_pattern(filter.cgroup, "/a*", why, sizeof(why)), 0);
+    assert_true(sw_filter_asks_owner(&filter));
+    assert_false(sw_filter_asks_process(&filter));
+    assert_false(match(&ev)); /* what is not known does not fit */
+    assert_int_equal(sw_filter_set_pattern(filter.comm, "", why, sizeof(why)), -EINVAL);
+    assert_int_equal(sw_filter_set_pattern(filter.comm, "a\nb", why, sizeof(why)), -EINVAL);
+    assert_int_equal(sw_filter_set_pattern(filter.comm, much, why, sizeof(why)), -EINVAL);
+    assert_int_equal(sw_filter_set_pattern(filter.comm, much + sizeof(much) - 256, why, sizeof(why)), 0);
+    assert_int_equal(sw_filter_add_pids(&filter, "1,4194304", why, sizeof(why)), 0);
+    assert_int_equal(filter.pids_len, 2);
+    assert_int_equal(filter.pids[1], 4194304);
+    for (const char *const *bad = (const char *const[]){"", "0", "-1", "a", "1,", ",1", "4194305", "1x", " 1", NULL};
+         *bad; bad++)
+        if (sw_filter_add_pids(&filter, *bad, why, sizeof(why)) != -EINVAL)
+            fail_msg("'%s' was taken", *bad);
 }
 
 static void test_empty(void **state)
@@ -145,10 +171,11 @@ static void test_uids_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_empty, setup),  cmocka_unit_test_setup(test_rules, setup),
-        cmocka_unit_test_setup(test_states, setup), cmocka_unit_test_setup(test_outcomes, setup),
-        cmocka_unit_test_setup(test_bytes, setup),  cmocka_unit_test_setup(test_handshake, setup),
-        cmocka_unit_test_setup(test_uids, setup),   cmocka_unit_test_setup(test_uids_refused, setup),
+        cmocka_unit_test_setup(test_empty, setup),        cmocka_unit_test_setup(test_owner_words, setup),
+        cmocka_unit_test_setup(test_rules, setup),        cmocka_unit_test_setup(test_states, setup),
+        cmocka_unit_test_setup(test_outcomes, setup),     cmocka_unit_test_setup(test_bytes, setup),
+        cmocka_unit_test_setup(test_handshake, setup),    cmocka_unit_test_setup(test_uids, setup),
+        cmocka_unit_test_setup(test_uids_refused, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

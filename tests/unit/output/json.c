@@ -25,12 +25,14 @@ static void test_every_line_is_valid(void **state)
     stats.services = 7;
     stats.services_active = 3;
     stats.services_unprotected = 2;
+    stats.owners_found = 4;
+    stats.owners_unknown = 5;
     assert_int_equal(sw_report_stats(o.r, &stats, 5), 0);
     assert_int_equal(sw_report_loss(o.r, lost, 6), 0);
     assert_int_equal(sw_report_lines(o.r), n + 2);
     valid(take(&o), n + 2);
-    has(line_n(o.text, n),
-        "\"half_open_evicted\":0,\"services\":7,\"services_active\":3,\"services_unprotected\":2,\"packets\":0,");
+    has(line_n(o.text, n), "\"half_open_evicted\":0,\"services\":7,\"services_active\":3,\"services_unprotected\":2,"
+                           "\"owners_found\":4,\"owners_unknown\":5,\"packets\":0,");
     has(line_n(o.text, n), "\"guard_syns\":100,\"guard_opened\":101,");
     assert_int_equal(number(line_n(o.text, n), "\"guard_cookie_no_listener\":"), 100 + SW_T_COOKIE_NO_LISTENER);
     /* the slot of no reason is not in the sum */
@@ -39,6 +41,51 @@ static void test_every_line_is_valid(void **state)
     has(line_n(o.text, n + 1), "\"lost\":6,\"lost_opening\":1,\"lost_established\":2,\"lost_half_closed\":3,");
     has(line_n(o.text, n + 1), "\"lost_guard\":0}");
     out_close(&o);
+}
+
+static bool says(const char *line, const char *key)
+{
+    const char *at = strstr(line, key);
+
+    return at && at < line + strcspn(line, "\n");
+}
+
+/* Of ends that are this host's alone, by the key's endpoints, whoever began. */
+static void test_owner(void **state)
+{
+    struct sw_report_opts opts = live;
+    struct sw_event ev = sample(SW_EV_CONN);
+    struct out o;
+
+    (void)state;
+    opts.full_events = false;
+    assert_int_equal(sw_owners_new(SW_OWNER_SOCKET, false, &opts.owners), 0);
+    out_open(&o, opts);
+    ev.flow.owner[0] = (struct sw_owner){.cookie = 662428, .cgroup = ~0ull};
+    ev.flow.owner[1] = (struct sw_owner){.cookie = ~0ull};
+    add(&o, &ev); /* neither has sent */
+    ev.flow.local = SW_LOCAL_A;
+    add(&o, &ev);
+    ev.flow.local = SW_LOCAL_B;
+    add(&o, &ev);
+    ev.flow.orig_is_b = 1;
+    add(&o, &ev);
+    ev.flow.local = SW_LOCAL_A | SW_LOCAL_B;
+    ev.flow.owner[0].cookie = 0;
+    add(&o, &ev);
+    ev.kind = SW_EV_ESTABLISHED;
+    add(&o, &ev);
+    valid(take(&o), 6);
+    assert_false(says(line_n(o.text, 0), "_cookie\""));
+    has(line_n(o.text, 1), ",\"orig_socket_cookie\":662428,\"orig_cgroup\":null,\"orig_container\":null}");
+    assert_false(says(line_n(o.text, 1), "resp_socket"));
+    has(line_n(o.text, 2), ",\"resp_socket_cookie\":18446744073709551615,\"resp_cgroup\":null,");
+    has(line_n(o.text, 3), ",\"orig_socket_cookie\":18446744073709551615,\"orig_cgroup\":null,");
+    has(line_n(o.text, 4), ",\"orig_socket_cookie\":18446744073709551615,\"orig_cgroup\":null,\"orig_container\":null,"
+                           "\"resp_socket_cookie\":null,\"resp_cgroup\":null,\"resp_container\":null}");
+    assert_false(says(line_n(o.text, 5), "_cookie\"")); /* without processes it can wait for conn */
+    out_close(&o);
+    sw_owners_free(opts.owners);
 }
 
 static void test_replay_lines_are_valid(void **state)
@@ -301,6 +348,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_line_is_valid),
+        cmocka_unit_test(test_owner),
         cmocka_unit_test(test_replay_lines_are_valid),
         cmocka_unit_test(test_schema_rejects),
         cmocka_unit_test(test_values),

@@ -32,6 +32,9 @@ static void test_there_and_back(void **state)
     a.filter.states = 1u << SW_ST_ESTABLISHED | 1u << (SW_ST_MAX + 1);
     a.filter.outcomes = 1u << SW_WHY_NONE | 1u << (SW_WHY_MAX - 1);
     a.filter.min_bytes = 1000;
+    assert_int_equal(sw_filter_add_pids(&a.filter, "1,4711", why, sizeof(why)), 0);
+    assert_int_equal(sw_filter_set_pattern(a.filter.cgroup, "/a b/*  c", why, sizeof(why)), 0);
+    assert_int_equal(sw_filter_set_pattern(a.filter.comm, "\xff?", why, sizeof(why)), 0);
     a.filter.min_handshake_ns = ~0ull;
     len = sw_request_print(&a, text, sizeof(text));
     assert_true(len > 0);
@@ -68,6 +71,10 @@ static void test_refused(void **state)
         FIRST "port 1\nport 2\n\n",
         FIRST "net 10.0.0.1/8\n\n",
         FIRST "uid C1\n\n",
+        FIRST "pid 0\n\n",
+        FIRST "pid 1,x\n\n",
+        FIRST "cgroup \n\n",
+        FIRST "comm a\x01\n\n",
         FIRST "min-bytes -1\n\n",
         FIRST "min-bytes 99999999999999999999\n\n",
         FIRST "\x01\x7f\xff 1\n\n",

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "owner/owners.h"
+#include "base/array.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "owner/resolver.h"
+#include "owner/sockets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PROCESSES (1u << 16)     /* places, by cookie: cookies count up */
+#define PENDING 1024             /* ends that wait to be looked up */
+#define PATIENCE (2 * SW_SECOND) /* for a server to accept a connection */
+#define ASK_EVERY 20000000u      /* ns */
+#define WAIT_MS 5                /* so long lines wait for an answer */
+
+struct pending {
+    struct sw_socket_ask ask;
+    __u64 since;
+};
+
+struct sw_owners {
+    enum sw_owner_mode mode;
+    struct sw_cgroups *cgroups;
+    struct sw_process *process; /* PROCESSES of them; NULL: none is looked up */
+    struct sw_resolver resolver;
+    int sockets; /* sock_diag; -1: none */
+    size_t pending_len;
+    struct pending pending[PENDING];
+    size_t asked_len; /* in the order that they were asked in; 0: there is no question */
+    struct sw_process asked[SW_HOLDERS_MAX];
+    __u64 asked_inode[SW_HOLDERS_MAX];
+    __u64 next;
+    __u64 found, unknown;
+};
+
+enum sw_owner_mode sw_owners_mode(const struct sw_owners *o)
+{
+    return o ? o->mode : SW_OWNER_OFF;
+}
+
+static int alloc(enum sw_owner_mode mode, struct sw_owners **ret)
+{
+    struct sw_owners *o = calloc(1, sizeof(*o));
+
+    *ret = o;
+    if (!o)
+        return -ENOMEM;
+    o->mode = mode;
+    o->sockets = o->resolver.fd = -1;
+    if (mode == SW_OWNER_PROCESS)
+        o->process = calloc(PROCESSES, sizeof(*o->process));
+    if (mode == SW_OWNER_PROCESS && !o->process)
+        return -ENOMEM;
+    return sw_cgroups_new(sw_cgroups_open(), &o->cgroups);
+}
+
+int sw_owners_new(enum sw_owner_mode mode, bool sandbox, struct sw_owners **ret)
+{
+    int err;
+
+    *ret = NULL;
+    if (mode == SW_OWNER_OFF)
+        return 0;
+    err = alloc(mode, ret);
+    if (!err && mode == SW_OWNER_PROCESS)
+        err = sw_resolver_start(&(*ret)->resolver, sandbox);
+    if (!err && mode == SW_OWNER_PROCESS) {
+        (*ret)->sockets = sw_sockets_open();
+        err = (*ret)->sockets < 0 ? (*ret)->sockets : 0;
+    }
+    if (!err)
+        return 0;
+    sw_owners_free(*ret);
+    *ret = NULL;
+    return err;
+}
+
+void sw_owners_free(struct sw_owners *o)
+{
+    if (!o)
+        return;
+    sw_resolver_stop(&o->resolver);
+    if (o->sockets >= 0)
+        close(o->sockets);
+    sw_cgroups_free(o->cgroups);
+    free(o->process);
+    free(o);
+}
+
+bool sw_owner_is_local(const struct sw_flow *f, int side)
+{
+    return f->local >> (f->orig_is_b ^ side) & 1;
+}
+
+const struct sw_owner *sw_owner_of(const struct sw_flow *f, int side)
+{
+    return &f->owner[(f->orig_is_b ^ side) & 1];
+}
+
+const struct sw_cgroup *sw_owners_cgroup(struct sw_owners *o, const struct sw_owner *of)
+{
+    return o ? sw_cgroups_find(o->cgroups, of->cgroup, sw_clock_now()) : NULL;
+}
+
+const struct sw_process *sw_owners_process(const struct sw_owners *o, const struct sw_owner *of)
+{
+    const struct sw_process *p = o && o->process ? &o->process[of->cookie & (PROCESSES - 1)] : NULL;
+
+    return p && of->cookie && p->cookie == of->cookie && p->pid ? p : NULL;
+}
+
+static void keep(struct sw_owners *o, const struct sw_process *p)
+{
+    o->process[p->cookie & (PROCESSES - 1)] = *p;
+}
+
+static void add(struct sw_owners *o, const struct sw_event *ev, int side, __u64 now)
+{
+    const bool b = ev->flow.orig_is_b ^ side;
+    struct pending *p = &o->pending[o->pending_len];
+
+    if (o->pending_len == PENDING) {
+        o->unknown++;
+        return;
+    }
+    *p = (struct pending){.since = now,
+                          .ask = {.ifindex = ev->flow.ifindex,
+                                  .lport = b ? ev->key.b_port : ev->key.a_port,
+                                  .rport = b ? ev->key.a_port : ev->key.b_port,
+                                  .cookie = sw_owner_of(&ev->flow, side)->cookie}};
+    memcpy(p->ask.local, b ? ev->key.b_ip : ev->key.a_ip, 16);
+    memcpy(p->ask.remote, b ? ev->key.a_ip : ev->key.b_ip, 16);
+    o->pending_len++;
+}
+
+/* What the resolver says; answers come sorted by inode. */
+static void take_answer(struct sw_owners *o, const struct sw_holder *holder, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        struct sw_process *p = NULL;
+
+        for (size_t k = 0; k < o->asked_len && !p; k++)
+            if (o->asked_inode[k] == holder[i].inode && !o->asked[k].pid)
+                p = &o->asked[k];
+        if (!p || !holder[i].pid)
+            continue;
+        p->pid = holder[i].pid;
+        p->pids = holder[i].pids;
+        memcpy(p->comm, holder[i].comm, SW_COMM);
+        keep(o, p);
+        o->found++;
+    }
+    for (size_t k = 0; k < o->asked_len; k++)
+        o->unknown += !o->asked[k].pid;
+    o->asked_len = 0;
+}
+
+static void look_for_answer(struct sw_owners *o, int wait_ms)
+{
+    static struct sw_holder answer[SW_HOLDERS_MAX];
+    int n = o->asked_len ? sw_resolver_answer(&o->resolver, wait_ms, answer) : 0;
+
+    if (n > 0)
+        take_answer(o, answer, n);
+    if (n >= 0)
+        return;
+    sw_warn("the process that looks for the owners of sockets is gone: pid and comm are not known from now on");
+    o->unknown += o->asked_len + o->pending_len;
+    o->asked_len = o->pending_len = 0;
+}
+
+/* Those that have an inode are asked for; those that nobody has accepted yet wait, and the others are gone. */
+static size_t sort_out(struct sw_owners *o, struct sw_holder *ret, __u64 now)
+{
+    size_t left = 0, n = 0;
+
+    for (size_t i = 0; i < o->pending_len; i++) {
+        const struct pending *p = &o->pending[i];
+
+        if (p->ask.inode && n < SW_HOLDERS_MAX) {
+            o->asked[n] = (struct sw_process){.cookie = p->ask.cookie};
+            o->asked_inode[n] = p->ask.inode;
+            ret[n++] = (struct sw_holder){.inode = p->ask.inode};
+        } else if (p->ask.gone || now > p->since + PATIENCE) {
+            o->unknown++;
+        } else {
+            o->pending[left++] = *p;
+        }
+    }
+    o->pending_len = left;
+    return n;
+}
+
+static void ask(struct sw_owners *o, __u64 now)
+{
+    static struct sw_holder question[SW_HOLDERS_MAX];
+    static struct sw_socket_ask sockets[PENDING];
+
+    for (size_t i = 0; i < o->pending_len; i++)
+        sockets[i] = o->pending[i].ask;
+    sw_sockets_find(o->sockets, sockets, o->pending_len);
+    for (size_t i = 0; i < o->pending_len; i++)
+        o->pending[i].ask = sockets[i];
+    o->asked_len = sort_out(o, question, now);
+    o->next = now + ASK_EVERY;
+    if (o->asked_len && sw_resolver_ask(&o->resolver, question, o->asked_len))
+        look_for_answer(o, 0); /* says that it is gone */
+}
+
+void sw_owners_take(struct sw_owners *o, const struct sw_event *ev, size_t len, __u64 now_ns)
+{
+    const bool processes = o && o->process && o->resolver.fd >= 0;
+
+    if (!o)
+        return;
+    for (size_t i = 0; i < len; i++) {
+        for (int side = 0; side < 2; side++) {
+            if (ev[i].kind != SW_EV_ESTABLISHED || !sw_owner_is_local(&ev[i].flow, side))
+                continue;
+            sw_cgroups_find(o->cgroups, sw_owner_of(&ev[i].flow, side)->cgroup, now_ns);
+            if (processes)
+                add(o, &ev[i], side, now_ns);
+            else if (o->process)
+                o->unknown++;
+        }
+    }
+    if (!processes)
+        return;
+    look_for_answer(o, 0);
+    if (o->asked_len || !o->pending_len || now_ns < o->next)
+        return;
+    ask(o, now_ns);
+    look_for_answer(o, WAIT_MS);
+}
+
+void sw_owners_counts(const struct sw_owners *o, __u64 *ret_found, __u64 *ret_unknown)
+{
+    *ret_found = o ? o->found : 0;
+    *ret_unknown = o ? o->unknown : 0;
+}
+
+/* All sockets of this network namespace with a process, for one look. */
+struct pair {
+    __u64 inode, cookie;
+};
+
+struct all {
+    struct sw_owners *o;
+    struct pair *pair;
+    size_t len, room;
+    int err;
+};
+
+static void add_socket(__u64 cookie, __u64 inode, void *ctx)
+{
+    struct all *a = ctx;
+    struct pair *more = inode && !a->err ? sw_array_room(a->pair, &a->room, a->len + 1, sizeof(*more)) : NULL;
+
+    if (inode && !more)
+        a->err = -ENOMEM;
+    if (!more)
+        return;
+    a->pair = more;
+    a->pair[a->len++] = (struct pair){inode, cookie};
+}
+
+static int by_inode(const void *a, const void *b)
+{
+    const struct pair *x = a, *y = b;
+
+    return x->inode < y->inode ? -1 : x->inode > y->inode;
+}
+
+static int add_holder(int dir, __s32 pid, __u64 inode, void *ctx)
+{
+    const struct pair key = {.inode = inode}, *found;
+    struct all *a = ctx;
+    struct sw_process p = {.pid = pid, .pids = 1}, *have;
+
+    found = bsearch(&key, a->pair, a->len, sizeof(key), by_inode);
+    if (!found)
+        return 0;
+    have = &a->o->process[found->cookie & (PROCESSES - 1)];
+    if (have->cookie == found->cookie) { /* another one holds it, too */
+        have->pids += have->pid != pid;
+        return 0;
+    }
+    p.cookie = found->cookie;
+    if (!sw_process_comm(dir, p.comm))
+        keep(a->o, &p);
+    return 0;
+}
+
+int sw_owners_look(struct sw_owners **ret)
+{
+    struct all a = {0};
+    int err = alloc(SW_OWNER_PROCESS, ret), proc;
+
+    if (err)
+        return err;
+    a.o = *ret;
+    if (sw_sockets_each_cookie(add_socket, &a) || a.err)
+        a.len = 0; /* nothing is known of processes */
+    if (a.len)
+        qsort(a.pair, a.len, sizeof(*a.pair), by_inode);
+    proc = a.len ? open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (proc >= 0)
+        sw_processes_each(proc, add_holder, &a);
+    if (proc >= 0)
+        close(proc);
+    free(a.pair);
+    return a.err;
+}
