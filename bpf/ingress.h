@@ -229,7 +229,12 @@ static __always_inline int sw_tcp_csum_is_bad(struct xdp_md *ctx, struct sw_scra
  */
 static __always_inline int sw_changes_state(struct sw_key *k, const struct sw_seg *s)
 {
-    return s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_FIN) || bpf_map_lookup_elem(&half_open, k);
+    const struct sw_flow *f;
+
+    if (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_FIN))
+        return 1;
+    f = bpf_map_lookup_elem(&half_open, k);
+    return f && !f->held; /* one that is held is established, and its data may be merged */
 }
 
 /* Sum of an IPv4 header without options, read in the frame; -1: it is not in its first part. */

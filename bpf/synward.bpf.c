@@ -136,6 +136,7 @@ int sw_egress(struct __sk_buff *skb)
         sw_known_set(&sc->key, !s->src_is_b); /* this host opens a connection: replies have a socket */
     if (sw_is_filtered(sc, sc->early) || sw_track_fast(&sc->key, s))
         return TC_ACT_UNSPEC;
+    s->reply = s->local && sw_sender_of(skb) < SW_SENDER_CONNECTION;
     if (cfg.owners)
         sw_owner_before(skb, sc);
     sw_track_segment(sc, data, end);

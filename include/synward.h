@@ -350,7 +350,13 @@ enum {
 
 /* The ends that this host is, as far as it has sent: the key's a endpoint, its b. SYN, with the guard: this host has
  * sent one, alone or with ACK, not only forwarded it. SYNACK: with ACK, so a listener of it has answered. */
-enum { SW_LOCAL_A = 1 << 0, SW_LOCAL_B = 1 << 1, SW_LOCAL_SYN = 1 << 2, SW_LOCAL_SYNACK = 1 << 3 };
+enum {
+    SW_LOCAL_A = 1 << 0,
+    SW_LOCAL_B = 1 << 1,
+    SW_LOCAL_SYN = 1 << 2,
+    SW_LOCAL_SYNACK = 1 << 3,
+    SW_LOCAL_SENT = 1 << 4
+};
 
 /* sw_flow.held: waits; and why, as far as it has been counted (flows_held, flows_full). */
 enum { SW_HELD_WAITS = 1 << 0, SW_HELD_SHARE = 1 << 1, SW_HELD_FULL = 1 << 2 };

@@ -54,7 +54,7 @@ static __always_inline void sw_account_synack(struct sw_flow *f, const struct sw
     sw_flow_doubt(f);
 }
 
-/* The connection's socket sends: it is there. */
+/* The connection's socket sends: it is there, or behind a published port. */
 static __always_inline void sw_account_confirmed(struct sw_flow *f, struct sw_key *key, const struct sw_seg *s,
                                                  struct sw_svc_counters *t)
 {
@@ -71,7 +71,10 @@ static __always_inline void sw_account_confirmed(struct sw_flow *f, struct sw_ke
         sw_key_ip(key, !s->src_is_b, &client);
         sw_limit_give(&client);
     }
-    sw_flow_confirm(f);
+    if (s->forwarded)
+        sw_flow_goes_on(f);
+    else
+        sw_flow_confirm(f);
 }
 
 /*

@@ -87,7 +87,7 @@ SW_STEP int sw_guard_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *
     if (!engaged && !j->over)
         return SW_DO_PASS;
     /* over a limit, too: a cookie could not be accepted beside that socket */
-    if (sw_known_is(key, s->src_is_b, g->known_gen) && sw_socket_lookup(ctx, key, s, j) == SW_SOCK_FOUND) {
+    if (sw_known_is(key, s->src_is_b, g->known_gen) && sw_socket_lookup(ctx, key, s, j) >= SW_SOCK_REPLIES) {
         if (!sw_pass_take(g, index, 0, j->now)) {
             j->reason = SW_DROP_RATE_PASSED;
             return SW_DO_DROP;
@@ -158,7 +158,7 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
         unsigned_ack = !at->opts.sig; /* whom we have answered signs nothing: the kernel would drop it (RFC 2385) */
         if (unsigned_ack && sw_cookie_ok(key, s, j, s->seq - 1, c)) {
             j->used = sw_cookie_was_used(key, s);
-            if ((j->has_flow || j->used) && sw_socket_lookup(ctx, key, s, j) == SW_SOCK_FOUND)
+            if ((j->has_flow || j->used) && sw_socket_lookup(ctx, key, s, j) >= SW_SOCK_REPLIES)
                 return SW_DO_PASS; /* the third packet of an existing connection, late */
             return SW_DO_ACCEPT;
         }
@@ -173,8 +173,8 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
     }
     if (j->has_flow)
         return SW_DO_PASS;
-    if (sock == SW_SOCK_FOUND) {
-        j->has_socket = 1;
+    if (sock >= SW_SOCK_REPLIES) {
+        j->has_socket = sock == SW_SOCK_FOUND;
         t->item[SW_T_PASSED_SOCKET]++;
         return SW_DO_PASS;
     }

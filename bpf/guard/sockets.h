@@ -5,7 +5,8 @@
 
 #include "guard/context.h"
 
-enum sw_socket_kind { SW_SOCK_NONE, SW_SOCK_LISTEN, SW_SOCK_COOKIE, SW_SOCK_FOUND };
+/* REPLIES: of a request, or in TIME_WAIT. It takes segments, but says of no connection that it is there. */
+enum sw_socket_kind { SW_SOCK_NONE, SW_SOCK_LISTEN, SW_SOCK_COOKIE, SW_SOCK_REPLIES, SW_SOCK_FOUND };
 
 #define SW_TCP_LISTEN_STATE 10 /* BPF_TCP_LISTEN */
 
@@ -56,7 +57,13 @@ SW_STEP int sw_socket_lookup(struct xdp_md *ctx, struct sw_key *key, struct sw_s
     }
     if (!sk)
         return SW_SOCK_NONE;
-    found = sk->state == SW_TCP_LISTEN_STATE ? SW_SOCK_LISTEN : SW_SOCK_FOUND;
+    switch (sk->state) {
+    case SW_TCP_LISTEN_STATE: found = SW_SOCK_LISTEN; break;
+    case BPF_TCP_NEW_SYN_RECV:
+    case BPF_TCP_SYN_RECV:
+    case BPF_TCP_TIME_WAIT: found = SW_SOCK_REPLIES; break;
+    default: found = SW_SOCK_FOUND;
+    }
     if (found == SW_SOCK_LISTEN && (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) == SW_TCP_ACK) {
         struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
 

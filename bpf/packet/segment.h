@@ -39,7 +39,9 @@ struct sw_seg {
     __u8 sum_partial; /* the checksum was verified, and is the pseudo-header's sum alone */
     __u8 local;       /* and made by this host: not forwarded */
     __u8 forwarded;   /* sent, but not made by this host */
-    __u8 pad[3];
+    __u8 reply; /* made by this host, but by no connection's socket: the kernel answers for a request, TIME_WAIT or none
+                 */
+    __u8 pad[2];
 };
 
 /* sequence space a segment takes (RFC 9293 section 3.4) */

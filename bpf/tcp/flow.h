@@ -20,10 +20,12 @@ static __always_inline __u8 sw_local_syn(const struct sw_seg *s)
     return s->flags & SW_TCP_ACK ? SW_LOCAL_SYN | SW_LOCAL_SYNACK : SW_LOCAL_SYN;
 }
 
-/* The bit of sw_flow.local that a segment sets. */
+/* The bits of sw_flow.local that a segment sets. */
 static __always_inline __u8 sw_local_end(const struct sw_seg *s)
 {
-    return (s->local & 1) << (s->src_is_b & 1);
+    __u8 end = (s->local & 1) << (s->src_is_b & 1);
+
+    return end && !s->reply && !(s->flags & (SW_TCP_SYN | SW_TCP_RST)) ? end | SW_LOCAL_SENT : end;
 }
 
 /* The listener's handshake is neither complete nor reset. */

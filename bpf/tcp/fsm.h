@@ -148,7 +148,8 @@ static __always_inline int sw_end_agrees(const struct sw_end *e, __u32 ack)
 
 /*
  * A connection that was picked up midstream is like any other once its ends agree, as a capture shows them. Live, both
- * could be forged from outside: there it is this host that has to send on it.
+ * could be forged from outside: there it is this host that has to send on it, by the connection's socket. With an ACK
+ * for a request, or from TIME_WAIT, the kernel answers any segment.
  */
 static __always_inline void sw_fsm_prove_midstream(struct sw_flow *f, __u32 d, const struct sw_seg *s)
 {
@@ -160,8 +161,8 @@ static __always_inline void sw_fsm_prove_midstream(struct sw_flow *f, __u32 d, c
     if ((f->flags & (SW_F_MIDSTREAM | SW_F_MIDSTREAM_PROVEN | SW_F_ENDED)) != SW_F_MIDSTREAM ||
         (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) != SW_TCP_ACK)
         return;
-    if (s->hook == SW_HOOK_TC_EGRESS || ((s->hook == SW_HOOK_REPLAY || f->flags & SW_F_NO_EGRESS) &&
-                                         sw_end_agrees(peer, s->ack) && sw_end_agrees(me, peer->ack)))
+    if ((s->hook == SW_HOOK_TC_EGRESS && !s->reply) || ((s->hook == SW_HOOK_REPLAY || f->flags & SW_F_NO_EGRESS) &&
+                                                        sw_end_agrees(peer, s->ack) && sw_end_agrees(me, peer->ack)))
         f->flags |= SW_F_MIDSTREAM_PROVEN;
 }
 

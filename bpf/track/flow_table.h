@@ -146,22 +146,25 @@ static __always_inline void sw_note_sent(struct sw_flow *f, const struct sw_seg 
  * (sw_share_take). True if the guard has to look whether it is claimed of a service (sw_account_claimed). That a
  * listener has answered on this four-tuple says nothing: its handshake may have been another one. Of what a listener
  * has answered that is no service's, or in a tunnel, nobody has said yet that it is unconfirmed. And midstream a
- * segment proves it that this host only forwards, but not to the guard.
+ * segment proves it that this host only forwards, but not to the guard. A SYN-ACK of this host, or another answer for a
+ * request, says that there is a listener.
  */
 static __always_inline int sw_judge_claim(struct sw_flow *f, const struct sw_seg *s)
 {
-    if (f->listener == SW_L_CONFIRMED || f->flags & (SW_F_UNCONFIRMED | SW_F_COOKIE))
+    const int by_socket = s->sent && !s->forwarded && !s->reply && !(s->flags & SW_TCP_SYN);
+
+    if ((f->listener == SW_L_CONFIRMED && f->local & (SW_LOCAL_SYN | SW_LOCAL_SENT)) || f->flags & SW_F_COOKIE)
         return 0;
-    if (f->flags & SW_F_MIDSTREAM_PROVEN && (f->local & (SW_LOCAL_A | SW_LOCAL_B) || f->flags & SW_F_NO_EGRESS))
+    if (f->flags & SW_F_MIDSTREAM_PROVEN && (f->local & SW_LOCAL_SENT || f->flags & SW_F_NO_EGRESS))
         return 0;
     if (f->local & SW_LOCAL_SYN) {
-        if (f->local & SW_LOCAL_SYNACK && !s->sent)
-            f->flags |= SW_F_UNCONFIRMED;
+        if (f->local & SW_LOCAL_SYNACK && !by_socket)
+            sw_flow_mark(f, SW_F_UNCONFIRMED);
         return 0;
     }
-    if (s->sent && !s->forwarded)
+    if (by_socket)
         return 0;
-    f->flags |= SW_F_CLAIMED;
+    sw_flow_mark(f, SW_F_CLAIMED);
     return 1;
 }
 

@@ -64,10 +64,11 @@ static __always_inline int sw_claim_end(struct sw_flow *f, struct sw_lock *l)
 
 /*
  * The state machine under the flow's lock: one word, striped by the key. bpf_spin_lock would forbid calls while held,
- * and is not allowed in LRU values. The holder is never preempted by another segment on its CPU (bottom halves are
- * off), so waiting is short; after SW_SPINS tries the segment proceeds without the lock (fail open) and is counted: at
- * worst two segments write one flow's fields at once. The LRU may reuse the value meanwhile: then one segment is
- * processed with the entry of another flow, in a flood only, and the eviction count includes it.
+ * and is not allowed in LRU values. A segment is never preempted by another one on its CPU (bottom halves are off), so
+ * waiting is short, unless the sweep holds it, which a segment may interrupt; after SW_SPINS tries the segment proceeds
+ * without the lock (fail open) and is counted: at worst two segments write one flow's fields at once. The LRU may reuse
+ * the value meanwhile: then one segment is processed with the entry of another flow, in a flood only, and the eviction
+ * count includes it.
  */
 static __always_inline int sw_step_locked(struct sw_flow *f, struct sw_seg *s, struct sw_out *o, struct sw_lock *l)
 {

@@ -18,6 +18,11 @@ static __always_inline void sw_flow_mark(struct sw_flow *f, __u32 flag)
     __sync_fetch_and_or(&f->flags, flag);
 }
 
+static __always_inline void sw_flow_unmark(struct sw_flow *f, __u32 flag)
+{
+    __sync_fetch_and_and(&f->flags, ~flag);
+}
+
 static __always_inline int sw_claim_move(struct sw_flow *f, struct sw_lock *l)
 {
     return sw_claim_end(f, l);
@@ -55,6 +60,8 @@ static __always_inline void sw_release_copy(struct sw_key *key, const struct sw_
 
     if (!copy)
         return;
+    sw_flow_mark(copy,
+                 SW_F_IN_FLOWS); /* a segment of the other CPU may have taken it from f before the copy was made */
     sw_end_copy(copy, f);
     sw_disclaim(copy);
 }
@@ -63,6 +70,11 @@ static __always_inline void sw_release_copy(struct sw_key *key, const struct sw_
 static __always_inline void sw_flow_mark(struct sw_flow *f, __u32 flag)
 {
     f->flags |= flag;
+}
+
+static __always_inline void sw_flow_unmark(struct sw_flow *f, __u32 flag)
+{
+    f->flags &= ~flag;
 }
 
 static __always_inline int sw_claim_move(struct sw_flow *f, struct sw_lock *l)
@@ -98,15 +110,15 @@ static __always_inline int sw_promote(__u32 context, struct sw_key *key, struct 
     long err;
 
     if (!sw_share_take(context, f)) {
-        f->flags &= ~SW_F_IN_FLOWS;
+        sw_flow_unmark(f, SW_F_IN_FLOWS);
         return 0;
     }
     sw_flow_mark(f, SW_F_IN_FLOWS);
     err = bpf_map_update_elem(&flows, key, f, BPF_NOEXIST);
     if (!err)
         return 1;
-    sw_share_leave(f->flags);
-    f->flags &= ~SW_F_IN_FLOWS;
+    sw_share_leave(f->flags | SW_F_IN_FLOWS);
+    sw_flow_unmark(f, SW_F_IN_FLOWS);
     if (err == -SW_EEXIST)
         return 0;
     if (cfg.guard)

@@ -55,6 +55,13 @@ static __always_inline void sw_flow_confirm(struct sw_flow *f)
     sw_share_leave(__sync_fetch_and_and(&f->flags, ~(SW_F_UNCONFIRMED | SW_F_NO_SOCKET | SW_F_CLAIMED)));
 }
 
+/* What this host forwards of it shows that it goes on elsewhere. It keeps its place among those that are claimed. */
+static __always_inline void sw_flow_goes_on(struct sw_flow *f)
+{
+    if (f->flags & SW_F_CLAIMED)
+        __sync_fetch_and_and(&f->flags, ~(SW_F_UNCONFIRMED | SW_F_NO_SOCKET));
+}
+
 /* It is not certain (any more) that there is one. */
 static __always_inline void sw_flow_doubt(struct sw_flow *f)
 {

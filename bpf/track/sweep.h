@@ -78,16 +78,16 @@ static __always_inline void sw_sweep_end(struct sw_scratch *sc, const struct sw_
 
 #ifndef SW_OLD
 /* One that was held, and there is a place now: the walk through `flows` comes to it again. Not while a segment of it is
- * processed: the next sweep does it. Its key is in scratch. */
-SW_PART int sw_sweep_promote(void)
+ * processed: the next sweep does it. It is not looked up: that would keep it in the LRU table. */
+static __always_inline int sw_sweep_promote(struct sw_scratch *sc, const struct sw_key *key, struct sw_flow *f)
 {
-    struct sw_scratch *sc = sw_scratch_of(SW_CTX_SWEEP);
-    struct sw_flow *f = sc ? bpf_map_lookup_elem(&half_open, &sc->key) : 0;
     struct sw_lock *l;
     int moved = 0;
 
-    if (!f || (f->flags & (SW_F_ESTABLISHED | SW_F_ENDED | SW_F_IN_FLOWS | SW_F_NO_SOCKET)) != SW_F_ESTABLISHED)
+    if (!cfg.guard || !f->held ||
+        (f->flags & (SW_F_ESTABLISHED | SW_F_ENDED | SW_F_IN_FLOWS | SW_F_NO_SOCKET)) != SW_F_ESTABLISHED)
         return 0;
+    sc->key = *key;
     l = sw_lock_of(&sc->key);
     if (!l || !sw_lock_try(l))
         return 0;
@@ -95,14 +95,6 @@ SW_PART int sw_sweep_promote(void)
         moved = sw_move(SW_CTX_SWEEP, &sc->key, f);
     sw_lock_drop(l);
     return moved;
-}
-
-static __always_inline int sw_sweep_gets_place(struct sw_scratch *sc, const struct sw_key *key, const struct sw_flow *f)
-{
-    if (!cfg.guard || !f->held)
-        return 0;
-    sc->key = *key;
-    return sw_sweep_promote();
 }
 #endif
 
@@ -121,7 +113,7 @@ static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, void 
         return 0;
     c = &sc->sweep;
 #ifndef SW_OLD
-    if (sw_sweep_gets_place(sc, key, f))
+    if (sw_sweep_promote(sc, key, f))
         return 0;
     if (f->flags & SW_F_CLAIMED)
         c->share[SW_SHARE_CLAIMED]++;

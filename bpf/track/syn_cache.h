@@ -76,7 +76,7 @@ static __always_inline void sw_cached_handshake_update(struct sw_cached_handshak
             n->other_isn = n->synack.seq;
         }
         sw_cached_seg_set(&n->synack, s);
-        n->listener = s->sent ? SW_L_OPENED : SW_L_NONE;
+        n->listener = sw_local_syn(s) ? SW_L_OPENED : SW_L_NONE;
         n->local |= sw_local_end(s) | sw_local_syn(s);
         n->synack_ack = s->ack;
         if (first)

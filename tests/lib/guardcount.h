@@ -29,4 +29,15 @@ static inline struct pkt of(struct talk *s, int who, __u16 flags)
     return talk_pkt(s, who, flags, 0);
 }
 
+/* Sends it as this host forwards one. */
+static inline void forward(const struct pkt *p)
+{
+    const struct bpfrun_skb skb = {.ingress_ifindex = 77};
+    static __u8 frame[PKT_MIN_FRAME * 4];
+    int verdict;
+
+    assert_int_equal(bpfrun_egress(run, frame, pkt_build(p, frame, sizeof(frame)), &skb, &verdict), 0);
+    bpfrun_clear_events(run);
+}
+
 #endif

@@ -1,14 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Places in `flows` for connections of which no socket of this host has sent anything: so many, and no more. */
-#include "guardcount.h"
+#include "guardshare.h"
 #include "loader/sweep.h"
-
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-
-#include "synward.skel.h"
-
-enum { FLOWS = 32, UNCONFIRMED = FLOWS / 4, CLAIMED = FLOWS / 2 };
 
 static int anew; /* so many had a place already when a listener of their four-tuple answered anew: they keep it */
 
@@ -32,13 +25,6 @@ static int tunnel_group(void **state)
 static __u64 held(void)
 {
     return bpfrun_counter(run, SW_C_FLOWS_HELD);
-}
-
-static __s64 count_of(enum sw_share_kind kind)
-{
-    const struct sw_share *share = &bpfrun_object(run)->bss->shares[kind];
-
-    return share->taken - share->left;
 }
 
 /* The programs' count is what is in the table, and within the share. */
@@ -271,16 +257,6 @@ TEST(no_service)
     client_speaks(&service);
     expect_where(&service, FLOWS);
     assert_int_equal(count_of(SW_SHARE_UNCONFIRMED), 1);
-}
-
-static void forward(const struct pkt *p)
-{
-    const struct bpfrun_skb skb = {.ingress_ifindex = 77};
-    static __u8 frame[PKT_MIN_FRAME * 4];
-    int verdict;
-
-    assert_int_equal(bpfrun_egress(run, frame, pkt_build(p, frame, sizeof(frame)), &skb, &verdict), 0);
-    bpfrun_clear_events(run);
 }
 
 /* What this host only forwards is not its own, by whichever hook it is seen. */
