@@ -67,8 +67,6 @@ static void put_owner(struct sw_flows *f, const struct sw_flow *flow, int side)
         fprintf(f->out, ",\"%s_cgroup\":null", of);
     if (cgroup && cgroup->container)
         fprintf(f->out, ",\"%s_container\":\"%.*s\"", of, SW_CONTAINER_LEN, cgroup->container);
-    else
-        fprintf(f->out, ",\"%s_container\":null", of);
     if (!process) {
         fprintf(f->out, ",\"%s_pid\":null,\"%s_pids\":null,\"%s_comm\":null,", of, of, of);
         return;

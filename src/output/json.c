@@ -323,7 +323,7 @@ static char *put_process(char *p, const struct sw_process *process, const int si
     return p;
 }
 
-/* An end that is another host's has none of these keys. */
+/* An end that is another host's has none of these keys, and one that is in no container not that. */
 static char *put_owner(const struct sw_lines *l, char *p, const struct sw_flow *f, const int side)
 {
     const struct sw_owner *of = sw_owner_of(f, side);
@@ -342,14 +342,11 @@ static char *put_owner(const struct sw_lines *l, char *p, const struct sw_flow *
     } else {
         p = LIT(p, "null");
     }
-    p = SIDE(p, side, ",", "container\":");
     if (cgroup && cgroup->container) {
-        *p++ = '"';
+        p = SIDE(p, side, ",", "container\":\"");
         memcpy(p, cgroup->container, SW_CONTAINER_LEN);
         p += SW_CONTAINER_LEN;
         *p++ = '"';
-    } else {
-        p = LIT(p, "null");
     }
     if (sw_owners_mode(l->owners) == SW_OWNER_PROCESS)
         p = put_process(p, sw_owners_process(l->owners, of), side);

@@ -28,8 +28,8 @@ struct sw_owners {
     struct sw_cgroups *cgroups;
     struct sw_process *process; /* PROCESSES of them; NULL: none is looked up */
     struct sw_resolver resolver;
-    int sockets; /* sock_diag; -1: none */
-    size_t pending_len;
+    int sockets;                       /* sock_diag; -1: none */
+    size_t pending_first, pending_len; /* a ring: the newest have the best chance */
     struct pending pending[PENDING];
     size_t asked_len; /* in the order that they were asked in; 0: there is no question */
     struct sw_process asked[SW_HOLDERS_MAX];
@@ -122,11 +122,12 @@ static void keep(struct sw_owners *o, const struct sw_process *p)
 static void add(struct sw_owners *o, const struct sw_event *ev, int side, __u64 now)
 {
     const bool b = ev->flow.orig_is_b ^ side;
-    struct pending *p = &o->pending[o->pending_len];
+    struct pending *p = &o->pending[(o->pending_first + o->pending_len) % PENDING];
 
-    if (o->pending_len == PENDING) {
+    if (o->pending_len == PENDING) { /* the oldest leaves */
+        o->pending_first = (o->pending_first + 1) % PENDING;
+        o->pending_len--;
         o->unknown++;
-        return;
     }
     *p = (struct pending){.since = now,
                           .ask = {.ifindex = ev->flow.ifindex,
@@ -174,13 +175,20 @@ static void look_for_answer(struct sw_owners *o, int wait_ms)
     o->asked_len = o->pending_len = 0;
 }
 
+/* The newest first. */
+static struct pending *pending_at(struct sw_owners *o, size_t i)
+{
+    return &o->pending[(o->pending_first + o->pending_len - 1 - i) % PENDING];
+}
+
 /* Those that have an inode are asked for; those that nobody has accepted yet wait, and the others are gone. */
 static size_t sort_out(struct sw_owners *o, struct sw_holder *ret, __u64 now)
 {
-    size_t left = 0, n = 0;
+    static struct pending left[PENDING];
+    size_t kept = PENDING, n = 0;
 
     for (size_t i = 0; i < o->pending_len; i++) {
-        const struct pending *p = &o->pending[i];
+        const struct pending *p = pending_at(o, i);
 
         if (p->ask.inode && n < SW_HOLDERS_MAX) {
             o->asked[n] = (struct sw_process){.cookie = p->ask.cookie};
@@ -189,10 +197,12 @@ static size_t sort_out(struct sw_owners *o, struct sw_holder *ret, __u64 now)
         } else if (p->ask.gone || now > p->since + PATIENCE) {
             o->unknown++;
         } else {
-            o->pending[left++] = *p;
+            left[--kept] = *p;
         }
     }
-    o->pending_len = left;
+    o->pending_first = 0;
+    o->pending_len = PENDING - kept;
+    memcpy(o->pending, left + kept, o->pending_len * sizeof(*left));
     return n;
 }
 
@@ -202,10 +212,10 @@ static void ask(struct sw_owners *o, __u64 now)
     static struct sw_socket_ask sockets[PENDING];
 
     for (size_t i = 0; i < o->pending_len; i++)
-        sockets[i] = o->pending[i].ask;
+        sockets[i] = pending_at(o, i)->ask;
     sw_sockets_find(o->sockets, sockets, o->pending_len);
     for (size_t i = 0; i < o->pending_len; i++)
-        o->pending[i].ask = sockets[i];
+        pending_at(o, i)->ask = sockets[i];
     o->asked_len = sort_out(o, question, now);
     o->next = now + ASK_EVERY;
     if (o->asked_len && sw_resolver_ask(&o->resolver, question, o->asked_len))

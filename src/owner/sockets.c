@@ -74,6 +74,7 @@ static void take(struct answers *a, const struct nlmsghdr *nh)
     /* without a cookie a listener answers, too, if nothing else is there */
     if (!m || m->id.idiag_dport != one->rport || m->idiag_state == TCP_TIME_WAIT) {
         one->gone = 1;
+        one->inode = 0;
         return;
     }
     one->cookie = cookie_of(&m->id);

@@ -20,8 +20,8 @@ MOST_EXPOSED = 2.5  # systemd 252's figure; a change of the unit may not make it
 TEMPLATE = n.TOP / "src/dist/synward@.service.in"
 PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 23, 24, 38
 ALLOW, EPERM, CMP_EQ = 0x7fff0000, 0x00050001, 4
-CAPS = {"CAP_DAC_READ_SEARCH": 2, "CAP_SETPCAP": 8, "CAP_NET_ADMIN": 12, "CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21,
-        "CAP_PERFMON": 38, "CAP_BPF": 39}
+CAPS = {"CAP_DAC_READ_SEARCH": 2, "CAP_SETPCAP": 8, "CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38,
+        "CAP_BPF": 39}
 
 
 def settings():
