@@ -53,6 +53,10 @@ def do(verb, *args):
                 signal.pause()
         kids.append(pid)
         return pid
+    elif verb == "fly":  # no process has it open, and it is not closed
+        kept["pair"] = socket.socketpair()
+        socket.send_fds(kept["pair"][0], [b"x"], [kept["s"].fileno()])
+        kept.pop("s").close()
     elif verb == "close":
         kept.pop("s").close()
     elif verb == "end":
@@ -299,6 +303,28 @@ def gone():
     groups.remove()
 
 
+def in_flight():
+    """a socket that no process has open, for it is on its way in another one: not known, and counted"""
+    a, b = n.pair()
+    groups = Groups()
+    listener = n.listen(a, "10.66.0.1", 7777)
+    sw = run(b)
+    p = Peer(b, "flies", groups, groups.make("/app.slice"))
+    p.do("socket")
+    os.kill(sw.p.pid, signal.SIGSTOP)
+    mine = p.do("connect", "10.66.0.1", 7777)
+    s, name = listener.accept()
+    p.do("fly")
+    os.kill(sw.p.pid, signal.SIGCONT)
+    wait_looked(sw, 1)
+    s.close()
+    p.end()
+    owner(conn(sw, name[1]), "orig", socket_cookie=mine, cgroup=p.cgroup, pid=None, pids=None, comm=None)
+    sw.stop()
+    n.fields(sw.lines()[-1], owners_found=0, owners_unknown=1)
+    groups.remove()
+
+
 def forwarded():
     """a connection that this host only forwards is nobody's here"""
     a, r, b = n.routed()
@@ -471,4 +497,4 @@ def sandbox():
     groups.remove()
 
 
-n.main(two_cgroups, client, forking_server, accepted_later, gone, forwarded, through_a_cookie, loopback, views, modes, sandbox)
+n.main(two_cgroups, client, forking_server, accepted_later, gone, in_flight, forwarded, through_a_cookie, loopback, views, modes, sandbox)
