@@ -22,12 +22,11 @@ struct sw_filter {
     __u64 min_bytes;        /* IP bytes of both directions */
     __u64 min_handshake_ns; /* 0: also without one */
     __u32 uids_len;         /* 0: any */
-    __u32 pad;
+    __u32 pids_len;         /* 0: any */
     char uids[SW_FILTER_UIDS][SW_UID_LEN + 1];
-    __u32 pids_len; /* what one end has to fit: 0: any, */
-    __s32 pids[SW_FILTER_PIDS];
-    char cgroup[SW_FILTER_PATTERN]; /* of its path; empty: any */
-    char comm[SW_FILTER_PATTERN];
+    __s32 pids[SW_FILTER_PIDS];     /* what one end has to fit: one of these, */
+    char cgroup[SW_FILTER_PATTERN]; /* its path this; empty: any, */
+    char comm[SW_FILTER_PATTERN];   /* and its name that */
 };
 SW_ASSERT(SW_ST_MAX + SW_CS_MAX <= 32, "sw_filter.states has a bit for each");
 SW_ASSERT(SW_WHY_MAX <= 32, "sw_filter.outcomes has a bit for each");

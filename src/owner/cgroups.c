@@ -136,42 +136,60 @@ static struct sw_cgroup *add(struct sw_cgroups *c, __u64 id, const char *path)
     return one;
 }
 
-/* The directory's children; path has `len` bytes, and room for SW_CGROUP_PATH. The descriptor is taken over. */
-static void walk(struct sw_cgroups *c, int fd, char *path, size_t len, int deep)
+/* A directory in `in`; NULL: it has gone, or may not be read. */
+static DIR *open_dir(int in, const char *name)
 {
+    int fd = openat(in, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    const struct dirent *e;
 
     if (!dir && fd >= 0)
         close(fd);
-    while (dir && (e = readdir(dir))) {
-        const size_t name = strlen(e->d_name);
+    return dir;
+}
 
+/* Everything below the root, deepest first. A path that is too long is left out, with what is below. */
+static void walk(struct sw_cgroups *c)
+{
+    struct {
+        DIR *dir;
+        size_t len; /* of its path */
+    } at[DEEP] = {{.dir = open_dir(c->dir, ".")}};
+    char path[SW_CGROUP_PATH];
+    int deep = at[0].dir ? 0 : -1;
+
+    while (deep >= 0) {
+        const struct dirent *e = readdir(at[deep].dir);
+        const size_t len = at[deep].len, name = e ? strlen(e->d_name) : 0;
+        DIR *below;
+
+        if (!e) {
+            closedir(at[deep--].dir);
+            continue;
+        }
         if (e->d_type != DT_DIR || !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
             len + 1 + name >= SW_CGROUP_PATH)
             continue;
         path[len] = '/';
         memcpy(path + len + 1, e->d_name, name + 1);
         add(c, e->d_ino, path);
-        if (deep < DEEP)
-            walk(c, openat(dirfd(dir), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), path,
-                 len + 1 + name, deep + 1);
+        below = deep + 1 < DEEP ? open_dir(dirfd(at[deep].dir), e->d_name) : NULL;
+        if (!below)
+            continue;
+        at[++deep].dir = below;
+        at[deep].len = len + 1 + name;
     }
-    if (dir)
-        closedir(dir);
 }
 
 static void walk_all(struct sw_cgroups *c, __u64 now_ns)
 {
     const __u64 begun = sw_clock_now();
-    char path[SW_CGROUP_PATH];
     struct stat root;
     __u64 took;
 
     c->walks++;
     if (!fstat(c->dir, &root))
         add(c, root.st_ino, "/");
-    walk(c, openat(c->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), path, 0, 0);
+    walk(c);
     took = sw_clock_now() - begun;
     c->next_walk = now_ns + (SHARE * took > LEAST ? SHARE * took : LEAST);
 }
