@@ -431,7 +431,7 @@ enum sw_ring { SW_RING_MAIN, SW_RING_OPEN, SW_RING_ANOMALY, SW_RINGS };
 /* One record of these ring buffers. */
 struct sw_event {
     __u16 version; /* SW_CONTRACT_VERSION */
-    __u16 size;    /* sizeof(struct sw_event) */
+    __u16 size;    /* sizeof(struct sw_event), or sizeof(struct sw_conn_event) */
     __u8 kind;     /* enum sw_event_kind */
     __u8 hook;     /* enum sw_hook where it happened */
     __u8 anomaly;  /* enum sw_anomaly */
@@ -466,7 +466,8 @@ struct sw_config {
     __u8 ended_bits;          /* map `ended` has two to the power of this slots */
     __u8 whole_sums; /* no virtual device leaves a checksum to the card: the pseudo-header's sum alone is wrong */
     __u8 owners;     /* SW_OWNERS_*: what is kept of the sockets of this host's ends */
-    __u8 pad[2];
+    __u8 ladder;     /* keep the last control segments of each connection (synward_ladder.h) */
+    __u8 pad[1];
     __u32 share[2]; /* with the guard, by enum sw_share_kind: how many of `flows` they may be */
     __u32 loopback; /* ifindex of a followed interface where both ends are this host, or 0 */
 };

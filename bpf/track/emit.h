@@ -8,7 +8,7 @@
 #ifndef SW_BPF_TRACK_EMIT_H
 #define SW_BPF_TRACK_EMIT_H
 
-#include "track/maps.h"
+#include "track/ladder.h"
 
 /*
  * The reader is woken when a batch is complete, or by its own timer at the latest. Only the few records that cross the
@@ -25,6 +25,50 @@ static __always_inline __u64 sw_wake(void *ring)
     return past < SW_WAKE_RECORDS * (sizeof(struct sw_event) + 8) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
+static __always_inline void sw_event_fill(struct sw_event *e, const struct sw_scratch *sc, const struct sw_flow *f,
+                                          __u64 ts, __u32 size)
+{
+    const struct sw_emit_ctx *w = &sc->emit;
+
+    e->version = SW_CONTRACT_VERSION;
+    e->size = size;
+    e->kind = w->kind;
+    e->hook = w->hook;
+    e->anomaly = w->kind == SW_EV_ANOMALY ? w->out.anomaly : SW_AN_NONE;
+    e->by = w->out.by;
+    e->ifindex = w->ifindex;
+    e->key = sc->key;
+    e->ts = ts;
+    __builtin_memcpy(&e->flow, f, sizeof(e->flow));
+}
+
+/* `conn` with its ladder, which are lost or read together. */
+static __always_inline int sw_emit_reserve_conn(struct sw_scratch *sc, struct sw_flow *f, __u64 ts)
+{
+    struct sw_ladder *l = sw_ladder_find(&sc->key, f->flags & SW_F_IN_FLOWS, f->start_ns);
+    const __u32 open = sc->emit.ring == SW_RING_OPEN;
+    struct sw_conn_event *e;
+
+    if (open)
+        e = bpf_ringbuf_reserve(&events_open, sizeof(*e), 0);
+    else
+        e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+    if (!e)
+        return 0;
+    sw_event_fill(&e->event, sc, f, ts, sizeof(*e));
+    if (l) {
+        __builtin_memcpy(&e->ladder, l, sizeof(e->ladder));
+    } else {
+        __builtin_memset(&e->ladder, 0, sizeof(e->ladder));
+        e->ladder.lost = SW_LADDER_UNKNOWN;
+    }
+    if (open)
+        bpf_ringbuf_submit(e, sw_wake(&events_open));
+    else
+        bpf_ringbuf_submit(e, sw_wake(&events));
+    return 1;
+}
+
 /* Uses key and emit context of the scratch. Returns false if the ring was full; the caller counts. */
 static __always_inline int sw_emit_reserve(struct sw_scratch *sc, struct sw_flow *f, __u64 ts)
 {
@@ -32,6 +76,8 @@ static __always_inline int sw_emit_reserve(struct sw_scratch *sc, struct sw_flow
     struct sw_event *e;
     __u32 kind = w->kind;
 
+    if (cfg.ladder && kind == SW_EV_CONN)
+        return sw_emit_reserve_conn(sc, f, ts);
     if (w->ring == SW_RING_MAIN)
         e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
     else if (w->ring == SW_RING_OPEN)
@@ -40,16 +86,7 @@ static __always_inline int sw_emit_reserve(struct sw_scratch *sc, struct sw_flow
         e = bpf_ringbuf_reserve(&events_anomaly, sizeof(*e), 0);
     if (!e)
         return 0;
-    e->version = SW_CONTRACT_VERSION;
-    e->size = sizeof(*e);
-    e->kind = kind;
-    e->hook = w->hook;
-    e->anomaly = kind == SW_EV_ANOMALY ? w->out.anomaly : SW_AN_NONE;
-    e->by = w->out.by;
-    e->ifindex = w->ifindex;
-    e->key = sc->key;
-    e->ts = ts;
-    __builtin_memcpy(&e->flow, f, sizeof(e->flow));
+    sw_event_fill(e, sc, f, ts, sizeof(*e));
 #ifndef SW_OLD
     if (kind != SW_EV_CONN && kind != SW_EV_TIMEOUT)
         e->flow.end_claimed = 0; /* who moves it to `flows` has claimed it, but it does not end */

@@ -113,6 +113,8 @@ SW_STEP int sw_end_flow(__u32 context, struct sw_flow *f, __u64 now)
     sw_emit_opening_lost(context, f);
     sw_histograms_conn(f, context);
     sw_emit(context, SW_EV_CONN, f, &sc->emit, now);
+    if (cfg.ladder)
+        sw_ladder_delete(context, f->start_ns);
     if (sw_ended_for_good(f))
         sw_ended_add(sc, f);
     flags = f->flags; /* its memory may be another flow's then */
@@ -302,6 +304,8 @@ static __always_inline void sw_track_reuse(struct sw_scratch *sc, struct sw_flow
     }
     if (whole)
         sw_take_pending_syn(f, side, &sc->cached);
+    if (whole && cfg.ladder)
+        sw_ladder_drop_syn(f->flags & SW_F_IN_FLOWS, f->start_ns, isn);
     if (!(f->flags & SW_F_ENDED)) {
         f->reason = SW_WHY_REUSED;
         f->flags |= SW_F_ENDED;
@@ -317,6 +321,7 @@ begin:
         sw_flow_init(&sc->flow, s);
     }
     sc->flow.flags |= SW_F_REUSED;
+    sc->emit.restored = whole ? SW_RESTORED_DUE : 0;
     /* the listener may still have the old one, and send its SYN-ACK again; what the cache says may be of this segment
      */
     sc->flow.listener =
@@ -414,6 +419,7 @@ SW_PART int sw_track(void)
             __builtin_memset(&sc->flow, 0, sizeof(sc->flow));
             sw_flow_init(&sc->flow, s);
         }
+        w->restored = restored ? SW_RESTORED : 0;
         if (sw_track_new() && restored)
             sw_count(SW_C_HALF_OPEN_RESTORED); /* its first entry was counted, too, and is not lost */
         return 0;

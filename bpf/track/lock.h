@@ -4,7 +4,7 @@
 #define SW_BPF_TRACK_LOCK_H
 
 #include "tcp/fsm.h"
-#include "track/maps.h"
+#include "track/ladder.h"
 
 static __always_inline struct sw_lock *sw_lock_of(const struct sw_key *k)
 {
@@ -62,6 +62,17 @@ static __always_inline int sw_claim_end(struct sw_flow *f, struct sw_lock *l)
 }
 #endif
 
+/* After a step of the state machine: does the ladder keep its segment? before: the flow's mark before it. */
+static __always_inline void sw_step_ladder(const struct sw_flow *f, const struct sw_seg *s, __u32 before)
+{
+    __u32 mark = sw_ladder_mark(f);
+
+    if (!s->bad_csum && sw_ladder_keeps(s, before, mark))
+        sw_ladder_add((f->flags & SW_F_IN_FLOWS ? SW_LADDER_IN_FLOWS : 0) | (__u32)sw_ladder_states(mark, f->orig_is_b)
+                                                                                << SW_LADDER_STATES,
+                      f->start_ns);
+}
+
 /*
  * The state machine under the flow's lock: one word, striped by the key. bpf_spin_lock would forbid calls while held,
  * and is not allowed in LRU values. A segment is never preempted by another one on its CPU (bottom halves are off), so
@@ -73,6 +84,7 @@ static __always_inline int sw_claim_end(struct sw_flow *f, struct sw_lock *l)
 static __always_inline int sw_step_locked(struct sw_flow *f, struct sw_seg *s, struct sw_out *o, struct sw_lock *l)
 {
     int verdict, mine = 0;
+    __u32 before;
 
     for (int i = 0; i < SW_SPINS && !mine; i++)
         mine = sw_lock_try(l);
@@ -85,7 +97,10 @@ static __always_inline int sw_step_locked(struct sw_flow *f, struct sw_seg *s, s
         return SW_SAME_FLOW;
     }
 #endif
+    before = cfg.ladder ? sw_ladder_mark(f) : 0;
     verdict = sw_fsm_step(f, s, o);
+    if (cfg.ladder && verdict == SW_SAME_FLOW)
+        sw_step_ladder(f, s, before);
     if (mine)
         sw_lock_drop(l);
     return verdict;

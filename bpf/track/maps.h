@@ -8,6 +8,7 @@
 #include "packet/tcp_options.h"
 #include "synward.h"
 #include "synward_hash.h"
+#include "synward_ladder.h"
 #include "tcp/verdict.h"
 
 #define SW_LOCKS 1024 /* striped by the key's hash: LRU values may not hold a lock themselves */
@@ -96,6 +97,9 @@ struct {
     __type(value, __u64);
 } server_ports SEC(".maps");
 
+/* What the SYN cache has restored. DUE: of a SYN that waited on a live flow, which the segment has answered or is. */
+enum { SW_RESTORED = 1, SW_RESTORED_DUE };
+
 /* What is emitted, and where it happened; one struct, because a BPF function takes at most five arguments. */
 struct sw_emit_ctx {
     struct sw_out out; /* result of the state machine */
@@ -109,7 +113,7 @@ struct sw_emit_ctx {
     __u8 waits; /* the segment is the SYN that waits, sent again */
     __u8 late;  /* the segment has no flow, and is of a connection that has ended */
     __u8 claim; /* it has established a connection of which this host has sent nothing, and both ends came in one way */
-    __u8 pad;
+    __u8 restored; /* SW_RESTORED*: the flow is of the SYN cache's entry, which is in scratch; DUE: with this segment */
 };
 
 /* Handshakes that are not complete, in compact form, by sw_key_hash. Many more entries than half_open. */
@@ -166,6 +170,7 @@ struct sw_scratch {
     struct sw_owner owner; /* of the segment's sender */
     __u32 owner_wanted;    /* its flow does not know it */
     __u32 pad;
+    struct sw_ladder ladder; /* one that begins */
 };
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

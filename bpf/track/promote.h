@@ -115,6 +115,8 @@ static __always_inline int sw_promote(__u32 context, struct sw_key *key, struct 
     }
     sw_flow_mark(f, SW_F_IN_FLOWS);
     err = bpf_map_update_elem(&flows, key, f, BPF_NOEXIST);
+    if (!err && cfg.ladder)
+        sw_ladder_move(context, f->start_ns);
     if (!err)
         return 1;
     sw_share_leave(f->flags | SW_F_IN_FLOWS);

@@ -209,8 +209,6 @@ static __always_inline void sw_cached_handshake_add_rexmits(struct sw_flow *f, c
     f->synack_rexmit += n->synack_rexmit;
 }
 
-enum { SW_RESTORED = 1, SW_RESTORED_DUE };
-
 /*
  * Restores an evicted flow in scratch. Not 0 if there was an entry and the segment continues it, SW_RESTORED_DUE if its
  * `opening` has not been made yet; a SYN or SYN-ACK updates the entry, too, because the flow may be evicted again.

@@ -101,7 +101,7 @@ static int on_event(void *arg, void *data, size_t size)
     struct replay *c = arg;
     const struct sw_event *ev = data;
 
-    if (size < sizeof(*ev))
+    if (size < sizeof(*ev) || size != ev->size)
         return -EINVAL;
     int err = sw_report_event(c->report, ev);
     if (err && err != -ENOMEM) /* which the reporter includes in its next loss line */

@@ -88,16 +88,18 @@ static __u64 unread(const struct unpin *u, const char *map)
 {
     int fd = sw_pin_map(u->name, map);
     struct sw_ringbuf ring;
-    __u64 bytes = 0;
+    __u64 n = 0;
+    __u32 len;
 
     if (fd < 0)
         return 0;
     if (!sw_ringbuf_open(&ring, fd)) {
-        bytes = sw_ringbuf_waiting(&ring);
+        while (sw_ringbuf_next(&ring, &len))
+            n++;
         sw_ringbuf_close(&ring);
     }
     close(fd);
-    return bytes / (sizeof(struct sw_event) + 8);
+    return n;
 }
 
 static bool still_loaded(__u32 prog_id)

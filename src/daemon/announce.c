@@ -31,6 +31,8 @@ static void set_ids(struct sw_instance *inst, const struct sw_hooks *hooks, stru
     inst->map_half_open = map_id(obj->maps.half_open);
     inst->map_counters = map_id(obj->maps.counters);
     inst->map_filter = map_id(obj->maps.filter);
+    inst->map_ladders = obj->rodata->cfg.ladder ? map_id(obj->maps.ladders) : 0;
+    inst->map_ladders_open = obj->rodata->cfg.ladder ? map_id(obj->maps.ladders_open) : 0;
     inst->map_histograms = map_id(obj->maps.histograms);
     inst->map_server_histograms = map_id(obj->maps.server_histograms);
     inst->prog_ingress = sw_hooks_ingress_id(hooks);

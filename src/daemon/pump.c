@@ -91,10 +91,10 @@ static int oldest(const struct sw_loop_state *l, const size_t next[SW_RINGS])
     for (int i = 0; i < SW_RINGS; i++) {
         const struct sw_batch *b = &l->rings.batch[i];
 
-        if (next[i] == b->len || (ret < SW_RINGS && b->events[next[i]].ts >= ts))
+        if (next[i] == b->len || (ret < SW_RINGS && sw_batch_at(b, next[i])->ts >= ts))
             continue;
         ret = i;
-        ts = b->events[next[i]].ts;
+        ts = sw_batch_at(b, next[i])->ts;
     }
     return ret;
 }
@@ -109,10 +109,10 @@ static void hold_back_anomalies(struct sw_loop_state *l, const bool full[SW_RING
     for (int i = 0; i < SW_RING_ANOMALY; i++) {
         const struct sw_batch *b = &l->rings.batch[i];
 
-        if (full[i] && b->events[b->len - 1].ts < until)
-            until = b->events[b->len - 1].ts;
+        if (full[i] && sw_batch_at(b, b->len - 1)->ts < until)
+            until = sw_batch_at(b, b->len - 1)->ts;
     }
-    while (n < anomalies->len && anomalies->events[n].ts <= until)
+    while (n < anomalies->len && sw_batch_at(anomalies, n)->ts <= until)
         n++;
     sw_rings_used(&l->rings, SW_RING_ANOMALY, n);
 }
@@ -138,7 +138,7 @@ void sw_pump_drain(struct sw_loop_state *l)
                    sw_clock_now());
     l->more = full[SW_RING_MAIN] || full[SW_RING_OPEN];
     while ((which = oldest(l, next)) < SW_RINGS)
-        report_event(l, &l->rings.batch[which].events[next[which]++], which);
+        report_event(l, sw_batch_at(&l->rings.batch[which], next[which]++), which);
     drain_guard(l);
 }
 

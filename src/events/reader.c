@@ -2,6 +2,7 @@
 #include "events/reader.h"
 
 #include "synward.skel.h"
+#include "synward_ladder.h"
 
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -10,13 +11,16 @@
 
 #define BATCH 4096 /* records in one go; a quarter of it from `events_open`; `events_anomaly` as a whole */
 
-/* A record that is too short for this version becomes one that the report refuses. */
-static void copy(struct sw_event *ev, const void *data, __u32 size)
+/* A record whose size is not what it says, or more than there can be, becomes one that the report refuses. */
+static void copy(struct sw_batch *b, const void *data, __u32 size)
 {
-    if (size < sizeof(*ev))
-        memset(ev, 0, sizeof(*ev));
+    char *to = b->records + b->len++ * b->stride;
+    const struct sw_event *ev = data;
+
+    if (size < sizeof(*ev) || size > b->stride || ev->size != size)
+        memset(to, 0, sizeof(*ev));
     else
-        memcpy(ev, data, sizeof(*ev));
+        memcpy(to, data, size);
 }
 
 static bool fill(struct sw_rings *r, int which, bool keep)
@@ -29,7 +33,7 @@ static bool fill(struct sw_rings *r, int which, bool keep)
     b->len = 0;
     r->from[which] = ring->at;
     while (b->len < b->max && (data = sw_ringbuf_next(ring, &size))) {
-        copy(&b->events[b->len++], data, size);
+        copy(b, data, size);
         if (!keep) /* at once: the ring may be nearly full */
             sw_ringbuf_release(ring, ring->at);
     }
@@ -74,6 +78,7 @@ size_t sw_rings_taken(const struct sw_rings *r)
 
 int sw_rings_open(struct sw_rings *r, struct synward_bpf *obj)
 {
+    const size_t longest = obj->rodata->cfg.ladder ? sizeof(struct sw_conn_event) : sizeof(struct sw_event);
     const struct bpf_map *maps[SW_RINGS] = {obj->maps.events, obj->maps.events_open, obj->maps.events_anomaly};
     int err;
 
@@ -83,8 +88,9 @@ int sw_rings_open(struct sw_rings *r, struct synward_bpf *obj)
         b->max = i == SW_RING_MAIN ? BATCH : BATCH / 4;
         if (i == SW_RING_ANOMALY)
             b->max = bpf_map__max_entries(maps[i]) / (sizeof(struct sw_event) + BPF_RINGBUF_HDR_SZ) + 1;
-        b->events = calloc(b->max, sizeof(*b->events));
-        if (!b->events)
+        b->stride = i == SW_RING_ANOMALY ? sizeof(struct sw_event) : longest;
+        b->records = calloc(b->max, b->stride);
+        if (!b->records)
             return -ENOMEM;
         err = sw_ringbuf_open(&r->ring[i], bpf_map__fd(maps[i]));
         if (err)
@@ -97,7 +103,7 @@ void sw_rings_close(struct sw_rings *r)
 {
     for (int i = 0; i < SW_RINGS; i++) {
         sw_ringbuf_close(&r->ring[i]);
-        free(r->batch[i].events);
-        r->batch[i].events = NULL;
+        free(r->batch[i].records);
+        r->batch[i].records = NULL;
     }
 }

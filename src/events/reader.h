@@ -7,9 +7,15 @@
 #include "loader/object.h"
 
 struct sw_batch {
-    struct sw_event *events;
+    char *records;
     size_t len, max;
+    size_t stride; /* bytes from one to the next: of the longest record that the programs make */
 };
+
+static inline const struct sw_event *sw_batch_at(const struct sw_batch *b, size_t i)
+{
+    return (const struct sw_event *)(b->records + i * b->stride);
+}
 
 struct sw_rings {
     struct sw_ringbuf ring[SW_RINGS];

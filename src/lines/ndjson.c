@@ -212,6 +212,21 @@ bool sw_field_time(const struct sw_line *line, const char *key, __u64 *ret_ns)
     return text && sw_time_parse(text, ret_ns);
 }
 
+size_t sw_field_len(const struct sw_line *line, const char *key)
+{
+    struct json_object *at = value(line, key, json_type_array);
+
+    return at ? json_object_array_length(at) : 0;
+}
+
+const struct sw_line *sw_field_item(const struct sw_line *line, const char *key, size_t i)
+{
+    struct json_object *at = value(line, key, json_type_array);
+
+    at = at && i < json_object_array_length(at) ? json_object_array_get_idx(at, i) : NULL;
+    return json_object_is_type(at, json_type_object) ? (const struct sw_line *)at : NULL;
+}
+
 const char *sw_field_json(const struct sw_line *line, const char *key)
 {
     struct json_object *at;

@@ -45,6 +45,10 @@ bool sw_field_time(const struct sw_line *line, const char *key, __u64 *ret_ns); 
 /* Whatever it is, as JSON text on one line; valid as long as the line. */
 const char *sw_field_json(const struct sw_line *line, const char *key);
 
+/* A list: how many items it has; and the i-th, NULL if it is no object. Valid as long as the line. 0: it is no list. */
+size_t sw_field_len(const struct sw_line *line, const char *key);
+const struct sw_line *sw_field_item(const struct sw_line *line, const char *key, size_t i);
+
 /* The text of sw_field_time. */
 bool sw_time_parse(const char *text, __u64 *ret_ns);
 

@@ -2,6 +2,7 @@
 #include "loader/btf_fingerprint.h"
 
 #include "synward.h"
+#include "synward_ladder.h"
 
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
@@ -81,5 +82,6 @@ __u64 sw_btf_fingerprint_of_lists(__u64 hash)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         hash = add_text(hash, names[i]);
     hash = add_number(hash, sizeof(struct sw_event));
+    hash = add_number(hash, sizeof(struct sw_conn_event));
     return add_number(hash, sizeof(struct sw_guard_event));
 }

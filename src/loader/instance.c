@@ -111,6 +111,8 @@ __u64 sw_instance_netns_cookie(void)
     X(map_filter)                                                                                                      \
     X(map_histograms)                                                                                                  \
     X(map_server_histograms)                                                                                           \
+    X(map_ladders)                                                                                                     \
+    X(map_ladders_open)                                                                                                \
     X(prog_ingress)                                                                                                    \
     X(prog_egress)                                                                                                     \
     X(prog_sweep)                                                                                                      \

@@ -33,6 +33,7 @@ struct sw_instance {
     __s64 started;                                            /* seconds since 1970 */
     __u32 map_flows, map_half_open, map_counters, map_filter; /* ids */
     __u32 map_histograms, map_server_histograms;
+    __u32 map_ladders, map_ladders_open; /* 0: without --ladder */
     __u32 prog_ingress, prog_egress, prog_sweep;
     __u32 map_guard, map_services, map_svc_ports, map_svc_counters, map_allow, map_block; /* 0: no guard */
     __u32 prog_detect;

@@ -74,6 +74,40 @@ static int open_map(__u32 id, struct bpf_map_info *ret_info)
     return err;
 }
 
+int sw_map_ladders_open(__u32 map_id, __u32 map_id_open, struct sw_ladder_maps *ret)
+{
+    const __u32 ids[2] = {map_id, map_id_open};
+
+    ret->fd[0] = ret->fd[1] = -1;
+    for (int i = 0; i < 2; i++) {
+        struct bpf_map_info info;
+
+        ret->fd[i] = open_map(ids[i], &info);
+        if (ret->fd[i] >= 0 && info.key_size == sizeof(struct sw_key) && info.value_size == sizeof(struct sw_ladder))
+            continue;
+        int err = ret->fd[i] < 0 ? ret->fd[i] : -EINVAL;
+        sw_map_ladders_close(ret);
+        return err;
+    }
+    return 0;
+}
+
+void sw_map_ladders_close(struct sw_ladder_maps *maps)
+{
+    for (int i = 0; i < 2; i++)
+        if (maps->fd[i] >= 0)
+            close(maps->fd[i]);
+    maps->fd[0] = maps->fd[1] = -1;
+}
+
+bool sw_map_ladder(const struct sw_ladder_maps *maps, const struct sw_key *key, __u64 start_ns, struct sw_ladder *ret)
+{
+    for (int i = 0; i < 2; i++)
+        if (!bpf_map_lookup_elem(maps->fd[i], key, ret) && ret->start_ns == start_ns)
+            return true;
+    return false;
+}
+
 int sw_map_max_entries(__u32 map_id, __u64 *ret_max)
 {
     struct bpf_map_info info;

@@ -3,6 +3,7 @@
 
 #include "synward.skel.h"
 #include "synward_histogram.h"
+#include "synward_ladder.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -77,6 +78,8 @@ int sw_object_size_maps(struct synward_bpf *obj, const struct sw_object_opts *op
         {obj->maps.half_open, opts->max_half_open},
         {obj->maps.syn_cache, opts->syn_cache_max},
         {obj->maps.ended, 1u << sw_ended_bits(opts->max_flows)},
+        {obj->maps.ladders, opts->cfg.ladder ? opts->max_flows : 1},
+        {obj->maps.ladders_open, opts->cfg.ladder ? opts->max_half_open : 1},
         {obj->maps.events, opts->ring_bytes},
         {obj->maps.events_open, opts->ring_open_bytes},
         {obj->maps.events_anomaly, anomaly_ring(opts)},
@@ -99,6 +102,9 @@ int sw_object_try_maps(const struct sw_object_opts *opts)
     } maps[] = {
         {BPF_MAP_TYPE_HASH, sizeof(struct sw_key), sizeof(struct sw_flow), opts->max_flows},
         {BPF_MAP_TYPE_LRU_HASH, sizeof(struct sw_key), sizeof(struct sw_flow), opts->max_half_open},
+        {BPF_MAP_TYPE_HASH, sizeof(struct sw_key), sizeof(struct sw_ladder), opts->cfg.ladder ? opts->max_flows : 1},
+        {BPF_MAP_TYPE_LRU_HASH, sizeof(struct sw_key), sizeof(struct sw_ladder),
+         opts->cfg.ladder ? opts->max_half_open : 1},
         {BPF_MAP_TYPE_LRU_HASH, sizeof(__u64), sizeof(struct sw_cached_handshake), opts->syn_cache_max},
         {BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct sw_ended), 1u << sw_ended_bits(opts->max_flows)},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_bytes},
@@ -123,7 +129,8 @@ int sw_object_try_maps(const struct sw_object_opts *opts)
 /* A hash element costs its key and value and about 64 bytes of links, hash and bucket. */
 unsigned long long sw_object_bytes(const struct sw_object_opts *opts)
 {
-    const unsigned long long element = sizeof(struct sw_key) + sizeof(struct sw_flow) + 64;
+    const unsigned long long element = sizeof(struct sw_key) + sizeof(struct sw_flow) + 64 +
+                                       (opts->cfg.ladder ? sizeof(struct sw_key) + sizeof(struct sw_ladder) + 64 : 0);
     const unsigned long long bucket = sizeof(struct sw_bucket) + 16 + 64;
     unsigned long long bytes;
 

@@ -8,7 +8,7 @@
 
 #include <net/if.h>
 
-#define SW_PIN_VERSION 5 /* of struct sw_pinned, and of the meaning of records if their layout does not change */
+#define SW_PIN_VERSION 6 /* of struct sw_pinned, and of the meaning of records if their layout does not change */
 #define SW_CHECKPOINT_RINGS (SW_RINGS + 1) /* those of enum sw_ring, guard_events */
 
 struct sw_checkpoint {

@@ -22,6 +22,8 @@ static const char *const state_maps[] = {
     /* tracker */
     "half_open",
     "flows",
+    "ladders",
+    "ladders_open",
     "syn_cache",
     "ended",
     "locks",
@@ -212,10 +214,10 @@ void sw_pin_close(struct sw_pin *pin)
 /* The options that give the sizes. */
 static const char *option_of(const char *map)
 {
-    static const char *const options[][2] = {{"flows", " (--max-flows)"},     {"half_open", " (--max-half-open)"},
-                                             {"syn_cache", " (--syn-cache)"}, {"ended", " (--max-flows)"},
-                                             {"events", " (--ring)"},         {"events_open", " (--ring-open)"},
-                                             {"events_anomaly", " (--ring)"}};
+    static const char *const options[][2] = {
+        {"flows", " (--max-flows)"}, {"half_open", " (--max-half-open)"}, {"syn_cache", " (--syn-cache)"},
+        {"ended", " (--max-flows)"}, {"ladders", " (--ladder)"},          {"ladders_open", " (--ladder)"},
+        {"events", " (--ring)"},     {"events_open", " (--ring-open)"},   {"events_anomaly", " (--ring)"}};
 
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
         if (!strcmp(map, options[i][0]))

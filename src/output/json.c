@@ -7,6 +7,7 @@
 #include "output/json.h"
 #include "base/fmt.h"
 #include "output/json_fmt.h"
+#include "output/json_ladder.h"
 #include "output/names.h"
 #include "owner/container.h"
 #include "owner/owners.h"
@@ -385,6 +386,7 @@ char *sw_json_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, ch
         p = put_owner(l, p, f, SW_ORIG);
         p = put_owner(l, p, f, SW_RESP);
     }
+    p = sw_json_ladder(p, ev);
     return LIT(p, "}\n");
 }
 

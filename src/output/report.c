@@ -3,6 +3,7 @@
 #include "output/report.h"
 #include "output/json.h"
 #include "output/json_guard.h"
+#include "output/json_ladder.h"
 #include "output/sink.h"
 #include "output/text.h"
 #include "output/text_guard.h"
@@ -137,7 +138,8 @@ int sw_report_event(struct sw_report *r, const struct sw_event *ev)
 {
     char *p;
 
-    if (ev->version != SW_CONTRACT_VERSION || ev->size != sizeof(*ev) || ev->kind >= SW_EV_MAX)
+    if (ev->version != SW_CONTRACT_VERSION || ev->kind >= SW_EV_MAX ||
+        (ev->size != sizeof(*ev) && !sw_event_ladder(ev)))
         return -EINVAL;
     if (r->tap)
         r->tap->event(r->tap->ctx, ev);

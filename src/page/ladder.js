@@ -78,17 +78,20 @@ function stepsOfHistory(c) {
   return steps;
 }
 
-// The key `ladder`, whose form is not ours to fix here: a list of objects with a time, a side and flags. Anything else: null.
-function stepsOfLadder(ladder) {
+// The key `ladder`: a list of objects with a time, a side and flags. Anything else: null. Numbers are shown relative to
+// the ISNs of the line; where these are not known, as they are.
+function stepsOfLadder(c) {
+  const ladder = c.ladder;
   if (!Array.isArray(ladder) || !ladder.length) return null;
+  const relative = (side, v) => (typeof c[`${side}_isn`] === 'number' ? (v - c[`${side}_isn`]) >>> 0 : v);
   const steps = ladder.map((s) => {
     if (s === null || typeof s !== 'object') return null;
     const from = s.from ?? s.by ?? s.side,
       ns = s.ns ?? s.at_ns ?? s.t_ns ?? s.at;
     if (from !== 'orig' && from !== 'resp') return null;
     const note = [
-      typeof s.seq === 'number' ? `seq ${s.seq}` : '',
-      typeof s.ack === 'number' ? `ack ${s.ack}` : '',
+      typeof s.seq === 'number' ? `seq ${relative(from, s.seq)}` : '',
+      typeof s.ack === 'number' ? `ack ${relative(from === 'orig' ? 'resp' : 'orig', s.ack)}` : '',
       (s.payload ?? s.len) ? `${plain(s.payload ?? s.len)} B` : '',
     ];
     return {
@@ -100,6 +103,9 @@ function stepsOfLadder(ladder) {
   });
   return steps.includes(null) ? null : steps;
 }
+
+const moreOf = (more) =>
+  more === null ? ' What came before is not known.' : more > 0 ? ` ${count(more)} more were not kept.` : '';
 
 function arrow(from, to, y, { lost, dashed }) {
   const way = Math.sign(to - from),
@@ -128,7 +134,7 @@ function arrow(from, to, y, { lost, dashed }) {
 }
 
 function drawLadder(c, width) {
-  const recorded = stepsOfLadder(c.ladder),
+  const recorded = stepsOfLadder(c),
     steps = recorded || stepsOfHistory(c);
   const narrow = width < 520,
     gutter = narrow ? 58 : 84,
@@ -251,8 +257,8 @@ function story(c, raw, width) {
       el(
         'p',
         { class: 'sub' },
-        stepsOfLadder(c.ladder)
-          ? 'The first segments, with their times.'
+        stepsOfLadder(c)
+          ? `The control segments, with their times since the first one.${moreOf(c.ladder_more)}`
           : `Of each kind of segment the first one, in order${c.history_full ? ', until the history was full' : ''}; times where the line has them.`
       )
     ),

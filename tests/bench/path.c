@@ -4,7 +4,8 @@
  * segments (drive.bpf.c) once into an empty program and once into synward's, round after round in turn.
  * Each scenario checks by synward's own counters that it measured what its name says. docs/performance.md
  * emits how to read it. SW_BENCH_ROUNDS sets the rounds, SW_BENCH_ONLY picks scenarios by a part of the name,
- * SW_BENCH_GUARD (set to anything): with the guard in the programs, no service protected.
+ * SW_BENCH_GUARD (set to anything): with the guard in the programs, no service protected; SW_BENCH_LADDER: with
+ * ladders.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -334,7 +335,7 @@ static int read_rings(struct bench *b, __u64 *ret_events)
         for (int i = 0; i < SW_RINGS && !err; i++) {
             more |= sw_rings_take(&b->rings, i);
             for (size_t k = 0; k < b->rings.batch[i].len && !err; k++)
-                err = sw_report_event(b->report, &b->rings.batch[i].events[k]);
+                err = sw_report_event(b->report, sw_batch_at(&b->rings.batch[i], k));
             *ret_events += b->rings.batch[i].len;
         }
         if (!err)
@@ -396,6 +397,7 @@ static int bench_open(struct bench *b)
     b->opts.cfg.guard = getenv("SW_BENCH_GUARD") != NULL;
     if (getenv("SW_BENCH_NO_OWNERS"))
         b->opts.cfg.owners = 0;
+    b->opts.cfg.ladder = getenv("SW_BENCH_LADDER") != NULL;
     err = sw_object_new(&b->opts, &b->sw, &why);
     if (err) {
         fprintf(stderr, "bench: loading synward: %s\n", why ? why : "no reason given");

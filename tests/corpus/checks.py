@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What the scripts of this folder share: TAP lines, `synward replay`, and comparisons."""
 
+import calendar
 import json
 import os
 import subprocess
 import sys
+import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SYNWARD = os.environ.get("SYNWARD", os.path.join(TOP, "build", "synward"))
@@ -34,6 +36,12 @@ def replay(path, *options, stdin=None):
     """Exit code, lines, stderr."""
     run = subprocess.run([SYNWARD, "replay", "--full-events", *options, path], stdin=stdin, capture_output=True, timeout=120, check=False)
     return run.returncode, [json.loads(line) for line in run.stdout.splitlines()], run.stderr.decode(errors="replace").strip()
+
+
+def ns_of(text):
+    """RFC 3339 in UTC: nanoseconds since 1970."""
+    date, fraction = text.rstrip("Z").split(".")
+    return calendar.timegm(time.strptime(date, "%Y-%m-%dT%H:%M:%S")) * 10**9 + int(fraction)
 
 
 def conns(lines):

@@ -8,6 +8,7 @@
 #include "output/figures.h"
 #include "output/json.h"
 #include "output/json_guard.h"
+#include "synward_ladder.h"
 #include "output/line.h"
 #include "output/report.h"
 #include "output/text.h"
@@ -19,7 +20,7 @@ enum what { EVENT, GUARD_EVENT, LOSS, STATS, SERVICE, WHATS };
 
 struct record {
     enum what what;
-    struct sw_event event;
+    struct sw_conn_event conn; /* its event stands for any */
     struct sw_guard_event emitted;
     __u64 lost[SW_LOSSES];
     struct sw_report_stats stats;
@@ -35,11 +36,11 @@ static void read_record(struct fuzz_in *in, __u8 how)
 
     r->what = how % WHATS;
     r->now = fuzz_u64(in);
-    fuzz_take(in, &r->event, sizeof(r->event));
-    memcpy(&r->emitted, &r->event, sizeof(r->emitted)); /* the same bytes may be any of them */
-    memcpy(r->lost, &r->event, sizeof(r->lost));
-    memcpy(&r->service.service, &r->event, sizeof(r->service.service));
-    memcpy(&r->service.tally, (char *)&r->event + 128, sizeof(r->service.tally));
+    fuzz_take(in, &r->conn.event, sizeof(r->conn.event));
+    memcpy(&r->emitted, &r->conn.event, sizeof(r->emitted)); /* the same bytes may be any of them */
+    memcpy(r->lost, &r->conn.event, sizeof(r->lost));
+    memcpy(&r->service.service, &r->conn.event, sizeof(r->service.service));
+    memcpy(&r->service.tally, (char *)&r->conn.event + 128, sizeof(r->service.tally));
     for (int i = 0; i < SW_C_MAX; i++)
         r->stats.counters[i] = r->lost[i % SW_LOSSES] >> i;
     r->stats.flows = r->now;
@@ -47,18 +48,19 @@ static void read_record(struct fuzz_in *in, __u8 how)
     r->stats.guard = r->service.tally;
     if (how & 128) /* else whatever the bytes are, which is mostly refused */
         return;
-    r->event.version = r->emitted.version = SW_CONTRACT_VERSION;
-    r->event.size = sizeof(r->event);
+    r->conn.event.version = r->emitted.version = SW_CONTRACT_VERSION;
+    r->conn.event.kind %= SW_EV_MAX;
+    r->conn.event.size = r->conn.event.kind == SW_EV_CONN && how & 32 ? sizeof(r->conn) : sizeof(r->conn.event);
     r->emitted.size = sizeof(r->emitted);
-    r->event.kind %= SW_EV_MAX;
     r->emitted.kind %= SW_GUARD_EV_MAX;
 }
 
 static bool is_ours(const struct record *r)
 {
     if (r->what == EVENT)
-        return r->event.version == SW_CONTRACT_VERSION && r->event.size == sizeof(r->event) &&
-               r->event.kind < SW_EV_MAX;
+        return r->conn.event.version == SW_CONTRACT_VERSION && r->conn.event.kind < SW_EV_MAX &&
+               (r->conn.event.size == sizeof(r->conn.event) ||
+                (r->conn.event.kind == SW_EV_CONN && r->conn.event.size == sizeof(r->conn)));
     return r->what != GUARD_EVENT || (r->emitted.version == SW_CONTRACT_VERSION &&
                                       r->emitted.size == sizeof(r->emitted) && r->emitted.kind < SW_GUARD_EV_MAX);
 }
@@ -68,7 +70,7 @@ static char *json(struct sw_lines *l, char *p)
     const struct record *r = &record;
 
     switch (r->what) {
-    case EVENT: return sw_json_event(l, r->now, &r->event, p);
+    case EVENT: return sw_json_event(l, r->now, &r->conn.event, p);
     case GUARD_EVENT: return sw_json_guard_event(l, r->now, &r->emitted, p);
     case LOSS: return sw_json_loss(l, r->now, r->lost, r->now, p);
     case STATS: return sw_json_stats(l, r->now, &r->stats, r->now, p);
@@ -81,7 +83,7 @@ static char *text(struct sw_lines *l, char *p)
     const struct record *r = &record;
 
     switch (r->what) {
-    case EVENT: return sw_text_event(l, r->now, &r->event, p);
+    case EVENT: return sw_text_event(l, r->now, &r->conn.event, p);
     case GUARD_EVENT: return sw_text_guard_event(l, r->now, &r->emitted, p);
     case LOSS: return sw_text_loss(l, r->now, r->lost, r->now, p);
     case STATS: return sw_text_stats(l, r->now, &r->stats, r->now, p);
@@ -137,7 +139,7 @@ static int add(struct sw_report *report)
     const struct record *r = &record;
 
     switch (r->what) {
-    case EVENT: return sw_report_event(report, &r->event);
+    case EVENT: return sw_report_event(report, &r->conn.event);
     case GUARD_EVENT: return sw_report_guard_event(report, &r->emitted);
     case LOSS: return sw_report_loss(report, r->lost, r->now);
     case STATS: return sw_report_stats(report, &r->stats, r->now);
@@ -190,6 +192,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
     opts.wide = opts.cid_seed & 1;
     opts.utc = opts.cid_seed & 2;
     read_record(&in, how);
+    fuzz_take(&in, &record.conn.ladder, record.conn.event.size == sizeof(record.conn) ? sizeof(record.conn.ladder) : 0);
     host = fuzz_text(&in, 0);
     iface = fuzz_text(&in, 0);
     opts.host = host;

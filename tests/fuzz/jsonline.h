@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * One line of NDJSON, strictly (RFC 8259): one flat object of strings, integers, true, false, null and lists of
- * integers, in well-formed UTF-8 without control characters, no key twice, no space, one newline at its end.
+ * One line of NDJSON, strictly (RFC 8259): one object of strings, integers, true, false, null, and lists of integers or of
+ * flat objects, in well-formed UTF-8 without control characters, no key twice, no space, one newline at its end.
  */
 #ifndef SW_JSONLINE_H
 #define SW_JSONLINE_H
@@ -78,6 +78,27 @@ static inline void json_integer(struct json_line *j)
     json_holds(j, j->at > from && j->at - from <= 20 && (*from != '0' || j->at == from + 1));
 }
 
+/* Strings, integers and null; a flat one, whose keys are those of the contract. */
+static inline void json_item(struct json_line *j)
+{
+    if (j->at == j->end || *j->at != '{') {
+        json_integer(j);
+        return;
+    }
+    do {
+        j->at++;
+        json_string(j);
+        json_expect(j, ':');
+        if (j->end - j->at > 4 && !memcmp(j->at, "null", 4))
+            j->at += 4;
+        else if (j->at < j->end && *j->at == '"')
+            json_string(j);
+        else
+            json_integer(j);
+    } while (j->at < j->end && *j->at == ',');
+    json_expect(j, '}');
+}
+
 static inline void json_value(struct json_line *j)
 {
     static const char *const words[] = {"true", "false", "null"};
@@ -91,10 +112,12 @@ static inline void json_value(struct json_line *j)
             return;
         }
     }
-    if (left && *j->at == '[') {
+    if (left > 1 && j->at[0] == '[' && j->at[1] == ']') {
+        j->at += 2;
+    } else if (left && *j->at == '[') {
         do {
             j->at++;
-            json_integer(j);
+            json_item(j);
         } while (j->at < j->end && *j->at == ',');
         json_expect(j, ']');
     } else if (left && *j->at == '"') {

@@ -2,9 +2,11 @@
 /*
  * Event lines read back, and the page that is made of them. Any file, plain or gzip, ends; each line of it is an
  * object, broken, or empty; what is taken stays what was read. The page's numbers are JSON, and no text of the lines
- * can end the element in which they stand.
+ * can end the element in which they stand. A ladder is drawn in 80 columns of ASCII, and as an image of one root
+ * element.
  */
 #include "fuzz.h"
+#include "ladder/line.h"
 #include "page/data.h"
 #include "page/page.h"
 
@@ -24,6 +26,41 @@ static size_t zip(const __u8 *data, size_t size, __u8 *to, size_t room)
     return room - z.avail_out;
 }
 
+/* Of text: lines of at most 80 columns, printable. Of an image: as many < as > outside of text. */
+static void check_ladder(const struct sw_line *line)
+{
+    static const struct sw_filter all;
+    struct sw_ladder_conn c;
+    char *text = NULL;
+    size_t len, columns = 0;
+    long open = 0;
+    FILE *out;
+
+    if (sw_ladder_of_line(line, &all, &c) != SW_LADDER_OK)
+        return;
+    holds(c.len <= SW_LADDER, "%zu steps", c.len);
+    out = open_memstream(&text, &len);
+    if (!out)
+        abort();
+    sw_ladder_text(&c, false, out);
+    fclose(out);
+    for (size_t i = 0; i < len; i++) {
+        columns = text[i] == '\n' ? 0 : columns + 1;
+        holds(columns <= 80 && (text[i] == '\n' || (text[i] >= ' ' && text[i] < 0x7f)), "column %zu of: %s", columns,
+              text);
+    }
+    free(text);
+    out = open_memstream(&text, &len);
+    if (!out)
+        abort();
+    sw_ladder_svg(&c, 1, out);
+    fclose(out);
+    for (size_t i = 0; i < len; i++)
+        open += (text[i] == '<') - (text[i] == '>');
+    holds(!open && !strncmp(text, "<svg ", 5) && !strcmp(text + len - 7, "</svg>\n"), "image: %s", text);
+    free(text);
+}
+
 static void read_all(struct sw_tally *t, const char *path, bool plain)
 {
     const struct sw_ndjson_counts *c;
@@ -40,6 +77,7 @@ static void read_all(struct sw_tally *t, const char *path, bool plain)
         const char *text = sw_ndjson_text(n, &len);
         holds(len && !memchr(text, '\n', len), "a line of %zu bytes", len);
         holds(!sw_tally_add(t, line, text, len), "line %llu", (unsigned long long)c->read);
+        check_ladder(line);
     }
     holds(got == 0 || (got == -EILSEQ && !plain), "it ends with %d", got);
     holds(c->events + c->broken <= c->read && !c->broken == !c->first_broken && c->first_broken <= c->read,

@@ -28,6 +28,8 @@ struct bpfrun {
     struct ring_buffer *rings[SW_RINGS];
     struct sw_event *events;
     size_t n_events;
+    struct sw_ladder ladder; /* of the last conn record */
+    bool has_ladder;
     size_t n_dropped; /* did not fit in our array: a fault of the test */
     struct sw_filter_map *filter;
     bool drain;
@@ -71,6 +73,11 @@ static int on_event(void *ctx, void *data, size_t size)
         return 0;
     }
     memcpy(&run->events[run->n_events++], data, sizeof(struct sw_event));
+    if (run->events[run->n_events - 1].kind != SW_EV_CONN)
+        return 0;
+    run->has_ladder = size == sizeof(struct sw_conn_event);
+    if (run->has_ladder)
+        run->ladder = ((const struct sw_conn_event *)data)->ladder;
     return 0;
 }
 
@@ -190,6 +197,10 @@ int bpfrun_reset(struct bpfrun *run)
     if (!err)
         err = map_empty(run->obj->maps.half_open);
     if (!err)
+        err = map_empty(run->obj->maps.ladders);
+    if (!err)
+        err = map_empty(run->obj->maps.ladders_open);
+    if (!err)
         err = map_empty(run->obj->maps.syn_cache);
     if (!err)
         err = array_zero(run->obj->maps.ended);
@@ -200,6 +211,7 @@ int bpfrun_reset(struct bpfrun *run)
     for (int i = 0; i < SW_RINGS; i++)
         ring_buffer__consume(run->rings[i]);
     run->n_events = run->n_dropped = 0;
+    run->has_ladder = false;
     run->drain = true;
     run->filter->active = run->filter->passes = 0;
     run->filter->swept = run->filter->generation;
@@ -304,9 +316,15 @@ size_t bpfrun_events(const struct bpfrun *run, const struct sw_event **ret_event
     return run->n_events;
 }
 
+const struct sw_ladder *bpfrun_ladder(const struct bpfrun *run)
+{
+    return run->has_ladder ? &run->ladder : NULL;
+}
+
 void bpfrun_clear_events(struct bpfrun *run)
 {
     run->n_events = 0;
+    run->has_ladder = false;
 }
 
 void bpfrun_drain(struct bpfrun *run, bool on)

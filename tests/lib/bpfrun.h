@@ -7,6 +7,7 @@
 #define SW_TEST_BPFRUN_H
 
 #include "synward.h"
+#include "synward_ladder.h"
 #include "loader/object.h"
 
 #include <stdbool.h>
@@ -58,6 +59,8 @@ int bpfrun_sweep(struct bpfrun *run, __u64 flush, struct sw_sweep *ret_sweep); /
 /* Events since the last reset or clear. */
 size_t bpfrun_events(const struct bpfrun *run, const struct sw_event **ret_events);
 void bpfrun_clear_events(struct bpfrun *run);
+/* Of the last `conn` since then; NULL: it came without one (--ladder is off), or there was none. */
+const struct sw_ladder *bpfrun_ladder(const struct bpfrun *run);
 /* While off, records stay in the rings, as with a reader that does not read. */
 void bpfrun_drain(struct bpfrun *run, bool on);
 

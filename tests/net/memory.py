@@ -44,7 +44,7 @@ def measured(*args):
 def documented():
     """The table of docs/scale.md: row to its numbers."""
     text = (n.TOP / "docs/scale.md").read_text()
-    rows = re.findall(r"^\| (tracker|with `--guard`) \| (\d+) \| (\d+) \| (\d+) \|$", text, re.M)
+    rows = re.findall(r"^\| (tracker|with `--guard`|with `--ladder`) \| (\d+) \| (\d+) \| (\d+) \|$", text, re.M)
     return {name: [int(x) for x in numbers] for name, *numbers in rows}
 
 
@@ -65,5 +65,10 @@ def guard():
     compared("with `--guard`", "--guard", "auto")
 
 
+def ladder():
+    """ladders take what docs/scale.md says"""
+    compared("with `--ladder`", "--ladder")
+
+
 if __name__ == "__main__":
-    n.main(tracker, guard)
+    n.main(tracker, guard, ladder)

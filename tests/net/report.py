@@ -334,6 +334,25 @@ def recorded():
     n.equal("times", "+5.00 µs" in b.run("document.querySelector('svg.ladder').textContent"), True)
 
 
+def own_ladder():
+    """the ladder of a line that synward has made, as the page draws it: each segment, relative numbers, what is missing"""
+    state = {"orig_state": "ESTABLISHED", "resp_state": "ESTABLISHED"}
+    conn = json.loads(next(x for x in (ground() / "events.ndjson").read_text().splitlines() if '"event":"conn"' in x))
+    conn.update(orig_isn=4294967295, resp_isn=1000, ladder_more=3, ladder=[
+        {"ns": 0, "from": "orig", "flags": "SYN", "seq": 4294967295, "ack": None, "len": 0, **state},
+        {"ns": 1500, "from": "resp", "flags": "SYN,ACK", "seq": 1000, "ack": 0, "len": 0, **state},
+        {"ns": 2500000, "from": "orig", "flags": "PSH,ACK", "seq": 0, "ack": 1001, "len": 77, **state}])
+    path = ground() / "own_ladder.ndjson"
+    path.write_text("".join(json.dumps({**conn, "seq": i + 1, "uid": f"C{i:017}", "ladder_more": x}) + "\n" for i, x in enumerate((3, None, 0))))
+    b, out, _ = page("own_ladder", path)
+    for i, said in enumerate(("3 more were not kept.", "What came before is not known.", "since the first one.")):
+        b.open(f"file://{out}#open=C{i:017}")
+        n.equal(f"{said!r}", b.text(".story .sub").endswith(said), True)
+        text = b.run("document.querySelector('svg.ladder').textContent")
+        for piece in ("SYN  seq 0", "SYN,ACK  seq 0, ack 1", "PSH,ACK  seq 1, ack 1, 77 B", "+1.50 µs", "+2.50 ms"):
+            n.equal(f"{piece!r} in {text!r}", piece in text, True)
+
+
 def inputs():
     """several files, gzip, standard input: the same page; what cannot be read is an error and no page"""
     events = ground() / "events.ndjson"
@@ -409,4 +428,4 @@ def memory():
     n.equal("counted", sum(data["outcomes"]), 200000)
 
 
-n.main(figures, table, looks, early, losses, hostile, changes, recorded, inputs, memory, keep=True)
+n.main(figures, table, looks, early, losses, hostile, changes, recorded, own_ladder, inputs, memory, keep=True)

@@ -105,8 +105,9 @@ int main(void)
 {
     const struct {
         const char *name;
-        __u8 guard, all;
-    } configurations[] = {{"tracker", 0, 0}, {"tracker+", 0, 1}, {"guard", 1, 0}, {"guard+", 1, 1}};
+        __u8 guard, all, ladder;
+    } configurations[] = {{"tracker", 0, 0, 0}, {"tracker+", 0, 1, 0}, {"guard", 1, 0, 0},
+                          {"guard+", 1, 1, 0},  {"ladder", 0, 0, 1},   {"guard-ladder", 1, 0, 1}};
     int bad = 0;
 
     libbpf_set_print(keep);
@@ -118,6 +119,7 @@ int main(void)
 
         sw_object_defaults(&opts);
         opts.cfg.guard = configurations[i].guard;
+        opts.cfg.ladder = configurations[i].ladder;
         opts.cfg.checksum = opts.cfg.decap = configurations[i].all;
         output[0] = 0;
         programs_len = 0;

@@ -40,8 +40,8 @@ static void expect_anomalies(const __u8 *kinds, size_t n)
     assert_false(sw_rings_look(&rings, SW_RING_ANOMALY)); /* never full: it holds the whole ring */
     assert_int_equal(b->len, n);
     for (size_t i = 0; i < n; i++) {
-        assert_int_equal(b->events[i].kind, SW_EV_ANOMALY);
-        assert_int_equal(b->events[i].anomaly, kinds[i]);
+        assert_int_equal(sw_batch_at(b, i)->kind, SW_EV_ANOMALY);
+        assert_int_equal(sw_batch_at(b, i)->anomaly, kinds[i]);
     }
 }
 

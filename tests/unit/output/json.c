@@ -3,6 +3,7 @@
 #include "lines.h"
 #include "base/fmt.h"
 #include "output/figures.h"
+#include "output/json_ladder.h"
 #include "output/line.h"
 #include "output/report.h"
 
@@ -310,6 +311,82 @@ static void test_brief_lines(void **state)
     out_close(&full);
 }
 
+/* A `conn` record with a ladder of n segments, all as long as they can be. */
+static struct sw_conn_event laddered(__u32 n)
+{
+    struct sw_conn_event c = {.event = sample(SW_EV_CONN)};
+    const __u64 start = c.event.flow.start_ns;
+
+    c.event.size = sizeof(c);
+    c.ladder = (struct sw_ladder){.start_ns = start, .next = n + 3, .kept = n, .lost = 5};
+    for (__u32 i = 0; i < SW_LADDER; i++)
+        c.ladder.seg[(3 + i) % SW_LADDER] = (struct sw_ladder_seg){.ns = start + 1000 * i,
+                                                                   .seq = ~0u - i,
+                                                                   .ack = ~0u,
+                                                                   .len = ~0u,
+                                                                   .flags = 0x1ff,
+                                                                   .src_is_b = i & 1,
+                                                                   .states = SW_ST_SYN_SENT | SW_ST_LISTEN << 4};
+    return c;
+}
+
+static void test_ladder(void **state)
+{
+    struct sw_conn_event c = laddered(SW_LADDER);
+    struct out o;
+
+    (void)state;
+    out_open(&o, live);
+    add(&o, &c.event);
+    c.ladder.lost = SW_LADDER_UNKNOWN;
+    c.event.flow.orig_is_b = 1;
+    add(&o, &c.event);
+    c = laddered(0);
+    add(&o, &c.event);
+    c = laddered(2);
+    c.ladder.seg[3].flags = SW_TCP_SYN;
+    c.ladder.seg[3].ns = 0; /* before it began: no negative time */
+    c.ladder.seg[4].flags = 0;
+    c.ladder.seg[4].states = 0xff; /* no state */
+    add(&o, &c.event);
+    valid(take(&o), 4);
+    has(o.text,
+        ",\"ladder\":[{\"ns\":0,\"from\":\"orig\",\"flags\":\"SYN,FIN,RST,PSH,ACK,URG,ECE,CWR,AE\",\"seq\":4294967295,"
+        "\"ack\":4294967295,\"len\":4294967295,\"orig_state\":\"SYN_SENT\",\"resp_state\":\"LISTEN\"},{\"ns\":1000,"
+        "\"from\":"
+        "\"resp\",\"flags\":\"SYN,FIN");
+    has(o.text, "\"seq\":4294967280,\"ack\":4294967295,\"len\":4294967295,\"orig_state\":\"SYN_SENT\",\"resp_state\":"
+                "\"LISTEN\"}],"
+                "\"ladder_more\":5}");
+    has(line_n(o.text, 1), ",\"ladder\":[{\"ns\":0,\"from\":\"resp\",");
+    has(line_n(o.text, 1), "\"orig_state\":\"LISTEN\",\"resp_state\":\"SYN_SENT\"}],\"ladder_more\":null}");
+    has(line_n(o.text, 2), ",\"ladder\":[],\"ladder_more\":5}");
+    has(line_n(o.text, 3),
+        ",\"ladder\":[{\"ns\":0,\"from\":\"orig\",\"flags\":\"SYN\",\"seq\":4294967295,\"ack\":null,");
+    has(line_n(o.text, 3), "{\"ns\":1000,\"from\":\"resp\",\"flags\":\"none\",");
+    out_close(&o);
+}
+
+/* Only of `conn`, and only if the size says so. */
+static void test_ladder_of_others(void **state)
+{
+    struct sw_conn_event c = laddered(1);
+    struct out o;
+
+    (void)state;
+    out_open(&o, live);
+    c.event.kind = SW_EV_CLOSED;
+    assert_int_equal(sw_report_event(o.r, &c.event), -EINVAL);
+    c.event.kind = SW_EV_CONN;
+    c.event.size--;
+    assert_int_equal(sw_report_event(o.r, &c.event), -EINVAL);
+    c.event.size = sizeof(c.event);
+    add(&o, &c.event);
+    has_not(take(&o), "ladder");
+    valid(o.text, 1);
+    out_close(&o);
+}
+
 /* every byte there is, as host and as interface */
 static void test_hostile_names(void **state)
 {
@@ -354,6 +431,8 @@ int main(void)
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_not_seen),
         cmocka_unit_test(test_brief_lines),
+        cmocka_unit_test(test_ladder),
+        cmocka_unit_test(test_ladder_of_others),
         cmocka_unit_test(test_hostile_names),
         cmocka_unit_test(test_odd_history),
     };
