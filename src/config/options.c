@@ -98,7 +98,7 @@ static const struct sw_option options[] = {
      .help = "an `update` line for each live connection about every S seconds ({}: none)"},
     {"ladder", .block = 2, .type = SW_OPT_SET, FIELD(object.cfg.ladder),
      .help = "keep the last 16 control segments of each connection, and log them with its `conn` line",
-     .man = "`synward ladder` draws them. About 510 bytes more for each of `--max-flows` and `--max-half-open`. See "
+     .man = "`synward ladder` draws them. About 512 bytes more for each of `--max-flows` and `--max-half-open`. See "
             "LADDERS."},
     {"decap", .block = 2, .type = SW_OPT_SWITCH, FIELD(object.cfg.decap),
      .help = "follow PPPoE, MPLS, GRE, ERSPAN, VXLAN, Geneve, GTP-U and E-tags to the inner connection ({})"},
