@@ -85,7 +85,7 @@ static int read_lines(struct ladder *l, struct sw_ndjson *in)
 {
     struct pollfd input = {.fd = sw_ndjson_fd(in), .events = POLLIN};
     const struct sw_line *line;
-    int got;
+    int got = 0;
 
     while (!ferror(stdout) && ((got = sw_ndjson_next(in, &line)) == 1 || got == -EAGAIN)) {
         int err = got == 1 ? take_line(l, line) : 0;

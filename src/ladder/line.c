@@ -43,7 +43,7 @@ static bool flags_of(const char *text, __u16 *ret)
         return true;
     for (;; text++) {
         size_t len = strcspn(text, ",");
-        __u16 bit = SW_TCP_FIN;
+        unsigned int bit = SW_TCP_FIN;
 
         for (; bit <= SW_TCP_AE; bit <<= 1) {
             *sw_put_tcp_flags(name, bit) = 0;

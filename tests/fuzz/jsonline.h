@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * One line of NDJSON, strictly (RFC 8259): one object of strings, integers, true, false, null, and lists of integers or of
- * flat objects, in well-formed UTF-8 without control characters, no key twice, no space, one newline at its end.
+ * One line of NDJSON, strictly (RFC 8259): one object of strings, integers, true, false, null, and lists of integers
+ * or of flat objects, in well-formed UTF-8 without control characters, no key twice, no space, one newline at its end.
  */
 #ifndef SW_JSONLINE_H
 #define SW_JSONLINE_H
