@@ -12,6 +12,7 @@
 #include "config/filter_options.h"
 #include "ladder/line.h"
 #include "loader/map_reader.h"
+#include "owner/owners.h"
 
 #include <errno.h>
 #include <langinfo.h>
@@ -39,6 +40,7 @@ struct ladder {
     int fitting;
     __s64 clock_offset;
     struct sw_ladder_maps maps;
+    struct sw_owners *owners;
     int err;
 };
 
@@ -149,7 +151,7 @@ static void take_flow(const struct sw_key *key, const struct sw_flow *flow, void
     struct sw_ladder ladder;
     struct sw_ladder_conn c;
 
-    if (l->err || !sw_filter_match(&l->filter, key, flow))
+    if (l->err || !sw_filter_match(&l->filter, key, flow, l->owners))
         return;
     sw_ladder_of_flow(key, flow, sw_map_ladder(&l->maps, key, flow->start_ns, &ladder) ? &ladder : NULL,
                       l->clock_offset, &c);
@@ -197,7 +199,11 @@ static int read_instances(struct ladder *l)
     }
     sw_choice_begin(&l->choice);
     l->clock_offset = sw_clock_offset();
-    err = sw_instance_walk(look, l);
+    err = sw_filter_asks_owner(&l->filter) ? sw_owners_look(&l->owners) : 0;
+    if (!err)
+        err = sw_instance_walk(look, l);
+    sw_owners_free(l->owners);
+    l->owners = NULL;
     if (err)
         return sw_walk_failed("ladder", err);
     if (!l->fitting)
@@ -279,7 +285,7 @@ static int operand(struct sw_cli *cli, void *opts, unsigned int n, const char *a
 
 static void check(struct sw_cli *cli, void *opts, unsigned int operands_len)
 {
-    static const char *const live[] = {"interface", "pid", "all-namespaces"};
+    static const char *const live[] = {"interface", "pid", "all-namespaces", "cgroup", "process", "comm"};
     const struct ladder *l = opts;
 
     (void)operands_len;

@@ -279,7 +279,7 @@ static void defaults(void *opts)
 
 static void check(struct sw_cli *cli, void *opts, unsigned int operands)
 {
-    static const char *const live[] = {"interval", "interface", "pid", "all-namespaces"};
+    static const char *const live[] = {"interval", "interface", "pid", "all-namespaces", "cgroup", "process", "comm"};
     const struct top *t = opts;
 
     (void)operands;

@@ -117,6 +117,16 @@ static void hold_back_anomalies(struct sw_loop_state *l, const bool full[SW_RING
     sw_rings_used(&l->rings, SW_RING_ANOMALY, n);
 }
 
+static void see_owners(struct sw_loop_state *l)
+{
+    const struct sw_batch *b = &l->rings.batch[SW_RING_MAIN];
+    const __u64 now = sw_clock_now();
+
+    for (size_t i = 0; i < b->len; i++)
+        sw_owners_see(l->in->owners, sw_batch_at(b, i), now);
+    sw_owners_ask(l->in->owners, now);
+}
+
 /*
  * All are merged by time. Anomalies are read first: what their connections did before is then in `events` or
  * `events_open`, and comes before them. Of these `events` is first: the records that `events_open` then holds are at
@@ -134,8 +144,7 @@ void sw_pump_drain(struct sw_loop_state *l)
     full[SW_RING_MAIN] = take(l, SW_RING_MAIN, SW_PENDING_HIGH);
     full[SW_RING_OPEN] = take(l, SW_RING_OPEN, SW_PENDING_LOW);
     hold_back_anomalies(l, full);
-    sw_owners_take(l->in->owners, l->rings.batch[SW_RING_MAIN].events, l->rings.batch[SW_RING_MAIN].len,
-                   sw_clock_now());
+    see_owners(l);
     l->more = full[SW_RING_MAIN] || full[SW_RING_OPEN];
     while ((which = oldest(l, next)) < SW_RINGS)
         report_event(l, sw_batch_at(&l->rings.batch[which], next[which]++), which);

@@ -222,24 +222,24 @@ static void ask(struct sw_owners *o, __u64 now)
         look_for_answer(o, 0); /* says that it is gone */
 }
 
-void sw_owners_take(struct sw_owners *o, const struct sw_event *ev, size_t len, __u64 now_ns)
+void sw_owners_see(struct sw_owners *o, const struct sw_event *ev, __u64 now_ns)
 {
-    const bool processes = o && o->process && o->resolver.fd >= 0;
-
-    if (!o)
+    if (!o || ev->kind != SW_EV_ESTABLISHED)
         return;
-    for (size_t i = 0; i < len; i++) {
-        for (int side = 0; side < 2; side++) {
-            if (ev[i].kind != SW_EV_ESTABLISHED || !sw_owner_is_local(&ev[i].flow, side))
-                continue;
-            sw_cgroups_find(o->cgroups, sw_owner_of(&ev[i].flow, side)->cgroup, now_ns);
-            if (processes)
-                add(o, &ev[i], side, now_ns);
-            else if (o->process)
-                o->unknown++;
-        }
+    for (int side = 0; side < 2; side++) {
+        if (!sw_owner_is_local(&ev->flow, side))
+            continue;
+        sw_cgroups_find(o->cgroups, sw_owner_of(&ev->flow, side)->cgroup, now_ns);
+        if (o->process && o->resolver.fd >= 0)
+            add(o, ev, side, now_ns);
+        else if (o->process)
+            o->unknown++;
     }
-    if (!processes)
+}
+
+void sw_owners_ask(struct sw_owners *o, __u64 now_ns)
+{
+    if (!o || !o->process || o->resolver.fd < 0)
         return;
     look_for_answer(o, 0);
     if (o->asked_len || !o->pending_len || now_ns < o->next)

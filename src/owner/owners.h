@@ -33,8 +33,10 @@ void sw_owners_free(struct sw_owners *o); /* NULL is fine */
 
 enum sw_owner_mode sw_owners_mode(const struct sw_owners *o); /* NULL: OFF */
 
-/* Records of a batch, before lines are made of them: new connections are looked up, if there is time for it. */
-void sw_owners_take(struct sw_owners *o, const struct sw_event *ev, size_t len, __u64 now_ns);
+/* The records of a batch, before lines are made of them; then new connections are looked up, if there is time for it. o
+ * may be NULL. */
+void sw_owners_see(struct sw_owners *o, const struct sw_event *ev, __u64 now_ns);
+void sw_owners_ask(struct sw_owners *o, __u64 now_ns);
 
 /* The end of a connection: 0 SW_ORIG, 1 SW_RESP. Is it this host's, as far as was seen? */
 bool sw_owner_is_local(const struct sw_flow *f, int side);
