@@ -205,8 +205,8 @@ void sw_common_defaults(struct sw_common_opts *opts, bool replay)
     opts->format = SW_FORMAT_JSON;
     opts->event_mask = (1u << SW_LINE_MAX) - 1;
     opts->interval_ns = replay ? 0 : 10 * SW_SECOND;
-    if (replay)
+    if (replay) {
         opts->object.ring_bytes = opts->object.ring_open_bytes = REPLAY_RING;
-    if (replay)
         opts->object.cfg.owners = 0;
+    }
 }

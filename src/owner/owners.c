@@ -319,10 +319,10 @@ int sw_owners_look(struct sw_owners **ret)
     if (a.len)
         qsort(a.pair, a.len, sizeof(*a.pair), by_inode);
     proc = a.len ? open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (proc >= 0)
+    if (proc >= 0) {
         sw_processes_each(proc, add_holder, &a);
-    if (proc >= 0)
         close(proc);
+    }
     free(a.pair);
     return a.err;
 }
