@@ -283,6 +283,21 @@ TEST(ladder_evicted)
     expect_ladder(SW_LADDER_UNKNOWN, "");
 }
 
+/* What an evicted connection has left for the same four-tuple is not this one's, and neither added to nor logged. */
+TEST(stale)
+{
+    const struct sw_ladder old = {.start_ns = 77, .next = 3, .kept = 3};
+
+    assert_int_equal(bpf_map_update_elem(bpf_map__fd(bpfrun_object(run)->maps.ladders_open), &t->key, &old, 0), 0);
+    talk_say(t, A, SYN, 0);
+    expect_now(0, ">SYN");
+    assert_int_equal(bpf_map_update_elem(bpf_map__fd(bpfrun_object(run)->maps.ladders_open), &t->key, &old, 0), 0);
+    talk_wait(t, 21 * SEC);
+    talk_conn(t);
+    expect_ladder(SW_LADDER_UNKNOWN, "");
+    expect_ladders(0, 1);
+}
+
 static void new_isns(void)
 {
     t->nxt[A] = t->isn[A] = 500000000;
@@ -419,6 +434,7 @@ int main(void)
         CASE(restored),
         CASE(restored_with_its_ladder),
         CASE(ladder_evicted),
+        CASE(stale),
         CASE(reused),
         CASE(pending_syn),
         CASE(pending_syn_again),
