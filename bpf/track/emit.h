@@ -21,8 +21,9 @@
 static __always_inline __u64 sw_wake(void *ring)
 {
     __u64 past = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) - SW_WAKE_BYTES;
+    __u32 longest = cfg.ladder ? sizeof(struct sw_conn_event) : sizeof(struct sw_event);
 
-    return past < SW_WAKE_RECORDS * (sizeof(struct sw_event) + 8) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+    return past < SW_WAKE_RECORDS * (longest + 8) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
 static __always_inline void sw_event_fill(struct sw_event *e, const struct sw_scratch *sc, const struct sw_flow *f,

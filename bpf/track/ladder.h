@@ -29,12 +29,12 @@ struct {
 /* sw_ladder_add's `where`: SW_LADDER_IN_FLOWS, and the states from bit SW_LADDER_STATES on. */
 enum { SW_LADDER_IN_FLOWS = 1, SW_LADDER_STATES = 8 };
 
-/* A flow that has just been moved may still have it in the other map. */
+/* A flow that has just been moved may still have it in the other map, and so may one whose ladder began late. */
 static __always_inline struct sw_ladder *sw_ladder_find(const struct sw_key *key, __u32 in_flows, __u64 start_ns)
 {
     struct sw_ladder *l = in_flows ? bpf_map_lookup_elem(&ladders, key) : 0;
 
-    if (!l)
+    if (!l || l->start_ns != start_ns)
         l = bpf_map_lookup_elem(&ladders_open, key);
     return l && l->start_ns == start_ns ? l : 0;
 }
@@ -109,8 +109,7 @@ SW_PART int sw_ladder_add(__u32 where, __u64 start_ns)
     else if (start_ns != s->now)
         l->lost = SW_LADDER_UNKNOWN; /* evicted, or there was no place for it */
     sw_ladder_put(l, &seg);
-    if (where & SW_LADDER_IN_FLOWS && !bpf_map_update_elem(&ladders, &sc->key, l, BPF_ANY))
-        return 0;
+    /* never into `ladders`: the flow may be ending on another CPU, and nobody would delete it there */
     bpf_map_update_elem(&ladders_open, &sc->key, l, BPF_ANY);
     return 0;
 }

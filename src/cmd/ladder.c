@@ -20,6 +20,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SVG_MOST 100 /* connections in one image */
@@ -36,7 +37,8 @@ struct ladder {
     __u64 drawn, left, without, bad, broken;
     struct sw_ladder_conn *conns; /* with --svg */
     size_t room;
-    int elsewhere, other_version, mute; /* instances: how many; mute: without --ladder */
+    int elsewhere, other_version;
+    int mute, starting; /* instances without --ladder, and those that have no tables yet: a pid */
     int fitting;
     __s64 clock_offset;
     struct sw_ladder_maps maps;
@@ -44,12 +46,17 @@ struct ladder {
     int err;
 };
 
+static bool is_full(const struct ladder *l)
+{
+    return (l->count && l->drawn == l->count) || (l->svg && l->drawn == SVG_MOST);
+}
+
 /* 0 or -ENOMEM. What does not fit is counted. */
 static int draw(struct ladder *l, const struct sw_ladder_conn *c)
 {
     struct sw_ladder_conn *more;
 
-    if ((l->count && l->drawn == l->count) || (l->svg && l->drawn == SVG_MOST)) {
+    if (is_full(l)) {
         l->left++;
         return 0;
     }
@@ -86,10 +93,13 @@ static int take_line(struct ladder *l, const struct sw_line *line)
 static int read_lines(struct ladder *l, struct sw_ndjson *in)
 {
     struct pollfd input = {.fd = sw_ndjson_fd(in), .events = POLLIN};
+    struct stat st;
+    const bool is_live = !fstat(input.fd, &st) && !S_ISREG(st.st_mode);
     const struct sw_line *line;
     int got = 0;
 
-    while (!ferror(stdout) && ((got = sw_ndjson_next(in, &line)) == 1 || got == -EAGAIN)) {
+    /* lines that come as they happen are not waited for to be counted */
+    while (!ferror(stdout) && !(is_live && is_full(l)) && ((got = sw_ndjson_next(in, &line)) == 1 || got == -EAGAIN)) {
         int err = got == 1 ? take_line(l, line) : 0;
 
         if (err)
@@ -97,7 +107,7 @@ static int read_lines(struct ladder *l, struct sw_ndjson *in)
         if (got == -EAGAIN) /* standard input that another process set to non-blocking */
             poll(&input, 1, -1);
     }
-    return ferror(stdout) ? 0 : got;
+    return ferror(stdout) || (is_live && is_full(l)) ? 0 : got;
 }
 
 static int read_file(struct ladder *l, const char *name)
@@ -169,6 +179,10 @@ static int look(const struct sw_instance *inst, bool alive, void *ctx)
     if (!sw_choice_fits(&l->choice, inst))
         return 0;
     l->fitting++;
+    if (!inst->map_flows) {
+        l->starting = inst->pid;
+        return 0;
+    }
     if (inst->contract != SW_CONTRACT_VERSION) {
         sw_warn("the synward with pid %d is of another version: not shown", inst->pid);
         l->other_version++;
@@ -208,6 +222,10 @@ static int read_instances(struct ladder *l)
         return sw_walk_failed("ladder", err);
     if (!l->fitting)
         return sw_choice_say_none(&l->choice, l->elsewhere);
+    if (!l->drawn && l->starting) {
+        sw_err("ladder: the synward with pid %d is starting", l->starting);
+        return SW_EXIT_NOT_RUNNING;
+    }
     if (!l->drawn && l->mute) {
         sw_err("ladder: the synward with pid %d keeps none: it runs without --ladder", l->mute);
         return SW_EXIT_NOT_RUNNING;

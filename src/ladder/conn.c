@@ -58,10 +58,16 @@ static void take_steps(struct sw_ladder_conn *c, const struct sw_flow *f, const 
     }
 }
 
+/* As in a line: one that was inferred may still move. */
+static bool isn_is_known(const struct sw_end *e)
+{
+    return e->did & SW_E_SYN && !(e->more & SW_M_INFERRED);
+}
+
 void sw_ladder_of_flow(const struct sw_key *key, const struct sw_flow *f, const struct sw_ladder *l, __s64 clock_offset,
                        struct sw_ladder_conn *ret)
 {
-    const bool known[2] = {f->end[SW_ORIG].did & SW_E_SYN, f->end[SW_RESP].did & SW_E_SYN};
+    const bool known[2] = {isn_is_known(&f->end[SW_ORIG]), isn_is_known(&f->end[SW_RESP])};
     const __u32 isn[2] = {f->end[SW_ORIG].isn, f->end[SW_RESP].isn};
     const int a = f->orig_is_b ? SW_RESP : SW_ORIG;
 

@@ -86,7 +86,7 @@ static bool steps_of(const struct sw_line *line, struct sw_ladder_conn *c)
     bool known[2];
     __u32 isn[2];
 
-    if (len - from > SW_LADDER)
+    if (len - from > SW_LADDER || (!len && *sw_field_json(line, "ladder") != '['))
         return false;
     for (size_t i = from; i < len; i++)
         if (!step_of(sw_field_item(line, "ladder", i), &c->step[c->len++]))

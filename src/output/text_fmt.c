@@ -27,9 +27,9 @@ char *sw_text_duration(char *p, __u64 ns)
 {
     if (ns < 1000)
         return put(p, "%llu ns", ns);
-    if (ns < 1000000)
+    if (ns < 999500) /* it would be rounded to 1e+03 */
         return put(p, "%.3g us", ns / 1e3);
-    if (ns < SW_SECOND)
+    if (ns < 999500000)
         return put(p, "%.3g ms", ns / 1e6);
     if (ns < 100 * SW_SECOND)
         return put(p, "%.3g s", ns / 1e9);

@@ -17,6 +17,7 @@
 
 #define ROOM 16384u      /* places, a power of two; three quarters of them are used */
 #define DEEP 32          /* directories within each other */
+#define MOST 8192        /* directories of a walk: it is done between two lines */
 #define SHARE 20         /* a walk of t is followed by one after SHARE * t, */
 #define LEAST 100000000u /* and after so many ns */
 
@@ -147,17 +148,18 @@ static DIR *open_dir(int in, const char *name)
     return dir;
 }
 
-/* Everything below the root, deepest first. A path that is too long is left out, with what is below. */
-static void walk(struct sw_cgroups *c)
+/* Everything below the root, deepest first. A path that is too long is left out, with what is below. False: there is
+ * more than it takes. */
+static bool walk(struct sw_cgroups *c)
 {
     struct {
         DIR *dir;
         size_t len; /* of its path */
     } at[DEEP] = {{.dir = open_dir(c->dir, ".")}};
     char path[SW_CGROUP_PATH];
-    int deep = at[0].dir ? 0 : -1;
+    int deep = at[0].dir ? 0 : -1, left = MOST;
 
-    while (deep >= 0) {
+    while (deep >= 0 && left) {
         const struct dirent *e = readdir(at[deep].dir);
         const size_t len = at[deep].len, name = e ? strlen(e->d_name) : 0;
         DIR *below;
@@ -172,26 +174,32 @@ static void walk(struct sw_cgroups *c)
         path[len] = '/';
         memcpy(path + len + 1, e->d_name, name + 1);
         add(c, e->d_ino, path);
+        left--;
         below = deep + 1 < DEEP ? open_dir(dirfd(at[deep].dir), e->d_name) : NULL;
         if (!below)
             continue;
         at[++deep].dir = below;
         at[deep].len = len + 1 + name;
     }
+    while (deep >= 0)
+        closedir(at[deep--].dir);
+    return left;
 }
 
-static void walk_all(struct sw_cgroups *c, __u64 now_ns)
+static bool walk_all(struct sw_cgroups *c, __u64 now_ns)
 {
     const __u64 begun = sw_clock_now();
     struct stat root;
+    bool whole;
     __u64 took;
 
     c->walks++;
     if (!fstat(c->dir, &root))
         add(c, root.st_ino, "/");
-    walk(c);
+    whole = walk(c);
     took = sw_clock_now() - begun;
     c->next_walk = now_ns + (SHARE * took > LEAST ? SHARE * took : LEAST);
+    return whole;
 }
 
 const struct sw_cgroup *sw_cgroups_find(struct sw_cgroups *c, __u64 id, __u64 now_ns)
@@ -202,9 +210,10 @@ const struct sw_cgroup *sw_cgroups_find(struct sw_cgroups *c, __u64 id, __u64 no
         return NULL;
     one = place(c, id);
     if (!one->id && now_ns >= c->next_walk) {
-        walk_all(c, now_ns);
+        const bool whole = walk_all(c, now_ns);
+
         one = place(c, id);
-        if (!one->id) /* of another namespace of cgroups, or gone: not to be looked for again */
+        if (!one->id && whole) /* of another namespace of cgroups, or gone: not to be looked for again */
             one = add(c, id, NULL);
     }
     return one->path ? one : NULL;

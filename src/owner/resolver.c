@@ -44,12 +44,16 @@ static void rest(__u64 took)
 static __attribute__((noreturn)) void serve(int fd, pid_t daemon, bool sandbox)
 {
     static struct sw_holder at[SW_HOLDERS_MAX];
+    static const int taken[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
     const struct sw_sandbox_opts opts = {.processes = true};
     struct sw_sandbox_info done;
     const char *what;
     ssize_t got;
     int proc;
 
+    /* those that the daemon takes; its end ends this process, too */
+    for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+        signal(taken[i], SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NAME, "synward-proc");
     if (getppid() != daemon)

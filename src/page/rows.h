@@ -20,7 +20,7 @@
 #define SW_OUTCOME_ITEM(id, name) SW_OUTCOME_##id,
 enum sw_outcome { SW_OUTCOME_LIST(SW_OUTCOME_ITEM) SW_OUTCOMES };
 
-enum { SW_ROWS_SLOW = 50, SW_ROW_MAX = 8192 };
+enum { SW_ROWS_SLOW = 50, SW_ROW_MAX = 12288 };
 
 struct sw_row {
     char *text;

@@ -283,6 +283,17 @@ TEST(ladder_evicted)
     expect_ladder(SW_LADDER_UNKNOWN, "");
 }
 
+/* A segment that is processed while its flow ends, when the flow's ladder is gone: nobody would delete a new one. */
+TEST(added_to_one_that_ends)
+{
+    talk_open(t);
+    expect_ladders(1, 0);
+    assert_int_equal(bpf_map_delete_elem(bpf_map__fd(bpfrun_object(run)->maps.ladders), &t->key), 0);
+    talk_say(t, A, FIN | ACK, 0);
+    expect_now(SW_LADDER_UNKNOWN, ">FIN,ACK");
+    expect_ladders(0, 1); /* where a next one takes its place */
+}
+
 /* What an evicted connection has left for the same four-tuple is not this one's, and neither added to nor logged. */
 TEST(stale)
 {
@@ -434,6 +445,7 @@ int main(void)
         CASE(restored),
         CASE(restored_with_its_ladder),
         CASE(ladder_evicted),
+        CASE(added_to_one_that_ends),
         CASE(stale),
         CASE(reused),
         CASE(pending_syn),

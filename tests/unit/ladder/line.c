@@ -78,10 +78,12 @@ static void test_same_as_the_record(void **state)
     struct sw_ladder_conn want, got;
 
     (void)state;
-    for (int b = 0; b < 2; b++) {
+    for (int i = 0; i < 4; i++) {
         char *line;
 
-        c.event.flow.orig_is_b = b;
+        c.event.flow.orig_is_b = i & 1;
+        if (i & 2) /* a number that was inferred is none to count from */
+            c.event.flow.end[SW_RESP].more |= SW_M_INFERRED;
         c.event.flow.flags = SW_F_ENDED;
         line = line_of(&c);
         sw_ladder_of_flow(&c.event.key, &c.event.flow, &c.ladder, 0, &want);
@@ -142,6 +144,9 @@ static void test_hostile(void **state)
         {"\"ladder\":[{", "\"ladder\":[1,{"},
         {"\"ladder\":[{", "\"ladder\":[null,{"},
         {"\"ladder\":[{", "\"ladder\":[[],{"},
+        {"\"ladder\":[{", "\"ladder\":\"x\",\"x\":[{"},
+        {"\"ladder\":[{", "\"ladder\":5,\"x\":[{"},
+        {"\"ladder\":[{", "\"ladder\":{},\"x\":[{"},
         {"\"from\":\"orig\"", "\"from\":\"both\""},
         {"\"from\":\"orig\"", "\"from\":1"},
         {"\"flags\":\"SYN\"", "\"flags\":\"SYN,\""},

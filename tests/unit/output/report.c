@@ -4,6 +4,7 @@
 #include "output/figures.h"
 #include "output/line.h"
 #include "output/report.h"
+#include "synward_ladder.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -131,6 +132,7 @@ static void test_longest_lines(void **state)
     struct sw_report_opts opts = live;
     struct sw_report_stats stats;
     struct sw_event ev = sample(SW_EV_ANOMALY);
+    struct sw_conn_event conn;
     __u64 lost[SW_LOSSES];
     static struct sw_lines lines;
     struct out o;
@@ -158,6 +160,13 @@ static void test_longest_lines(void **state)
             ev.anomaly = SW_AN_SYN_IN_CONNECTION;
             add(&o, &ev);
         }
+        memset(&conn, 0xff, sizeof(conn));
+        conn.event = ev;
+        conn.event.kind = SW_EV_CONN;
+        conn.event.size = sizeof(conn);
+        conn.ladder.start_ns = ev.flow.start_ns;
+        conn.ladder.lost--;
+        add(&o, &conn.event);
         assert_int_equal(sw_report_stats(o.r, &stats, ~0ULL), 0);
         assert_int_equal(sw_report_loss(o.r, lost, ~0ULL), 0);
         for (const char *line = take(&o); *line; line = line_n(line, 1))

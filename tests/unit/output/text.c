@@ -298,7 +298,10 @@ static void test_values(void **state)
     } spans[] = {
         {0, "0 ns", "0ns"},
         {54100, "54.1 us", "54us"},
+        {999499, "999 us", "999us"},
+        {999500, "1 ms", "999us"},
         {10500000, "10.5 ms", "10ms"},
+        {999999999, "1 s", "999ms"},
         {99 * SW_SECOND, "99 s", "99s"},
         {100 * SW_SECOND, "1m40s", "1m"},
         {7440 * SW_SECOND, "2h04m", "2h"},

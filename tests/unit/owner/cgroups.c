@@ -118,6 +118,30 @@ static void test_bounds(void **state)
     is(sw_cgroups_find(c, last, 100000 * SEC), path);
 }
 
+/* A tree that is larger than one walk takes: what is beyond is not known, and none that is there is noted as gone. */
+static void test_many(void **state)
+{
+    char path[32];
+    int known = 0;
+
+    (void)state;
+    for (int i = 0; i < 9000; i++) {
+        snprintf(path, sizeof(path), "/%d", i);
+        make(path);
+    }
+    assert_null(sw_cgroups_find(c, 1ull << 40, SEC));
+    assert_int_equal(sw_cgroups_len(c), 8192 + 1); /* the root */
+    for (int i = 0; i < 9000; i++) {
+        struct stat s;
+
+        snprintf(path, sizeof(path), "%s/%d", root, i);
+        assert_int_equal(stat(path, &s), 0);
+        known += sw_cgroups_find(c, s.st_ino, SEC) != NULL;
+        rmdir(path);
+    }
+    assert_int_equal(known, 8192);
+}
+
 static void test_none(void **state)
 {
     struct sw_cgroups *none;
@@ -135,6 +159,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_paths, setup, teardown),
         cmocka_unit_test_setup_teardown(test_later, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bounds, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many, setup, teardown),
         cmocka_unit_test_setup_teardown(test_none, setup, teardown),
     };
 
