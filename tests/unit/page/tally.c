@@ -404,7 +404,7 @@ static void test_rows(void **state)
     for (int i = 2; i <= 1000; i++)
         conn(t, i, "fin", "192.0.2.1", 443, "10");
     conn(t, 1001, "reset", "192.0.2.1", 443, "null");
-    give(t, "{" TS "\"event\":\"conn\",\"reason\":\"fin\",\"x\":\"%09000d\"}", 1002, 1, 0);
+    give(t, "{" TS "\"event\":\"conn\",\"reason\":\"fin\",\"x\":\"%013000d\"}", 1002, 1, 0);
     sw_rows_each(&t->rows, count_row, &rows);
     assert_int_equal(rows, ROWS + 1 + SW_ROWS_SLOW);
     assert_int_equal(t->rows.too_long, 1);
