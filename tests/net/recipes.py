@@ -444,7 +444,7 @@ def losses():
 BROKEN = (  # recipe, what is changed in it, to what, in which lines
     ("Who was refused, by minute?", "| sort | uniq", "| uniq", lambda lines: lines[::-1] + lines),
     ("Who has the most bytes?", "%.0f", "%.6g", huge),  # as print does in the mawk of Debian 12
-    ("Who closes first?", "sort | uniq -c", "uniq -c", None),
+    ("Who closes first?", "sort | uniq -c", "uniq -c", lambda lines: lines[::-1] + lines),
     ("What did one host do?", "203.0.113.7", "203.0.113.8", None),
     ("Where are handshakes slow?", "0.99", "0.5", None),
     ("Who resets, and in which state?", '"orig"', '"resp"', None),
