@@ -198,8 +198,8 @@ complete -c synward -n '__synward_command ladder' -l state -x -a '(__synward_lis
 complete -c synward -n '__synward_command ladder' -l outcome -x -a '(__synward_list open fin reset refused aborted unanswered timeout reused end_of_input filtered all none)' -d 'only those that ended for one of these reasons, like refused,unanswered, or are open (none: any)'
 complete -c synward -n '__synward_command ladder' -l uid -x -d 'only the connections with these uids, at most 16'
 complete -c synward -n '__synward_command ladder' -l cgroup -x -d 'only those with an end on this host whose cgroup\'s path fits, like \'/system.slice/nginx*\''
-complete -c synward -n '__synward_command ladder' -l process -x -d 'only those with an end that one of these processes has open, at most 16'
-complete -c synward -n '__synward_command ladder' -l comm -x -d 'only those with an end that a process of this name has open, like \'curl\''
+complete -c synward -n '__synward_command ladder' -l process -x -d 'only those with an end whose process is one of these, at most 16'
+complete -c synward -n '__synward_command ladder' -l comm -x -d 'only those with an end whose process has this name, like \'curl\''
 complete -c synward -n '__synward_command ladder' -l min-bytes -x -d 'only those with at least N IP bytes, both directions together (0)'
 complete -c synward -n '__synward_command ladder' -l min-handshake -x -d 'only those whose handshake took S seconds or more (0: also without one)'
 complete -c synward -n '__synward_operand ladder 0' -F
@@ -229,8 +229,8 @@ complete -c synward -n '__synward_command events' -l state -x -a '(__synward_lis
 complete -c synward -n '__synward_command events' -l outcome -x -a '(__synward_list open fin reset refused aborted unanswered timeout reused end_of_input filtered all none)' -d 'only those that ended for one of these reasons, like refused,unanswered, or are open (none: any)'
 complete -c synward -n '__synward_command events' -l uid -x -d 'only the connections with these uids, at most 16'
 complete -c synward -n '__synward_command events' -l cgroup -x -d 'only those with an end on this host whose cgroup\'s path fits, like \'/system.slice/nginx*\''
-complete -c synward -n '__synward_command events' -l process -x -d 'only those with an end that one of these processes has open, at most 16'
-complete -c synward -n '__synward_command events' -l comm -x -d 'only those with an end that a process of this name has open, like \'curl\''
+complete -c synward -n '__synward_command events' -l process -x -d 'only those with an end whose process is one of these, at most 16'
+complete -c synward -n '__synward_command events' -l comm -x -d 'only those with an end whose process has this name, like \'curl\''
 complete -c synward -n '__synward_command events' -l min-bytes -x -d 'only those with at least N IP bytes, both directions together (0)'
 complete -c synward -n '__synward_command events' -l min-handshake -x -d 'only those whose handshake took S seconds or more (0: also without one)'
 
@@ -259,8 +259,8 @@ complete -c synward -n '__synward_command flows' -l state -x -a '(__synward_list
 complete -c synward -n '__synward_command flows' -l outcome -x -a '(__synward_list open fin reset refused aborted unanswered timeout reused end_of_input filtered all none)' -d 'only those that ended for one of these reasons, like refused,unanswered, or are open (none: any)'
 complete -c synward -n '__synward_command flows' -l uid -x -d 'only the connections with these uids, at most 16'
 complete -c synward -n '__synward_command flows' -l cgroup -x -d 'only those with an end on this host whose cgroup\'s path fits, like \'/system.slice/nginx*\''
-complete -c synward -n '__synward_command flows' -l process -x -d 'only those with an end that one of these processes has open, at most 16'
-complete -c synward -n '__synward_command flows' -l comm -x -d 'only those with an end that a process of this name has open, like \'curl\''
+complete -c synward -n '__synward_command flows' -l process -x -d 'only those with an end whose process is one of these, at most 16'
+complete -c synward -n '__synward_command flows' -l comm -x -d 'only those with an end whose process has this name, like \'curl\''
 complete -c synward -n '__synward_command flows' -l min-bytes -x -d 'only those with at least N IP bytes, both directions together (0)'
 complete -c synward -n '__synward_command flows' -l min-handshake -x -d 'only those whose handshake took S seconds or more (0: also without one)'
 
@@ -287,8 +287,8 @@ complete -c synward -n '__synward_command top' -l state -x -a '(__synward_list C
 complete -c synward -n '__synward_command top' -l outcome -x -a '(__synward_list open fin reset refused aborted unanswered timeout reused end_of_input filtered all none)' -d 'only those that ended for one of these reasons, like refused,unanswered, or are open (none: any)'
 complete -c synward -n '__synward_command top' -l uid -x -d 'only the connections with these uids, at most 16'
 complete -c synward -n '__synward_command top' -l cgroup -x -d 'only those with an end on this host whose cgroup\'s path fits, like \'/system.slice/nginx*\''
-complete -c synward -n '__synward_command top' -l process -x -d 'only those with an end that one of these processes has open, at most 16'
-complete -c synward -n '__synward_command top' -l comm -x -d 'only those with an end that a process of this name has open, like \'curl\''
+complete -c synward -n '__synward_command top' -l process -x -d 'only those with an end whose process is one of these, at most 16'
+complete -c synward -n '__synward_command top' -l comm -x -d 'only those with an end whose process has this name, like \'curl\''
 complete -c synward -n '__synward_command top' -l min-bytes -x -d 'only those with at least N IP bytes, both directions together (0)'
 complete -c synward -n '__synward_command top' -l min-handshake -x -d 'only those whose handshake took S seconds or more (0: also without one)'
 

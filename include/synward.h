@@ -369,9 +369,12 @@ enum { SW_HELD_WAITS = 1 << 0, SW_HELD_SHARE = 1 << 1, SW_HELD_FULL = 1 << 2 };
  */
 enum { SW_L_NONE, SW_L_OPENED, SW_L_COMPLETED, SW_L_CONFIRMED, SW_L_ABORTED, SW_L_RESET_UNDONE, SW_L_COOKIE };
 
+/* By a SYN-ACK: the socket that its request becomes, unless the listener drops the request. */
+#define SW_OWNER_REQUEST (1ULL << 63)
+
 /* The socket of this host that an end is, by its own segments; 0: not known. The cgroup is the one it was made in. */
 struct sw_owner {
-    __u64 cookie; /* SO_COOKIE */
+    __u64 cookie; /* SO_COOKIE, perhaps with SW_OWNER_REQUEST */
     __u64 cgroup; /* its id in cgroup v2: the inode of its directory */
 };
 

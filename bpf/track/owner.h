@@ -11,6 +11,8 @@
 /* Which socket of this host a segment comes from. NONE: a SYN-ACK that is a cookie of the kernel. REPLY: not one of the
  * four-tuple's own, as for a RST, or for TIME_WAIT's and a request's ACKs. ELSEWHERE: the port is another one's by NAT,
  * a container's whose socket is not seen, or another port of this host. */
+#define SW_AF_PACKET 17
+
 enum sw_sender { SW_SENDER_NONE, SW_SENDER_REPLY, SW_SENDER_REQUEST, SW_SENDER_CONNECTION, SW_SENDER_ELSEWHERE };
 
 static __always_inline __u32 sw_sender_of(struct __sk_buff *skb)
@@ -21,6 +23,8 @@ static __always_inline __u32 sw_sender_of(struct __sk_buff *skb)
         return SW_SENDER_ELSEWHERE;
     if (!sk)
         return SW_SENDER_NONE;
+    if (sk->family == SW_AF_PACKET)
+        return SW_SENDER_REPLY;
     switch (sk->state) {
     case BPF_TCP_NEW_SYN_RECV:
     case BPF_TCP_SYN_RECV: return SW_SENDER_REQUEST;
@@ -52,6 +56,8 @@ static __always_inline void sw_owner_read(struct __sk_buff *skb, const struct sw
     if ((sender != SW_SENDER_REQUEST && sender != SW_SENDER_CONNECTION) || !sw_has_its_port(skb, sc))
         return;
     ret->cookie = bpf_get_socket_cookie(skb);
+    if (ret->cookie && (sc->seg.flags & (SW_TCP_SYN | SW_TCP_ACK)) == (SW_TCP_SYN | SW_TCP_ACK))
+        ret->cookie |= SW_OWNER_REQUEST;
     if (cfg.owners & SW_OWNERS_CGROUP)
         ret->cgroup = bpf_skb_cgroup_id(skb);
 }
@@ -68,6 +74,11 @@ static __always_inline void sw_owner_before(struct __sk_buff *skb, struct sw_scr
 /* A SYN on such a flow may begin another one, and is not its own. */
 #define SW_OWNER_OLD (SW_F_ESTABLISHED | SW_F_MIDSTREAM | SW_F_ENDED | SW_F_PENDING_SYN)
 
+static __always_inline int sw_owner_is_final(const struct sw_owner *o)
+{
+    return o->cookie && !(o->cookie & SW_OWNER_REQUEST);
+}
+
 /*
  * The flow takes it. A SYN that is sent again may be another socket's, by then, but one on a live connection only waits
  * for its answer.
@@ -81,9 +92,10 @@ static __always_inline void sw_owner_take(struct sw_scratch *sc, struct sw_flow 
         return;
     sw_side_bound(b);
     if (!(s->flags & SW_TCP_SYN))
-        sc->owner_wanted = !f->owner[b].cookie && !(s->flags & SW_TCP_RST);
-    else if (sc->owner.cookie && !(f->flags & SW_OWNER_OLD))
-        f->owner[b] = sc->owner;
+        sc->owner_wanted = !sw_owner_is_final(&f->owner[b]) && !(s->flags & SW_TCP_RST) && !s->reply;
+    else if ((sc->owner.cookie || s->flags & SW_TCP_ACK) && !(f->flags & SW_OWNER_OLD))
+        f->owner[b] =
+            sc->owner; /* of a SYN-ACK also none: a cookie of the kernel's has followed a request that it dropped */
 }
 
 /* As sw_owner_take, for the flow of the segment in scratch where it is now. */
@@ -102,7 +114,7 @@ SW_PART int sw_owner_give(__u64 cookie, __u64 cgroup)
         return 0;
     b = sc->seg.src_is_b;
     sw_side_bound(b);
-    if (f->owner[b].cookie || (sc->seg.flags & SW_TCP_SYN && f->flags & SW_OWNER_OLD))
+    if (sc->seg.flags & SW_TCP_SYN ? f->flags & SW_OWNER_OLD : sw_owner_is_final(&f->owner[b]))
         return 0;
     f->owner[b].cookie = cookie;
     f->owner[b].cgroup = cgroup;

@@ -109,10 +109,10 @@ static const struct sw_option options[] = {
      .help = "ports whose owner is taken for the server of a connection picked up midstream, at most 1024; 'none'"},
     {"max-flows", .block = 3, .type = SW_OPT_NUMBER, FIELD(object.max_flows), .range = {1, 1u << 30},
      .help = "most established connections tracked at once ({})",
-     .man = "About 550 bytes each, with what is kept of ended ones. Replay takes no more than the capture can need."},
+     .man = "About 600 bytes each, with what is kept of ended ones. Replay takes no more than the capture can need."},
     {"max-half-open", .block = 3, .type = SW_OPT_NUMBER, FIELD(object.max_half_open), .range = {1, 1u << 30},
      .help = "most half-open connections tracked at once; a flood evicts about the oldest ({})",
-     .man = "About 500 bytes each. A SYN flood never evicts a connection. A handshake that is evicted and not restored "
+     .man = "About 570 bytes each. A SYN flood never evicts a connection. A handshake that is evicted and not restored "
             "has no `conn` line and "
             "counts in `lost_conn` and `half_open_evicted`."},
     {"syn-cache", .block = 3, .type = SW_OPT_NUMBER, FIELD(object.syn_cache_max), .range = {1, SYN_CACHE_MAX},

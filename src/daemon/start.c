@@ -109,7 +109,7 @@ static void close_exporter(struct start *s)
 /* Before anything is open that its process must not keep. */
 static int open_owners(struct start *s)
 {
-    int err = sw_owners_new(s->common.owner, !s->common.no_sandbox, &s->loop.owners);
+    int err = sw_owners_new(s->common.owner, s->common.object.max_flows, !s->common.no_sandbox, &s->loop.owners);
 
     if (!err && s->common.owner == SW_OWNER_PROCESS && !sw_can_look_at_processes())
         sw_warn("--owner=process without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH: only own processes are known");
@@ -398,9 +398,9 @@ static const struct step {
     void (*undo)(struct start *s);
 } steps[] = {
     {add_interfaces, NULL},
+    {open_owners, close_owners}, /* its process has none of what is opened or read from here on */
     {prepare_guard, free_guard},
     {open_output, close_output},
-    {open_owners, close_owners},
     {open_exporter, close_exporter},
     {lock_start, unlock_start}, /* one start at a time */
     {catch_signals, close_signals},

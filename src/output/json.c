@@ -334,7 +334,7 @@ static char *put_owner(const struct sw_lines *l, char *p, const struct sw_flow *
         return p;
     cgroup = sw_owners_cgroup(l->owners, of);
     p = SIDE(p, side, ",", "socket_cookie\":");
-    p = of->cookie ? sw_put_u64(p, of->cookie) : LIT(p, "null");
+    p = of->cookie ? sw_put_u64(p, sw_owner_cookie(of)) : LIT(p, "null");
     p = SIDE(p, side, ",", "cgroup\":");
     if (cgroup) {
         *p++ = '"';

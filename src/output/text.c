@@ -163,7 +163,9 @@ static char *put_details(char *p, const struct sw_event *ev)
     }
 }
 
-/* " server nginx[12] in /system.slice/nginx.service", as far as it is known. */
+static const char plain_name[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:/@+()";
+
+/* " server nginx[12] in /system.slice/nginx.service", as far as it is known. A name of other characters is quoted. */
 static char *put_owner(const struct sw_lines *l, char *p, const struct sw_flow *f, int side)
 {
     const struct sw_process *process = sw_owners_process(l->owners, sw_owner_of(f, side));
@@ -173,8 +175,10 @@ static char *put_owner(const struct sw_lines *l, char *p, const struct sw_flow *
         return p;
     p = put(p, side == SW_ORIG ? " client" : " server");
     if (process) {
-        p = sw_json_escape(put(p, " "), process->comm);
-        p = put(p, "[%d]", process->pid);
+        const bool plain = !process->comm[strspn(process->comm, plain_name)];
+
+        p = sw_json_escape(put(p, plain ? " " : " \""), process->comm);
+        p = put(p, plain ? "[%d]" : "\"[%d]", process->pid);
     }
     return cgroup ? put(p, " in %s", cgroup->json) : p;
 }

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PROCESSES (1u << 16)     /* places, by cookie: cookies count up */
 #define PENDING 1024             /* ends that wait to be looked up */
 #define PATIENCE (2 * SW_SECOND) /* for a server to accept a connection */
 #define ASK_EVERY 20000000u      /* ns */
@@ -26,7 +25,9 @@ struct pending {
 struct sw_owners {
     enum sw_owner_mode mode;
     struct sw_cgroups *cgroups;
-    struct sw_process *process; /* PROCESSES of them; NULL: none is looked up */
+    struct sw_process *process; /* by cookie: cookies count up; NULL: none is looked up */
+    size_t places;              /* of process, a power of two; 0: one look's, sorted */
+    size_t looked;              /* of one look's */
     struct sw_resolver resolver;
     int sockets;                       /* sock_diag; -1: none */
     size_t pending_first, pending_len; /* a ring: the newest have the best chance */
@@ -43,7 +44,7 @@ enum sw_owner_mode sw_owners_mode(const struct sw_owners *o)
     return o ? o->mode : SW_OWNER_OFF;
 }
 
-static int alloc(enum sw_owner_mode mode, struct sw_owners **ret)
+static int alloc(enum sw_owner_mode mode, size_t places, struct sw_owners **ret)
 {
     struct sw_owners *o = calloc(1, sizeof(*o));
 
@@ -52,21 +53,24 @@ static int alloc(enum sw_owner_mode mode, struct sw_owners **ret)
         return -ENOMEM;
     o->mode = mode;
     o->sockets = o->resolver.fd = -1;
-    if (mode == SW_OWNER_PROCESS)
-        o->process = calloc(PROCESSES, sizeof(*o->process));
-    if (mode == SW_OWNER_PROCESS && !o->process)
+    o->places = places;
+    o->process = places ? calloc(places, sizeof(*o->process)) : NULL;
+    if (places && !o->process)
         return -ENOMEM;
     return sw_cgroups_new(sw_cgroups_open(), &o->cgroups);
 }
 
-int sw_owners_new(enum sw_owner_mode mode, bool sandbox, struct sw_owners **ret)
+int sw_owners_new(enum sw_owner_mode mode, size_t flows, bool sandbox, struct sw_owners **ret)
 {
+    size_t places = mode == SW_OWNER_PROCESS ? 1024 : 0;
     int err;
 
     *ret = NULL;
     if (mode == SW_OWNER_OFF)
         return 0;
-    err = alloc(mode, ret);
+    while (places && places < 2 * flows && places < 1u << 24) /* both ends may be here */
+        places *= 2;
+    err = alloc(mode, places, ret);
     if (!err && mode == SW_OWNER_PROCESS)
         err = sw_resolver_start(&(*ret)->resolver, sandbox);
     if (!err && mode == SW_OWNER_PROCESS) {
@@ -97,6 +101,11 @@ bool sw_owner_is_local(const struct sw_flow *f, int side)
     return f->local >> (f->orig_is_b ^ side) & 1;
 }
 
+__u64 sw_owner_cookie(const struct sw_owner *of)
+{
+    return of->cookie & ~SW_OWNER_REQUEST;
+}
+
 const struct sw_owner *sw_owner_of(const struct sw_flow *f, int side)
 {
     return &f->owner[(f->orig_is_b ^ side) & 1];
@@ -107,16 +116,28 @@ const struct sw_cgroup *sw_owners_cgroup(struct sw_owners *o, const struct sw_ow
     return o ? sw_cgroups_find(o->cgroups, of->cgroup, sw_clock_now()) : NULL;
 }
 
+static int by_cookie(const void *a, const void *b)
+{
+    const struct sw_process *x = a, *y = b;
+
+    return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
+}
+
 const struct sw_process *sw_owners_process(const struct sw_owners *o, const struct sw_owner *of)
 {
-    const struct sw_process *p = o && o->process ? &o->process[of->cookie & (PROCESSES - 1)] : NULL;
+    const __u64 cookie = sw_owner_cookie(of);
+    const struct sw_process key = {.cookie = cookie}, *p = NULL;
 
-    return p && of->cookie && p->cookie == of->cookie && p->pid ? p : NULL;
+    if (o && o->places)
+        p = &o->process[cookie & (o->places - 1)];
+    else if (o && o->looked)
+        p = bsearch(&key, o->process, o->looked, sizeof(key), by_cookie);
+    return p && cookie && p->cookie == cookie && p->pid ? p : NULL;
 }
 
 static void keep(struct sw_owners *o, const struct sw_process *p)
 {
-    o->process[p->cookie & (PROCESSES - 1)] = *p;
+    o->process[p->cookie & (o->places - 1)] = *p;
 }
 
 static void add(struct sw_owners *o, const struct sw_event *ev, int side, __u64 now)
@@ -133,7 +154,7 @@ static void add(struct sw_owners *o, const struct sw_event *ev, int side, __u64 
                           .ask = {.ifindex = ev->flow.ifindex,
                                   .lport = b ? ev->key.b_port : ev->key.a_port,
                                   .rport = b ? ev->key.a_port : ev->key.b_port,
-                                  .cookie = sw_owner_of(&ev->flow, side)->cookie}};
+                                  .cookie = sw_owner_cookie(sw_owner_of(&ev->flow, side))}};
     memcpy(p->ask.local, b ? ev->key.b_ip : ev->key.a_ip, 16);
     memcpy(p->ask.remote, b ? ev->key.a_ip : ev->key.b_ip, 16);
     o->pending_len++;
@@ -218,8 +239,11 @@ static void ask(struct sw_owners *o, __u64 now)
         pending_at(o, i)->ask = sockets[i];
     o->asked_len = sort_out(o, question, now);
     o->next = now + ASK_EVERY;
-    if (o->asked_len && sw_resolver_ask(&o->resolver, question, o->asked_len))
-        look_for_answer(o, 0); /* says that it is gone */
+    if (!o->asked_len || !sw_resolver_ask(&o->resolver, question, o->asked_len))
+        return;
+    look_for_answer(o, 0); /* says it if it is gone */
+    o->unknown += o->asked_len;
+    o->asked_len = 0;
 }
 
 void sw_owners_see(struct sw_owners *o, const struct sw_event *ev, __u64 now_ns)
@@ -254,14 +278,14 @@ void sw_owners_counts(const struct sw_owners *o, __u64 *ret_found, __u64 *ret_un
     *ret_unknown = o ? o->unknown : 0;
 }
 
-/* All sockets of this network namespace with a process, for one look. */
-struct pair {
-    __u64 inode, cookie;
+/* All sockets of this network namespace, for one look. */
+struct looked {
+    struct sw_holder holder;
+    __u64 cookie;
 };
 
 struct all {
-    struct sw_owners *o;
-    struct pair *pair;
+    struct looked *at;
     size_t len, room;
     int err;
 };
@@ -269,60 +293,71 @@ struct all {
 static void add_socket(__u64 cookie, __u64 inode, void *ctx)
 {
     struct all *a = ctx;
-    struct pair *more = inode && !a->err ? sw_array_room(a->pair, &a->room, a->len + 1, sizeof(*more)) : NULL;
+    struct looked *more = inode && !a->err ? sw_array_room(a->at, &a->room, a->len + 1, sizeof(*more)) : NULL;
 
     if (inode && !more)
         a->err = -ENOMEM;
     if (!more)
         return;
-    a->pair = more;
-    a->pair[a->len++] = (struct pair){inode, cookie};
+    a->at = more;
+    a->at[a->len++] = (struct looked){.holder = {.inode = inode}, .cookie = cookie};
 }
 
 static int by_inode(const void *a, const void *b)
 {
-    const struct pair *x = a, *y = b;
+    const struct looked *x = a, *y = b;
 
-    return x->inode < y->inode ? -1 : x->inode > y->inode;
+    return x->holder.inode < y->holder.inode ? -1 : x->holder.inode > y->holder.inode;
 }
 
 static int add_holder(int dir, __s32 pid, __u64 inode, void *ctx)
 {
-    const struct pair key = {.inode = inode}, *found;
+    const struct looked key = {.holder = {.inode = inode}};
     struct all *a = ctx;
-    struct sw_process p = {.pid = pid, .pids = 1}, *have;
+    struct looked *found = inode ? bsearch(&key, a->at, a->len, sizeof(key), by_inode) : NULL;
 
-    found = bsearch(&key, a->pair, a->len, sizeof(key), by_inode);
-    if (!found)
-        return 0;
-    have = &a->o->process[found->cookie & (PROCESSES - 1)];
-    if (have->cookie == found->cookie) { /* another one holds it, too */
-        have->pids += have->pid != pid;
-        return 0;
+    if (found)
+        sw_holder_add(&found->holder, dir, pid);
+    return 0;
+}
+
+/* What was found, by cookie. */
+static int keep_all(struct sw_owners *o, const struct all *a)
+{
+    o->process = calloc(a->len + 1, sizeof(*o->process));
+    if (!o->process)
+        return -ENOMEM;
+    for (size_t i = 0; i < a->len; i++) {
+        const struct sw_holder *h = &a->at[i].holder;
+        struct sw_process *p = &o->process[o->looked];
+
+        if (!h->pid)
+            continue;
+        *p = (struct sw_process){.cookie = a->at[i].cookie, .pid = h->pid, .pids = h->pids};
+        memcpy(p->comm, h->comm, sizeof(p->comm));
+        o->looked++;
     }
-    p.cookie = found->cookie;
-    if (!sw_process_comm(dir, p.comm))
-        keep(a->o, &p);
+    qsort(o->process, o->looked, sizeof(*o->process), by_cookie);
     return 0;
 }
 
 int sw_owners_look(struct sw_owners **ret)
 {
     struct all a = {0};
-    int err = alloc(SW_OWNER_PROCESS, ret), proc;
+    int err = alloc(SW_OWNER_PROCESS, 0, ret), proc;
 
     if (err)
         return err;
-    a.o = *ret;
     if (sw_sockets_each_cookie(add_socket, &a) || a.err)
         a.len = 0; /* nothing is known of processes */
     if (a.len)
-        qsort(a.pair, a.len, sizeof(*a.pair), by_inode);
+        qsort(a.at, a.len, sizeof(*a.at), by_inode);
     proc = a.len ? open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (proc >= 0) {
         sw_processes_each(proc, add_holder, &a);
         close(proc);
     }
-    free(a.pair);
-    return a.err;
+    err = a.err ? a.err : keep_all(*ret, &a);
+    free(a.at);
+    return err;
 }

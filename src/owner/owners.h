@@ -25,8 +25,9 @@ struct sw_process {
 
 struct sw_owners; /* opaque */
 
-/* With PROCESS it starts a process that looks into /proc, in a sandbox or not. 0 or -errno. */
-int sw_owners_new(enum sw_owner_mode mode, bool sandbox, struct sw_owners **ret);
+/* With PROCESS it starts a process that looks into /proc, in a sandbox or not. flows: connections there can be, whose
+ * processes are kept. 0 or -errno. */
+int sw_owners_new(enum sw_owner_mode mode, size_t flows, bool sandbox, struct sw_owners **ret);
 /* For one look at all that there is now, by the caller itself: what the commands that show tables take. */
 int sw_owners_look(struct sw_owners **ret);
 void sw_owners_free(struct sw_owners *o); /* NULL is fine */
@@ -40,6 +41,7 @@ void sw_owners_ask(struct sw_owners *o, __u64 now_ns);
 
 /* The end of a connection: 0 SW_ORIG, 1 SW_RESP. Is it this host's, as far as was seen? */
 bool sw_owner_is_local(const struct sw_flow *f, int side);
+__u64 sw_owner_cookie(const struct sw_owner *of); /* SO_COOKIE; 0: not known */
 const struct sw_owner *sw_owner_of(const struct sw_flow *f, int side);
 /* NULL: not known. o may be NULL. */
 const struct sw_cgroup *sw_owners_cgroup(struct sw_owners *o, const struct sw_owner *of);

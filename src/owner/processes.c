@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define STARTED_FIELD 22 /* of /proc/PID/stat, proc(5) */
+#define CLOCK_EVERY 64   /* links in /proc/PID/fd */
 
 static __u64 number(const char *text, char after)
 {
@@ -91,7 +92,7 @@ static int each_fd(int dir, __s32 pid, sw_socket_seen_fn fn, void *ctx)
         ssize_t n = *e->d_name == '.' ? 0 : readlinkat(dirfd(fds), e->d_name, link, sizeof(link));
         __u64 inode = n > 0 ? sw_socket_link(link, n) : 0;
 
-        if (inode)
+        if (*e->d_name != '.')
             err = fn(dir, pid, inode, ctx);
     }
     if (fds)
@@ -135,33 +136,37 @@ struct search {
     struct sw_holder *at;
     size_t len;
     __u64 until_ns;
-    __s32 pid; /* of the process that is looked at */
+    unsigned links; /* looked at */
 };
 
+void sw_holder_add(struct sw_holder *one, int dir, __s32 pid)
+{
+    __u64 started = one->last == pid ? 0 : sw_process_started(dir);
+    char comm[SW_COMM];
+
+    if (!started || sw_process_comm(dir, comm))
+        return; /* counted before, or gone */
+    one->last = pid;
+    one->pids++;
+    if (one->pid && started >= one->started)
+        return;
+    memcpy(one->comm, comm, sizeof(comm));
+    one->started = started;
+    one->pid = pid;
+}
+
+/* A look that takes too long is given up, also within a process: one may have a million files open. */
 static int seen(int dir, __s32 pid, __u64 inode, void *ctx)
 {
     const struct sw_holder key = {.inode = inode};
     struct search *s = ctx;
     struct sw_holder *one;
-    __u64 started;
 
-    if (pid != s->pid && sw_clock_now() > s->until_ns)
+    if (!(s->links++ % CLOCK_EVERY) && sw_clock_now() > s->until_ns)
         return -ETIME;
-    s->pid = pid;
-    one = bsearch(&key, s->at, s->len, sizeof(*s->at), by_inode);
-    if (!one || one->last == pid)
-        return 0;
-    started = sw_process_started(dir);
-    if (!started)
-        return 0; /* gone */
-    one->last = pid;
-    one->pids++;
-    if (one->pid && started >= one->started)
-        return 0;
-    if (sw_process_comm(dir, one->comm))
-        *one->comm = 0;
-    one->started = started;
-    one->pid = pid;
+    one = inode ? bsearch(&key, s->at, s->len, sizeof(*s->at), by_inode) : NULL;
+    if (one)
+        sw_holder_add(one, dir, pid);
     return 0;
 }
 

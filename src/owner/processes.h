@@ -27,7 +27,11 @@ int sw_holders_find(int proc, struct sw_holder *at, size_t len, __u64 until_ns);
 /* The inode of "socket:[123]"; 0: it is none. */
 __u64 sw_socket_link(const char *text, size_t len);
 
-/* Every process and each of its sockets. pid's directory is open at `dir`, for sw_process_comm. 0 or -errno. */
+/* One more process that holds it, whose directory is open, for each of its descriptors of the socket. */
+void sw_holder_add(struct sw_holder *one, int dir, __s32 pid);
+
+/* Every process and each of its open files, inode 0 if it is no socket. pid's directory is open at `dir`, for
+ * sw_holder_add. 0 or -errno. */
 typedef int (*sw_socket_seen_fn)(int dir, __s32 pid, __u64 inode, void *ctx);
 int sw_processes_each(int proc, sw_socket_seen_fn fn, void *ctx);
 

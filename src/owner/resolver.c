@@ -118,6 +118,8 @@ int sw_resolver_ask(struct sw_resolver *r, const struct sw_holder *at, size_t le
         return -EPIPE;
     if (send(r->fd, at, len * sizeof(*at), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
         return 0;
+    if (errno != EPIPE && errno != ECONNRESET)
+        return -errno; /* no room now */
     lost(r);
     return -EPIPE;
 }

@@ -53,6 +53,8 @@ def do(verb, *args):
                 signal.pause()
         kids.append(pid)
         return pid
+    elif verb == "dup":
+        kept["more"] = kept["s"].dup()
     elif verb == "fly":  # no process has it open, and it is not closed
         kept["pair"] = socket.socketpair()
         socket.send_fds(kept["pair"][0], [b"x"], [kept["s"].fileno()])
@@ -212,10 +214,13 @@ def client():
     for fork in False, True:
         p = Peer(b, "two" if fork else "one", groups, groups.make("/app.slice"))
         p.do("socket")
+        p.do("dup")  # twice open in one process
         if fork:
             p.do("fork")
         mine = p.do("connect", "10.66.0.1", 7777)
         s, name = listener.accept()
+        row = n.one([x for x in flows(b) if x["orig_port"] == name[1]])
+        n.fields({**row, "event": "row"}, orig_pid=p.pid, orig_pids=1 + fork, orig_comm=p.comm)
         line = conn(sw, name[1], "established")
         owner(line, "orig", socket_cookie=mine, cgroup=p.cgroup)
         nobody(line, "resp")
@@ -363,6 +368,50 @@ def through_a_cookie():
     groups.remove()
 
 
+def request_dropped():
+    """the listener has dropped the request that it had answered from, and the handshake completes by a cookie of the
+    kernel: the accepted socket's, not the request's"""
+    g = k.Ground(start=False)
+    n.sh("sysctl", "-qw", "net.ipv4.tcp_syncookies=0", "net.ipv4.tcp_synack_retries=0", ns=g.b)
+    g.sw = run(g.b, mode="socket")
+    p = k.Peer(g)
+    p.syn()
+    n.until(lambda: g.syn_recv() == 1)
+    n.until(lambda: g.syn_recv() == 0)
+    n.sh("sysctl", "-qw", "net.ipv4.tcp_syncookies=2", ns=g.b)
+    p.seq -= 1
+    p.syn()
+    n.equal("requests", g.syn_recv(), 0)
+    p.say("PA", b"x")
+    s = k.accepted(g.listeners[4, k.PORT])
+    mine = cookie(s)
+    s.sendall(b"y")
+    p.hear(5, lambda t: "P" in t.flags)
+    p.say("R", seq=p.seq + 1)
+    owner(conn(g.sw, p.sport), "resp", socket_cookie=mine)
+    s.close()
+    g.sw.stop()
+
+
+def signals():
+    """what a service manager or a terminal sends to all processes does not end the second one"""
+    a, b = n.pair()
+    groups = Groups()
+    server = web(b, groups)
+    sw = run(b)
+    (helper,) = children(sw.p.pid)
+    n.until(lambda: status(helper)["Seccomp"] == "2")
+    for number in signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2:
+        os.kill(helper, number)  # ours: this test has started its parent
+    c = n.connect(a, "10.66.0.2", 7777)
+    server.do("accept")
+    n.until(lambda: looked(sw) == (1, 0))
+    server.do("close")
+    c.close()
+    sw.stop()
+    groups.remove()
+
+
 def loopback():
     """over loopback both ends are this host's"""
     b = n.new_ns("b")
@@ -497,4 +546,5 @@ def sandbox():
     groups.remove()
 
 
-n.main(two_cgroups, client, forking_server, accepted_later, gone, in_flight, forwarded, through_a_cookie, loopback, views, modes, sandbox)
+n.main(two_cgroups, client, forking_server, accepted_later, gone, in_flight, forwarded, through_a_cookie, request_dropped,
+       signals, loopback, views, modes, sandbox)

@@ -60,11 +60,11 @@ static void test_owner(void **state)
 
     (void)state;
     opts.full_events = false;
-    assert_int_equal(sw_owners_new(SW_OWNER_SOCKET, false, &opts.owners), 0);
+    assert_int_equal(sw_owners_new(SW_OWNER_SOCKET, 0, false, &opts.owners), 0);
     out_open(&o, opts);
     ev.flow.owner[0] = (struct sw_owner){.cookie = 662428, .cgroup = ~0ull};
-    ev.flow.owner[1] = (struct sw_owner){.cookie = ~0ull};
-    add(&o, &ev); /* neither has sent */
+    ev.flow.owner[1] = (struct sw_owner){.cookie = ~0ull}; /* SW_OWNER_REQUEST is none of it */
+    add(&o, &ev);                                          /* neither has sent */
     ev.flow.local = SW_LOCAL_A;
     add(&o, &ev);
     ev.flow.local = SW_LOCAL_B;
@@ -80,9 +80,9 @@ static void test_owner(void **state)
     assert_false(says(line_n(o.text, 0), "_cookie\""));
     has(line_n(o.text, 1), ",\"orig_socket_cookie\":662428,\"orig_cgroup\":null}");
     assert_false(says(line_n(o.text, 1), "resp_socket"));
-    has(line_n(o.text, 2), ",\"resp_socket_cookie\":18446744073709551615,\"resp_cgroup\":null}");
-    has(line_n(o.text, 3), ",\"orig_socket_cookie\":18446744073709551615,\"orig_cgroup\":null}");
-    has(line_n(o.text, 4), ",\"orig_socket_cookie\":18446744073709551615,\"orig_cgroup\":null,"
+    has(line_n(o.text, 2), ",\"resp_socket_cookie\":9223372036854775807,\"resp_cgroup\":null}");
+    has(line_n(o.text, 3), ",\"orig_socket_cookie\":9223372036854775807,\"orig_cgroup\":null}");
+    has(line_n(o.text, 4), ",\"orig_socket_cookie\":9223372036854775807,\"orig_cgroup\":null,"
                            "\"resp_socket_cookie\":null,\"resp_cgroup\":null}");
     assert_false(says(line_n(o.text, 5), "_cookie\"")); /* without processes it can wait for conn */
     out_close(&o);
