@@ -63,6 +63,16 @@ typedef __be32 sw_wire32 __attribute__((aligned(1)));
 #define sw_opaque(x) asm volatile("" : "+r"(x))
 
 /*
+ * What the verifier knows of x goes: x plus and minus a number of the same width that it does not know. Where many
+ * paths give one variable a constant each, they are one path from here on.
+ */
+#ifdef __bpf__
+#define sw_forget(x, unknown) asm volatile("%0 += %1\n\t%0 -= %1" : "+r"(x) : "r"(unknown))
+#else
+#define sw_forget(x, unknown) ((void)(unknown))
+#endif
+
+/*
  * A length from 1 to `most`, a power of two, as the verifier must see it: kernel 6.1 does not learn the 1 from a
  * comparison. Does not change a length that is one.
  */

@@ -107,7 +107,7 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
     struct sw_tcp *t = data + 14 + (v6 ? 40 : 20);
     struct sw_guard *g = sw_guard_config();
-    struct sw_cookie_opts c = {0};
+    struct sw_cookie_opts *c; /* in memory, of whose contents the verifier knows nothing: all paths are one */
     struct sw_cookie_tuple f;
     struct sw_cookie cookie;
     struct sw_service *sv;
@@ -161,6 +161,7 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
         return 0;
     r = &here->reply;
     o = &here->opts;
+    c = &here->cookie_opts;
     if (!sw_opts_linux((__be32 *)(t + 1), opt_len, end, o)) {
         here->pkt.tcp_off = 14 + (v6 ? 40 : 20);
         here->pkt.opt_len = opt_len;
@@ -170,7 +171,7 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
     }
     flags = bpf_ntohs(t->bits);
     ecn = (flags & (SW_TCP_ECE | SW_TCP_CWR)) == (SW_TCP_ECE | SW_TCP_CWR) && !(((__u8 *)data)[15] & (v6 ? 0x30 : 3));
-    sw_cookie_grant(&c, o, g, v6, ecn);
+    sw_cookie_grant(c, o, g, v6, ecn);
     for (int i = 0; i < 4; i++) {
         f.src[i] = r->src[i] = src.word[i];
         f.dst[i] = r->dst[i] = dst.word[i];
@@ -183,14 +184,14 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
     f.dport = r->dport = t->dport;
     f.isn = bpf_ntohl(t->seq);
     f.v6 = v6;
-    sw_cookie_make(k, &f, &c, now + g->clock_offset, &cookie);
+    sw_cookie_make(k, &f, c, now + g->clock_offset, &cookie);
     r->ip_off = 14;
     r->hops = v6 ? g->hop_limit : g->ttl;
     r->seq = cookie.isn;
     r->ack = f.isn + 1;
-    r->flags = SW_TCP_SYN | SW_TCP_ACK | (c.ecn ? SW_TCP_ECE : 0);
+    r->flags = SW_TCP_SYN | SW_TCP_ACK | (c->ecn ? SW_TCP_ECE : 0);
     r->win = sv->win;
-    sw_synack_options(r, sv, o, &c, v6, cookie.tsval);
+    sw_synack_options(r, sv, o, c, v6, cookie.tsval);
     if (!sw_fast_reply(ctx, r, v6))
         return 0;
     tally->item[SW_T_SYNS]++;

@@ -229,9 +229,11 @@ static __always_inline void sw_cookie_make(const struct sw_keys *keys, const str
         o->wscale = 14;
     if (o->ts) {
         code = sw_cookie_pack13(o) | SW_COOKIE_INFO_TS;
+        sw_forget(code, (__u32)now);
         sw_cookie_unpack13(o, code & 0x1fff, f->v6);
     } else {
         code = sw_cookie_pack5(o, f->v6);
+        sw_forget(code, (__u32)now);
         sw_cookie_unpack5(o, code, f->v6);
     }
     mac = sw_cookie_mac(sw_cookie_key(keys, epoch), f, epoch, code);

@@ -23,9 +23,7 @@ struct sw_opts {
  */
 static __always_inline int sw_opts_words(const __be32 *w, __u32 len, void *end, struct sw_opts *o)
 {
-    __u32 at = 0;
-
-    for (int n = 0; n < 10; n++) {
+    for (__u32 at = 0; at < 10; at++) { /* nothing else counts: how a word was reached is of no interest */
         const __be32 *p = w + at;
         __u32 x;
 
@@ -62,7 +60,6 @@ static __always_inline int sw_opts_words(const __be32 *w, __u32 len, void *end, 
         } else if (x != 0x01010101) {
             return 0;
         }
-        at++;
     }
     return 1;
 }

@@ -79,14 +79,17 @@ static __always_inline struct sw_histogram_set *sw_histograms_of_server(struct s
     return set;
 }
 
-/* Without a value it adds 0: a branch here would be followed 64 times. */
-static __always_inline void sw_histogram_add(struct sw_histogram *mine, struct sw_histogram *shared, __u64 value)
+/* Without a value it adds 0: a branch here would be followed many times. */
+static __always_inline void sw_histogram_add(struct sw_histogram *mine, struct sw_histogram *shared, __u64 value,
+                                             __u32 *room)
 {
-    __u32 bucket = sw_histogram_bucket(value);
     __u64 n = sw_not_zero(value ^ SW_HG_NOTHING);
+    __u32 bucket;
 
+    /* through memory: else each value that is compared on the way has to be told apart */
+    SW_WRITE_ONCE(*room, sw_histogram_bucket(value));
+    bucket = SW_READ_ONCE(*room);
     value &= -n;
-    sw_opaque(bucket);
     if (bucket >= SW_HG_BUCKETS)
         bucket = SW_HG_BUCKETS - 1;
     mine->sum += value;
@@ -119,9 +122,9 @@ SW_PART int sw_histograms_fill(__u32 where, __u64 now, __u64 v0, __u64 v1, __u64
     mine->unmeasured += unmeasured;
     __sync_fetch_and_add(&shared->ended[why], ended);
     __sync_fetch_and_add(&shared->unmeasured, unmeasured);
-    sw_histogram_add(&mine->of[first], &shared->of[first], v0);
-    sw_histogram_add(&mine->of[first + 1], &shared->of[first + 1], v1);
-    sw_histogram_add(&mine->of[first + 2], &shared->of[first + 2], v2);
+    sw_histogram_add(&mine->of[first], &shared->of[first], v0, &sc->bucket);
+    sw_histogram_add(&mine->of[first + 1], &shared->of[first + 1], v1, &sc->bucket);
+    sw_histogram_add(&mine->of[first + 2], &shared->of[first + 2], v2, &sc->bucket);
     return 0;
 }
 

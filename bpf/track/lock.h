@@ -73,6 +73,38 @@ static __always_inline void sw_step_ladder(const struct sw_flow *f, const struct
                       f->start_ns);
 }
 
+static __always_inline int sw_lock_spin(struct sw_lock *l)
+{
+    int mine = 0;
+
+    for (int i = 0; i < SW_SPINS && !mine; i++)
+        mine = sw_lock_try(l);
+    return mine;
+}
+
+#ifndef SW_OLD
+/* Of the flow whose key is in scratch. Apart from those that need it, for the verifier follows each try. */
+SW_PART int sw_lock_wait(__u32 context)
+{
+    struct sw_scratch *sc = sw_scratch_of(context);
+    struct sw_lock *l = sc ? sw_lock_of(&sc->key) : 0;
+
+    return l && sw_lock_spin(l);
+}
+
+static __always_inline int sw_lock_take(struct sw_lock *l)
+{
+    if (__builtin_expect(sw_lock_try(l), 1))
+        return 1;
+    return sw_lock_wait(SW_CTX_PACKET);
+}
+#else /* one more function is too much stack */
+static __always_inline int sw_lock_take(struct sw_lock *l)
+{
+    return sw_lock_spin(l);
+}
+#endif
+
 /*
  * The state machine under the flow's lock: one word, striped by the key. bpf_spin_lock would forbid calls while held,
  * and is not allowed in LRU values. A segment is never preempted by another one on its CPU (bottom halves are off), so
@@ -83,11 +115,9 @@ static __always_inline void sw_step_ladder(const struct sw_flow *f, const struct
  */
 static __always_inline int sw_step_locked(struct sw_flow *f, struct sw_seg *s, struct sw_out *o, struct sw_lock *l)
 {
-    int verdict, mine = 0;
+    int verdict, mine = sw_lock_take(l);
     __u32 before;
 
-    for (int i = 0; i < SW_SPINS && !mine; i++)
-        mine = sw_lock_try(l);
     if (!mine)
         sw_count(SW_C_LOCK_TIMEOUT);
 #ifdef SW_OLD

@@ -167,9 +167,9 @@ struct sw_scratch {
     __u32 early; /* SW_OUT_*: what the filter said before parsing; here so that its paths end for the verifier */
     struct sw_chunk chunk;
     struct sw_sweep_ctx sweep;
-    struct sw_owner owner; /* of the segment's sender */
-    __u32 owner_wanted;    /* its flow does not know it */
-    __u32 pad;
+    struct sw_owner owner;   /* of the segment's sender */
+    __u32 owner_wanted;      /* its flow does not know it */
+    __u32 bucket;            /* of a value; here for the same reason */
     struct sw_ladder ladder; /* one that begins */
 };
 struct {
