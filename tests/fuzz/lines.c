@@ -83,6 +83,8 @@ static void read_all(struct sw_tally *t, const char *path, bool plain)
     holds(c->events + c->broken <= c->read && !c->broken == !c->first_broken && c->first_broken <= c->read,
           "%llu lines, %llu objects, %llu broken, the first %llu", (unsigned long long)c->read,
           (unsigned long long)c->events, (unsigned long long)c->broken, (unsigned long long)c->first_broken);
+    if (got) /* what was read of a last line before the damage may be whole */
+        holds(sw_ndjson_next(n, &line) >= 0, "damaged twice");
     holds(sw_ndjson_next(n, &line) == 0, "more after the end");
     sw_tally_counts(t, c, path);
     sw_ndjson_close(n);
