@@ -117,6 +117,22 @@ $(filter-out $(B)/tests/unit/base/sandbox,$(UNITS)) $(PROGS): $(B)/%: %.c $(SAN_
 	@mkdir -p $(@D)
 	$(SAN_CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(SANITIZE) $(TEST_OPT) $< $(SAN_SO) -Wl,-rpath,$(abspath $(B)/san) -o $@ -lcmocka $(LIBS)
 
+# all of tests/prog in one program, for the guests
+comma := ,
+TOGETHER := $(B)/tests/together
+TOGETHER_OBJ := $(patsubst $(B)/tests/prog/%,$(B)/together/%.o,$(PROGS))
+$(B)/together/%.o: tests/prog/%.c | $(SKEL) $(B)/.fuzz-tools
+	@mkdir -p $(@D)
+	$(SAN_CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(SANITIZE) $(TEST_OPT) -DSW_TOGETHER -Dmain=main_$(subst /,_,$*) -c $< -o $@
+
+$(B)/together/list.h: $(PROGS:$(B)/%=%.c)
+	@mkdir -p $(@D)
+	@printf 'PROG(%s)\n' $(subst /,$(comma),$(PROGS:$(B)/tests/prog/%=%)) >$@
+
+$(TOGETHER): tests/vm/together.c $(B)/together/list.h $(TOGETHER_OBJ) $(SAN_SO)
+	@mkdir -p $(@D)
+	$(SAN_CC) $(SW_CPPFLAGS) -Itests/lib -I$(B) $(SW_CFLAGS) $(SANITIZE) $(TEST_OPT) $< $(TOGETHER_OBJ) $(SAN_SO) -Wl,-rpath,$(abspath $(B)/san) -o $@ -lcmocka $(LIBS)
+
 $(B)/.fuzz-tools: | $(B)/.tools
 	@echo 'int LLVMFuzzerTestOneInput(const char *p, long n); int LLVMFuzzerTestOneInput(const char *p, long n) { return p && n < 0; }' | \
 	  $(SAN_CC) $(if $(findstring -fsanitize=,$(SANITIZE)),-fsanitize=fuzzer,-c) -x c - -o /dev/null 2>/dev/null || \
@@ -185,7 +201,7 @@ MAKE_ALL = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 # needs only the tests that go into the guests; KERNELS chooses
 KERNELS ?= 5.10 6.1 6.12
 test-kernels: setup ## the tests in virtual machines: KERNELS='5.10 6.1 6.12' [SHORT=1] (root)
-	+$(MAKE_ALL) all costs $(PROGS) $(TOOLS)
+	+$(MAKE_ALL) all costs $(TOGETHER) $(TOOLS)
 	@tests/vm/kernels $(if $(SHORT),--short) $(KERNELS)
 
 # setup comes first, also under -j: what it installs is what the build looks for

@@ -21,7 +21,7 @@
 
 #define SEC_NS 1000000000ull
 
-enum { EVENTS_MAX = 65536, START_S = 1000, PAGE = 4096 };
+enum { EVENTS_MAX = 65536, START_S = 1000, PAGE = 4096, KEPT_MAX = 6 };
 
 struct bpfrun {
     struct synward_bpf *obj;
@@ -34,11 +34,23 @@ struct bpfrun {
     struct sw_filter_map *filter;
     bool drain;
     __u64 now;
+    struct sw_object_opts opts;
 };
+
+/* Those that nobody uses, the longest unused one first. */
+static struct {
+    bool on;
+    size_t len;
+    struct bpfrun *at[KEPT_MAX];
+} kept;
 
 bool bpfrun_old(void)
 {
-    return getenv("SW_TEST_OLD") || sw_kernel_is_old();
+    static int old = -1; /* stories ask for every segment */
+
+    if (old < 0)
+        old = getenv("SW_TEST_OLD") || sw_kernel_is_old();
+    return old;
 }
 
 void bpfrun_opts(struct sw_object_opts *opts)
@@ -61,7 +73,7 @@ void bpfrun_opts(struct sw_object_opts *opts)
     opts->cfg.decap = 0;
     opts->cfg.likely_server_ports = 0;
     opts->syn_cache_max = 1u << 14;
-    opts->max_flows = 1u << 14; /* resetting map `ended` takes time for each slot */
+    opts->max_flows = 1u << 12; /* resetting map `ended` takes time for each slot */
 }
 
 static int on_event(void *ctx, void *data, size_t size)
@@ -94,15 +106,48 @@ static void stay_here(void)
     sched_setaffinity(0, sizeof(here), &here);
 }
 
+static void end(struct bpfrun *run)
+{
+    if (!run)
+        return;
+    for (int i = 0; i < SW_RINGS; i++)
+        ring_buffer__free(run->rings[i]);
+    sw_filter_unmap(run->filter);
+    sw_object_free(run->obj);
+    free(run->events);
+    free(run);
+}
+
+static struct bpfrun *take_kept(size_t i)
+{
+    struct bpfrun *run = kept.at[i];
+
+    kept.len--;
+    memmove(&kept.at[i], &kept.at[i + 1], (kept.len - i) * sizeof(*kept.at));
+    return run;
+}
+
+static struct bpfrun *find_kept(const struct sw_object_opts *opts)
+{
+    for (size_t i = 0; i < kept.len; i++)
+        if (!memcmp(&kept.at[i]->opts, opts, sizeof(*opts)))
+            return take_kept(i);
+    return NULL;
+}
+
 int bpfrun_new(const struct sw_object_opts *opts, struct bpfrun **ret_run)
 {
-    struct bpfrun *run = calloc(1, sizeof(*run));
+    struct bpfrun *run = find_kept(opts);
     const char *why = NULL;
     int err = -ENOMEM;
 
-    *ret_run = NULL;
+    *ret_run = run;
+    if (run)
+        return bpfrun_reset(run);
+    run = calloc(1, sizeof(*run));
     if (!run)
         return -ENOMEM;
+    memcpy(&run->opts, opts, sizeof(*opts)); /* padding, too: it is compared */
     sw_log_init(0);
     stay_here();
     run->events = calloc(EVENTS_MAX, sizeof(*run->events));
@@ -128,20 +173,26 @@ int bpfrun_new(const struct sw_object_opts *opts, struct bpfrun **ret_run)
     *ret_run = run;
     return 0;
 fail:
-    bpfrun_free(run);
+    end(run);
     return err;
 }
 
 void bpfrun_free(struct bpfrun *run)
 {
-    if (!run)
+    if (!run || !kept.on) {
+        end(run);
         return;
-    for (int i = 0; i < SW_RINGS; i++)
-        ring_buffer__free(run->rings[i]);
-    sw_filter_unmap(run->filter);
-    sw_object_free(run->obj);
-    free(run->events);
-    free(run);
+    }
+    if (kept.len == KEPT_MAX)
+        end(take_kept(0));
+    kept.at[kept.len++] = run;
+}
+
+void bpfrun_keep(bool on)
+{
+    kept.on = on;
+    while (!on && kept.len)
+        end(take_kept(0));
 }
 
 static int array_zero(struct bpf_map *map)

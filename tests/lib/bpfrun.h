@@ -28,6 +28,8 @@ void bpfrun_opts(struct sw_object_opts *opts);
 
 int bpfrun_new(const struct sw_object_opts *opts, struct bpfrun **ret_run); /* 0 or -errno */
 void bpfrun_free(struct bpfrun *run);                                       /* NULL is fine */
+/* From now on objects are kept for the next one that is loaded with the same options; false: they go. */
+void bpfrun_keep(bool on);
 /* Empties maps, counters, events; the clock goes back to 1000 s. */
 int bpfrun_reset(struct bpfrun *run);
 
