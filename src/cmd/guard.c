@@ -10,6 +10,7 @@
 #include "cmd/find_instance.h"
 #include "config/cli.h"
 #include "config/guard_options.h"
+#include "loader/map_reader.h"
 #include "loader/service_stats.h"
 #include "output/figures.h"
 #include "output/json_guard.h"
@@ -38,13 +39,13 @@ struct guard {
 };
 
 /* The elements lie one after the other: the sizes are multiples of 8. */
-static int map_array(__u32 id, size_t bytes, int prot, void **ret)
+static int map_array(__u32 id, size_t size, size_t len, int prot, void **ret)
 {
-    int fd = bpf_map_get_fd_by_id(id), err = 0;
+    int fd = sw_map_by_id(id, size), err = 0;
 
     if (fd < 0)
-        return -errno;
-    *ret = mmap(NULL, bytes, prot, MAP_SHARED, fd, 0);
+        return fd;
+    *ret = mmap(NULL, size * len, prot, MAP_SHARED, fd, 0);
     if (*ret == MAP_FAILED)
         err = -errno;
     close(fd);
@@ -55,12 +56,12 @@ static int open_maps(struct guard *g)
 {
     void *services, *config;
     int err =
-        map_array(g->inst.map_services, SW_SERVICES * sizeof(struct sw_service), PROT_READ | PROT_WRITE, &services);
+        map_array(g->inst.map_services, sizeof(struct sw_service), SW_SERVICES, PROT_READ | PROT_WRITE, &services);
 
     if (err)
         return err;
     g->services = services; /* NOLINT(clang-analyzer-core.uninitialized.Assign): errno is not 0 after a failure */
-    err = map_array(g->inst.map_guard, sizeof(struct sw_guard), PROT_READ | PROT_WRITE, &config);
+    err = map_array(g->inst.map_guard, sizeof(struct sw_guard), 1, PROT_READ | PROT_WRITE, &config);
     if (!err)
         g->config = config; /* NOLINT(clang-analyzer-core.uninitialized.Assign): the same */
     return err;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "loader/histograms.h"
 
+#include "loader/map_reader.h"
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -87,12 +89,12 @@ int sw_histograms_read_servers(int map_fd, struct sw_histograms **ret_rows, __u3
 static int by_id(__u32 map_id, int (*read)(int, struct sw_histograms **, __u32 *), struct sw_histograms **ret_rows,
                  __u32 *ret_len)
 {
-    int fd = bpf_map_get_fd_by_id(map_id), err;
+    int fd = sw_map_by_id(map_id, sizeof(struct sw_histogram_set)), err;
 
     *ret_rows = NULL;
     *ret_len = 0;
     if (fd < 0)
-        return -errno;
+        return fd;
     err = read(fd, ret_rows, ret_len);
     close(fd);
     return err;

@@ -28,6 +28,32 @@ static int make_room(struct room *r, __u32 size)
     return r->keys && r->flows ? 0 : -ENOMEM;
 }
 
+static int open_map(__u32 id, struct bpf_map_info *ret_info)
+{
+    __u32 len = sizeof(*ret_info);
+    int err, fd = bpf_map_get_fd_by_id(id);
+
+    memset(ret_info, 0, sizeof(*ret_info));
+    if (fd < 0)
+        return -errno;
+    if (!bpf_obj_get_info_by_fd(fd, ret_info, &len))
+        return fd;
+    err = -errno;
+    close(fd);
+    return err;
+}
+
+int sw_map_by_id(__u32 id, size_t value_size)
+{
+    struct bpf_map_info info;
+    int fd = open_map(id, &info);
+
+    if (fd < 0 || info.value_size == value_size)
+        return fd;
+    close(fd);
+    return -EPROTO;
+}
+
 int sw_map_flows(__u32 map_id, sw_map_flow_fn fn, void *ctx)
 {
     struct room r = {0};
@@ -35,9 +61,9 @@ int sw_map_flows(__u32 map_id, sw_map_flow_fn fn, void *ctx)
     __u32 in, out, count;
     int fd, err;
 
-    fd = bpf_map_get_fd_by_id(map_id);
+    fd = sw_map_by_id(map_id, sizeof(struct sw_flow));
     if (fd < 0)
-        return -errno;
+        return fd;
     err = make_room(&r, BATCH);
     while (!err) {
         count = r.size;
@@ -57,21 +83,6 @@ int sw_map_flows(__u32 map_id, sw_map_flow_fn fn, void *ctx)
     free(r.flows);
     close(fd);
     return err == -ENOENT ? 0 : err;
-}
-
-static int open_map(__u32 id, struct bpf_map_info *ret_info)
-{
-    __u32 len = sizeof(*ret_info);
-    int err, fd = bpf_map_get_fd_by_id(id);
-
-    memset(ret_info, 0, sizeof(*ret_info));
-    if (fd < 0)
-        return -errno;
-    if (!bpf_obj_get_info_by_fd(fd, ret_info, &len))
-        return fd;
-    err = -errno;
-    close(fd);
-    return err;
 }
 
 int sw_map_ladders_open(__u32 map_id, __u32 map_id_open, struct sw_ladder_maps *ret)

@@ -7,6 +7,11 @@
 #include "synward_ladder.h"
 
 #include <stdbool.h>
+#include <stddef.h>
+
+/* The map of that id, to be closed. -ENOENT: there is none; -EPROTO: its values have another size, as those of another
+ * version that has the same number. */
+int sw_map_by_id(__u32 id, size_t value_size);
 
 /* Calls fn for each connection in the map. The map changes during the iteration: a connection that begins or ends
  * meanwhile may be missed. 0 or -errno. */

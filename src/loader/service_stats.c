@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "loader/service_stats.h"
 
+#include "loader/map_reader.h"
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -89,13 +91,13 @@ int sw_service_stats_read(int services_fd, int counters_fd, __u64 now_ns, struct
 
 int sw_service_stats_read_ids(__u32 services_id, __u32 counters_id, __u64 now_ns, struct sw_service_stats *ret)
 {
-    int services = bpf_map_get_fd_by_id(services_id), counters, err;
+    int services = sw_map_by_id(services_id, sizeof(struct sw_service)), counters, err;
 
     if (services < 0)
-        return -errno;
-    counters = bpf_map_get_fd_by_id(counters_id);
+        return services;
+    counters = sw_map_by_id(counters_id, sizeof(struct sw_svc_counters));
     if (counters < 0) {
-        err = -errno;
+        err = counters;
     } else {
         err = sw_service_stats_read(services, counters, now_ns, ret);
         close(counters);
@@ -117,10 +119,10 @@ int sw_service_stats_unprotected(int guard_fd, __u64 *ret)
 
 int sw_service_stats_unprotected_id(__u32 guard_id, __u64 *ret)
 {
-    int fd = bpf_map_get_fd_by_id(guard_id), err;
+    int fd = sw_map_by_id(guard_id, sizeof(struct sw_guard)), err;
 
     if (fd < 0)
-        return -errno;
+        return fd;
     err = sw_service_stats_unprotected(fd, ret);
     close(fd);
     return err;
