@@ -237,7 +237,7 @@ complete -c synward -n '__synward_command events' -l min-handshake -x -d 'only t
 complete -c synward -n '__synward_command flows' -l help -d 'this help'
 complete -c synward -n '__synward_command flows' -l sort -x -a 'bytes age handshake rate' -d 'most bytes, oldest, slowest handshake or highest rate first (as the table has them; with --watch rate)'
 complete -c synward -n '__synward_command flows' -s w -l watch -x -d 'again every S seconds until Ctrl-C: in place on a terminal, else block by block'
-complete -c synward -n '__synward_command flows' -l wide -d 'all columns, with interface, states of both ends, packets and history, instead of 80 columns'
+complete -c synward -n '__synward_command flows' -l wide -d 'all columns, with interface, states of both ends, packets, history and owner, instead of 80 columns'
 complete -c synward -n '__synward_command flows' -l format -x -a 'json text' -d 'a JSON object a line for programs, or a table (text)'
 complete -c synward -n '__synward_command flows' -s j -l json -d 'the same as --format=json'
 complete -c synward -n '__synward_command flows' -s a -l all -d 'connections that ended and wait for late segments, too'

@@ -97,7 +97,9 @@ static const struct sw_option options[] = {
      .help = "again every S seconds until Ctrl-C: in place on a terminal, else block by block",
      .man = "A terminal shows as many rows as it has. Ends with 0, also when no instance is left to show."},
     {"wide", .type = SW_OPT_SET, SW_FIELD(struct sw_flows, wide),
-     .help = "all columns, with interface, states of both ends, packets and history, instead of 80 columns"},
+     .help = "all columns, with interface, states of both ends, packets, history and owner, instead of 80 columns",
+     .man = "The owner of an end that is this host's: a process that has its socket open now, of how many, and its "
+            "cgroup, as far as they are known."},
     {"format", .type = SW_OPT_CHOICE, SW_FIELD(struct sw_flows, format), .words = sw_format_words,
      .help = "a JSON object a line for programs, or a table ({})"},
     {"json", 'j', .type = SW_OPT_SET, SW_FIELD(struct sw_flows, json), .help = "the same as --format=json"},

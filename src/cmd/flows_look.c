@@ -84,7 +84,7 @@ int sw_flows_look(struct sw_flows *f)
     f->seen.ns = sw_clock_now();
     sw_owners_free(f->owners);
     f->owners = NULL;
-    if (f->json || sw_filter_asks_owner(&f->filter)) {
+    if (f->json || f->wide || sw_filter_asks_owner(&f->filter)) {
         err = sw_owners_look(&f->owners);
         if (err)
             return err;

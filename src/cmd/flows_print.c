@@ -3,6 +3,7 @@
 #include "cmd/flows.h"
 #include "output/names.h"
 #include "output/text_fmt.h"
+#include "output/text_owner.h"
 #include "output/text_row.h"
 #include "owner/container.h"
 #include "tcp/conn_state.h"
@@ -58,7 +59,7 @@ static void put_owner(struct sw_flows *f, const struct sw_flow *flow, int side)
         return;
     fprintf(f->out, "\"%s_socket_cookie\":", of);
     if (owner->cookie)
-        fprintf(f->out, "%llu", owner->cookie);
+        fprintf(f->out, "%llu", sw_owner_cookie(owner));
     else
         fputs("null", f->out);
     if (cgroup)
@@ -142,16 +143,18 @@ void sw_flows_print_head(struct sw_flows *f, const struct sw_flows_block *b)
 
 void sw_flows_print_row(struct sw_flows *f, const struct sw_flows_block *b, const struct sw_flow_row *row)
 {
-    char line[SW_FLOW_ROW_ROOM];
+    char line[SW_FLOW_ROW_ROOM + 2 * SW_TEXT_OWNER], *p;
 
     if (f->json) {
         print_json(f, b, row);
         return;
     }
-    if (f->wide)
-        sw_flow_row_wide(line, row, b->now, f->sort, iface_name(&b->inst, row->flow.ifindex));
-    else
+    if (f->wide) {
+        p = sw_flow_row_wide(line, row, b->now, f->sort, iface_name(&b->inst, row->flow.ifindex));
+        *sw_text_owners(p, f->owners, &row->flow) = 0;
+    } else {
         sw_flow_row_narrow(line, row, b->now, f->sort);
+    }
     fprintf(f->out, "%s\n", line);
 }
 

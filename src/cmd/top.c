@@ -44,6 +44,8 @@ struct top {
     struct sw_top_info info;
     struct sw_top_page page;
     struct sw_top_live live;
+    struct sw_top_owner owner;
+    __u64 owner_ns; /* look that it is of */
     __u64 looks, due_ns;
     char who[SW_INSTANCE_TEXT + 16];
 };
@@ -60,6 +62,24 @@ static void set_clock(struct top *t)
         *t->info.clock = 0;
 }
 
+/* Of the connection that is open in detail: once for each look at the tables, and not before somebody opens one. */
+static int find_owner(struct top *t)
+{
+    const struct sw_top_conn *c = &t->state.conn;
+    struct sw_owners *now;
+    int err;
+
+    if (t->file || !t->state.detail || (sw_top_owner_is(&t->owner, c) && t->owner_ns == t->model.ns))
+        return 0;
+    err = sw_owners_look(&now);
+    if (!err)
+        sw_top_owner_see(&t->owner, c, now);
+    sw_owners_free(now);
+    t->owner_ns = t->model.ns;
+    t->info.owner = &t->owner;
+    return err;
+}
+
 static int draw(struct top *t)
 {
     int width, height, err;
@@ -67,6 +87,8 @@ static int draw(struct top *t)
     sw_top_screen_size(&width, &height);
     err = sw_top_state_rows(&t->state, &t->model, width < SW_TOP_MIN_WIDTH ? SW_TOP_MIN_WIDTH : width,
                             sw_top_page_rows(&t->guard, width, height));
+    if (!err)
+        err = find_owner(t);
     if (err)
         return err;
     sw_top_page_make(&t->page, &t->model, &t->state, &t->guard, &t->info, width, height);

@@ -13,7 +13,7 @@
 #define PAIR_COLUMNS 46 /* two of IPv4 with the longest addresses and ports */
 
 #define NARROW "%-18s %-46s %5s %3s %4s"
-#define WIDE "%-24s %-24s %-25s %8s %12s %12s %9s %6s  %-8s %-18s %s"
+#define WIDE "%-24s %-24s %-25s %8s %12s %12s %9s %6s  %-8s %-18s %-10s"
 
 /* The head of a column whose values are right-aligned and may be missing. */
 static const char *special(enum sw_flow_sort by)
@@ -23,8 +23,8 @@ static const char *special(enum sw_flow_sort by)
 
 char *sw_flow_head(char *p, enum sw_flow_sort by, bool wide)
 {
-    int n = wide ? snprintf(p, SW_FLOW_ROW_ROOM, WIDE, "ORIGINATOR", "RESPONDER", "STATES", "AGE", "PACKETS", "BYTES",
-                            "HANDSHAKE", by == SW_SORT_RATE ? "BYTE/S" : "", "IFACE", "UID", "HISTORY")
+    int n = wide ? snprintf(p, SW_FLOW_ROW_ROOM, WIDE " OWNER", "ORIGINATOR", "RESPONDER", "STATES", "AGE", "PACKETS",
+                            "BYTES", "HANDSHAKE", by == SW_SORT_RATE ? "BYTE/S" : "", "IFACE", "UID", "HISTORY")
                  : snprintf(p, SW_FLOW_ROW_ROOM, NARROW, "UID", "CLIENT -> SERVER", special(by), "AGE", "B");
 
     return p + n;

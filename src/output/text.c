@@ -8,6 +8,7 @@
 #include "output/names.h"
 #include "output/text_fmt.h"
 #include "output/text_narrow.h"
+#include "output/text_owner.h"
 #include "tcp/conn_state.h"
 
 #include <stdio.h>
@@ -163,26 +164,6 @@ static char *put_details(char *p, const struct sw_event *ev)
     }
 }
 
-static const char plain_name[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:/@+()";
-
-/* " server nginx[12] in /system.slice/nginx.service", as far as it is known. A name of other characters is quoted. */
-static char *put_owner(const struct sw_lines *l, char *p, const struct sw_flow *f, int side)
-{
-    const struct sw_process *process = sw_owners_process(l->owners, sw_owner_of(f, side));
-    const struct sw_cgroup *cgroup = sw_owners_cgroup(l->owners, sw_owner_of(f, side));
-
-    if (!sw_owner_is_local(f, side) || (!process && !cgroup))
-        return p;
-    p = put(p, side == SW_ORIG ? " client" : " server");
-    if (process) {
-        const bool plain = !process->comm[strspn(process->comm, plain_name)];
-
-        p = sw_json_escape(put(p, plain ? " " : " \""), process->comm);
-        p = put(p, plain ? "[%d]" : "\"[%d]", process->pid);
-    }
-    return cgroup ? put(p, " in %s", cgroup->json) : p;
-}
-
 char *sw_text_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, char *p)
 {
     const struct sw_iface_text *iface = sw_lines_iface(l, ev);
@@ -211,7 +192,7 @@ char *sw_text_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, ch
     p = put(p, "  %-25s", states);
     p = put_details(p, ev);
     if (l->owners && (ev->kind == SW_EV_ESTABLISHED || ev->kind == SW_EV_CONN))
-        p = put_owner(l, put_owner(l, p, f, SW_ORIG), f, SW_RESP);
+        p = sw_text_owners(p, l->owners, f);
     *p++ = '\n';
     return p;
 }

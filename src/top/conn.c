@@ -3,6 +3,7 @@
 
 #include "base/fmt.h"
 #include "output/names.h"
+#include "owner/owners.h"
 #include "tcp/conn_state.h"
 
 #include <string.h>
@@ -41,7 +42,10 @@ void sw_top_conn_of(const struct sw_key *key, const struct sw_flow *f, struct sw
     ret->handshake_ns = span(f->syn_ns, f->est_ns);
     ret->server_ns = span(f->syn_ns, f->synack_ns);
     ret->client_ns = span(f->synack_ns, f->est_ns);
+    ret->local = 0;
     for (int side = SW_ORIG; side <= SW_RESP; side++) {
+        ret->local |= sw_owner_is_local(f, side) << side;
+        ret->owner[side] = *sw_owner_of(f, side);
         ret->state[side] = f->end[side].state;
         ret->rexmit[side] = f->end[side].rexmit;
         ret->pkts[side] = f->end[side].pkts;

@@ -22,6 +22,7 @@ struct sw_top_conn {
     __u8 reason;   /* enum sw_reason */
     __u8 answered; /* by a SYN-ACK */
     __u8 hist_len;
+    __u8 local; /* by bit 1 << enum sw_side: that end is this host's */
     char hist[SW_HIST_MAX];
     __u32 ifindex; /* 0: unknown */
     __u16 syn_rexmit, synack_rexmit;
@@ -29,6 +30,7 @@ struct sw_top_conn {
     __u64 start_ns, last_ns;
     __u64 handshake_ns, server_ns, client_ns; /* all of it, and its two parts; or SW_TOP_UNKNOWN */
     __u64 pkts[2], ip_bytes[2];
+    struct sw_owner owner[2]; /* as in the table */
     __u64 rate;               /* IP bytes a second of both directions since the look before */
     char uid[SW_UID_LEN + 1]; /* empty: it follows from key and start_ns */
 };

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <time.h>
 
+#define LABEL 14
+#define COLUMNS 80
 #define ROW "%-14s"
 
 __attribute__((format(printf, 2, 3))) static void put(struct sw_top_detail *d, const char *fmt, ...)
@@ -40,6 +42,18 @@ static void put_iface(struct sw_top_detail *d, const struct sw_top_conn *c, cons
         put(d, ROW "%s", "interface", name);
         return;
     }
+}
+
+/* A line for each end that is this host's. The path loses its middle. */
+static void put_owner(struct sw_top_detail *d, const struct sw_top_conn *c, const struct sw_top_owner *owner, int side)
+{
+    char text[SW_TEXT_OWNER], fit[COLUMNS - LABEL + 1];
+
+    if (!owner || !(c->local >> side & 1))
+        return;
+    sw_top_clean(owner->text[side], sizeof(text), text, sizeof(text));
+    sw_top_fit_text(*text ? text : "not known", COLUMNS - LABEL, fit);
+    put(d, ROW "%s", side == SW_ORIG ? "client is" : "server is", fit);
 }
 
 static void put_begin(struct sw_top_detail *d, const struct sw_top_conn *c, const struct sw_top_detail_info *info)
@@ -91,6 +105,8 @@ void sw_top_detail_make(struct sw_top_detail *d, const struct sw_top_conn *c, co
     put(d, ROW "%s", "uid", uid);
     put(d, ROW "%s", "client", ip[SW_ORIG]);
     put(d, ROW "%s", "server", ip[SW_RESP]);
+    put_owner(d, c, info->owner, SW_ORIG);
+    put_owner(d, c, info->owner, SW_RESP);
     put_iface(d, c, info->inst);
     put(d, ROW "%s / %s, %s, conn_state %s", "state", sw_name_state(c->state[SW_ORIG])->text,
         sw_name_state(c->state[SW_RESP])->text, sw_top_conn_state(c), sw_name_conn_state(c->conn_state)->text);

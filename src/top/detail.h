@@ -5,6 +5,7 @@
 
 #include "loader/instance.h"
 #include "top/conn.h"
+#include "top/owner.h"
 
 #define SW_TOP_DETAIL_LINES 16
 
@@ -12,7 +13,8 @@ struct sw_top_detail_info {
     __u64 now;
     __s64 clock_offset; /* to nanoseconds since 1970 */
     bool utc;
-    const struct sw_instance *inst; /* for the interface's name; NULL: unknown */
+    const struct sw_instance *inst;   /* for the interface's name; NULL: unknown */
+    const struct sw_top_owner *owner; /* NULL: not looked for */
 };
 
 struct sw_top_detail {

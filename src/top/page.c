@@ -214,7 +214,7 @@ static void put_help(struct sw_top_page *p)
 static void put_detail(struct sw_top_page *p, const struct sw_top_state *s, const struct sw_top_info *info, __u64 now)
 {
     const struct sw_top_detail_info about = {
-        .now = now, .clock_offset = info->clock_offset, .utc = info->utc, .inst = info->inst};
+        .now = now, .clock_offset = info->clock_offset, .utc = info->utc, .inst = info->inst, .owner = info->owner};
     struct sw_top_detail d;
 
     sw_top_detail_make(&d, &s->conn, &about);

@@ -5,6 +5,7 @@
 
 #include "loader/instance.h"
 #include "top/guard.h"
+#include "top/owner.h"
 #include "top/state.h"
 
 #define SW_TOP_MIN_WIDTH 80
@@ -29,13 +30,14 @@ struct sw_top_line {
 
 /* What is known besides the model. */
 struct sw_top_info {
-    const char *who;                /* "pid 12 (eth0)", a file's name; any bytes */
-    const struct sw_instance *inst; /* for names of interfaces; NULL: a file */
-    char clock[24];                 /* of the look */
-    bool events_read;               /* events are read */
-    __u64 lost;                     /* lines that were lost of these, or of the file */
-    char note[80];                  /* any more; empty: nothing */
-    __s64 clock_offset;             /* as struct sw_lines' */
+    const char *who;                  /* "pid 12 (eth0)", a file's name; any bytes */
+    const struct sw_instance *inst;   /* for names of interfaces; NULL: a file */
+    char clock[24];                   /* of the look */
+    bool events_read;                 /* events are read */
+    __u64 lost;                       /* lines that were lost of these, or of the file */
+    char note[80];                    /* any more; empty: nothing */
+    const struct sw_top_owner *owner; /* of the connection in detail; NULL: not looked for */
+    __s64 clock_offset;               /* as struct sw_lines' */
     bool utc;
 };
 

@@ -188,6 +188,10 @@ def two_cgroups():
         owner(line, "resp", **{x: want[x] for x in KEYS})
         nobody(line, "orig")
         n.until(lambda c=c: any(f["orig_port"] == c.getsockname()[1] and f["resp_pid"] for f in flows(b)))
+        head, *rows = n.run([n.SYNWARD, "flows", "--wide", "--port", str(port)], b, text=True).stdout.splitlines()[1:]
+        quoted = server.comm if port == 7777 else '"we\\"b\\\\2"'
+        n.equal("columns", head.split()[-2:], ["HISTORY", "OWNER"])
+        n.equal("owner", n.one(rows)[head.index("OWNER"):], f"server {quoted}[{server.pid}] in {server.cgroup}")
         server.do("close")
         c.close()
         line = conn(sw, name)

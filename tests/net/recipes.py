@@ -6,6 +6,7 @@ import collections
 import json
 import math
 import os
+import pathlib
 import re
 import sys
 
@@ -300,6 +301,8 @@ EXPECTED = {
     "Is it complete?": complete,
     "Who has the most bytes?": lambda s: same(s, summed(((x["orig_ip"],), both(x)) for x in s.of("conn")), by=0),
     "Which servers have the most bytes?": lambda s: same(s, summed((server(x), both(x)) for x in s.of("conn")), by=0),
+    "Which containers and services serve the most?": lambda s: same(s, summed(
+        ((x.get("resp_container") or x["resp_cgroup"],), both(x)) for x in s.of("conn") if x.get("resp_cgroup")), by=0),
     "How many connections a second?": busiest_seconds,
     "What did one host do?": lambda s: same(s, [
         (x["start"][11:19], x["orig_ip"], *server(x), x["reason"], x["orig_bytes"], x["resp_bytes"]) for x in s.of("conn")
@@ -320,6 +323,8 @@ EXPECTED = {
     "Who closes first?": lambda s: counted(s, [(x["resp_port"], x["closed_by"]) for x in s.of("conn") if x["closed_by"]]),
     "What comes and goes on one port?": live,
     "Which connections are half-open now?": half_open,
+    "Which processes have connections now?": lambda s: same(s, [
+        (2, pathlib.Path("/proc/self/comm").read_text(encoding="utf-8").strip())]),
     "How long do handshakes take?": histogram,
     "How full is it, and is something lost?": fill,
     "Figures for Prometheus": prometheus,

@@ -65,10 +65,13 @@ def figures():
     top.shows(f"^IP bytes +{row['orig_ip_bytes']} +{row['resp_ip_bytes']}$")
     top.shows(f"^history +{row['history']}$")
     top.shows(r"^interface +srv0$")
+    mine = rf"^server is +\S+\[{os.getpid()}\]"
+    top.shows(mine)
     for c, s, _ in pairs:
         if c.getsockname()[1] == row["orig_port"]:
             n.reset(c)
     top.shows("^state .*, reset, conn_state RSTO$")
+    top.shows(mine)  # though the kernel has that socket no more
     top.keys("q")
     top.ended(OK, "")
     pairs.clear()

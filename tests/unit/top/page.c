@@ -202,6 +202,29 @@ static void test_detail(void **state)
     assert_string_equal(d.line[10], "packets                          5                    6");
 }
 
+/* Only of ends that are this host's; whatever a name has, a line has 80 columns of printable ASCII. */
+static void test_detail_owner(void **state)
+{
+    static struct sw_top_owner owner;
+    const struct sw_top_detail_info info = {.now = NOW, .utc = true, .owner = &owner};
+    struct sw_top_conn c = conn();
+    struct sw_top_detail d;
+
+    (void)state;
+    c.local = 1 << SW_RESP;
+    sw_top_detail_make(&d, &c, &info);
+    assert_string_equal(d.line[3], "server is     not known");
+    c.local |= 1 << SW_ORIG;
+    memset(owner.text[SW_ORIG], 'x', SW_TEXT_OWNER - 1);
+    memcpy(owner.text[SW_ORIG], "a\xff\033", 3);
+    strcpy(owner.text[SW_RESP], "nginx[12] in /web");
+    sw_top_detail_make(&d, &c, &info);
+    assert_int_equal(strlen(d.line[3]), 80);
+    assert_int_equal(strncmp(d.line[3], "client is     a??xxxx", 21), 0);
+    assert_string_equal(d.line[4], "server is     nginx[12] in /web");
+    assert_true(d.len <= SW_TOP_DETAIL_LINES && !strncmp(d.line[d.len - 1], "rate ", 5));
+}
+
 /* Help is read, not cut. */
 static void test_help(void **state)
 {
@@ -226,7 +249,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_columns), cmocka_unit_test(test_server_cells), cmocka_unit_test(test_conn_cells),
         cmocka_unit_test(test_phases),  cmocka_unit_test(test_guard),        cmocka_unit_test(test_text),
-        cmocka_unit_test(test_detail),  cmocka_unit_test(test_help),
+        cmocka_unit_test(test_detail),  cmocka_unit_test(test_detail_owner), cmocka_unit_test(test_help),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
