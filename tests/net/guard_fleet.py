@@ -1,0 +1,437 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Keys for a fleet (docs/keys.md): a key file that changes while hosts run, from whatever writes it.
+
+    +------- a -------+   SYNs        +-------- b --------+     etcdctl watch writes b's key file
+    |            cli0 o---------------o srv0  synward     |
+    | client          |   the rest    +-------- c --------+     and c's, from etcd in a namespace of its own
+    | 10.66.0.1  cli1 o---------------o srv0  synward     |
+    +-----------------+               +-------------------+     both are 10.66.0.2
+
+In spread() each connection is answered by b and accepted by c, as behind a balancer that sends each packet anywhere."""
+import ctypes
+import json
+import mmap
+import os
+import pathlib
+import re
+import secrets
+import shutil
+import signal
+import struct
+import subprocess
+import time
+
+import kit as n
+from kit import guard as k
+from kit.traffic import Traffic
+
+EPOCH = 1 << 36
+NOTICED = 5  # seconds
+
+
+def line(key, at=None):
+    return (f"@{at} " if at else "") + key + "\n"
+
+
+def new_key():
+    return secrets.token_hex(16)
+
+
+def siphash(key, message):
+    """SipHash-2-4 as its paper has it."""
+    mask = (1 << 64) - 1
+    k0, k1 = struct.unpack("<QQ", key)
+    v = [k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d, k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573]
+
+    def turn(x, by):
+        return (x << by | x >> (64 - by)) & mask
+
+    def rounds(count):
+        for _ in range(count):
+            for a, b, by, far in ((0, 1, 13, 32), (2, 3, 16, 0), (0, 3, 21, 0), (2, 1, 17, 32)):
+                v[a] = (v[a] + v[b]) & mask
+                v[b] = turn(v[b], by) ^ v[a]
+                v[a] = turn(v[a], far) if far else v[a]
+
+    whole = message + bytes(7 - len(message) % 8) + bytes([len(message) & 255])
+    for (word,) in struct.iter_unpack("<Q", whole):
+        v[3] ^= word
+        rounds(2)
+        v[0] ^= word
+    v[2] ^= 255
+    rounds(4)
+    return struct.pack("<Q", v[0] ^ v[1] ^ v[2] ^ v[3])
+
+
+def fingerprint(key):
+    return siphash(bytes.fromhex(key), bytes(8))[:4].hex()
+
+
+def put(path, text, mode=0o600):
+    """Written beside it, and renamed over it."""
+    new = path.with_name(path.name + ".new")
+    new.touch(mode=0o600)
+    new.write_text(text, encoding="ascii")
+    new.chmod(mode)
+    os.replace(new, path)
+
+
+def shown(sw):
+    got = k.counters(sw)
+    return tuple(got.get(x) for x in ("guard_key", "guard_key_next"))
+
+
+def noticed(sw, *want):
+    """Within NOTICED seconds, without a signal."""
+    want = (want + (None,))[:2]
+    n.until(lambda: shown(sw) == want, NOTICED, 0.05, lambda: f"want {want}: {sw.err()}")
+
+
+def opener(g):
+    """A SYN whose cookie opens a connection later on."""
+    p = k.Peer(g, 4, sport=46000 + opener.count)
+    opener.count += 1
+    answer = k.stamp(p.syn(k.TS))
+
+    def opens():
+        p.say("A", options=answer)
+        got = bool(k.accepted(g.listeners[4, k.PORT], 0.5))
+        p.close()
+        return got
+    return opens
+
+
+opener.count = 0
+
+
+def place(name):
+    path = pathlib.Path(n.tmp.name) / f"{name}-{secrets.token_hex(4)}"
+    path.mkdir(mode=0o700)
+    return path
+
+
+def writers():
+    """a key file is read again however it is written: renamed, in place, by the kubelet's links, and in pieces"""
+    folder = place("pod")
+    one, two = new_key(), new_key()
+    path = folder / "keys"
+    put(path, line(one))
+    g = k.Ground("--key-file", path)
+    n.equal("at the start", shown(g.sw), (fingerprint(one), None))
+    k.talks(g, 1)
+
+    key = new_key()  # renamed
+    put(path, line(key))
+    noticed(g.sw, fingerprint(key))
+    k.talks(g, 1)
+
+    key = new_key()  # in place, same size
+    path.write_text(line(key), encoding="ascii")
+    noticed(g.sw, fingerprint(key))
+
+    # in pieces: nothing of it counts while it is written
+    before = shown(g.sw)
+    with open(path, "w", encoding="ascii") as f:
+        for i in range(25):
+            f.write(line(new_key(), 1700000000 + 300 * i))
+            f.flush()
+            time.sleep(0.1)  # as long as it takes altogether: two looks and a half
+            n.equal("while it is written", shown(g.sw), before)
+        f.write(line(two, 1700000000 + 300 * 25) + line(one, int(time.time()) + 3600))
+    noticed(g.sw, fingerprint(two), fingerprint(one))
+    n.at_most("lines read", g.sw.err().count("read again"), 3)
+    assert re.search(rf"{path}: read again: 27 keys, {fingerprint(two)} counts, {fingerprint(one)} from 20", g.sw.err())
+    k.talks(g)
+    g.finish()
+
+
+def kubelet():
+    """a Kubernetes volume: the link above the file is swapped, and the old folder goes"""
+    pod = place("pod")
+    file, data = pod / "keys", pod / "..data"
+
+    def publish(name, text, mode=0o400):
+        (pod / name).mkdir()
+        (pod / name / "keys").write_text(text, encoding="ascii")
+        (pod / name / "keys").chmod(mode)
+        (pod / "..tmp").symlink_to(name)
+        os.replace(pod / "..tmp", data)
+
+    keys = [new_key() for _ in range(3)]
+    publish("..1", line(keys[0]))
+    file.symlink_to("..data/keys")
+    outside = place("etc") / "link"  # and a link to that
+    outside.symlink_to(file)
+    g = k.Ground("--key-file", outside)
+    publish("..2", line(keys[0]) + line(keys[1], int(time.time()) + 3600))
+    shutil.rmtree(pod / "..1")
+    noticed(g.sw, fingerprint(keys[0]), fingerprint(keys[1]))
+    publish("..3", line(keys[2]), mode=0o440)  # as with an fsGroup
+    n.until(lambda: "others can read it" in g.sw.err(), NOTICED)
+    n.equal("kept", shown(g.sw), (fingerprint(keys[0]), fingerprint(keys[1])))
+    publish("..4", line(keys[2]))
+    noticed(g.sw, fingerprint(keys[2]))
+    k.talks(g)
+    g.finish()
+
+
+def faults():
+    """a file that is broken, missing, another user's or readable changes nothing, and is warned of once"""
+    key, ahead = new_key(), new_key()
+    path = place("etc") / "keys"
+    put(path, line(key) + line(ahead, int(time.time()) + 3600))
+    g = k.Ground("--key-file", path)
+    good = (fingerprint(key), fingerprint(ahead))
+    cases = (
+        (lambda: put(path, line(key)[:20]), ":1: a key is 32"),
+        (lambda: put(path, line(key) + line(new_key(), 1700000000) + line(new_key(), 1700000001)), ":3: keys begin less"),
+        (lambda: put(path, ""), ": there is no key in it"),
+        (lambda: put(path, line(new_key()), 0o644), ": others can read it"),
+        (path.unlink, ": No such file"),
+        (lambda: path.symlink_to(path), ": Too many levels"),
+        (lambda: (put(path, line(new_key())), os.chown(path, 65534, 65534)), ": Permission denied"),
+        (lambda: put(path, "".join(line(new_key()) for _ in range(65))), ":65: there are more than 64"),
+        (lambda: put(path, "#" * 20000), ": is too large"),
+    )
+    opens = opener(g)
+    for i, (harm, want) in enumerate(cases):
+        harm()
+        n.until(lambda w=want: g.sw.err().count(w) == 1, NOTICED, 0.05, g.sw.err)
+        n.equal("warnings", g.sw.err().count("the keys are unchanged"), i + 1)
+        n.equal("keys", shown(g.sw), good)
+    put(path, "nonsense")
+    n.until(lambda: g.sw.err().count(":1: a key is 32") == 2, NOTICED)
+    looks = len(cases) + 1
+    time.sleep(3)  # three more looks at what is wrong: no other way to see that nothing comes
+    n.equal("warnings", g.sw.err().count("the keys are unchanged"), looks)
+    g.sw.p.send_signal(signal.SIGHUP)  # who asks is answered
+    n.until(lambda: "lists and keys are unchanged" in g.sw.err(), NOTICED)
+    time.sleep(2)  # and it is the same fault: two more looks
+    n.equal("warnings", g.sw.err().count("the keys are unchanged"), looks)
+    assert opens(), "a cookie was lost"
+    put(path, line(key) + line(ahead, int(time.time()) + 3600))
+    n.until(lambda: "read again: 2 keys" in g.sw.err(), NOTICED)
+    n.equal("keys", shown(g.sw), good)
+    path.chmod(0o644)
+    n.until(lambda: g.sw.err().count("others can read it") == 2, NOTICED)
+    path.chmod(0o600)
+    n.until(lambda: g.sw.err().count("read again: 2 keys") == 2, NOTICED)
+    k.talks(g)
+    g.finish()
+
+
+def views():
+    """status, stats lines and metrics show one fingerprint, keys check too; none without a key file"""
+    key, ahead = new_key(), new_key()
+    path = place("etc") / "keys"
+    at = int(time.time()) + 7200
+    put(path, line(key) + line(ahead, at))
+    prom = place("prom") / "synward.prom"
+    g = k.Ground("--key-file", path, "--interval", "0.5", "--events", "stats", "--metrics-file", prom,
+                 "--metrics-interval", "1")
+    now, later = fingerprint(key), fingerprint(ahead)
+    one = g.sw.wait_for(lambda x: x["event"] == "stats")
+    n.fields(one, guard_key=now, guard_key_from=None, guard_key_next=later)
+    n.equal("status", {x: y for x, y in k.counters(g.sw).items() if x.startswith("guard_key")},
+            {x: y for x, y in one.items() if x.startswith("guard_key")})
+    text = n.sh(n.SYNWARD, "status", "--pid", g.sw.p.pid).stdout
+    assert re.search(rf"^ +key {now} from ever, then {later} from 20\S+Z$", text, re.M), text
+    rows = [json.loads(x) for x in n.sh(n.SYNWARD, "keys", "check", "--json", path).stdout.splitlines()]
+    n.equal("keys check", [(x["use"], x["key"]) for x in rows], [("now", now), ("next", later)])
+    n.equal("its time", (rows[0]["until"], rows[1]["from"]), (one["guard_key_next_from"],) * 2)
+    begins = -(-at * 10 ** 9 // EPOCH) * EPOCH
+    once = n.sh(n.SYNWARD, "metrics", "--pid", g.sw.p.pid).stdout
+    n.until(prom.exists, NOTICED)
+    for text, labels in ((once, "{"), (prom.read_text(encoding="utf-8"), '{netns="\\d+",interfaces="srv0",')):
+        for use, print_ in (("current", now), ("next", later)):
+            assert re.search(rf'^synward_guard_key_info{labels}use="{use}",fingerprint="{print_}"}} 1$', text, re.M), \
+                [x for x in text.splitlines() if "guard_key" in x]
+        at = re.search(rf'^synward_guard_key_start_timestamp_seconds{labels}use="next"}} (\d+)\.(\d{{9}})$', text, re.M)
+        n.equal("when the next begins", int(at[1]) * 10 ** 9 + int(at[2]), begins)
+    g.finish()
+    for said in (g.sw.err(), pathlib.Path(g.sw.path).read_text(encoding="utf-8"), once, text):
+        assert key[:16] not in said and ahead[:16] not in said
+    bare = n.Synward(g.b, "srv0", args=("--guard", "always"))
+    assert not [x for x in k.counters(bare) if x.startswith("guard_key")]
+    assert "synward_guard_key_info{" not in n.sh(n.SYNWARD, "metrics", "--pid", bare.p.pid).stdout
+    bare.stop(hurry=True)
+
+
+def ahead_of_its_time():
+    """a file whose keys are all of the future is used before its time, and a warning says that; one that replaces another is
+    not: the key of that goes on"""
+    key, ahead = new_key(), new_key()
+    path = place("etc") / "keys"
+    put(path, line(key, int(time.time()) + 3600))
+    g = k.Ground("--key-file", path)
+    n.until(lambda: f"no key counts yet: the first one, {fingerprint(key)}, is used before its time" in g.sw.err(), 5)
+    k.talks(g, 1)
+    opens = opener(g)
+    put(path, line(ahead, int(time.time()) + 7200))
+    noticed(g.sw, fingerprint(key), fingerprint(ahead))
+    assert opens(), "a cookie was lost"
+    k.talks(g, 1)
+    g.finish()
+
+
+# --- a fleet of two, and etcd ---
+
+class Etcd:
+    """In a namespace of its own, so that its ports are nobody else's."""
+
+    def __init__(self):
+        self.ns = n.new_ns("etcd")
+        self.env = {**os.environ, "ETCDCTL_API": "3", "ETCDCTL_ENDPOINTS": "http://127.0.0.1:2379"}
+        binary = pathlib.Path(n.SYNWARD).resolve().parent
+        self.env["PATH"] = f"{binary}:{os.environ['PATH']}"
+        self.said = place("etcd") / "stderr"
+        self.start(["etcd", "--data-dir", str(self.said.parent / "data")])
+        n.until(lambda: n.run(["etcdctl", "endpoint", "health"], self.ns, env=self.env).returncode == 0, 30, 0.2,
+                lambda: self.said.read_text(encoding="utf-8")[-2000:])
+
+    def start(self, cmd):
+        with open(self.said, "ab") as err:
+            p = n.popen(cmd, self.ns, env=self.env, stdout=subprocess.DEVNULL, stderr=err, stdin=subprocess.DEVNULL)
+        n.started.append(p)
+        return p
+
+    def put(self, text):
+        r = n.run(["etcdctl", "put", "/synward/keys"], self.ns, input=text.encode(), env=self.env)
+        n.equal(f"etcdctl put: {r.stderr!r}", r.returncode, 0)
+
+    def watch(self, path):
+        self.start([str(n.TOP / "src/dist/synward-etcd-keys"), "/synward/keys", str(path)])
+        n.until(path.exists, 10, 0.05, lambda: self.said.read_text(encoding="utf-8")[-2000:])
+
+
+class Page:
+    """Map `guard` of a running synward, mapped."""
+    OFFSET = 56  # of clock_offset
+
+    def __init__(self, sw):
+        ident = int(re.search(r"^map_guard=(\d+)", sw.instance(), re.M).group(1))
+        attr = ctypes.create_string_buffer(struct.pack("II", ident, 0) + bytes(120))
+        bpf = {"x86_64": 321}.get(os.uname().machine, 280)
+        fd = n.libc.syscall(bpf, 14, attr, 128)  # BPF_MAP_GET_FD_BY_ID
+        if fd < 0:
+            raise OSError(ctypes.get_errno(), "map by id")
+        self.page = mmap.mmap(fd, mmap.PAGESIZE)
+        os.close(fd)
+
+    def real(self):
+        return time.clock_gettime_ns(time.CLOCK_MONOTONIC) + struct.unpack_from("<Q", self.page, self.OFFSET)[0]
+
+    def advance(self, ns):
+        """As if this host's clock were ahead by that: for its programs, and for what `status` shows."""
+        now = struct.unpack_from("<Q", self.page, self.OFFSET)[0]
+        struct.pack_into("<Q", self.page, self.OFFSET, now + ns)
+
+
+def spread(paths):
+    """a, and b and c which are one address: SYNs go to b, all else to c."""
+    a, b, c = n.new_ns("a"), n.new_ns("b"), n.new_ns("c")
+    hosts = []
+    for ns in (a, b, c):
+        n.quiet(ns)
+    for dev, ns in (("cli0", b), ("cli1", c)):
+        n.veth(a, dev, ns, "srv0")
+        n.addr(ns, "srv0", "10.66.0.2/16")
+    n.addr(a, "cli1", "10.66.0.1/16")
+    n.sh("ip", "route", "add", "10.66.0.2", "dev", "cli0", "src", "10.66.0.1", "table", "100", ns=a)
+    n.sh("ip", "rule", "add", "fwmark", "1", "table", "100", ns=a)
+    n.sh("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.cli0.rp_filter=0", ns=a)
+    n.sh("nft", "add table ip m; add chain ip m o { type route hook output priority mangle; }; "
+         "add rule ip m o tcp flags & (syn | ack) == syn meta mark set 1", ns=a)
+    for ns, path in zip((b, c), paths):
+        hosts.append(n.Synward(ns, "srv0", args=("--guard", "always", "--key-file", path)))
+    return a, b, c, hosts
+
+
+def engaged(hosts, port):
+    """No SYN comes by c: its daemon has to find the listener."""
+    for sw in hosts:
+        n.until(lambda s=sw: k.services(s).get(f"10.66.0.2:{port}", {}).get("state") == "engaged", 10)
+
+
+def etcd_fleet():
+    """two hosts whose keys come from etcd change them under load: cookies of one open connections at the other, none fails"""
+    k.needs_reqsk("the kernel's own cookies have keys of their own")
+    if not shutil.which("etcd") or not shutil.which("etcdctl"):
+        raise n.Skip("no etcd (Debian: etcd-server, etcd-client)")
+    etcd = Etcd()
+    keys = [new_key() for _ in range(3)]
+    prints = [fingerprint(x) for x in keys]
+    etcd.put(line(keys[0]))
+    paths = [place(x) / "keys" for x in "bc"]
+    for path in paths:
+        etcd.watch(path)
+    a, b, c, hosts = spread(paths)
+    waiting = n.listen(b, "10.66.0.2", 7070)
+    load = Traffic(a, c, lanes=(4,), talk=False, rate=150, ready=lambda host: engaged(hosts, host[1]))
+    load.more(100)
+    pages = [Page(x) for x in hosts]
+    for i, turn in enumerate((1, 2)):
+        # the next epoch but two: each has to be read, and looked at, before its time
+        now = pages[0].real()
+        begins = (now // EPOCH + 2) * EPOCH
+        etcd.put(line(keys[i], 1700000000) + line(keys[turn], begins // 10 ** 9))
+        for sw in hosts:
+            noticed(sw, prints[i], prints[turn])
+        load.more(50)
+        # to three seconds before it, in steps that no cookie notices, and c is 3.5 s behind b, then ahead
+        for step in (EPOCH // 2, EPOCH // 2, begins - now - EPOCH):
+            for page in pages:
+                page.advance(step)
+            load.more(50)
+        left = begins - pages[0].real()
+        skew = int(3.5e9) * (1 if turn == 1 else -1)
+        pages[0].advance(left - int(3e9) + max(skew, 0))
+        pages[1].advance(left - int(3e9) + max(-skew, 0))
+        n.until(lambda p=prints[turn]: [shown(x)[0] for x in hosts] == [p, p], 30)
+        load.more(100)
+        etcd.put(line(keys[turn], begins // 10 ** 9))  # the old line goes at once: too early, and yet nothing is lost
+        for sw in hosts:
+            noticed(sw, prints[turn])
+        load.more(100)
+        pages[0].advance(max(-skew, 0))
+        pages[1].advance(max(skew, 0))
+    made = load.stop()
+    sent, took = (k.services(x)["10.66.0.2:7070"] for x in hosts)
+    n.equal("cookies accepted by the one, and connections", took["cookies_accepted"], made)
+    n.at_least("cookies sent by the other", sent["cookies_sent"], made)
+    n.equal("dropped", {x: y for x, y in took.items() if x.startswith("drop") and y}, {})
+    n.equal("SYNs sent again", k.netstat(a, "TcpRetransSegs"), 0)
+    for sw in hosts:
+        n.equal("exit code", sw.stop(hurry=True), 0)
+        said = sw.err() + etcd.said.read_text(encoding="utf-8")
+        assert not [x for x in keys if x[:16] in said], "a key was printed"
+    print(f"# {made} connections")
+    waiting.close()
+
+
+def wrong_key():
+    """a host with another key file is found by its fingerprint, and its connections fail"""
+    k.needs_reqsk("the kernel's own cookies have keys of their own")
+    paths = [place(x) / "keys" for x in "bc"]
+    for path in paths:
+        put(path, line(new_key()))
+    a, b, c, hosts = spread(paths)
+    listeners = [n.listen(x, "10.66.0.2", k.PORT) for x in (b, c)]
+    engaged(hosts, k.PORT)
+    assert shown(hosts[0])[0] != shown(hosts[1])[0]
+    s = n.connect(a, "10.66.0.2", k.PORT)
+    s.sendall(b"lost")
+    n.until(lambda: k.services(hosts[1])[f"10.66.0.2:{k.PORT}"]["drop_cookie_bad"], 10)
+    n.equal("accepted", bool(k.accepted(listeners[1], 0.1)), False)
+    shutil.copy(paths[0], paths[1])
+    noticed(hosts[1], shown(hosts[0])[0])
+    t = n.connect(a, "10.66.0.2", k.PORT)
+    t.sendall(b"found")
+    assert k.accepted(listeners[1], 10)
+    for sw in hosts:
+        sw.stop(hurry=True)
+
+
+if __name__ == "__main__":
+    n.main(writers, kubelet, faults, views, ahead_of_its_time, etcd_fleet, wrong_key)
