@@ -23,7 +23,7 @@ import subprocess
 import time
 
 import kit as n
-from kit import guard as k
+from kit import docs, guard as k
 from kit.traffic import Traffic
 
 EPOCH = 1 << 36
@@ -119,6 +119,9 @@ def writers():
     put(path, line(one))
     g = k.Ground("--key-file", path)
     n.equal("at the start", shown(g.sw), (fingerprint(one), None))
+    if shutil.which("openssl"):
+        mac = n.run(["openssl", "mac", "-macopt", f"hexkey:{one}", "-macopt", "size:8", "SIPHASH"], input=bytes(8)).stdout
+        n.equal("fingerprint by openssl", mac.decode().strip().lower()[:8], fingerprint(one))
     k.talks(g, 1)
 
     key = new_key()  # renamed
@@ -433,5 +436,55 @@ def wrong_key():
         sw.stop(hurry=True)
 
 
+def documents():
+    """what docs/keys.md says to type: the central job, the host with another key by jq and by PromQL"""
+    job, odd = [x for x in docs.blocks(n.TOP / "docs/keys.md") if x.info == "sh"]
+    folder = place("job")
+    env = {**os.environ, "PATH": f"{pathlib.Path(n.SYNWARD).resolve().parent}:{os.environ['PATH']}"}
+
+    def evening():
+        return n.run(["bash", "-ec", job.text], cwd=folder, env=env, text=True)
+
+    day = int(time.time()) // 86400 * 86400
+    old = [f"@{day - 86400 + 3600 * i} {new_key()}" for i in range(48)]  # yesterday and today
+    put(folder / "keys", "\n".join(old) + "\n")
+    r = evening()
+    n.equal(f"the job: {r.stderr}", r.returncode, 0)
+    text = (folder / "keys").read_text(encoding="ascii").splitlines()
+    n.equal("lines kept", text[:30], old[-30:])
+    n.equal("times of new ones", [int(x.split()[0][1:]) for x in text[30:]], [day + 86400 + 3600 * i for i in range(24)])
+    rows = [json.loads(x) for x in n.sh(n.SYNWARD, "keys", "check", "-j", folder / "keys").stdout.splitlines()]
+    n.equal("next", [x["use"] for x in rows].count("next"), 1)
+    n.equal("the job, twice", (evening().returncode != 0, (folder / "keys").read_text(encoding="ascii").splitlines()),
+            (True, text))
+
+    prints = {"h1": "aaaaaaaa", "h2": "bbbbbbbb", "h3": "aaaaaaaa", "h4": "aaaaaaaa", "h5": "cccccccc"}
+    with open(folder / "lines.ndjson", "w", encoding="ascii") as f:
+        for host, now in prints.items():  # all had the one of h2 before; h6 has none
+            for key in ("bbbbbbbb", now):
+                print(json.dumps({"event": "stats", "host": host, "guard_key": key}), file=f)
+        print('{"event":"stats","host":"h6"}\n{"event":"conn","host":"h1"}', file=f)
+    r = n.run(["bash", "-ec", odd.text], cwd=folder, text=True)
+    n.equal(f"jq: {r.stderr}", sorted(r.stdout.splitlines()), ["h2 bbbbbbbb", "h5 cccccccc"])
+
+    if not shutil.which("promtool"):
+        raise n.Skip("no promtool (Debian: prometheus)")
+    series = [f'{{series: \'synward_guard_key_info{{job="s",instance="{host}",use="current",fingerprint="{key}"}}\', '
+              f'values: "1x9"}}' for host, key in prints.items()]
+    series += [f'{{series: \'synward_guard_key_info{{job="s",instance="{host}",use="next",fingerprint="dddddddd"}}\', '
+               f'values: "1x9"}}' for host in ("h1", "h2", "h3", "h4")]
+    want = (("h2", "h5"), ("h5",))
+    tests = []
+    for block, hosts in zip([x for x in docs.blocks(n.TOP / "docs/keys.md") if x.info == "promql"], want, strict=True):
+        found = [f'{{labels: \'synward_guard_key_info{{job="s",instance="{x}",use="current",fingerprint="{prints[x]}"}}\', '
+                 f'value: 1}}' for x in hosts]
+        tests.append(f"{{expr: {json.dumps(block.text)}, eval_time: 5m, exp_samples: [{', '.join(found)}]}}")
+    path = folder / "test.yml"
+    path.write_text(f"tests: [{{interval: 1m, input_series: [{', '.join(series)}], "
+                    f"promql_expr_test: [{', '.join(tests)}]}}]\n", encoding="ascii")
+    r = n.run(["promtool", "test", "rules", str(path)], text=True)
+    n.equal(f"promtool: {r.stdout}{r.stderr}", (r.returncode, "SUCCESS" in r.stdout), (0, True))
+
+
 if __name__ == "__main__":
-    n.main(writers, kubelet, faults, views, ahead_of_its_time, etcd_fleet, wrong_key)
+    n.main(writers, kubelet, faults, views, ahead_of_its_time, etcd_fleet, wrong_key, documents)
