@@ -22,7 +22,7 @@ int sw_key_schedule_open(struct sw_key_schedule *s, int keys_map_fd); /* 0 or -e
 void sw_key_schedule_close(struct sw_key_schedule *s);                /* a zeroed one is fine */
 
 /* The keys are these from now on: into both maps, and shown in *guard. now_ns is real time. After a failure those
- * before remain. again: they replace others of the file, whose cookies stay good; ret_changed, which may be NULL: by
+ * before remain. again: they replace others of a key file, whose cookies stay good; ret_changed, which may be NULL: by
  * other ones. */
 int sw_key_schedule_set(struct sw_key_schedule *s, struct sw_guard *guard, struct sw_key_set *set, __u64 now_ns,
                         bool again, bool *ret_changed);

@@ -156,8 +156,8 @@ static int fill_keys(struct sw_guard_runtime *g, struct sw_failure *f)
     int err = 0;
 
     g->guard->clock_offset = sw_epoch_offset(g);
-    if (g->opts->key_file) {
-        err = sw_key_schedule_set(&g->keys, g->guard, &g->files.keys, sw_epoch_now(g), false, NULL);
+    if (g->opts->key_file) { /* there are notes if the daemon before us had a key file, too */
+        err = sw_key_schedule_set(&g->keys, g->guard, &g->files.keys, sw_epoch_now(g), g->guard->key_notes, NULL);
     } else {
         g->guard->key_notes = 0;
         if (!g->keep_keys)
