@@ -458,6 +458,52 @@ def wrong_key():
         sw.stop(hurry=True)
 
 
+def command():
+    """synward keys: lines and nothing else, times as asked, a check that ends with 8 for what a daemon would not take"""
+    def keys(*args, code=0, says=""):
+        r = n.sh(n.SYNWARD, "keys", *args, check=False)
+        n.equal(f"exit code of {args}: {r.stderr}", r.returncode, code)
+        n.equal(f"stderr of {args}", (r.stderr.count("\n"), says in r.stderr), (1 if says else 0, True))
+        if code:
+            n.equal(f"stdout of {args}", r.stdout, "")
+        return r.stdout.splitlines()
+
+    def times(rows):
+        return [int(x.split()[0][1:]) for x in rows if re.fullmatch(r"@\d+ [0-9a-f]{32}", x)]
+
+    one = keys("new")
+    assert len(one) == 1 and re.fullmatch(r"[0-9a-f]{32}", one[0]), one
+    before = int(time.time())
+    got = times(keys("new", "--count", "5"))
+    assert got[0] % 3600 == 0 and before - 3600 < got[0] <= time.time(), got
+    n.equal("hours", [x - got[0] for x in got], [3600 * i for i in range(5)])
+    n.equal("from", times(keys("new", "-n", "3", "-e", "300", "-f", "1700000000")), [1700000000, 1700000300, 1700000600])
+    got = times(keys("new", "--from", "+600"))
+    assert before + 600 <= got[0] <= time.time() + 600, got
+    many = [x.split()[1] for x in keys("new", "-n", "64")]
+    n.equal("different keys", len(set(many)), 64)
+    for args in (("-n", "0"), ("-n", "65"), ("-e", "299"), ("-f", "-1"), ("-f", "10000000000"), ("-f", "9999999999", "-n", "2"),
+                 ("x",), ("-j",)):
+        keys("new", *args, code=2, says="keys: ")
+    for args in ((), ("old",), ("check",), ("check", "a", "b"), ("check", "-n", "2", "a")):
+        keys(*args, code=2, says="keys: ")
+
+    path = place("etc") / "keys"
+    now = int(time.time())
+    put(path, line(many[0]) + line(many[1]) + line(many[2], now - 300) + line(many[3], now + 300) + line(many[4], now + 900))
+    rows = [x.split() for x in keys("check", path)]
+    n.equal("uses", [x[0] for x in rows], ["USE", "never", "past", "now", "next", "later"])
+    n.equal("fingerprints", [x[1] for x in rows[1:]], [fingerprint(x) for x in many[:5]])
+    n.equal("until", [x[3] for x in rows[2:]], [x[2] for x in rows[3:]] + ["-"])
+    for harm, says in ((lambda: path.chmod(0o640), "others can read it"), (lambda: os.chown(path, 65534, 65534), "another user"),
+                       (lambda: put(path, "short"), ":1: a key is"), (path.unlink, "No such file")):
+        path.chmod(0o600)
+        harm()
+        keys("check", path, code=8, says=says)
+    put(path, line(many[0], now + 3600))
+    n.equal("before its time", keys("check", path, says="no key counts yet")[1].split()[:2], ["now", fingerprint(many[0])])
+
+
 def documents():
     """what docs/keys.md says to type: the central job, the host with another key by jq and by PromQL"""
     job, odd = [x for x in docs.blocks(n.TOP / "docs/keys.md") if x.info == "sh"]
@@ -509,4 +555,4 @@ def documents():
 
 
 if __name__ == "__main__":
-    n.main(writers, kubelet, faults, views, ahead_of_its_time, pinned, etcd_fleet, wrong_key, documents)
+    n.main(writers, kubelet, faults, views, ahead_of_its_time, pinned, etcd_fleet, wrong_key, command, documents)
