@@ -20,11 +20,14 @@ import shutil
 import signal
 import struct
 import subprocess
+import sys
 import time
 
-import kit as n
-from kit import docs, guard as k, pin
-from kit.traffic import Traffic
+sys.dont_write_bytecode = True
+import kit as n  # noqa: E402  pylint: disable=wrong-import-position
+from kit import docs, guard as k, pin  # noqa: E402  pylint: disable=wrong-import-position
+from kit.traffic import Traffic  # noqa: E402  pylint: disable=wrong-import-position
+import guard_keys  # noqa: E402  pylint: disable=wrong-import-position
 
 EPOCH = 1 << 36
 NOTICED = 5  # seconds
@@ -146,6 +149,8 @@ def writers():
     n.at_most("lines read", g.sw.err().count("read again"), 3)
     assert re.search(rf"{path}: read again: 27 keys, {fingerprint(two)} counts, {fingerprint(one)} from 20", g.sw.err())
     k.talks(g)
+    pieces = [y for x in (one, two, key) for y in (bytes.fromhex(x)[:8], bytes.fromhex(x)[8:], x[:16].encode(), x[16:].encode())]
+    n.equal("pieces of keys in memory", guard_keys.in_memory(g.sw.p.pid, pieces), [])
     g.finish()
 
 
