@@ -166,6 +166,12 @@ static __always_inline void sw_fsm_prove_midstream(struct sw_flow *f, __u32 d, c
         f->flags |= SW_F_MIDSTREAM_PROVEN;
 }
 
+/* Does it acknowledge something that the peer has sent, its SYN at least? Else its receiver drops it. */
+static __always_inline int sw_acks_peer(const struct sw_end *peer, const struct sw_seg *s)
+{
+    return s->ack - peer->isn - 1 <= peer->nxt - peer->isn - 1;
+}
+
 /*
  * The client has reset its handshake. The listener ignored that if it sends its SYN-ACK again (live, by this host: in a
  * capture that may have been on its way), or if the client acknowledges it after all and the listener goes on.
@@ -177,7 +183,7 @@ static __always_inline int sw_abort_was_ignored(const struct sw_flow *f, const s
 
     if (s->flags & SW_TCP_SYN)
         return s->sent && s->seq == me->isn && f->synack_ns && f->synack_ns < s->now;
-    return (me->did & peer->did & open) == open;
+    return (me->did & peer->did & open) == open && sw_acks_peer(peer, s);
 }
 
 /*
@@ -198,7 +204,9 @@ SW_STEP_FDSO(sw_fsm_rst_ignored)
     after = peer->more & SW_M_AFTER_RST && s->ack == peer->fin_seq;
     switch (f->reason) {
     case SW_WHY_ABORTED: ignored = sw_abort_was_ignored(f, me, peer, s); break;
-    case SW_WHY_REFUSED: ignored = !(s->flags & SW_TCP_SYN) && (me->did & peer->did & open) == open; break;
+    case SW_WHY_REFUSED:
+        ignored = !(s->flags & SW_TCP_SYN) && (me->did & peer->did & open) == open && sw_acks_peer(peer, s);
+        break;
     case SW_WHY_RESET: ignored = !(s->flags & SW_TCP_SYN) && after; break;
     default: ignored = 0;
     }
