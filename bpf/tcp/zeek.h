@@ -330,7 +330,7 @@ SW_STEP_FDS(sw_zeek_step)
     if (s->flags & SW_TCP_FIN && !(me->did & SW_E_FIN) && !syn && !(s->flags & SW_TCP_RST) && !(f->flags & SW_F_BEYOND))
         me->fin_seq = past;
     flip = sw_zeek_state(f, d, s);
-    if (ack_ok)
+    if (ack_ok && !(f->flags & SW_F_ENDED)) /* after the end no gap counts, and fsm.h compares with what was sent */
         sw_zeek_acked(f, d, s->ack);
     if (s->len && s->cap >= s->len && !(s->flags & SW_TCP_RST) && !no_data)
         sw_zeek_data(f, d, syn ? s->seq + 1 : s->seq, (syn ? s->seq + 1 : s->seq) + s->len);

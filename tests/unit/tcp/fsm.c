@@ -636,6 +636,39 @@ TEST(ignored_resets)
     }
 }
 
+/* A RST is taken back only by who acknowledges what was sent: never more, and its SYN at least. */
+TEST(a_wrong_acknowledgement_ignores_no_reset)
+{
+    static const uint32_t wrong[] = {0, 22, 2000, 0x20000000, 0x7fffffff, 0x80000001, 0xffffff00};
+
+    EACH_ISN
+    {
+        for (int refused = 0; refused < 2; refused++) {
+            struct talk t;
+
+            start(&t, isns[i], isns[j]);
+            say(&t, A, SYN, 0, 0, 0);
+            if (refused)
+                say(&t, B, RST | ACK, 0, 1, 0);
+            say(&t, B, SYN | ACK, 0, 1, 0);
+            if (!refused) {
+                say(&t, A, RST, 1, 0, 0);
+                say(&t, A, ACK, 1, 1, 20);
+            }
+            assert_int_equal(t.f.reason, refused ? SW_WHY_REFUSED : SW_WHY_ABORTED);
+            for (size_t k = 0; k < sizeof(wrong) / sizeof(*wrong); k++) {
+                say(&t, refused ? A : B, ACK, 1, wrong[k], 0);
+                assert_true(t.f.flags & SW_F_ENDED);
+                assert_false(t.last.events & (KIND(ESTABLISHED) | KIND(ANOMALY)));
+            }
+            say(&t, refused ? A : B, ACK, 1, refused ? 1 : 21, 0);
+            assert_int_equal(t.last.anomaly, SW_AN_RST_IGNORED);
+            assert_int_equal(t.f.reason, SW_WHY_NONE);
+            IN(ESTABLISHED, ESTABLISHED);
+        }
+    }
+}
+
 /* The window scale is not known, for the SYN was not seen: a FIN far beyond the unscaled window is none too far. */
 TEST(unknown_scale_forbids_conclusions)
 {
@@ -897,6 +930,7 @@ int main(void)
         cmocka_unit_test(two_isns),
         cmocka_unit_test(claims_need_the_other_side),
         cmocka_unit_test(ignored_resets),
+        cmocka_unit_test(a_wrong_acknowledgement_ignores_no_reset),
         cmocka_unit_test(unknown_scale_forbids_conclusions),
         cmocka_unit_test(late_syn_scales_windows),
         cmocka_unit_test(beyond_the_window_nothing_moves),
