@@ -18,9 +18,11 @@
 #else
 #define SW_XDP "xdp"
 #endif
+#define SW_CONSTANT const volatile /* set before the program is loaded, and a constant from then on */
 #else
 #include <arpa/inet.h>
 #include <linux/types.h>
+#define SW_CONSTANT
 #define sw_ntohs ntohs
 #define sw_ntohl ntohl
 #define sw_htons htons
@@ -84,7 +86,11 @@ static __always_inline __u32 sw_length(__u32 n, __u32 most)
 }
 
 /* A part of the BPF programs that is verified separately and takes its input from the per-CPU scratch. */
+#ifdef __bpf__
 #define SW_PART __noinline
+#else
+#define SW_PART static inline __attribute__((unused))
+#endif
 
 /*
  * A function with pointer arguments that is verified separately, once, as a global function. Before 5.12 a global

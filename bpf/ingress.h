@@ -11,7 +11,9 @@
 
 #include <linux/pkt_cls.h>
 
-#ifndef SW_OLD
+#ifdef SW_NATIVE
+#include "native.h"
+#elif !defined(SW_OLD)
 #include "guard/account.h"
 #include "guard/cookie_flow.h"
 #include "guard/fast_syn.h"
@@ -62,14 +64,14 @@ static __always_inline void sw_read_options(struct sw_scratch *sc, struct sw_seg
                                             void *data, void *end)
 {
     __u32 off = at->tcp;
-    __u32 *p;
+    sw_wire32 *p;
 
     sc->opt.len = 0;
     sc->opt.cut = 0;
     sw_opaque(off);
     if (off > 4096)
         return;
-    p = (__u32 *)((__u8 *)data + off + sizeof(struct sw_tcp));
+    p = (sw_wire32 *)((__u8 *)data + off + sizeof(struct sw_tcp));
     for (int i = 0; i < 10; i++) {
         if ((__u32)i * 4 >= at->opt_len || !SW_HAS(p + i, 4, end))
             break;
@@ -139,7 +141,7 @@ static __always_inline int sw_is_filtered_early(struct sw_scratch *sc, void *dat
     struct sw_filter_map *m = 0;
 
     if (!cfg.guard && !cfg.checksum && !cfg.decap)
-        m = sw_filter_get();
+        m = sw_filter_map_get();
     sc->early = SW_OUT_UNKNOWN;
     if (m && SW_READ_ONCE(m->active)) {
         __u32 version = sw_parse_bare(data, end, &sc->key, &sc->seg);
@@ -164,7 +166,7 @@ static __always_inline int sw_is_filtered(struct sw_scratch *sc, __u32 early)
         s->out = early;
         return 0;
     }
-    m = sw_filter_get();
+    m = sw_filter_map_get();
     if (!m || !SW_READ_ONCE(m->active))
         return 0;
     s->out = sw_filter_judge(m, &sc->key, sw_filter_is_v4(&sc->key));
@@ -316,7 +318,17 @@ static __always_inline enum sw_found sw_parse_xdp(struct xdp_md *ctx, struct sw_
     return found;
 }
 
-#ifndef SW_OLD
+/* The tracker alone, for one frame. */
+static __always_inline void sw_ingress_frame(struct xdp_md *ctx, struct sw_scratch *sc)
+{
+    sw_count(SW_C_PACKETS);
+    if (sw_is_filtered_early(sc, (void *)(long)ctx->data, (void *)(long)ctx->data_end) ||
+        sw_parse_xdp(ctx, sc) != SW_FOUND_TCP || sw_is_filtered(sc, sc->early) || sw_track_fast(&sc->key, &sc->seg))
+        return;
+    sw_track_segment(sc, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
+}
+
+#if !defined(SW_OLD) && !defined(SW_NATIVE)
 /* The guard, then the tracker, for one segment. Returns the XDP action. */
 static __always_inline int sw_guard_segment(struct xdp_md *ctx, struct sw_scratch *sc, int blocked)
 {

@@ -10,13 +10,8 @@ int sw_ingress(struct xdp_md *ctx)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
 
-    if (!sc)
-        return XDP_PASS;
-    sw_count(SW_C_PACKETS);
-    if (sw_is_filtered_early(sc, (void *)(long)ctx->data, (void *)(long)ctx->data_end) ||
-        sw_parse_xdp(ctx, sc) != SW_FOUND_TCP || sw_is_filtered(sc, sc->early) || sw_track_fast(&sc->key, &sc->seg))
-        return XDP_PASS;
-    sw_track_segment(sc, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
+    if (sc)
+        sw_ingress_frame(ctx, sc);
     return XDP_PASS;
 }
 

@@ -60,7 +60,7 @@ static long sw_filter_one(void *map, struct sw_key *key, struct sw_flow *f, void
 static __always_inline __u64 sw_filter_sweep(void)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_SWEEP);
-    struct sw_filter_map *m = sw_filter_get();
+    struct sw_filter_map *m = sw_filter_map_get();
 
     if (!m || !sc)
         return 0;

@@ -36,7 +36,7 @@ static __always_inline __u32 sw_csum_pseudo(const struct sw_key *k, __u32 tcp_le
     return sum + sw_htons(SW_IP_TCP) + sw_htons(tcp_len >> 16) + sw_htons(tcp_len & 0xffff);
 }
 
-#ifdef __bpf__
+#if defined(__bpf__) || defined(SW_NATIVE)
 /* Adds the sum of n < SW_CSUM_CHUNK bytes at off; -1: not in the frame. */
 SW_STEP int sw_csum_tail(struct xdp_md *ctx, struct sw_chunk *chunk, __u32 off, __u32 n)
 {

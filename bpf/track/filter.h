@@ -18,7 +18,7 @@ struct {
     __type(value, struct sw_filter_map);
 } filter SEC(".maps");
 
-static __always_inline struct sw_filter_map *sw_filter_get(void)
+static __always_inline struct sw_filter_map *sw_filter_map_get(void)
 {
     __u32 zero = 0;
 

@@ -14,7 +14,7 @@
 #define SW_LOCKS 1024 /* striped by the key's hash: LRU values may not hold a lock themselves */
 #define SW_SPINS 128
 
-const volatile struct sw_config cfg = {0};
+SW_CONSTANT struct sw_config cfg = {0};
 
 __u64 replay_now = 0;      /* cfg.replay: the clock */
 __u32 replay_wire = 0;     /* cfg.replay: the frame's length on the wire, 0: that of the test run */

@@ -114,7 +114,7 @@ SW_PART int sw_owner_give(__u64 cookie, __u64 cgroup)
         return 0;
     b = sc->seg.src_is_b;
     sw_side_bound(b);
-    if (sc->seg.flags & SW_TCP_SYN ? f->flags & SW_OWNER_OLD : sw_owner_is_final(&f->owner[b]))
+    if (sc->seg.flags & SW_TCP_SYN ? !!(f->flags & SW_OWNER_OLD) : sw_owner_is_final(&f->owner[b]))
         return 0;
     f->owner[b].cookie = cookie;
     f->owner[b].cgroup = cgroup;

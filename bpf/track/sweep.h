@@ -147,7 +147,7 @@ static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, void 
 SW_PART int sw_sweep_judge(void)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_SWEEP);
-    struct sw_filter_map *m = sw_filter_get();
+    struct sw_filter_map *m = sw_filter_map_get();
 
     return sc && m ? sw_filter_judge(m, &sc->key, sw_filter_is_v4(&sc->key)) : 0;
 }

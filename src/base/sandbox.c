@@ -34,7 +34,7 @@ static bool bpf_is_refused(int map_fd)
     struct bpf_map_info info = {0};
     __u32 len = sizeof(info);
 
-    return bpf_obj_get_info_by_fd(map_fd, &info, &len) && errno == EPERM;
+    return map_fd >= 0 && bpf_obj_get_info_by_fd(map_fd, &info, &len) && errno == EPERM;
 }
 
 static bool file_is_refused(const char *path)

@@ -18,7 +18,7 @@ struct sw_sandbox_output {
 struct sw_sandbox_opts {
     bool follow;     /* as `run` needs it: interfaces, sockets, files reloaded; else a capture that is open */
     bool dispatcher; /* libxdp has to take a program out of its dispatcher later, which is loading another one */
-    int map_fd;      /* a BPF map: does reading it take CAP_BPF here? */
+    int map_fd;      /* a BPF map: does reading it take CAP_BPF here? -1: there is none */
     const char *files[SW_SANDBOX_FILES];                  /* read again later; NULL: none */
     struct sw_sandbox_output outputs[SW_SANDBOX_OUTPUTS]; /* what metrics' holds is for others to read */
     bool processes; /* nothing but looking into /proc: of all the others only map_fd counts, which is 0 */

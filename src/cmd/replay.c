@@ -1,24 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * synward replay: a capture, frame by frame, through the same program as a live interface, by
- * BPF_PROG_TEST_RUN. The clock is the capture's and never runs backwards: a frame that is dated
- * before its predecessor counts as simultaneous with it.
+ * synward replay: a capture, frame by frame, through the same tracker as a live interface. The clock is the capture's
+ * and never runs backwards: a frame that is dated before its predecessor counts as simultaneous with it.
  */
 #include "base/exit.h"
 #include "base/log.h"
 #include "base/pcap.h"
 #include "cmd/cmd.h"
+#include "cmd/replay_engine.h"
 #include "cmd/replay_schedule.h"
 #include "config/cli.h"
 #include "config/options.h"
 #include "daemon/lock_down.h"
 #include "events/loss.h"
+#include "loader/object.h"
 #include "output/output_file.h"
 #include "output/torn_line.h"
-#include "synward.skel.h"
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <poll.h>
@@ -31,8 +29,6 @@
 
 /* Event time is capture time plus this: in a flow a time of 0 means "not seen", and captures may start in 1970. */
 #define EPOCH SW_SECOND
-#define FRAME_MAX (72 << 10) /* what a test run takes with frags: a page and 17 more */
-#define FRAME_LINEAR 3000    /* and without, before Linux 5.18 */
 #define LRU_SLACK 4096       /* the LRU keeps free entries for each CPU, and evicts before it is full */
 #define PENDING_MAX (128u << 10)
 
@@ -41,18 +37,16 @@ struct replay {
     const char *path;
     const char *name; /* of the capture, without its folders */
     struct sw_pcap *pcap;
-    struct synward_bpf *obj;
-    struct ring_buffer *rings[SW_RINGS]; /* in this order: what one holds happened before what the next one holds */
-    struct sw_output_file *file;         /* of --output, or NULL */
+    bool through_bpf;
+    struct sw_replay_engine *engine;
+    struct sw_output_file *file; /* of --output, or NULL */
     struct sw_report *report;
     struct sw_account account;
-    struct bpf_test_run_opts run;
     __u64 now; /* event time */
     struct sw_replay_schedule schedule;
     __u64 next_stats;
     __u64 frames;
-    __u64 runts;     /* frames without a whole Ethernet header: no test run takes them */
-    __u32 frame_max; /* longer frames are handed over cut, as a snap length would */
+    __u64 runts; /* frames without a whole Ethernet header: no test run takes them */
     __u64 drained;
     int signal_fd; /* SIGINT, SIGTERM */
     bool stopped;
@@ -112,27 +106,16 @@ static int on_event(void *arg, void *data, size_t size)
     return c->out_err;
 }
 
-static int drain(struct replay *c)
-{
-    for (int i = 0; i < SW_RINGS; i++) {
-        int n = ring_buffer__consume(c->rings[i]);
-        if (n < 0)
-            return n;
-    }
-    return 0;
-}
-
 /* Sweeps at event time until nothing is held back because of a full ring, and reports losses. */
 static int sweep(struct replay *c, __u64 flush, bool final)
 {
     __u64 before;
 
-    c->obj->bss->replay_now = c->now;
     do {
         before = c->drained;
         int err = sw_account_update(&c->account, c->now, flush, final);
         if (!err)
-            err = drain(c);
+            err = c->engine->read(c->engine);
         if (err)
             return err;
     } while (c->account.sweep.held_back && c->drained > before);
@@ -169,42 +152,25 @@ static int advance(struct replay *c, __u64 ts)
 
 static int feed(struct replay *c, const struct sw_frame *frame)
 {
-    int fd = bpf_program__fd(c->obj->progs.sw_ingress);
-
     if (frame->len < ETH_HLEN) {
         c->runts++;
         return 0;
     }
-    c->obj->bss->replay_now = c->now;
-    c->obj->bss->replay_wire = frame->wire;
-    c->obj->bss->replay_captured = frame->len;
-    c->run.data_in = frame->data;
-    c->run.data_size_in = frame->len < c->frame_max ? frame->len : c->frame_max;
-    c->run.data_size_out = 0; /* the last run left its frame's here, and would be taken for a limit */
-    int err = bpf_prog_test_run_opts(fd, &c->run);
-    if (err && err != -EINTR && c->run.data_size_in > FRAME_LINEAR) {
-        c->frame_max = c->run.data_size_in = FRAME_LINEAR;
-        c->run.data_size_out = 0;
-        err = bpf_prog_test_run_opts(fd, &c->run);
-    }
-    if (err == -EINTR) /* before 5.13: it ran, and we were stopped (SIGSTOP, a debugger) meanwhile */
-        err = 0;
-    return err ? err : drain(c);
+    int err = c->engine->feed(c->engine, frame, c->now);
+    return err ? err : c->engine->read(c->engine);
 }
 
 static int setup(struct replay *c)
 {
     struct utsname uts;
 
-    c->frame_max = FRAME_MAX;
     c->account = (struct sw_account){
-        .obj = c->obj,
+        .source = &c->engine->source,
         .event_mask = c->opts.event_mask | c->opts.object.cfg.event_mask,
         .max_flows = c->opts.object.max_flows,
         .max_half_open = c->opts.object.max_half_open,
         .sweep.next = ~0ULL,
     };
-    c->run = (struct bpf_test_run_opts){.sz = sizeof(c->run), .repeat = 1};
     struct sw_report_opts report = {
         .fd = STDOUT_FILENO,
         .format = c->opts.format,
@@ -221,16 +187,7 @@ static int setup(struct replay *c)
         .replay = true,
         .iface = c->name,
     };
-    int err = sw_report_new(&report, &c->report);
-    if (err)
-        return err;
-    const struct bpf_map *maps[] = {c->obj->maps.events, c->obj->maps.events_open, c->obj->maps.events_anomaly};
-    for (int i = 0; i < SW_RINGS; i++) {
-        c->rings[i] = ring_buffer__new(bpf_map__fd(maps[i]), on_event, c, NULL);
-        if (!c->rings[i])
-            return -errno;
-    }
-    return 0;
+    return sw_report_new(&report, &c->report);
 }
 
 /* Feeds the whole capture. *ret_read is the last result of the reader: 0 the end, -EIO damaged. */
@@ -293,9 +250,10 @@ static int open_all(struct replay *c)
         return SW_EXIT_INPUT;
     }
     fit_maps(c);
-    int err = sw_object_new(&c->opts.object, &c->obj, &reason);
+    int err = (c->through_bpf ? sw_replay_bpf : sw_replay_native)(&c->opts.object, on_event, c, &c->engine, &reason);
     if (err) {
-        sw_err("replay: cannot load the BPF programs: %s", reason ? reason : strerror(-err));
+        sw_err("replay: %s: %s", c->through_bpf ? "cannot load the BPF programs" : "cannot start",
+               reason ? reason : strerror(-err));
         return sw_object_exit_code(err);
     }
     if (c->opts.output) {
@@ -312,7 +270,7 @@ static int open_all(struct replay *c)
         sw_err("replay: cannot start: %s", strerror(-err));
         return err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL;
     }
-    if (sw_lock_down_replay(&c->opts, c->obj, &failure)) {
+    if (sw_lock_down_replay(&c->opts, c->engine->obj, &failure)) {
         sw_err("replay: %s", failure.line);
         return failure.exit_code;
     }
@@ -380,9 +338,8 @@ static int cmd_replay(int argc, char **argv)
         code = replay(c);
     sw_report_free(c->report);
     sw_output_free(c->file);
-    for (int i = 0; i < SW_RINGS; i++)
-        ring_buffer__free(c->rings[i]);
-    sw_object_free(c->obj);
+    if (c->engine)
+        c->engine->free(c->engine);
     sw_pcap_close(c->pcap);
     close(c->signal_fd);
     free(c);
@@ -392,6 +349,9 @@ static int cmd_replay(int argc, char **argv)
 static const struct sw_option options[] = {
     {"no-checksum", 'C', .type = SW_OPT_CLEAR, SW_FIELD(struct replay, opts.object.cfg.checksum),
      .help = "do not verify TCP checksums, as Zeek's -C: the same as --checksum=off"},
+    {"through-bpf", .type = SW_OPT_SET, SW_FIELD(struct replay, through_bpf),
+     .help = "feed the frames to the program in the kernel, as a live interface does: needs root, gives the same lines, "
+             "and takes several times as long"},
     {0},
 };
 static const struct sw_option_group group = {.rows = options};
@@ -424,7 +384,7 @@ static void check(struct sw_cli *cli, void *opts, unsigned int operands_len)
 
 const struct sw_command sw_replay_command = {
     .name = "replay",
-    .summary = "the same program over a capture file",
+    .summary = "the same tracker over a capture file",
     .args_doc = "FILE",
     .doc = "Runs the capture FILE (pcap or pcapng, - is standard input) through the tracker, with the capture's own "
            "clock.\v--interval is of capture time. Connections that are open when the capture ends get their conn "

@@ -55,7 +55,7 @@ int sw_lock_down_run(const struct sw_loop *loop, struct sw_failure *f)
 
 int sw_lock_down_replay(const struct sw_common_opts *common, struct synward_bpf *obj, struct sw_failure *f)
 {
-    const struct sw_sandbox_opts opts = {.map_fd = bpf_map__fd(obj->maps.counters)};
+    const struct sw_sandbox_opts opts = {.map_fd = obj ? bpf_map__fd(obj->maps.counters) : -1};
 
     return enter_sandbox(common, &opts, f);
 }

@@ -10,7 +10,7 @@
 /* Everything is open and attached. --no-sandbox: does nothing. What fails ends in f. */
 int sw_lock_down_run(const struct sw_loop *loop, struct sw_failure *f);
 
-/* Programs are loaded, the capture is open, and no frame of it was looked at. */
+/* The capture is open, and no frame of it was looked at. obj: the loaded programs, or NULL: none. */
 int sw_lock_down_replay(const struct sw_common_opts *opts, struct synward_bpf *obj, struct sw_failure *f);
 
 #endif

@@ -55,6 +55,18 @@ static void count_evictions(struct sw_account *a, const struct sw_counter_snapsh
         a->openings_lost = openings_lost;
 }
 
+static int read_counters(const struct sw_account *a, __u64 ret[SW_C_MAX])
+{
+    return a->source ? a->source->counters(a->source->arg, ret)
+                     : sw_counters_read(bpf_map__fd(a->obj->maps.counters), ret);
+}
+
+static int sweep(struct sw_account *a, __u64 now_ns, __u64 flush)
+{
+    return a->source ? a->source->sweep(a->source->arg, now_ns, flush, &a->sweep)
+                     : sw_object_sweep(a->obj, 0, flush, &a->sweep);
+}
+
 /*
  * An eviction leaves no trace: it is what was created and neither ended, nor was promoted, nor is present. Read in this
  * order a packet in between only makes the difference smaller. An evicted flow may be restored from the SYN cache; it
@@ -71,11 +83,11 @@ int sw_account_update(struct sw_account *a, __u64 now_ns, __u64 flush, bool fina
     for (unsigned i = 0; i < a->snapshots; i++)
         if (!a->snapshot[i].before)
             a->snapshot[i].before = now_ns;
-    err = sw_counters_read(bpf_map__fd(a->obj->maps.counters), before);
+    err = read_counters(a, before);
     if (!err)
-        err = sw_object_sweep(a->obj, 0, flush, &a->sweep);
+        err = sweep(a, now_ns, flush);
     if (!err)
-        err = sw_counters_read(bpf_map__fd(a->obj->maps.counters), a->counters);
+        err = read_counters(a, a->counters);
     if (err)
         return err;
     if (final)
@@ -152,7 +164,7 @@ static int report_services(const struct sw_account *a, struct sw_report *report,
     struct sw_service_stats *t;
     int err;
 
-    if (!a->obj->rodata->cfg.guard)
+    if (!a->obj || !a->obj->rodata->cfg.guard)
         return 0;
     t = malloc(sizeof(*t));
     if (!t)

@@ -17,8 +17,16 @@ struct sw_counter_snapshot {
 
 #define SW_SNAPSHOTS 32 /* one a second at most, for the lifetime of a cache entry */
 
+/* Where counters and sweeps come from, if it is not an object that is attached. Times are event time. 0 or -errno. */
+struct sw_account_source {
+    int (*counters)(void *arg, __u64 ret[SW_C_MAX]);
+    int (*sweep)(void *arg, __u64 now, __u64 flush, struct sw_sweep *ret);
+    void *arg;
+};
+
 struct sw_account {
-    struct synward_bpf *obj;
+    struct synward_bpf *obj;                /* or NULL, and */
+    const struct sw_account_source *source; /* this */
     __u32 event_mask; /* enabled kinds: only those can be lost */
     __u64 max_flows, max_half_open;
     __u64 reported[SW_LOSSES]; /* in loss lines so far */
@@ -31,7 +39,7 @@ struct sw_account {
     unsigned snapshots;
 };
 
-/* Sweeps at the kernel's clock and reads all counters, in an order that can only understate evictions while packets
+/* Sweeps, an object at the kernel's clock, and reads all counters, in an order that can only understate evictions while packets
  * come. now_ns is that clock. final: nothing is attached any more, what is missing is lost. */
 int sw_account_update(struct sw_account *a, __u64 now_ns, __u64 flush, bool final);
 

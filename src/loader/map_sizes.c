@@ -15,7 +15,7 @@
 #define ANOMALY_RING_MOST (4u << 20) /* it is read as a whole */
 
 /* A power of two and a multiple of the page, as --ring is. */
-static __u32 anomaly_ring(const struct sw_object_opts *opts)
+__u32 sw_object_anomaly_ring(const struct sw_object_opts *opts)
 {
     const __u32 least = 4 * (__u32)sysconf(_SC_PAGESIZE), share = opts->ring_bytes / 16;
 
@@ -82,7 +82,7 @@ int sw_object_size_maps(struct synward_bpf *obj, const struct sw_object_opts *op
         {obj->maps.ladders_open, opts->cfg.ladder ? opts->max_half_open : 1},
         {obj->maps.events, opts->ring_bytes},
         {obj->maps.events_open, opts->ring_open_bytes},
-        {obj->maps.events_anomaly, anomaly_ring(opts)},
+        {obj->maps.events_anomaly, sw_object_anomaly_ring(opts)},
     };
     int err;
 
@@ -109,7 +109,7 @@ int sw_object_try_maps(const struct sw_object_opts *opts)
         {BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct sw_ended), 1u << sw_ended_bits(opts->max_flows)},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_bytes},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_open_bytes},
-        {BPF_MAP_TYPE_RINGBUF, 0, 0, anomaly_ring(opts)},
+        {BPF_MAP_TYPE_RINGBUF, 0, 0, sw_object_anomaly_ring(opts)},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->captures_bytes}, /* with the guard only */
     };
     enum { MAPS = sizeof(maps) / sizeof(maps[0]) };
@@ -137,7 +137,7 @@ unsigned long long sw_object_bytes(const struct sw_object_opts *opts)
     bytes = (opts->max_flows + (unsigned long long)opts->max_half_open) * element +
             (unsigned long long)opts->syn_cache_max * (sizeof(__u64) + sizeof(struct sw_cached_handshake) + 64) +
             (sizeof(struct sw_ended) << sw_ended_bits(opts->max_flows)) + opts->ring_bytes + opts->ring_open_bytes +
-            anomaly_ring(opts) + sizeof(struct sw_histogram_set) * (SW_HG_SERVERS + 1ull) +
+            sw_object_anomaly_ring(opts) + sizeof(struct sw_histogram_set) * (SW_HG_SERVERS + 1ull) +
             sizeof(struct sw_histogram_set) * (SW_HG_ROWS + 1ull) * get_nprocs_conf();
     if (!opts->cfg.guard)
         return bytes;

@@ -38,6 +38,9 @@ __u8 sw_ended_bits(__u32 max_flows);
  */
 void sw_object_size_shares(__u32 max_flows, __u32 ret_share[SW_SHARES]);
 
+/* Bytes of `events_anomaly`. */
+__u32 sw_object_anomaly_ring(const struct sw_object_opts *opts);
+
 /* Of an object that is open and not loaded. 0 or -errno. */
 int sw_object_size_maps(struct synward_bpf *obj, const struct sw_object_opts *opts);
 

@@ -67,17 +67,23 @@ static void raise_limits(void)
     setrlimit(RLIMIT_NOFILE, &files);
 }
 
-static int fill_server_ports(struct synward_bpf *obj, const struct sw_object_opts *opts)
+void sw_object_server_ports(const struct sw_object_opts *opts, __u64 ret_bitmap[1024])
 {
     const __u16 *ports = opts->server_ports ? opts->server_ports : default_server_ports;
     size_t len = opts->server_ports ? opts->server_ports_len : sizeof(default_server_ports) / sizeof(ports[0]);
+
+    memset(ret_bitmap, 0, 1024 * sizeof(ret_bitmap[0]));
+    if (!opts->cfg.likely_server_ports)
+        return;
+    for (size_t i = 0; i < len; i++)
+        ret_bitmap[ports[i] / 64] |= 1ull << (ports[i] % 64);
+}
+
+static int fill_server_ports(struct synward_bpf *obj, const struct sw_object_opts *opts)
+{
     static __u64 bitmap[1024];
 
-    if (!opts->cfg.likely_server_ports)
-        return 0;
-    memset(bitmap, 0, sizeof(bitmap));
-    for (size_t i = 0; i < len; i++)
-        bitmap[ports[i] / 64] |= 1ull << (ports[i] % 64);
+    sw_object_server_ports(opts, bitmap);
     for (__u32 word = 0; word < 1024; word++)
         if (bitmap[word] && bpf_map_update_elem(bpf_map__fd(obj->maps.server_ports), &word, &bitmap[word], BPF_ANY))
             return -errno;

@@ -32,6 +32,9 @@ int sw_object_key_hashes(struct synward_bpf *obj);
 int sw_object_new(const struct sw_object_opts *opts, struct synward_bpf **ret_obj, const char **ret_why);
 void sw_object_free(struct synward_bpf *obj);
 
+/* What map `server_ports` holds: a bit for each port that the options, or the list of well-known ones, name. */
+void sw_object_server_ports(const struct sw_object_opts *opts, __u64 ret_bitmap[1024]);
+
 /* The XDP program that obj is for: sw_xdp_guard with cfg.guard, else sw_ingress. */
 struct bpf_program *sw_object_ingress(const struct synward_bpf *obj);
 
