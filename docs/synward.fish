@@ -36,7 +36,7 @@ complete -c synward -f
 complete -c synward -n '__synward_command ""' -l help -d 'what the commands are'
 complete -c synward -n '__synward_command ""' -l version -d 'the version'
 complete -c synward -n '__synward_command ""' -a run -d 'follow interfaces and print events until SIGINT or SIGTERM'
-complete -c synward -n '__synward_command ""' -a replay -d 'the same program over a capture file'
+complete -c synward -n '__synward_command ""' -a replay -d 'the same tracker over a capture file'
 complete -c synward -n '__synward_command ""' -a report -d 'event lines as one HTML page'
 complete -c synward -n '__synward_command ""' -a ladder -d 'connections as arrow diagrams, segment by segment'
 complete -c synward -n '__synward_command ""' -a join -d 'who killed a connection: lines of two places or more'
@@ -134,6 +134,7 @@ complete -c synward -n '__synward_command run' -l capture-size -x -d 'most that 
 
 complete -c synward -n '__synward_command replay' -l help -d 'this help'
 complete -c synward -n '__synward_command replay' -s C -l no-checksum -d 'do not verify TCP checksums, as Zeek\'s -C: the same as --checksum=off'
+complete -c synward -n '__synward_command replay' -l through-bpf -d 'feed the frames to the program in the kernel, as a live interface does: needs root, gives the same lines, and takes several times as long'
 complete -c synward -n '__synward_command replay' -l events -x -a '(__synward_list opening established half_closed closed reset refused timeout reused midstream anomaly update conn loss stats drop service lifecycle guard health all none)' -d 'lines to log, by name, joined by commas; \'all\', \'none\', and \'-name\' to leave one out'
 complete -c synward -n '__synward_command replay' -l full-events -d 'JSON: every key in every line of a connection, not only in conn'
 complete -c synward -n '__synward_command replay' -l format -x -a 'json text' -d 'NDJSON for programs or text for people (json)'

@@ -307,7 +307,7 @@ static void make(struct list *l, const struct sw_sandbox_opts *opts)
 #endif
     if (opts->dispatcher)
         allow_all(l, dispatching, LEN(dispatching));
-    else
+    else if (opts->map_fd >= 0)
         allow_values(l, SCMP_SYS(bpf), 0, bpf_commands, LEN(bpf_commands));
     if (!opts->follow)
         return;

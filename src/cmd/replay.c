@@ -14,6 +14,7 @@
 #include "daemon/lock_down.h"
 #include "events/loss.h"
 #include "loader/object.h"
+#include "output/conn_id.h"
 #include "output/output_file.h"
 #include "output/torn_line.h"
 
@@ -24,12 +25,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 /* Event time is capture time plus this: in a flow a time of 0 means "not seen", and captures may start in 1970. */
 #define EPOCH SW_SECOND
-#define LRU_SLACK 4096       /* the LRU keeps free entries for each CPU, and evicts before it is full */
+#define LRU_SLACK 4096 /* the LRU keeps free entries for each CPU, and evicts before it is full */
 #define PENDING_MAX (128u << 10)
 
 struct replay {
@@ -38,6 +40,7 @@ struct replay {
     const char *name; /* of the capture, without its folders */
     struct sw_pcap *pcap;
     bool through_bpf;
+    struct sw_hash_key hash_key;
     struct sw_replay_engine *engine;
     struct sw_output_file *file; /* of --output, or NULL */
     struct sw_report *report;
@@ -219,18 +222,43 @@ static int finish(struct replay *c)
     return err ? err : c->out_err;
 }
 
-/* A sweep walks the whole maps, so they are no larger than the capture can fill. */
+/* A sweep walks these maps, so they are no larger than the capture can fill. */
 static void fit_maps(struct replay *c)
 {
     struct sw_object_opts *o = &c->opts.object;
     __u64 n = sw_pcap_frames_max(c->pcap);
 
+    o->ended_max = o->max_flows;
     if (n < o->max_flows)
         o->max_flows = n + 1;
     if (n < o->max_half_open && 2 * n + LRU_SLACK < o->max_half_open)
         o->max_half_open = 2 * n + LRU_SLACK;
     if (n < o->syn_cache_max && 2 * n + LRU_SLACK < o->syn_cache_max)
         o->syn_cache_max = 2 * n + LRU_SLACK;
+}
+
+/* Whose connections share a slot goes by numbers that who made the capture's packets could not know; but one file gives
+ * the same lines each time. */
+static void key_hashes(struct replay *c)
+{
+    struct stat st;
+    __u64 id[6] = {0};
+
+    if (!strcmp(c->path, "-") || stat(c->path, &st) || !S_ISREG(st.st_mode))
+        return; /* random ones */
+    id[0] = st.st_dev;
+    id[1] = st.st_ino;
+    id[2] = st.st_size;
+    id[3] = st.st_mtim.tv_sec;
+    id[4] = st.st_mtim.tv_nsec;
+    for (size_t i = 0; i < sizeof(c->hash_key.word) / sizeof(c->hash_key.word[0]); i++) {
+        __u64 hash[2];
+
+        id[5] = i;
+        sw_siphash128(id, id, sizeof(id), hash);
+        c->hash_key.word[i] = hash[0];
+    }
+    c->opts.object.hash_key = &c->hash_key;
 }
 
 static int open_all(struct replay *c)
@@ -250,6 +278,7 @@ static int open_all(struct replay *c)
         return SW_EXIT_INPUT;
     }
     fit_maps(c);
+    key_hashes(c);
     int err = (c->through_bpf ? sw_replay_bpf : sw_replay_native)(&c->opts.object, on_event, c, &c->engine, &reason);
     if (err) {
         sw_err("replay: %s: %s", c->through_bpf ? "cannot load the BPF programs" : "cannot start",
@@ -350,8 +379,9 @@ static const struct sw_option options[] = {
     {"no-checksum", 'C', .type = SW_OPT_CLEAR, SW_FIELD(struct replay, opts.object.cfg.checksum),
      .help = "do not verify TCP checksums, as Zeek's -C: the same as --checksum=off"},
     {"through-bpf", .type = SW_OPT_SET, SW_FIELD(struct replay, through_bpf),
-     .help = "feed the frames to the program in the kernel, as a live interface does: needs root, gives the same lines, "
-             "and takes several times as long"},
+     .help =
+         "feed the frames to the program in the kernel, as a live interface does: needs root, gives the same lines, "
+         "and takes several times as long"},
     {0},
 };
 static const struct sw_option_group group = {.rows = options};

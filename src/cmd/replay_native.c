@@ -58,12 +58,10 @@ int sw_replay_native(const struct sw_object_opts *opts, sw_replay_record_fn fn, 
         free(n);
         return err;
     }
-    *n = (struct native){.engine = {.source = {.counters = counters, .sweep = sweep},
-                                    .feed = feed,
-                                    .read = read_all,
-                                    .free = free_all},
-                         .fn = fn,
-                         .arg = arg};
+    *n = (struct native){
+        .engine = {.source = {.counters = counters, .sweep = sweep}, .feed = feed, .read = read_all, .free = free_all},
+        .fn = fn,
+        .arg = arg};
     *ret = &n->engine;
     return 0;
 }

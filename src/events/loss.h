@@ -27,7 +27,7 @@ struct sw_account_source {
 struct sw_account {
     struct synward_bpf *obj;                /* or NULL, and */
     const struct sw_account_source *source; /* this */
-    __u32 event_mask; /* enabled kinds: only those can be lost */
+    __u32 event_mask;                       /* enabled kinds: only those can be lost */
     __u64 max_flows, max_half_open;
     __u64 reported[SW_LOSSES]; /* in loss lines so far */
     __u64 evicted;             /* half-open flows evicted by the LRU that can no longer be restored; never decreases */
@@ -39,8 +39,8 @@ struct sw_account {
     unsigned snapshots;
 };
 
-/* Sweeps, an object at the kernel's clock, and reads all counters, in an order that can only understate evictions while packets
- * come. now_ns is that clock. final: nothing is attached any more, what is missing is lost. */
+/* Sweeps, an object at the kernel's clock, and reads all counters, in an order that can only understate evictions while
+ * packets come. now_ns is that clock. final: nothing is attached any more, what is missing is lost. */
 int sw_account_update(struct sw_account *a, __u64 now_ns, __u64 flush, bool final);
 
 /* All that was lost so far, by kind; with `--pin` since the pins were made. */

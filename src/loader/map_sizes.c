@@ -53,13 +53,18 @@ static int size_guard_maps(struct synward_bpf *obj, const struct sw_object_opts 
     return err;
 }
 
-__u8 sw_ended_bits(__u32 max_flows)
+__u8 sw_ended_bits(__u32 ended_max)
 {
     __u8 bits = 10;
 
-    while (bits < 24 && 1u << bits < max_flows)
+    while (bits < 24 && 1u << bits < ended_max)
         bits++;
     return bits;
+}
+
+__u8 sw_object_ended_bits(const struct sw_object_opts *opts)
+{
+    return sw_ended_bits(opts->ended_max ? opts->ended_max : opts->max_flows);
 }
 
 void sw_object_size_shares(__u32 max_flows, __u32 ret_share[SW_SHARES])
@@ -77,7 +82,7 @@ int sw_object_size_maps(struct synward_bpf *obj, const struct sw_object_opts *op
         {obj->maps.flows, opts->max_flows},
         {obj->maps.half_open, opts->max_half_open},
         {obj->maps.syn_cache, opts->syn_cache_max},
-        {obj->maps.ended, 1u << sw_ended_bits(opts->max_flows)},
+        {obj->maps.ended, 1u << sw_object_ended_bits(opts)},
         {obj->maps.ladders, opts->cfg.ladder ? opts->max_flows : 1},
         {obj->maps.ladders_open, opts->cfg.ladder ? opts->max_half_open : 1},
         {obj->maps.events, opts->ring_bytes},
@@ -106,7 +111,7 @@ int sw_object_try_maps(const struct sw_object_opts *opts)
         {BPF_MAP_TYPE_LRU_HASH, sizeof(struct sw_key), sizeof(struct sw_ladder),
          opts->cfg.ladder ? opts->max_half_open : 1},
         {BPF_MAP_TYPE_LRU_HASH, sizeof(__u64), sizeof(struct sw_cached_handshake), opts->syn_cache_max},
-        {BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct sw_ended), 1u << sw_ended_bits(opts->max_flows)},
+        {BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct sw_ended), 1u << sw_object_ended_bits(opts)},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_bytes},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_open_bytes},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, sw_object_anomaly_ring(opts)},
@@ -136,7 +141,7 @@ unsigned long long sw_object_bytes(const struct sw_object_opts *opts)
 
     bytes = (opts->max_flows + (unsigned long long)opts->max_half_open) * element +
             (unsigned long long)opts->syn_cache_max * (sizeof(__u64) + sizeof(struct sw_cached_handshake) + 64) +
-            (sizeof(struct sw_ended) << sw_ended_bits(opts->max_flows)) + opts->ring_bytes + opts->ring_open_bytes +
+            (sizeof(struct sw_ended) << sw_object_ended_bits(opts)) + opts->ring_bytes + opts->ring_open_bytes +
             sw_object_anomaly_ring(opts) + sizeof(struct sw_histogram_set) * (SW_HG_SERVERS + 1ull) +
             sizeof(struct sw_histogram_set) * (SW_HG_ROWS + 1ull) * get_nprocs_conf();
     if (!opts->cfg.guard)

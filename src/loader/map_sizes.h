@@ -10,17 +10,20 @@
 
 struct synward_bpf;
 struct sw_filter_rules;
+struct sw_hash_key;
 
 struct sw_object_opts {
     struct sw_config cfg;
     __u32 max_flows; /* entries */
     __u32 max_half_open;
+    __u32 ended_max;           /* connections that have ended; 0: as max_flows */
     __u32 syn_cache_max;       /* entries of syn_cache, for flows evicted from half_open */
     __u32 ring_bytes;          /* of `events`, a power of two and a multiple of the page */
     __u32 ring_open_bytes;     /* of `events_open` */
     const __u16 *server_ports; /* likely server ports for midstream flips; NULL: default list */
     size_t server_ports_len;
     const struct sw_filter_rules *filter; /* from the first packet on; NULL: none */
+    const struct sw_hash_key *hash_key;   /* NULL: random numbers */
     /* with cfg.guard only */
     __u32 limit_source_max; /* addresses with a bucket; 1: no limit */
     __u32 limit_prefix_max;
@@ -31,8 +34,9 @@ struct sw_object_opts {
     bool accept;          /* load sw_accept if the kernel has what it needs (sw_kernel_has_reqsk) */
 };
 
-/* sw_config.ended_bits for a table of so many flows. */
-__u8 sw_ended_bits(__u32 max_flows);
+/* sw_config.ended_bits for so many. */
+__u8 sw_ended_bits(__u32 ended_max);
+__u8 sw_object_ended_bits(const struct sw_object_opts *opts);
 
 /* sw_config.share: a quarter of the table for unconfirmed connections, half for claimed ones, so a quarter for others.
  */

@@ -102,7 +102,7 @@ static int fill_filter(struct synward_bpf *obj, const struct sw_object_opts *opt
     return 0;
 }
 
-int sw_object_key_hashes(struct synward_bpf *obj)
+int sw_object_key_hashes(struct synward_bpf *obj, const struct sw_hash_key *given)
 {
     const int fd = bpf_map__fd(obj->maps.hash_key);
     const struct sw_hash_key none = {0};
@@ -114,7 +114,9 @@ int sw_object_key_hashes(struct synward_bpf *obj)
         return -errno;
     if (memcmp(&key, &none, sizeof(key)))
         return 0; /* pinned: what is in the tables was put there by it */
-    err = sw_random(&key, sizeof(key));
+    err = given ? 0 : sw_random(&key, sizeof(key));
+    if (given)
+        key = *given;
     if (!err && bpf_map_update_elem(fd, &zero, &key, BPF_ANY))
         err = -errno;
     return err;
@@ -228,7 +230,7 @@ int sw_object_open(const struct sw_object_opts *opts, struct synward_bpf **ret_o
         obj->rodata->cfg = opts->cfg;
         if (opts->cfg.owners & SW_OWNERS_CGROUP && !sw_kernel_has_cgroup_ids())
             obj->rodata->cfg.owners &= ~SW_OWNERS_CGROUP;
-        obj->rodata->cfg.ended_bits = sw_ended_bits(opts->max_flows);
+        obj->rodata->cfg.ended_bits = sw_object_ended_bits(opts);
         sw_object_size_shares(opts->max_flows, obj->rodata->cfg.share);
         err = sw_object_size_maps(obj, opts);
     }
@@ -247,7 +249,7 @@ int sw_object_load(struct synward_bpf *obj, const struct sw_object_opts *opts, c
     int err = synward_bpf__load(obj);
 
     if (!err)
-        err = sw_object_key_hashes(obj);
+        err = sw_object_key_hashes(obj, opts->hash_key);
     if (!err)
         err = fill_server_ports(obj, opts);
     if (!err)

@@ -26,8 +26,9 @@ void sw_object_defaults(struct sw_object_opts *opts);
  */
 int sw_object_open(const struct sw_object_opts *opts, struct synward_bpf **ret_obj, const char **ret_why);
 int sw_object_load(struct synward_bpf *obj, const struct sw_object_opts *opts, const char **ret_why);
-/* Part of the load: random numbers into map `hash_key`, unless it came with some from a pin. 0 or -errno. */
-int sw_object_key_hashes(struct synward_bpf *obj);
+/* Part of the load: the given numbers, or random ones, into map `hash_key`, unless it came with some from a pin. 0 or
+ * -errno. */
+int sw_object_key_hashes(struct synward_bpf *obj, const struct sw_hash_key *given);
 /* Both, for an object without pins. On failure *ret_obj is NULL. */
 int sw_object_new(const struct sw_object_opts *opts, struct synward_bpf **ret_obj, const char **ret_why);
 void sw_object_free(struct synward_bpf *obj);

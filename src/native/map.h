@@ -27,9 +27,9 @@ struct sw_native_map {
     __u32 key_size, value_size;
     __u32 max_entries; /* of a ring: bytes */
     __u32 len;
-    __u32 value_at;      /* in a node, after its key */
-    __u8 *values;        /* of an array, and the bytes of a ring */
-    __u32 used;          /* bytes of a ring */
+    __u32 value_at; /* in a node, after its key */
+    __u8 *values;   /* of an array, and the bytes of a ring */
+    __u32 used;     /* bytes of a ring */
     __u32 bucket_bits;
     struct sw_native_node **buckets;
     struct sw_native_node *oldest, *newest, *free;

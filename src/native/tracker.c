@@ -18,7 +18,8 @@
 /* A map of the programs by its variable; 0: as large as it is declared. */
 #define MAP(name, entries)                                                                                             \
     {                                                                                                                  \
-        &(name), {                                                                                                     \
+        &(name),                                                                                                       \
+        {                                                                                                              \
             .type = SW_NATIVE_TYPE(&(name)), .key_size = sizeof(*(name).key), .value_size = sizeof(*(name).value),     \
             .max_entries = (entries) ? (entries) : sizeof(*(name).max_entries) / sizeof(int)                           \
         }                                                                                                              \
@@ -43,7 +44,8 @@ static void bind_map(void *variable, struct sw_native_map *map)
 
 static int make_maps(const struct sw_object_opts *opts)
 {
-    const __u32 laddered = opts->cfg.ladder ? opts->max_flows : 1, laddered_open = opts->cfg.ladder ? opts->max_half_open : 1;
+    const __u32 laddered = opts->cfg.ladder ? opts->max_flows : 1,
+                laddered_open = opts->cfg.ladder ? opts->max_half_open : 1;
     const struct {
         void *variable;
         struct sw_native_map map;
@@ -51,7 +53,7 @@ static int make_maps(const struct sw_object_opts *opts)
         MAP(half_open, opts->max_half_open),
         MAP(flows, opts->max_flows),
         MAP(syn_cache, opts->syn_cache_max),
-        MAP(ended, 1u << sw_ended_bits(opts->max_flows)),
+        MAP(ended, 1u << sw_object_ended_bits(opts)),
         MAP(ladders_open, laddered_open),
         MAP(ladders, laddered),
         MAP(locks, 0),
@@ -82,11 +84,14 @@ static int make_maps(const struct sw_object_opts *opts)
 static int fill_maps(const struct sw_object_opts *opts)
 {
     const __u32 zero = 0;
+    struct sw_hash_key *key = bpf_map_lookup_elem(&hash_key, &zero);
 
     sw_object_server_ports(opts, bpf_map_lookup_elem(&server_ports, &zero));
     if (opts->filter)
         sw_filter_init(bpf_map_lookup_elem(&filter, &zero), opts->filter);
-    return sw_random(bpf_map_lookup_elem(&hash_key, &zero), sizeof(struct sw_hash_key));
+    if (opts->hash_key)
+        *key = *opts->hash_key;
+    return opts->hash_key ? 0 : sw_random(key, sizeof(*key));
 }
 
 int sw_native_new(const struct sw_object_opts *opts)
@@ -94,7 +99,7 @@ int sw_native_new(const struct sw_object_opts *opts)
     int err;
 
     cfg = opts->cfg;
-    cfg.ended_bits = sw_ended_bits(opts->max_flows);
+    cfg.ended_bits = sw_object_ended_bits(opts);
     sw_object_size_shares(opts->max_flows, cfg.share);
     err = make_maps(opts);
     if (!err)

@@ -6,14 +6,11 @@
  */
 #include "fuzz.h"
 
-/* What leaves replay.c for the kernel is ours. */
-#define bpf_prog_test_run_opts fuzz_test_run
-#define sw_account_update(a, ...) fuzz_account_update(a)
+/* What leaves replay.c for the tracker is ours. */
+#define sw_account_update(a, now, ...) fuzz_account_update(a, now)
 #define sw_account_loss(a, ...) fuzz_account_loss(a)
 #define sw_account_stats(a, ...) fuzz_account_stats(a)
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-#define ring_buffer__consume fuzz_consume
-#define bpf_program__fd fuzz_program_fd
 #include "cmd/replay.c"
 
 #define sw_parse sw_parse_frame /* the options' parser has the name, too */
@@ -24,50 +21,46 @@
 enum { SWEEPS_A_FRAME = 1200 };
 
 static struct {
-    struct synward_bpf__bss bss;
     const struct replay *replay;
     __u64 tcp, frames, sweeps, clock, next;
 } seen;
 
-int fuzz_program_fd(const struct bpf_program *prog)
+static void clock_is(__u64 now)
 {
-    (void)prog;
-    return -1;
+    holds(now >= seen.clock, "%llu, then %llu", seen.clock, now);
+    holds(now >= EPOCH, "a time that means unseen: %llu", now);
+    seen.clock = now;
 }
 
-int fuzz_consume(struct ring_buffer *ring)
+/* A frame as the tracker would get it. */
+static int feed_one(struct sw_replay_engine *engine, const struct sw_frame *frame, __u64 now)
 {
-    (void)ring;
-    return 0;
-}
-
-/* A frame as the kernel would get it. */
-int fuzz_test_run(int fd, struct bpf_test_run_opts *run)
-{
-    const __u8 *frame = run->data_in;
-    __u8 *copy = fuzz_copy(frame, run->data_size_in); /* each byte can be read */
+    __u8 *copy = fuzz_copy(frame->data, frame->len); /* each byte can be read */
     struct sw_inner inner = {0};
     struct sw_place at = {0};
     struct sw_seg s = {0};
     struct sw_key key;
 
-    (void)fd;
-    holds(run->data_size_in >= ETH_HLEN, "a test run of %u bytes", run->data_size_in);
-    holds(seen.bss.replay_now >= seen.clock, "%llu, then %llu", seen.clock, seen.bss.replay_now);
-    holds(seen.bss.replay_now >= EPOCH, "a time that means unseen: %llu", seen.bss.replay_now);
-    seen.clock = seen.bss.replay_now;
-    sw_decap(copy, copy + run->data_size_in, &inner);
-    if (sw_parse_frame(copy, copy + run->data_size_in, run->data_size_in, &inner, &key, &s, &at) == SW_FOUND_TCP)
+    (void)engine;
+    holds(frame->len >= ETH_HLEN, "a frame of %u bytes", frame->len);
+    clock_is(now);
+    sw_decap(copy, copy + frame->len, &inner);
+    if (sw_parse_frame(copy, copy + frame->len, frame->len, &inner, &key, &s, &at) == SW_FOUND_TCP)
         seen.tcp++;
     seen.frames++;
     free(copy);
     return 0;
 }
 
-int fuzz_account_update(struct sw_account *a)
+static int read_none(struct sw_replay_engine *engine)
 {
-    holds(seen.bss.replay_now >= seen.clock, "swept at %llu, after %llu", seen.bss.replay_now, seen.clock);
-    seen.clock = seen.bss.replay_now;
+    (void)engine;
+    return 0;
+}
+
+int fuzz_account_update(struct sw_account *a, __u64 now)
+{
+    clock_is(now);
     holds(++seen.sweeps < SWEEPS_A_FRAME * (seen.replay->frames + 1), "%llu sweeps at frame %llu", seen.sweeps,
           seen.replay->frames);
     a->sweep.next = seen.next == ~0ull ? seen.next : seen.clock + seen.next;
@@ -101,20 +94,18 @@ static void run(struct replay *c)
 
 int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
 {
-    static struct synward_bpf obj;
+    struct sw_replay_engine engine = {.feed = feed_one, .read = read_none};
     struct fuzz_in in = {data, data + size};
     __u8 how = fuzz_u8(&in);
-    struct replay c = {.obj = &obj, .frame_max = FRAME_MAX, .signal_fd = -1};
+    struct replay c = {.engine = &engine, .signal_fd = -1};
     char why[512] = "";
     int err;
 
     memset(&seen, 0, sizeof(seen));
     seen.replay = &c;
     seen.next = how & 1 ? ~0ull : (__u64)how << 28;
-    obj.bss = &seen.bss;
     sw_common_defaults(&c.opts, true);
     c.opts.interval_ns = how & 2 ? SW_SECOND : 0;
-    c.run.sz = sizeof(c.run);
     err = sw_pcap_open(fuzz_file(in.at, fuzz_left(&in)), NULL, NULL, &c.pcap, why, sizeof(why));
     if (err) {
         holds(!c.pcap && (err == -EPROTO || err == -EPROTONOSUPPORT), "error %d", err);

@@ -296,7 +296,7 @@ static int before(void **state)
                                          !strcmp(name, "local_ips") || !strcmp(name, "known_tuples") ||
                                          !strcmp(name, "hash_key") || !strcmp(name, "reverse_path"));
     }
-    if (bpf_object__load(fx.obj->obj) || sw_object_key_hashes(fx.obj))
+    if (bpf_object__load(fx.obj->obj) || sw_object_key_hashes(fx.obj, NULL))
         return -1;
     memset(&fx.opts, 0, sizeof(fx.opts));
     fx.opts.given = true;

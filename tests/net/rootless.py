@@ -132,8 +132,10 @@ def ambient_capabilities():
     place.follows(place.start(ambient=BASE))
     capture = place.dir / "none.pcap"
     capture.write_bytes(b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00" + b"\0" * 8 + b"\xff\xff\0\0" + b"\x01\0\0\0")
-    r = place.run("replay", capture, ambient=BASE)
-    n.equal(f"replay ({r.stderr})", (r.returncode, json.loads(r.stdout)["event"]), (k.OK, "stats"))
+    for options, ambient in (((), None), (("--through-bpf",), BASE)):
+        r = place.run("replay", *options, capture, ambient=ambient)
+        n.equal(f"replay {options} ({r.stderr})", (r.returncode, json.loads(r.stdout)["event"]), (k.OK, "stats"))
+    refused(place.run("replay", "--through-bpf", capture), k.PRIVILEGE, "^synward: replay: cannot load the BPF programs: ")
     p = place.start("--guard", "auto", "--mode", "generic", ambient=BASE)
     p.terminate()
     n.equal("exit code", p.wait(timeout=20), k.OK)

@@ -62,7 +62,7 @@ TEST(a_key_that_is_there_stays)
     const struct sw_hash_key before = key_of(run);
     struct sw_hash_key after;
 
-    assert_int_equal(sw_object_key_hashes(bpfrun_object(run)), 0);
+    assert_int_equal(sw_object_key_hashes(bpfrun_object(run), NULL), 0);
     after = key_of(run);
     assert_memory_equal(&before, &after, sizeof(before));
 }
