@@ -17,6 +17,8 @@ int sw_join_init(struct sw_join *j, const struct sw_join_opts *opts,
     j->decided = decided;
     j->ctx = ctx;
     err = sw_pending_new(opts->slack, &j->pending);
+    if (!err)
+        err = sw_past_new(opts->pending, &j->past);
     for (unsigned int i = 0; i < opts->files && !err; i++)
         err = sw_coverage_init(&j->file[i].coverage);
     if (err)
@@ -27,7 +29,9 @@ int sw_join_init(struct sw_join *j, const struct sw_join_opts *opts,
 void sw_join_fini(struct sw_join *j)
 {
     sw_pending_free(j->pending);
+    sw_past_free(j->past);
     j->pending = NULL;
+    j->past = NULL;
     for (int i = 0; i < SW_JOIN_FILES; i++)
         sw_coverage_free(&j->file[i].coverage);
 }
@@ -40,7 +44,7 @@ int sw_join_next(const struct sw_join *j)
     for (unsigned int i = 0; i < j->opts.files; i++) {
         const struct sw_coverage *c = &j->file[i].coverage;
 
-        if (!c->ended && (next < 0 || c->last < j->file[next].coverage.last))
+        if (!c->ended && (next < 0 || c->now < j->file[next].coverage.now))
             next = (int)i;
     }
     return next;
@@ -51,26 +55,44 @@ static __u64 now(const struct sw_join *j)
 {
     const int last = sw_join_next(j);
 
-    return last < 0 ? ~0ull : j->file[last].coverage.last;
+    return last < 0 ? ~0ull : j->file[last].coverage.now;
+}
+
+/* What the clocks of two files may differ by: as was said, or as far as connections of both show. */
+static __u64 slack_of(const struct sw_join *j, unsigned int a, unsigned int b)
+{
+    const __u64 offset = j->file[a].offset[b];
+
+    return j->opts.slack + (offset > j->opts.slack ? offset : 0);
+}
+
+static struct sw_hole hole_of(const struct sw_join *j, const struct sw_join_group *g, unsigned int file, bool early)
+{
+    const struct sw_join_view *v = g->view[g->first];
+    const struct sw_coverage *c = &j->file[file].coverage;
+    const __u64 slack = slack_of(j, g->first, file), to = g->ts + j->opts.window;
+    struct sw_hole hole = sw_coverage_ask(c, v->start, v->start + v->duration, to < c->last ? to : c->last, slack);
+
+    if (hole.kind)
+        return hole;
+    /* one that was watched for longer than the window may have been at the other, and decided there, long ago */
+    if (early || g->decided || sw_join_watched(v) + slack + SW_SECOND >= j->opts.window)
+        hole.kind = SW_HOLE_WINDOW;
+    else if (g->ambiguous)
+        hole.kind = SW_HOLE_AMBIGUOUS;
+    else if (!j->file[g->first].met[file])
+        hole.kind = SW_HOLE_CLOCK;
+    return hole;
 }
 
 /* What one file alone has: was it not at the other, or can that not be told? */
 static void judge_missing(const struct sw_join *j, const struct sw_join_group *g, bool early, struct sw_join_result *r)
 {
-    const struct sw_join_view *v = g->view[g->first];
-    /* one that was watched for longer than the window may have been at the other, and decided there, long ago */
-    const bool late = sw_join_watched(v) > j->opts.window;
-
     for (unsigned int i = 0; i < j->opts.files; i++) {
-        const struct sw_coverage *c = &j->file[i].coverage;
-        __u64 to = g->ts + j->opts.window;
-
         if (g->view[i])
             continue;
         r->missing |= 1u << i;
-        r->hole[i] = sw_coverage_ask(c, v->start, v->start + v->duration, to < c->last ? to : c->last, j->opts.slack);
-        if (!r->hole[i].kind && (early || late))
-            r->hole[i].kind = SW_HOLE_WINDOW;
+        r->hole[i] = hole_of(j, g, i, early);
         if (r->views == 1 && r->hole[i].kind)
             r->verdict = SW_VERDICT_CANNOT_TELL;
     }
@@ -100,12 +122,40 @@ static void judge_pairs(const struct sw_join *j, const struct sw_join_group *g, 
         }
         before = (int)i;
     }
-    r->verdict = doubted > certain ? SW_VERDICT_CANNOT_TELL : certain;
+    r->verdict = doubted > certain || r->ambiguous ? SW_VERDICT_CANNOT_TELL : certain;
+}
+
+static void keep_error(struct sw_join *j, int err)
+{
+    if (err && !j->err)
+        j->err = err;
+}
+
+/* Other lines about it may come yet. Where what was decided is forgotten, nothing is proved any more. */
+static void remember(struct sw_join *j, const struct sw_join_group *g, bool early)
+{
+    for (unsigned int i = 0; i < j->opts.files; i++) {
+        const struct sw_join_view *v = g->view[i];
+        __u64 forgot;
+
+        if (!v)
+            continue;
+        keep_error(j, sw_past_add(j->past, v, i, &forgot));
+        if (early)
+            keep_error(j, sw_coverage_unsure(&j->file[i].coverage, SW_HOLE_WINDOW, v->start, v->start + v->duration));
+        for (unsigned int k = 0; forgot && k < j->opts.files; k++)
+            keep_error(j, sw_coverage_unsure(&j->file[k].coverage, SW_HOLE_WINDOW,
+                                             forgot > j->opts.window ? forgot - j->opts.window : 0,
+                                             forgot + j->opts.window));
+    }
 }
 
 static void decide(struct sw_join *j, struct sw_join_group *g, bool early)
 {
     struct sw_join_result r = {.match = g->match, .views = g->len, .verdict = SW_VERDICT_ABSENT};
+
+    r.ambiguous = g->ambiguous && g->len > 1;
+    remember(j, g, early);
 
     for (unsigned int i = 0; i < j->opts.files; i++)
         r.view[i] = g->view[i];
@@ -162,6 +212,8 @@ static void expire(struct sw_join *j)
     const __u64 at = now(j);
     struct sw_join_group *g;
 
+    if (at != ~0ull && at > j->opts.window)
+        sw_past_expire(j->past, at - j->opts.window);
     while ((g = sw_pending_oldest(j->pending)) && (at == ~0ull || (at > g->ts && at - g->ts > j->opts.window)))
         give_up(j, g, false);
     while (sw_pending_len(j->pending) > j->opts.pending) {
@@ -170,16 +222,64 @@ static void expire(struct sw_join *j)
     }
 }
 
+/* A second line of one file about one connection, that waits or has been decided. */
+static bool is_double(struct sw_join *j, unsigned int file, const struct sw_join_view *v,
+                      const struct sw_join_found *found, bool *ret_decided)
+{
+    enum sw_past_found past = found->group ? SW_PAST_NEVER : sw_past_find(j->past, v, file);
+
+    if (found->group)
+        return false;
+    /* by one ISN alone it may be another one: scanners send one to all */
+    *ret_decided = past != SW_PAST_NEVER;
+    return found->is_double || (past == SW_PAST_DOUBLE && v->has_isn[SW_ORIG] && v->has_isn[SW_RESP]);
+}
+
+static int add_alone(struct sw_join *j, struct sw_join_view *v, unsigned int file, bool ambiguous, bool decided)
+{
+    struct sw_join_group *g;
+    int err = sw_pending_add(j->pending, v, file, &g);
+
+    if (err) {
+        sw_join_view_free(v);
+        return err;
+    }
+    g->ambiguous = ambiguous;
+    g->decided = decided;
+    if (sw_pending_len(j->pending) > j->pending_most)
+        j->pending_most = sw_pending_len(j->pending);
+    return 0;
+}
+
+/* What both ISNs say of two clocks; where a SYN was lost they began with different ones. */
+static void compare_clocks(struct sw_join *j, const struct sw_join_group *g, unsigned int file)
+{
+    const struct sw_join_view *v = g->view[file];
+
+    for (unsigned int i = 0; i < j->opts.files; i++) {
+        const struct sw_join_view *other = g->view[i];
+        __u64 apart;
+
+        if (i == file || !other || v->syn_rexmit[SW_ORIG] || other->syn_rexmit[SW_ORIG])
+            continue;
+        apart = v->start > other->start ? v->start - other->start : other->start - v->start;
+        j->file[i].met[file] = j->file[file].met[i] = true;
+        if (apart > j->file[i].offset[file])
+            j->file[i].offset[file] = j->file[file].offset[i] = apart;
+    }
+}
+
 static int add_view(struct sw_join *j, unsigned int file, const struct sw_join_view *from)
 {
     struct sw_join_file *f = &j->file[file];
+    struct sw_join_found found = sw_pending_find(j->pending, from, file);
+    struct sw_join_group *g = found.group;
     struct sw_join_view *v;
-    struct sw_join_group *g;
-    bool is_double;
-    __u8 match;
+    bool decided = false;
 
-    g = sw_pending_find(j->pending, from, file, &match, &is_double);
-    if (!g && is_double) {
+    if (found.ambiguous) /* what others have then may be this one */
+        keep_error(j, sw_coverage_unsure(&f->coverage, SW_HOLE_AMBIGUOUS, from->start, from->start + from->duration));
+    if (is_double(j, file, from, &found, &decided)) {
         *(from->again ? &f->again : &f->doubles) += 1;
         free(from->ladder);
         return 0;
@@ -190,17 +290,13 @@ static int add_view(struct sw_join *j, unsigned int file, const struct sw_join_v
         return -ENOMEM;
     }
     *v = *from;
-    if (!g) {
-        int err = sw_pending_add(j->pending, v, file);
-
-        if (err)
-            sw_join_view_free(v);
-        if (sw_pending_len(j->pending) > j->pending_most)
-            j->pending_most = sw_pending_len(j->pending);
-        return err;
-    }
-    sw_pending_join(g, v, file, match);
-    if (g->len == j->opts.files) {
+    if (!g)
+        return add_alone(j, v, file, found.ambiguous, decided);
+    sw_pending_join(g, v, file, found.match);
+    g->ambiguous |= found.ambiguous;
+    if (found.match == SW_MATCH_BOTH)
+        compare_clocks(j, g, file);
+    if (g->len == j->opts.files && sw_pending_is_sure(g)) {
         sw_pending_remove(j->pending, g);
         decide(j, g, false);
     }
@@ -260,7 +356,8 @@ int sw_join_line(struct sw_join *j, unsigned int file, const struct sw_line *lin
     const char *event = sw_field_text(line, "event");
     struct sw_coverage_line l = {.lost = number(line, "lost"),
                                  .lost_conn = number(line, "lost_conn") + number(line, "lost_opening"),
-                                 .is_loss = event_is(event, "loss")};
+                                 .is_loss = event_is(event, "loss"),
+                                 .is_stats = event_is(event, "stats")};
     int err = 0;
 
     if (number(line, "schema") != SW_SCHEMA || !sw_field_time(line, "ts", &l.ts)) {
@@ -268,7 +365,8 @@ int sw_join_line(struct sw_join *j, unsigned int file, const struct sw_line *lin
         return sw_coverage_broken(c, broken + 1, c->last);
     }
     l.has_seq = sw_field_u64(line, "seq", &l.seq);
-    if (event_is(event, "stats")) {
+    if (l.is_stats) {
+        l.emitted = number(line, "emitted_conn");
         sw_field_bool(line, "final", &l.is_final);
         l.unfollowed = number(line, "filtered") + number(line, "guard_dropped") + number(line, "guard_cookies_sent");
     }
@@ -287,7 +385,7 @@ int sw_join_line(struct sw_join *j, unsigned int file, const struct sw_line *lin
     else if (!err && event_is(event, "conn"))
         err = take_conn(j, file, line, c->again, l.ts);
     expire(j);
-    return err;
+    return err ? err : j->err;
 }
 
 int sw_join_end(struct sw_join *j, unsigned int file, __u64 broken, bool cut)
@@ -297,5 +395,5 @@ int sw_join_end(struct sw_join *j, unsigned int file, __u64 broken, bool cut)
 
     c->ended = true;
     expire(j);
-    return err;
+    return err ? err : j->err;
 }

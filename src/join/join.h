@@ -9,6 +9,7 @@
 
 #include "join/coverage.h"
 #include "join/judge.h"
+#include "join/past.h"
 #include "join/pending.h"
 
 struct sw_join_opts {
@@ -31,6 +32,7 @@ struct sw_join_result {
     __u8 match;   /* enum sw_join_match */
     unsigned int views, pairs;
     const struct sw_join_view *view[SW_JOIN_FILES]; /* by file; NULL: it has none */
+    bool ambiguous;                                 /* it could also have been matched otherwise */
     unsigned int missing;                           /* 1 << file of those that have none */
     struct sw_hole hole[SW_JOIN_FILES];             /* and why that proves nothing */
     struct sw_join_pair pair[SW_JOIN_FILES - 1];
@@ -38,6 +40,8 @@ struct sw_join_result {
 
 struct sw_join_file {
     struct sw_coverage coverage;
+    bool met[SW_JOIN_FILES];       /* it has a connection of that file, by both ISNs: */
+    __u64 offset[SW_JOIN_FILES];   /* ns, the most that their clocks were apart */
     __u64 conns, without_isn, doubles, again, other_schema;
     __u64 backwards; /* ns, the most that a line is older than one before it */
     char host[64];   /* of its first line, for people: printable ASCII */
@@ -48,8 +52,10 @@ struct sw_join {
     struct sw_join_file file[SW_JOIN_FILES];
     __u64 verdict[SW_VERDICT_MAX];
     size_t pending_most; /* that ever waited */
+    int err;             /* that was met while deciding */
     __u64 cut;           /* decided early: more would have waited than may */
     struct sw_pending *pending;
+    struct sw_past *past;
     void (*decided)(const struct sw_join_result *r, void *ctx);
     void *ctx;
 };

@@ -83,7 +83,7 @@ void sw_join_json(const struct sw_join_result *r, FILE *out)
         fprintf(out, ",\"matched_by\":\"%s\"", sw_join_match_name(r->match));
     else
         fprintf(out, ",\"matched_by\":null");
-    fprintf(out, ",\"views\":[");
+    fprintf(out, ",\"ambiguous\":%s,\"views\":[", r->ambiguous ? "true" : "false");
     for (unsigned int i = 0; i < SW_JOIN_FILES; i++) {
         if (!r->view[i])
             continue;

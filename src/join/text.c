@@ -154,6 +154,11 @@ static void put_hole(unsigned int file, const struct sw_hole *h, FILE *out)
     switch (h->kind) {
     case SW_HOLE_NONE: fprintf(out, ", which lost nothing then: it did not come by there\n"); break;
     case SW_HOLE_WINDOW: fprintf(out, " within the window: it may be farther off\n"); break;
+    case SW_HOLE_NO_STATS: fprintf(out, ", of which no stats line after it says what it followed\n"); break;
+    case SW_HOLE_AMBIGUOUS: fprintf(out, ", which has one that may be this one, or another\n"); break;
+    case SW_HOLE_CLOCK:
+        fprintf(out, ", whose clock %s\n", h->count ? "was set then" : "is not known: nothing is in both files");
+        break;
     case SW_HOLE_UNFOLLOWED: fprintf(out, ", which did not follow %s segments: its filter, or guard\n", n); break;
     case SW_HOLE_MIDSTREAM: fprintf(out, ", which picked up %s connections midstream then\n", n); break;
     case SW_HOLE_OPEN:
@@ -192,6 +197,8 @@ void sw_join_text(const struct sw_join_result *r, FILE *out)
             fprintf(out, "  %s\n", sentence);
             put_doubt(r, &r->pair[i], &r->pair[i].facts.fact[k], out);
         }
+    if (r->ambiguous)
+        fprintf(out, "  no proof: more lines than these fit by one initial sequence number\n");
     for (unsigned int i = 0; i < SW_JOIN_FILES; i++)
         if (r->missing & 1u << i)
             put_hole(i, &r->hole[i], out);
