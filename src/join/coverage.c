@@ -51,6 +51,7 @@ static void halve(struct sw_coverage *c)
 
         both.from = a->from < b->from ? a->from : b->from;
         both.to = a->to > b->to ? a->to : b->to;
+        both.guard = a->guard || b->guard;
         both.count = a == b ? a->count : a->count + b->count;
         c->hole[i] = both;
     }
@@ -73,7 +74,8 @@ static int add(struct sw_coverage *c, int kind, __u64 from, __u64 to, __u64 coun
     if (!more)
         return -ENOMEM;
     c->hole = more;
-    c->hole[c->len++] = (struct sw_hole){.from = from, .to = to, .count = count, .kind = kind};
+    c->hole[c->len++] = (struct sw_hole){
+        .from = from, .to = to, .count = count, .kind = kind, .guard = kind == SW_HOLE_UNFOLLOWED};
     return 0;
 }
 
@@ -112,7 +114,7 @@ static int add_restart(struct sw_coverage *c, const struct sw_coverage_line *lin
     if (!c->has_opening || c->opening_since == ~0ull)
         c->opening_since = line->ts;
     c->has_opening = false;
-    c->conns = c->emitted = c->stats = c->interval = 0;
+    c->conns = c->emitted = c->stats = c->interval = c->dropped = 0;
     return add(c, SW_HOLE_RESTART, before(from, ORDER_NS), after(line->ts > c->last ? line->ts : c->last, ORDER_NS), 1);
 }
 
@@ -134,14 +136,21 @@ static int check_clock(struct sw_coverage *c, const struct sw_coverage_line *lin
     return err;
 }
 
-static void take_stats(struct sw_coverage *c, const struct sw_coverage_line *line)
+static int take_stats(struct sw_coverage *c, const struct sw_coverage_line *line)
 {
     const __u64 since = c->stats && line->ts > c->stats ? line->ts - c->stats : 0;
+    int err = 0;
+
+    if (line->dropped > c->dropped)
+        err = add(c, SW_HOLE_UNFOLLOWED, before(c->stats ? c->stats : c->first, ORDER_NS), after(line->ts, ORDER_NS),
+                  line->dropped - c->dropped);
+    c->dropped = line->dropped;
 
     if (since && !line->is_final && (!c->interval || since < c->interval))
         c->interval = since;
     c->stats = line->ts;
     c->emitted = line->emitted;
+    return err;
 }
 
 int sw_coverage_line(struct sw_coverage *c, const struct sw_coverage_line *line)
@@ -173,7 +182,9 @@ int sw_coverage_line(struct sw_coverage *c, const struct sw_coverage_line *line)
     if (line->ts > c->now)
         c->now = line->ts;
     if (line->is_stats)
-        take_stats(c, line);
+        err = err ? err : take_stats(c, line);
+    if (line->is_drop && !err) /* it speaks of up to a second */
+        err = add(c, SW_HOLE_UNFOLLOWED, before(line->ts, 2 * ORDER_NS), after(line->ts, ORDER_NS), 1);
     if (line->has_seq) {
         c->seq = line->seq;
         c->has_seq = true;
@@ -200,6 +211,17 @@ int sw_coverage_midstream(struct sw_coverage *c, __u64 start, __u64 ts)
 {
     c->conns++;
     return add(c, SW_HOLE_MIDSTREAM, start, ts, 1);
+}
+
+bool sw_coverage_guarded(const struct sw_coverage *c, __u64 from, __u64 to)
+{
+    /* it dropped some before, and what it did since no line says yet */
+    if (c->dropped && to > c->stats)
+        return true;
+    for (size_t i = c->len; i--;)
+        if (c->hole[i].guard && c->hole[i].from <= to && c->hole[i].to >= from)
+            return true;
+    return false;
 }
 
 void sw_coverage_free(struct sw_coverage *c)

@@ -34,6 +34,7 @@ struct sw_hole {
     __u64 from, to; /* ns since 1970 */
     __u64 count;    /* lines, connections, or times, as its kind says */
     __u8 kind;
+    bool guard; /* its guard dropped segments then */
 };
 
 #define SW_COVERAGE_HOLES 4096
@@ -42,6 +43,7 @@ struct sw_coverage {
     __u64 first, last;                         /* ts; last: the largest */
     __u64 now;                                 /* as far as it is: the largest since its clock was set back */
     __u64 stats, interval;                     /* ts of the last `stats` line; ns between two, at least; 0: none */
+    __u64 dropped;                             /* by the guard, as the last `stats` line says */
     __u64 conns, emitted;                      /* `conn` lines of this process; what its last `stats` line says of them */
     __u64 seq;
     bool has_seq;
@@ -62,10 +64,10 @@ struct sw_coverage {
 struct sw_coverage_line {
     __u64 ts, seq;
     bool has_seq;
-    bool is_loss;
+    bool is_loss, is_drop; /* is_drop: of a `drop` line, and the packet did not pass */
     __u64 lost, lost_conn; /* all; `conn` and `opening` */
     bool is_stats, is_final;
-    __u64 emitted; /* stats: `conn` lines */
+    __u64 emitted, dropped; /* stats: `conn` lines; segments, by the guard */
     __u64 unfollowed;      /* stats, also if it is not final */
     __u64 open;
 };
@@ -85,6 +87,8 @@ int sw_coverage_conn(struct sw_coverage *c, __u64 start); /* its `conn` line */
  * slack: what clocks may differ by. SW_HOLE_NONE: the file would have it, or an `opening` without its `conn`.
  */
 struct sw_hole sw_coverage_ask(const struct sw_coverage *c, __u64 start, __u64 end, __u64 to, __u64 slack);
+/* May its guard have dropped a segment between these times? */
+bool sw_coverage_guarded(const struct sw_coverage *c, __u64 from, __u64 to);
 void sw_coverage_free(struct sw_coverage *c);
 
 const char *sw_join_hole_name(unsigned int i);

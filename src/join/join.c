@@ -104,6 +104,12 @@ static void judge_pairs(const struct sw_join *j, const struct sw_join_group *g, 
     int certain = SW_VERDICT_AGREE, doubted = SW_VERDICT_AGREE, before = -1;
 
     for (unsigned int i = 0; i < j->opts.files; i++) {
+        struct sw_join_view *v = g->view[i];
+
+        if (v)
+            v->guarded = sw_coverage_guarded(&j->file[i].coverage, v->start, v->ts);
+    }
+    for (unsigned int i = 0; i < j->opts.files; i++) {
         struct sw_join_pair *pair = &r->pair[r->pairs];
 
         if (!g->view[i])
@@ -358,6 +364,7 @@ int sw_join_line(struct sw_join *j, unsigned int file, const struct sw_line *lin
                                  .lost_conn = number(line, "lost_conn") + number(line, "lost_opening"),
                                  .is_loss = event_is(event, "loss"),
                                  .is_stats = event_is(event, "stats")};
+    bool dry_run;
     int err = 0;
 
     if (number(line, "schema") != SW_SCHEMA || !sw_field_time(line, "ts", &l.ts)) {
@@ -365,7 +372,9 @@ int sw_join_line(struct sw_join *j, unsigned int file, const struct sw_line *lin
         return sw_coverage_broken(c, broken + 1, c->last);
     }
     l.has_seq = sw_field_u64(line, "seq", &l.seq);
+    l.is_drop = event_is(event, "drop") && !(sw_field_bool(line, "dry_run", &dry_run) && dry_run);
     if (l.is_stats) {
+        l.dropped = number(line, "guard_dropped");
         l.emitted = number(line, "emitted_conn");
         sw_field_bool(line, "final", &l.is_final);
         l.unfollowed = number(line, "filtered") + number(line, "guard_dropped") + number(line, "guard_cookies_sent");

@@ -139,6 +139,9 @@ static void put_doubt(const struct sw_join_result *r, const struct sw_join_pair 
                 sw_text_span((lacks ? a : b)->duration, span[1]));
         break;
     case SW_DOUBT_ONE_SIDED: fprintf(out, "    no proof: %c saw nothing at all of that side\n", who); break;
+    case SW_DOUBT_HOLES: fprintf(out, "    no proof: %c has not seen all that arrived\n", who); break;
+    case SW_DOUBT_GUARD: fprintf(out, "    no proof: the guard at %c dropped segments then\n", who); break;
+    case SW_DOUBT_SENT_AGAIN: fprintf(out, "    no proof: it was sent again, and not all are alike\n"); break;
     case SW_DOUBT_HISTORY: fprintf(out, "    no proof: the history at %c is not whole\n", who); break;
     default: break;
     }

@@ -35,11 +35,14 @@ struct sw_join_view {
     __u64 option[2][SW_JOIN_OPTIONS];
     bool cut[2];                   /* options behind what a capture holds */
     bool local[2];                 /* this end is the host's that wrote the file */
+    bool holes[2];                 /* segments of it arrived that the file has not seen */
+    bool acked;                    /* an ACK of the originator came by, though its handshake may not be complete */
     __u8 rst[2], fin[2];           /* enum sw_join_saw */
     __u8 reason;                   /* enum sw_reason */
     bool established;              /* its handshake is complete */
     bool cookie, unseen;           /* via a SYN cookie; picked up midstream */
     bool fits;                     /* the filter */
+    bool guarded;                  /* the guard of its host dropped segments then */
     bool again;                    /* may be a line that was logged before */
     struct sw_ladder_conn *ladder; /* NULL: none, or not asked for */
 };
