@@ -76,13 +76,15 @@ static void feed(unsigned int file, const char *text)
     close(fd);
 }
 
+/* start() has written two lines before the first: they are numbered 1 and 2, but for what it gives as -1 and 0. */
+#define SEQ(n) ((n) + 2)
 /* A line without more than what is needed; at: seconds after 2026-11-28T00:00:00Z, up to an hour. */
 static void other(unsigned int file, __u64 seq, unsigned int at, const char *rest)
 {
     char text[4096];
 
-    snprintf(text, sizeof(text), "{\"schema\":3,\"seq\":%llu,\"ts\":\"2026-11-28T00:%02u:%02u.5Z\",%s}", seq, at / 60,
-             at % 60, rest);
+    snprintf(text, sizeof(text), "{\"schema\":3,\"seq\":%llu,\"ts\":\"2026-11-28T00:%02u:%02u.5Z\",%s}",
+             SEQ(seq), at / 60, at % 60, rest);
     feed(file, text);
 }
 
@@ -113,13 +115,17 @@ static void conn(unsigned int file, __u64 seq, struct given g)
     other(file, seq, g.at + 10, text);
 }
 
-/* Both files have begun long ago, and log what begins. */
+#define STATS "\"event\":\"stats\",\"final\":false"
+
+/* Both files have begun long ago, log what begins, and what they have followed each 80 s: then nothing is odd at 240. */
 static void start(unsigned int files)
 {
     begin(files);
     for (unsigned int i = 0; i < files; i++) {
-        other(i, 1, 0, "\"event\":\"opening\"");
-        conn(i, 2, (struct given){.at = 0, .orig = 1, .resp = 1, .client = 1});
+        other(i, -1ull, 0, "\"event\":\"opening\"");
+        conn(i, 0, (struct given){.at = 0, .orig = 1, .resp = 1, .client = 1});
+        other(i, 1, 11, STATS);
+        other(i, 2, 91, STATS);
     }
     assert_int_equal(seen.len, 1);
     seen.len = 0;
@@ -152,22 +158,23 @@ static void test_matches(void **state)
     conn(1, 3, (struct given){.at = 101, .orig = 500, .resp = 600, .client = 2, .bytes = 30}); /* translated */
     expect(0, AGREE, BOTH, 2);
     conn(1, 4, (struct given){.at = 101, .orig = 501, .resp = 777, .client = 2, .bytes = 30}); /* its ISN is another */
-    expect(1, REWRITTEN, PAYLOAD, 2);
     conn(1, 5, (struct given){.at = 101, .orig = 888, .resp = 999, .client = 1, .bytes = 30}); /* both are */
     conn(1, 6, (struct given){.at = 101, .orig = 503, .resp = 604, .client = 2}); /* a SYN-ACK that did not arrive */
-    assert_int_equal(seen.got[2].match, SW_MATCH_ONE);
-    assert_int_equal(seen.len, 3);
-    conn(0, 7, (struct given){.at = 300, .orig = 1, .resp = 2});
-    conn(1, 7, (struct given){.at = 300, .orig = 3, .resp = 4});
-    expect(3, REWRITTEN, TUPLE, 2);
+    assert_int_equal(seen.len, 1); /* by one ISN and other addresses: something may fit better */
+    other(0, 7, 300, STATS);
+    other(1, 7, 300, STATS);
+    assert_int_equal(seen.len, 4);
+    expect(1, REWRITTEN, PAYLOAD, 2);
+    expect(2, REWRITTEN, TUPLE, 2);
+    assert_int_equal(seen.got[3].match, SW_MATCH_ONE);
 }
 
 static void test_no_match(void **state)
 {
     (void)state;
     start(2);
-    conn(0, 3, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 1, .bytes = 30});
-    conn(1, 3, (struct given){.at = 110, .orig = 500, .resp = 600, .client = 2, .bytes = 30}); /* at another time */
+    conn(0, 3, (struct given){.at = 100, .orig = 500, .client = 1, .bytes = 30});
+    conn(1, 3, (struct given){.at = 110, .orig = 500, .client = 1, .bytes = 30}); /* at another time */
     conn(1, 4,
          (struct given){.at = 100, .orig = 500, .resp = 601, .client = 2, .bytes = 31}); /* nothing else is equal */
     conn(1, 5, (struct given){.at = 100, .orig = 501, .resp = 601, .client = 1, .bytes = 31}); /* other bytes */
@@ -189,7 +196,7 @@ static void test_window(void **state)
     (void)state;
     start(2);
     conn(0, 3, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 1});
-    other(1, 3, 170, "\"event\":\"opening\"");
+    other(1, 3, 170, STATS);
     other(0, 4, 170, "\"event\":\"opening\"");
     assert_int_equal(seen.len, 0); /* both have to be farther than its line and the window */
     other(1, 4, 171, "\"event\":\"opening\"");
@@ -222,6 +229,129 @@ static void test_bounded(void **state)
     /* each of those that remain has one number in common with the line, and at most so many are looked at */
     conn(1, 3, (struct given){.at = 100, .orig = 529, .resp = 600, .client = 1});
     expect(10, AGREE, BOTH, 2);
+    /* the other half of one that was decided early waits alone, and is not absent */
+    conn(1, 4, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 1});
+    conn(1, 5, (struct given){.at = 100, .orig = 999, .resp = 998, .client = 1}); /* nor is what may be one */
+    other(1, 6, 170, STATS);
+    other(0, 33, 170, STATS);
+    for (unsigned int i = 0; i < 2; i++)
+        assert_int_equal(sw_join_end(&j, i, 0, false), 0);
+    for (int i = 0; i < seen.len; i++)
+        if (seen.got[i].verdict == SW_VERDICT_ABSENT)
+            fail_msg("%d: absent", i);
+}
+
+/* What comes after the pair was decided: the router's other interface, or a line that is late. */
+static void test_past(void **state)
+{
+    (void)state;
+    start(2);
+    conn(0, 3, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 1});
+    conn(1, 3, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 2});
+    expect(0, AGREE, BOTH, 2);
+    conn(1, 4, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 3});
+    assert_int_equal(j.file[1].doubles, 1);
+    conn(1, 5, (struct given){.at = 101, .orig = 501, .client = 3});
+    conn(0, 4, (struct given){.at = 101, .orig = 501, .client = 3});
+    expect(1, AGREE, ONE, 2);
+    conn(1, 6, (struct given){.at = 101, .orig = 501, .client = 4}); /* one ISN alone says less */
+    other(0, 5, 200, STATS);
+    other(1, 7, 200, STATS);
+    assert_int_equal(seen.len, 3);
+    expect(2, CANNOT_TELL, BOTH, 1);
+    assert_int_equal(seen.got[2].why, SW_HOLE_WINDOW);
+}
+
+/* A file that nothing is in of the other, no stats line, a clock that is set, or apart by more than was said. */
+static void test_clocks(void **state)
+{
+    (void)state;
+    start(2);
+    conn(0, 3, (struct given){.at = 110, .orig = 500, .resp = 600, .client = 1});
+    conn(1, 3, (struct given){.at = 130, .orig = 500, .resp = 600, .client = 1});
+    expect(0, AGREE, BOTH, 2);
+    assert_true(j.file[0].offset[1] == 20 * S);
+    other(1, 4, 150, STATS);
+    conn(0, 4, (struct given){.at = 140, .orig = 501, .resp = 601, .client = 1}); /* there it ends at 160, or 120 */
+    other(0, 5, 250, "\"event\":\"update\"");
+    other(1, 5, 250, "\"event\":\"update\"");
+    expect(1, CANNOT_TELL, BOTH, 1);
+    assert_int_equal(seen.got[1].why, SW_HOLE_NO_STATS);
+    start(2); /* one line far ahead */
+    other(1, 3, 95, STATS);
+    conn(0, 3, (struct given){.at = 100, .orig = 501, .resp = 601, .client = 1});
+    other(1, 4, 3000, STATS);
+    for (unsigned int i = 0; i < 4; i++)
+        other(0, 4 + i, 200 + 100 * i, STATS);
+    expect(0, CANNOT_TELL, BOTH, 1);
+    assert_int_equal(seen.got[0].why, SW_HOLE_CLOCK);
+    begin(2);
+    j.opts.window = 10 * S;
+    other(1, 1, 0, "\"event\":\"opening\"");
+    conn(1, 2, (struct given){.at = 0, .orig = 77, .resp = 78, .client = 1});
+    conn(0, 1, (struct given){.at = 5, .orig = 1, .resp = 2, .client = 1});
+    for (unsigned int i = 0; i < 2; i++)
+        for (unsigned int at = 16; at < 120; at += 20)
+            other(i, at / 20 + 3 - i, at, STATS);
+    assert_true(seen.len >= 1);
+    for (int i = 0; i < seen.len; i++)
+        expect(i, CANNOT_TELL, BOTH, 1);
+}
+
+/* A scan with one ISN behind NAT: which is which nobody can say. */
+static void test_ambiguous(void **state)
+{
+    (void)state;
+    start(2);
+    conn(0, 3, (struct given){.at = 100, .orig = 500, .client = 1});
+    conn(1, 3, (struct given){.at = 100, .orig = 500, .client = 9, .more = ",\"rst_by\":\"resp\""});
+    conn(0, 4, (struct given){.at = 100, .orig = 500, .client = 1, .more = ",\"orig_port\":4001"});
+    conn(1, 4, (struct given){.at = 100, .orig = 500, .client = 9, .more = ",\"orig_port\":4001"});
+    assert_int_equal(seen.len, 0);
+    conn(1, 5, (struct given){.at = 100, .orig = 501, .client = 9, .more = ",\"resp_port\":81"}); /* no end is equal */
+    conn(0, 5, (struct given){.at = 100, .orig = 501, .client = 1});
+    other(0, 6, 200, STATS);
+    other(1, 6, 200, STATS);
+    assert_in_range(seen.len, 3, 6);
+    for (int i = 0; i < seen.len; i++)
+        assert_string_equal(sw_join_verdict_name(seen.got[i].verdict), "cannot_tell");
+}
+
+/* More with one ISN than are looked at: none of them is absent. */
+static void test_crowded(void **state)
+{
+    (void)state;
+    start(2);
+    j.opts.pending = 1000;
+    for (unsigned int i = 0; i < 60; i++) /* no more than what is seen here */
+        conn(0, 3 + i, (struct given){.at = 100, .orig = 500, .client = 1 + i, .bytes = i});
+    conn(1, 3, (struct given){.at = 100, .orig = 500, .client = 200});
+    other(0, 63, 200, STATS);
+    other(1, 4, 200, STATS);
+    assert_in_range(seen.len, 60, 61);
+    for (int i = 0; i < seen.len; i++)
+        assert_string_equal(sw_join_verdict_name(seen.got[i].verdict), "cannot_tell");
+}
+
+/* What the guard has dropped at B was not lost between. */
+static void test_guard(void **state)
+{
+    static const char lost[] = ",\"orig_socket_cookie\":1,\"rst_by\":\"orig\"";
+
+    (void)state;
+    for (int how = 0; how < 3; how++) {
+        start(2);
+        if (how)
+            other(1, 3, 105,
+                  how == 1 ? "\"event\":\"drop\",\"dry_run\":false,\"reason\":\"blocked\",\"count\":1"
+                           : "\"event\":\"stats\",\"final\":false,\"guard_dropped\":1");
+        else
+            other(1, 3, 105, "\"event\":\"drop\",\"dry_run\":true,\"reason\":\"blocked\",\"count\":1");
+        conn(0, 3, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 1, .more = lost});
+        conn(1, 4, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 1});
+        assert_int_equal(seen.len, 1);
+        assert_string_equal(sw_join_verdict_name(seen.got[0].verdict), how ? "cannot_tell" : "swallowed");
+    }
 }
 
 /* A scanner that sends one ISN to all: each of its connections is found by its addresses. */
@@ -273,7 +403,7 @@ static void test_three(void **state)
     conn(1, 3, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 3, .more = ",\"rst_by\":\"resp\""});
     assert_int_equal(seen.len, 0);
     conn(2, 3,
-         (struct given){.at = 100, .orig = 500, .resp = 600, .client = 4, .more = ",\"resp_socket_cookie\":null"});
+         (struct given){.at = 100, .orig = 500, .resp = 600, .client = 4, .more = ",\"resp_socket_cookie\":7"});
     expect(0, RESET, BOTH, 3);
     has(seen.json, "\"between\":[\"B\",\"C\"],\"nearer_orig\":\"B\"");
     has(seen.json, "\"facts\":[{\"verdict\":\"reset_injected\",\"what\":\"rst\",\"side\":\"resp\",\"first\":1,"
@@ -281,7 +411,7 @@ static void test_three(void **state)
     conn(0, 4, (struct given){.at = 120, .orig = 501, .resp = 601});
     conn(2, 4, (struct given){.at = 120, .orig = 501, .resp = 601});
     for (unsigned int i = 0; i < 3; i++)
-        other(i, i == 1 ? 4 : 5, 400, "\"event\":\"update\"");
+        other(i, i == 1 ? 4 : 5, 300, STATS);
     expect(1, AGREE, BOTH, 2);
     has(seen.json, "\"missing\":[{\"file\":\"B\",\"why\":\"none\",\"count\":0}]");
 }
@@ -342,7 +472,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_matches), cmocka_unit_test(test_no_match), cmocka_unit_test(test_window),
         cmocka_unit_test(test_bounded), cmocka_unit_test(test_one_isn),  cmocka_unit_test(test_left_out),
-        cmocka_unit_test(test_three),   cmocka_unit_test(test_shown),
+        cmocka_unit_test(test_three),   cmocka_unit_test(test_shown),    cmocka_unit_test(test_past),
+        cmocka_unit_test(test_clocks),  cmocka_unit_test(test_ambiguous), cmocka_unit_test(test_crowded),
+        cmocka_unit_test(test_guard),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);
