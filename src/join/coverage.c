@@ -107,6 +107,7 @@ static int add_restart(struct sw_coverage *c, const struct sw_coverage_line *lin
 
     if (c->stats && told < from)
         from = told;
+    c->now = line->ts; /* what is logged again is older */
     c->restarts++;
     c->again = line->seq > 1; /* after a kill -9 with --pin some lines are logged again */
     c->seq_was = c->seq;
@@ -155,7 +156,8 @@ static int take_stats(struct sw_coverage *c, const struct sw_coverage_line *line
 
 int sw_coverage_line(struct sw_coverage *c, const struct sw_coverage_line *line)
 {
-    int err = check_clock(c, line);
+    const bool is_restart = c->has_seq && line->has_seq && line->seq <= c->seq;
+    int err = is_restart ? 0 : check_clock(c, line);
 
     if (err)
         return err;
