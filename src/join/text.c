@@ -207,9 +207,22 @@ void sw_join_text(const struct sw_join_result *r, FILE *out)
             put_hole(i, &r->hole[i], out);
 }
 
+/* A file's name may be any bytes: what is not printable ASCII would be a command to the terminal, or more columns. */
+#define NAME 50
+static const char *shown_name(const char *name, char buf[NAME + 1])
+{
+    size_t i;
+
+    for (i = 0; i < NAME && name[i]; i++)
+        buf[i] = name[i] >= ' ' && name[i] < 0x7f ? name[i] : '?';
+    buf[i] = 0;
+    return buf;
+}
+
 void sw_join_text_summary(const struct sw_join *j, const char *const *names, FILE *out)
 {
     __u64 all = 0;
+    char name[NAME + 1];
 
     for (int i = 0; i < SW_VERDICT_MAX; i++)
         all += j->verdict[i];
@@ -222,7 +235,7 @@ void sw_join_text_summary(const struct sw_join *j, const char *const *names, FIL
         const struct sw_join_file *f = &j->file[i];
         const struct sw_coverage *c = &f->coverage;
 
-        fprintf(out, "%c: %.50s, host %.20s\n", sw_join_letter(i), names[i], *f->host ? f->host : "?");
+        fprintf(out, "%c: %s, host %.20s\n", sw_join_letter(i), shown_name(names[i], name), *f->host ? f->host : "?");
         fprintf(out, "   %llu lines, %llu conn; lost: %llu by its loss lines, %llu more by seq\n", c->lines, f->conns,
                 c->lost_conn, c->missing);
         if (c->restarts)

@@ -379,6 +379,11 @@ def inputs():
     n.equal("broken", "standard input: 1 of" in err and "1 lines are not of schema 3" in err, True)
     out, err = join(m.A, "-", stdin="what?\n", code=INPUT)
     n.equal("no event line", "has no event line" in err, True)
+    for name, lines in (("empty", ""), ("schema", '{"schema":2,"event":"conn"}\n'), ("\x1b[31m", "")):
+        path = pathlib.Path(n.tmp.name, name)
+        path.write_text(lines, encoding="utf-8")
+        _, err = join("--json", m.A, path, code=INPUT)
+        n.equal("no event line", ("has no event line" in err, "\x1b" in err), (True, False))
     for args, code in (((m.A,), USAGE), ((m.A, "/nowhere"), INPUT), ((m.A, m.B, "--json", "--ladder"), USAGE), (("-", "-"), USAGE),
                        ((m.A,) * 9, USAGE), ((m.A, m.B, "--verdict", "guilty"), USAGE), ((m.A, m.B, "--comm", "x"), USAGE)):
         out, err = join(*args, code=code)

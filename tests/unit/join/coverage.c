@@ -333,6 +333,9 @@ static void test_seconds(void **state)
     assert_int_equal(sw_open_seconds_sum(s, 0, ~0ull), 100);
     assert_int_equal(sw_open_seconds_add(s, 7, -5), 0); /* more ended than began: they hide nobody */
     assert_int_equal(sw_open_seconds_sum(s, 0, 99999), 100);
+    for (__u64 i = 0; i < 2000000; i++) /* a hostile file: bounded, and then nothing is known */
+        assert_int_equal(sw_open_seconds_add(s, 1000 * i + 200000, 1), 0);
+    assert_int_equal(sw_open_seconds_sum(s, 1, 2), 1);
     sw_open_seconds_free(s);
 }
 

@@ -455,6 +455,11 @@ static void test_shown(void **state)
     assert_non_null(object);
     json_object_put(object);
     out = open_memstream(&text, &len);
+    sw_join_text_summary(&j, names, out);
+    fclose(out);
+    assert_null(strpbrk(text, "\033\xff"));
+    free(text);
+    out = open_memstream(&text, &len);
     sw_join_json_summary(&j, names, out);
     fclose(out);
     object = json_tokener_parse(text);
