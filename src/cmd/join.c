@@ -196,7 +196,6 @@ static int end(struct join *j, int err)
     }
     warn(j);
     for (unsigned int i = 0; i < j->len; i++) {
-
         names[i] = j->input[i].name;
         if (!j->core.file[i].coverage.lines) {
             sw_err("join: %s has no event line of schema 3: is it the standard output of synward run?", j->input[i].shown);

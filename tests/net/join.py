@@ -3,6 +3,7 @@
 """`synward join`: what a router did to a thousand connections, told from the lines of both ends (kit/middle.py); the same when
 lines are missing; the same by SQL; and how it is shown. SW_TEST_SHOW=1 prints what the command prints."""
 import collections
+import datetime
 import functools
 import itertools
 import json
@@ -256,17 +257,50 @@ def honest_with(m, *args):
             raise AssertionError(f"{kind_of(x).name} is called {x['verdict']} with {args}: {json.dumps(x)}")
 
 
+def twice(path):
+    """The file of a router that follows both its interfaces: each connection of both ISNs again, by other addresses."""
+    out = []
+    for x in (json.loads(x) for x in pathlib.Path(path).read_text(encoding="utf-8").splitlines()):
+        out.append(x)
+        if x["event"] == "conn" and None not in (x["orig_isn"], x["resp_isn"]):
+            out.append({**x, "uid": "D" + x["uid"][1:], "orig_ip": "10.66.0.1", "orig_port": 9})
+    to = f"{n.tmp.name}/twice-{next(numbers)}"
+    pathlib.Path(to).write_text("".join(json.dumps({**x, "seq": i + 1}) + "\n" for i, x in enumerate(out)), encoding="utf-8")
+    return to
+
+
+def apart(path, seconds):
+    """The file of a host whose clock is so much ahead."""
+    def later(text):
+        at = datetime.datetime.fromisoformat(text[:26] + "+00:00") + datetime.timedelta(seconds=seconds)
+        return at.strftime("%Y-%m-%dT%H:%M:%S.%f") + text[26:]
+
+    return rewritten(path, lambda x: {**x, **{k: later(x[k]) for k in ("ts", "start", "end") if x.get(k)}})
+
+
+def doubles():
+    """a router's second line of a connection makes nothing absent; a clock that is 100 s ahead changes no verdict into a wrong one"""
+    m = ground()
+    right, found = honest(m.A, twice(m.B))
+    n.equal("connections", (right, len(found)), (EACH * len(KINDS),) * 2)
+    for seconds in (100, -100):
+        right, found = honest(m.A, apart(m.B, seconds))
+        both = [x for x in found if len(x["views"]) == 2 and x["matched_by"] == "isn"]
+        n.at_least("by both ISNs", len(both), EACH * 10)
+        n.equal("what nothing shows is not absent", [x for x in found if x["verdict"] == "absent"], [])
+
+
 def sql():
-    """docs/sql/join-duckdb.sql has the same verdicts as the command, of whole files and of torn ones"""
+    """docs/sql/join-duckdb.sql has the same verdicts as the command, of whole files, of torn ones, and of one with connections twice"""
     docs.needs_duckdb()
     draw = random.Random(n.seed())
     m = ground()
     script = (n.TOP / "docs/sql/join-duckdb.sql").read_text(encoding="utf-8")
     script = script.replace("clock_ns = 2000000000", f"clock_ns = {int(CLOCK * 1e9)}")
-    for share, told in ((0, False), (0.02, False), (0.2, False), (0.05, True)):
+    for share, told, b in ((0, False, m.B), (0.02, False, m.B), (0.2, False, m.B), (0.05, True, m.B), (0, False, twice(m.B))):
         folder = pathlib.Path(n.tmp.name, f"sql-{next(numbers)}")
         folder.mkdir()
-        for name, path in (("A", m.A), ("B", m.B)):
+        for name, path in (("A", m.A), ("B", b)):
             pathlib.Path(torn(path, share, draw, told)).rename(folder / f"{name}.ndjson")
         r = n.run(["node", str(n.TOP / "tests/lib/duckdb.mjs"), "-json", ":memory:", script], text=True, cwd=folder, timeout=120)
         n.equal(f"DuckDB ({r.stderr[-500:]})", r.returncode, 0)
@@ -392,4 +426,4 @@ def inputs():
         n.equal("full", subprocess.run([n.SYNWARD, "join", m.A, m.B], stdout=full, stderr=subprocess.DEVNULL, check=False).returncode, 9)
 
 
-n.main(right, turned, three, missing, cut, runs, sql, text, ladder, image, inputs, memory, restarted, keep=True)
+n.main(right, turned, three, missing, cut, runs, doubles, sql, text, ladder, image, inputs, memory, restarted, keep=True)
