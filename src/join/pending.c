@@ -317,10 +317,13 @@ static void look_at(const struct sw_pending *p, struct sw_join_found *f, struct 
     __u8 match = match_of(p, v, g->view[g->first]);
 
     if (g->view[file]) {
-        if (match == SW_MATCH_BOTH || (match && !strcmp(v->uid, g->view[file]->uid)))
+        if (match == SW_MATCH_BOTH || match_of(p, v, g->view[file]) == SW_MATCH_BOTH ||
+            (match && !strcmp(v->uid, g->view[file]->uid))) {
             f->is_double = true;
-        else if (other && !is_sure && match_of(p, v, other))
-            f->ambiguous = g->ambiguous = true; /* which of both is it? */
+        } else if (other && !is_sure && match_of(p, v, other)) {
+            f->ambiguous = true; /* which of both is it? */
+            g->ambiguous |= g->match < SW_MATCH_BOTH;
+        }
     } else if (match == SW_MATCH_BOTH || (match && one_end(v, other)))
         take_fit(f, g, match, v);
     else if (match && !is_sure) {
