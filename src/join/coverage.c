@@ -74,8 +74,8 @@ static int add(struct sw_coverage *c, int kind, __u64 from, __u64 to, __u64 coun
     if (!more)
         return -ENOMEM;
     c->hole = more;
-    c->hole[c->len++] = (struct sw_hole){
-        .from = from, .to = to, .count = count, .kind = kind, .guard = kind == SW_HOLE_UNFOLLOWED};
+    c->hole[c->len++] =
+        (struct sw_hole){.from = from, .to = to, .count = count, .kind = kind, .guard = kind == SW_HOLE_UNFOLLOWED};
     return 0;
 }
 

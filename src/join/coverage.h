@@ -44,7 +44,7 @@ struct sw_coverage {
     __u64 now;                                 /* as far as it is: the largest since its clock was set back */
     __u64 stats, interval;                     /* ts of the last `stats` line; ns between two, at least; 0: none */
     __u64 dropped;                             /* by the guard, as the last `stats` line says */
-    __u64 conns, emitted;                      /* `conn` lines of this process; what its last `stats` line says of them */
+    __u64 conns, emitted; /* `conn` lines of this process; what its last `stats` line says of them */
     __u64 seq;
     bool has_seq;
     bool again; /* lines may be logged a second time, until seq is where it was */
@@ -68,16 +68,16 @@ struct sw_coverage_line {
     __u64 lost, lost_conn; /* all; `conn` and `opening` */
     bool is_stats, is_final;
     __u64 emitted, dropped; /* stats: `conn` lines; segments, by the guard */
-    __u64 unfollowed;      /* stats, also if it is not final */
+    __u64 unfollowed;       /* stats, also if it is not final */
     __u64 open;
 };
 
 int sw_coverage_init(struct sw_coverage *c);
 /* 0 or -ENOMEM, of all that follow. */
 int sw_coverage_line(struct sw_coverage *c, const struct sw_coverage_line *line);
-int sw_coverage_broken(struct sw_coverage *c, __u64 lines, __u64 ts);    /* lines before the one of that time */
+int sw_coverage_broken(struct sw_coverage *c, __u64 lines, __u64 ts);            /* lines before the one of that time */
 int sw_coverage_unsure(struct sw_coverage *c, int kind, __u64 start, __u64 end); /* it has something that may be any */
-int sw_coverage_midstream(struct sw_coverage *c, __u64 start, __u64 ts); /* a connection without ISNs */
+int sw_coverage_midstream(struct sw_coverage *c, __u64 start, __u64 ts);         /* a connection without ISNs */
 
 int sw_coverage_opening(struct sw_coverage *c, __u64 ts); /* a connection begins */
 int sw_coverage_conn(struct sw_coverage *c, __u64 start); /* its `conn` line */

@@ -137,7 +137,7 @@ static void keep_error(struct sw_join *j, int err)
         j->err = err;
 }
 
-/* Other lines about it may come yet. Where what was decided is forgotten, nothing is proved any more. */
+/* Other lines about it may come yet. */
 static void remember(struct sw_join *j, const struct sw_join_group *g, bool early)
 {
     for (unsigned int i = 0; i < j->opts.files; i++) {
@@ -149,10 +149,8 @@ static void remember(struct sw_join *j, const struct sw_join_group *g, bool earl
         keep_error(j, sw_past_add(j->past, v, i, &forgot));
         if (early)
             keep_error(j, sw_coverage_unsure(&j->file[i].coverage, SW_HOLE_WINDOW, v->start, v->start + v->duration));
-        for (unsigned int k = 0; forgot && k < j->opts.files; k++)
-            keep_error(j, sw_coverage_unsure(&j->file[k].coverage, SW_HOLE_WINDOW,
-                                             forgot > j->opts.window ? forgot - j->opts.window : 0,
-                                             forgot + j->opts.window));
+        if (forgot > j->forgot)
+            j->forgot = forgot;
     }
 }
 
@@ -228,6 +226,17 @@ static void expire(struct sw_join *j)
     }
 }
 
+/* It was over when lines were made about connections that have been forgotten: one of them may have been it. */
+static bool may_be_forgotten(const struct sw_join *j, unsigned int file, const struct sw_join_view *v)
+{
+    __u64 slack = 0;
+
+    for (unsigned int i = 0; i < j->opts.files; i++)
+        if (slack_of(j, file, i) > slack)
+            slack = slack_of(j, file, i);
+    return j->forgot && v->start + v->duration <= j->forgot + slack + SW_SECOND;
+}
+
 /* A second line of one file about one connection, that waits or has been decided. */
 static bool is_double(struct sw_join *j, unsigned int file, const struct sw_join_view *v,
                       const struct sw_join_found *found, bool *ret_decided)
@@ -237,7 +246,7 @@ static bool is_double(struct sw_join *j, unsigned int file, const struct sw_join
     if (found->group)
         return false;
     /* by one ISN alone it may be another one: scanners send one to all */
-    *ret_decided = past != SW_PAST_NEVER;
+    *ret_decided = past != SW_PAST_NEVER || may_be_forgotten(j, file, v);
     return found->is_double || (past == SW_PAST_DOUBLE && v->has_isn[SW_ORIG] && v->has_isn[SW_RESP]);
 }
 

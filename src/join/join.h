@@ -40,8 +40,8 @@ struct sw_join_result {
 
 struct sw_join_file {
     struct sw_coverage coverage;
-    bool met[SW_JOIN_FILES];       /* it has a connection of that file, by both ISNs: */
-    __u64 offset[SW_JOIN_FILES];   /* ns, the most that their clocks were apart */
+    bool met[SW_JOIN_FILES];     /* it has a connection of that file, by both ISNs: */
+    __u64 offset[SW_JOIN_FILES]; /* ns, the most that their clocks were apart */
     __u64 conns, without_isn, doubles, again, other_schema;
     __u64 backwards; /* ns, the most that a line is older than one before it */
     char host[64];   /* of its first line, for people: printable ASCII */
@@ -53,6 +53,7 @@ struct sw_join {
     __u64 verdict[SW_VERDICT_MAX];
     size_t pending_most; /* that ever waited */
     int err;             /* that was met while deciding */
+    __u64 forgot;        /* ts of the newest line about a connection that was decided and is not remembered any more */
     __u64 cut;           /* decided early: more would have waited than may */
     struct sw_pending *pending;
     struct sw_past *past;

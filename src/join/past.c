@@ -35,8 +35,8 @@ static __u64 mix(const struct sw_past *p, __u64 v)
 static __u64 key_of(const struct sw_past *p, const struct sw_join_view *v)
 {
     const int has = v->has_isn[SW_ORIG] | v->has_isn[SW_RESP] << 1;
-    const __u64 isn = (__u64)(v->has_isn[SW_ORIG] ? v->isn[SW_ORIG] : 0) << 32 |
-                      (v->has_isn[SW_RESP] ? v->isn[SW_RESP] : 0);
+    const __u64 isn =
+        (__u64)(v->has_isn[SW_ORIG] ? v->isn[SW_ORIG] : 0) << 32 | (v->has_isn[SW_RESP] ? v->isn[SW_RESP] : 0);
 
     return mix(p, mix(p, isn) + (__u64)has);
 }

@@ -30,8 +30,8 @@ static void lines(__u64 from, __u64 to)
 {
     for (__u64 at = from; at <= to; at++)
         assert_int_equal(
-            sw_coverage_line(
-                &c, &(struct sw_coverage_line){.ts = at * S, .has_seq = true, .seq = ++seq, .is_stats = true}),
+            sw_coverage_line(&c,
+                             &(struct sw_coverage_line){.ts = at * S, .has_seq = true, .seq = ++seq, .is_stats = true}),
             0);
 }
 

@@ -83,8 +83,8 @@ static void other(unsigned int file, __u64 seq, unsigned int at, const char *res
 {
     char text[4096];
 
-    snprintf(text, sizeof(text), "{\"schema\":3,\"seq\":%llu,\"ts\":\"2026-11-28T00:%02u:%02u.5Z\",%s}",
-             SEQ(seq), at / 60, at % 60, rest);
+    snprintf(text, sizeof(text), "{\"schema\":3,\"seq\":%llu,\"ts\":\"2026-11-28T00:%02u:%02u.5Z\",%s}", SEQ(seq),
+             at / 60, at % 60, rest);
     feed(file, text);
 }
 
@@ -117,7 +117,8 @@ static void conn(unsigned int file, __u64 seq, struct given g)
 
 #define STATS "\"event\":\"stats\",\"final\":false"
 
-/* Both files have begun long ago, log what begins, and what they have followed each 80 s: then nothing is odd at 240. */
+/* Both files have begun long ago, log what begins, and what they have followed each 80 s: then nothing is odd at 240.
+ */
 static void start(unsigned int files)
 {
     begin(files);
@@ -270,6 +271,27 @@ static void test_past(void **state)
     assert_int_equal(seen.got[3].why, SW_HOLE_WINDOW);
 }
 
+/* More were decided than are remembered: a line about one that was over by then may be the second one. */
+static void test_forgotten(void **state)
+{
+    (void)state;
+    start(2);
+    for (unsigned int i = 0; i < 100; i++) {
+        conn(0, 3 + i, (struct given){.at = 100, .orig = 500 + i, .resp = 600, .client = 1});
+        conn(1, 3 + i, (struct given){.at = 100, .orig = 500 + i, .resp = 600, .client = 2});
+    }
+    assert_int_equal(seen.len, 100);
+    assert_true(j.forgot);
+    conn(1, 103, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 3});
+    conn(1, 104, (struct given){.at = 120, .orig = 700, .resp = 601, .client = 3}); /* it began afterwards */
+    other(0, 103, 200, STATS);
+    other(1, 105, 200, STATS);
+    assert_int_equal(seen.len, 102);
+    expect(100, CANNOT_TELL, BOTH, 1);
+    assert_int_equal(seen.got[100].why, SW_HOLE_WINDOW);
+    expect(101, ABSENT, BOTH, 1);
+}
+
 /* A file that nothing is in of the other, no stats line, a clock that is set, or apart by more than was said. */
 static void test_clocks(void **state)
 {
@@ -412,8 +434,7 @@ static void test_three(void **state)
          (struct given){.at = 100, .orig = 500, .resp = 600, .more = ",\"rst_by\":\"resp\",\"orig_socket_cookie\":1"});
     conn(1, 3, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 3, .more = ",\"rst_by\":\"resp\""});
     assert_int_equal(seen.len, 0);
-    conn(2, 3,
-         (struct given){.at = 100, .orig = 500, .resp = 600, .client = 4, .more = ",\"resp_socket_cookie\":7"});
+    conn(2, 3, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 4, .more = ",\"resp_socket_cookie\":7"});
     expect(0, RESET, BOTH, 3);
     has(seen.json, "\"between\":[\"B\",\"C\"],\"nearer_orig\":\"B\"");
     has(seen.json, "\"facts\":[{\"verdict\":\"reset_injected\",\"what\":\"rst\",\"side\":\"resp\",\"first\":1,"
@@ -485,11 +506,11 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matches), cmocka_unit_test(test_no_match), cmocka_unit_test(test_window),
-        cmocka_unit_test(test_bounded), cmocka_unit_test(test_one_isn),  cmocka_unit_test(test_left_out),
-        cmocka_unit_test(test_three),   cmocka_unit_test(test_shown),    cmocka_unit_test(test_past),
-        cmocka_unit_test(test_clocks),  cmocka_unit_test(test_ambiguous), cmocka_unit_test(test_crowded),
-        cmocka_unit_test(test_guard),
+        cmocka_unit_test(test_matches),   cmocka_unit_test(test_no_match), cmocka_unit_test(test_window),
+        cmocka_unit_test(test_bounded),   cmocka_unit_test(test_one_isn),  cmocka_unit_test(test_left_out),
+        cmocka_unit_test(test_three),     cmocka_unit_test(test_shown),    cmocka_unit_test(test_past),
+        cmocka_unit_test(test_forgotten), cmocka_unit_test(test_clocks),   cmocka_unit_test(test_ambiguous),
+        cmocka_unit_test(test_crowded),   cmocka_unit_test(test_guard),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);

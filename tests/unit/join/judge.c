@@ -137,8 +137,8 @@ static void test_doubts(void **state)
     CASE("b's guard dropped it", (b->bytes[SW_ORIG] = b->payload[SW_ORIG] = 20, b->guarded = true),
          DOUBT(BYTES, ORIG, GUARD));
     CASE("and had it sent again", (a->syn_rexmit[SW_ORIG] = 1, b->guarded = true), DOUBT(SYN, ORIG, GUARD));
-    CASE("an ACK came, and it did not complete",
-         (b->established = false, b->acked = true, b->reason = SW_WHY_TIMEOUT), DOUBT(ACK, ORIG, HISTORY));
+    CASE("an ACK came, and it did not complete", (b->established = false, b->acked = true, b->reason = SW_WHY_TIMEOUT),
+         DOUBT(ACK, ORIG, HISTORY));
     CASE("lost, but a was stopped",
          (b->fin[SW_RESP] = SW_SAW_YES, a->fin[SW_RESP] = SW_SAW_NO, a->reason = SW_WHY_FILTERED, b->duration = 6 * S),
          DOUBT(FIN, RESP, ENDED));
@@ -201,9 +201,8 @@ static void test_rewritten(void **state)
     CASE("its MSS may be another",
          (a->syn_rexmit[SW_ORIG] = b->syn_rexmit[SW_ORIG] = 1, a->option[SW_ORIG][SW_JOIN_MSS] = 3),
          DOUBT(OPT_MSS, ORIG, SENT_AGAIN));
-    CASE("b saw the second one, and that is another",
-         (a->syn_rexmit[SW_ORIG] = 1, b->option[SW_ORIG][SW_JOIN_TS] = 0), SW_VERDICT_CANNOT_TELL, 2, SW_JOIN_OPT_TS,
-         SW_ORIG, SW_DOUBT_SENT_AGAIN);
+    CASE("b saw the second one, and that is another", (a->syn_rexmit[SW_ORIG] = 1, b->option[SW_ORIG][SW_JOIN_TS] = 0),
+         SW_VERDICT_CANNOT_TELL, 2, SW_JOIN_OPT_TS, SW_ORIG, SW_DOUBT_SENT_AGAIN);
     CASE("an ISN", b->isn[SW_RESP] = 3, ONE(REWRITTEN, ISN, RESP));
     CASE("bytes are added", (b->bytes[SW_ORIG] = b->payload[SW_ORIG] = 600), ONE(REWRITTEN, BYTES, ORIG));
 }
