@@ -349,13 +349,15 @@ enum {
 };
 
 /* The ends that this host is, as far as it has sent: the key's a endpoint, its b. SYN, with the guard: this host has
- * sent one, alone or with ACK, not only forwarded it. SYNACK: with ACK, so a listener of it has answered. */
+ * sent one, alone or with ACK, not only forwarded it. SYNACK: with ACK, so a listener of it has answered. ISN: the
+ * SYN-ACK of sw_flow.listener_isn, also a forwarded one, acknowledged the originator's number as it is here. */
 enum {
     SW_LOCAL_A = 1 << 0,
     SW_LOCAL_B = 1 << 1,
     SW_LOCAL_SYN = 1 << 2,
     SW_LOCAL_SYNACK = 1 << 3,
-    SW_LOCAL_SENT = 1 << 4
+    SW_LOCAL_SENT = 1 << 4,
+    SW_LOCAL_ISN = 1 << 5
 };
 
 /* sw_flow.held: waits; and why, as far as it has been counted (flows_held, flows_full). */

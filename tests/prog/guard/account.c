@@ -468,10 +468,33 @@ TEST(odd_headers_complete_nothing)
     expect_counted(1, 1, 1, 0);
 }
 
+/* A bare ACK of a published port may be for a request, which anybody can make it send. Data is its socket's. */
+TEST(published_request)
+{
+    struct talk s = new_client(80);
+    struct pkt p;
+
+    syn_alone(&s);
+    p = of(&s, B, SYN | ACK);
+    p.seq = s.isn[B];
+    s.nxt[B] = s.isn[B] + 1;
+    forward(&p);
+    p = of(&s, A, PSH);
+    p.seq += 100000;
+    shoot(&p);
+    p = of(&s, B, ACK);
+    forward(&p);
+    expect_counted(1, 0, 0, 0);
+    p.ack += 10; /* of the client's data */
+    forward(&p);
+    expect_counted(1, 1, 1, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
         AUTO(a_handshake),
+        AUTO(published_request),
         AUTO(taken_back),
         AUTO(third_packet_not_seen),
         AUTO(nothing_hides_a_count),
