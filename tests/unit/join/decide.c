@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* When a connection is decided, and what one file alone has: absent only where nothing may be missing. */
+#include "joining.h"
+
+static void test_window(void **state)
+{
+    (void)state;
+    start(2);
+    conn(0, 3, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 1});
+    other(1, 3, 170, STATS);
+    other(0, 4, 170, "\"event\":\"opening\"");
+    assert_int_equal(seen.len, 0); /* both have to be farther than its line and the window */
+    other(1, 4, 171, "\"event\":\"opening\"");
+    assert_int_equal(seen.len, 0);
+    other(0, 5, 171, "\"event\":\"opening\"");
+    expect(0, ABSENT, BOTH, 1);
+    assert_int_equal(seen.got[0].why, SW_HOLE_NONE);
+    conn(0, 6, (struct given){.at = 200, .orig = 501, .resp = 601, .client = 1});
+    other(1, 5, 201, "\"event\":\"opening\""); /* it is open there, and was not until then */
+    other(1, 6, 400, "\"event\":\"update\"");
+    other(0, 7, 400, STATS);
+    expect(1, CANNOT_TELL, BOTH, 1);
+    assert_int_equal(seen.got[1].why, SW_HOLE_OPEN);
+    conn(1, 7, (struct given){.at = 201, .orig = 501, .resp = 601, .more = ",\"start\":\"2026-11-28T00:01:35.5Z\""});
+    finish(2);
+    expect(2, CANNOT_TELL, BOTH, 1); /* its other half may have been decided */
+    assert_int_equal(seen.got[2].why, SW_HOLE_WINDOW);
+}
+
+static void test_bounded(void **state)
+{
+    (void)state;
+    start(2);
+    for (unsigned int i = 0; i < 30; i++)
+        conn(0, 3 + i, (struct given){.at = 100, .orig = 500 + i, .resp = 600 + i, .client = 1});
+    assert_int_equal(seen.len, 10);
+    assert_int_equal(j.cut, 10);
+    expect(0, CANNOT_TELL, BOTH, 1);
+    assert_true(j.pending_most <= 21);
+    conn(1, 3, (struct given){.at = 100, .orig = 529, .resp = 629, .client = 1});
+    expect(10, AGREE, BOTH, 2);
+    /* the other half of one that was decided early waits alone, and is not absent; nor is what may be one */
+    conn(1, 4, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 2});
+    conn(1, 5, (struct given){.at = 100, .orig = 999, .resp = 998, .client = 3});
+    assert_int_equal(seen.len, 12); /* the 21st made the oldest go */
+    other(1, 6, 170, STATS);
+    other(0, 33, 170, STATS);
+    finish(2);
+    assert_int_equal(seen.len, 32);
+    expect(29, ABSENT, BOTH, 1); /* of A, which B would have */
+    for (int i = 30; i < 32; i++) {
+        expect(i, CANNOT_TELL, BOTH, 1);
+        assert_int_equal(seen.got[i].why, SW_HOLE_WINDOW);
+    }
+}
+
+/* More were decided than are remembered: a line about one that was over by then may be the second one. */
+static void test_forgotten(void **state)
+{
+    (void)state;
+    start(2);
+    for (unsigned int i = 0; i < 100; i++) {
+        conn(0, 3 + i, (struct given){.at = 100, .orig = 500 + i, .resp = 600, .client = 1});
+        conn(1, 3 + i, (struct given){.at = 100, .orig = 500 + i, .resp = 600, .client = 2});
+    }
+    assert_int_equal(seen.len, 100);
+    assert_true(j.forgot);
+    conn(1, 103, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 3});
+    conn(1, 104, (struct given){.at = 120, .orig = 700, .resp = 601, .client = 3}); /* it began afterwards */
+    other(0, 103, 200, STATS);
+    other(1, 105, 200, STATS);
+    assert_int_equal(seen.len, 102);
+    expect(100, CANNOT_TELL, BOTH, 1);
+    assert_int_equal(seen.got[100].why, SW_HOLE_WINDOW);
+    expect(101, ABSENT, BOTH, 1);
+}
+
+/* A file that nothing is in of the other, no stats line, a clock that is set, or apart by more than was said. */
+static void test_clocks(void **state)
+{
+    (void)state;
+    start(2);
+    conn(0, 3, (struct given){.at = 110, .orig = 500, .resp = 600, .client = 1});
+    conn(1, 3, (struct given){.at = 130, .orig = 500, .resp = 600, .client = 1});
+    expect(0, AGREE, BOTH, 2);
+    assert_true(j.file[0].offset[1] == 20 * S);
+    other(1, 4, 150, STATS);
+    conn(0, 4, (struct given){.at = 140, .orig = 501, .resp = 601, .client = 1}); /* there it ends at 160, or 120 */
+    other(0, 5, 250, "\"event\":\"update\"");
+    other(1, 5, 250, "\"event\":\"update\"");
+    expect(1, CANNOT_TELL, BOTH, 1);
+    assert_int_equal(seen.got[1].why, SW_HOLE_NO_STATS);
+    start(2); /* one line far ahead */
+    other(1, 3, 95, STATS);
+    conn(0, 3, (struct given){.at = 100, .orig = 501, .resp = 601, .client = 1});
+    other(1, 4, 3000, STATS);
+    for (unsigned int i = 0; i < 4; i++)
+        other(0, 4 + i, 200 + 100 * i, STATS);
+    expect(0, CANNOT_TELL, BOTH, 1);
+    assert_int_equal(seen.got[0].why, SW_HOLE_CLOCK);
+    begin(2);
+    other(1, 1, 0, "\"event\":\"opening\"");
+    conn(1, 2, (struct given){.at = 0, .orig = 77, .resp = 78, .client = 1});
+    conn(0, 1, (struct given){.at = 5, .orig = 1, .resp = 2, .client = 1});
+    for (unsigned int i = 0; i < 2; i++)
+        for (unsigned int at = 16; at < 120; at += 20)
+            other(i, at / 20 + 2 + i, at, STATS);
+    assert_int_equal(seen.len, 2);
+    for (int i = 0; i < 2; i++)
+        expect(i, CANNOT_TELL, BOTH, 1);
+    assert_true(seen.got[0].why == SW_HOLE_CLOCK || seen.got[1].why == SW_HOLE_CLOCK);
+}
+
+/* What the guard has dropped at B was not lost between. */
+static void test_guard(void **state)
+{
+    static const char lost[] = ",\"orig_socket_cookie\":1,\"rst_by\":\"orig\"";
+
+    (void)state;
+    for (int how = 0; how < 3; how++) {
+        start(2);
+        if (how)
+            other(1, 3, 105,
+                  how == 1 ? "\"event\":\"drop\",\"dry_run\":false,\"reason\":\"blocked\",\"count\":1"
+                           : "\"event\":\"stats\",\"final\":false,\"guard_dropped\":1");
+        else
+            other(1, 3, 105, "\"event\":\"drop\",\"dry_run\":true,\"reason\":\"blocked\",\"count\":1");
+        conn(0, 3, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 1, .more = lost});
+        conn(1, 4, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 1});
+        assert_int_equal(seen.len, 1);
+        assert_string_equal(sw_join_verdict_name(seen.got[0].verdict), how ? "cannot_tell" : "swallowed");
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_window), cmocka_unit_test(test_bounded), cmocka_unit_test(test_forgotten),
+        cmocka_unit_test(test_clocks), cmocka_unit_test(test_guard),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, end);
+}
