@@ -83,6 +83,13 @@ CREATE OR REPLACE TEMP TABLE conn AS
 SELECT * FROM conn_line
 QUALIFY o.isn IS NULL OR r.isn IS NULL OR row_number() OVER (PARTITION BY file, o.isn, r.isn ORDER BY n) = 1;
 
+-- A clock that was set, or a line ahead of its time.
+CREATE OR REPLACE TEMP TABLE clock_step AS
+SELECT file, n, least(ts, last_before) - 1000000000 AS lo, greatest(ts, last_before) + 1000000000 AS hi
+FROM (SELECT *, min(CASE WHEN event = 'stats' AND (json ->> 'final') IS DISTINCT FROM 'true' AND ts > stats_before THEN ts - stats_before END)
+          OVER (PARTITION BY file ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS every FROM line)
+WHERE (seq > seq_before OR seq IS NULL) AND (ts + 1000000000 < last_before OR ts - last_before > greatest(30000000000, 3 * coalesce(every, 0)));
+
 -- Times of which a file may lack lines; the kinds are in the order of their strength.
 CREATE OR REPLACE TEMP TABLE hole AS
 SELECT file, least(ts, coalesce(last_before, ts), CASE WHEN seq <= seq_before THEN coalesce(stats_before, ts) ELSE ts END) - 1000000000 AS lo, greatest(ts, coalesce(last_before, ts)) + 1000000000 AS hi,
@@ -92,10 +99,7 @@ UNION ALL
 SELECT file, least(ts - 20000000000, coalesce(last_before, ts)), ts + 1000000000, 'loss'
 FROM line WHERE event = 'loss' AND (json ->> 'lost_conn')::HUGEINT + (json ->> 'lost_opening')::HUGEINT > 0
 UNION ALL
-SELECT file, least(ts, last_before) - 1000000000, greatest(ts, last_before) + 1000000000, 'clock' -- it was set, or a line is ahead of its time
-FROM (SELECT *, min(CASE WHEN event = 'stats' AND (json ->> 'final') IS DISTINCT FROM 'true' AND ts > stats_before THEN ts - stats_before END)
-          OVER (PARTITION BY file ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS every FROM line)
-WHERE (seq > seq_before OR seq IS NULL) AND (ts + 1000000000 < last_before OR ts - last_before > greatest(30000000000, 3 * coalesce(every, 0)))
+SELECT file, lo, hi, 'clock' FROM clock_step
 UNION ALL
 SELECT file, start, ts, 'midstream' FROM conn_line WHERE o.isn IS NULL AND r.isn IS NULL;
 
@@ -137,13 +141,16 @@ SELECT a, b, how FROM fit WHERE how = 4 OR (how IS NOT NULL AND one_end(a, b))
 QUALIFY row_number() OVER (PARTITION BY a.n ORDER BY how DESC, same_tuple(a, b) DESC, abs(a.start - b.start)) = 1
     AND row_number() OVER (PARTITION BY b.n ORDER BY how DESC, same_tuple(a, b) DESC, abs(a.start - b.start)) = 1;
 
--- What the clocks differ by: as was said, or as far as connections of both files show; NULL: no connection shows it.
+-- What the clocks differ by: as was said, or as far as connections of both files show; met: one since both were set last.
 CREATE OR REPLACE TEMP TABLE clocks AS
-SELECT CASE WHEN max(d) > getvariable('clock_ns') THEN getvariable('clock_ns') + max(d) WHEN count(*) > 0 THEN getvariable('clock_ns') END AS slack
-FROM (SELECT abs(a.start - b.start) AS d FROM pair WHERE how = 4 AND a.o.again = 0 AND b.o.again = 0);
+WITH since AS (SELECT file, max(n) AS n FROM (SELECT file, n FROM clock_step UNION ALL SELECT file, n FROM line WHERE seq <= seq_before) GROUP BY file)
+SELECT getvariable('clock_ns') + CASE WHEN max(d) > getvariable('clock_ns') THEN max(d) ELSE 0 END AS slack, coalesce(bool_or(since_set), false) AS met
+FROM (SELECT abs(a.start - b.start) AS d,
+          a.n >= coalesce((SELECT n FROM since WHERE file = 'A'), 0) AND b.n >= coalesce((SELECT n FROM since WHERE file = 'B'), 0) AS since_set
+      FROM pair WHERE how = 4 AND a.o.again = 0 AND b.o.again = 0);
 
 CREATE OR REPLACE TEMP TABLE alone AS
-SELECT c, other, least(c.ts + getvariable('window_ns'), other.last) AS until, coalesce(slack, getvariable('clock_ns')) AS slack, slack IS NOT NULL AS met
+SELECT c, other, least(c.ts + getvariable('window_ns'), other.last) AS until, slack, met
 FROM clocks, (SELECT conn AS c FROM conn WHERE (o.isn IS NOT NULL OR r.isn IS NOT NULL)
         AND NOT EXISTS (FROM pair WHERE (pair.a.n = conn.n AND conn.file = 'A') OR (pair.b.n = conn.n AND conn.file = 'B')))
     JOIN (SELECT source AS other FROM source) ON other.file <> c.file;

@@ -109,6 +109,7 @@ static int add_restart(struct sw_coverage *c, const struct sw_coverage_line *lin
         from = told;
     c->now = line->ts; /* what is logged again is older */
     c->restarts++;
+    c->clocks++;
     c->again = line->seq > 1; /* after a kill -9 with --pin some lines are logged again */
     c->seq_was = c->seq;
     c->again_until = after(c->last, ORDER_NS);
@@ -128,12 +129,15 @@ static int check_clock(struct sw_coverage *c, const struct sw_coverage_line *lin
     if (!c->lines)
         return 0;
     if (after(line->ts, ORDER_NS) < c->now) {
+        c->clocks++;
         c->has_opening = false; /* `start` of a `conn` is not by the clock of its `opening` */
         c->opening_since = ~0ull;
         err = add_here(c, SW_HOLE_CLOCK, line->ts, 1);
         c->now = line->ts;
-    } else if (line->ts > c->now && line->ts - c->now > quiet)
+    } else if (line->ts > c->now && line->ts - c->now > quiet) {
+        c->clocks++;
         err = add(c, SW_HOLE_CLOCK, before(c->now, ORDER_NS), after(line->ts, ORDER_NS), 1);
+    }
     return err;
 }
 

@@ -40,6 +40,7 @@ struct sw_hole {
 #define SW_COVERAGE_HOLES 4096
 struct sw_coverage {
     __u64 lines, missing, lost_conn, restarts; /* missing: by seq, and by no loss line */
+    __u64 clocks;                              /* how often its clock was set, or may have been before a restart */
     __u64 first, last;                         /* ts; last: the largest */
     __u64 now;                                 /* as far as it is: the largest since its clock was set back */
     __u64 stats, interval;                     /* ts of the last `stats` line; ns between two, at least; 0: none */

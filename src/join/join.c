@@ -114,6 +114,13 @@ static int add_alone(struct sw_join *j, struct sw_join_view *v, unsigned int fil
     return 0;
 }
 
+/* What the others' clocks were once apart from its clock says nothing of what they are. */
+static void forget_clock(struct sw_join *j, unsigned int file)
+{
+    for (unsigned int i = 0; i < j->opts.files; i++)
+        j->file[i].met[file] = j->file[file].met[i] = false;
+}
+
 /* What both ISNs say of two clocks; where a SYN was lost they began with different ones. */
 static void compare_clocks(struct sw_join *j, const struct sw_join_group *g, unsigned int file)
 {
@@ -126,10 +133,23 @@ static void compare_clocks(struct sw_join *j, const struct sw_join_group *g, uns
         if (i == file || !other || v->syn_rexmit[SW_ORIG] || other->syn_rexmit[SW_ORIG])
             continue;
         apart = v->start > other->start ? v->start - other->start : other->start - v->start;
-        j->file[i].met[file] = j->file[file].met[i] = true;
+        j->file[i].common[file] = j->file[file].common[i] = true;
+        if (v->clocks == j->file[file].coverage.clocks && other->clocks == j->file[i].coverage.clocks)
+            j->file[i].met[file] = j->file[file].met[i] = true;
         if (apart > j->file[i].offset[file])
             j->file[i].offset[file] = j->file[file].offset[i] = apart;
     }
+}
+
+__u64 sw_join_apart(const struct sw_join *j, unsigned int file)
+{
+    const struct sw_join_file *f = &j->file[file];
+    __u64 most = SW_JOIN_NONE;
+
+    for (unsigned int i = 0; i < j->opts.files; i++)
+        if (f->common[i] && (most == SW_JOIN_NONE || f->offset[i] > most))
+            most = f->offset[i];
+    return most;
 }
 
 static int add_view(struct sw_join *j, unsigned int file, const struct sw_join_view *from)
@@ -179,6 +199,7 @@ static int take_conn(struct sw_join *j, unsigned int file, const struct sw_line 
     }
     f->conns++;
     v.again = again;
+    v.clocks = f->coverage.clocks;
     if (v.has_isn[SW_ORIG] || v.has_isn[SW_RESP]) {
         int err = sw_coverage_conn(&f->coverage, v.start);
 
@@ -213,32 +234,43 @@ static __u64 number(const struct sw_line *line, const char *key)
     return v;
 }
 
+/* False: of another schema, or without a time. */
+static bool coverage_line_of(const struct sw_line *line, const char *event, struct sw_coverage_line *ret)
+{
+    bool dry_run;
+
+    *ret = (struct sw_coverage_line){.lost = number(line, "lost"),
+                                     .lost_conn = number(line, "lost_conn") + number(line, "lost_opening"),
+                                     .is_loss = event_is(event, "loss"),
+                                     .is_stats = event_is(event, "stats")};
+    if (number(line, "schema") != SW_SCHEMA || !sw_field_time(line, "ts", &ret->ts))
+        return false;
+    ret->has_seq = sw_field_u64(line, "seq", &ret->seq);
+    ret->is_drop = event_is(event, "drop") && !(sw_field_bool(line, "dry_run", &dry_run) && dry_run);
+    if (ret->is_stats) {
+        ret->dropped = number(line, "guard_dropped");
+        ret->emitted = number(line, "emitted_conn");
+        sw_field_bool(line, "final", &ret->is_final);
+        ret->unfollowed = number(line, "filtered") + number(line, "guard_dropped") + number(line, "guard_cookies_sent");
+    }
+    if (ret->is_final)
+        ret->open = number(line, "flows") + number(line, "half_open");
+    return true;
+}
+
 int sw_join_line(struct sw_join *j, unsigned int file, const struct sw_line *line, __u64 broken)
 {
     struct sw_join_file *f = &j->file[file];
     struct sw_coverage *c = &f->coverage;
     const char *event = sw_field_text(line, "event");
-    struct sw_coverage_line l = {.lost = number(line, "lost"),
-                                 .lost_conn = number(line, "lost_conn") + number(line, "lost_opening"),
-                                 .is_loss = event_is(event, "loss"),
-                                 .is_stats = event_is(event, "stats")};
-    bool dry_run;
+    const __u64 clocks = c->clocks;
+    struct sw_coverage_line l;
     int err = 0;
 
-    if (number(line, "schema") != SW_SCHEMA || !sw_field_time(line, "ts", &l.ts)) {
+    if (!coverage_line_of(line, event, &l)) {
         f->other_schema++;
         return sw_coverage_broken(c, broken + 1, c->last);
     }
-    l.has_seq = sw_field_u64(line, "seq", &l.seq);
-    l.is_drop = event_is(event, "drop") && !(sw_field_bool(line, "dry_run", &dry_run) && dry_run);
-    if (l.is_stats) {
-        l.dropped = number(line, "guard_dropped");
-        l.emitted = number(line, "emitted_conn");
-        sw_field_bool(line, "final", &l.is_final);
-        l.unfollowed = number(line, "filtered") + number(line, "guard_dropped") + number(line, "guard_cookies_sent");
-    }
-    if (l.is_final)
-        l.open = number(line, "flows") + number(line, "half_open");
     if (!c->lines)
         take_host(f, line);
     if (broken)
@@ -247,6 +279,8 @@ int sw_join_line(struct sw_join *j, unsigned int file, const struct sw_line *lin
         f->backwards = c->last - l.ts;
     if (!err)
         err = sw_coverage_line(c, &l);
+    if (c->clocks != clocks)
+        forget_clock(j, file);
     if (!err && event_is(event, "opening"))
         err = sw_coverage_opening(c, l.ts);
     else if (!err && event_is(event, "conn"))

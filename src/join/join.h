@@ -40,7 +40,8 @@ struct sw_join_result {
 
 struct sw_join_file {
     struct sw_coverage coverage;
-    bool met[SW_JOIN_FILES];     /* it has a connection of that file, by both ISNs: */
+    bool common[SW_JOIN_FILES];  /* it has a connection of that file, by both ISNs, */
+    bool met[SW_JOIN_FILES];     /* also since both clocks were set last: */
     __u64 offset[SW_JOIN_FILES]; /* ns, the most that their clocks were apart */
     __u64 conns, without_isn, doubles, again, other_schema;
     __u64 backwards; /* ns, the most that a line is older than one before it */
@@ -65,6 +66,10 @@ struct sw_join {
 int sw_join_init(struct sw_join *j, const struct sw_join_opts *opts,
                  void (*decided)(const struct sw_join_result *r, void *ctx), void *ctx);
 void sw_join_fini(struct sw_join *j);
+
+/* ns that the file's clock was apart from another file's, at most, by connections of both; SW_JOIN_NONE: there are
+ * none. */
+__u64 sw_join_apart(const struct sw_join *j, unsigned int file);
 
 /* The file whose line is to be read next; -1: all have ended. */
 int sw_join_next(const struct sw_join *j);

@@ -219,6 +219,17 @@ static const char *shown_name(const char *name, char buf[NAME + 1])
     return buf;
 }
 
+static void put_clock(const struct sw_join *j, unsigned int file, FILE *out)
+{
+    const __u64 apart = sw_join_apart(j, file);
+    sw_text_value buf;
+
+    if (apart == SW_JOIN_NONE)
+        fprintf(out, "   its clock: not known, no connection is in another file as well\n");
+    else if (apart > j->opts.slack)
+        fprintf(out, "   its clock: up to %s from another file's\n", sw_text_span(apart, buf));
+}
+
 void sw_join_text_summary(const struct sw_join *j, const char *const *names, FILE *out)
 {
     __u64 all = 0;
@@ -242,6 +253,7 @@ void sw_join_text_summary(const struct sw_join *j, const char *const *names, FIL
             fprintf(out, "   restarted %llu times\n", c->restarts);
         if (f->without_isn)
             fprintf(out, "   not joinable: %llu without an initial sequence number\n", f->without_isn);
+        put_clock(j, i, out);
         if (f->doubles || f->again)
             fprintf(out, "   left out: %llu second views, %llu lines logged again\n", f->doubles, f->again);
     }

@@ -26,7 +26,8 @@ struct sw_join_view {
     char uid[SW_UID_LEN + 1];
     __u8 ip[2][16]; /* by enum sw_side, as all that has two */
     __be16 port[2];
-    __u64 ts, start, duration; /* ns; the first two since 1970, by the file's own clock */
+    __u64 ts, start, duration; /* ns; the first two since 1970, by the file's own clock, */
+    __u64 clocks;              /* as often as that had been set when the line was read */
     __u64 handshake, server, client;
     __u64 bytes[2], payload[2], pkts[2];
     __u64 rexmit[2], syn_rexmit[2]; /* of data; of SYN and of SYN-ACK */

@@ -125,9 +125,9 @@ static void start(unsigned int files)
     begin(files);
     for (unsigned int i = 0; i < files; i++) {
         other(i, -1ull, 0, "\"event\":\"opening\"");
-        conn(i, 0, (struct given){.at = 0, .orig = 1, .resp = 1, .client = 1});
-        other(i, 1, 11, STATS);
-        other(i, 2, 91, STATS);
+        other(i, 0, 11, STATS);
+        other(i, 1, 91, STATS);
+        conn(i, 2, (struct given){.orig = 1, .resp = 1, .more = ",\"ts\":\"2026-11-28T00:01:31.5Z\""});
     }
     assert_int_equal(seen.len, 1);
     seen.len = 0;

@@ -287,6 +287,8 @@ def doubles():
         right, found = honest(m.A, apart(m.B, seconds))
         both = [x for x in found if len(x["views"]) == 2 and x["matched_by"] == "isn"]
         n.at_least("by both ISNs", len(both), EACH * 10)
+        _, summary = verdicts(m.A, apart(m.B, seconds))
+        n.equal("clocks", [round(x["clock_apart_ns"] / 1e9) for x in summary["files"]], [100, 100])
         print(f"# {seconds} s: {right} of {len(found)} told")
 
 

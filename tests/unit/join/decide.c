@@ -111,6 +111,57 @@ static void test_clocks(void **state)
     assert_true(seen.got[0].why == SW_HOLE_CLOCK || seen.got[1].why == SW_HOLE_CLOCK);
 }
 
+/* stats lines of both files, B's by so much ahead, each 80 s; A's after `from`, until `until` */
+static void stats_until(__u64 seq[2], unsigned int from, unsigned int until, unsigned int ahead)
+{
+    for (unsigned int at = from + 80; at <= until; at += 80) {
+        other(0, ++seq[0], at, STATS);
+        other(1, ++seq[1], at + ahead, STATS);
+    }
+}
+
+/* Two clocks were alike, and then B's is set: what they are now only a connection says that they have in common since.
+ */
+static void test_clock_is_set(void **state)
+{
+    const struct given refused = {.at = 500, .orig = 501, .client = 1};
+
+    (void)state;
+    for (int how = 0; how < 3; how++) {
+        const unsigned int ahead = how ? 300 : 0;
+        __u64 seq[2] = {2, 2};
+
+        start(2);
+        j.opts.window = 400 * S;
+        if (how == 2) { /* by another process, and while none ran */
+            seq[1] = 50;
+            other(1, ++seq[1], 100, STATS);
+            seq[1] = -2ull;
+            other(1, ++seq[1], 420, "\"event\":\"opening\"");
+            conn(1, ++seq[1], (struct given){.at = 420, .orig = 3, .resp = 3, .client = 2});
+        }
+        stats_until(seq, 91, 491, ahead);
+        conn(0, ++seq[0], refused);
+        conn(1, ++seq[1], (struct given){.at = 500 + ahead, .orig = 501, .client = 1});
+        stats_until(seq, 491, 1291, ahead); /* its time is over in both */
+        assert_true(seen.len > 0);
+        if (!how) {
+            expect(0, AGREE, ONE, 2);
+            continue;
+        }
+        for (int i = 0; i < seen.len; i++)
+            assert_string_equal(sw_join_verdict_name(seen.got[i].verdict), "cannot_tell");
+        seen.len = 0;
+        conn(0, ++seq[0], (struct given){.at = 1300, .orig = 7, .resp = 7, .client = 1});
+        conn(1, ++seq[1], (struct given){.at = 1300 + ahead, .orig = 7, .resp = 7, .client = 1});
+        conn(0, ++seq[0], (struct given){.at = 1320, .orig = 502, .client = 1});
+        stats_until(seq, 1291, 1851, ahead);
+        assert_int_equal(seen.len, 2);
+        expect(0, AGREE, BOTH, 2);
+        expect(1, ABSENT, BOTH, 1);
+    }
+}
+
 /* What the guard has dropped at B was not lost between. */
 static void test_guard(void **state)
 {
@@ -135,8 +186,8 @@ static void test_guard(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_window), cmocka_unit_test(test_bounded), cmocka_unit_test(test_forgotten),
-        cmocka_unit_test(test_clocks), cmocka_unit_test(test_guard),
+        cmocka_unit_test(test_window), cmocka_unit_test(test_bounded),      cmocka_unit_test(test_forgotten),
+        cmocka_unit_test(test_clocks), cmocka_unit_test(test_clock_is_set), cmocka_unit_test(test_guard),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);
