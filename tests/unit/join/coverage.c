@@ -267,6 +267,22 @@ static void test_guarded(void **state)
     expect(SW_HOLE_UNFOLLOWED, 3);
 }
 
+/* That nothing is open is known by a process that logs `opening`, and by the clock of its `opening` lines. */
+static void test_open_since(void **state)
+{
+    (void)state;
+    for (int how = 0; how < 3; how++) {
+        begin();
+        lines(how == 1 ? 30 : 50, how ? 130 : 140);
+        if (how == 1)
+            seq = 0; /* another process, which does not */
+        lines(how ? 125 : 141, how == 1 ? 300 : 200);
+        if (how == 2) /* the clock was set back before, and then it does again */
+            assert_int_equal(sw_coverage_opening(&c, 200 * S), 0);
+        expect(how ? SW_HOLE_OPEN : SW_HOLE_NONE, 0);
+    }
+}
+
 /* With --pin some lines are logged again after a kill; a new process without begins with 1. */
 static void test_again(void **state)
 {
@@ -349,10 +365,10 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_range),   cmocka_unit_test(test_gaps),  cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_open),    cmocka_unit_test(test_again), cmocka_unit_test(test_many),
-        cmocka_unit_test(test_seconds), cmocka_unit_test(test_stats), cmocka_unit_test(test_clock),
-        cmocka_unit_test(test_guarded),
+        cmocka_unit_test(test_range),   cmocka_unit_test(test_gaps),       cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_open),    cmocka_unit_test(test_again),      cmocka_unit_test(test_many),
+        cmocka_unit_test(test_seconds), cmocka_unit_test(test_stats),      cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_guarded), cmocka_unit_test(test_open_since),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);

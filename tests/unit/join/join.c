@@ -74,6 +74,17 @@ static void test_past(void **state)
     assert_int_equal(seen.got[2].match, SW_MATCH_ONE);
     expect(3, CANNOT_TELL, BOTH, 1);
     assert_int_equal(seen.got[3].why, SW_HOLE_WINDOW);
+    start(2); /* as long as the window */
+    conn(0, 3, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 1});
+    conn(1, 3, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 2});
+    other(0, 4, 168, STATS);
+    other(1, 4, 168, STATS);
+    conn(1, 5, (struct given){.at = 159, .orig = 500, .resp = 600, .client = 3});
+    assert_int_equal(j.file[1].doubles, 1);
+    other(0, 5, 248, STATS);
+    other(1, 6, 248, STATS);
+    conn(1, 7, (struct given){.at = 239, .orig = 500, .resp = 600, .client = 3});
+    assert_int_equal(j.file[1].doubles, 1); /* forgotten: ISNs come again */
 }
 
 #define PORT(uid) ",\"uid\":\"C0050000099123456" uid "\",\"orig_port\":4001"
@@ -95,6 +106,15 @@ static void test_ambiguous(void **state)
     assert_int_equal(seen.len, 4);
     for (int i = 0; i < seen.len; i++)
         assert_string_equal(sw_join_verdict_name(seen.got[i].verdict), "cannot_tell");
+    start(2); /* both of A came first */
+    conn(0, 3, (struct given){.at = 100, .orig = 500, .client = 1});
+    conn(0, 4, (struct given){.at = 101, .orig = 500, .client = 1, .more = PORT("0")});
+    conn(1, 3, (struct given){.at = 101, .orig = 500, .client = 9, .more = PORT("1")});
+    other(0, 6, 200, STATS);
+    other(1, 6, 200, STATS);
+    assert_int_equal(seen.len, 2);
+    for (int i = 0; i < seen.len; i++)
+        assert_string_equal(sw_join_verdict_name(seen.got[i].verdict), "cannot_tell");
 }
 
 /* More with one ISN than are looked at: none of them is absent. */
@@ -111,6 +131,18 @@ static void test_crowded(void **state)
     assert_int_equal(seen.len, 100);
     for (int i = 0; i < seen.len; i++)
         assert_string_equal(sw_join_verdict_name(seen.got[i].verdict), "cannot_tell");
+    start(2); /* the one that fits is behind others, of another time */
+    j.opts.pending = 1000;
+    conn(0, 3, (struct given){.at = 100, .orig = 500, .client = 1});
+    for (unsigned int i = 0; i < 70; i++)
+        conn(0, 4 + i, (struct given){.at = 130, .orig = 500, .client = 2 + i});
+    conn(1, 3, (struct given){.at = 100, .orig = 500, .client = 200});
+    other(0, 74, 220, STATS);
+    other(1, 4, 220, STATS);
+    assert_int_equal(seen.len, 72);
+    expect(0, CANNOT_TELL, BOTH, 1);
+    expect(1, ABSENT, BOTH, 1);
+    expect(71, CANNOT_TELL, BOTH, 1);
 }
 
 /* A scanner that sends one ISN to all: each of its connections is found by its addresses. */
