@@ -3,7 +3,7 @@
 #ifndef SW_JOIN_DECIDE_H
 #define SW_JOIN_DECIDE_H
 
-#include "join/join.h"
+#include "join/state.h"
 
 /* What the clocks of two files may differ by: as was said, or as far as connections of both show. */
 __u64 sw_join_slack(const struct sw_join *j, unsigned int a, unsigned int b);
