@@ -225,7 +225,7 @@ static void put_clock(const struct sw_join *j, unsigned int file, FILE *out)
     sw_text_value buf;
 
     if (apart == SW_JOIN_NONE)
-        fprintf(out, "   its clock: not known, no connection is in another file as well\n");
+        fprintf(out, "   its clock: not known, no connection of it is in another file by both ISNs\n");
     else if (apart > j->opts.slack)
         fprintf(out, "   its clock: up to %s from another file's\n", sw_text_span(apart, buf));
 }

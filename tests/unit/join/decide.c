@@ -82,15 +82,30 @@ static void test_forgotten(void **state)
     expect(102, ABSENT, BOTH, 1);
 }
 
+static void expect_summary(const char *said)
+{
+    static const char *const names[] = {"a", "b"};
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    sw_join_text_summary(&j, names, out);
+    fclose(out);
+    assert_true(strstr(text, "its clock: ") ? said && strstr(text, said) : !said);
+    free(text);
+}
+
 /* A file that nothing is in of the other, no stats line, a clock that is set, or apart by more than was said. */
 static void test_clocks(void **state)
 {
     (void)state;
     start(2);
+    expect_summary(NULL);
     conn(0, 3, (struct given){.at = 110, .orig = 500, .resp = 600, .client = 1});
     conn(1, 3, (struct given){.at = 130, .orig = 500, .resp = 600, .client = 1});
     expect(0, AGREE, BOTH, 2);
-    assert_true(j.file[0].offset[1] == 20 * S);
+    assert_true(sw_join_apart(&j, 1) == 20 * S);
+    expect_summary("its clock: up to 20 s from another file's\n");
     other(1, 4, 150, STATS);
     conn(0, 4, (struct given){.at = 140, .orig = 501, .resp = 601, .client = 1}); /* there it ends at 160, or 120 */
     other(0, 5, 250, "\"event\":\"update\"");
@@ -116,6 +131,7 @@ static void test_clocks(void **state)
     for (int i = 0; i < 2; i++)
         expect(i, CANNOT_TELL, BOTH, 1);
     assert_true(seen.got[0].why == SW_HOLE_CLOCK || seen.got[1].why == SW_HOLE_CLOCK);
+    expect_summary("its clock: not known");
 }
 
 /* stats lines of both files, B's by so much ahead, each 80 s; A's after `from`, until `until` */
