@@ -2,6 +2,7 @@
 /* synward join: event lines of several places about the same connections, and what happened between them. */
 #include "base/array.h"
 #include "base/exit.h"
+#include "base/fmt.h"
 #include "base/log.h"
 #include "base/stdout.h"
 #include "cmd/cmd.h"
@@ -20,7 +21,8 @@
 enum first { FIRST_AUTO, FIRST_ORIG, FIRST_RESP };
 
 struct input {
-    const char *name;
+    const char *name; /* as given */
+    char *shown;      /* the same for a terminal */
     struct sw_ndjson *in;
     __u64 broken; /* lines that have been told of */
     bool damaged;
@@ -88,7 +90,7 @@ static void decided(const struct sw_join_result *r, void *ctx)
         sw_join_text(r, stdout);
 }
 
-static const char *shown_name(const char *name)
+static const char *name_of(const char *name)
 {
     return strcmp(name, "-") ? name : "standard input";
 }
@@ -97,11 +99,17 @@ static const char *shown_name(const char *name)
 static int open_all(struct join *j)
 {
     for (unsigned int i = 0; i < j->len; i++) {
-        int err = sw_ndjson_open(j->files[i], &j->input[i].in);
+        struct input *in = &j->input[i];
+        int err = sw_ndjson_open(j->files[i], &in->in);
 
-        j->input[i].name = shown_name(j->files[i]);
+        in->name = name_of(j->files[i]);
+        in->shown = malloc(6 * strlen(in->name) + 1);
+        if (in->shown)
+            *sw_json_escape(in->shown, in->name) = 0; /* a name may be any bytes */
+        else
+            err = -ENOMEM;
         if (err) {
-            sw_err("join: %s: %s", j->input[i].name, strerror(-err));
+            sw_err("join: %s: %s", in->shown ? in->shown : "?", strerror(-err));
             return err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INPUT;
         }
     }
@@ -134,10 +142,10 @@ static int step(struct join *j, unsigned int file)
         return got;
     if (got) {
         if (got == -EILSEQ)
-            sw_err("join: %s: damaged gzip data after line %llu", in->name,
+            sw_err("join: %s: damaged gzip data after line %llu", in->shown,
                    (unsigned long long)sw_ndjson_counts(in->in)->read);
         else
-            sw_err("join: %s: %s", in->name, strerror(-got));
+            sw_err("join: %s: %s", in->shown, strerror(-got));
         in->damaged = true;
     }
     return sw_join_end(&j->core, file, newly_broken(in), got);
@@ -150,14 +158,14 @@ static void warn(const struct join *j)
         const struct sw_join_file *f = &j->core.file[i];
 
         if (c->broken)
-            sw_warn("join: %s: %llu of %llu lines are no event lines, the first is line %llu", j->input[i].name,
+            sw_warn("join: %s: %llu of %llu lines are no event lines, the first is line %llu", j->input[i].shown,
                     (unsigned long long)c->broken, (unsigned long long)c->read, (unsigned long long)c->first_broken);
         if (f->other_schema)
-            sw_warn("join: %s: %llu lines are not of schema 3 or have no time, and are left out", j->input[i].name,
+            sw_warn("join: %s: %llu lines are not of schema 3 or have no time, and are left out", j->input[i].shown,
                     (unsigned long long)f->other_schema);
         if (f->backwards > j->window)
             sw_warn("join: %s is not sorted: a line is %llu s older than one before it, and the window is %llu s",
-                    j->input[i].name, (unsigned long long)(f->backwards / SW_SECOND),
+                    j->input[i].shown, (unsigned long long)(f->backwards / SW_SECOND),
                     (unsigned long long)(j->window / SW_SECOND));
     }
     if (j->core.cut)
@@ -188,11 +196,10 @@ static int end(struct join *j, int err)
     }
     warn(j);
     for (unsigned int i = 0; i < j->len; i++) {
-        const struct sw_ndjson_counts *c = sw_ndjson_counts(j->input[i].in);
-
         names[i] = j->input[i].name;
-        if (c->broken && !c->events) {
-            sw_err("join: %s has no event line: is it the standard output of synward run?", names[i]);
+        if (!j->core.file[i].coverage.lines) {
+            sw_err("join: %s has no event line of schema 3: is it the standard output of synward run?",
+                   j->input[i].shown);
             code = SW_EXIT_INPUT;
         }
         if (j->input[i].damaged)
@@ -257,8 +264,10 @@ static int cmd_join(int argc, char **argv)
     }
     sw_parse(&sw_join_command, argc, argv, j);
     code = run(j);
-    for (unsigned int i = 0; i < j->len; i++)
+    for (unsigned int i = 0; i < j->len; i++) {
         sw_ndjson_close(j->input[i].in);
+        free(j->input[i].shown);
+    }
     free(j);
     return code;
 }

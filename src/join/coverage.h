@@ -16,9 +16,12 @@
 #define SW_JOIN_HOLES(X)                                                                                               \
     X(SW_HOLE_, NONE, "none")                                                                                          \
     X(SW_HOLE_, WINDOW, "window")         /* it was given up before: --window, --pending */                            \
+    X(SW_HOLE_, NO_STATS, "no_stats")     /* no stats line after it says that the run followed all */                  \
+    X(SW_HOLE_, AMBIGUOUS, "ambiguous")   /* it has one that may be this one, or another */                            \
     X(SW_HOLE_, UNFOLLOWED, "unfollowed") /* it has segments that it did not follow: of a filter, or the guard's */    \
     X(SW_HOLE_, MIDSTREAM, "midstream")   /* it has connections that were picked up midstream */                       \
     X(SW_HOLE_, OPEN, "open")             /* it has connections of then that were open, or may have */                 \
+    X(SW_HOLE_, CLOCK, "clock")           /* its clock was set, or nothing shows that it is the other's */             \
     X(SW_HOLE_, BEFORE, "before")         /* it begins later */                                                        \
     X(SW_HOLE_, AFTER, "after")           /* it ends earlier */                                                        \
     X(SW_HOLE_, RESTART, "restart")       /* another process began */                                                  \
@@ -31,23 +34,30 @@ struct sw_hole {
     __u64 from, to; /* ns since 1970 */
     __u64 count;    /* lines, connections, or times, as its kind says */
     __u8 kind;
+    bool guard; /* its guard dropped segments then */
 };
 
 #define SW_COVERAGE_HOLES 4096
 struct sw_coverage {
     __u64 lines, missing, lost_conn, restarts; /* missing: by seq, and by no loss line */
+    __u64 clocks;                              /* how often its clock was set, or may have been before a restart */
     __u64 first, last;                         /* ts; last: the largest */
+    __u64 now;                                 /* as far as it is: the largest since its clock was set back */
+    __u64 stats, interval;                     /* ts of the last `stats` line; ns between two, at least; 0: none */
+    __u64 dropped;                             /* by the guard, as the last `stats` line says */
+    __u64 conns, emitted; /* `conn` lines of this process; what its last `stats` line says of them */
     __u64 seq;
     bool has_seq;
     bool again; /* lines may be logged a second time, until seq is where it was */
-    __u64 seq_was;
+    __u64 seq_was, again_until;
     bool ended; /* no more lines */
     bool final; /* the last line is a final `stats`, */
     __u64 open; /* with so many connections that had no `conn` line */
     size_t len, room;
     struct sw_hole *hole;
     __u64 unfollowed;                /* segments, as the `stats` lines say */
-    bool has_opening;                /* there are `opening` lines: */
+    bool has_opening;                /* this process logs `opening` lines, */
+    __u64 opening_since;             /* and so did those before it, from then on: */
     struct sw_open_seconds *seconds; /* how many of each second have no `conn` line yet */
 };
 
@@ -55,18 +65,20 @@ struct sw_coverage {
 struct sw_coverage_line {
     __u64 ts, seq;
     bool has_seq;
-    bool is_loss;
+    bool is_loss, is_drop; /* is_drop: of a `drop` line, and the packet did not pass */
     __u64 lost, lost_conn; /* all; `conn` and `opening` */
-    bool is_final;         /* stats */
-    __u64 unfollowed;      /* stats, also if it is not final */
+    bool is_stats, is_final;
+    __u64 emitted, dropped; /* stats: `conn` lines; segments, by the guard */
+    __u64 unfollowed;       /* stats, also if it is not final */
     __u64 open;
 };
 
 int sw_coverage_init(struct sw_coverage *c);
 /* 0 or -ENOMEM, of all that follow. */
 int sw_coverage_line(struct sw_coverage *c, const struct sw_coverage_line *line);
-int sw_coverage_broken(struct sw_coverage *c, __u64 lines, __u64 ts);    /* lines before the one of that time */
-int sw_coverage_midstream(struct sw_coverage *c, __u64 start, __u64 ts); /* a connection without ISNs */
+int sw_coverage_broken(struct sw_coverage *c, __u64 lines, __u64 ts);            /* lines before the one of that time */
+int sw_coverage_unsure(struct sw_coverage *c, int kind, __u64 start, __u64 end); /* it has something that may be any */
+int sw_coverage_midstream(struct sw_coverage *c, __u64 start, __u64 ts);         /* a connection without ISNs */
 
 int sw_coverage_opening(struct sw_coverage *c, __u64 ts); /* a connection begins */
 int sw_coverage_conn(struct sw_coverage *c, __u64 start); /* its `conn` line */
@@ -76,6 +88,8 @@ int sw_coverage_conn(struct sw_coverage *c, __u64 start); /* its `conn` line */
  * slack: what clocks may differ by. SW_HOLE_NONE: the file would have it, or an `opening` without its `conn`.
  */
 struct sw_hole sw_coverage_ask(const struct sw_coverage *c, __u64 start, __u64 end, __u64 to, __u64 slack);
+/* May its guard have dropped a segment between these times? */
+bool sw_coverage_guarded(const struct sw_coverage *c, __u64 from, __u64 to);
 void sw_coverage_free(struct sw_coverage *c);
 
 const char *sw_join_hole_name(unsigned int i);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "join/join.h"
 
+#include "join/decide.h"
 #include "output/line.h"
 
 #include <errno.h>
@@ -17,6 +18,8 @@ int sw_join_init(struct sw_join *j, const struct sw_join_opts *opts,
     j->decided = decided;
     j->ctx = ctx;
     err = sw_pending_new(opts->slack, &j->pending);
+    if (!err)
+        err = sw_past_new(opts->pending, &j->past);
     for (unsigned int i = 0; i < opts->files && !err; i++)
         err = sw_coverage_init(&j->file[i].coverage);
     if (err)
@@ -27,7 +30,9 @@ int sw_join_init(struct sw_join *j, const struct sw_join_opts *opts,
 void sw_join_fini(struct sw_join *j)
 {
     sw_pending_free(j->pending);
+    sw_past_free(j->past);
     j->pending = NULL;
+    j->past = NULL;
     for (int i = 0; i < SW_JOIN_FILES; i++)
         sw_coverage_free(&j->file[i].coverage);
 }
@@ -40,7 +45,7 @@ int sw_join_next(const struct sw_join *j)
     for (unsigned int i = 0; i < j->opts.files; i++) {
         const struct sw_coverage *c = &j->file[i].coverage;
 
-        if (!c->ended && (next < 0 || c->last < j->file[next].coverage.last))
+        if (!c->ended && (next < 0 || c->now < j->file[next].coverage.now))
             next = (int)i;
     }
     return next;
@@ -51,110 +56,7 @@ static __u64 now(const struct sw_join *j)
 {
     const int last = sw_join_next(j);
 
-    return last < 0 ? ~0ull : j->file[last].coverage.last;
-}
-
-/* What one file alone has: was it not at the other, or can that not be told? */
-static void judge_missing(const struct sw_join *j, const struct sw_join_group *g, bool early, struct sw_join_result *r)
-{
-    const struct sw_join_view *v = g->view[g->first];
-    /* one that was watched for longer than the window may have been at the other, and decided there, long ago */
-    const bool late = sw_join_watched(v) > j->opts.window;
-
-    for (unsigned int i = 0; i < j->opts.files; i++) {
-        const struct sw_coverage *c = &j->file[i].coverage;
-        __u64 to = g->ts + j->opts.window;
-
-        if (g->view[i])
-            continue;
-        r->missing |= 1u << i;
-        r->hole[i] = sw_coverage_ask(c, v->start, v->start + v->duration, to < c->last ? to : c->last, j->opts.slack);
-        if (!r->hole[i].kind && (early || late))
-            r->hole[i].kind = SW_HOLE_WINDOW;
-        if (r->views == 1 && r->hole[i].kind)
-            r->verdict = SW_VERDICT_CANNOT_TELL;
-    }
-}
-
-/* The strongest of all pairs; one that is not certain and stronger than it makes it none. */
-static void judge_pairs(const struct sw_join *j, const struct sw_join_group *g, struct sw_join_result *r)
-{
-    int certain = SW_VERDICT_AGREE, doubted = SW_VERDICT_AGREE, before = -1;
-
-    for (unsigned int i = 0; i < j->opts.files; i++) {
-        struct sw_join_pair *pair = &r->pair[r->pairs];
-
-        if (!g->view[i])
-            continue;
-        if (before >= 0) {
-            pair->file[0] = (unsigned int)before;
-            pair->file[1] = i;
-            sw_join_judge(g->view[before], g->view[i], &j->opts.rules, &pair->facts);
-            for (size_t f = 0; f < pair->facts.len; f++) {
-                int *most = pair->facts.fact[f].doubt ? &doubted : &certain;
-
-                if (pair->facts.fact[f].kind > *most)
-                    *most = pair->facts.fact[f].kind;
-            }
-            r->pairs++;
-        }
-        before = (int)i;
-    }
-    r->verdict = doubted > certain ? SW_VERDICT_CANNOT_TELL : certain;
-}
-
-static void decide(struct sw_join *j, struct sw_join_group *g, bool early)
-{
-    struct sw_join_result r = {.match = g->match, .views = g->len, .verdict = SW_VERDICT_ABSENT};
-
-    for (unsigned int i = 0; i < j->opts.files; i++)
-        r.view[i] = g->view[i];
-    if (g->len > 1)
-        judge_pairs(j, g, &r);
-    else if (g->view[g->first]->again) {
-        /* logged a second time after a restart: it has been decided */
-        j->file[g->first].again++;
-        goto out;
-    }
-    if (g->len < j->opts.files)
-        judge_missing(j, g, early, &r);
-    j->verdict[r.verdict]++;
-    j->decided(&r, j->ctx);
-out:
-    sw_join_group_free(g);
-}
-
-/* Nothing of either may be missing: else what looks like the other half may be another connection's. */
-static bool may_be_rewritten(const struct sw_join *j, const struct sw_join_group *g, const struct sw_join_group *h)
-{
-    const struct sw_join_group *both[] = {g, h};
-
-    for (int i = 0; i < 2; i++) {
-        const struct sw_join_view *v = both[i]->view[both[i]->first];
-        const struct sw_coverage *c = &j->file[both[!i]->first].coverage;
-        const int kind = sw_coverage_ask(c, v->start, v->start + v->duration, c->last, j->opts.slack).kind;
-
-        if (kind > SW_HOLE_OPEN)
-            return false;
-    }
-    return true;
-}
-
-/* Its time is over, or its place is needed. */
-static void give_up(struct sw_join *j, struct sw_join_group *g, bool early)
-{
-    struct sw_join_group *h = sw_pending_find_rewritten(j->pending, g);
-
-    sw_pending_remove(j->pending, g);
-    if (h && may_be_rewritten(j, g, h)) {
-        sw_pending_remove(j->pending, h);
-        for (unsigned int i = 0; i < j->opts.files; i++)
-            if (h->view[i])
-                sw_pending_join(g, h->view[i], i, SW_MATCH_TUPLE);
-        memset(h->view, 0, sizeof(h->view));
-        sw_join_group_free(h);
-    }
-    decide(j, g, early);
+    return last < 0 ? ~0ull : j->file[last].coverage.now;
 }
 
 static void expire(struct sw_join *j)
@@ -162,24 +64,106 @@ static void expire(struct sw_join *j)
     const __u64 at = now(j);
     struct sw_join_group *g;
 
+    if (at != ~0ull && at > j->opts.window)
+        sw_past_expire(j->past, at - j->opts.window);
     while ((g = sw_pending_oldest(j->pending)) && (at == ~0ull || (at > g->ts && at - g->ts > j->opts.window)))
-        give_up(j, g, false);
+        sw_join_give_up(j, g, false);
     while (sw_pending_len(j->pending) > j->opts.pending) {
         j->cut++;
-        give_up(j, sw_pending_oldest(j->pending), true);
+        sw_join_give_up(j, sw_pending_oldest(j->pending), true);
     }
+}
+
+/* It was over when lines were made about connections that have been forgotten: one of them may have been it. */
+static bool may_be_forgotten(const struct sw_join *j, unsigned int file, const struct sw_join_view *v)
+{
+    __u64 slack = 0;
+
+    for (unsigned int i = 0; i < j->opts.files; i++)
+        if (sw_join_slack(j, file, i) > slack)
+            slack = sw_join_slack(j, file, i);
+    return j->forgot && v->start + v->duration <= j->forgot + slack + SW_SECOND;
+}
+
+/* A second line of one file about one connection, that waits or has been decided. */
+static bool is_double(struct sw_join *j, unsigned int file, const struct sw_join_view *v,
+                      const struct sw_join_found *found, bool *ret_decided)
+{
+    enum sw_past_found past = found->group ? SW_PAST_NEVER : sw_past_find(j->past, v, file);
+
+    if (found->group)
+        return false;
+    /* by one ISN alone it may be another one: scanners send one to all */
+    *ret_decided = past != SW_PAST_NEVER || may_be_forgotten(j, file, v);
+    return found->is_double || (past == SW_PAST_DOUBLE && v->has_isn[SW_ORIG] && v->has_isn[SW_RESP]);
+}
+
+static int add_alone(struct sw_join *j, struct sw_join_view *v, unsigned int file, bool ambiguous, bool decided)
+{
+    struct sw_join_group *g;
+    int err = sw_pending_add(j->pending, v, file, &g);
+
+    if (err) {
+        sw_join_view_free(v);
+        return err;
+    }
+    g->ambiguous = ambiguous;
+    g->decided = decided;
+    if (sw_pending_len(j->pending) > j->pending_most)
+        j->pending_most = sw_pending_len(j->pending);
+    return 0;
+}
+
+/* What the others' clocks were once apart from its clock says nothing of what they are. */
+static void forget_clock(struct sw_join *j, unsigned int file)
+{
+    for (unsigned int i = 0; i < j->opts.files; i++)
+        j->file[i].met[file] = j->file[file].met[i] = false;
+}
+
+/* What both ISNs say of two clocks; where a SYN was lost they began with different ones. */
+static void compare_clocks(struct sw_join *j, const struct sw_join_group *g, unsigned int file)
+{
+    const struct sw_join_view *v = g->view[file];
+
+    for (unsigned int i = 0; i < j->opts.files; i++) {
+        const struct sw_join_view *other = g->view[i];
+        __u64 apart;
+
+        if (i == file || !other || v->syn_rexmit[SW_ORIG] || other->syn_rexmit[SW_ORIG])
+            continue;
+        apart = v->start > other->start ? v->start - other->start : other->start - v->start;
+        j->file[i].common[file] = j->file[file].common[i] = true;
+        if (v->clocks == j->file[file].coverage.clocks && other->clocks == j->file[i].coverage.clocks)
+            j->file[i].met[file] = j->file[file].met[i] = true;
+        if (apart > j->file[i].offset[file])
+            j->file[i].offset[file] = j->file[file].offset[i] = apart;
+    }
+}
+
+__u64 sw_join_apart(const struct sw_join *j, unsigned int file)
+{
+    const struct sw_join_file *f = &j->file[file];
+    __u64 most = SW_JOIN_NONE;
+
+    for (unsigned int i = 0; i < j->opts.files; i++)
+        if (f->common[i] && (most == SW_JOIN_NONE || f->offset[i] > most))
+            most = f->offset[i];
+    return most;
 }
 
 static int add_view(struct sw_join *j, unsigned int file, const struct sw_join_view *from)
 {
     struct sw_join_file *f = &j->file[file];
+    struct sw_join_found found = sw_pending_find(j->pending, from, file);
+    struct sw_join_group *g = found.group;
     struct sw_join_view *v;
-    struct sw_join_group *g;
-    bool is_double;
-    __u8 match;
+    bool decided = false;
 
-    g = sw_pending_find(j->pending, from, file, &match, &is_double);
-    if (!g && is_double) {
+    if (found.ambiguous) /* what others have then may be this one */
+        sw_join_keep_error(
+            j, sw_coverage_unsure(&f->coverage, SW_HOLE_AMBIGUOUS, from->start, from->start + from->duration));
+    if (is_double(j, file, from, &found, &decided)) {
         *(from->again ? &f->again : &f->doubles) += 1;
         free(from->ladder);
         return 0;
@@ -190,19 +174,15 @@ static int add_view(struct sw_join *j, unsigned int file, const struct sw_join_v
         return -ENOMEM;
     }
     *v = *from;
-    if (!g) {
-        int err = sw_pending_add(j->pending, v, file);
-
-        if (err)
-            sw_join_view_free(v);
-        if (sw_pending_len(j->pending) > j->pending_most)
-            j->pending_most = sw_pending_len(j->pending);
-        return err;
-    }
-    sw_pending_join(g, v, file, match);
-    if (g->len == j->opts.files) {
+    if (!g)
+        return add_alone(j, v, file, found.ambiguous, decided);
+    sw_pending_join(g, v, file, found.match);
+    g->ambiguous |= found.ambiguous;
+    if (found.match == SW_MATCH_BOTH)
+        compare_clocks(j, g, file);
+    if (g->len == j->opts.files && sw_pending_is_sure(g)) {
         sw_pending_remove(j->pending, g);
-        decide(j, g, false);
+        sw_join_decide(j, g, false);
     }
     return 0;
 }
@@ -219,6 +199,7 @@ static int take_conn(struct sw_join *j, unsigned int file, const struct sw_line 
     }
     f->conns++;
     v.again = again;
+    v.clocks = f->coverage.clocks;
     if (v.has_isn[SW_ORIG] || v.has_isn[SW_RESP]) {
         int err = sw_coverage_conn(&f->coverage, v.start);
 
@@ -253,27 +234,43 @@ static __u64 number(const struct sw_line *line, const char *key)
     return v;
 }
 
+/* False: of another schema, or without a time. */
+static bool coverage_line_of(const struct sw_line *line, const char *event, struct sw_coverage_line *ret)
+{
+    bool dry_run;
+
+    *ret = (struct sw_coverage_line){.lost = number(line, "lost"),
+                                     .lost_conn = number(line, "lost_conn") + number(line, "lost_opening"),
+                                     .is_loss = event_is(event, "loss"),
+                                     .is_stats = event_is(event, "stats")};
+    if (number(line, "schema") != SW_SCHEMA || !sw_field_time(line, "ts", &ret->ts))
+        return false;
+    ret->has_seq = sw_field_u64(line, "seq", &ret->seq);
+    ret->is_drop = event_is(event, "drop") && !(sw_field_bool(line, "dry_run", &dry_run) && dry_run);
+    if (ret->is_stats) {
+        ret->dropped = number(line, "guard_dropped");
+        ret->emitted = number(line, "emitted_conn");
+        sw_field_bool(line, "final", &ret->is_final);
+        ret->unfollowed = number(line, "filtered") + number(line, "guard_dropped") + number(line, "guard_cookies_sent");
+    }
+    if (ret->is_final)
+        ret->open = number(line, "flows") + number(line, "half_open");
+    return true;
+}
+
 int sw_join_line(struct sw_join *j, unsigned int file, const struct sw_line *line, __u64 broken)
 {
     struct sw_join_file *f = &j->file[file];
     struct sw_coverage *c = &f->coverage;
     const char *event = sw_field_text(line, "event");
-    struct sw_coverage_line l = {.lost = number(line, "lost"),
-                                 .lost_conn = number(line, "lost_conn") + number(line, "lost_opening"),
-                                 .is_loss = event_is(event, "loss")};
+    const __u64 clocks = c->clocks;
+    struct sw_coverage_line l;
     int err = 0;
 
-    if (number(line, "schema") != SW_SCHEMA || !sw_field_time(line, "ts", &l.ts)) {
+    if (!coverage_line_of(line, event, &l)) {
         f->other_schema++;
         return sw_coverage_broken(c, broken + 1, c->last);
     }
-    l.has_seq = sw_field_u64(line, "seq", &l.seq);
-    if (event_is(event, "stats")) {
-        sw_field_bool(line, "final", &l.is_final);
-        l.unfollowed = number(line, "filtered") + number(line, "guard_dropped") + number(line, "guard_cookies_sent");
-    }
-    if (l.is_final)
-        l.open = number(line, "flows") + number(line, "half_open");
     if (!c->lines)
         take_host(f, line);
     if (broken)
@@ -282,12 +279,14 @@ int sw_join_line(struct sw_join *j, unsigned int file, const struct sw_line *lin
         f->backwards = c->last - l.ts;
     if (!err)
         err = sw_coverage_line(c, &l);
+    if (c->clocks != clocks)
+        forget_clock(j, file);
     if (!err && event_is(event, "opening"))
         err = sw_coverage_opening(c, l.ts);
     else if (!err && event_is(event, "conn"))
         err = take_conn(j, file, line, c->again, l.ts);
     expire(j);
-    return err;
+    return err ? err : j->err;
 }
 
 int sw_join_end(struct sw_join *j, unsigned int file, __u64 broken, bool cut)
@@ -297,5 +296,5 @@ int sw_join_end(struct sw_join *j, unsigned int file, __u64 broken, bool cut)
 
     c->ended = true;
     expire(j);
-    return err;
+    return err ? err : j->err;
 }

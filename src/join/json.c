@@ -83,7 +83,7 @@ void sw_join_json(const struct sw_join_result *r, FILE *out)
         fprintf(out, ",\"matched_by\":\"%s\"", sw_join_match_name(r->match));
     else
         fprintf(out, ",\"matched_by\":null");
-    fprintf(out, ",\"views\":[");
+    fprintf(out, ",\"ambiguous\":%s,\"views\":[", r->ambiguous ? "true" : "false");
     for (unsigned int i = 0; i < SW_JOIN_FILES; i++) {
         if (!r->view[i])
             continue;
@@ -135,8 +135,10 @@ void sw_join_json_summary(const struct sw_join *j, const char *const *names, FIL
         put_text("host", f->host, out);
         fprintf(out,
                 ",\"lines\":%llu,\"conns\":%llu,\"without_isn\":%llu,\"doubles\":%llu,\"again\":%llu,"
-                "\"lost\":%llu,\"missing_lines\":%llu,\"restarts\":%llu}",
+                "\"lost\":%llu,\"missing_lines\":%llu,\"restarts\":%llu",
                 c->lines, f->conns, f->without_isn, f->doubles, f->again, c->lost_conn, c->missing, c->restarts);
+        put_number("clock_apart_ns", sw_join_apart(j, i), out);
+        fputc('}', out);
     }
     fprintf(out, "]}\n");
 }

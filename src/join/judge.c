@@ -5,6 +5,8 @@
 
 /* What is under way when a line is made may take longer than the handshake's segments did. */
 #define SETTLE_NS 1000000000ll
+/* Two hosts' times of one handshake that differ by less say nothing about which is nearer. */
+#define NEARER_NS 20000
 
 struct pair {
     const struct sw_join_view *v[2]; /* as given */
@@ -67,6 +69,17 @@ static bool is_one_sided(const struct sw_join_view *v, const struct sw_join_view
     return !v->pkts[side] && (other->has_isn[side] || other->bytes[side]);
 }
 
+/* Has v seen all of that side that came, for as long as the other? */
+static int doubt_of_watch(const struct pair *p, const struct sw_join_view *v, const struct sw_join_view *other,
+                          int side)
+{
+    if (v->holes[side])
+        return SW_DOUBT_HOLES;
+    if (v->guarded)
+        return SW_DOUBT_GUARD;
+    return covers(p, v, other) ? SW_DOUBT_NONE : SW_DOUBT_ENDED;
+}
+
 /* Why it is no proof that v has not seen what the other has. */
 static int doubt_of(const struct pair *p, const struct sw_join_view *v, const struct sw_join_view *other, int side,
                     __u8 saw)
@@ -75,7 +88,7 @@ static int doubt_of(const struct pair *p, const struct sw_join_view *v, const st
         return SW_DOUBT_ONE_SIDED;
     if (saw == SW_SAW_UNKNOWN)
         return SW_DOUBT_HISTORY;
-    return covers(p, v, other) ? SW_DOUBT_NONE : SW_DOUBT_ENDED;
+    return doubt_of_watch(p, v, other, side);
 }
 
 /*
@@ -129,13 +142,13 @@ static void check_rexmit(struct pair *p, int side)
 static void check_handshake(struct pair *p)
 {
     const struct sw_join_view *near = near_of(p, SW_ORIG), *far = far_of(p, SW_ORIG);
-    int doubt = covers(p, far, near) ? SW_DOUBT_NONE : SW_DOUBT_ENDED;
+    int doubt = far->acked ? SW_DOUBT_HISTORY : doubt_of_watch(p, far, near, SW_ORIG);
 
     if (near->established && !far->established && !far->unseen && near->has_isn[SW_RESP] && far->has_isn[SW_RESP])
         add_near_far(p, SW_VERDICT_SWALLOWED, SW_JOIN_ACK, SW_ORIG, doubt, 1, 0);
     near = near_of(p, SW_RESP);
     far = far_of(p, SW_RESP);
-    doubt = near->established ? SW_DOUBT_ONE_SIDED : covers(p, far, near) ? SW_DOUBT_NONE : SW_DOUBT_ENDED;
+    doubt = near->established ? SW_DOUBT_ONE_SIDED : doubt_of_watch(p, far, near, SW_RESP);
     if (near->has_isn[SW_RESP] && !far->has_isn[SW_RESP] && !far->established && !far->bytes[SW_RESP])
         add_near_far(p, SW_VERDICT_SWALLOWED, SW_JOIN_SYNACK, SW_RESP, doubt, 1, 0);
 }
@@ -147,16 +160,17 @@ static void check_ways(struct pair *p)
     check_handshake(p);
 }
 
-/* A SYN that is sent again may have other options: Linux leaves out ECN, Fast Open and MPTCP then. */
-static bool may_differ(const struct pair *p, int option)
+/* One that is sent again may have other options, and the views may have different ones of them. */
+static bool is_sent_again(const struct pair *p)
 {
-    return option >= SW_JOIN_ECN && (p->v[0]->syn_rexmit[SW_ORIG] || p->v[1]->syn_rexmit[SW_ORIG] ||
-                                     p->v[0]->syn_rexmit[SW_RESP] || p->v[1]->syn_rexmit[SW_RESP]);
+    return p->v[0]->syn_rexmit[SW_ORIG] || p->v[1]->syn_rexmit[SW_ORIG] || p->v[0]->syn_rexmit[SW_RESP] ||
+           p->v[1]->syn_rexmit[SW_RESP];
 }
 
 static void check_options(struct pair *p, int side)
 {
     const struct sw_join_view *a = p->v[0], *b = p->v[1];
+    const bool again = is_sent_again(p);
 
     if (!a->has_isn[side] || !b->has_isn[side])
         return;
@@ -165,9 +179,10 @@ static void check_options(struct pair *p, int side)
     if (a->cut[side] || b->cut[side] || a->cookie || b->cookie)
         return; /* a cookie does not hold all of them */
     for (int i = 0; i < SW_JOIN_OPTIONS; i++)
-        if (a->option[side][i] != b->option[side][i] && !may_differ(p, i))
-            add(p, SW_VERDICT_REWRITTEN, SW_JOIN_OPT_MSS + i, side, SW_DOUBT_NONE, a->option[side][i],
-                b->option[side][i]);
+        /* Linux leaves out ECN, Fast Open and MPTCP then */
+        if (a->option[side][i] != b->option[side][i] && !(again && i >= SW_JOIN_ECN))
+            add(p, SW_VERDICT_REWRITTEN, SW_JOIN_OPT_MSS + i, side, again ? SW_DOUBT_SENT_AGAIN : SW_DOUBT_NONE,
+                a->option[side][i], b->option[side][i]);
 }
 
 static __u64 less(__u64 a, __u64 b)
@@ -219,17 +234,21 @@ static void align(struct pair *p)
     p->later = low > 0 ? low : high < 0 ? high : 0;
 }
 
+/* SYN to SYN-ACK takes longer at the one that is nearer, SYN-ACK to ACK at the other: both have to say it. */
 static int by_times(const struct sw_join_view *a, const struct sw_join_view *b)
 {
-    int votes[3] = {0};
+    int server, client;
 
-    if (a->server != SW_JOIN_NONE && b->server != SW_JOIN_NONE && a->server != b->server)
-        votes[a->server > b->server ? SW_NEARER_FIRST : SW_NEARER_SECOND]++;
-    if (a->client != SW_JOIN_NONE && b->client != SW_JOIN_NONE && a->client != b->client)
-        votes[a->client < b->client ? SW_NEARER_FIRST : SW_NEARER_SECOND]++;
-    if (!votes[SW_NEARER_FIRST] == !votes[SW_NEARER_SECOND])
+    if (a->server == SW_JOIN_NONE || b->server == SW_JOIN_NONE || a->client == SW_JOIN_NONE ||
+        b->client == SW_JOIN_NONE)
         return SW_NEARER_UNKNOWN;
-    return votes[SW_NEARER_FIRST] ? SW_NEARER_FIRST : SW_NEARER_SECOND;
+    server = a->server >= b->server + NEARER_NS   ? SW_NEARER_FIRST
+             : b->server >= a->server + NEARER_NS ? SW_NEARER_SECOND
+                                                  : SW_NEARER_UNKNOWN;
+    client = b->client >= a->client + NEARER_NS   ? SW_NEARER_FIRST
+             : a->client >= b->client + NEARER_NS ? SW_NEARER_SECOND
+                                                  : SW_NEARER_UNKNOWN;
+    return server == client ? server : SW_NEARER_UNKNOWN;
 }
 
 /* Which view is nearer to the originator: whose host it is, or the times of the handshake, or what was said. */
@@ -237,12 +256,13 @@ static int nearer_of(const struct sw_join_view *a, const struct sw_join_view *b,
 {
     const bool first = (a->local[SW_ORIG] && !b->local[SW_ORIG]) || (b->local[SW_RESP] && !a->local[SW_RESP]);
     const bool second = (b->local[SW_ORIG] && !a->local[SW_ORIG]) || (a->local[SW_RESP] && !b->local[SW_RESP]);
-    int by;
+    const int by = by_times(a, b), said = first ? SW_NEARER_FIRST : SW_NEARER_SECOND;
 
-    if (first != second)
-        return first ? SW_NEARER_FIRST : SW_NEARER_SECOND;
-    by = by_times(a, b);
-    return by ? by : (int)rules->nearer;
+    if (!first && !second)
+        return by ? by : (int)rules->nearer;
+    if (first && second)
+        return SW_NEARER_UNKNOWN;
+    return by && by != said ? SW_NEARER_UNKNOWN : said;
 }
 
 static int stronger(const void *a, const void *b)

@@ -45,10 +45,13 @@ enum sw_join_what { SW_JOIN_WHATS(SW_ENUM_ITEM) SW_JOIN_WHAT_MAX };
 /* Why a difference proves nothing. */
 #define SW_JOIN_DOUBTS(X)                                                                                              \
     X(SW_DOUBT_, NONE, "none")                                                                                         \
-    X(SW_DOUBT_, DIRECTION, "direction") /* which view is nearer to which end is not known */                          \
-    X(SW_DOUBT_, ENDED, "ended")         /* one was watched less long than the other lasted */                         \
-    X(SW_DOUBT_, ONE_SIDED, "one_sided") /* one saw no segment of that side, though it spoke */                        \
-    X(SW_DOUBT_, HISTORY, "history")     /* its history has left letters out */
+    X(SW_DOUBT_, DIRECTION, "direction")   /* which view is nearer to which end is not known */                        \
+    X(SW_DOUBT_, ENDED, "ended")           /* one was watched less long than the other lasted */                       \
+    X(SW_DOUBT_, ONE_SIDED, "one_sided")   /* one saw no segment of that side, though it spoke */                      \
+    X(SW_DOUBT_, HISTORY, "history")       /* its history has left letters out */                                      \
+    X(SW_DOUBT_, HOLES, "holes")           /* it has not seen all of that side's segments that arrived */              \
+    X(SW_DOUBT_, GUARD, "guard")           /* its guard has dropped segments then */                                   \
+    X(SW_DOUBT_, SENT_AGAIN, "sent_again") /* it was sent again, and may have been another one */
 enum sw_join_doubt { SW_JOIN_DOUBTS(SW_ENUM_ITEM) SW_DOUBT_MAX };
 
 struct sw_join_fact {

@@ -146,7 +146,7 @@ static void grow(struct index *x)
     free(old);
 }
 
-int sw_pending_add(struct sw_pending *p, struct sw_join_view *v, unsigned int file)
+int sw_pending_add(struct sw_pending *p, struct sw_join_view *v, unsigned int file, struct sw_join_group **ret)
 {
     struct sw_join_group *g = calloc(1, sizeof(*g));
 
@@ -172,6 +172,7 @@ int sw_pending_add(struct sw_pending *p, struct sw_join_view *v, unsigned int fi
         p->oldest = g;
     p->newest = g;
     p->len++;
+    *ret = g;
     return 0;
 }
 
@@ -217,6 +218,15 @@ static bool same_bytes(const struct sw_join_view *a, const struct sw_join_view *
     return a->bytes[SW_ORIG] == b->bytes[SW_ORIG] && a->bytes[SW_RESP] == b->bytes[SW_RESP];
 }
 
+/* An address that neither of them translates. */
+static bool one_end(const struct sw_join_view *a, const struct sw_join_view *b)
+{
+    for (int side = SW_ORIG; side <= SW_RESP; side++)
+        if (!memcmp(a->ip[side], b->ip[side], sizeof(a->ip[side])) && a->port[side] == b->port[side])
+            return true;
+    return false;
+}
+
 static __u64 apart(const struct sw_join_view *a, const struct sw_join_view *b)
 {
     return a->start > b->start ? a->start - b->start : b->start - a->start;
@@ -227,14 +237,15 @@ static __u8 match_of(const struct sw_pending *p, const struct sw_join_view *a, c
 {
     bool equal[2], missing[2];
 
-    if (!overlap(a, b, p->slack))
-        return SW_MATCH_NONE;
     for (int side = SW_ORIG; side <= SW_RESP; side++) {
         missing[side] = !a->has_isn[side] || !b->has_isn[side];
         equal[side] = !missing[side] && a->isn[side] == b->isn[side];
     }
+    /* nobody else has both: the clocks are apart, if the times are */
     if (equal[SW_ORIG] && equal[SW_RESP])
         return SW_MATCH_BOTH;
+    if (!overlap(a, b, p->slack))
+        return SW_MATCH_NONE;
     if ((equal[SW_ORIG] && missing[SW_RESP]) || (equal[SW_RESP] && missing[SW_ORIG]))
         return SW_MATCH_ONE;
     if (!equal[SW_ORIG] && !equal[SW_RESP])
@@ -255,6 +266,16 @@ static bool is_better(const struct sw_join_view *v, __u8 match, const struct sw_
     return apart(v, of) < apart(than, of);
 }
 
+bool sw_pending_is_sure(const struct sw_join_group *g)
+{
+    const struct sw_join_view *v = g->view[g->first];
+
+    for (unsigned int i = 0; i < SW_JOIN_FILES && g->match < SW_MATCH_BOTH; i++)
+        if (g->view[i] && !same_tuple(g->view[i], v))
+            return false;
+    return true;
+}
+
 static struct sw_join_node *first_with(const struct sw_pending *p, int index, const struct sw_join_view *v, __u64 *hash)
 {
     if (!hash_of(p, index, v, hash))
@@ -262,34 +283,80 @@ static struct sw_join_node *first_with(const struct sw_pending *p, int index, co
     return p->index[index].bucket[*hash & p->index[index].mask];
 }
 
-struct sw_join_group *sw_pending_find(struct sw_pending *p, const struct sw_join_view *v, unsigned int file,
-                                      __u8 *ret_match, bool *ret_double)
+/* One more that fits. Of those by less than both ISNs only the one with all addresses equal stands out. */
+static void take_fit(struct sw_join_found *f, struct sw_join_group *g, __u8 match, const struct sw_join_view *v)
+{
+    const struct sw_join_view *other = g->view[g->first];
+    const struct sw_join_view *best = f->group ? f->group->view[f->group->first] : NULL;
+
+    if (best && g != f->group && match < SW_MATCH_BOTH && f->match < SW_MATCH_BOTH &&
+        same_tuple(other, v) == same_tuple(best, v)) {
+        f->ambiguous = true;
+        g->ambiguous = f->group->ambiguous = true;
+    }
+    if (!best || is_better(other, match, best, f->match, v)) {
+        if (best && match == SW_MATCH_BOTH)
+            f->ambiguous = false;
+        f->group = g;
+        f->match = match;
+    }
+}
+
+static const struct sw_join_view *of_another(const struct sw_join_group *g, unsigned int file)
+{
+    for (unsigned int i = 0; i < SW_JOIN_FILES; i++)
+        if (i != file && g->view[i])
+            return g->view[i];
+    return NULL;
+}
+
+static void look_at(const struct sw_pending *p, struct sw_join_found *f, struct sw_join_group *g,
+                    const struct sw_join_view *v, unsigned int file, bool is_sure)
+{
+    const struct sw_join_view *other = g->view[file] ? of_another(g, file) : g->view[g->first];
+    __u8 match = match_of(p, v, g->view[g->first]);
+
+    if (g->view[file]) {
+        if (match == SW_MATCH_BOTH || match_of(p, v, g->view[file]) == SW_MATCH_BOTH ||
+            (match && !strcmp(v->uid, g->view[file]->uid))) {
+            f->is_double = true;
+        } else if (other && !is_sure && match_of(p, v, other)) {
+            f->ambiguous = true; /* which of both is it? */
+            g->ambiguous |= g->match < SW_MATCH_BOTH;
+        }
+    } else if (match == SW_MATCH_BOTH || (match && one_end(v, other)))
+        take_fit(f, g, match, v);
+    else if (match && !is_sure) {
+        f->ambiguous = true; /* too little for a match, and too much for none */
+        g->ambiguous |= g->len == 1;
+    }
+}
+
+struct sw_join_found sw_pending_find(struct sw_pending *p, const struct sw_join_view *v, unsigned int file)
 {
     /* addresses before single ISNs: scanners send one ISN to all */
     static const int by[] = {SW_INDEX_PAIR, SW_INDEX_TUPLE, SW_INDEX_ORIG, SW_INDEX_RESP};
-    struct sw_join_group *best = NULL;
+    struct sw_join_found f = {0};
     __u64 hash;
 
-    *ret_match = SW_MATCH_NONE;
-    *ret_double = false;
-    for (int i = 0; i < 4 && *ret_match != SW_MATCH_BOTH; i++) {
+    for (int i = 0; i < 4 && f.match != SW_MATCH_BOTH; i++) {
+        struct sw_join_node *at = first_with(p, by[i], v, &hash);
+        const bool is_sure = f.group && same_tuple(f.group->view[f.group->first], v);
         int looked = 0;
 
-        for (struct sw_join_node *at = first_with(p, by[i], v, &hash); at && looked < SW_JOIN_LOOK; at = at->next) {
+        for (; at && looked < SW_JOIN_LOOK; at = at->next) {
             struct sw_join_group *g = at->group;
-            const struct sw_join_view *other = g->view[g->first];
-            __u8 match = at->hash == hash ? match_of(p, v, other) : SW_MATCH_NONE;
 
             looked += at->hash == hash;
-            if (match && g->view[file])
-                *ret_double |= match == SW_MATCH_BOTH || !strcmp(v->uid, g->view[file]->uid);
-            else if (match && (!best || is_better(other, match, best->view[best->first], *ret_match, v))) {
-                best = g;
-                *ret_match = match;
-            }
+            if (at->hash == hash)
+                look_at(p, &f, g, v, file, is_sure);
         }
+        if (at && looked == SW_JOIN_LOOK && !is_sure)
+            f.ambiguous = true;
     }
-    return best;
+    if (f.match == SW_MATCH_BOTH)
+        f.ambiguous = false;
+    return f;
 }
 
 struct sw_join_group *sw_pending_find_rewritten(struct sw_pending *p, const struct sw_join_group *g)

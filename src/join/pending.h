@@ -35,6 +35,8 @@ struct sw_join_group {
     unsigned int first;                       /* the file of the first */
     __u8 match;                               /* enum sw_join_match, the weakest */
     __u64 ts;                                 /* of the first line */
+    bool ambiguous;                           /* more lines fit it, or it fits more, than one of each file */
+    bool decided;                             /* one of its lines may have been decided before, with another */
     struct sw_join_node node[SW_INDEXES];
     struct sw_join_group *older, *newer;
 };
@@ -48,15 +50,23 @@ size_t sw_pending_len(const struct sw_pending *p);
 struct sw_join_group *sw_pending_oldest(const struct sw_pending *p); /* NULL: there is none */
 
 /*
- * The group that the view belongs to, or NULL. *ret_double: the file has this connection already, by another line.
+ * The group that the view belongs to, or NULL. is_double: the file has this connection already, by another line.
+ * ambiguous: it may belong to several, or to more than were looked at.
  */
-struct sw_join_group *sw_pending_find(struct sw_pending *p, const struct sw_join_view *v, unsigned int file,
-                                      __u8 *ret_match, bool *ret_double);
+struct sw_join_found {
+    struct sw_join_group *group;
+    __u8 match; /* enum sw_join_match */
+    bool is_double, ambiguous;
+};
+struct sw_join_found sw_pending_find(struct sw_pending *p, const struct sw_join_view *v, unsigned int file);
+/* Both ISNs, or all addresses: no later line can fit better. */
+bool sw_pending_is_sure(const struct sw_join_group *g);
 /* A group of other files with the same addresses, ports and payload, whose ISNs all differ; NULL: none, or several. */
 struct sw_join_group *sw_pending_find_rewritten(struct sw_pending *p, const struct sw_join_group *g);
 
 /* The view, allocated, is the group's then. */
-int sw_pending_add(struct sw_pending *p, struct sw_join_view *v, unsigned int file); /* a new group; 0 or -ENOMEM */
+/* A new group; 0 or -ENOMEM. */
+int sw_pending_add(struct sw_pending *p, struct sw_join_view *v, unsigned int file, struct sw_join_group **ret);
 void sw_pending_join(struct sw_join_group *g, struct sw_join_view *v, unsigned int file, __u8 match);
 /* Takes it out, and it is the caller's; then to be freed. */
 void sw_pending_remove(struct sw_pending *p, struct sw_join_group *g);

@@ -4,9 +4,12 @@
 #include "base/random.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 /* A hash table with open addressing; a second that is 0 again keeps its place until the table is made anew. */
+#define MOST (1u << 20) /* slots: three days of seconds in all of which something is open */
+
 struct slot {
     __u64 second; /* + 1; 0: free */
     __s64 n;
@@ -16,6 +19,7 @@ struct sw_open_seconds {
     struct slot *slot;
     size_t mask, used;
     __u64 key;
+    bool full;
 };
 
 static struct slot *find(struct slot *slot, size_t mask, __u64 key, __u64 second)
@@ -61,6 +65,10 @@ static int make_room(struct sw_open_seconds *s)
         live += s->slot[i].n != 0;
     while (size < 4 * (live + 1))
         size *= 2;
+    if (size > MOST) { /* only a hostile file has so many: nothing of it is known any more */
+        s->full = true;
+        return 0;
+    }
     slot = calloc(size, sizeof(*slot));
     if (!slot)
         return -ENOMEM;
@@ -77,9 +85,9 @@ static int make_room(struct sw_open_seconds *s)
 int sw_open_seconds_add(struct sw_open_seconds *s, __u64 second, int n)
 {
     struct slot *at;
-    int err = make_room(s);
+    int err = s->full ? 0 : make_room(s);
 
-    if (err)
+    if (err || s->full)
         return err;
     at = find(s->slot, s->mask, s->key, second);
     s->used += !at->second;
@@ -99,6 +107,8 @@ __u64 sw_open_seconds_sum(const struct sw_open_seconds *s, __u64 from, __u64 to)
 
     if (to < from)
         return 0;
+    if (s->full)
+        return 1;
     if (to - from > s->mask) {
         for (size_t i = 0; i <= s->mask; i++)
             if (s->slot[i].second && s->slot[i].second - 1 >= from && s->slot[i].second - 1 <= to)

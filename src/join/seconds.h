@@ -13,7 +13,8 @@ struct sw_open_seconds; /* opaque */
 int sw_open_seconds_new(struct sw_open_seconds **ret); /* 0 or -ENOMEM */
 void sw_open_seconds_free(struct sw_open_seconds *s);  /* NULL is fine */
 int sw_open_seconds_add(struct sw_open_seconds *s, __u64 second, int n);
-/* Of these seconds, both included; those with more `conn` than `opening` count as 0. */
+/* Of these seconds, both included; 1 where there were too many to know; those with more `conn` than `opening` count as
+ * 0. */
 __u64 sw_open_seconds_sum(const struct sw_open_seconds *s, __u64 from, __u64 to);
 
 #endif

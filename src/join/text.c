@@ -139,6 +139,9 @@ static void put_doubt(const struct sw_join_result *r, const struct sw_join_pair 
                 sw_text_span((lacks ? a : b)->duration, span[1]));
         break;
     case SW_DOUBT_ONE_SIDED: fprintf(out, "    no proof: %c saw nothing at all of that side\n", who); break;
+    case SW_DOUBT_HOLES: fprintf(out, "    no proof: %c has not seen all that arrived\n", who); break;
+    case SW_DOUBT_GUARD: fprintf(out, "    no proof: the guard at %c dropped segments then\n", who); break;
+    case SW_DOUBT_SENT_AGAIN: fprintf(out, "    no proof: it was sent again, and not all are alike\n"); break;
     case SW_DOUBT_HISTORY: fprintf(out, "    no proof: the history at %c is not whole\n", who); break;
     default: break;
     }
@@ -154,6 +157,11 @@ static void put_hole(unsigned int file, const struct sw_hole *h, FILE *out)
     switch (h->kind) {
     case SW_HOLE_NONE: fprintf(out, ", which lost nothing then: it did not come by there\n"); break;
     case SW_HOLE_WINDOW: fprintf(out, " within the window: it may be farther off\n"); break;
+    case SW_HOLE_NO_STATS: fprintf(out, ", of which no stats line after it says what it followed\n"); break;
+    case SW_HOLE_AMBIGUOUS: fprintf(out, ", which has one that may be this one, or another\n"); break;
+    case SW_HOLE_CLOCK:
+        fprintf(out, ", whose clock %s\n", h->count ? "was set then" : "is not known: nothing is in both files");
+        break;
     case SW_HOLE_UNFOLLOWED: fprintf(out, ", which did not follow %s segments: its filter, or guard\n", n); break;
     case SW_HOLE_MIDSTREAM: fprintf(out, ", which picked up %s connections midstream then\n", n); break;
     case SW_HOLE_OPEN:
@@ -192,14 +200,40 @@ void sw_join_text(const struct sw_join_result *r, FILE *out)
             fprintf(out, "  %s\n", sentence);
             put_doubt(r, &r->pair[i], &r->pair[i].facts.fact[k], out);
         }
+    if (r->ambiguous)
+        fprintf(out, "  no proof: more lines than these fit by one initial sequence number\n");
     for (unsigned int i = 0; i < SW_JOIN_FILES; i++)
         if (r->missing & 1u << i)
             put_hole(i, &r->hole[i], out);
 }
 
+/* A file's name may be any bytes: what is not printable ASCII would be a command to the terminal, or more columns. */
+#define NAME 50
+static const char *shown_name(const char *name, char buf[NAME + 1])
+{
+    size_t i;
+
+    for (i = 0; i < NAME && name[i]; i++)
+        buf[i] = name[i] >= ' ' && name[i] < 0x7f ? name[i] : '?';
+    buf[i] = 0;
+    return buf;
+}
+
+static void put_clock(const struct sw_join *j, unsigned int file, FILE *out)
+{
+    const __u64 apart = sw_join_apart(j, file);
+    sw_text_value buf;
+
+    if (apart == SW_JOIN_NONE)
+        fprintf(out, "   its clock: not known, no connection of it is in another file by both ISNs\n");
+    else if (apart > j->opts.slack)
+        fprintf(out, "   its clock: up to %s from another file's\n", sw_text_span(apart, buf));
+}
+
 void sw_join_text_summary(const struct sw_join *j, const char *const *names, FILE *out)
 {
     __u64 all = 0;
+    char name[NAME + 1];
 
     for (int i = 0; i < SW_VERDICT_MAX; i++)
         all += j->verdict[i];
@@ -212,13 +246,14 @@ void sw_join_text_summary(const struct sw_join *j, const char *const *names, FIL
         const struct sw_join_file *f = &j->file[i];
         const struct sw_coverage *c = &f->coverage;
 
-        fprintf(out, "%c: %.50s, host %.20s\n", sw_join_letter(i), names[i], *f->host ? f->host : "?");
+        fprintf(out, "%c: %s, host %.20s\n", sw_join_letter(i), shown_name(names[i], name), *f->host ? f->host : "?");
         fprintf(out, "   %llu lines, %llu conn; lost: %llu by its loss lines, %llu more by seq\n", c->lines, f->conns,
                 c->lost_conn, c->missing);
         if (c->restarts)
             fprintf(out, "   restarted %llu times\n", c->restarts);
         if (f->without_isn)
             fprintf(out, "   not joinable: %llu without an initial sequence number\n", f->without_isn);
+        put_clock(j, i, out);
         if (f->doubles || f->again)
             fprintf(out, "   left out: %llu second views, %llu lines logged again\n", f->doubles, f->again);
     }

@@ -101,6 +101,7 @@ static void take_side(const struct sw_line *line, int side, struct sw_join_view 
     const __u64 isn = side_u64(line, side, "isn");
     __u64 *option = v->option[side];
     char key[KEY];
+    __u64 cookie;
 
     v->has_isn[side] = isn <= ~0u;
     v->isn[side] = (__u32)isn;
@@ -117,8 +118,9 @@ static void take_side(const struct sw_line *line, int side, struct sw_join_view 
     v->pkts[side] = side_count(line, side, "pkts");
     v->rexmit[side] = side_count(line, side, "rexmit");
     v->syn_rexmit[side] = count_of(line, side == SW_ORIG ? "syn_rexmit" : "synack_rexmit");
-    /* the key is there, null or not, of an end of the host's own (docs/events.md) */
-    v->local[side] = sw_field_has(line, key_of(side, "socket_cookie", key));
+    /* the key is also there, as null, where a router has sent a RST in the end's name */
+    v->local[side] = sw_field_u64(line, key_of(side, "socket_cookie", key), &cookie);
+    v->holes[side] = side_count(line, side, "gaps");
 }
 
 /* Letters of `history`, upper case the originator's; `i` is a FIN with a RST. */
@@ -127,6 +129,7 @@ static void take_ends(const struct sw_line *line, const struct sw_ladder_conn *c
     const char *history = sw_field_text(line, "history"), *rst_by = sw_field_text(line, "rst_by");
     bool full = true;
 
+    v->acked = history && strpbrk(history, "AD");
     sw_field_bool(line, "history_full", &full);
     for (int side = SW_ORIG; side <= SW_RESP; side++) {
         const char *state = side_text(line, side, "state");
@@ -151,6 +154,7 @@ enum sw_join_read sw_join_view_of(const struct sw_line *line, const struct sw_fi
     struct sw_ladder_conn c;
     enum sw_ladder_found found = sw_ladder_of_line(line, &all, &c);
     const char *handshake = sw_field_text(line, "handshake");
+    bool inferred;
 
     if (found == SW_LADDER_OTHER)
         return SW_JOIN_OTHER;
@@ -172,6 +176,8 @@ enum sw_join_read sw_join_view_of(const struct sw_line *line, const struct sw_fi
     take_side(line, SW_ORIG, ret);
     take_side(line, SW_RESP, ret);
     take_ends(line, &c, ret);
+    if (sw_field_bool(line, "inferred", &inferred) && inferred)
+        ret->holes[SW_ORIG] = ret->holes[SW_RESP] = true;
     if (found == SW_LADDER_OK && ladder) {
         ret->ladder = malloc(sizeof(*ret->ladder));
         if (ret->ladder)

@@ -26,7 +26,8 @@ struct sw_join_view {
     char uid[SW_UID_LEN + 1];
     __u8 ip[2][16]; /* by enum sw_side, as all that has two */
     __be16 port[2];
-    __u64 ts, start, duration; /* ns; the first two since 1970, by the file's own clock */
+    __u64 ts, start, duration; /* ns; the first two since 1970, by the file's own clock, */
+    __u64 clocks;              /* as often as that had been set when the line was read */
     __u64 handshake, server, client;
     __u64 bytes[2], payload[2], pkts[2];
     __u64 rexmit[2], syn_rexmit[2]; /* of data; of SYN and of SYN-ACK */
@@ -35,11 +36,14 @@ struct sw_join_view {
     __u64 option[2][SW_JOIN_OPTIONS];
     bool cut[2];                   /* options behind what a capture holds */
     bool local[2];                 /* this end is the host's that wrote the file */
+    bool holes[2];                 /* segments of it arrived that the file has not seen */
+    bool acked;                    /* an ACK of the originator came by, though its handshake may not be complete */
     __u8 rst[2], fin[2];           /* enum sw_join_saw */
     __u8 reason;                   /* enum sw_reason */
     bool established;              /* its handshake is complete */
     bool cookie, unseen;           /* via a SYN cookie; picked up midstream */
     bool fits;                     /* the filter */
+    bool guarded;                  /* the guard of its host dropped segments then */
     bool again;                    /* may be a line that was logged before */
     struct sw_ladder_conn *ladder; /* NULL: none, or not asked for */
 };

@@ -121,10 +121,19 @@ static void put_conn(FILE *out, struct fuzz_in *in)
                 name[side], n >> 2 & 3, name[side], n >> 4 & 1, name[side], n >> 5 & 1);
         fprintf(out, ",\"%s_sack\":true,\"%s_ts\":true,\"%s_mss\":%u", name[side], name[side], name[side], n >> 6 & 1);
         if (n >> 7)
-            fprintf(out, ",\"%s_socket_cookie\":null", name[side]);
+            fprintf(out, ",\"%s_socket_cookie\":%s,\"%s_gaps\":%u", name[side], n & 1 ? "null" : "7", name[side],
+                    n >> 1 & 1);
     }
-    fprintf(out, ",\"server_ns\":%u,\"client_ns\":%u,\"syn_rexmit\":%u,\"synack_rexmit\":%u", more & 3, more >> 2 & 3,
-            more >> 4 & 3, more >> 6);
+    /* around the least difference that says which is nearer */
+    fprintf(out, ",\"server_ns\":%u,\"client_ns\":%u,\"syn_rexmit\":%u,\"synack_rexmit\":%u", 19999 * (more & 3),
+            20000 * (more >> 2 & 3), more >> 4 & 3, more >> 6);
+}
+
+static void put_stats(FILE *out, __u8 v)
+{
+    fprintf(out,
+            "\"event\":\"stats\",\"final\":%s,\"flows\":%u,\"half_open\":0,\"emitted_conn\":%u,\"guard_dropped\":%u",
+            v & 1 ? "true" : "false", v >> 1 & 1, v >> 2 & 3, v >> 4 & 3);
 }
 
 static void put_line(FILE *out, struct fuzz_in *in, unsigned int *seq, unsigned int *at)
@@ -133,12 +142,15 @@ static void put_line(FILE *out, struct fuzz_in *in, unsigned int *seq, unsigned 
 
     *seq = kind & 0x80 ? *seq + (kind >> 4 & 7) - 2 : *seq + 1;
     *at += kind & 8 ? 1 : 0;
+    if ((kind & 0x78) == 0x78) /* the clock is set, or a line is ahead of its time */
+        *at = fuzz_u8(in) * 4;
     fprintf(out, "{\"schema\":3,\"seq\":%u,\"ts\":\"2026-01-01T00:%02u:%02u.%uZ\",", *seq, *at / 60 % 60, *at % 60,
             fuzz_u8(in) % 10);
     switch (kind & 7) {
     case 0: fprintf(out, "\"event\":\"opening\""); break;
     case 1: fprintf(out, "\"event\":\"loss\",\"lost\":%u,\"lost_conn\":%u", fuzz_u8(in) & 3, fuzz_u8(in) & 3); break;
-    case 2: fprintf(out, "\"event\":\"stats\",\"final\":true,\"flows\":%u,\"half_open\":0", fuzz_u8(in) & 1); break;
+    case 2: put_stats(out, fuzz_u8(in)); break;
+    case 3: fprintf(out, "\"event\":\"drop\",\"dry_run\":%s", fuzz_u8(in) & 1 ? "true" : "false"); break;
     default: put_conn(out, in);
     }
     fprintf(out, "}\n");

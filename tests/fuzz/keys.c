@@ -74,9 +74,9 @@ static void check_value(const struct sw_key_set *set, __u64 now)
 }
 
 /*
- * Of a file that is replaced by another one: the cookies of the one before remain good, unless the new one says that its
- * key always counted, or its key begins in the epoch after the one in which the last key of the old file has begun: that
- * would be three keys at once, and two have a place.
+ * Of a file that is replaced by another one: the cookies of the one before remain good, unless the new one says that
+ * its key always counted, or its key begins in the epoch after the one in which the last key of the old file has begun:
+ * that would be three keys at once, and two have a place.
  */
 static void check_change(const struct sw_key_set *was, struct sw_key_set *set, __u64 now)
 {

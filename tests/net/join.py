@@ -3,6 +3,7 @@
 """`synward join`: what a router did to a thousand connections, told from the lines of both ends (kit/middle.py); the same when
 lines are missing; the same by SQL; and how it is shown. SW_TEST_SHOW=1 prints what the command prints."""
 import collections
+import datetime
 import functools
 import itertools
 import json
@@ -17,7 +18,7 @@ sys.dont_write_bytecode = True
 import kit as n  # noqa: E402  pylint: disable=wrong-import-position
 from kit import docs, lines as kl  # noqa: E402  pylint: disable=wrong-import-position
 from kit.browser import Browser  # noqa: E402  pylint: disable=wrong-import-position
-from kit.middle import KIND, KINDS, PORTS, Middle, whole as close_all  # noqa: E402  pylint: disable=wrong-import-position
+from kit.middle import KIND, KINDS, NO_ANSWER, PORTS, Middle, events, whole as close_all  # noqa: E402  pylint: disable=wrong-import-position
 
 OK, USAGE, INPUT = 0, 2, 8
 EACH = 67
@@ -226,8 +227,9 @@ def memory():
         n.at_most("MB", float(re.search(r"peak ([\d.]+) MB", r.stdout)[1]), 64)
 
 
-def restarted():
-    """the server's synward is killed in the middle and begun again: connections that lasted are cannot_tell, none is wrong"""
+@functools.cache
+def over_restart():
+    """A, and B of two processes, the first of which was killed: what ground() began is gone then."""
     n.cleanup()
     m = Middle()
     m.start()
@@ -243,7 +245,12 @@ def restarted():
     m.end_with({"plain": 20, "reset_server": 20, "lost_data": 20})
     both = f"{n.tmp.name}/both"
     pathlib.Path(both).write_bytes(pathlib.Path(first).read_bytes() + pathlib.Path(m.B).read_bytes())
-    told, found = honest(m.A, both)
+    return m.A, both
+
+
+def restarted():
+    """the server's synward is killed in the middle and begun again: connections that lasted are cannot_tell, none is wrong"""
+    told, found = honest(*over_restart())
     by_kind = {x.name: collections.Counter(y["verdict"] for y in found if kind_of(y).name == x.name) for x in KINDS}
     n.equal("before and after", [by_kind[x] for x in ("plain", "mss", "reset_server")], [{"agree": 40}, {"rewritten": 20}, {"reset_injected": 20}])
     n.equal("over it", [by_kind[x] for x in ("sack", "reset_client", "fin")], [{"cannot_tell": 20}] * 3)
@@ -256,27 +263,98 @@ def honest_with(m, *args):
             raise AssertionError(f"{kind_of(x).name} is called {x['verdict']} with {args}: {json.dumps(x)}")
 
 
+def twice(path):
+    """The file of a router that follows both its interfaces: each connection of both ISNs again, by other addresses."""
+    out = []
+    for x in (json.loads(x) for x in pathlib.Path(path).read_text(encoding="utf-8").splitlines()):
+        out.append(x)
+        if x["event"] == "conn" and None not in (x["orig_isn"], x["resp_isn"]):
+            out.append({**x, "uid": "D" + x["uid"][1:], "orig_ip": "10.66.0.1", "orig_port": 9})
+    to = f"{n.tmp.name}/twice-{next(numbers)}"
+    pathlib.Path(to).write_text("".join(json.dumps({**x, "seq": i + 1}) + "\n" for i, x in enumerate(out)), encoding="utf-8")
+    return to
+
+
+def apart(path, seconds):
+    """The file of a host whose clock is so much ahead."""
+    def later(text):
+        at = datetime.datetime.fromisoformat(text[:26] + "+00:00") + datetime.timedelta(seconds=seconds)
+        return at.strftime("%Y-%m-%dT%H:%M:%S.%f") + text[26:]
+
+    return rewritten(path, lambda x: {**x, **{k: later(x[k]) for k in ("ts", "start", "end") if x.get(k)}})
+
+
+def doubles():
+    """a router's second line of a connection makes nothing absent; a clock that is 100 s ahead changes no verdict into a wrong one"""
+    m = ground()
+    right, found = honest(m.A, twice(m.B))
+    n.equal("connections", (right, len(found)), (EACH * len(KINDS),) * 2)
+    for seconds in (100, -100):
+        right, found = honest(m.A, apart(m.B, seconds))
+        both = [x for x in found if len(x["views"]) == 2 and x["matched_by"] == "isn"]
+        n.at_least("by both ISNs", len(both), EACH * 10)
+        _, summary = verdicts(m.A, apart(m.B, seconds))
+        n.equal("clocks", [round(x["clock_apart_ns"] / 1e9) for x in summary["files"]], [100, 100])
+        print(f"# {seconds} s: {right} of {len(found)} told")
+
+
+def by_sql(a, b):
+    """Verdicts by both uids, as the script has them, and as the command has."""
+    script = (n.TOP / "docs/sql/join-duckdb.sql").read_text(encoding="utf-8")
+    script = script.replace("clock_ns = 2000000000", f"clock_ns = {int(CLOCK * 1e9)}")
+    folder = pathlib.Path(n.tmp.name, f"sql-{next(numbers)}")
+    folder.mkdir()
+    for name, path in (("A", a), ("B", b)):
+        (folder / f"{name}.ndjson").symlink_to(path)
+    r = n.run(["node", str(n.TOP / "tests/lib/duckdb.mjs"), "-json", ":memory:", script], text=True, cwd=folder, timeout=120)
+    n.equal(f"DuckDB ({r.stderr[-500:]})", r.returncode, 0)
+    rows = {(x["uid_a"], x["uid_b"]): x["verdict"] for x in json.loads(r.stdout)}
+    want = {}
+    for x in verdicts(a, b)[0]:
+        uid = {v["file"]: v["uid"] for v in x["views"]}
+        want[uid.get("A"), uid.get("B")] = x["verdict"]
+    return rows, want
+
+
+def same_by_sql(a, b):
+    rows, want = by_sql(a, b)
+    n.equal("connections", set(rows), set(want))
+    n.equal("differ", {k: (rows[k], want[k]) for k in want if rows[k] != want[k]}, {})
+    print(f"# {dict(collections.Counter(want.values()))}")
+
+
 def sql():
-    """docs/sql/join-duckdb.sql has the same verdicts as the command, of whole files and of torn ones"""
+    """docs/sql/join-duckdb.sql has the command's verdicts, of whole files, torn ones, with connections twice, with clocks apart"""
     docs.needs_duckdb()
     draw = random.Random(n.seed())
     m = ground()
-    script = (n.TOP / "docs/sql/join-duckdb.sql").read_text(encoding="utf-8")
-    script = script.replace("clock_ns = 2000000000", f"clock_ns = {int(CLOCK * 1e9)}")
     for share, told in ((0, False), (0.02, False), (0.2, False), (0.05, True)):
-        folder = pathlib.Path(n.tmp.name, f"sql-{next(numbers)}")
-        folder.mkdir()
-        for name, path in (("A", m.A), ("B", m.B)):
-            pathlib.Path(torn(path, share, draw, told)).rename(folder / f"{name}.ndjson")
-        r = n.run(["node", str(n.TOP / "tests/lib/duckdb.mjs"), "-json", ":memory:", script], text=True, cwd=folder, timeout=120)
-        n.equal(f"DuckDB ({r.stderr[-500:]})", r.returncode, 0)
-        rows = {(x["uid_a"], x["uid_b"]): x["verdict"] for x in json.loads(r.stdout)}
-        want = {}
-        for x in verdicts(folder / "A.ndjson", folder / "B.ndjson")[0]:
-            uid = {v["file"]: v["uid"] for v in x["views"]}
-            want[uid.get("A"), uid.get("B")] = x["verdict"]
-        n.equal("connections", set(rows), set(want))
-        n.equal("differ", {k: (rows[k], want[k]) for k in want if rows[k] != want[k]}, {})
+        same_by_sql(torn(m.A, share, draw, told), torn(m.B, share, draw, told))
+    same_by_sql(m.A, twice(m.B))
+    same_by_sql(m.A, apart(m.B, 100))
+
+
+def sql_scan():
+    """one ISN for all connections to a port that does not answer, behind NAT: the script knows as little as the command which is which"""
+    docs.needs_duckdb()
+    m = ground()
+
+    def scan(x):
+        silent = x["event"] == "conn" and KIND[x["resp_port"]].name in NO_ANSWER
+        return {**x, "orig_isn": x["resp_port"]} if silent else x
+
+    found, want = ({uid: v for both, v in of.items() for uid in both if uid} for of in by_sql(rewritten(m.A, scan), rewritten(m.B, scan)))
+    n.equal("connections", set(found), set(want))
+    n.equal("differ", {k: (found[k], want[k]) for k in want if found[k] != want[k]}, {})
+    silent = collections.Counter(want[x["uid"]] for path in (m.A, m.B) for x in events(path)
+                                 if x["event"] == "conn" and KIND[x["resp_port"]].name in NO_ANSWER)
+    n.equal("of the scan", silent, {"cannot_tell": 5 * EACH})  # which the router refused is one of these, as far as lines say
+
+
+def sql_restarted():
+    """the script has the same verdicts of a file of two processes, the first of which was killed"""
+    docs.needs_duckdb()
+    same_by_sql(*over_restart())
 
 
 def text():
@@ -379,6 +457,11 @@ def inputs():
     n.equal("broken", "standard input: 1 of" in err and "1 lines are not of schema 3" in err, True)
     out, err = join(m.A, "-", stdin="what?\n", code=INPUT)
     n.equal("no event line", "has no event line" in err, True)
+    for name, lines in (("empty", ""), ("schema", '{"schema":2,"event":"conn"}\n'), ("\x1b[31m", "")):
+        path = pathlib.Path(n.tmp.name, name)
+        path.write_text(lines, encoding="utf-8")
+        _, err = join("--json", m.A, path, code=INPUT)
+        n.equal("no event line", ("has no event line" in err, "\x1b" in err), (True, False))
     for args, code in (((m.A,), USAGE), ((m.A, "/nowhere"), INPUT), ((m.A, m.B, "--json", "--ladder"), USAGE), (("-", "-"), USAGE),
                        ((m.A,) * 9, USAGE), ((m.A, m.B, "--verdict", "guilty"), USAGE), ((m.A, m.B, "--comm", "x"), USAGE)):
         out, err = join(*args, code=code)
@@ -387,4 +470,4 @@ def inputs():
         n.equal("full", subprocess.run([n.SYNWARD, "join", m.A, m.B], stdout=full, stderr=subprocess.DEVNULL, check=False).returncode, 9)
 
 
-n.main(right, turned, three, missing, cut, runs, sql, text, ladder, image, inputs, memory, restarted, keep=True)
+n.main(right, turned, three, missing, cut, runs, doubles, sql, sql_scan, text, ladder, image, inputs, memory, restarted, sql_restarted, keep=True)

@@ -61,7 +61,7 @@ def stamp(ns, cache={}):  # pylint: disable=dangerous-default-value
 
 
 def write(out, near, count, rate):
-    """So many connections, so many a second, with a stats line at the end; conn lines come 6 s after the opening."""
+    """So many connections, so many a second, with a stats line each 10 s and at the end; conn lines come 6 s after the opening."""
     text = templates(near)
     seq, due = 0, collections.deque()
 
@@ -70,11 +70,21 @@ def write(out, near, count, rate):
         seq += 1
         out.write(text[kind] % {**keys, "seq": seq, "ts": stamp(ts)})
 
+    def stats(ts, final):
+        nonlocal seq
+        seq += 1
+        out.write(json.dumps({"schema": 3, "seq": seq, "ts": stamp(ts), "event": "stats", "host": "h", "iface": None, "hook": None,
+                              "final": final, "flows": 0, "half_open": 0, "filtered": 0, "guard_dropped": 0, "guard_cookies_sent": 0}) + "\n")
+
+    told = BEGIN * NS
     for i in range(count):
         at = BEGIN * NS + i * NS // rate
         while due and due[0][0] <= at:
             when, keys = due.popleft()
             put("conn", when, keys)
+        if at - told >= 10 * NS:
+            told = at
+            stats(at, False)
         kind = i % 100
         alone = kind >= 95
         isn = (i * 2654435761 + (0 if near or not alone else 7)) & 0xffffffff
@@ -88,9 +98,7 @@ def write(out, near, count, rate):
         due.append((at + 6 * NS, keys))
     for when, keys in due:
         put("conn", when, keys)
-    seq += 1
-    out.write(json.dumps({"schema": 3, "seq": seq, "ts": stamp(due[-1][0] + 10 * NS), "event": "stats", "host": "h", "iface": None, "hook": None,
-                          "final": True, "flows": 0, "half_open": 0, "filtered": 0, "guard_dropped": 0, "guard_cookies_sent": 0}) + "\n")
+    stats(due[-1][0] + 10 * NS, True)
 
 
 def expected(count):

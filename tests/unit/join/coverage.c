@@ -29,8 +29,10 @@ static void begin(void)
 static void lines(__u64 from, __u64 to)
 {
     for (__u64 at = from; at <= to; at++)
-        assert_int_equal(sw_coverage_line(&c, &(struct sw_coverage_line){.ts = at * S, .has_seq = true, .seq = ++seq}),
-                         0);
+        assert_int_equal(
+            sw_coverage_line(&c,
+                             &(struct sw_coverage_line){.ts = at * S, .has_seq = true, .seq = ++seq, .is_stats = true}),
+            0);
 }
 
 /* A connection of 150 to 160 s, of which there was no line until 170 s; clocks differ by 2 s. */
@@ -58,6 +60,7 @@ static void test_range(void **state)
     expect(SW_HOLE_BEFORE, 0);
     begin();
     lines(100, 161);
+    c.stats = 1000 * S;
     c.ended = true;
     expect(SW_HOLE_AFTER, 0);
     c.final = true;
@@ -181,6 +184,105 @@ static void test_open(void **state)
     expect(SW_HOLE_NONE, 0);
 }
 
+/* What only a run that follows all, and says so, proves. */
+static void test_stats(void **state)
+{
+    (void)state;
+    begin();
+    lines(100, 200);
+    c.stats = 161 * S; /* and not 2 s after its end, of clocks */
+    expect(SW_HOLE_NO_STATS, 0);
+    c.stats = 162 * S;
+    expect(SW_HOLE_NONE, 0);
+    c.ended = c.final = true;
+    c.has_opening = false;
+    expect(SW_HOLE_NONE, 0);
+    c.emitted = c.conns + 1; /* not all of them are here, */
+    expect(SW_HOLE_OPEN, 0);
+    c.emitted = c.conns = 0; /* or none is logged */
+    expect(SW_HOLE_OPEN, 0);
+    begin(); /* a process without openings, and one with them */
+    lines(100, 120);
+    c.has_opening = false;
+    seq = 0;
+    lines(170, 175);
+    assert_int_equal(sw_coverage_opening(&c, 171 * S), 0);
+    assert_int_equal(sw_coverage_conn(&c, 171 * S), 0);
+    lines(176, 200);
+    assert_true(c.opening_since == 170 * S);
+}
+
+/* A clock that is set, and lines ahead of their time. */
+static void test_clock(void **state)
+{
+    (void)state;
+    begin();
+    lines(100, 145);
+    lines(175, 200); /* no more than 30 s */
+    expect(SW_HOLE_NONE, 0);
+    begin();
+    lines(100, 145);
+    lines(176, 200);
+    expect(SW_HOLE_CLOCK, 1);
+    assert_true(c.now == 200 * S);
+    lines(140, 141);
+    expect(SW_HOLE_CLOCK, 2);
+    assert_true(c.now == 141 * S && c.last == 200 * S);
+    begin();
+    lines(100, 400);
+    lines(399, 400); /* nearly in order */
+    assert_int_equal(c.len, 0);
+    lines(300, 301);
+    assert_int_equal(c.hole[0].kind, SW_HOLE_CLOCK);
+    expect(SW_HOLE_OPEN, 0); /* starts are not by the clock of openings any more */
+    begin();
+    for (__u64 at = 40; at <= 200; at += 40) /* a line each 40 s is what this one does */
+        lines(at, at);
+    lines(320, 320);
+    assert_int_equal(c.len, 1); /* the first time nobody knew */
+    lines(441, 441);
+    assert_int_equal(c.len, 2);
+}
+
+/* When its guard has dropped segments. */
+static void test_guarded(void **state)
+{
+    struct sw_coverage_line line = {.has_seq = true, .is_stats = true, .dropped = 3};
+
+    (void)state;
+    begin();
+    lines(100, 150);
+    assert_false(sw_coverage_guarded(&c, 0, ~0ull));
+    line.seq = ++seq;
+    line.ts = 160 * S;
+    assert_int_equal(sw_coverage_line(&c, &line), 0);
+    assert_false(sw_coverage_guarded(&c, 100 * S, 148 * S));
+    assert_true(sw_coverage_guarded(&c, 100 * S, 149 * S));
+    assert_true(sw_coverage_guarded(&c, 161 * S, 161 * S));
+    line.seq = ++seq;
+    line.ts = 170 * S;
+    assert_int_equal(sw_coverage_line(&c, &line), 0);
+    assert_false(sw_coverage_guarded(&c, 162 * S, 170 * S));
+    assert_true(sw_coverage_guarded(&c, 162 * S, 170 * S + 1)); /* nobody has said yet */
+    expect(SW_HOLE_UNFOLLOWED, 3);
+}
+
+/* That nothing is open is known by a process that logs `opening`, and by the clock of its `opening` lines. */
+static void test_open_since(void **state)
+{
+    (void)state;
+    for (int how = 0; how < 3; how++) {
+        begin();
+        lines(how == 1 ? 30 : 50, how ? 130 : 140);
+        if (how == 1)
+            seq = 0; /* another process, which does not */
+        lines(how ? 125 : 141, how == 1 ? 300 : 200);
+        if (how == 2) /* the clock was set back before, and then it does again */
+            assert_int_equal(sw_coverage_opening(&c, 200 * S), 0);
+        expect(how ? SW_HOLE_OPEN : SW_HOLE_NONE, 0);
+    }
+}
+
 /* With --pin some lines are logged again after a kill; a new process without begins with 1. */
 static void test_again(void **state)
 {
@@ -188,14 +290,21 @@ static void test_again(void **state)
     begin();
     lines(100, 120);
     seq = 15;
-    lines(121, 125);
+    lines(116, 120);
     assert_true(c.again);
-    lines(126, 127);
+    lines(121, 122);
     assert_false(c.again);
     seq = 0;
     lines(128, 129);
     assert_false(c.again);
     assert_int_equal(c.restarts, 2);
+    begin();
+    lines(100, 1000);
+    seq = 15; /* and then it goes on for long: what is later than the last line of before is new */
+    lines(1000, 1001);
+    assert_true(c.again);
+    lines(1002, 1002);
+    assert_false(c.again);
 }
 
 /* More holes than are kept: some become one, and what was in one is in one still. */
@@ -240,6 +349,9 @@ static void test_seconds(void **state)
     assert_int_equal(sw_open_seconds_sum(s, 0, ~0ull), 100);
     assert_int_equal(sw_open_seconds_add(s, 7, -5), 0); /* more ended than began: they hide nobody */
     assert_int_equal(sw_open_seconds_sum(s, 0, 99999), 100);
+    for (__u64 i = 0; i < 2000000; i++) /* a hostile file: bounded, and then nothing is known */
+        assert_int_equal(sw_open_seconds_add(s, 1000 * i + 200000, 1), 0);
+    assert_int_equal(sw_open_seconds_sum(s, 1, 2), 1);
     sw_open_seconds_free(s);
 }
 
@@ -253,9 +365,10 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_range),   cmocka_unit_test(test_gaps),  cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_open),    cmocka_unit_test(test_again), cmocka_unit_test(test_many),
-        cmocka_unit_test(test_seconds),
+        cmocka_unit_test(test_range),   cmocka_unit_test(test_gaps),       cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_open),    cmocka_unit_test(test_again),      cmocka_unit_test(test_many),
+        cmocka_unit_test(test_seconds), cmocka_unit_test(test_stats),      cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_guarded), cmocka_unit_test(test_open_since),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);

@@ -130,6 +130,15 @@ static void test_doubts(void **state)
          DOUBT(FIN, ORIG, HISTORY));
     CASE("b saw nothing of that side", (a->rst[SW_RESP] = SW_SAW_YES, b->pkts[SW_RESP] = 0),
          DOUBT(RST, RESP, ONE_SIDED));
+    CASE("b has not seen all of it", (b->fin[SW_ORIG] = SW_SAW_NO, b->holes[SW_ORIG] = true), DOUBT(FIN, ORIG, HOLES));
+    CASE("of the other side", (b->fin[SW_ORIG] = SW_SAW_NO, b->holes[SW_RESP] = true), ONE(SWALLOWED, FIN, ORIG));
+    CASE("b's other interface sent the RST", (a->rst[SW_RESP] = SW_SAW_YES, b->holes[SW_RESP] = true),
+         DOUBT(RST, RESP, HOLES));
+    CASE("b's guard dropped it", (b->bytes[SW_ORIG] = b->payload[SW_ORIG] = 20, b->guarded = true),
+         DOUBT(BYTES, ORIG, GUARD));
+    CASE("and had it sent again", (a->syn_rexmit[SW_ORIG] = 1, b->guarded = true), DOUBT(SYN, ORIG, GUARD));
+    CASE("an ACK came, and it did not complete", (b->established = false, b->acked = true, b->reason = SW_WHY_TIMEOUT),
+         DOUBT(ACK, ORIG, HISTORY));
     CASE("lost, but a was stopped",
          (b->fin[SW_RESP] = SW_SAW_YES, a->fin[SW_RESP] = SW_SAW_NO, a->reason = SW_WHY_FILTERED, b->duration = 6 * S),
          DOUBT(FIN, RESP, ENDED));
@@ -189,9 +198,11 @@ static void test_rewritten(void **state)
         }
     CASE("a second SYN without ECN",
          (a->syn_rexmit[SW_ORIG] = b->syn_rexmit[SW_ORIG] = 1, a->option[SW_ORIG][SW_JOIN_ECN] = 3), AGREES);
-    CASE("its MSS is the same",
+    CASE("its MSS may be another",
          (a->syn_rexmit[SW_ORIG] = b->syn_rexmit[SW_ORIG] = 1, a->option[SW_ORIG][SW_JOIN_MSS] = 3),
-         ONE(REWRITTEN, OPT_MSS, ORIG));
+         DOUBT(OPT_MSS, ORIG, SENT_AGAIN));
+    CASE("b saw the second one, and that is another", (a->syn_rexmit[SW_ORIG] = 1, b->option[SW_ORIG][SW_JOIN_TS] = 0),
+         SW_VERDICT_CANNOT_TELL, 2, SW_JOIN_OPT_TS, SW_ORIG, SW_DOUBT_SENT_AGAIN);
     CASE("an ISN", b->isn[SW_RESP] = 3, ONE(REWRITTEN, ISN, RESP));
     CASE("bytes are added", (b->bytes[SW_ORIG] = b->payload[SW_ORIG] = 600), ONE(REWRITTEN, BYTES, ORIG));
 }
@@ -251,16 +262,23 @@ static void test_nearer(void **state)
     assert_int_equal(got.nearer, SW_NEARER_FIRST);
     sw_join_judge(&v.b, &v.a, &rules, &got);
     assert_int_equal(got.nearer, SW_NEARER_SECOND);
-    v.b.client = v.a.client; /* one of them is enough, */
-    sw_join_judge(&v.a, &v.b, &rules, &got);
-    assert_int_equal(got.nearer, SW_NEARER_FIRST);
-    v.b.client = 0; /* but not against the other */
-    v.a.client = 5;
+    v.b.client = v.a.client; /* one of them is not enough, */
     sw_join_judge(&v.a, &v.b, &rules, &got);
     assert_int_equal(got.nearer, SW_NEARER_UNKNOWN);
     assert_true(got.between == SW_JOIN_NONE);
     sw_join_judge(&v.a, &v.b, &told, &got);
     assert_int_equal(got.nearer, SW_NEARER_SECOND);
+    v.a.server = 1 * MS + 20000; /* nor are both, by less than cards and kernels take */
+    v.b.client = v.a.client + 19999;
+    sw_join_judge(&v.a, &v.b, &rules, &got);
+    assert_int_equal(got.nearer, SW_NEARER_UNKNOWN);
+    v.b.client++;
+    sw_join_judge(&v.a, &v.b, &rules, &got);
+    assert_int_equal(got.nearer, SW_NEARER_FIRST);
+    v.b.local[SW_ORIG] = true; /* what a host says against the times */
+    sw_join_judge(&v.a, &v.b, &told, &got);
+    assert_int_equal(got.nearer, SW_NEARER_UNKNOWN);
+    v.b.local[SW_ORIG] = false;
     v.a.local[SW_ORIG] = v.a.local[SW_RESP] = true; /* a host that talks to itself does not say it */
     sw_join_judge(&v.a, &v.b, &rules, &got);
     assert_int_equal(got.nearer, SW_NEARER_UNKNOWN);
