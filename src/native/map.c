@@ -37,7 +37,7 @@ int sw_native_map_init(struct sw_native_map *m)
     }
     m->value_at = offsetof(struct sw_native_node, key) + ((m->key_size + 7) & ~7u);
     m->bucket_bits = FIRST_BITS;
-    m->buckets = calloc((size_t)1 << m->bucket_bits, sizeof(m->buckets[0]));
+    m->buckets = calloc((size_t)1 << m->bucket_bits, sizeof(struct sw_native_node *));
     return m->buckets ? sw_random(m->seed, sizeof(m->seed)) : -ENOMEM;
 }
 
@@ -176,7 +176,7 @@ static bool more_nodes(struct sw_native_map *m)
 /* One element a bucket. Without memory for more buckets they get longer. */
 static void grow(struct sw_native_map *m)
 {
-    struct sw_native_node **wider = calloc((size_t)2 << m->bucket_bits, sizeof(wider[0]));
+    struct sw_native_node **wider = calloc((size_t)2 << m->bucket_bits, sizeof(struct sw_native_node *));
 
     if (!wider)
         return;
