@@ -84,6 +84,9 @@ $(B)/src/%.o: src/%.c | $(SKEL)
 	@mkdir -p $(@D)
 	$(CC) $(SW_CPPFLAGS) $(CPPFLAGS) $(SW_CFLAGS) $(CFLAGS) -c $< -o $@
 
+# the programs' sources read addresses as words, as their machine does
+$(B)/src/native/tracker.o $(B)/san/src/native/tracker.o: SW_CFLAGS += -fno-strict-aliasing
+
 # what the assembler reads; -MMD does not see it
 $(B)/src/page/assets.o $(B)/san/src/page/assets.o: $(wildcard src/page/*.html src/page/*.css src/page/*.js)
 
