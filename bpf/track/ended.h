@@ -9,7 +9,7 @@
 
 static __always_inline struct sw_ended *sw_ended_slot(__u64 id)
 {
-    __u32 slot = id & ((1u << (cfg.ended_bits & 31)) - 1);
+    __u32 slot = sw_hash_slot(id) & ((1u << (cfg.ended_bits & 31)) - 1); /* the lower half alone is not random */
 
     return bpf_map_lookup_elem(&ended, &slot);
 }

@@ -98,10 +98,13 @@ static __always_inline int sw_sweep_promote(struct sw_scratch *sc, const struct 
 }
 #endif
 
-static long sw_sweep_one(void *map, struct sw_key *key, struct sw_flow *f, void *unused)
+/* For each element of a map of flows. */
+static long sw_sweep_one(void *map, const void *at_key, void *value, void *unused)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_SWEEP);
+    const struct sw_key *key = at_key;
     struct sw_config limits = cfg;
+    struct sw_flow *f = value;
     struct sw_sweep_ctx *c;
     struct sw_emit_ctx *w;
     __u64 at;

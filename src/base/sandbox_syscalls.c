@@ -291,6 +291,7 @@ static void make(struct list *l, const struct sw_sandbox_opts *opts)
 {
     allow_all(l, always, LEN(always));
     allow_without(l, SCMP_SYS(mmap), 2, PROT_EXEC);
+    allow_without(l, SCMP_SYS(mmap2), 2, PROT_EXEC); /* of 32 bits; elsewhere there is none */
     allow_without(l, SCMP_SYS(mprotect), 2, PROT_EXEC);
     allow_if(l, SCMP_SYS(tgkill), &IS(0, getpid()), 1); /* abort() */
     l->len++;

@@ -19,6 +19,7 @@
 #include "output/torn_line.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_ether.h>
 #include <poll.h>
 #include <signal.h>
@@ -49,7 +50,7 @@ struct replay {
     struct sw_replay_schedule schedule;
     __u64 next_stats;
     __u64 frames;
-    __u64 runts; /* frames without a whole Ethernet header: no test run takes them */
+    __u64 runts; /* frames without a whole Ethernet header: a test run takes none */
     __u64 drained;
     int signal_fd; /* SIGINT, SIGTERM */
     bool stopped;
@@ -93,6 +94,18 @@ static int on_idle(void *arg, int fd)
     return c->out_err || c->stopped;
 }
 
+/* A signal, without waiting for one: the first one ends the input, the second one the output. */
+static void look_for_signal(struct replay *c)
+{
+    struct signalfd_siginfo info;
+
+    if (read(c->signal_fd, &info, sizeof(info)) <= 0)
+        return;
+    if (c->stopped)
+        c->out_err = -EINTR;
+    c->stopped = true;
+}
+
 static int on_event(void *arg, void *data, size_t size)
 {
     struct replay *c = arg;
@@ -104,8 +117,11 @@ static int on_event(void *arg, void *data, size_t size)
     if (err && err != -ENOMEM) /* which the reporter includes in its next loss line */
         return err;
     c->drained++;
-    if (sw_report_pending(c->report) > PENDING_MAX)
+    if (sw_report_pending(c->report) > PENDING_MAX) {
         write_out(c);
+        if (!c->out_err)
+            look_for_signal(c);
+    }
     return c->out_err;
 }
 
@@ -237,25 +253,26 @@ static void fit_maps(struct replay *c)
         o->syn_cache_max = 2 * n + LRU_SLACK;
 }
 
-/* Whose connections share a slot goes by numbers that who made the capture's packets could not know; but one file gives
- * the same lines each time. */
+/* Whose connections share a slot goes by numbers that nobody knows who made some of the capture's packets; but of one
+ * capture, and its copies, the lines are the same each time. */
 static void key_hashes(struct replay *c)
 {
+    static __u8 begin[64 << 10];
+    const int fd = strcmp(c->path, "-") ? open(c->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
     struct stat st;
-    __u64 id[6] = {0};
+    ssize_t len = -1;
 
-    if (!strcmp(c->path, "-") || stat(c->path, &st) || !S_ISREG(st.st_mode))
+    if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode))
+        len = pread(fd, begin, sizeof(begin), 0);
+    if (fd >= 0)
+        close(fd);
+    if (len < 0)
         return; /* random ones */
-    id[0] = st.st_dev;
-    id[1] = st.st_ino;
-    id[2] = st.st_size;
-    id[3] = st.st_mtim.tv_sec;
-    id[4] = st.st_mtim.tv_nsec;
     for (size_t i = 0; i < sizeof(c->hash_key.word) / sizeof(c->hash_key.word[0]); i++) {
+        const __u64 key[2] = {i, st.st_size};
         __u64 hash[2];
 
-        id[5] = i;
-        sw_siphash128(id, id, sizeof(id), hash);
+        sw_siphash128(key, begin, len, hash);
         c->hash_key.word[i] = hash[0];
     }
     c->opts.object.hash_key = &c->hash_key;
@@ -322,9 +339,10 @@ static int replay(struct replay *c)
 {
     int read = 0;
 
-    int err = feed_all(c, &read);
-    if (!c->out_err && !err)
+    int err = feed_all(c, &read), memory = err == -ENOMEM ? err : 0;
+    if (!c->out_err && (!err || memory)) /* also what had a place when memory ended has its lines */
         err = finish(c);
+    err = err ? err : memory;
     if (!c->out_err && !err)
         warn_of_checksums(c);
     if (c->out_err == -EPIPE || c->out_err == -EINTR)
@@ -335,7 +353,7 @@ static int replay(struct replay *c)
     }
     if (err) {
         sw_err("replay: frame %llu: %s", (unsigned long long)c->frames, strerror(-err));
-        return SW_EXIT_INTERNAL;
+        return err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL;
     }
     if (read < 0 && !c->stopped) {
         sw_err("replay: %s: damaged after frame %llu: %s", c->path, (unsigned long long)c->frames,
@@ -379,9 +397,8 @@ static const struct sw_option options[] = {
     {"no-checksum", 'C', .type = SW_OPT_CLEAR, SW_FIELD(struct replay, opts.object.cfg.checksum),
      .help = "do not verify TCP checksums, as Zeek's -C: the same as --checksum=off"},
     {"through-bpf", .type = SW_OPT_SET, SW_FIELD(struct replay, through_bpf),
-     .help =
-         "feed the frames to the program in the kernel, as a live interface does: needs root, gives the same lines, "
-         "and takes several times as long"},
+     .help = "feed the frames to the program in the kernel, as a live interface does: needs root, gives each "
+             "connection the same lines, and takes several times as long"},
     {0},
 };
 static const struct sw_option_group group = {.rows = options};

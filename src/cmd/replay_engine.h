@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What a replay feeds frames to: the tracker's sources compiled for the host, or the program that a live interface has,
- * by BPF_PROG_TEST_RUN (--through-bpf). Both give the same lines.
+ * by BPF_PROG_TEST_RUN (--through-bpf). Both give each connection the same lines, unless a table is full.
  */
 #ifndef SW_CMD_REPLAY_ENGINE_H
 #define SW_CMD_REPLAY_ENGINE_H

@@ -18,11 +18,11 @@ static int counters(void *unused, __u64 ret[SW_C_MAX])
     return 0;
 }
 
-static int sweep(void *unused, __u64 now, __u64 flush, struct sw_sweep *ret)
+static int sweep(void *arg, __u64 now, __u64 flush, struct sw_sweep *ret)
 {
-    (void)unused;
-    sw_native_sweep(now, flush, ret);
-    return 0;
+    const struct native *n = arg;
+
+    return sw_native_sweep(now, flush, ret, n->fn, n->arg);
 }
 
 static int feed(struct sw_replay_engine *engine, const struct sw_frame *frame, __u64 now)
@@ -30,8 +30,7 @@ static int feed(struct sw_replay_engine *engine, const struct sw_frame *frame, _
     const struct sw_native_frame one = {.data = frame->data, .len = frame->len, .wire = frame->wire};
 
     (void)engine;
-    sw_native_frame(&one, now);
-    return 0;
+    return sw_native_frame(&one, now);
 }
 
 static int read_all(struct sw_replay_engine *engine)
@@ -54,14 +53,17 @@ int sw_replay_native(const struct sw_object_opts *opts, sw_replay_record_fn fn, 
     int err = n ? sw_native_new(opts) : -ENOMEM;
 
     if (err) {
-        *ret_why = "no memory for tables of that size";
+        if (err == -ENOMEM)
+            *ret_why = "no memory for tables of that size";
         free(n);
         return err;
     }
-    *n = (struct native){
-        .engine = {.source = {.counters = counters, .sweep = sweep}, .feed = feed, .read = read_all, .free = free_all},
-        .fn = fn,
-        .arg = arg};
+    *n = (struct native){.engine = {.source = {.counters = counters, .sweep = sweep, .arg = n},
+                                    .feed = feed,
+                                    .read = read_all,
+                                    .free = free_all},
+                         .fn = fn,
+                         .arg = arg};
     *ret = &n->engine;
     return 0;
 }

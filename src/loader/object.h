@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The BPF object: open, configure, load. `run` attaches it, `replay` feeds it through BPF_PROG_TEST_RUN. Programs:
- * sw_ingress (xdp.frags), sw_egress (tc), sw_sweep (syscall); with cfg.guard sw_xdp_guard in place of sw_ingress, and
- * sw_detect (syscall) and sw_accept (tc) too. Maps: flows, half_open, syn_cache, ended, locks, hash_key, counters,
- * events, events_open, events_anomaly, watched, server_ports, filter; the guard's are in bpf/guard/maps.h, and as small
- * as can be without cfg.guard.
+ * The BPF object: open, configure, load. `run` attaches it, `replay --through-bpf` feeds it through BPF_PROG_TEST_RUN.
+ * Programs: sw_ingress (xdp.frags), sw_egress (tc), sw_sweep (syscall); with cfg.guard sw_xdp_guard in place of
+ * sw_ingress, and sw_detect (syscall) and sw_accept (tc) too. Maps: flows, half_open, syn_cache, ended, locks,
+ * hash_key, counters, events, events_open, events_anomaly, watched, server_ports, filter; the guard's are in
+ * bpf/guard/maps.h, and as small as can be without cfg.guard.
  */
 #ifndef SW_LOADER_OBJECT_H
 #define SW_LOADER_OBJECT_H

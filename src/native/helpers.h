@@ -39,6 +39,9 @@ static inline struct sw_native_map *sw_native_of(const void *map)
     return m;
 }
 
+/* While a sweep runs: reads the rings. */
+static void sw_native_make_space(void);
+
 #define SW_NATIVE_TYPE(map) (sizeof(*(map)->type) / sizeof(int))
 
 static inline __attribute__((always_inline)) void *sw_native_lookup(__u32 type, const void *map, const void *key)
@@ -51,15 +54,20 @@ static inline __attribute__((always_inline)) void *sw_native_lookup(__u32 type, 
 #define bpf_map_lookup_elem(map, key) sw_native_lookup(SW_NATIVE_TYPE(map), map, key)
 #define bpf_map_update_elem(map, key, value, flags) sw_native_map_update(sw_native_of(map), key, value, flags)
 #define bpf_map_delete_elem(map, key) sw_native_map_delete(sw_native_of(map), key)
-#define bpf_for_each_map_elem(map, fn, arg, flags) sw_native_map_walk(sw_native_of(map), (sw_native_walk_fn)(fn), arg)
+#define bpf_for_each_map_elem(map, fn, arg, flags) sw_native_map_walk(sw_native_of(map), fn, arg)
 #define bpf_ringbuf_reserve(map, size, flags) sw_native_ring_reserve(sw_native_of(map), size)
 #define bpf_ringbuf_submit(record, flags) ((void)(record), (void)(flags))
 
+/* A sweep asks whether there is space: if there is none, it is made. */
 static inline __u64 bpf_ringbuf_query(const void *map, __u64 what)
 {
     const struct sw_native_map *m = sw_native_of(map);
 
-    return what == BPF_RB_AVAIL_DATA ? m->used : m->max_entries;
+    if (what != BPF_RB_AVAIL_DATA)
+        return m->max_entries;
+    if (m->used >= m->max_entries / 2)
+        sw_native_make_space();
+    return m->used;
 }
 
 static inline __u64 bpf_ktime_get_ns(void)

@@ -108,16 +108,6 @@ static void *value_of(const struct sw_native_map *m, struct sw_native_node *n)
     return (__u8 *)n + m->value_at;
 }
 
-void *sw_native_hash_lookup(struct sw_native_map *m, const void *key)
-{
-    struct sw_native_node *n = *find(m, key, hash_of(m, key));
-
-    if (!n)
-        return NULL;
-    n->used = 1;
-    return value_of(m, n);
-}
-
 static void link_newest(struct sw_native_map *m, struct sw_native_node *n)
 {
     n->newer = NULL;
@@ -132,6 +122,25 @@ static void unlink_age(struct sw_native_map *m, struct sw_native_node *n)
     *(n->newer ? &n->newer->older : &m->newest) = n->older;
 }
 
+/* It is used. */
+static void touch(struct sw_native_map *m, struct sw_native_node *n)
+{
+    if (m->type != BPF_MAP_TYPE_LRU_HASH || m->newest == n)
+        return;
+    unlink_age(m, n);
+    link_newest(m, n);
+}
+
+void *sw_native_hash_lookup(struct sw_native_map *m, const void *key)
+{
+    struct sw_native_node *n = *find(m, key, hash_of(m, key));
+
+    if (!n)
+        return NULL;
+    touch(m, n);
+    return value_of(m, n);
+}
+
 static void drop(struct sw_native_map *m, struct sw_native_node **at)
 {
     struct sw_native_node *n = *at;
@@ -141,18 +150,6 @@ static void drop(struct sw_native_map *m, struct sw_native_node **at)
     n->next = m->free;
     m->free = n;
     m->len--;
-}
-
-static void evict(struct sw_native_map *m)
-{
-    while (m->oldest->used) {
-        struct sw_native_node *n = m->oldest;
-
-        n->used = 0;
-        unlink_age(m, n);
-        link_newest(m, n);
-    }
-    drop(m, find(m, m->oldest->key, m->oldest->hash));
 }
 
 static bool more_nodes(struct sw_native_map *m)
@@ -198,16 +195,17 @@ static int insert(struct sw_native_map *m, const void *key, const void *value, _
     if (m->len == m->max_entries) {
         if (m->type != BPF_MAP_TYPE_LRU_HASH)
             return -E2BIG;
-        evict(m);
+        drop(m, find(m, m->oldest->key, m->oldest->hash));
     }
-    if (!m->free && !more_nodes(m))
+    if (!m->free && !more_nodes(m)) {
+        m->failed = true;
         return -ENOMEM;
-    if (m->len >> m->bucket_bits)
+    }
+    if (m->len == 1u << m->bucket_bits)
         grow(m);
     n = m->free;
     m->free = n->next;
     n->hash = hash;
-    n->used = 0;
     memcpy(n->key, key, m->key_size);
     memcpy(value_of(m, n), value, m->value_size);
     at = bucket_of(m, hash);
@@ -235,7 +233,7 @@ int sw_native_map_update(struct sw_native_map *m, const void *key, const void *v
         return insert(m, key, value, hash);
     if (value != value_of(m, n))
         memcpy(value_of(m, n), value, m->value_size);
-    n->used = 1;
+    touch(m, n);
     return 0;
 }
 

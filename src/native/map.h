@@ -2,8 +2,8 @@
 /*
  * Maps and rings as the BPF programs have them, in this process: for one thread, of exactly the sizes that were asked
  * for, and with memory only for what is in them. A value stays where it is until it is deleted, and its memory may be
- * another one's then. Not those of the kernel: of an LRU map exactly the one that was not used for longest is evicted
- * (second chance), and a walk goes by age, so that a replay has one order of lines.
+ * another one's then. Not as in the kernel: of a full LRU map exactly the element goes that was not used for longest,
+ * and a walk has an order, by the time that each was put in, or of an LRU map last used.
  */
 #ifndef SW_NATIVE_MAP_H
 #define SW_NATIVE_MAP_H
@@ -15,10 +15,8 @@
 /* An element of a hash map; its key follows, and at the map's value_at its value. */
 struct sw_native_node {
     struct sw_native_node *next;          /* in its bucket, or among the free ones */
-    struct sw_native_node *older, *newer; /* by the time that each was put in */
+    struct sw_native_node *older, *newer; /* in the order of a walk */
     __u64 hash;
-    __u32 used; /* since it was last considered for eviction */
-    __u32 unused;
     __u64 key[];
 };
 
@@ -30,6 +28,7 @@ struct sw_native_map {
     __u32 value_at; /* in a node, after its key */
     __u8 *values;   /* of an array, and the bytes of a ring */
     __u32 used;     /* bytes of a ring */
+    bool failed;    /* there was no memory for an element */
     __u32 bucket_bits;
     struct sw_native_node **buckets;
     struct sw_native_node *oldest, *newest, *free;
@@ -37,7 +36,7 @@ struct sw_native_map {
     __u64 seed[2];
 };
 
-/* Empty, of m's type and sizes. 0 or -ENOMEM. */
+/* Empty, of m's type and sizes. 0 or -errno. */
 int sw_native_map_init(struct sw_native_map *m);
 void sw_native_map_free(struct sw_native_map *m);
 

@@ -14,15 +14,20 @@ struct sw_native_frame {
     __u32 wire; /* on the wire */
 };
 
-/* Tables of these sizes, which take memory as they fill. 0 or -ENOMEM. */
+/* Tables of these sizes, which take memory as they fill. 0 or -errno. */
 int sw_native_new(const struct sw_object_opts *opts);
 void sw_native_free(void); /* also without one */
 
-void sw_native_frame(const struct sw_native_frame *frame, __u64 now);
-void sw_native_sweep(__u64 now, __u64 flush, struct sw_sweep *ret);
+/* One record of a ring. Returns other than 0 to stop with it. */
+typedef int (*sw_native_record_fn)(void *arg, void *record, size_t size);
+
+/* 0, or -ENOMEM: a connection, or a part of its handshake, has found no place. */
+int sw_native_frame(const struct sw_native_frame *frame, __u64 now);
+/* Also reads the rings, where they are half full. 0, or what fn returned. */
+int sw_native_sweep(__u64 now, __u64 flush, struct sw_sweep *ret, sw_native_record_fn fn, void *arg);
 void sw_native_counters(__u64 ret[SW_C_MAX]);
 
-/* All records since the last time, in the order of the rings. fn returns other than 0 to stop with it. */
-int sw_native_read(int (*fn)(void *arg, void *record, size_t size), void *arg);
+/* All records since the last time, in the order of the rings. 0, or what fn returned. */
+int sw_native_read(sw_native_record_fn fn, void *arg);
 
 #endif

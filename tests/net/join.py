@@ -211,10 +211,14 @@ def runs():
             return None
         return {**x, "filtered": 100} if x["event"] == "stats" else x
 
-    for change, of, why in ((leaves_open, "reset_client", "open"), (conn_only, "refused_between", "open"), (filtered, "plain", "unfollowed")):
+    for change, of, why in (
+            (leaves_open, "reset_client", {"open"}),
+            (conn_only, "refused_between", {"open", "before"}),  # its first line comes when the first connection is over
+            (filtered, "plain", {"unfollowed"})):
         _, found = honest(m.A, rewritten(m.B, change))
         some = [x for x in found if kind_of(x).name == of]
-        n.equal(f"{change.__name__}", {(x["verdict"], x["missing"][0]["why"]) for x in some}, {("cannot_tell", why)})
+        n.at_least("such verdicts", len(some), 1)
+        n.equal(f"{change.__name__}", {(x["verdict"], x["missing"][0]["why"]) for x in some} - {("cannot_tell", x) for x in why}, set())
         honest(rewritten(m.A, change), m.B)
 
 

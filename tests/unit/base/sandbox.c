@@ -47,7 +47,7 @@ static int map_fd = -1, file_fd = -1, epoll_fd = -1, socket_fd = -1, output_fd =
 
 struct
 try {
-    bool replay, no_sandbox, dispatcher, output, metrics, processes, list_dirs;
+    bool replay, no_sandbox, dispatcher, output, metrics, processes, list_dirs, no_map;
     const char *file;
     struct sw_sandbox_info done;
 };
@@ -62,7 +62,8 @@ struct outcome {
 
 static long child(struct try *t, try_fn fn)
 {
-    struct sw_sandbox_opts opts = {.follow = !t->replay, .dispatcher = t->dispatcher, .map_fd = map_fd};
+    struct sw_sandbox_opts opts = {
+        .follow = !t->replay, .dispatcher = t->dispatcher, .map_fd = t->no_map ? -1 : map_fd};
     const char *what;
     long result;
     int err;
@@ -345,7 +346,9 @@ TEST(what_it_does_goes_on)
             fail_msg("%zu: result %ld, signal %d, stderr '%s'", i, o.result, o.signal, o.err);
     }
     assert_int_equal(attempt((struct try){.replay = true}, use_maps).result, 0);
+    assert_int_equal(attempt((struct try){.replay = true, .no_map = true}, use_maps).result, -EPERM);
     assert_int_equal(attempt((struct try){.replay = true}, use_memory).result, 0);
+    assert_int_equal(attempt((struct try){.replay = true, .no_map = true}, use_memory).result, 0);
 }
 
 static long fail_an_assertion(struct try *t)
