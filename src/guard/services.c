@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "guard/addresses.h"
 #include "guard/devices.h"
+#include "guard/gateway.h"
 #include "guard/known_tuples.h"
 #include "guard/local_macs.h"
 #include "guard/reverse_path.h"
@@ -29,6 +30,7 @@ enum {
     V4_MSS_LEAST = 88,   /* TCP_MIN_MSS of Linux */
     V6_MSS_LEAST = 1220, /* RFC 8200 section 5: every link takes 1280 */
     MSS_MOST = 65495,
+    ETHERNET_MTU = 1500,
 };
 
 /* The elements of a map as memory that the kernel side shares. */
@@ -84,6 +86,7 @@ static struct sw_guard settings(const struct sw_guard_opts *opts)
 {
     return (struct sw_guard){
         .mode = opts->mode,
+        .gateway = opts->gateway,
         .half_open = opts->half_open,
         .syn_rate = opts->syn_rate,
         .hold = opts->hold_ns,
@@ -98,6 +101,7 @@ static struct sw_guard settings(const struct sw_guard_opts *opts)
 static void set_guard(struct sw_guard *g, const struct sw_guard *to)
 {
     g->mode = to->mode;
+    g->gateway = to->gateway;
     g->half_open = to->half_open;
     g->syn_rate = to->syn_rate;
     g->hold = to->hold;
@@ -133,6 +137,30 @@ static __u16 mss_of(__u32 mtu, __u32 headers, __u32 least, __u32 option)
     if (option && mss > option)
         mss = option;
     return mss < least ? least : mss > MSS_MOST ? MSS_MOST : mss;
+}
+
+/* Of the hosts behind a gateway nothing is known but what they do by default, and what the options say. */
+static void grant_behind(const struct sw_services *s)
+{
+    struct sw_guard *g = s->guard;
+
+    __atomic_fetch_or(&g->flags, SW_G_SACK | SW_G_TS | SW_G_WSCALE | SW_G_ECN | SW_G_MD5 | SW_G_AO, __ATOMIC_RELEASE);
+    g->ttl = g->hop_limit = s->opts->ttl;
+}
+
+static struct sw_table_common common_behind(const struct sw_services *s)
+{
+    return (struct sw_table_common){
+        .sysctls = &s->sysctls,
+        .mode = __atomic_load_n(&s->guard->mode, __ATOMIC_RELAXED),
+        .backend = SW_BK_REQSK,
+        .wscale = s->opts->wscale,
+        .window = s->opts->window,
+        .mss = {mss_of(ETHERNET_MTU, V4_HEADERS, V4_MSS_LEAST, s->opts->mss),
+                mss_of(ETHERNET_MTU, V6_HEADERS, V6_MSS_LEAST, s->opts->mss)},
+        .grace = s->guard->grace,
+        .now = sw_clock_now(),
+    };
 }
 
 static struct sw_table_common common_of(const struct sw_services *s)
@@ -200,10 +228,56 @@ static void refresh_devices(struct sw_services *s)
 
     sw_reverse_path_watch(s->reverse_path);
     known = !sw_devices_read(s->ifindexes, s->ifindexes_len, &devices);
-    sw_local_macs_apply(s->guard, macs, known ? sw_local_macs_of(&devices, macs) : 0);
+    sw_local_macs_apply(s->guard, macs, known && !s->bridged ? sw_local_macs_of(&devices, macs) : 0);
     set_own_source(s->guard, known && !sw_accepts_local(&devices) && sw_rules_are_plain(AF_INET));
     sw_reverse_path_refresh(s->reverse_path, known ? &devices : NULL, now);
     sw_devices_free(&devices);
+}
+
+/* The map is written only if something has changed. */
+static int refresh_nets(struct sw_services *s, const __u8 (*ips)[16], size_t ips_len)
+{
+    struct sw_net_entry *nets;
+    size_t len;
+    int err = sw_gateway_nets_make(&s->table.chain, ips, ips_len, &nets, &len, &s->nets_own);
+
+    if (err)
+        return err;
+    if (s->nets && s->nets_len == len && !memcmp(s->nets, nets, len * sizeof(*nets))) {
+        free(nets);
+        return 0;
+    }
+    err = sw_gateway_nets_apply(s->nets_fd, nets, len);
+    free(s->nets);
+    s->nets = err ? NULL : nets;
+    s->nets_len = err ? 0 : len;
+    if (err)
+        free(nets);
+    return err;
+}
+
+static int refresh_behind(struct sw_services *s)
+{
+    struct sw_table_common common = common_behind(s);
+    struct sw_service_spec *wanted;
+    __u8(*ips)[16] = NULL;
+    size_t len, ips_len;
+    int err = sw_gateway_set_make(s->opts, &wanted, &len);
+
+    if (!err)
+        err = sw_local_ips_read(&ips, &ips_len);
+    if (!err) {
+        grant_behind(s);
+        sw_local_ips_apply(s->local_ips, (const __u8(*)[16])ips, ips_len); /* nothing comes from them */
+        __atomic_store_n(&s->guard->local_ns, sw_clock_now(), __ATOMIC_RELEASE);
+        err = sw_table_apply(&s->table, wanted, len, &common, &s->sum);
+        s->now = common.now;
+    }
+    if (!err)
+        err = refresh_nets(s, (const __u8(*)[16])ips, ips_len);
+    free(wanted);
+    free(ips);
+    return err;
 }
 
 int sw_services_refresh(struct sw_services *s)
@@ -216,6 +290,8 @@ int sw_services_refresh(struct sw_services *s)
 
     refresh_devices(s);
     sw_tcp_sysctls_read(&s->sysctls);
+    if (s->opts->gateway)
+        return refresh_behind(s);
     err = read_ips(s, &ips, &ips_len);
     if (err)
         goto out;
@@ -242,7 +318,7 @@ out:
 }
 
 int sw_services_new(struct synward_bpf *obj, const struct sw_guard_opts *opts, const __u32 *ifindexes,
-                    size_t ifindexes_len, bool reqsk, struct sw_services **ret)
+                    size_t ifindexes_len, bool bridged, bool reqsk, struct sw_services **ret)
 {
     struct sw_services *s;
     int err = -ENOMEM;
@@ -253,6 +329,7 @@ int sw_services_new(struct synward_bpf *obj, const struct sw_guard_opts *opts, c
         return -ENOMEM;
     s->opts = opts;
     s->reqsk = reqsk;
+    s->bridged = bridged;
     s->ifindexes = calloc(ifindexes_len ? ifindexes_len : 1, sizeof(*ifindexes));
     if (!s->ifindexes)
         goto fail;
@@ -260,11 +337,15 @@ int sw_services_new(struct synward_bpf *obj, const struct sw_guard_opts *opts, c
         memcpy(s->ifindexes, ifindexes, ifindexes_len * sizeof(*ifindexes));
     s->ifindexes_len = ifindexes_len;
     sw_tcp_sysctls_read(&s->sysctls);
-    err = sw_tcp_sysctls_refusal(&s->sysctls) ? -ENOTSUP : share_all(s, obj);
+    err = !opts->gateway && sw_tcp_sysctls_refusal(&s->sysctls) ? -ENOTSUP : share_all(s, obj);
     if (err)
         goto fail;
     err = -ENOMEM;
-    s->reverse_path = sw_reverse_path_new(bpf_map__fd(obj->maps.reverse_path), s->guard, opts->reverse_path);
+    s->nets_fd = bpf_map__fd(obj->maps.service_nets);
+    s->table.chain.unbounded = opts->gateway;
+    /* bridged frames take no route */
+    s->reverse_path = sw_reverse_path_new(bpf_map__fd(obj->maps.reverse_path), s->guard,
+                                          bridged ? SW_REVERSE_PATH_OFF : opts->reverse_path);
     if (!s->reverse_path)
         goto fail;
     *ret = s;
@@ -298,6 +379,7 @@ void sw_services_free(struct sw_services *s)
             munmap(s->region[i].at, s->region[i].bytes);
     sw_table_free(&s->table);
     sw_reverse_path_free(s->reverse_path);
+    free(s->nets);
     free(s->ifindexes);
     free(s);
 }
