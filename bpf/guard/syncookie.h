@@ -212,10 +212,9 @@ static __always_inline const __u64 *sw_cookie_key(const struct sw_keys *keys, __
 static __always_inline __u64 sw_cookie_mac_by(const struct sw_keys *keys, const struct sw_cookie_tuple *f, __u32 epoch,
                                               __u32 code)
 {
-    __u32 newer = (__s32)(epoch - keys->since) >= 0;
+    __u32 newer = (__s32)(epoch - keys->since) >= 0, bound = keys->bound >> newer & 1;
 
-    if (keys->bound >> newer & 1)
-        code |= SW_COOKIE_INFO_BOUND | (f->wscale & 15) << 15;
+    code |= -bound & (SW_COOKIE_INFO_BOUND | (f->wscale & 15) << 15); /* a branch would be one more for the verifier */
     return sw_cookie_mac(sw_cookie_key(keys, epoch), f, epoch, code);
 }
 
