@@ -333,6 +333,7 @@ static __always_inline int sw_guard_segment(struct xdp_md *ctx, struct sw_scratc
     switch (action) {
     case SW_DO_REPLY: return XDP_TX;
     case SW_DO_DROP: return XDP_DROP;
+    case SW_DO_PASS_ALONE: return XDP_PASS;
     case SW_DO_ACCEPT:
         /* the rest of a fragment may never come */
         if (s->frag || sw_ip_csum_is_bad(ctx, sc) || (!cfg.checksum && sw_tcp_csum_is_bad(ctx, sc)))

@@ -107,7 +107,8 @@ enum sw_drop { SW_DROPS(SW_ENUM_ITEM) SW_DROP_MAX };
     X(SW_T_, KERNEL_COOKIES, "kernel_cookies") /* SYN-ACKs of the kernel for which it keeps nothing */                 \
     X(SW_T_, OVER_LIMIT, "over_limit")     /* SYNs over --limit-source or --limit-prefix, answered with a cookie */    \
     X(SW_T_, RESET_UNDONE, "reset_undone") /* reset, but the listener sent its SYN-ACK again: it was not */            \
-    X(SW_T_, STRAY_ACKS, "stray_acks")     /* --accept, calm: ACKs of no connection that are no good cookie */
+    X(SW_T_, STRAY_ACKS, "stray_acks")     /* --accept, calm: ACKs of no connection that are no good cookie */         \
+    X(SW_T_, TIME_WAITS_ENDED, "time_waits_ended") /* --accept: sockets in TIME_WAIT that a fresh cookie ended */
 enum sw_svc_counter { SW_SVC_COUNTERS(SW_ENUM_ITEM) SW_T_MAX };
 
 struct sw_svc_counters {

@@ -13,6 +13,7 @@ enum sw_guard_action {
     SW_DO_ACCEPT,
     SW_DO_ANSWER,
     SW_DO_PASS_SIGNED,
+    SW_DO_PASS_ALONE, /* changed, and not followed */
     SW_DO_ENGAGE
 };
 

@@ -12,6 +12,7 @@
 #include "guard/edge.h"
 #include "guard/rate_limit.h"
 #include "guard/rp_filter.h"
+#include "guard/time_wait.h"
 #include "guard/used_cookies.h"
 #include "track/clock.h"
 
@@ -171,6 +172,10 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
         unsigned_ack = !at->opts.sig; /* whom we have answered signs nothing: the kernel would drop it (RFC 2385) */
         if (unsigned_ack && sw_cookie_ok(key, s, j, s->seq - 1, c)) {
             j->used = sw_cookie_was_used(key, s);
+            if (cfg.accept && !j->used && sw_time_wait_end(ctx, key, s, j)) {
+                t->item[SW_T_TIME_WAITS_ENDED]++;
+                return SW_DO_PASS_ALONE;
+            }
             if ((j->has_flow || j->used) && sw_socket_lookup(ctx, key, s, j) >= SW_SOCK_REPLIES)
                 return SW_DO_PASS; /* the third packet of an existing connection, late */
             return SW_DO_ACCEPT;

@@ -85,3 +85,14 @@ def taken(sw, v=4, port=PORT):
         if name in found:
             return found[name]
     raise AssertionError(f"no service of port {port} among {list(found)}")
+
+
+def ends(*running):
+    """Each ends well; its lines, none lost."""
+    out = []
+    for sw in running:
+        n.equal("exit code", sw.stop(hurry=True), 0)
+        lines = sw.lines()
+        n.equal("events lost", n.check_seq(lines), 0)
+        out.append(lines)
+    return out

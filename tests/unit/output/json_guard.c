@@ -93,7 +93,7 @@ static void test_service_values(void **state)
         "\"cookies_accepted\":105,\"cookies_replayed\":106,\"probes_sent\":107,\"resets_sent\":108,"
         "\"passed_known\":109,\"passed_allowed\":110,\"passed_backend\":111,\"passed_socket\":112,"
         "\"cookie_refused\":113,\"cookie_no_listener\":114,\"reopened\":115,\"kernel_cookies\":116,"
-        "\"over_limit\":117,\"reset_undone\":118,\"stray_acks\":119,\"dropped\":190,"
+        "\"over_limit\":117,\"reset_undone\":118,\"stray_acks\":119,\"time_waits_ended\":120,\"dropped\":190,"
         "\"drop_blocked\":1,\"drop_rate_source\":2,\"drop_rate_prefix\":3,\"drop_budget\":4,"
         "\"drop_bad_flags\":5,\"drop_fragment\":6,\"drop_ext_limit\":7,\"drop_bad_option\":8,"
         "\"drop_synack\":9,\"drop_rst\":10,\"drop_fin\":11,\"drop_null\":12,\"drop_xmas\":13,"
