@@ -8,10 +8,16 @@
 
 #include "guard/answer.h"
 #include "guard/drop.h"
+#include "track/flow_table.h"
 
-static __always_inline int sw_ends_own_handshake(const struct sw_flow *f, const struct sw_seg *s)
+#define SW_ANSWERED_BYTES (1u << 20) /* of the listener's that are acknowledged at most */
+
+/* Is it of a connection that is known, or does it answer the listener's own SYN-ACK? Then it brings no cookie. */
+static __always_inline int sw_is_own(const struct sw_flow *f, const struct sw_seg *s)
 {
-    return f && f->listener && f->listener_isn == s->ack - 1;
+    if (!f || f->flags & SW_F_ENDED)
+        return 0;
+    return !sw_is_unconfirmed(f) || (f->listener && s->ack - f->listener_isn - 1 < SW_ANSWERED_BYTES);
 }
 
 /* An ACK that is no cookie passes. If it belongs to nothing here, another key, window scale or clock may be why. */

@@ -276,19 +276,19 @@ SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_guard_ctx *j, struct s
     f = bpf_map_lookup_elem(&flows, key);
     if (!f) {
         f = bpf_map_lookup_elem(&half_open, key);
-        if (cfg.accept && calm && sw_ends_own_handshake(f, s))
+        if (cfg.accept && calm && f && f->listener && sw_is_own(f, s))
             return SW_DO_PASS;
         if (f && !f->held)
             f = 0;
     }
+    if (cfg.accept && calm && sw_is_own(f, s))
+        return SW_DO_PASS;
     j->now = sw_now(); /* exact: a cookie may be newer than the CPU's coarse clock */
     if (cfg.gateway) {
         j->has_flow = 0;
         return f && !(f->flags & SW_F_ENDED) ? SW_DO_PASS : sw_edge_other(ctx, key, s, j, c);
     }
     j->has_flow = f && !sw_is_unconfirmed(f); /* even then a cookie may begin another connection */
-    if (cfg.accept && calm && j->has_flow && !(f->flags & SW_F_ENDED))
-        return SW_DO_PASS;
     if (f && !j->has_flow && sw_is_first_flight(f, s, j->now))
         return SW_DO_PASS;
     j->has_ended = f && f->flags & SW_F_ENDED;
