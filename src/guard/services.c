@@ -3,11 +3,11 @@
 #include "base/clock.h"
 #include "guard/addresses.h"
 #include "guard/devices.h"
-#include "guard/gateway.h"
 #include "guard/known_tuples.h"
 #include "guard/local_macs.h"
 #include "guard/reverse_path.h"
 #include "guard/routes.h"
+#include "guard/services_behind.h"
 #include "guard/service_set.h"
 #include "guard/service_table.h"
 #include "guard/services_state.h"
@@ -30,7 +30,6 @@ enum {
     V4_MSS_LEAST = 88,   /* TCP_MIN_MSS of Linux */
     V6_MSS_LEAST = 1220, /* RFC 8200 section 5: every link takes 1280 */
     MSS_MOST = 65495,
-    ETHERNET_MTU = 1500,
 };
 
 /* The elements of a map as memory that the kernel side shares. */
@@ -139,30 +138,6 @@ static __u16 mss_of(__u32 mtu, __u32 headers, __u32 least, __u32 option)
     return mss < least ? least : mss > MSS_MOST ? MSS_MOST : mss;
 }
 
-/* Of the hosts behind a gateway nothing is known but what they do by default, and what the options say. */
-static void grant_behind(const struct sw_services *s)
-{
-    struct sw_guard *g = s->guard;
-
-    __atomic_fetch_or(&g->flags, SW_G_SACK | SW_G_TS | SW_G_WSCALE | SW_G_ECN | SW_G_MD5 | SW_G_AO, __ATOMIC_RELEASE);
-    g->ttl = g->hop_limit = s->opts->ttl;
-}
-
-static struct sw_table_common common_behind(const struct sw_services *s)
-{
-    return (struct sw_table_common){
-        .sysctls = &s->sysctls,
-        .mode = __atomic_load_n(&s->guard->mode, __ATOMIC_RELAXED),
-        .backend = SW_BK_REQSK,
-        .wscale = s->opts->wscale,
-        .window = s->opts->window,
-        .mss = {mss_of(ETHERNET_MTU, V4_HEADERS, V4_MSS_LEAST, s->opts->mss),
-                mss_of(ETHERNET_MTU, V6_HEADERS, V6_MSS_LEAST, s->opts->mss)},
-        .grace = s->guard->grace,
-        .now = sw_clock_now(),
-    };
-}
-
 static struct sw_table_common common_of(const struct sw_services *s)
 {
     struct sw_table_common c = {
@@ -234,52 +209,6 @@ static void refresh_devices(struct sw_services *s)
     sw_devices_free(&devices);
 }
 
-/* The map is written only if something has changed. */
-static int refresh_nets(struct sw_services *s, const __u8 (*ips)[16], size_t ips_len)
-{
-    struct sw_net_entry *nets;
-    size_t len;
-    int err = sw_gateway_nets_make(&s->table.chain, ips, ips_len, &nets, &len, &s->nets_own);
-
-    if (err)
-        return err;
-    if (s->nets && s->nets_len == len && !memcmp(s->nets, nets, len * sizeof(*nets))) {
-        free(nets);
-        return 0;
-    }
-    err = sw_gateway_nets_apply(s->nets_fd, nets, len);
-    free(s->nets);
-    s->nets = err ? NULL : nets;
-    s->nets_len = err ? 0 : len;
-    if (err)
-        free(nets);
-    return err;
-}
-
-static int refresh_behind(struct sw_services *s)
-{
-    struct sw_table_common common = common_behind(s);
-    struct sw_service_spec *wanted;
-    __u8(*ips)[16] = NULL;
-    size_t len, ips_len;
-    int err = sw_gateway_set_make(s->opts, &wanted, &len);
-
-    if (!err)
-        err = sw_local_ips_read(&ips, &ips_len);
-    if (!err) {
-        grant_behind(s);
-        sw_local_ips_apply(s->local_ips, (const __u8(*)[16])ips, ips_len); /* nothing comes from them */
-        __atomic_store_n(&s->guard->local_ns, sw_clock_now(), __ATOMIC_RELEASE);
-        err = sw_table_apply(&s->table, wanted, len, &common, &s->sum);
-        s->now = common.now;
-    }
-    if (!err)
-        err = refresh_nets(s, (const __u8(*)[16])ips, ips_len);
-    free(wanted);
-    free(ips);
-    return err;
-}
-
 int sw_services_refresh(struct sw_services *s)
 {
     struct sw_service_spec *wanted = NULL;
@@ -291,7 +220,7 @@ int sw_services_refresh(struct sw_services *s)
     refresh_devices(s);
     sw_tcp_sysctls_read(&s->sysctls);
     if (s->opts->gateway)
-        return refresh_behind(s);
+        return sw_services_refresh_behind(s);
     err = read_ips(s, &ips, &ips_len);
     if (err)
         goto out;

@@ -83,6 +83,23 @@ TEST(nothing_of_this_host)
     assert_int_equal(sw_services_guard(fx.s)->known_ns, 0); /* no socket was looked up */
 }
 
+/* --mss is the hosts', of which this one knows nothing: also more than Ethernet's. */
+TEST(mss)
+{
+    static const __u16 rows[][3] = {{0, 1460, 1440},    {1300, 1300, 1300}, {536, 536, 1220},     {1450, 1450, 1440},
+                                    {1460, 1460, 1440}, {8960, 8960, 8940}, {65495, 65495, 65475}};
+
+    NEEDS_ROOT();
+    edge();
+    begin(false);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        fx.opts.mss = rows[i][0];
+        refresh();
+        assert_int_equal(seen(found("203.0.113.7", 443))->mss[0], rows[i][1]);
+        assert_int_equal(seen(found("203.0.113.7", 443))->mss[1], rows[i][2]);
+    }
+}
+
 /* More than a chain of this host's services may have. */
 TEST(many_of_one_port)
 {
@@ -176,8 +193,9 @@ TEST(what_has_passed_is_known)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        LIVE_TEST(by_prefix_and_port),     LIVE_TEST(nothing_of_this_host),       LIVE_TEST(many_of_one_port),
-        LIVE_TEST(own_addresses_are_none), LIVE_TEST(an_own_address_named_alone), LIVE_TEST(what_has_passed_is_known),
+        LIVE_TEST(by_prefix_and_port),       LIVE_TEST(nothing_of_this_host),   LIVE_TEST(mss),
+        LIVE_TEST(many_of_one_port),         LIVE_TEST(own_addresses_are_none), LIVE_TEST(an_own_address_named_alone),
+        LIVE_TEST(what_has_passed_is_known),
     };
 
     return cmocka_run_group_tests_name("gateway", tests, before_all, NULL);
