@@ -227,6 +227,7 @@ struct sw_guard {
     __u64 mac[SW_MACS]; /* Ethernet addresses at which this host takes frames, the first byte lowest */
     __u64 routes_ns;    /* when the daemon last knew that map `reverse_path` is as the kernel's routes */
     __u64 local_ns;     /* and when, that `local_ips` is as its addresses */
+    __u64 nets_gen;     /* how often map `service_nets` was changed */
 };
 
 /*
@@ -239,6 +240,7 @@ struct sw_service_net {
     __u8 ip[16];     /* v4-mapped */
 };
 #define SW_NET_PORT_BITS 32
+#define SW_NET_CACHE 256 /* addresses and ports whose services a CPU remembers */
 #define SW_SERVICE_NETS 65536
 
 /*
@@ -329,7 +331,7 @@ struct sw_capture {
 #define SW_KNOWN_BITS (SW_KNOWN_WORDS * 64)
 
 SW_ASSERT(sizeof(struct sw_service) == 128, "sw_service is two cache lines");
-SW_ASSERT(sizeof(struct sw_guard) == 160 + SW_MACS * 8, "sw_guard has no padding");
+SW_ASSERT(sizeof(struct sw_guard) == 168 + SW_MACS * 8, "sw_guard has no padding");
 SW_ASSERT(sizeof(struct sw_keys) == 40, "sw_keys has no padding");
 SW_ASSERT(sizeof(struct sw_cookie_id) == 16, "sw_cookie_id has no padding");
 SW_ASSERT(sizeof(struct sw_service_net) == 24, "sw_service_net has no padding");

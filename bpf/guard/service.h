@@ -45,20 +45,41 @@ static __always_inline int sw_ip_is_local(const struct sw_ip *ip)
     return 0;
 }
 
-/* A gateway's service, 0: none. */
-SW_STEP int sw_service_behind(struct sw_ip *ip, __u32 port)
+static __always_inline __u32 sw_net_search(const struct sw_ip *ip, __u32 port)
 {
     struct sw_service_net net;
     __u32 *index;
 
-    if (!ip)
-        return 0;
     net.prefixlen = SW_NET_PORT_BITS + 128;
     net.port = port;
     for (int i = 0; i < 4; i++)
         ((__u32 *)net.ip)[i] = ip->word[i];
     index = bpf_map_lookup_elem(&service_nets, &net);
     return index ? *index : 0;
+}
+
+/* A gateway's service, 0: none. */
+SW_STEP int sw_service_behind(struct sw_ip *ip, __u32 port)
+{
+    struct sw_guard *g = sw_guard_config();
+    struct sw_net_found *at;
+    __u32 slot;
+
+    if (!ip || !g)
+        return 0;
+    slot = ((ip->word[0] ^ ip->word[1] ^ ip->word[2] ^ ip->word[3] ^ port) * 0x9e3779b1u) >> 24;
+    at = bpf_map_lookup_elem(&net_cache, &slot);
+    if (!at)
+        return sw_net_search(ip, port);
+    if (at->port != port || at->gen != g->nets_gen || at->ip.word[3] != ip->word[3] || at->ip.word[0] != ip->word[0] ||
+        at->ip.word[1] != ip->word[1] || at->ip.word[2] != ip->word[2]) {
+        at->gen = g->nets_gen; /* before it is searched */
+        at->service = sw_net_search(ip, port);
+        at->port = port;
+        for (int i = 0; i < 4; i++)
+            at->ip.word[i] = ip->word[i];
+    }
+    return at->service;
 }
 
 /* This host's service, 0: none. at: the first one of its port. */

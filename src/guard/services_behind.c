@@ -61,6 +61,7 @@ static int refresh_nets(struct sw_services *s, const __u8 (*ips)[16], size_t ips
         return 0;
     }
     err = sw_gateway_nets_apply(s->nets_fd, nets, len);
+    __atomic_fetch_add(&s->guard->nets_gen, 1, __ATOMIC_RELEASE); /* also if only a part of it was changed */
     free(s->nets);
     s->nets = err ? NULL : nets;
     s->nets_len = err ? 0 : len;

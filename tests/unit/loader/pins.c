@@ -15,8 +15,8 @@
 #include <string.h>
 
 /* Configuration and scratch: not part of the state. */
-static const char *const own[] = {"server_ports", "empty_histograms", "filter", "watched", "scratch",
-                                  "work",         "guard_scratch",    "clock"};
+static const char *const own[] = {"server_ports", "empty_histograms", "filter", "watched",  "scratch",
+                                  "work",         "guard_scratch",    "clock",  "net_cache"};
 
 static bool is_own(const struct bpf_map *map)
 {
