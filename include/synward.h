@@ -470,9 +470,11 @@ struct sw_config {
     __u8 whole_sums; /* no virtual device leaves a checksum to the card: the pseudo-header's sum alone is wrong */
     __u8 owners;     /* SW_OWNERS_*: what is kept of the sockets of this host's ends */
     __u8 ladder;     /* keep the last control segments of each connection (synward_ladder.h) */
-    __u8 pad[1];
-    __u32 share[2]; /* with the guard, by enum sw_share_kind: how many of `flows` they may be */
-    __u32 loopback; /* ifindex of a followed interface where both ends are this host, or 0 */
+    __u8 gateway;    /* enum sw_gateway: services are of hosts behind this one, with the guard */
+    __u32 share[2];  /* with the guard, by enum sw_share_kind: how many of `flows` they may be */
+    __u32 loopback;  /* ifindex of a followed interface where both ends are this host, or 0 */
+    __u8 accept;     /* the guard takes cookies in calm, too: of an edge that has the same key */
+    __u8 pad[3];
 };
 
 /*

@@ -63,8 +63,7 @@ static __always_inline int sw_fast_plain(void *data, void *end, __u32 v6)
 }
 
 /* The first service of the port, if it matches and is engaged; else NULL, and the slow path looks it up. */
-static __always_inline struct sw_service *sw_fast_service(const struct sw_ip *dst, __be16 port, __u32 v6,
-                                                          __u32 *ret_index)
+static __always_inline struct sw_service *sw_fast_service(struct sw_ip *dst, __be16 port, __u32 v6, __u32 *ret_index)
 {
     __u32 number = bpf_ntohs(port), *first = bpf_map_lookup_elem(&svc_ports, &number), index;
     struct sw_service *sv;
@@ -75,16 +74,20 @@ static __always_inline struct sw_service *sw_fast_service(const struct sw_ip *ds
     index = *first;
     if (!index)
         return 0;
+    if (cfg.gateway)
+        index = sw_service_behind(dst, number);
     sv = bpf_map_lookup_elem(&services, &index);
     if (!sv)
         return 0;
     if (sv->state != SW_GS_ENGAGED || sv->mode < SW_GM_AUTO || sv->backend != SW_BK_REQSK)
         return 0;
+    *ret_index = index;
+    if (cfg.gateway)
+        return sv;
     w = (const __u32 *)sv->ip;
     if (sv->any ? !(sv->any & (v6 ? SW_ANY_6 : SW_ANY_4)) || !sw_ip_is_local(dst)
                 : w[3] != dst->word[3] || w[0] != dst->word[0] || w[1] != dst->word[1] || w[2] != dst->word[2])
         return 0;
-    *ret_index = index;
     return sv;
 }
 
@@ -184,6 +187,7 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
     f.dport = r->dport = t->dport;
     f.isn = bpf_ntohl(t->seq);
     f.v6 = v6;
+    f.wscale = sv->wscale;
     sw_cookie_make(k, &f, c, now + g->clock_offset, &cookie);
     r->ip_off = 14;
     r->hops = v6 ? g->hop_limit : g->ttl;

@@ -20,6 +20,7 @@ static void count_one(const struct sw_key *key, const struct sw_flow *flow, void
 
 static int read_guard(const struct sw_instance *inst, struct sw_figures *f)
 {
+    struct sw_guard guard;
     int err;
 
     if (!inst->map_guard)
@@ -30,10 +31,14 @@ static int read_guard(const struct sw_instance *inst, struct sw_figures *f)
     f->now = sw_clock_now();
     err = sw_service_stats_read_ids(inst->map_services, inst->map_svc_counters, f->now, f->guard);
     if (!err)
-        err = sw_service_stats_unprotected_id(inst->map_guard, &f->unprotected);
-    if (!err)
-        sw_service_stats_sum(f->guard, &f->services, &f->active, &f->sum);
-    return err;
+        err = sw_service_stats_guard_id(inst->map_guard, &guard);
+    if (err)
+        return err;
+    f->unprotected = guard.unprotected;
+    f->guard_flags = guard.flags;
+    f->gateway = guard.gateway;
+    sw_service_stats_sum(f->guard, &f->services, &f->active, &f->sum);
+    return 0;
 }
 
 /* The counters are read before and after the maps, so that packets in between do not count as evictions. */

@@ -19,6 +19,8 @@ struct sw_figures {
     struct sw_filter_rules filter;
     struct sw_service_stats *guard; /* NULL: no guard */
     __u64 now, services, active, unprotected;
+    __u32 guard_flags; /* SW_G_* */
+    enum sw_gateway gateway;
     struct sw_svc_counters sum;
 };
 

@@ -21,7 +21,8 @@
 #define KNOWN_NS (60 * SW_SECOND)
 #define KNOWN_LEAST_NS (5 * SW_SECOND) /* between refills, however many connections begin, */
 #define KNOWN_REST 50                  /* and so many times as long as one takes */
-#define STEP_NS ((__s64)SW_SECOND)     /* the clock did not drift, it was set */
+#define CLOCK_NS (60 * SW_SECOND)
+#define STEP_NS ((__s64)SW_SECOND) /* the clock did not drift, it was set */
 
 void sw_guard_runtime_free(struct sw_guard_runtime *g)
 {
@@ -90,16 +91,39 @@ static bool may_refill_early(const struct sw_guard_runtime *g, __u64 now)
     return since >= KNOWN_LEAST_NS && since >= g->known_took * KNOWN_REST;
 }
 
+/* Hosts that share a key have to agree about the epoch. */
+static void watch_clock(struct sw_guard_runtime *g)
+{
+    bool synced = sw_clock_is_synchronized();
+
+    if (synced)
+        __atomic_fetch_or(&g->guard->flags, SW_G_CLOCK_WATCHED | SW_G_CLOCK_SYNCED, __ATOMIC_RELAXED);
+    else
+        __atomic_fetch_or(&g->guard->flags, SW_G_CLOCK_WATCHED, __ATOMIC_RELAXED);
+    if (!synced)
+        __atomic_fetch_and(&g->guard->flags, ~(__u32)SW_G_CLOCK_SYNCED, __ATOMIC_RELAXED);
+    if (!synced && !g->clock_said)
+        sw_warn(
+            "the wall clock is not synchronised (adjtimex), and --key-file is for hosts whose clocks are at most 4 s "
+            "apart: else cookies of one are none for the other");
+    g->clock_said = !synced;
+}
+
 void sw_guard_runtime_tick(struct sw_guard_runtime *g, __u64 now)
 {
+    if (now >= g->next_clock && g->opts->key_file) {
+        watch_clock(g);
+        g->next_clock = now + CLOCK_NS;
+    }
     if (now >= g->next_refresh) {
         check(sw_services_refresh(g->services), &g->refresh_failed, "listening sockets");
         sw_guard_runtime_report_warnings(g);
         g->next_refresh = now + SW_REFRESH_NS;
-        if (may_refill_early(g, now) && (sw_services_known_is_full(g->services) || many_unconfirmed(g)))
+        if (may_refill_early(g, now) &&
+            (sw_services_known_is_full(g->services) || (!g->opts->gateway && many_unconfirmed(g))))
             g->next_known = now;
     }
-    if (now >= g->next_queue)
+    if (now >= g->next_queue && !g->opts->gateway)
         check(sw_kernel_queue_refresh(g->services, &g->next_queue), &g->queue_failed, "half-open handshakes");
     if (now >= g->next_known) {
         __u64 began = sw_clock_now();

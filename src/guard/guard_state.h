@@ -19,9 +19,9 @@ struct sw_guard_runtime {
     struct sw_guard_files files; /* until they are filled in */
     struct sw_guard_reader reader;
     __s64 clock_offset;
-    __u64 next_detect, next_refresh, next_queue, next_known, next_key;
+    __u64 next_detect, next_refresh, next_queue, next_known, next_key, next_clock;
     __u64 known_took; /* reading the kernel's sockets */
-    bool adopted, keep_keys;
+    bool adopted, keep_keys, clock_said;
     bool refresh_failed, queue_failed, known_failed, detect_failed, key_failed;
 };
 

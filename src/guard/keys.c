@@ -18,6 +18,7 @@
 enum {
     FILE_MOST = 4096,
     DIGITS = 32,
+    VERSION_LEN = 3,
     FROM_DIGITS = 10, /* of seconds: until the year 2286 */
     EPOCHS_AHEAD = 2, /* a new key counts from the next epoch but one: no clock is so far off */
 };
@@ -124,10 +125,15 @@ static int parse_line(const struct place *p, const char *at, const char *end, st
     int err;
 
     memset(ret, 0, sizeof(*ret));
+    ret->version = 1;
     if (*at == '@') {
         err = parse_from(p, &at, end, &ret->from);
         if (err)
             return err;
+    }
+    if (end - at > VERSION_LEN && !memcmp(at, "v2:", VERSION_LEN)) {
+        ret->version = 2;
+        at += VERSION_LEN;
     }
     if (end - at != DIGITS)
         return refuse(p, -EINVAL, "a key is 32 hexadecimal digits");
@@ -217,6 +223,7 @@ void sw_keys_from_lines(const struct sw_key_line *lines, size_t len, __u64 now_n
     memset(ret, 0, sizeof(*ret));
     memcpy(ret->key[0], lines[0].key, sizeof(ret->key[0]));
     memcpy(ret->key[1], newer->key, sizeof(ret->key[1]));
+    ret->bound = (lines[0].version > 1) | (newer->version > 1) << 1;
     ret->since = len > 1 ? epoch_from(newer->from) : epoch_at(now_ns);
 }
 

@@ -5,8 +5,8 @@
  * are off (sw_keys_protect_process).
  *
  * Key file: one or two lines, each 32 hexadecimal digits, optionally after "@SECONDS " (since 1970, when the key
- * begins to count); '#' comments. The one that began last makes cookies, the other still proves older ones. Must be a
- * regular file that nobody but its owner can read or write.
+ * begins to count), and after "v2:"; '#' comments. The one that began last makes cookies, the other still proves older
+ * ones. Must be a regular file that nobody but its owner can read or write.
  */
 #ifndef SW_GUARD_KEYS_H
 #define SW_GUARD_KEYS_H
@@ -17,7 +17,8 @@
 
 struct sw_key_line {
     __u64 key[2];
-    __s64 from; /* seconds since 1970; 0: always */
+    __s64 from;    /* seconds since 1970; 0: always */
+    __u32 version; /* 1, or 2: "v2:" stands before it, and a cookie is good only where the window scale is the same */
 };
 
 /* Reads and checks a key file. 0 and 1 or 2 lines (older first), or -errno with one line of text, "FILE:LINE: what",

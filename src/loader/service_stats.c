@@ -117,13 +117,14 @@ int sw_service_stats_unprotected(int guard_fd, __u64 *ret)
     return 0;
 }
 
-int sw_service_stats_unprotected_id(__u32 guard_id, __u64 *ret)
+int sw_service_stats_guard_id(__u32 guard_id, struct sw_guard *ret)
 {
     int fd = sw_map_by_id(guard_id, sizeof(struct sw_guard)), err;
+    const __u32 zero = 0;
 
     if (fd < 0)
         return fd;
-    err = sw_service_stats_unprotected(fd, ret);
+    err = bpf_map_lookup_elem(fd, &zero, ret) ? -errno : 0;
     close(fd);
     return err;
 }

@@ -103,6 +103,10 @@ TEST(bad_files_are_reported_without_their_keys)
         {"@1700000000\n", ":1: @ is followed by seconds since 1970 and a space"},
         {"@1700000000 \n", ":1: @ is followed by seconds since 1970 and a space"},
         {"00000000000000000000000000000000\n", ":1: a key of zeros is none"},
+        {"v3:" OLDER "\n", ":1: a key is 32 hexadecimal digits"},
+        {"v2: " OLDER "\n", ":1: a key is 32 hexadecimal digits"},
+        {"v2:\n", ":1: a key is 32 hexadecimal digits"},
+        {"v2:00000000000000000000000000000000\n", ":1: a key of zeros is none"},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -116,6 +120,31 @@ TEST(bad_files_are_reported_without_their_keys)
         assert_string_equal(error + strlen(dir) + strlen("/key"), rows[i].error);
         assert_null(strstr(error, "00112233"));
     }
+}
+
+TEST(versions)
+{
+    struct sw_key_line lines[2];
+    char error[128];
+    struct sw_keys k;
+    size_t len;
+
+    assert_int_equal(read_text(OLDER "\n@1800000000 v2:" NEWER "\n", lines, &len, error), 0);
+    assert_int_equal(lines[0].version, 1);
+    assert_int_equal(lines[1].version, 2);
+    assert_true(lines[1].key[0] == 0x08090a0b0c0d0e0full);
+    sw_keys_from_lines(lines, len, START, &k);
+    assert_int_equal(k.bound, 2);
+    sw_keys_from_lines(lines, 1, START, &k);
+    assert_int_equal(k.bound, 0);
+    assert_int_equal(read_text("v2:" OLDER " # all\n@1800000000 " NEWER "\n", lines, &len, error), 0);
+    sw_keys_from_lines(lines, len, START, &k);
+    assert_int_equal(k.bound, 1);
+    assert_int_equal(read_text("v2:" OLDER, lines, &len, error), 0);
+    sw_keys_from_lines(lines, len, START, &k);
+    assert_int_equal(k.bound, 3);
+    assert_int_equal(sw_keys_random(&k, START), 0);
+    assert_int_equal(k.bound, 0);
 }
 
 TEST(a_nul_byte_and_a_large_file_are_refused)
@@ -356,6 +385,7 @@ int main(void)
         cmocka_unit_test(a_file_of_one_key),
         cmocka_unit_test(two_keys_come_older_first),
         cmocka_unit_test(bad_files_are_reported_without_their_keys),
+        cmocka_unit_test(versions),
         cmocka_unit_test(a_nul_byte_and_a_large_file_are_refused),
         cmocka_unit_test(who_may_read_the_file),
         cmocka_unit_test(the_newer_key_of_a_file_counts_from_its_time),

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * --accept: a client uses the port of a connection again that this host had closed, and an edge has answered its SYN,
+ * for which the kernel would have ended its TIME_WAIT. It takes no cookie beside that, and keeps it for each segment
+ * that comes. So what brings a fresh cookie becomes a RST with the number that the socket waits for, which ends it; the
+ * next segment brings the cookie again.
+ */
+#ifndef SW_BPF_GUARD_TIME_WAIT_H
+#define SW_BPF_GUARD_TIME_WAIT_H
+
+#include "guard/answer.h"
+
+#ifndef SW_NO_KFUNC
+struct sock_common {
+    __u32 skc_tw_rcv_nxt;
+} __attribute__((preserve_access_index));
+struct inet_timewait_sock {
+    struct sock_common __tw_common;
+} __attribute__((preserve_access_index));
+struct tcp_timewait_sock {
+    struct inet_timewait_sock tw_sk;
+} __attribute__((preserve_access_index));
+
+/* Is there one on this four-tuple? Its next number. */
+SW_STEP int sw_time_wait_find(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_guard_ctx *j,
+                              __u32 *ret_next)
+{
+    struct tcp_timewait_sock *tw;
+    struct bpf_sock_tuple t;
+    struct bpf_sock *sk;
+    int found = 0;
+
+    if (!key || !s || !j || !ret_next)
+        return 0;
+    if (j->v6) {
+        sw_tuple(&t, key, s->src_is_b, 1);
+        sk = bpf_skc_lookup_tcp(ctx, &t, sizeof(t.ipv6), BPF_F_CURRENT_NETNS, 0);
+    } else {
+        sw_tuple(&t, key, s->src_is_b, 0);
+        sk = bpf_skc_lookup_tcp(ctx, &t, sizeof(t.ipv4), BPF_F_CURRENT_NETNS, 0);
+    }
+    if (!sk)
+        return 0;
+    tw = sk->state == BPF_TCP_TIME_WAIT ? bpf_skc_to_tcp_timewait_sock(sk) : 0;
+    if (tw) {
+        *ret_next = tw->tw_sk.__tw_common.skc_tw_rcv_nxt;
+        found = 1;
+    }
+    bpf_sk_release(sk);
+    return found;
+}
+
+/* The frame becomes a reply to one that goes the other way: what is left is from the same sender. */
+SW_STEP int sw_time_wait_end(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_guard_ctx *j)
+{
+    struct sw_guard_scratch *at = sw_guard_scratch_get();
+    struct sw_guard *g = sw_guard_config();
+    struct sw_seg back = {0};
+    void *data;
+    __u32 next = 0;
+
+    if (!key || !s || !j)
+        return 0;
+    if (!g)
+        return 0;
+    if (!at)
+        return 0;
+    if (!sw_time_wait_find(ctx, key, s, j, &next))
+        return 0;
+    back.src_is_b = !s->src_is_b;
+    sw_reply_to(&at->reply, key, &back, j, g);
+    at->reply.seq = next;
+    at->reply.ack = 0;
+    at->reply.flags = SW_TCP_RST;
+    at->reply.win = 0;
+    if (!(j->v6 ? sw_reply6(ctx, &at->reply) : sw_reply4(ctx, &at->reply)))
+        return 0;
+    data = (void *)(long)ctx->data;
+    if (SW_HAS(data, 14, (void *)(long)ctx->data_end))
+        sw_swap_macs(data);
+    return 1;
+}
+#else
+static __always_inline int sw_time_wait_end(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s,
+                                            struct sw_guard_ctx *j)
+{
+    (void)ctx;
+    (void)key;
+    (void)s;
+    (void)j;
+    return 0;
+}
+#endif
+
+#endif
