@@ -51,7 +51,7 @@ TOOLS := $(patsubst tests/lib/tool_%.c,$(B)/tests/tool_%,$(wildcard tests/lib/to
 FUZZES := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
 
 C_FILES := $(shell find include src bpf tests -name '*.[ch]')
-SH_FILES := $(shell grep -rlE '^\#!.*\b(ba)?sh\b' .ci tests 2>/dev/null) docs/synward.bash-completion
+SH_FILES := $(shell grep -rlE '^\#!.*\b(ba)?sh\b' .ci tests src/dist 2>/dev/null) docs/synward.bash-completion
 
 all: $(B)/synward ## build/synward; needs no root and no network
 
@@ -269,7 +269,7 @@ coverage: setup ## which lines the tests run, a table (root)
 shellcheck: ## all shell scripts
 	shellcheck $(sort $(wildcard $(SH_FILES)))
 
-install: all ## below DESTDIR and PREFIX: binary, man page, completions, systemd unit, logrotate snippet, alerts, dashboard
+install: all ## below DESTDIR and PREFIX: binary, man page, completions, systemd unit, logrotate snippet, alerts, dashboard, keys from etcd
 	install -D -m 755 $(B)/synward $(DESTDIR)$(PREFIX)/sbin/synward
 	install -D -m 644 docs/synward.8 $(DESTDIR)$(PREFIX)/share/man/man8/synward.8
 	install -D -m 644 docs/synward.bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synward
@@ -283,6 +283,7 @@ install: all ## below DESTDIR and PREFIX: binary, man page, completions, systemd
 	  { sed 's|@SBINDIR@|$(PREFIX)/sbin|' src/dist/logrotate > $(DESTDIR)/etc/logrotate.d/synward && chmod 644 $(DESTDIR)/etc/logrotate.d/synward; }
 	install -D -m 644 src/dist/prometheus.rules.yml $(DESTDIR)$(PREFIX)/share/synward/prometheus.rules.yml
 	install -D -m 644 docs/grafana.json $(DESTDIR)$(PREFIX)/share/synward/grafana.json
+	install -D -m 755 src/dist/synward-etcd-keys $(DESTDIR)$(PREFIX)/share/synward/synward-etcd-keys
 	[ -e $(DESTDIR)/etc/default/synward ] || install -m 644 src/dist/synward.default $(DESTDIR)/etc/default/synward
 
 uninstall: ## removes what install put there

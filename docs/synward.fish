@@ -49,6 +49,7 @@ complete -c synward -n '__synward_command ""' -a filter -d 'which connections a 
 complete -c synward -n '__synward_command ""' -a guard -d 'the guard of a running synward: its services, and their modes'
 complete -c synward -n '__synward_command ""' -a gateway -d 'what a gateway answers for the hosts behind it'
 complete -c synward -n '__synward_command ""' -a list -d 'the guard\'s allow and block lists while it runs'
+complete -c synward -n '__synward_command ""' -a keys -d 'makes keys for cookies, and says which one counts'
 complete -c synward -n '__synward_command ""' -a reopen -d 'running synwards open their output files again'
 complete -c synward -n '__synward_command ""' -a unpin -d 'detach and remove what a synward with --pin left behind'
 complete -c synward -n '__synward_command ""' -a probe -d 'what this kernel and network card can do'
@@ -356,6 +357,14 @@ complete -c synward -n '__synward_command list' -s p -l pid -x -a '(command ls /
 complete -c synward -n '__synward_command list' -s A -l all-namespaces -d 'also of those in other network namespaces'
 complete -c synward -n '__synward_operand list 0' -a 'add del show'
 complete -c synward -n '__synward_operand list 1' -a 'allow block'
+
+complete -c synward -n '__synward_command keys' -l help -d 'this help'
+complete -c synward -n '__synward_command keys' -s n -l count -x -d 'new: how many keys, 1 to 64 (1)'
+complete -c synward -n '__synward_command keys' -s e -l every -x -d 'new: seconds for which each counts, at least 300 (3600)'
+complete -c synward -n '__synward_command keys' -s f -l from -x -d 'new: when the first begins to count: seconds since 1970, or +S from now (the last multiple of --every)'
+complete -c synward -n '__synward_command keys' -s j -l json -d 'check: a JSON object a line'
+complete -c synward -n '__synward_operand keys 0' -a 'new check'
+complete -c synward -n '__synward_operand keys 1' -F
 
 complete -c synward -n '__synward_command reopen' -l help -d 'this help'
 complete -c synward -n '__synward_command reopen' -s i -l interface -x -a '(command ls /sys/class/net)' -d 'of the synward that follows this interface'

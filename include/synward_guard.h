@@ -196,6 +196,13 @@ enum {
     SW_G_CLOCK_SYNCED = 1 << 15,   /* and the kernel says that it is synchronised */
 };
 
+/* What is shown of a key of the key file. */
+struct sw_key_note {
+    __u32 fingerprint;
+    __u32 since; /* the epoch from which it counts; 0: ever */
+};
+enum { SW_KEY_NOTES = 3 };
+
 /* The one element of the mmapable array `guard`: everything that may change while it runs. Times in ns. */
 struct sw_guard {
     __u64 half_open; /* thresholds */
@@ -228,6 +235,9 @@ struct sw_guard {
     __u64 routes_ns;    /* when the daemon last knew that map `reverse_path` is as the kernel's routes */
     __u64 local_ns;     /* and when, that `local_ips` is as its addresses */
     __u64 nets_gen;     /* how often map `service_nets` was changed */
+    struct sw_key_note key_note[SW_KEY_NOTES]; /* in the order of their epochs; the first two are those of map `keys` */
+    __u32 key_notes;                           /* how many; 0: random keys */
+    __u32 pad2;
 };
 
 /*
@@ -331,7 +341,7 @@ struct sw_capture {
 #define SW_KNOWN_BITS (SW_KNOWN_WORDS * 64)
 
 SW_ASSERT(sizeof(struct sw_service) == 128, "sw_service is two cache lines");
-SW_ASSERT(sizeof(struct sw_guard) == 168 + SW_MACS * 8, "sw_guard has no padding");
+SW_ASSERT(sizeof(struct sw_guard) == 176 + SW_MACS * 8 + SW_KEY_NOTES * 8, "sw_guard has no padding");
 SW_ASSERT(sizeof(struct sw_keys) == 40, "sw_keys has no padding");
 SW_ASSERT(sizeof(struct sw_cookie_id) == 16, "sw_cookie_id has no padding");
 SW_ASSERT(sizeof(struct sw_service_net) == 24, "sw_service_net has no padding");

@@ -17,6 +17,7 @@ const struct sw_command *const sw_commands[] = {
     &sw_guard_command,
     &sw_gateway_command,
     &sw_list_command,
+    &sw_keys_command,
     &sw_reopen_command,
     &sw_unpin_command,
     &sw_probe_command,

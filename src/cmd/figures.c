@@ -18,7 +18,7 @@ static void count_one(const struct sw_key *key, const struct sw_flow *flow, void
     fill->live += !(flow->flags & SW_F_ENDED);
 }
 
-static int read_guard(const struct sw_instance *inst, struct sw_figures *f)
+static int read_guard(const struct sw_instance *inst, bool alive, struct sw_figures *f)
 {
     struct sw_guard guard;
     int err;
@@ -37,12 +37,13 @@ static int read_guard(const struct sw_instance *inst, struct sw_figures *f)
     f->unprotected = guard.unprotected;
     f->guard_flags = guard.flags;
     f->gateway = guard.gateway;
+    f->keys = sw_key_state_of(&guard, f->now, alive);
     sw_service_stats_sum(f->guard, &f->services, &f->active, &f->sum);
     return 0;
 }
 
 /* The counters are read before and after the maps, so that packets in between do not count as evictions. */
-int sw_figures_read(const struct sw_instance *inst, struct sw_figures *f)
+int sw_figures_read(const struct sw_instance *inst, bool alive, struct sw_figures *f)
 {
     __u64 before[SW_C_MAX], gone;
     int err;
@@ -62,7 +63,7 @@ int sw_figures_read(const struct sw_instance *inst, struct sw_figures *f)
     if (!err)
         err = sw_filter_get_id(inst->map_filter, &f->filter);
     if (!err)
-        err = read_guard(inst, f);
+        err = read_guard(inst, alive, f);
     if (err)
         return err;
     gone = f->counters[SW_C_HALF_OPEN_ENDED] + f->counters[SW_C_HALF_OPEN_PROMOTED] +

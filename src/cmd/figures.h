@@ -22,10 +22,11 @@ struct sw_figures {
     __u32 guard_flags; /* SW_G_* */
     enum sw_gateway gateway;
     struct sw_svc_counters sum;
+    struct sw_key_state keys;
 };
 
-/* Of one that is ready. 0 or -errno: -ENOENT if it has just ended. To be freed in any case. */
-int sw_figures_read(const struct sw_instance *inst, struct sw_figures *ret);
+/* Of one that is ready. alive: its process runs. 0 or -errno: -ENOENT if it has just ended. To be freed in any case. */
+int sw_figures_read(const struct sw_instance *inst, bool alive, struct sw_figures *ret);
 void sw_figures_free(struct sw_figures *f);
 
 #endif

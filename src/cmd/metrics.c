@@ -64,7 +64,7 @@ static int find(const struct sw_instance *inst, bool alive, void *ctx)
 static int read_one(const struct sw_instance *inst, bool alive, struct look *l, struct sw_metrics *ret)
 {
     __u32 len;
-    int err = sw_figures_read(inst, &l->figures);
+    int err = sw_figures_read(inst, alive, &l->figures);
 
     if (!err)
         err = sw_map_histograms(inst->map_histograms, &l->roles, &len);
@@ -91,6 +91,7 @@ static int read_one(const struct sw_instance *inst, bool alive, struct look *l, 
         .services = l->figures.guard ? l->figures.guard->services : NULL,
         .tallies = l->figures.guard ? l->figures.guard->tally : NULL,
         .services_unprotected = l->figures.unprotected,
+        .keys = l->figures.keys,
     };
     memcpy(ret->counters, l->figures.counters, sizeof(ret->counters));
     return 0;

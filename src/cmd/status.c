@@ -77,6 +77,8 @@ static void print_head_json(const struct sw_instance *inst, bool alive)
 
 static void print_json(const struct sw_instance *inst, bool alive, const struct sw_figures *f)
 {
+    char keys[SW_KEYS_ROOM];
+
     print_head_json(inst, alive);
     printf(",\"flows\":%llu,\"flows_max\":%llu,\"half_open\":%llu,\"half_open_max\":%llu,\"established\":%llu,"
            "\"half_open_evicted\":%llu,\"events_emitted\":%llu,\"events_lost\":%llu",
@@ -89,7 +91,21 @@ static void print_json(const struct sw_instance *inst, bool alive, const struct 
     for (int i = 0; i < SW_C_MAX; i++)
         printf(",\"%s\":%llu", sw_name_counter(i)->text, f->counters[i]);
     print_services_json(f);
-    printf("}\n");
+    *sw_json_keys(keys, &f->keys) = 0;
+    printf("%s}\n", keys);
+}
+
+static void print_keys(const struct sw_key_state *k)
+{
+    char from[SW_KEY_SECOND] = "ever", next_from[SW_KEY_SECOND];
+
+    if (k->from)
+        sw_format_key_second(from, k->from);
+    sw_format_key_second(next_from, k->next_from);
+    printf("    key %08x from %s", k->now, from);
+    if (k->next)
+        printf(", then %08x from %s", k->next_key, next_from);
+    putchar('\n');
 }
 
 /* One row a service: who is not calm first, so that it is not lost in a long list. */
@@ -104,6 +120,8 @@ static void print_guard(const struct sw_figures *f)
         printf("    the wall clock is not synchronised, and a key file is shared\n");
     if (f->unprotected)
         printf("    %llu listening sockets are not protected: there are too many\n", f->unprotected);
+    if (f->keys.given)
+        print_keys(&f->keys);
     if (f->services)
         printf("    %-24s %-7s %-7s %-8s %9s %8s %10s %10s %10s %10s\n", "service", "mode", "state", "backend",
                "half-open", "syn/s", "syns", "sent", "accepted", "dropped");
@@ -190,7 +208,7 @@ static int show(const struct sw_instance *inst, bool alive, void *ctx)
         show_starting(s, inst);
         return 0;
     }
-    err = sw_figures_read(inst, &f);
+    err = sw_figures_read(inst, alive, &f);
     if (!err) {
         s->instances++;
         if (s->json)

@@ -83,6 +83,8 @@ static int fill_guard(const struct sw_loop *in, __u64 now, struct look *ret)
     err = sw_service_stats_read(bpf_map__fd(obj->maps.services), bpf_map__fd(obj->maps.svc_counters), now, &ret->guard);
     if (!err)
         err = sw_service_stats_unprotected(bpf_map__fd(obj->maps.guard), &ret->m.services_unprotected);
+    if (!err)
+        err = sw_service_stats_keys(bpf_map__fd(obj->maps.guard), now, true, &ret->m.keys);
     ret->m.services = ret->guard.services;
     ret->m.tallies = ret->guard.tally;
     return err;

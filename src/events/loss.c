@@ -161,6 +161,8 @@ static int report_services(const struct sw_account *a, struct sw_report *report,
     if (!err)
         err = sw_service_stats_unprotected(bpf_map__fd(a->obj->maps.guard), &stats->services_unprotected);
     if (!err)
+        err = sw_service_stats_keys(bpf_map__fd(a->obj->maps.guard), now_ns, true, &stats->keys);
+    if (!err)
         sw_service_stats_sum(t, &stats->services, &stats->services_active, &stats->guard);
     for (int i = 1; i < SW_SERVICES && !err; i++) {
         struct sw_report_service one = {.service = t->services[i], .tally = t->tally[i], .final = final};

@@ -27,7 +27,7 @@ int sw_guard_files_read(const struct sw_guard_opts *opts, struct sw_guard_files 
         if (opts->lists[i].file)
             err = sw_cidrs_read(opts->lists[i].file, &ret->list[i], error, error_size);
     if (!err && opts->key_file)
-        err = sw_keys_read(opts->key_file, ret->key, &ret->key_len, error, error_size);
+        err = sw_keys_read(opts->key_file, &ret->keys, NULL, error, error_size);
     if (err)
         sw_guard_files_free(ret);
     return err;
@@ -81,16 +81,11 @@ void sw_guard_lists_restore(struct synward_bpf *obj, struct sw_guard *guard, con
     }
 }
 
-int sw_guard_install_keys(struct synward_bpf *obj, struct sw_guard *guard, const struct sw_guard_files *files,
-                          __u64 now_ns)
+int sw_guard_install_keys(struct synward_bpf *obj, struct sw_guard *guard, __u64 now_ns)
 {
     struct sw_keys keys = {0};
-    int err = 0;
+    int err = sw_keys_random(&keys, now_ns);
 
-    if (files->key_len)
-        sw_keys_from_lines(files->key, files->key_len, now_ns, &keys);
-    else
-        err = sw_keys_random(&keys, now_ns);
     if (!err)
         err = sw_keys_install(bpf_map__fd(obj->maps.keys), guard, &keys);
     explicit_bzero(&keys, sizeof(keys));

@@ -11,8 +11,7 @@ struct synward_bpf;
 
 struct sw_guard_files {
     struct sw_cidrs list[SW_LISTS];
-    struct sw_key_line key[2];
-    size_t key_len;
+    struct sw_key_set keys;
 };
 
 extern const char *const sw_list_names[SW_LISTS];
@@ -33,9 +32,8 @@ int sw_guard_lists_save(struct synward_bpf *obj, struct sw_guard_lists *ret); /*
 void sw_guard_lists_restore(struct synward_bpf *obj, struct sw_guard *guard, const struct sw_guard_lists *lists);
 void sw_guard_lists_free(struct sw_guard_lists *lists);
 
-/* From the key file, or random if there is none. now_ns is what epochs count. 0 or -errno. */
-int sw_guard_install_keys(struct synward_bpf *obj, struct sw_guard *guard, const struct sw_guard_files *files,
-                          __u64 now_ns);
+/* Random keys. now_ns is what epochs count. 0 or -errno. */
+int sw_guard_install_keys(struct synward_bpf *obj, struct sw_guard *guard, __u64 now_ns);
 int sw_guard_renew_key(struct synward_bpf *obj, struct sw_guard *guard, __u64 now_ns);
 /* How long the newer key has counted (sw_keys_age). 0 or -errno. */
 int sw_guard_key_age(struct synward_bpf *obj, const struct sw_guard *guard, __u64 now_ns, __u64 *ret_ns);

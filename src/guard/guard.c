@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "guard/guard_state.h"
+#include "guard/key_file.h"
 #include "guard/kernel_queue.h"
 #include "guard/known_tuples.h"
 #include "guard/warnings.h"
@@ -31,6 +32,7 @@ void sw_guard_runtime_free(struct sw_guard_runtime *g)
     sw_guard_reader_close(&g->reader);
     sw_services_free(g->services);
     sw_guard_files_free(&g->files);
+    sw_key_schedule_close(&g->keys);
     free(g);
 }
 
@@ -68,8 +70,7 @@ static int detect(struct sw_guard_runtime *g)
     return bpf_prog_test_run_opts(bpf_program__fd(g->obj->progs.sw_detect), &run);
 }
 
-/* Logs a failure once, until the next success. */
-static void check(int err, bool *failed, const char *what)
+void sw_guard_runtime_check(int err, bool *failed, const char *what)
 {
     if (err && !*failed)
         sw_warn("%s: %s: keeping the previous state", what, strerror(-err));
@@ -116,7 +117,7 @@ void sw_guard_runtime_tick(struct sw_guard_runtime *g, __u64 now)
         g->next_clock = now + CLOCK_NS;
     }
     if (now >= g->next_refresh) {
-        check(sw_services_refresh(g->services), &g->refresh_failed, "listening sockets");
+        sw_guard_runtime_check(sw_services_refresh(g->services), &g->refresh_failed, "listening sockets");
         sw_guard_runtime_report_warnings(g);
         g->next_refresh = now + SW_REFRESH_NS;
         if (may_refill_early(g, now) &&
@@ -124,22 +125,25 @@ void sw_guard_runtime_tick(struct sw_guard_runtime *g, __u64 now)
             g->next_known = now;
     }
     if (now >= g->next_queue && !g->opts->gateway)
-        check(sw_kernel_queue_refresh(g->services, &g->next_queue), &g->queue_failed, "half-open handshakes");
+        sw_guard_runtime_check(sw_kernel_queue_refresh(g->services, &g->next_queue), &g->queue_failed,
+                               "half-open handshakes");
     if (now >= g->next_known) {
         __u64 began = sw_clock_now();
 
-        check(sw_services_refill_known(g->services), &g->known_failed, "open sockets");
+        sw_guard_runtime_check(sw_services_refill_known(g->services), &g->known_failed, "open sockets");
         g->known_took = sw_clock_now() - began;
         g->next_known = now + KNOWN_NS;
     }
-    if (now >= g->next_key && !g->opts->key_file) {
+    if (now >= g->next_key && g->opts->key_file) {
+        sw_guard_key_file_tick(g, now);
+    } else if (now >= g->next_key) {
         int err = sw_guard_renew_key(g->obj, g->guard, sw_epoch_now(g));
 
-        check(err, &g->key_failed, "cookie keys");
+        sw_guard_runtime_check(err, &g->key_failed, "cookie keys");
         g->next_key = now + (err ? KNOWN_NS : SW_KEY_NS);
     }
     if (now >= g->next_detect) {
-        check(detect(g), &g->detect_failed, "evaluating services");
+        sw_guard_runtime_check(detect(g), &g->detect_failed, "evaluating services");
         g->next_detect = now + (any_active(g) ? DETECT_ACTIVE_NS : DETECT_CALM_NS);
     }
 }
@@ -190,6 +194,16 @@ void sw_guard_runtime_files(const struct sw_guard_runtime *g, const char *ret_fi
     ret_files[SW_LISTS] = g->opts->key_file;
 }
 
+static void say_reloaded(const struct sw_guard_runtime *g, size_t keys)
+{
+    char text[32] = "random keys are kept";
+
+    if (g->opts->key_file)
+        snprintf(text, sizeof(text), "%zu key%s", keys, keys == 1 ? "" : "s");
+    sw_info("files reloaded: %u entries in the allow list, %u in the block list, %s", g->guard->allow_len,
+            g->guard->block_len, text);
+}
+
 void sw_guard_runtime_reload(struct sw_guard_runtime *g)
 {
     struct sw_guard_files files;
@@ -198,6 +212,7 @@ void sw_guard_runtime_reload(struct sw_guard_runtime *g)
 
     if (err) {
         sw_warn("%s: lists and keys are unchanged", error);
+        sw_guard_key_file_warned(g, error);
         return;
     }
     for (int i = 0; i < SW_LISTS; i++) {
@@ -205,15 +220,11 @@ void sw_guard_runtime_reload(struct sw_guard_runtime *g)
         if (err)
             sw_warn("%s: the %s list is unchanged: %s", g->opts->lists[i].file, sw_list_names[i], strerror(-err));
     }
-    err = g->opts->key_file ? sw_guard_install_keys(g->obj, g->guard, &files, sw_epoch_now(g)) : 0;
+    err = g->opts->key_file ? sw_guard_key_file_reload(g, &files.keys) : 0;
     if (err)
         sw_warn("%s: the keys are unchanged: %s", g->opts->key_file, strerror(-err));
     else
-        sw_info("files reloaded: %u entries in the allow list, %u in the block list, %s", g->guard->allow_len,
-                g->guard->block_len,
-                !g->opts->key_file   ? "random keys are kept"
-                : files.key_len == 1 ? "1 key"
-                                     : "2 keys");
+        say_reloaded(g, files.keys.len - g->keys.preceding);
     sw_guard_files_free(&files);
 }
 
@@ -233,5 +244,5 @@ bool sw_guard_runtime_stop(struct sw_guard_runtime *g)
 void sw_guard_runtime_finish(struct sw_guard_runtime *g)
 {
     __atomic_fetch_or(&g->guard->flags, SW_G_STOPPING, __ATOMIC_SEQ_CST);
-    check(detect(g), &g->detect_failed, "evaluating services");
+    sw_guard_runtime_check(detect(g), &g->detect_failed, "evaluating services");
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guard/keys.h"
 #include "base/random.h"
+#include "synward_siphash.h"
 
 #include <bpf/bpf.h>
 #include <ctype.h>
@@ -16,11 +17,13 @@
 #include <unistd.h>
 
 enum {
-    FILE_MOST = 4096,
+    FILE_MOST = 16384,
+    READS = 3, /* of a file that changes while it is read */
     DIGITS = 32,
     VERSION_LEN = 3,
     FROM_DIGITS = 10, /* of seconds: until the year 2286 */
     EPOCHS_AHEAD = 2, /* a new key counts from the next epoch but one: no clock is so far off */
+    EPOCHS_LEFT = 2,  /* a cookie is good in its own epoch and the next one */
 };
 
 /* Where we are in the file, for the error. */
@@ -41,7 +44,7 @@ static int refuse(const struct place *p, int err, const char *what)
 }
 
 /* Opens the file and looks whose it is. fd or -errno. */
-static int open_checked(const struct place *p)
+static int open_checked(const struct place *p, struct sw_file_id *ret_id)
 {
     /* a pipe must not block us */
     int err, fd = open(p->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -59,6 +62,7 @@ static int open_checked(const struct place *p)
                      st.st_mode & (S_IRGRP | S_IROTH) ? "others can read it (chmod 600)"
                                                       : "others can change it (chmod 600)");
     } else {
+        sw_file_id_of(&st, ret_id);
         return fd;
     }
     if (fd >= 0)
@@ -66,10 +70,12 @@ static int open_checked(const struct place *p)
     return err;
 }
 
-static ssize_t read_all(const struct place *p, char *buf, size_t size)
+static ssize_t read_once(const struct place *p, char *buf, size_t size, struct sw_file_id *ret_before,
+                         struct sw_file_id *ret_after)
 {
-    int fd = open_checked(p), err = 0;
+    int fd = open_checked(p, ret_before), err = 0;
     size_t len = 0;
+    struct stat st;
 
     if (fd < 0)
         return fd;
@@ -84,10 +90,28 @@ static ssize_t read_all(const struct place *p, char *buf, size_t size)
             break;
         len += got;
     }
+    if (!err && fstat(fd, &st))
+        err = refuse(p, -errno, strerror(errno));
+    if (!err)
+        sw_file_id_of(&st, ret_after);
     close(fd);
     if (err)
         return err;
     return len < size ? (ssize_t)len : refuse(p, -EFBIG, "is too large for a key file");
+}
+
+/* None of it may be from before a change, and the rest from after it. */
+static ssize_t read_all(const struct place *p, char *buf, size_t size, struct sw_file_id *ret_id)
+{
+    struct sw_file_id after;
+
+    for (int i = 0; i < READS; i++) {
+        ssize_t len = read_once(p, buf, size, ret_id, &after);
+
+        if (len < 0 || sw_file_id_same(ret_id, &after))
+            return len;
+    }
+    return refuse(p, -EAGAIN, "changes while it is read");
 }
 
 static bool is_blank(char c)
@@ -149,7 +173,45 @@ static int parse_line(const struct place *p, const char *at, const char *end, st
     return 0;
 }
 
-static int parse(struct place *p, const char *buf, size_t len, struct sw_key_line lines[2], size_t *ret_len)
+/* Is there a key that begins too soon before this one, or after it? */
+static bool too_close(const struct sw_key_set *set, __s64 from)
+{
+    for (size_t i = 0; i < set->len; i++) {
+        const __s64 apart = from - set->line[i].from;
+
+        if (from && set->line[i].from && apart < SW_KEYS_APART && apart > -SW_KEYS_APART)
+            return true;
+    }
+    return false;
+}
+
+/* In order, after those of the same time. */
+static void add_line(struct sw_key_set *set, const struct sw_key_line *line)
+{
+    size_t at = set->len++;
+
+    for (; at && set->line[at - 1].from > line->from; at--)
+        set->line[at] = set->line[at - 1];
+    set->line[at] = *line;
+}
+
+static int parse_and_add(const struct place *p, const char *at, const char *end, struct sw_key_set *set)
+{
+    struct sw_key_line line;
+    int err;
+
+    if (set->len == SW_KEY_LINES)
+        return refuse(p, -EINVAL, "there are more than 64 keys");
+    err = parse_line(p, at, end, &line);
+    if (!err && too_close(set, line.from))
+        err = refuse(p, -EINVAL, "keys begin less than 300 seconds apart");
+    if (!err)
+        add_line(set, &line);
+    explicit_bzero(&line, sizeof(line));
+    return err;
+}
+
+static int parse(struct place *p, const char *buf, size_t len, struct sw_key_set *set)
 {
     const char *at = buf, *stop = buf + len;
     int err;
@@ -166,45 +228,34 @@ static int parse(struct place *p, const char *buf, size_t len, struct sw_key_lin
         while (end > at && is_blank(end[-1]))
             end--;
         if (at < end) {
-            if (*ret_len == 2)
-                return refuse(p, -EINVAL, "there are more than two keys");
-            err = parse_line(p, at, end, &lines[*ret_len]);
+            err = parse_and_add(p, at, end, set);
             if (err)
                 return err;
-            ++*ret_len;
         }
         at = next;
     }
     p->line = 0;
-    return *ret_len ? 0 : refuse(p, -EINVAL, "there is no key in it");
+    return set->len ? 0 : refuse(p, -EINVAL, "there is no key in it");
 }
 
-int sw_keys_read(const char *path, struct sw_key_line ret_lines[2], size_t *ret_len, char *error, size_t error_size)
+int sw_keys_read(const char *path, struct sw_key_set *ret, struct sw_file_id *ret_id, char *error, size_t error_size)
 {
     struct place p = {.path = path, .error = error, .size = error_size};
+    struct sw_file_id id;
     char buf[FILE_MOST];
     ssize_t len;
     int err;
 
-    *ret_len = 0;
-    len = read_all(&p, buf, sizeof(buf));
-    err = len < 0 ? (int)len : parse(&p, buf, len, ret_lines, ret_len);
+    memset(ret, 0, sizeof(*ret));
+    len = read_all(&p, buf, sizeof(buf), ret_id ? ret_id : &id);
+    err = len < 0 ? (int)len : parse(&p, buf, len, ret);
     explicit_bzero(buf, sizeof(buf));
-    if (err) {
-        explicit_bzero(ret_lines, 2 * sizeof(*ret_lines));
-        *ret_len = 0;
-    } else if (*ret_len == 2 && ret_lines[1].from < ret_lines[0].from) {
-        struct sw_key_line first = ret_lines[1];
-
-        ret_lines[1] = ret_lines[0];
-        ret_lines[0] = first;
-        explicit_bzero(&first, sizeof(first));
-    }
+    if (err)
+        explicit_bzero(ret, sizeof(*ret));
     return err;
 }
 
-/* The first epoch that begins at that second or later: every host that shares the file comes to the same. */
-static __u32 epoch_from(__s64 seconds)
+__u32 sw_key_epoch(__s64 seconds)
 {
     __u64 ns = (__u64)seconds * SW_SECOND;
 
@@ -216,15 +267,64 @@ static __u32 epoch_at(__u64 now_ns)
     return (__u32)(now_ns >> SW_EPOCH_SHIFT);
 }
 
+__u32 sw_key_fingerprint(const __u64 key[2])
+{
+    struct sw_sip s;
+
+    sw_sip_begin(&s, key);
+    sw_sip_word(&s, 0);
+    sw_sip_word(&s, 8ull << 56);
+    return __builtin_bswap32((__u32)sw_sip_end(&s));
+}
+
+void sw_keys_notes(const struct sw_key_set *set, struct sw_key_note *ret)
+{
+    for (size_t i = 0; i < set->len; i++)
+        ret[i] = (struct sw_key_note){.fingerprint = sw_key_fingerprint(set->line[i].key),
+                                      .since = sw_key_epoch(set->line[i].from)};
+}
+
+size_t sw_keys_first(const struct sw_key_note *notes, size_t len, __u64 now_ns)
+{
+    const __u32 epoch = epoch_at(now_ns);
+    size_t now = 0;
+
+    while (now + 1 < len && notes[now + 1].since <= epoch)
+        now++;
+    return now && (now + 1 == len || epoch - notes[now].since < EPOCHS_LEFT) ? now - 1 : now;
+}
+
 void sw_keys_from_lines(const struct sw_key_line *lines, size_t len, __u64 now_ns, struct sw_keys *ret)
 {
-    const struct sw_key_line *newer = &lines[len - 1];
+    struct sw_key_note notes[SW_KEY_LINES + 1];
+    const struct sw_key_line *older, *newer;
 
+    for (size_t i = 0; i < len; i++)
+        notes[i] = (struct sw_key_note){.since = sw_key_epoch(lines[i].from)};
+    older = &lines[sw_keys_first(notes, len, now_ns)];
+    newer = older + (older + 1 < lines + len);
     memset(ret, 0, sizeof(*ret));
-    memcpy(ret->key[0], lines[0].key, sizeof(ret->key[0]));
+    memcpy(ret->key[0], older->key, sizeof(ret->key[0]));
     memcpy(ret->key[1], newer->key, sizeof(ret->key[1]));
-    ret->bound = (lines[0].version > 1) | (newer->version > 1) << 1;
-    ret->since = len > 1 ? epoch_from(newer->from) : epoch_at(now_ns);
+    ret->bound = (older->version > 1) | (newer->version > 1) << 1;
+    ret->since = newer > older ? sw_key_epoch(newer->from) : epoch_at(now_ns);
+}
+
+bool sw_keys_precede(struct sw_key_set *set, const struct sw_keys *before, __u64 now_ns)
+{
+    const __u32 epoch = epoch_at(now_ns), first = sw_key_epoch(set->line[0].from);
+    const __u32 last = first && first - 1 < epoch ? first - 1 : epoch; /* of the key before */
+    const __u32 newer = (__s32)(last - before->since) >= 0;
+    const struct sw_key_line line = {.key = {before->key[newer][0], before->key[newer][1]},
+                                     .version = 1 + (before->bound >> newer & 1)};
+
+    if (!first || epoch >= first + EPOCHS_LEFT ||
+        (!memcmp(line.key, set->line[0].key, sizeof(line.key)) && line.version == set->line[0].version))
+        return false;
+    memmove(&set->line[1], &set->line[0], set->len * sizeof(set->line[0]));
+    set->line[0] = line;
+    set->len++;
+    return true;
 }
 
 int sw_keys_random(struct sw_keys *ret, __u64 now_ns)

@@ -6,6 +6,7 @@
 #include "guard/firewall.h"
 #include "guard/guard.h"
 #include "guard/guard_state.h"
+#include "guard/key_file.h"
 #include "guard/tcp_settings.h"
 #include "loader/tc.h"
 #include "output/names.h"
@@ -156,15 +157,26 @@ int sw_guard_runtime_open(struct sw_guard_runtime *g, struct synward_bpf *obj, c
     if (err)
         return err;
     g->guard = sw_services_guard(g->services);
+    if (g->opts->key_file) {
+        err = sw_key_schedule_open(&g->keys, bpf_map__fd(obj->maps.keys));
+        if (err)
+            return sw_fail(f, SW_EXIT_INTERNAL, err, "cookie keys: %s", strerror(-err));
+    }
     return sw_guard_reader_open(&g->reader, obj, g->guard, g->opts, hooks, clock_offset, f);
 }
 
 static int fill_keys(struct sw_guard_runtime *g, struct sw_failure *f)
 {
-    int err;
+    int err = 0;
 
     g->guard->clock_offset = sw_epoch_offset(g);
-    err = g->keep_keys ? 0 : sw_guard_install_keys(g->obj, g->guard, &g->files, sw_epoch_now(g));
+    if (g->opts->key_file) { /* there are notes if the daemon before us had a key file, too */
+        err = sw_key_schedule_set(&g->keys, g->guard, &g->files.keys, sw_epoch_now(g), g->guard->key_notes, NULL);
+    } else {
+        g->guard->key_notes = 0;
+        if (!g->keep_keys)
+            err = sw_guard_install_keys(g->obj, g->guard, sw_epoch_now(g));
+    }
     return err ? sw_fail(f, SW_EXIT_INTERNAL, err, "cookie keys: %s", strerror(-err)) : 0;
 }
 
@@ -173,6 +185,8 @@ static __u64 key_due(const struct sw_guard_runtime *g, __u64 now)
 {
     __u64 age = 0;
 
+    if (g->opts->key_file)
+        return now;
     if (g->keep_keys && sw_guard_key_age(g->obj, g->guard, sw_epoch_now(g), &age))
         return now;
     return age < SW_KEY_NS ? now + SW_KEY_NS - age : now;
@@ -193,8 +207,7 @@ static void begin(struct sw_guard_runtime *g)
 
 int sw_guard_runtime_fill(struct sw_guard_runtime *g, struct sw_failure *f)
 {
-    __u64 clock_offset = g->guard->clock_offset;
-    __u32 key_slot = g->guard->key_slot;
+    const struct sw_guard guard = *g->guard;
     struct sw_guard_lists before = {0};
     int err = g->adopted ? sw_guard_lists_save(g->obj, &before) : 0;
 
@@ -211,8 +224,10 @@ int sw_guard_runtime_fill(struct sw_guard_runtime *g, struct sw_failure *f)
     if (!err) {
         begin(g);
     } else if (g->adopted) {
-        g->guard->clock_offset = clock_offset;
-        __atomic_store_n(&g->guard->key_slot, key_slot, __ATOMIC_RELEASE); /* the keys before are still there */
+        g->guard->clock_offset = guard.clock_offset;
+        g->guard->key_notes = guard.key_notes;
+        memcpy(g->guard->key_note, guard.key_note, sizeof(guard.key_note));
+        __atomic_store_n(&g->guard->key_slot, guard.key_slot, __ATOMIC_RELEASE); /* the keys before are still there */
         sw_guard_lists_restore(g->obj, g->guard, &before);
     }
     sw_guard_lists_free(&before);
@@ -278,6 +293,7 @@ void sw_guard_runtime_report(struct sw_guard_runtime *g, const struct sw_hooks *
     if (g->opts->backend == SW_BK_NONE && !g->opts->gateway && !bpf_program__autoload(g->obj->progs.sw_accept))
         sw_info("the kernel takes no cookies of ours, so its own are used (see 'synward probe')");
     say_reverse_path(g);
+    sw_guard_key_file_report(g);
     sw_guard_runtime_report_warnings(g);
     say_firewall(g);
     for (size_t i = 0; i < hooks->len; i++)

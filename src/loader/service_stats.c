@@ -129,6 +129,17 @@ int sw_service_stats_guard_id(__u32 guard_id, struct sw_guard *ret)
     return err;
 }
 
+int sw_service_stats_keys(int guard_fd, __u64 now_ns, bool alive, struct sw_key_state *ret)
+{
+    struct sw_guard guard = {0};
+    __u32 zero = 0;
+
+    if (bpf_map_lookup_elem(guard_fd, &zero, &guard))
+        return -errno;
+    *ret = sw_key_state_of(&guard, now_ns, alive);
+    return 0;
+}
+
 void sw_service_stats_sum(const struct sw_service_stats *t, __u64 *ret_services, __u64 *ret_active,
                           struct sw_svc_counters *ret_sum)
 {

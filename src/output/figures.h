@@ -3,6 +3,7 @@
 #ifndef SW_OUTPUT_FIGURES_H
 #define SW_OUTPUT_FIGURES_H
 
+#include "base/key_state.h"
 #include "synward.h"
 
 #include <stdbool.h>
@@ -21,6 +22,7 @@ struct sw_report_stats {
     __u64 owners_unknown; /* and without */
     __u64 services_unprotected;   /* listening sockets for which there was no place */
     struct sw_svc_counters guard; /* sum over all services and CPUs */
+    struct sw_key_state keys;     /* not given: without a key file */
     bool final;                   /* the last line of a run */
 };
 

@@ -429,5 +429,6 @@ char *sw_json_stats(struct sw_lines *l, __u64 seq, const struct sw_report_stats 
     for (int i = 0; i < SW_C_MAX; i++)
         p = sw_put_pair(p, "", sw_name_counter(i)->text, s->counters[i]);
     p = sw_put_svc_counters(p, "guard_", &s->guard);
+    p = sw_json_keys(p, &s->keys);
     return LIT(p, "}\n");
 }

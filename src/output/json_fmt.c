@@ -49,3 +49,36 @@ char *sw_put_svc_counters(char *p, const char *prefix, const struct sw_svc_count
         p = sw_put_pair(p, drop, sw_name_drop(i)->text, t->drop[i]);
     return p;
 }
+
+/* The value of the key before it. */
+static char *put_fingerprint(char *p, __u32 fingerprint)
+{
+    static const char hex[] = "0123456789abcdef";
+
+    *p++ = '"';
+    for (int shift = 28; shift >= 0; shift -= 4)
+        *p++ = hex[fingerprint >> shift & 15];
+    *p++ = '"';
+    return p;
+}
+
+static char *put_from(char *p, bool given, __u64 real_ns)
+{
+    if (!given)
+        return LIT(p, "null");
+    *p++ = '"';
+    p = sw_put_key_time(p, real_ns);
+    *p++ = '"';
+    return p;
+}
+
+char *sw_json_keys(char *p, const struct sw_key_state *k)
+{
+    if (!k->given)
+        return p;
+    p = put_fingerprint(LIT(p, ",\"guard_key\":"), k->now);
+    p = put_from(LIT(p, ",\"guard_key_from\":"), k->from, k->from);
+    p = LIT(p, ",\"guard_key_next\":");
+    p = k->next ? put_fingerprint(p, k->next_key) : LIT(p, "null");
+    return put_from(LIT(p, ",\"guard_key_next_from\":"), k->next, k->next_from);
+}

@@ -4,6 +4,7 @@
 #define SW_OUTPUT_JSON_FMT_H
 
 #include "base/fmt.h"
+#include "base/key_state.h"
 #include "output/line.h"
 #include "output/names.h"
 
@@ -49,5 +50,8 @@ char *sw_put_vlan(char *p, const __u16 vlan[2]);       /* null without a tag */
 char *sw_put_pair(char *p, const char *prefix, const char *key, __u64 v);
 /* ,"PREFIXsyns":n, each item by name, then the sum of the drops, then each reason */
 char *sw_put_svc_counters(char *p, const char *prefix, const struct sw_svc_counters *t);
+/* ,"guard_key":… and the rest of the key file, or nothing without one: at most SW_KEYS_ROOM bytes */
+#define SW_KEYS_ROOM 192
+char *sw_json_keys(char *p, const struct sw_key_state *k);
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef SW_OUTPUT_METRICS_H
 #define SW_OUTPUT_METRICS_H
 
+#include "base/key_state.h"
 #include "synward_histogram.h"
 
 #include <net/if.h>
@@ -45,6 +46,7 @@ struct sw_metrics {
     const struct sw_service *services;     /* NULL: no guard; else SW_SERVICES, and so many of */
     const struct sw_svc_counters *tallies; /* sums over CPUs */
     __u64 services_unprotected;
+    struct sw_key_state keys;         /* not given: without a key file */
     const struct sw_metrics_own *own; /* NULL: it is another process */
 };
 

@@ -277,6 +277,24 @@ static void put_service(struct sw_metric_out *o, const struct sw_metrics *m, lon
     }
 }
 
+static void put_keys(struct sw_metric_out *o, const struct sw_metrics *m, long arg)
+{
+    (void)arg;
+    if (m->keys.given)
+        sw_metric_put(o, "", 1, "use=\"current\",fingerprint=\"%08x\"", m->keys.now);
+    if (m->keys.next)
+        sw_metric_put(o, "", 1, "use=\"next\",fingerprint=\"%08x\"", m->keys.next_key);
+}
+
+static void put_keys_from(struct sw_metric_out *o, const struct sw_metrics *m, long arg)
+{
+    (void)arg;
+    if (m->keys.given)
+        sw_metric_put_ns(o, "", m->keys.from, "use=\"current\"");
+    if (m->keys.next)
+        sw_metric_put_ns(o, "", m->keys.next_from, "use=\"next\"");
+}
+
 static void put_tally(struct sw_metric_out *o, const struct sw_metrics *m, long item)
 {
     char name[SW_SERVICE_TEXT];
@@ -381,6 +399,10 @@ const struct sw_metric sw_metrics_table[] = {
      put_service, SERVICE_KERNEL_HALF_OPEN},
     {"synward_guard_kernel_queue_full", SW_METRIC_GAUGE, NULL, "service",
      "1: the kernel's queue of half-open handshakes overflows", put_service, SERVICE_KERNEL_FULL},
+    {"synward_guard_key", SW_METRIC_INFO, NULL, "use,fingerprint",
+     "Keys of the key file: the one that makes cookies now, and the next one", put_keys, 0},
+    {"synward_guard_key_start_timestamp_seconds", SW_METRIC_GAUGE, "seconds", "use",
+     "When each of these begins to count, since 1970; 0: it always did", put_keys_from, 0},
     SW_SVC_COUNTERS(TALLY){"synward_guard_dropped", SW_METRIC_COUNTER, NULL, "service,reason",
                            "Packets dropped; if it is monitored: that would have been", put_dropped, 0},
     {"synward_output_lines_lost", SW_METRIC_COUNTER, NULL, NULL, "Lines that the output did not take", put_own,

@@ -236,6 +236,10 @@ char *sw_text_stats(struct sw_lines *l, __u64 seq, const struct sw_report_stats 
                 sw_svc_counters_dropped(&s->guard));
     if (s->services_unprotected)
         p = put(p, ", %llu listeners not protected", s->services_unprotected);
+    if (s->keys.given)
+        p = put(p, ", key %08x", s->keys.now);
+    if (s->keys.next)
+        p = put(p, " then %08x", s->keys.next_key);
     p = sw_text_color(l, p, SW_PLAIN);
     *p++ = '\n';
     return p;

@@ -207,7 +207,12 @@ char *sw_text_narrow_stats(struct sw_lines *l, const struct sw_report_stats *s, 
         sw_text_detail(&r, ", guard %s/%s", sw_text_count(s->services_active, a), sw_text_count(s->services, b));
     else
         sw_text_detail(&r, ", %s live", sw_text_count(s->established, a));
-    sw_text_detail(&r, ", %s half-open, %s lost", sw_text_count(s->half_open, a), sw_text_count(s->lost_total, b));
+    if (s->keys.given) {
+        sw_text_detail(&r, ", key %08x, %s lost", s->keys.now, sw_text_count(s->lost_total, b));
+        sw_text_more(&r, ", %s half-open", sw_text_count(s->half_open, a));
+    } else {
+        sw_text_detail(&r, ", %s half-open, %s lost", sw_text_count(s->half_open, a), sw_text_count(s->lost_total, b));
+    }
     sw_text_more(&r, ", %s ended", sw_text_count(c[SW_C_EMITTED_CONN], a));
     return sw_text_row(l, p, now_ns, &r);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Key files. What is taken is one or two keys, older first, as the digits say; what is refused names its line and never
- * quotes a key. From the keys comes a map value by which old cookies still count.
+ * Key files. What is taken are keys in the order of their times, as the digits say, far enough from each other; what is
+ * refused names its line and never quotes a key. From the keys comes a map value by which every cookie that may be
+ * about has its key.
  */
 #include "fuzz.h"
 
@@ -37,53 +38,85 @@ static void check_secret(const __u8 *data, size_t size, const char *error)
     }
 }
 
-static void check_value(const struct sw_key_line *lines, size_t len, __u64 now)
+static const __u64 *key_of(const struct sw_keys *keys, __u32 epoch)
 {
-    struct sw_keys keys;
-    __u32 epoch = (__u32)(now >> SW_EPOCH_SHIFT), renewed;
+    return keys->key[(__s32)(epoch - keys->since) >= 0];
+}
 
-    sw_keys_from_lines(lines, len, now, &keys);
-    holds(!memcmp(keys.key[1], lines[len - 1].key, 16) && !memcmp(keys.key[0], lines[0].key, 16), "other keys");
+/* Which key makes the cookies of an epoch: the first one also those before its time. */
+static const __u64 *truth(const struct sw_key_set *set, __u32 epoch)
+{
+    size_t i = set->len - 1;
+
+    while (i && sw_key_epoch(set->line[i].from) > epoch)
+        i--;
+    return set->line[i].key;
+}
+
+static void check_value(const struct sw_key_set *set, __u64 now)
+{
+    const __u32 epoch = (__u32)(now >> SW_EPOCH_SHIFT);
+    struct sw_key_note notes[SW_KEY_LINES + 1];
+    struct sw_keys keys;
+
+    sw_keys_from_lines(set->line, set->len, now, &keys);
     holds(!keys.pad, "pad %u", keys.pad);
-    if (len == 2) { /* never before its second, and less than an epoch after it */
-        __u64 from = (__u64)lines[1].from * 1000000000ull, begins = (__u64)keys.since << SW_EPOCH_SHIFT;
+    if (epoch > 2)
+        for (__u32 e = epoch - 1; e <= epoch + 1; e++)
+            holds(!memcmp(key_of(&keys, e), truth(set, e), 16), "another key in epoch %u at %u", e, epoch);
+    sw_keys_notes(set, notes);
+    for (size_t i = 0; i < set->len; i++) { /* never before its second, and less than an epoch after it */
+        __u64 from = (__u64)set->line[i].from * 1000000000ull, begins = (__u64)notes[i].since << SW_EPOCH_SHIFT;
 
         holds(begins >= from && begins - from < 1ull << SW_EPOCH_SHIFT, "%llu ns begins at %llu", from, begins);
-    } else {
-        holds(keys.since == epoch, "since %u at epoch %u", keys.since, epoch);
+        holds(notes[i].fingerprint == sw_key_fingerprint(set->line[i].key), "another fingerprint");
     }
-    renewed = keys.since;
-    if ((__s32)(epoch - keys.since) < 2) {
-        holds(sw_keys_renew(&keys, now) == -EAGAIN && keys.since == renewed, "renewed too early");
-    } else {
-        holds(!sw_keys_renew(&keys, now) && keys.since == epoch + 2, "since %u at epoch %u", keys.since, epoch);
-        holds(!memcmp(keys.key[0], lines[len - 1].key, 16), "the key before is not kept");
-    }
+}
+
+/* Of a file that is replaced by another one: the cookies of the one before remain good, unless the new one says that
+ * its key always counted. */
+static void check_change(const struct sw_key_set *was, struct sw_key_set *set, __u64 now)
+{
+    const __u32 epoch = (__u32)(now >> SW_EPOCH_SHIFT);
+    const __u32 first = sw_key_epoch(set->line[0].from);
+    struct sw_keys before, keys;
+    bool preceded;
+    size_t len = set->len;
+
+    sw_keys_from_lines(was->line, was->len, now, &before);
+    preceded = sw_keys_precede(set, &before, now);
+    holds(set->len == len + preceded && set->len <= SW_KEY_LINES + 1, "%llu keys", set->len);
+    sw_keys_from_lines(set->line, set->len, now, &keys);
+    if (first && epoch > 2 && epoch - 1 < first)
+        holds(!memcmp(key_of(&keys, epoch - 1), key_of(&before, epoch - 1), 16), "the key before is lost");
 }
 
 int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
 {
     struct fuzz_in in = {data, data + size};
     __u64 now = fuzz_u64(&in) >> 1;
-    struct sw_key_line lines[2];
-    size_t text = fuzz_left(&in), len;
+    struct sw_key_set set, was = {.line = {{.key = {1, 2}}, {.key = {3, 4}, .from = 1700000000}}, .len = 2};
+    size_t text = fuzz_left(&in);
     char error[300] = "";
-    int err = sw_keys_read(fuzz_file(in.at, text), lines, &len, error, sizeof(error));
+    int err = sw_keys_read(fuzz_file(in.at, text), &set, NULL, error, sizeof(error));
 
     if (err) {
-        holds(!len, "%zu keys in spite of error %d", len, err);
+        holds(!set.len, "%llu keys in spite of error %d", set.len, err);
         holds(err == -EINVAL || err == -EFBIG, "error %d", err);
         fuzz_one_line(error);
         check_secret(in.at, text, error);
         return 0;
     }
-    holds(len == 1 || len == 2, "%zu keys", len);
-    holds(len == 1 || lines[0].from <= lines[1].from, "from %lld, then %lld", lines[0].from, lines[1].from);
-    for (size_t i = 0; i < len; i++) {
-        holds(lines[i].from >= 0 && lines[i].from < 10000000000ll, "from %lld", lines[i].from);
-        holds(lines[i].key[0] | lines[i].key[1], "a key of zeros");
-        check_digits(in.at, text, &lines[i]);
+    holds(set.len >= 1 && set.len <= SW_KEY_LINES, "%llu keys", set.len);
+    for (size_t i = 0; i < set.len; i++) {
+        const __s64 from = set.line[i].from, before = i ? set.line[i - 1].from : 0;
+
+        holds(from >= before && from < 10000000000ll, "from %lld after %lld", from, before);
+        holds(!before || from - before >= SW_KEYS_APART, "from %lld and %lld", before, from);
+        holds(set.line[i].key[0] | set.line[i].key[1], "a key of zeros");
+        check_digits(in.at, text, &set.line[i]);
     }
-    check_value(lines, len, now);
+    check_value(&set, now);
+    check_change(&was, &set, now);
     return 0;
 }

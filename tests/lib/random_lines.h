@@ -160,6 +160,12 @@ static inline struct sw_report_stats random_stats(void)
                                 .half_open_max = random_value(),
                                 .established = random_value(),
                                 .lost_total = random_value(),
+                                .keys = {.given = random_u64() % 2,
+                                         .next = random_u64() % 2,
+                                         .now = random_value(),
+                                         .next_key = random_value(),
+                                         .from = random_value(),
+                                         .next_from = random_value()},
                                 .final = random_u64() % 2};
 
     for (int i = 0; i < SW_C_MAX; i++)

@@ -158,6 +158,12 @@ def guarding():
         ask("list", *args, *pid, ns=g.b)
     ask("list", "del", "block", "198.18.10.0/24", *pid, ns=g.b, code=1)
     ask("list", "add", "block", "198.18.9.1/24", *pid, ns=g.b, code=USAGE)
+    keys.write_text(ask("keys", "new", "--count", 64, "--every", 300))
+    n.until(lambda: "read again: 64 keys" in g.sw.err(), 30)
+    assert "now" in ask("keys", "check", keys) and '"use":"now"' in ask("keys", "check", "-j", keys)
+    keys.write_text("short\n")
+    n.until(lambda: "san-keys:1: a key is" in g.sw.err(), 30)
+    ask("keys", "check", keys, code=INPUT)
     reload_each(g, lists, keys)
     end(g.sw)
     assert capture.stat().st_size > 200, "the capture holds nothing"

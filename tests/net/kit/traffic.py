@@ -87,9 +87,9 @@ def kernels_view(*names):
 
 class Traffic:
     """Runs from its making to stop(). lanes: a family for each; rate: new connections a second in each lane; sources:
-    addresses for their clients' ends; talk: long connections, too."""
+    addresses for their clients' ends; talk: long connections, too; ready(host): returns when clients may come."""
 
-    def __init__(self, a, b, port=7070, lanes=(4, 6), talk=True, rate=80, sources=()):
+    def __init__(self, a, b, port=7070, lanes=(4, 6), talk=True, rate=80, sources=(), ready=None):
         self.a, self.b, self.rate = a, b, rate
         self.page = mmap.mmap(-1, mmap.PAGESIZE)  # shared with the workers
         self.workers, self.pids, self.paths, self.began = [], {}, [], time.monotonic()
@@ -102,6 +102,8 @@ class Traffic:
             listener = n.listen(b, SERVER[v], port + lanes[:i].count(v), 4096)
             host = listener.getsockname()[:2]
             self.fork("serve", v, listener.fileno(), self.serve, listener)
+            if ready:
+                ready(host)
             if talk:
                 self.fork("talk", v, -1, self.talk, host, v)
             self.paths.append(f"{self.base}.{i}")

@@ -16,9 +16,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +32,18 @@
 #define NEWER "0F0E0D0C0B0A09080706050403020100"
 
 static char dir[32];
+
+static void (*at_read)(void);
+
+/* Ours comes before the C library's: what a writer does between the parts of a reading. */
+ssize_t read(int fd, void *to, size_t len)
+{
+    ssize_t got = syscall(SYS_read, fd, to, at_read && len > 40 ? 40 : len);
+
+    if (at_read)
+        at_read();
+    return got;
+}
 
 static const char *file_of(const char *text, size_t len, mode_t mode)
 {
@@ -46,41 +60,59 @@ static const char *file_of(const char *text, size_t len, mode_t mode)
     return path;
 }
 
-static int read_text(const char *text, struct sw_key_line lines[2], size_t *len, char error[128])
+static int read_text(const char *text, struct sw_key_set *set, char error[128])
 {
-    return sw_keys_read(file_of(text, strlen(text), 0600), lines, len, error, 128);
+    return sw_keys_read(file_of(text, strlen(text), 0600), set, NULL, error, 128);
 }
 
 TEST(a_file_of_one_key)
 {
-    struct sw_key_line lines[2];
+    struct sw_key_set set;
     char error[128];
-    size_t len;
 
-    assert_int_equal(read_text("# ours\n\n  " OLDER " # since ever\r\n", lines, &len, error), 0);
-    assert_int_equal(len, 1);
-    assert_int_equal(lines[0].from, 0);
-    assert_true(lines[0].key[0] == 0x7766554433221100ull);
-    assert_true(lines[0].key[1] == 0xffeeddccbbaa9988ull);
-    assert_int_equal(read_text(NEWER, lines, &len, error), 0); /* no newline at the end */
-    assert_true(lines[0].key[0] == 0x08090a0b0c0d0e0full);
-    assert_true(lines[0].key[1] == 0x0001020304050607ull);
+    assert_int_equal(read_text("# ours\n\n  " OLDER " # since ever\r\n", &set, error), 0);
+    assert_int_equal(set.len, 1);
+    assert_int_equal(set.line[0].from, 0);
+    assert_true(set.line[0].key[0] == 0x7766554433221100ull);
+    assert_true(set.line[0].key[1] == 0xffeeddccbbaa9988ull);
+    assert_int_equal(read_text(NEWER, &set, error), 0); /* no newline at the end */
+    assert_true(set.line[0].key[0] == 0x08090a0b0c0d0e0full);
+    assert_true(set.line[0].key[1] == 0x0001020304050607ull);
 }
 
 TEST(two_keys_come_older_first)
 {
-    struct sw_key_line lines[2];
+    struct sw_key_set set;
     char error[128];
-    size_t len;
 
-    assert_int_equal(read_text("@1800000000\t" NEWER "\n@1700000000 " OLDER "\n", lines, &len, error), 0);
-    assert_int_equal(len, 2);
-    assert_int_equal(lines[0].from, 1700000000);
-    assert_true(lines[0].key[0] == 0x7766554433221100ull);
-    assert_int_equal(lines[1].from, 1800000000);
+    assert_int_equal(read_text("@1800000000\t" NEWER "\n@1700000000 " OLDER "\n", &set, error), 0);
+    assert_int_equal(set.len, 2);
+    assert_int_equal(set.line[0].from, 1700000000);
+    assert_true(set.line[0].key[0] == 0x7766554433221100ull);
+    assert_int_equal(set.line[1].from, 1800000000);
     /* without times, and with equal ones, as they stand */
-    assert_int_equal(read_text(NEWER "\n" OLDER "\n", lines, &len, error), 0);
-    assert_true(lines[1].key[0] == 0x7766554433221100ull);
+    assert_int_equal(read_text(NEWER "\n" OLDER "\n", &set, error), 0);
+    assert_true(set.line[1].key[0] == 0x7766554433221100ull);
+}
+
+/* as they stand where they have one time */
+TEST(a_day_of_keys_comes_in_order)
+{
+    char text[65 * 64], *p = text, error[128];
+    struct sw_key_set set;
+
+    for (int i = 0; i < 64; i++)
+        p += sprintf(p, "@%d %032x\n", 1700000000 + (i * 37 % 64) * 300, 1 + i * 37 % 64);
+    assert_int_equal(read_text(text, &set, error), 0);
+    assert_int_equal(set.len, 64);
+    for (int i = 0; i < 64; i++) {
+        assert_int_equal(set.line[i].from, 1700000000 + i * 300);
+        assert_true(set.line[i].key[1] == (__u64)(1 + i) << 56);
+    }
+    sprintf(p, "# and one more\n%032x\n", 99);
+    assert_int_equal(read_text(text, &set, error), -EINVAL);
+    assert_non_null(strstr(error, ":66: there are more than 64 keys"));
+    assert_int_equal(set.len, 0);
 }
 
 TEST(bad_files_are_reported_without_their_keys)
@@ -95,7 +127,9 @@ TEST(bad_files_are_reported_without_their_keys)
         {"00112233445566778899aabbccddeef\n", ":1: a key is 32 hexadecimal digits"},
         {"00112233445566778899aabbccddeefg\n", ":1: a key is 32 hexadecimal digits"},
         {OLDER " " NEWER "\n", ":1: a key is 32 hexadecimal digits"},
-        {OLDER "\n" NEWER "\n#\n" OLDER "\n", ":4: there are more than two keys"},
+        {"@1700000000 " OLDER "\n" OLDER "\n@1699999701 " NEWER "\n", ":3: keys begin less than 300 seconds apart"},
+        {"@1700000299 " NEWER "\n@1700000000 " OLDER "\n", ":2: keys begin less than 300 seconds apart"},
+        {"@1700000000 " NEWER "\n@1700000000 " OLDER "\n", ":2: keys begin less than 300 seconds apart"},
         {"@ " OLDER "\n", ":1: @ is followed by seconds since 1970 and a space"},
         {"@17x " OLDER "\n", ":1: @ is followed by seconds since 1970 and a space"},
         {"@-1 " OLDER "\n", ":1: @ is followed by seconds since 1970 and a space"},
@@ -110,12 +144,11 @@ TEST(bad_files_are_reported_without_their_keys)
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct sw_key_line lines[2];
+        struct sw_key_set set = {.len = 7};
         char error[128] = "";
-        size_t len = 7;
 
-        assert_int_equal(read_text(rows[i].text, lines, &len, error), -EINVAL);
-        assert_int_equal(len, 0);
+        assert_int_equal(read_text(rows[i].text, &set, error), -EINVAL);
+        assert_int_equal(set.len, 0);
         assert_memory_equal(error, dir, strlen(dir));
         assert_string_equal(error + strlen(dir) + strlen("/key"), rows[i].error);
         assert_null(strstr(error, "00112233"));
@@ -150,15 +183,14 @@ TEST(versions)
 TEST(a_nul_byte_and_a_large_file_are_refused)
 {
     static const char text[] = OLDER "\0\n";
-    struct sw_key_line lines[2];
+    struct sw_key_set set;
     char error[128], *big;
-    size_t len;
 
-    assert_int_equal(sw_keys_read(file_of(text, sizeof(text) - 1, 0600), lines, &len, error, sizeof(error)), -EINVAL);
-    big = calloc(1, 8192);
-    memset(big, '#', 8192);
+    assert_int_equal(sw_keys_read(file_of(text, sizeof(text) - 1, 0600), &set, NULL, error, sizeof(error)), -EINVAL);
+    big = calloc(1, 32768);
+    memset(big, '#', 32768);
     memcpy(big, OLDER "\n", 33);
-    assert_int_equal(sw_keys_read(file_of(big, 8192, 0600), lines, &len, error, sizeof(error)), -EFBIG);
+    assert_int_equal(sw_keys_read(file_of(big, 32768, 0600), &set, NULL, error, sizeof(error)), -EFBIG);
     assert_non_null(strstr(error, "too large"));
     free(big);
 }
@@ -166,30 +198,75 @@ TEST(a_nul_byte_and_a_large_file_are_refused)
 TEST(who_may_read_the_file)
 {
     static const mode_t bad[] = {0604, 0640, 0620, 0602, 0610};
-    struct sw_key_line lines[2];
+    struct sw_key_set set;
     char error[128], path[64];
-    size_t len;
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        assert_int_equal(sw_keys_read(file_of(OLDER, 32, bad[i]), lines, &len, error, sizeof(error)), -EPERM);
+        assert_int_equal(sw_keys_read(file_of(OLDER, 32, bad[i]), &set, NULL, error, sizeof(error)), -EPERM);
         assert_non_null(strstr(error, bad[i] & 044 ? "others can read it" : "others can change it"));
     }
-    assert_int_equal(sw_keys_read(file_of(OLDER, 32, 0400), lines, &len, error, sizeof(error)), 0);
-    assert_int_equal(sw_keys_read(dir, lines, &len, error, sizeof(error)), -EINVAL);
+    assert_int_equal(sw_keys_read(file_of(OLDER, 32, 0400), &set, NULL, error, sizeof(error)), 0);
+    assert_int_equal(sw_keys_read(dir, &set, NULL, error, sizeof(error)), -EINVAL);
     assert_non_null(strstr(error, "not a regular file"));
     snprintf(path, sizeof(path), "%s/pipe", dir);
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_int_equal(sw_keys_read(path, lines, &len, error, sizeof(error)), -EINVAL); /* and does not wait */
+    assert_int_equal(sw_keys_read(path, &set, NULL, error, sizeof(error)), -EINVAL); /* and does not wait */
     unlink(path);
-    assert_int_equal(sw_keys_read(path, lines, &len, error, sizeof(error)), -ENOENT);
+    assert_int_equal(sw_keys_read(path, &set, NULL, error, sizeof(error)), -ENOENT);
     assert_non_null(strstr(error, "No such file"));
     if (!geteuid()) {
         const char *theirs = file_of(OLDER, 32, 0600);
 
         assert_int_equal(chown(theirs, 65534, 65534), 0);
-        assert_int_equal(sw_keys_read(theirs, lines, &len, error, sizeof(error)), -EPERM);
+        assert_int_equal(sw_keys_read(theirs, &set, NULL, error, sizeof(error)), -EPERM);
         assert_non_null(strstr(error, "belongs to another user"));
     }
+}
+
+static int changes, changes_most;
+
+/* In place, with the same size: half of what was read so far is of the old file. */
+static void change_in_place(void)
+{
+    const char *text = changes % 2 ? OLDER "\n@1700000000 " OLDER "\n" : NEWER "\n@1700000000 " NEWER "\n";
+    char path[64];
+    int fd;
+
+    if (changes == changes_most)
+        return;
+    changes++;
+    nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL); /* file times have the kernel's tick */
+    snprintf(path, sizeof(path), "%s/key", dir);
+    fd = open(path, O_WRONLY);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+}
+
+TEST(a_file_that_changes_while_it_is_read_is_never_taken_half)
+{
+    static const char text[] = OLDER "\n@1700000000 " OLDER "\n";
+    const char *path = file_of(text, sizeof(text) - 1, 0600);
+    struct sw_key_set set;
+    struct sw_file_id id, now;
+    char error[128];
+
+    at_read = change_in_place;
+    for (int most = 1; most < 3; most++) {
+        changes = 0;
+        changes_most = most;
+        assert_int_equal(sw_keys_read(path, &set, &id, error, sizeof(error)), 0);
+        assert_int_equal(set.len, 2);
+        assert_memory_equal(set.line[0].key, set.line[1].key, 16);
+    }
+    changes = 0;
+    changes_most = 1000; /* it never rests */
+    assert_int_equal(sw_keys_read(path, &set, &id, error, sizeof(error)), -EAGAIN);
+    assert_non_null(strstr(error, ": changes while it is read"));
+    assert_int_equal(set.len, 0);
+    at_read = NULL;
+    assert_int_equal(sw_keys_read(path, &set, &id, error, sizeof(error)), 0);
+    sw_file_id_at(path, &now);
+    assert_true(sw_file_id_same(&id, &now));
 }
 
 static struct sw_cookie cookie_at(const struct sw_keys *k, __u64 now)
@@ -251,18 +328,142 @@ TEST(a_key_that_begins_with_an_epoch_begins_at_once)
 
 TEST(two_hosts_that_share_a_file_accept_each_others_cookies)
 {
-    struct sw_key_line a[2], b[2];
+    struct sw_key_set a, b;
     struct sw_keys one, other;
     char error[128];
-    size_t len;
     __u64 now = 1700000500 * SECOND;
 
-    assert_int_equal(read_text("@1700000000 " OLDER "\n@1700000400 " NEWER "\n", a, &len, error), 0);
-    sw_keys_from_lines(a, len, now, &one);
-    assert_int_equal(read_text("@1700000400 " NEWER "\n@1700000000 " OLDER "\n", b, &len, error), 0);
-    sw_keys_from_lines(b, len, now + 3 * EPOCH, &other);
+    assert_int_equal(read_text("@1700000000 " OLDER "\n@1700000400 " NEWER "\n", &a, error), 0);
+    sw_keys_from_lines(a.line, a.len, now, &one);
+    assert_int_equal(read_text("@1700000400 " NEWER "\n@1700000000 " OLDER "\n", &b, error), 0);
+    sw_keys_from_lines(b.line, b.len, now + 3 * EPOCH, &other);
     for (int i = -8; i < 8; i++)
         assert_int_equal(check_at(&other, cookie_at(&one, now + i * EPOCH), now + i * EPOCH + SECOND), SW_COOKIE_OK);
+}
+
+/* The key that makes the cookies of an epoch: what all hosts must agree on. */
+static const __u64 *truth(const struct sw_key_line *lines, size_t len, __u32 epoch)
+{
+    size_t i = len - 1;
+
+    while (i && sw_key_epoch(lines[i].from) > epoch)
+        i--;
+    return lines[i].key;
+}
+
+static void expect_key(const struct sw_keys *k, const struct sw_key_line *lines, size_t len, __u32 epoch)
+{
+    const __u64 *got = k->key[(__s32)(epoch - k->since) >= 0], *want = truth(lines, len, epoch);
+
+    if (memcmp(got, want, 16))
+        fail_msg("epoch %u: key %llu, not %llu", epoch, got[0], want[0]);
+}
+
+/* At any time of a day of keys the map has those of all cookies that may be about: of the epoch before the last one,
+ * which is only for the drop's reason, to the next one, of a clock that is ahead. So it has a second later. */
+static void expect_day(__s64 from, __s64 every, size_t n)
+{
+    struct sw_key_line lines[SW_KEY_LINES];
+
+    for (size_t i = 0; i < n; i++)
+        lines[i] = (struct sw_key_line){.key = {1 + i, 7}, .from = from + i * every};
+    for (__u64 s = from - 2 * every; s < (__u64)(from + (n + 2) * every); s++) {
+        const __u32 epoch = s * SECOND >> SW_EPOCH_SHIFT, later = (s + 1) * SECOND >> SW_EPOCH_SHIFT;
+        struct sw_keys k;
+
+        sw_keys_from_lines(lines, n, s * SECOND, &k);
+        for (__u32 e = epoch - 2; e <= later + 1; e++)
+            expect_key(&k, lines, n, e);
+    }
+}
+
+TEST(keys_follow_each_other)
+{
+    expect_day(1700000000, SW_KEYS_APART, SW_KEY_LINES);
+    expect_day(1700000000 + 17, SW_KEYS_APART + 1, 20);
+    expect_day(EPOCH / 512, 1000, 7); /* the first begins with an epoch */
+    expect_day(1700000000, SW_KEYS_APART, 1);
+    expect_day(1700000000, SW_KEYS_APART, 2);
+}
+
+/* Nobody has to be there for the next one: a daemon that is stopped changes keys once. */
+TEST(the_next_key_waits_in_the_map)
+{
+    const struct sw_key_line lines[4] = {{.key = {1}},
+                                         {.key = {2}, .from = 1700003600},
+                                         {.key = {3}, .from = 1700007200},
+                                         {.key = {4}, .from = 1700010800}};
+    const __u64 now = (1700003600 + 300) * SECOND;
+    struct sw_keys k;
+
+    sw_keys_from_lines(lines, 4, now, &k);
+    for (__u64 e = now >> SW_EPOCH_SHIFT; e < (1700010800 * SECOND >> SW_EPOCH_SHIFT); e++)
+        expect_key(&k, lines, 4, e);
+}
+
+TEST(the_fingerprint_is_siphash_of_zero)
+{
+    /* head -c 8 /dev/zero | openssl mac -macopt hexkey:00112233445566778899aabbccddeeff -macopt size:8 SIPHASH */
+    struct sw_key_set set;
+    struct sw_key_note notes[2];
+    char error[128];
+
+    assert_int_equal(read_text("@1700000000 " OLDER "\n@1800000000 " NEWER "\n", &set, error), 0);
+    sw_keys_notes(&set, notes);
+    assert_int_equal(notes[0].fingerprint, 0x8b4e1440);
+    assert_int_equal(notes[0].since, sw_key_epoch(1700000000));
+    assert_int_not_equal(notes[1].fingerprint, notes[0].fingerprint);
+    assert_int_equal(sw_key_epoch(0), 0);
+}
+
+/* A line was taken out of the file too early: what it made is good as long as it can be. */
+TEST(a_key_that_is_gone_from_the_file_counts_until_its_cookies_expire)
+{
+    const __s64 from = 1700003600;
+    const __u32 first = sw_key_epoch(from);
+    const struct sw_key_line was[3] = {
+        {.key = {1, 1}}, {.key = {2, 2}, .from = from}, {.key = {3, 3}, .from = from + 600}};
+
+    for (__s32 e = -400; e < 6; e++) {
+        const __u64 now = ((__u64)(first + e) << SW_EPOCH_SHIFT) + 5;
+        struct sw_key_set set = {.line = {was[1], was[2]}, .len = 2};
+        struct sw_keys before, k;
+        const bool want = e < 2;
+
+        sw_keys_from_lines(was, 3, now, &before);
+        assert_int_equal(sw_keys_precede(&set, &before, now), want);
+        assert_int_equal(set.len, 2 + want);
+        sw_keys_from_lines(set.line, set.len, now, &k);
+        for (__u32 i = first + e - 1; i <= first + e + 1; i++)
+            expect_key(&k, was, 3, i);
+        if (!want)
+            continue;
+        assert_int_equal(set.line[0].from, 0);
+        assert_true(set.line[0].key[0] == 1);
+        /* and again, by the next change of the file */
+        set = (struct sw_key_set){.line = {was[1], was[2]}, .len = 2};
+        assert_true(sw_keys_precede(&set, &k, now));
+        assert_true(set.line[0].key[0] == 1);
+    }
+}
+
+/* One that was withdrawn before it counted does not come back, and one without a time counts at once. */
+TEST(a_key_that_is_gone_before_its_time)
+{
+    const struct sw_key_line was[2] = {{.key = {1, 1}}, {.key = {2, 2}, .from = 1700003600}};
+    const __u64 now = 1700000000 * SECOND;
+    struct sw_key_set set = {.line = {{.key = {3, 3}, .from = 1700007200}}, .len = 1};
+    struct sw_keys before, k;
+
+    sw_keys_from_lines(was, 2, now, &before);
+    assert_true(sw_keys_precede(&set, &before, now));
+    sw_keys_from_lines(set.line, set.len, now, &k);
+    assert_true(k.key[0][0] == 1 && k.key[1][0] == 3 && k.since == sw_key_epoch(1700007200));
+    set = (struct sw_key_set){.line = {{.key = {4, 4}}}, .len = 1};
+    assert_false(sw_keys_precede(&set, &before, now));
+    set = (struct sw_key_set){.line = {{.key = {1, 1}, .from = 1700007200}}, .len = 1};
+    assert_false(sw_keys_precede(&set, &before, now)); /* the same key */
+    assert_int_equal(set.len, 1);
 }
 
 TEST(one_key_is_both_keys)
@@ -384,6 +585,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_of_one_key),
         cmocka_unit_test(two_keys_come_older_first),
+        cmocka_unit_test(a_day_of_keys_comes_in_order),
         cmocka_unit_test(bad_files_are_reported_without_their_keys),
         cmocka_unit_test(versions),
         cmocka_unit_test(a_nul_byte_and_a_large_file_are_refused),
@@ -391,6 +593,12 @@ int main(void)
         cmocka_unit_test(the_newer_key_of_a_file_counts_from_its_time),
         cmocka_unit_test(a_key_that_begins_with_an_epoch_begins_at_once),
         cmocka_unit_test(two_hosts_that_share_a_file_accept_each_others_cookies),
+        cmocka_unit_test(a_file_that_changes_while_it_is_read_is_never_taken_half),
+        cmocka_unit_test(keys_follow_each_other),
+        cmocka_unit_test(the_next_key_waits_in_the_map),
+        cmocka_unit_test(the_fingerprint_is_siphash_of_zero),
+        cmocka_unit_test(a_key_that_is_gone_from_the_file_counts_until_its_cookies_expire),
+        cmocka_unit_test(a_key_that_is_gone_before_its_time),
         cmocka_unit_test(one_key_is_both_keys),
         cmocka_unit_test(random_keys_differ),
         cmocka_unit_test(a_renewal_hurts_no_cookie),

@@ -51,6 +51,38 @@ static bool says(const char *line, const char *key)
     return at && at < line + strcspn(line, "\n");
 }
 
+/* With a key file alone there are keys, all four of them. */
+static void test_keys(void **state)
+{
+    struct sw_report_stats stats = {0};
+    char *text;
+    struct out o;
+
+    (void)state;
+    out_open(&o, live);
+    assert_int_equal(sw_report_stats(o.r, &stats, 5), 0);
+    stats.keys = (struct sw_key_state){.given = true, .now = 0x00abcdef};
+    assert_int_equal(sw_report_stats(o.r, &stats, 6), 0);
+    stats.keys = (struct sw_key_state){.given = true,
+                                       .now = 0x8b4e1440,
+                                       .from = 1764360013000000123ull,
+                                       .next = true,
+                                       .next_key = 1,
+                                       .next_from = 1764363600999999999ull};
+    assert_int_equal(sw_report_stats(o.r, &stats, 7), 0);
+    valid(take(&o), 3);
+    assert_false(says(line_n(o.text, 0), "guard_key"));
+    has(line_n(o.text, 1), ",\"guard_key\":\"00abcdef\",\"guard_key_from\":null,\"guard_key_next\":null,"
+                           "\"guard_key_next_from\":null}");
+    has(line_n(o.text, 2),
+        ",\"guard_key\":\"8b4e1440\",\"guard_key_from\":\"2025-11-28T20:00:13.000000123Z\","
+        "\"guard_key_next\":\"00000001\",\"guard_key_next_from\":\"2025-11-28T21:00:00.999999999Z\"}");
+    text = changed(line_n(o.text, 1), ",\"guard_key_next\":null", "");
+    none_valid(text, strlen(text) + 1, 1);
+    free(text);
+    out_close(&o);
+}
+
 /* Of ends that are this host's alone, by the key's endpoints, whoever began. */
 static void test_owner(void **state)
 {
@@ -425,6 +457,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_line_is_valid),
+        cmocka_unit_test(test_keys),
         cmocka_unit_test(test_owner),
         cmocka_unit_test(test_replay_lines_are_valid),
         cmocka_unit_test(test_schema_rejects),

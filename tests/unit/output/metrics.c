@@ -231,6 +231,37 @@ static void test_histograms(void **state)
     }
 }
 
+/* Of a key file alone: the key that counts, and the next one if there is one. */
+static void test_keys(void **state)
+{
+    struct sw_metrics m = sample_metrics();
+    char *text;
+
+    (void)state;
+    m.services = guard.services;
+    m.tallies = guard.tallies;
+    text = print(&m, 1, false, SW_METRICS_TEXT);
+    assert_null(strstr(text, "\nsynward_guard_key_"));
+    free(text);
+    m.keys = (struct sw_key_state){.given = true, .now = 0xab};
+    for (int format = 0; format < SW_METRICS_FORMATS; format++) {
+        text = print(&m, 1, false, format);
+        shows(text, "synward_guard_key_info{use=\"current\",fingerprint=\"000000ab\"} 1");
+        shows(text, "synward_guard_key_start_timestamp_seconds{use=\"current\"} 0.000000000");
+        assert_null(strstr(text, "use=\"next\""));
+        m.keys.next = true;
+        m.keys.next_key = 0x8b4e1440;
+        m.keys.next_from = 1764363600999999999ull;
+        free(text);
+        text = print(&m, 1, true, format);
+        assert_non_null(strstr(text, ",use=\"next\",fingerprint=\"8b4e1440\"} 1\n"));
+        assert_non_null(strstr(text, ",use=\"next\"} 1764363600.999999999\n"));
+        m.keys.next = false;
+        well_formed(text, format);
+        free(text);
+    }
+}
+
 static void test_attempts(void **state)
 {
     struct sw_metrics m = sample_metrics();
@@ -330,9 +361,9 @@ static void test_names(void **state)
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_form),         cmocka_unit_test(test_several),   cmocka_unit_test(test_histograms),
-        cmocka_unit_test(test_attempts),     cmocka_unit_test(test_documents), cmocka_unit_test(test_names),
-        cmocka_unit_test(test_all_counters),
+        cmocka_unit_test(test_form),  cmocka_unit_test(test_several),      cmocka_unit_test(test_histograms),
+        cmocka_unit_test(test_keys),  cmocka_unit_test(test_attempts),     cmocka_unit_test(test_documents),
+        cmocka_unit_test(test_names), cmocka_unit_test(test_all_counters),
     };
     char buf[1024];
 

@@ -144,6 +144,7 @@ static void test_longest_lines(void **state)
     memset(&stats, 0xff, sizeof(stats));
     memset(lost, 0xff, sizeof(lost));
     stats.final = false;
+    stats.keys.given = stats.keys.next = true;
     ev.flow.hist_len = 255; /* a record that is not ours must not make us read beyond it */
     memset(ev.flow.hist, 'S', SW_HIST_MAX);
     ev.flow.syn_ns = ev.flow.synack_ns = 1;

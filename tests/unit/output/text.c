@@ -437,6 +437,12 @@ static void test_loss_and_stats(void **state)
     line_is(&o, 2, AT "stats       358k packets, 0 live, 4032 half-open, 42 lost, 0 ended");
     line_is(&o, 3, AT "end         358k packets, guard 0/1, 4032 half-open, 42 lost");
     out_close(&o);
+    out_open(&o, text());
+    stats.keys = (struct sw_key_state){.given = true, .next = true, .now = 0x8b4e1440, .next_key = 0xab};
+    stats.final = false;
+    assert_int_equal(sw_report_stats(o.r, &stats, 1700000000123456789ULL), 0);
+    line_is(&o, 1, AT "stats       358k packets, guard 0/1, key 8b4e1440, 42 lost, 4 ended");
+    out_close(&o);
 }
 
 int main(void)
