@@ -93,7 +93,7 @@ static void print_head_json(const struct sw_instance *inst, const struct sw_figu
 static int show(struct gateway *g, const struct sw_instance *inst)
 {
     struct sw_figures f;
-    int err = sw_figures_read(inst, &f);
+    int err = sw_figures_read(inst, true, &f);
 
     if (!err && f.gateway && f.gateway < SW_GATEWAY_MAX) {
         g->shown++;
