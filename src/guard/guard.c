@@ -224,7 +224,7 @@ void sw_guard_runtime_reload(struct sw_guard_runtime *g)
     if (err)
         sw_warn("%s: the keys are unchanged: %s", g->opts->key_file, strerror(-err));
     else
-        say_reloaded(g, files.keys.len - g->keys.preceding);
+        say_reloaded(g, g->keys.len - g->keys.preceding);
     sw_guard_files_free(&files);
 }
 

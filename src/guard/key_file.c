@@ -39,6 +39,10 @@ static void read_again(struct sw_guard_runtime *g)
     bool changed = false;
     int err = sw_keys_read(g->opts->key_file, &set, &id, error, sizeof(error));
 
+    if (!err && !sw_file_id_same(&id, &g->key_watch.seen)) { /* it has changed since: it has to rest again */
+        explicit_bzero(&set, sizeof(set));
+        return;
+    }
     if (!err) {
         err = sw_key_schedule_set(&g->keys, g->guard, &set, sw_epoch_now(g), true, &changed);
         if (err)
@@ -88,7 +92,7 @@ void sw_guard_key_file_warned(struct sw_guard_runtime *g, const char *error)
 {
     const char *file = g->opts->key_file;
 
-    if (file && !strncmp(error, file, strlen(file)))
+    if (file && !strncmp(error, file, strlen(file)) && error[strlen(file)] == ':')
         snprintf(g->key_fault, sizeof(g->key_fault), "%s", error);
 }
 
