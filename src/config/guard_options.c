@@ -295,7 +295,7 @@ static const struct sw_option options[] = {
      .help = "window scale of our SYN-ACKs, 0 to 14 (what the kernel would choose)"},
     {"mss", .block = 3, .type = SW_OPT_NUMBER, FIELD(mss), .range = {536, 65495},
      .help = "most that our SYN-ACKs offer as MSS, 536 to 65495 (what the interface takes)",
-     .man = "With `--gateway` the hosts' MSS, 1460 if it is not given; for IPv6 20 less."},
+     .man = "With `--gateway` the MSS of the hosts behind it, also more than Ethernet has (1460; IPv6 1440)."},
     {"window", .block = 3, .type = SW_OPT_NUMBER, FIELD(window), .range = {1, 65535},
      .help = "--gateway: window of our SYN-ACKs ({})", .man = "The host behind it takes over what was granted."},
     {"ttl", .block = 3, .type = SW_OPT_NUMBER, FIELD(ttl), .range = {1, 255},

@@ -12,6 +12,7 @@ import pathlib
 import re
 
 import kit as n
+from kit import attacks
 from kit import gateway as g
 from kit import guard as k
 
@@ -143,6 +144,34 @@ def calm_passes():
     conns = [x for x in lines if x["event"] == "conn" and x["resp_port"] == g.PORT]
     n.equal("connections", [x["conn_state"] for x in conns], ["SF"] * 6)
     n.equal("by cookie", by_cookie(lines), [])
+
+
+def hidden_floods():
+    """what comes before or after a SYN hides nothing at an edge either: the host's SYN-ACKs count, and engage it"""
+    a, r, b = n.routed()
+    n.sh("ip", "route", "add", "198.18.0.0/15", "via", "10.67.0.254", ns=b)
+    n.sh("ip", "route", "add", "198.18.0.0/15", "via", "10.66.0.1", ns=r)
+    n.sh("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.rta.rp_filter=0", ns=r)
+    n.sh("ip", "addr", "add", f"{k.SERVER[4]}/32", "dev", "lo", ns=b)  # to which the kit's attacks go
+    n.sh("ip", "route", "add", k.SERVER[4], "via", g.HOST[4], ns=r)
+    ports = dict(zip(attacks.HIDDEN, range(g.PORT, g.PORT + 10)))
+    listeners = [n.listen(b, k.SERVER[4], port, 4096) for port in ports.values()]
+    nets = {port: f"{k.SERVER[4]}:{port}" for port in ports.values()}
+    edge = g.edge(r, "rta", g.key_file(), "--engage", "half-open=100,syn-rate=1000000", mode="auto", nets=nets)
+    for name, port in ports.items():
+        attacks.Forger(Way(a, "cli0", r, b), port).burst(130, attacks.HIDDEN[name])
+
+    def states():
+        now = k.services(edge)
+        return {name: [now[nets[port]][x] for x in ("state", "opened", "completed")] for name, port in ports.items()}
+
+    n.until(lambda: all(x[0] == "engaged" for x in states().values()), 20, evidence=states)
+    for name, (_, opened, completed) in states().items():
+        n.at_least(f"{name}: begun", opened, 100)
+        n.equal(f"{name}: completed", completed, 0)
+    g.ends(edge)
+    for x in listeners:
+        x.close()
 
 
 def own_port():
@@ -423,5 +452,5 @@ def pinned(a, r, key, listener, host, name):
 
 
 if __name__ == "__main__":
-    n.main(http, options_survive, server_first, other_way_back, calm_passes, own_port, two_and_two, wrong_scale,
+    n.main(http, options_survive, server_first, other_way_back, calm_passes, hidden_floods, own_port, two_and_two, wrong_scale,
            without_accept, port_used_again, on_a_bridge, clock, pins)

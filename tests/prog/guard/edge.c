@@ -186,6 +186,30 @@ TEST(fragments_and_bad_flags)
     both(fragments);
 }
 
+/* A fragment header within another, as an attacker hides it; and what is in a tunnel is for its other end. */
+TEST(nested)
+{
+    struct pkt p;
+
+    talk_init(t, run, true);
+    svc = svc6;
+    p = usual_syn();
+    pkt_ext(&p, 44, 8); /* of a packet that is whole */
+    p.fragment = p.more_frags = true;
+    expect_drop(&p, "fragment");
+    p = usual_syn();
+    pkt_ext(&p, 44, 8);
+    p.ext[3] = 1; /* more follows */
+    pkt_ext(&p, 44, 8);
+    expect_drop(&p, "fragment");
+    talk_init(t, run, false);
+    svc = svc4;
+    p = usual_syn();
+    p.proto = 4;
+    expect_pass(&p, "");
+    assert_int_equal(guardrun_counters(guard, svc).item[SW_T_SYNS], 0);
+}
+
 /* Signed SYNs are for the host behind, within the limit. */
 TEST(signed_ones)
 {
@@ -507,6 +531,7 @@ int main(void)
         AT(engaged, other_ports_and_prefixes),
         AT(engaged, by_the_longest_prefix),
         AT(engaged, fragments_and_bad_flags),
+        AT(engaged, nested),
         AT(engaged, signed_ones),
         AT(engaged, tags_and_extension_headers),
         AT(engaged, ethernet_addresses),
