@@ -150,6 +150,10 @@ int sw_walk_failed(const char *command, int err)
         sw_err("%s: " SW_RUN_DIR ": %s: it belongs to user %u", command, strerror(-err), st.st_uid);
         return SW_EXIT_PRIVILEGE;
     }
+    if (err == -EPROTO) {
+        sw_err("%s: the synward that runs is of another version", command);
+        return SW_EXIT_NOT_RUNNING;
+    }
     sw_err("%s: %s", command, strerror(-err));
     return SW_EXIT_INTERNAL;
 }

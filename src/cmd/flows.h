@@ -20,7 +20,8 @@ struct sw_flows {
     struct sw_filter filter;
     __s64 clock_offset;
     struct sw_lines lines;    /* for times and escapes */
-    struct sw_owners *owners; /* of one look; NULL: nobody asks */
+    struct sw_owners *owners; /* NULL: nobody asks */
+    __u64 owners_due_ns;      /* until then they are as they were */
     FILE *out;
     size_t rows_max; /* that fit on a screen; 0: all */
     bool stream;     /* rows are printed as they are read, and not kept */

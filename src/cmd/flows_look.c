@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OWNERS_REST 24 /* looking for owners takes at most 4 % of a CPU */
+
 static void take(const struct sw_key *key, const struct sw_flow *flow, void *ctx)
 {
     struct sw_flows *f = ctx;
@@ -75,6 +77,20 @@ static int look(const struct sw_instance *inst, bool alive, void *ctx)
     return err ? err : f->err;
 }
 
+/* Sockets and /proc again, but where that takes long, as with a hundred thousand open files, not at each look. */
+static int find_owners(struct sw_flows *f)
+{
+    const __u64 now = sw_clock_now();
+    int err;
+
+    if ((!f->json && !f->wide && !sw_filter_asks_owner(&f->filter)) || (f->owners && now < f->owners_due_ns))
+        return 0;
+    sw_owners_free(f->owners);
+    err = sw_owners_look(&f->owners);
+    f->owners_due_ns = now + OWNERS_REST * (sw_clock_now() - now);
+    return err;
+}
+
 int sw_flows_look(struct sw_flows *f)
 {
     int err;
@@ -82,13 +98,9 @@ int sw_flows_look(struct sw_flows *f)
     f->starting = f->elsewhere = f->err = 0;
     f->clock_offset = f->lines.clock_offset = sw_clock_offset(); /* the clock may be set between two looks */
     f->seen.ns = sw_clock_now();
-    sw_owners_free(f->owners);
-    f->owners = NULL;
-    if (f->json || f->wide || sw_filter_asks_owner(&f->filter)) {
-        err = sw_owners_look(&f->owners);
-        if (err)
-            return err;
-    }
+    err = find_owners(f);
+    if (err)
+        return err;
     err = sw_instance_walk(look, f);
     sw_flow_look_end(&f->seen);
     for (size_t i = 0; i < f->len; i++)

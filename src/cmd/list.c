@@ -8,6 +8,7 @@
 #include "cmd/find_instance.h"
 #include "config/cli.h"
 #include "guard/files.h"
+#include "loader/map_reader.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -80,7 +81,7 @@ static int change(const struct list *l, int fd, struct sw_guard *guard, struct s
 
 static int act(const struct list *l, struct sw_cidrs *ret_missing)
 {
-    int guard_fd = bpf_map_get_fd_by_id(l->inst.map_guard), fd = -1, err;
+    int guard_fd = sw_map_by_id(l->inst.map_guard, sizeof(struct sw_guard)), fd = -1, err = guard_fd;
     size_t page = sysconf(_SC_PAGESIZE);
     void *guard = MAP_FAILED;
 
@@ -89,7 +90,7 @@ static int act(const struct list *l, struct sw_cidrs *ret_missing)
     if (fd >= 0)
         guard = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, guard_fd, 0);
     if (guard == MAP_FAILED)
-        err = -errno;
+        err = guard_fd < 0 ? guard_fd : -errno;
     else
         err = l->action == LIST_SHOW ? show(l, fd) : change(l, fd, guard, ret_missing);
     if (guard != MAP_FAILED)

@@ -66,10 +66,11 @@ static void set_clock(struct top *t)
 static int find_owner(struct top *t)
 {
     const struct sw_top_conn *c = &t->state.conn;
+    const bool same = sw_top_owner_is(&t->owner, c);
     struct sw_owners *now;
     int err;
 
-    if (t->file || !t->state.detail || (sw_top_owner_is(&t->owner, c) && t->owner_ns == t->model.ns))
+    if (t->file || !t->state.detail || !c->local || (same && (t->state.gone || t->owner_ns == t->model.ns)))
         return 0;
     err = sw_owners_look(&now);
     if (!err)

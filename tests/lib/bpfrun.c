@@ -142,8 +142,13 @@ int bpfrun_new(const struct sw_object_opts *opts, struct bpfrun **ret_run)
     int err = -ENOMEM;
 
     *ret_run = run;
-    if (run)
-        return bpfrun_reset(run);
+    if (run) {
+        err = bpfrun_reset(run);
+        if (!err)
+            return 0;
+        *ret_run = NULL;
+        goto fail;
+    }
     run = calloc(1, sizeof(*run));
     if (!run)
         return -ENOMEM;

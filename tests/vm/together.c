@@ -6,7 +6,9 @@
 #include "bpfrun.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* their main() functions; the Makefile writes the list */
 #define PROG(folder, name) int main_##folder##_##name(void);
@@ -25,14 +27,27 @@ static int run(const char *name, int (*fn)(void))
     return fn() != 0;
 }
 
+static bool done;
+
+/* One that calls exit() would take those after it with it. */
+static void check_done(void)
+{
+    if (done)
+        return;
+    fputs("it ended before its last program\n", stderr);
+    _exit(1);
+}
+
 int main(void)
 {
     int failed = 0;
 
+    atexit(check_done);
     bpfrun_keep(true);
 #define PROG(folder, name) failed += run(#folder "/" #name, main_##folder##_##name);
 #include "together/list.h"
 #undef PROG
     bpfrun_keep(false);
+    done = true;
     return failed != 0;
 }
