@@ -252,6 +252,10 @@ demo: setup ## real clients and a flood in namespaces, events on the screen (roo
 	+$(MAKE_ALL) all $(TOOLS)
 	@tests/demo
 
+demo-join: setup ## a router that kills three of twenty connections, and who says so (root)
+	+$(MAKE_ALL) all
+	@tests/demo_join
+
 format: ## clang-format over all C files
 	$(CLANG_FORMAT) -i $(C_FILES)
 
@@ -301,5 +305,5 @@ clean: ## removes build/
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help setup costs verifier tests test test-kernels nightly bench soak siege fuzz demo options format format-check lint coverage shellcheck install
+.PHONY: all help setup costs verifier tests test test-kernels nightly bench soak siege fuzz demo demo-join options format format-check lint coverage shellcheck install
 .PHONY: uninstall clean

@@ -13,8 +13,8 @@
 #include <linux/types.h>
 
 #define SW_CONTRACT_VERSION 10 /* of struct sw_event: readers check it and the length first */
-#define SW_HIST_MAX 40        /* letters of history kept; a longer one sets SW_F_HIST_FULL */
-#define SW_OOO 3              /* out-of-order blocks stored for each endpoint */
+#define SW_HIST_MAX 40         /* letters of history kept; a longer one sets SW_F_HIST_FULL */
+#define SW_OOO 3               /* out-of-order blocks stored for each endpoint */
 #define SW_WSCALE_NONE 0xff
 #define SW_SECOND 1000000000ull /* times are in ns */
 

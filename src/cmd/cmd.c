@@ -7,6 +7,7 @@ const struct sw_command *const sw_commands[] = {
     &sw_replay_command,
     &sw_report_command,
     &sw_ladder_command,
+    &sw_join_command,
     &sw_events_command,
     &sw_flows_command,
     &sw_top_command,

@@ -81,7 +81,7 @@ static int change(const struct list *l, int fd, struct sw_guard *guard, struct s
 
 static int act(const struct list *l, struct sw_cidrs *ret_missing)
 {
-    int guard_fd = sw_map_by_id(l->inst.map_guard, sizeof(struct sw_guard)), fd = -1, err = guard_fd;
+    int guard_fd = sw_map_by_id(l->inst.map_guard, sizeof(struct sw_guard)), fd = -1, err;
     size_t page = sysconf(_SC_PAGESIZE);
     void *guard = MAP_FAILED;
 

@@ -281,7 +281,7 @@ __u32 sw_key_fingerprint(const struct sw_key_line *line)
     sw_sip_word(&s, is_bound(line) ? 2 : 0);
     sw_sip_word(&s, 8ull << 56);
     first = (__u32)sw_sip_end(&s);
-    explicit_bzero(&s, sizeof(s));
+    explicit_bzero(&s, sizeof(s)); /* with a message that is known it gives the key back */
     return __builtin_bswap32(first);
 }
 

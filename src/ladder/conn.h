@@ -59,4 +59,8 @@ void sw_ladder_text(const struct sw_ladder_conn *c, bool utf8, FILE *out);
 /* One image of all, one below the other, in light or dark as its reader has it. */
 void sw_ladder_svg(const struct sw_ladder_conn *conns, size_t len, FILE *out);
 
+/* Pieces of such an image, which ends with </svg>: its begin, with classes soft, line, arrow and rst; text of ours. */
+void sw_ladder_svg_begin(int width, int height, size_t conns, FILE *out);
+void sw_ladder_svg_text(FILE *out, int x, int y, const char *anchor, const char *kind, const char *text);
+
 #endif

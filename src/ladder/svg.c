@@ -21,7 +21,7 @@ static const char style[] =
     "</style>\n";
 
 /* Text of ours, with what is special in XML escaped all the same. */
-static void put_text(FILE *out, int x, int y, const char *anchor, const char *kind, const char *text)
+void sw_ladder_svg_text(FILE *out, int x, int y, const char *anchor, const char *kind, const char *text)
 {
     fprintf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"%s\"%s%s%s>", x, y, anchor, *kind ? " class=\"" : "", kind,
             *kind ? "\"" : "");
@@ -41,7 +41,7 @@ static void put_end(const struct sw_ladder_conn *c, int side, int y, FILE *out)
     char end[SW_SERVICE_TEXT];
 
     *sw_put_endpoint(end, c->ip[side], c->port[side]) = 0;
-    put_text(out, side == SW_ORIG ? 12 : WIDTH - 12, y, side == SW_ORIG ? "start" : "end", "", end);
+    sw_ladder_svg_text(out, side == SW_ORIG ? 12 : WIDTH - 12, y, side == SW_ORIG ? "start" : "end", "", end);
 }
 
 static void put_arrow(const struct sw_ladder_step *s, int y, FILE *out)
@@ -53,9 +53,9 @@ static void put_arrow(const struct sw_ladder_step *s, int y, FILE *out)
     sw_ladder_label(s, 54, label);
     fprintf(out, "<path class=\"arrow%s\" d=\"M%d,%d H%d M%d,%d L%d,%d L%d,%d\"/>\n",
             s->flags & SW_TCP_RST ? " rst" : "", from, y, to, to - 9 * way, y - 5, to, y, to - 9 * way, y + 5);
-    put_text(out, MIDDLE, y - 6, "middle", "", label);
-    put_text(out, LEFT - 8, y + 4, "end", "", sw_name_state(s->state[SW_ORIG])->text);
-    put_text(out, RIGHT + 8, y + 4, "start", "", sw_name_state(s->state[SW_RESP])->text);
+    sw_ladder_svg_text(out, MIDDLE, y - 6, "middle", "", label);
+    sw_ladder_svg_text(out, LEFT - 8, y + 4, "end", "", sw_name_state(s->state[SW_ORIG])->text);
+    sw_ladder_svg_text(out, RIGHT + 8, y + 4, "start", "", sw_name_state(s->state[SW_RESP])->text);
 }
 
 static int height_of(const struct sw_ladder_conn *c)
@@ -68,13 +68,13 @@ static void put_conn(const struct sw_ladder_conn *c, int top, FILE *out)
     const int bottom = top + height_of(c) - FOOT;
     char note[SW_LADDER_NOTE];
 
-    put_text(out, 12, top + 22, "start", "soft", c->uid);
+    sw_ladder_svg_text(out, 12, top + 22, "start", "soft", c->uid);
     sw_ladder_began(c, note);
-    put_text(out, WIDTH - 12, top + 22, "end", "soft", note);
+    sw_ladder_svg_text(out, WIDTH - 12, top + 22, "end", "soft", note);
     put_end(c, SW_ORIG, top + 44, out);
     put_end(c, SW_RESP, top + 44, out);
     sw_ladder_missing(c, note);
-    put_text(out, MIDDLE, top + 66, "middle", "soft", note);
+    sw_ladder_svg_text(out, MIDDLE, top + 66, "middle", "soft", note);
     for (int side = SW_ORIG; side <= SW_RESP; side++)
         fprintf(out, "<line class=\"line\" x1=\"%d\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/>\n", side == SW_ORIG ? LEFT : RIGHT,
                 side == SW_ORIG ? LEFT : RIGHT, top + 54, bottom);
@@ -86,10 +86,19 @@ static void put_conn(const struct sw_ladder_conn *c, int top, FILE *out)
         if (!i)
             continue;
         *sw_text_duration(note, s->ns > c->step[i - 1].ns ? s->ns - c->step[i - 1].ns : 0) = 0;
-        put_text(out, LEFT + 10, y - ROW / 2 + 4, "start", "soft", note);
+        sw_ladder_svg_text(out, LEFT + 10, y - ROW / 2 + 4, "start", "soft", note);
     }
     sw_ladder_end(c, note);
-    put_text(out, MIDDLE, bottom + 22, "middle", "", note);
+    sw_ladder_svg_text(out, MIDDLE, bottom + 22, "middle", "", note);
+}
+
+void sw_ladder_svg_begin(int width, int height, size_t conns, FILE *out)
+{
+    fprintf(out,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" role=\"img\" "
+            "aria-label=\"TCP control segments of %zu connection%s\">\n",
+            width, height, width, height, conns, conns == 1 ? "" : "s");
+    fputs(style, out);
 }
 
 void sw_ladder_svg(const struct sw_ladder_conn *conns, size_t len, FILE *out)
@@ -98,11 +107,7 @@ void sw_ladder_svg(const struct sw_ladder_conn *conns, size_t len, FILE *out)
 
     for (size_t i = 0; i < len; i++)
         height += height_of(&conns[i]) + (i ? GAP : 0);
-    fprintf(out,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" role=\"img\" "
-            "aria-label=\"TCP control segments of %zu connection%s\">\n",
-            WIDTH, height, WIDTH, height, len, len == 1 ? "" : "s");
-    fputs(style, out);
+    sw_ladder_svg_begin(WIDTH, height, len, out);
     for (size_t i = 0; i < len; i++) {
         put_conn(&conns[i], top, out);
         top += height_of(&conns[i]) + GAP;

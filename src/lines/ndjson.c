@@ -227,6 +227,11 @@ const struct sw_line *sw_field_item(const struct sw_line *line, const char *key,
     return json_object_is_type(at, json_type_object) ? (const struct sw_line *)at : NULL;
 }
 
+bool sw_field_has(const struct sw_line *line, const char *key)
+{
+    return json_object_object_get_ex((const struct json_object *)line, key, NULL);
+}
+
 const char *sw_field_json(const struct sw_line *line, const char *key)
 {
     struct json_object *at;

@@ -42,6 +42,7 @@ const char *sw_field_text(const struct sw_line *line, const char *key);
 bool sw_field_u64(const struct sw_line *line, const char *key, __u64 *ret);
 bool sw_field_bool(const struct sw_line *line, const char *key, bool *ret);
 bool sw_field_time(const struct sw_line *line, const char *key, __u64 *ret_ns); /* RFC 3339, UTC: ns since 1970 */
+bool sw_field_has(const struct sw_line *line, const char *key);                 /* null counts */
 /* Whatever it is, as JSON text on one line; valid as long as the line. */
 const char *sw_field_json(const struct sw_line *line, const char *key);
 

@@ -85,7 +85,8 @@ static int look_at(const struct sw_instance *inst, bool alive, void *ctx)
             ours = true;
             look->made_clsact[k] |= inst->ifaces[i].made_clsact;
             if (look->phase == DISARM)
-                look->cookies |= sw_guard_stop(inst->map_guard ? sw_map_by_id(inst->map_guard, sizeof(struct sw_guard)) : -1);
+                look->cookies |=
+                    sw_guard_stop(inst->map_guard ? sw_map_by_id(inst->map_guard, sizeof(struct sw_guard)) : -1);
         }
         all &= ours || !if_indextoname(inst->ifaces[i].ifindex, name);
     }

@@ -270,6 +270,35 @@ def suricatas(events):
     return out
 
 
+def clients(events):
+    """What a synward at the clients' end would have written, beyond a router that translates addresses and has reset one."""
+    out, killed = "", None
+    for x in events:
+        if not x.get("orig_ip"):
+            out += json.dumps(x) + "\n"
+            continue
+        here = {k: v for k, v in x.items() if not k.startswith("resp_") or k.split("_", 1)[1] not in ("socket_cookie", "cgroup")}
+        here.update(uid="CUser" + x["uid"][5:], orig_ip="fd77::7" if ":" in x["orig_ip"] else "192.168.7.7")
+        if x["event"] == "conn":
+            here.update(orig_socket_cookie=1, orig_cgroup="/")
+            if not killed and x["reason"] == "fin" and x["resp_port"] == 80 and x["ip_version"] == 4:
+                killed = x["uid"]
+                here.update(reason="reset", rst_by="resp", rst_state="FIN_WAIT_1", history=x["history"] + "r")
+        out += json.dumps(here) + "\n"
+    return out
+
+
+def killer(s):
+    killed = n.one([x for x in s.of("conn") if f"CUser{x['uid'][5:]}" in s.out and x["uid"] in s.out], "connections shown")
+    head, at, why = s.out.splitlines()[:3]
+    n.equal("block", (head.split(), at.split(), why.strip()), (
+        ["reset_injected", f"192.168.7.7:{killed['orig_port']}", "->", f"{killed['resp_ip']}:80", "CUser" + killed["uid"][5:]],
+        ["at", "B", f"{killed['orig_ip']}:{killed['orig_port']}", "->", f"{killed['resp_ip']}:80", killed["uid"]],
+        "A saw a RST of the responder, B did not: made between"))
+    shown = dict(re.findall(r"^  ([a-z_]+) +(\d+)$", s.out, re.M))
+    n.equal("summary", shown, {"reset_injected": "1", "agree": str(len(s.of("conn")) - 1)})
+
+
 def joined(s):
     same(s, [(x["community_id"], x["uid"], "CZeek" + x["uid"][5:], "http" if x["resp_port"] == 80 else "-", x["reason"])
              for x in s.of("conn") if x["reason"] != "refused"])
@@ -321,6 +350,7 @@ EXPECTED = {
     "Where is data sent again?": sent_again,
     "Whose receiver is full?": full,
     "Who closes first?": lambda s: counted(s, [(x["resp_port"], x["closed_by"]) for x in s.of("conn") if x["closed_by"]]),
+    "Who killed a connection: client, server, or something between?": killer,
     "What comes and goes on one port?": live,
     "Which connections are half-open now?": half_open,
     "Which processes have connections now?": lambda s: same(s, [
@@ -363,6 +393,7 @@ def ground():
     for name in ("events.ndjson", "guard.ndjson"):
         files[name] = lines_of(files["folder"] / name)
     (files["folder"] / "conn.log").write_text(zeeks(files["events.ndjson"]))
+    (files["folder"] / "client.ndjson").write_text(clients(files["events.ndjson"]))
     (files["folder"] / "eve.json").write_text(suricatas(files["events.ndjson"]))
     return files
 

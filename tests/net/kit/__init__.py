@@ -18,6 +18,8 @@ to import.
     browser  a headless Chromium
     place    the host on which they are typed
     screen   synward top on a terminal
+    middle   a router that resets, drops, rewrites, delays; synward at both ends
+    two_places   what two synwards would write, in any number
 """
 from .daemon import SYNWARD, Synward
 from .lines import check_seq, fields, of, events_of

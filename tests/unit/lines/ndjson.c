@@ -149,6 +149,8 @@ static void test_fields(void **state)
     assert_int_equal(v, 1795853826690934190ULL);
     assert_string_equal(sw_field_json(line, "list"), "[1,\"<\\/script>\"]");
     assert_null(sw_field_json(line, "null"));
+    assert_true(sw_field_has(line, "null") && sw_field_has(line, "list"));
+    assert_false(sw_field_has(line, "nothing"));
     sw_ndjson_close(n);
 }
 

@@ -1,0 +1,210 @@
+-- SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+-- What `synward join A.ndjson B.ndjson` decides, in SQL: the same verdicts (docs/join.md). DuckDB 1.5.
+--     duckdb -c ".read join-duckdb.sql"      in the folder with A.ndjson and B.ndjson
+-- The last statement gives a row a connection. For a fleet, put what read_ndjson_objects reads here into a table.
+SET VARIABLE delay_ns = 100000000; -- --delay
+SET VARIABLE clock_ns = 2000000000; -- --clock
+SET VARIABLE window_ns = 7800000000000; -- --window
+
+CREATE OR REPLACE TEMP MACRO to_ns(t) AS epoch_ns(t::TIMESTAMP_NS);
+CREATE OR REPLACE TEMP MACRO overlap(a, b) AS
+    a.start <= b."end" + getvariable('clock_ns') AND b.start <= a."end" + getvariable('clock_ns');
+CREATE OR REPLACE TEMP MACRO same_tuple(a, b) AS
+    a.o.ip = b.o.ip AND a.r.ip = b.r.ip AND a.o.port = b.o.port AND a.r.port = b.r.port;
+CREATE OR REPLACE TEMP MACRO same_bytes(a, b) AS a.o.bytes = b.o.bytes AND a.r.bytes = b.r.bytes;
+-- how much later than v's the other's first segment came: the middle one of what SYN, SYN-ACK and ACK say
+CREATE OR REPLACE TEMP MACRO later(v, other) AS
+    CASE WHEN v.server IS NOT NULL AND other.server IS NOT NULL AND v.handshake IS NOT NULL AND other.handshake IS NOT NULL
+         THEN list_sort([0, v.server - other.server, v.handshake - other.handshake])[2]
+         WHEN v.o.again > other.o.again THEN v.duration ELSE 0 END;
+-- was v watched until the other had its last segment, and that had come?
+CREATE OR REPLACE TEMP MACRO covers(v, other, way) AS
+    v.watched >= other.duration + later(v, other) + coalesce(way, 0) + 1000000000;
+
+-- Each line of both files, in order, and what is before it.
+CREATE OR REPLACE TEMP TABLE line AS
+WITH raw AS (
+    SELECT 'A' AS file, row_number() OVER () AS n, json FROM read_ndjson_objects('A.ndjson')
+    UNION ALL SELECT 'B', row_number() OVER (), json FROM read_ndjson_objects('B.ndjson')
+), typed AS (
+    SELECT file, n, json, json ->> 'event' AS event, to_ns(json ->> 'ts') AS ts, (json ->> 'seq')::BIGINT AS seq
+    FROM raw WHERE (json ->> 'schema') = '3' AND (json ->> 'ts') IS NOT NULL
+)
+SELECT *, lag(seq) OVER w AS seq_before,
+    max(ts) OVER (PARTITION BY file ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS last_before
+FROM typed WINDOW w AS (PARTITION BY file ORDER BY n);
+
+-- One side of a conn line; rst and fin: y, n, or u for unknown.
+CREATE OR REPLACE TEMP MACRO side_of(j, s, up) AS {
+    'ip': j ->> (s || '_ip'), 'port': (j ->> (s || '_port'))::INT, 'isn': (j ->> (s || '_isn'))::BIGINT,
+    'mss': j ->> (s || '_mss'), 'wscale': j ->> (s || '_wscale'), 'sack': j ->> (s || '_sack'), 'ts': j ->> (s || '_ts'),
+    'ecn': j ->> (s || '_ecn'), 'tfo': j ->> (s || '_tfo'), 'mptcp': j ->> (s || '_mptcp'),
+    'bytes': (j ->> (s || '_bytes'))::HUGEINT, 'payload': (j ->> (s || '_payload_bytes'))::HUGEINT,
+    'pkts': (j ->> (s || '_pkts'))::HUGEINT, 'rexmit': (j ->> (s || '_rexmit'))::BIGINT,
+    'again': (j ->> CASE s WHEN 'orig' THEN 'syn_rexmit' ELSE 'synack_rexmit' END)::BIGINT,
+    'local': json_exists(j, '$.' || s || '_socket_cookie'),
+    'rst': CASE WHEN regexp_matches(j ->> 'history', CASE up WHEN 1 THEN '[RI]' ELSE '[ri]' END) OR (j ->> 'rst_by') IN (s, 'both') THEN 'y'
+                WHEN (j ->> 'history_full') = 'false' THEN 'n' ELSE 'u' END,
+    'fin': CASE WHEN regexp_matches(j ->> 'history', CASE up WHEN 1 THEN '[FI]' ELSE '[fi]' END)
+                  OR ((j ->> 'closed_by') IN (s, 'both') AND NOT (regexp_matches(j ->> 'history', CASE up WHEN 1 THEN '[RI]' ELSE '[ri]' END)
+                                                                 OR coalesce((j ->> 'rst_by') IN (s, 'both'), false)))
+                  OR (j ->> (s || '_state')) IN ('FIN_WAIT_1', 'FIN_WAIT_2', 'CLOSING', 'LAST_ACK', 'TIME_WAIT') THEN 'y'
+                WHEN (j ->> 'history_full') = 'false' THEN 'n' ELSE 'u' END};
+
+CREATE OR REPLACE TEMP TABLE conn AS
+SELECT *, start + duration AS "end" FROM (
+    SELECT file, n, json ->> 'uid' AS uid, ts, to_ns(json ->> 'start') AS start, (json ->> 'duration_ns')::BIGINT AS duration,
+        greatest(ts - to_ns(json ->> 'start'), 0) AS watched, json ->> 'reason' AS reason,
+        (json ->> 'server_ns')::BIGINT AS server, (json ->> 'handshake_ns')::BIGINT AS handshake, (json ->> 'client_ns')::BIGINT AS client,
+        (json ->> 'via') = 'cookie' AS cookie, (json ->> 'handshake') = 'unseen' AS unseen,
+        (json ->> 'handshake') NOT IN ('unseen', 'incomplete') AS established,
+        side_of(json, 'orig', 1) AS o, side_of(json, 'resp', 0) AS r
+    FROM line WHERE event = 'conn');
+
+-- Times of which a file may lack lines; the kinds are in the order of their strength.
+CREATE OR REPLACE TEMP TABLE hole AS
+SELECT file, least(ts, coalesce(last_before, ts)) - 1000000000 AS lo, greatest(ts, coalesce(last_before, ts)) + 1000000000 AS hi,
+    CASE WHEN seq IS NULL THEN 'broken' WHEN seq <= seq_before THEN 'restart' ELSE 'gap' END AS kind
+FROM line WHERE seq IS NULL OR seq <= seq_before OR (seq > seq_before + 1 AND NOT (event = 'loss' AND (json ->> 'lost')::HUGEINT >= seq - seq_before - 1))
+UNION ALL
+SELECT file, least(ts - 20000000000, coalesce(last_before, ts)), ts + 1000000000, 'loss'
+FROM line WHERE event = 'loss' AND (json ->> 'lost_conn')::HUGEINT + (json ->> 'lost_opening')::HUGEINT > 0
+UNION ALL
+SELECT file, start, ts, 'midstream' FROM conn WHERE o.isn IS NULL AND r.isn IS NULL;
+
+CREATE OR REPLACE TEMP TABLE source AS
+SELECT file, min(ts) FILTER (seq_before IS NULL AND last_before IS NULL) AS first, max(ts) AS last, bool_or(event = 'opening') AS has_opening,
+    coalesce(bool_or(event = 'stats' AND (json ->> 'final') = 'true' AND (json ->> 'flows') = '0' AND (json ->> 'half_open') = '0')
+        FILTER (is_last), false) AS complete,
+    coalesce(max(CASE event WHEN 'stats' THEN (json ->> 'filtered')::HUGEINT + (json ->> 'guard_dropped')::HUGEINT
+        + (json ->> 'guard_cookies_sent')::HUGEINT END), 0) > 0 AS unfollowed
+FROM (SELECT *, n = max(n) OVER (PARTITION BY file) AS is_last FROM line) GROUP BY file;
+
+CREATE OR REPLACE TEMP TABLE opened AS
+SELECT file, second, sum(d) AS n FROM (
+    SELECT file, ts // 1000000000 AS second, 1 AS d FROM line WHERE event = 'opening'
+    UNION ALL SELECT file, start // 1000000000, -1 FROM conn WHERE o.isn IS NOT NULL OR r.isn IS NOT NULL)
+GROUP BY ALL HAVING sum(d) > 0;
+
+-- Which lines are of one connection: both ISNs, one of them, or what is left where they are rewritten.
+CREATE OR REPLACE TEMP TABLE fit AS
+SELECT a, b, CASE WHEN a.o.isn = b.o.isn AND a.r.isn = b.r.isn THEN 4
+                  WHEN (a.o.isn = b.o.isn AND (a.r.isn IS NULL OR b.r.isn IS NULL)) OR (a.r.isn = b.r.isn AND (a.o.isn IS NULL OR b.o.isn IS NULL)) THEN 3
+                  WHEN same_tuple(a, b) OR (same_bytes(a, b) AND a.o.bytes > 0 AND a.r.bytes > 0 AND abs(a.start - b.start) <= getvariable('clock_ns')) THEN 2
+                  END AS how
+FROM (SELECT a, b FROM (SELECT conn AS a FROM conn WHERE file = 'A') JOIN (SELECT conn AS b FROM conn WHERE file = 'B') ON a.o.isn = b.o.isn
+      UNION SELECT a, b FROM (SELECT conn AS a FROM conn WHERE file = 'A') JOIN (SELECT conn AS b FROM conn WHERE file = 'B') ON a.r.isn = b.r.isn)
+WHERE overlap(a, b);
+
+CREATE OR REPLACE TEMP TABLE pair AS
+SELECT a, b, how FROM fit WHERE how IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY a.n ORDER BY how DESC, same_tuple(a, b) DESC, abs(a.start - b.start)) = 1
+    AND row_number() OVER (PARTITION BY b.n ORDER BY how DESC, same_tuple(a, b) DESC, abs(a.start - b.start)) = 1;
+
+CREATE OR REPLACE TEMP TABLE alone AS
+SELECT c, other, least(c.ts + getvariable('window_ns'), other.last) AS until
+FROM (SELECT conn AS c FROM conn WHERE (o.isn IS NOT NULL OR r.isn IS NOT NULL)
+        AND NOT EXISTS (FROM pair WHERE (pair.a.n = conn.n AND conn.file = 'A') OR (pair.b.n = conn.n AND conn.file = 'B')))
+    JOIN (SELECT source AS other FROM source) ON other.file <> c.file;
+
+-- Could the other file lack it?
+CREATE OR REPLACE TEMP TABLE missing AS
+SELECT c, list_filter(['gap', 'loss', 'broken', 'restart', 'after', 'before', 'open', 'midstream', 'unfollowed', 'window'], lambda x: list_contains(why, x))[1] AS why FROM (
+    SELECT c, list_concat(
+        coalesce((SELECT list(DISTINCT kind) FROM hole WHERE hole.file = other.file AND lo <= until + getvariable('clock_ns')
+                    AND hi >= c.start - getvariable('clock_ns')), []),
+        CASE WHEN c.start - getvariable('clock_ns') < other.first THEN ['before'] ELSE [] END,
+        CASE WHEN c."end" + getvariable('clock_ns') > other.last THEN ['after'] ELSE [] END,
+        CASE WHEN NOT other.complete AND (NOT other.has_opening OR EXISTS (FROM opened WHERE opened.file = other.file
+                AND second BETWEEN (c.start - getvariable('clock_ns') - 1000000000) // 1000000000
+                               AND (c."end" + getvariable('clock_ns') + 1000000000) // 1000000000)) THEN ['open'] ELSE [] END,
+        CASE WHEN other.unfollowed THEN ['unfollowed'] ELSE [] END,
+        CASE WHEN c.watched > getvariable('window_ns') THEN ['window'] ELSE [] END) AS why
+    FROM alone);
+
+INSERT INTO pair
+SELECT a, b, 1 FROM (SELECT c AS a, why AS why_a FROM missing WHERE c.file = 'A') JOIN (SELECT c AS b, why AS why_b FROM missing WHERE c.file = 'B')
+    ON same_tuple(a, b) AND same_bytes(a, b)
+WHERE overlap(a, b) AND abs(a.start - b.start) <= getvariable('clock_ns') AND (a.o.bytes > 0 OR a.r.bytes > 0)
+    AND coalesce(why_a, 'window') IN ('open', 'midstream', 'unfollowed', 'window') AND coalesce(why_b, 'window') IN ('open', 'midstream', 'unfollowed', 'window')
+QUALIFY count(*) OVER (PARTITION BY a.n) = 1 AND count(*) OVER (PARTITION BY b.n) = 1;
+
+-- Which file is nearer to the originator: whose host it is, else the times of the handshake.
+CREATE OR REPLACE TEMP TABLE oriented AS
+SELECT *, CASE WHEN first <> second THEN first
+               WHEN coalesce(by_server, by_client) = coalesce(by_client, by_server) THEN coalesce(by_server, by_client) END AS a_first
+FROM (SELECT a, b, how, (a.o.local AND NOT b.o.local) OR (b.r.local AND NOT a.r.local) AS first,
+             (b.o.local AND NOT a.o.local) OR (a.r.local AND NOT b.r.local) AS second,
+             CASE WHEN a.server <> b.server THEN a.server > b.server END AS by_server,
+             CASE WHEN a.client <> b.client THEN a.client < b.client END AS by_client FROM pair);
+
+-- Each side's segments pass `near`, then `far`. Where it is not known, both ways round; turned is the second.
+CREATE OR REPLACE TEMP TABLE way AS
+SELECT a, b, side, known, turned, near, far, round_trip,
+    CASE side WHEN 'orig' THEN near.o ELSE near.r END AS p, CASE side WHEN 'orig' THEN far.o ELSE far.r END AS q
+FROM (SELECT a, b, side, a_first IS NOT NULL AS known, turned, round_trip,
+             CASE WHEN a_is_near THEN a ELSE b END AS near, CASE WHEN a_is_near THEN b ELSE a END AS far
+      FROM (SELECT a, b, side, a_first, turned,
+                CASE WHEN a.r.again = 0 AND b.r.again = 0 AND a.server - b.server + a.client - b.client IS NOT NULL AND a_first IS NOT NULL
+                     THEN CASE WHEN a_first THEN least(greatest(a.server - b.server, 0), greatest(b.client - a.client, 0))
+                               ELSE least(greatest(b.server - a.server, 0), greatest(a.client - b.client, 0)) END END AS round_trip,
+                CASE WHEN a_first IS NULL THEN NOT turned ELSE a_first = (side = 'orig') END AS a_is_near
+            FROM oriented, (VALUES ('orig'), ('resp')) s(side), (VALUES (false), (true)) t(turned)
+            WHERE NOT turned OR a_first IS NULL));
+
+CREATE OR REPLACE TEMP MACRO lacks(v, other, v_side, other_side, saw, way) AS
+    CASE WHEN v_side.pkts = 0 AND (other_side.isn IS NOT NULL OR other_side.bytes > 0) THEN 'one_sided'
+         WHEN saw = 'u' THEN 'history' WHEN NOT covers(v, other, way) THEN 'ended' END;
+
+CREATE OR REPLACE TEMP TABLE fact AS
+WITH ends AS (
+    SELECT *, 'rst' AS what, p.rst AS at_near, q.rst AS at_far FROM way WHERE NOT turned
+    UNION ALL SELECT *, 'fin', p.fin, q.fin FROM way WHERE NOT turned
+), found AS (
+    SELECT a, b, side, known, what, 5 AS kind, lacks(near, far, p, q, at_near, round_trip) AS doubt FROM ends WHERE at_far = 'y' AND at_near <> 'y'
+    UNION ALL SELECT a, b, side, known, what, CASE WHEN known THEN 4 ELSE 5 END, lacks(far, near, q, p, at_far, round_trip) FROM ends WHERE at_near = 'y' AND at_far <> 'y'
+    UNION ALL SELECT a, b, side, known, 'bytes', 4, lacks(far, near, q, p, 'n', round_trip) FROM way
+        WHERE NOT turned AND p.isn IS NOT NULL AND q.isn IS NOT NULL AND p.bytes > q.bytes AND p.payload > q.payload
+    UNION ALL SELECT a, b, side, known, 'bytes', CASE WHEN known THEN 3 ELSE 4 END, lacks(near, far, p, q, 'n', round_trip) FROM way
+        WHERE NOT turned AND p.isn IS NOT NULL AND q.isn IS NOT NULL AND q.bytes > p.bytes AND q.payload > p.payload
+    UNION ALL SELECT a, b, side, known, CASE side WHEN 'orig' THEN 'syn' ELSE 'synack' END, 2, lacks(far, near, q, p, 'n', round_trip) FROM way
+        WHERE p.isn IS NOT NULL AND q.isn IS NOT NULL AND p.again > q.again AND NOT far.cookie
+    UNION ALL SELECT a, b, side, known, 'data', 2, lacks(far, near, q, p, 'n', round_trip) FROM way
+        WHERE p.isn IS NOT NULL AND q.isn IS NOT NULL AND p.payload > q.payload AND p.bytes <= q.bytes AND p.rexmit > 0
+    UNION ALL SELECT a, b, side, known, 'ack', 4, CASE WHEN NOT covers(far, near, round_trip) THEN 'ended' END FROM way
+        WHERE side = 'orig' AND near.established AND NOT far.established AND NOT far.unseen AND near.r.isn IS NOT NULL AND far.r.isn IS NOT NULL
+    UNION ALL SELECT a, b, side, known, 'synack', 4, CASE WHEN near.established THEN 'one_sided' WHEN NOT covers(far, near, round_trip) THEN 'ended' END FROM way
+        WHERE side = 'resp' AND p.isn IS NOT NULL AND q.isn IS NULL AND NOT far.established AND q.bytes = 0
+), options AS (
+    SELECT way.*, a.o.again + b.o.again + a.r.again + b.r.again > 0 AS sent_again FROM way
+    WHERE NOT turned AND p.isn IS NOT NULL AND q.isn IS NOT NULL
+), rewritten AS (
+    SELECT a, b, side, 'isn' AS what FROM options WHERE p.isn <> q.isn
+    UNION ALL SELECT a, b, side, unnest(list_filter([
+            CASE WHEN p.mss IS DISTINCT FROM q.mss THEN 'mss' END, CASE WHEN p.wscale IS DISTINCT FROM q.wscale THEN 'wscale' END,
+            CASE WHEN p.sack <> q.sack THEN 'sack' END, CASE WHEN p.ts <> q.ts THEN 'ts' END,
+            CASE WHEN NOT sent_again AND p.ecn IS DISTINCT FROM q.ecn THEN 'ecn' END,
+            CASE WHEN NOT sent_again AND p.tfo IS DISTINCT FROM q.tfo THEN 'tfo' END,
+            CASE WHEN NOT sent_again AND p.mptcp IS DISTINCT FROM q.mptcp THEN 'mptcp' END], lambda x: x IS NOT NULL))
+        FROM options WHERE p.sack IS NOT NULL AND q.sack IS NOT NULL AND p.ts IS NOT NULL AND q.ts IS NOT NULL AND NOT near.cookie AND NOT far.cookie
+)
+SELECT a.n AS an, b.n AS bn, side, what, kind, CASE WHEN known THEN doubt ELSE 'direction' END AS doubt FROM found
+UNION ALL SELECT a.n, b.n, side, what, 3, NULL FROM rewritten
+UNION ALL SELECT a.n, b.n, side, 'handshake', 1, NULL FROM way
+    WHERE side = 'orig' AND round_trip >= getvariable('delay_ns');
+
+SELECT * FROM (
+    SELECT pair.a.uid AS uid_a, pair.b.uid AS uid_b,
+        CASE WHEN f.kind IS NULL THEN 'agree' WHEN NOT f.certain THEN 'cannot_tell'
+             ELSE (['delayed', 'retransmitted', 'rewritten', 'swallowed', 'reset_injected'])[f.kind] END AS verdict,
+        f.facts, (['tuple', 'payload', 'one_isn', 'isn'])[how] AS matched_by, NULL AS missing
+    FROM pair LEFT JOIN (
+        SELECT an, bn, max(kind) AS kind, bool_or(doubt IS NULL) FILTER (kind = strongest) AS certain,
+            string_agg(DISTINCT what || ' of ' || side || CASE WHEN doubt IS NULL THEN '' ELSE ' (' || doubt || ')' END, ', ') AS facts
+        FROM (SELECT *, max(kind) OVER (PARTITION BY an, bn) AS strongest FROM fact) GROUP BY an, bn) f
+        ON f.an = pair.a.n AND f.bn = pair.b.n
+    UNION ALL
+    SELECT CASE c.file WHEN 'A' THEN c.uid END, CASE c.file WHEN 'B' THEN c.uid END, CASE WHEN why IS NULL THEN 'absent' ELSE 'cannot_tell' END,
+        NULL, NULL, why FROM missing
+    WHERE NOT EXISTS (FROM pair WHERE (pair.a.n = missing.c.n AND missing.c.file = 'A') OR (pair.b.n = missing.c.n AND missing.c.file = 'B')))
+ORDER BY uid_a, uid_b;

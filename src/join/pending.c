@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "join/pending.h"
+
+#include "base/random.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct index {
+    struct sw_join_node **bucket;
+    size_t mask, len;
+};
+
+struct sw_pending {
+    struct index index[SW_INDEXES];
+    struct sw_join_group *oldest, *newest;
+    size_t len;
+    __u64 slack, seed[2];
+};
+
+int sw_pending_new(__u64 slack, struct sw_pending **ret)
+{
+    struct sw_pending *p = calloc(1, sizeof(*p));
+    int err = p ? sw_random(p->seed, sizeof(p->seed)) : -ENOMEM;
+
+    for (int i = 0; i < SW_INDEXES && !err; i++) {
+        p->index[i].mask = 1023;
+        p->index[i].bucket = calloc(1024, sizeof(struct sw_join_node *));
+        err = p->index[i].bucket ? 0 : -ENOMEM;
+    }
+    if (err) {
+        sw_pending_free(p);
+        return err;
+    }
+    p->slack = slack;
+    *ret = p;
+    return 0;
+}
+
+void sw_join_view_free(struct sw_join_view *v)
+{
+    if (v)
+        free(v->ladder);
+    free(v);
+}
+
+void sw_join_group_free(struct sw_join_group *g)
+{
+    for (int i = 0; i < SW_JOIN_FILES; i++)
+        sw_join_view_free(g->view[i]);
+    free(g);
+}
+
+void sw_pending_free(struct sw_pending *p)
+{
+    if (!p)
+        return;
+    while (p->oldest) {
+        struct sw_join_group *g = p->oldest;
+
+        sw_pending_remove(p, g);
+        sw_join_group_free(g);
+    }
+    for (int i = 0; i < SW_INDEXES; i++)
+        free(p->index[i].bucket);
+    free(p);
+}
+
+size_t sw_pending_len(const struct sw_pending *p)
+{
+    return p->len;
+}
+
+struct sw_join_group *sw_pending_oldest(const struct sw_pending *p)
+{
+    return p->oldest;
+}
+
+static __u64 mix(const struct sw_pending *p, __u64 v)
+{
+    v = (v ^ p->seed[0]) * 0xff51afd7ed558ccdull;
+    v ^= v >> 32;
+    v = (v ^ p->seed[1]) * 0xc4ceb9fe1a85ec53ull;
+    return v ^ v >> 29;
+}
+
+/* False: the view has not what this index is about. */
+static bool hash_of(const struct sw_pending *p, int index, const struct sw_join_view *v, __u64 *ret)
+{
+    __u64 h = 0, word[2];
+
+    switch (index) {
+    case SW_INDEX_PAIR:
+        *ret = mix(p, (__u64)v->isn[SW_ORIG] << 32 | v->isn[SW_RESP]);
+        return v->has_isn[SW_ORIG] && v->has_isn[SW_RESP];
+    case SW_INDEX_ORIG: *ret = mix(p, v->isn[SW_ORIG]); return v->has_isn[SW_ORIG];
+    case SW_INDEX_RESP: *ret = mix(p, v->isn[SW_RESP]); return v->has_isn[SW_RESP];
+    default:
+        for (int side = SW_ORIG; side <= SW_RESP; side++) {
+            memcpy(word, v->ip[side], sizeof(word));
+            h = mix(p, h ^ word[0]);
+            h = mix(p, h ^ word[1]);
+            h = mix(p, h ^ v->port[side]);
+        }
+        *ret = h;
+        return true;
+    }
+}
+
+static void put(struct index *x, struct sw_join_node *node)
+{
+    struct sw_join_node **at = &x->bucket[node->hash & x->mask];
+
+    node->next = *at;
+    node->at = at;
+    if (node->next)
+        node->next->at = &node->next;
+    *at = node;
+}
+
+/* Without memory it remains as it is, and is only slower. */
+static void grow(struct index *x)
+{
+    const size_t size = 2 * (x->mask + 1);
+    struct sw_join_node **old = x->bucket, **more;
+
+    if (x->len <= x->mask)
+        return;
+    more = calloc(size, sizeof(struct sw_join_node *));
+    if (!more)
+        return;
+    x->bucket = more;
+    for (size_t i = 0; i <= x->mask; i++)
+        while (old[i]) {
+            struct sw_join_node *node = old[i];
+
+            old[i] = node->next;
+            node->at = &x->bucket[node->hash & (size - 1)];
+            node->next = *node->at;
+            if (node->next)
+                node->next->at = &node->next;
+            *node->at = node;
+        }
+    x->mask = size - 1;
+    free(old);
+}
+
+int sw_pending_add(struct sw_pending *p, struct sw_join_view *v, unsigned int file)
+{
+    struct sw_join_group *g = calloc(1, sizeof(*g));
+
+    if (!g)
+        return -ENOMEM;
+    g->view[file] = v;
+    g->len = 1;
+    g->first = file;
+    g->match = SW_MATCH_BOTH;
+    g->ts = v->ts;
+    for (int i = 0; i < SW_INDEXES; i++) {
+        g->node[i].group = g;
+        if (!hash_of(p, i, v, &g->node[i].hash))
+            continue;
+        grow(&p->index[i]);
+        put(&p->index[i], &g->node[i]);
+        p->index[i].len++;
+    }
+    g->older = p->newest;
+    if (p->newest)
+        p->newest->newer = g;
+    else
+        p->oldest = g;
+    p->newest = g;
+    p->len++;
+    return 0;
+}
+
+void sw_pending_remove(struct sw_pending *p, struct sw_join_group *g)
+{
+    for (int i = 0; i < SW_INDEXES; i++) {
+        struct sw_join_node *node = &g->node[i];
+
+        if (!node->at)
+            continue;
+        *node->at = node->next;
+        if (node->next)
+            node->next->at = node->at;
+        node->at = NULL;
+        p->index[i].len--;
+    }
+    *(g->older ? &g->older->newer : &p->oldest) = g->newer;
+    *(g->newer ? &g->newer->older : &p->newest) = g->older;
+    g->older = g->newer = NULL;
+    p->len--;
+}
+
+void sw_pending_join(struct sw_join_group *g, struct sw_join_view *v, unsigned int file, __u8 match)
+{
+    g->view[file] = v;
+    g->len++;
+    if (match < g->match)
+        g->match = match;
+}
+
+static bool overlap(const struct sw_join_view *a, const struct sw_join_view *b, __u64 slack)
+{
+    return a->start <= b->start + b->duration + slack && b->start <= a->start + a->duration + slack;
+}
+
+static bool same_tuple(const struct sw_join_view *a, const struct sw_join_view *b)
+{
+    return !memcmp(a->ip, b->ip, sizeof(a->ip)) && !memcmp(a->port, b->port, sizeof(a->port));
+}
+
+static bool same_bytes(const struct sw_join_view *a, const struct sw_join_view *b)
+{
+    return a->bytes[SW_ORIG] == b->bytes[SW_ORIG] && a->bytes[SW_RESP] == b->bytes[SW_RESP];
+}
+
+static __u64 apart(const struct sw_join_view *a, const struct sw_join_view *b)
+{
+    return a->start > b->start ? a->start - b->start : b->start - a->start;
+}
+
+/* How two views fit that have one ISN, or both, in common. */
+static __u8 match_of(const struct sw_pending *p, const struct sw_join_view *a, const struct sw_join_view *b)
+{
+    bool equal[2], missing[2];
+
+    if (!overlap(a, b, p->slack))
+        return SW_MATCH_NONE;
+    for (int side = SW_ORIG; side <= SW_RESP; side++) {
+        missing[side] = !a->has_isn[side] || !b->has_isn[side];
+        equal[side] = !missing[side] && a->isn[side] == b->isn[side];
+    }
+    if (equal[SW_ORIG] && equal[SW_RESP])
+        return SW_MATCH_BOTH;
+    if ((equal[SW_ORIG] && missing[SW_RESP]) || (equal[SW_RESP] && missing[SW_ORIG]))
+        return SW_MATCH_ONE;
+    if (!equal[SW_ORIG] && !equal[SW_RESP])
+        return SW_MATCH_NONE;
+    if (same_tuple(a, b) || (same_bytes(a, b) && a->bytes[SW_ORIG] && a->bytes[SW_RESP] && apart(a, b) <= p->slack))
+        return SW_MATCH_PAYLOAD;
+    return SW_MATCH_NONE;
+}
+
+/* Of two that fit as well the one with the same addresses, then the one that began at nearly the same time. */
+static bool is_better(const struct sw_join_view *v, __u8 match, const struct sw_join_view *than, __u8 its,
+                      const struct sw_join_view *of)
+{
+    if (match != its)
+        return match > its;
+    if (same_tuple(v, of) != same_tuple(than, of))
+        return same_tuple(v, of);
+    return apart(v, of) < apart(than, of);
+}
+
+static struct sw_join_node *first_with(const struct sw_pending *p, int index, const struct sw_join_view *v, __u64 *hash)
+{
+    if (!hash_of(p, index, v, hash))
+        return NULL;
+    return p->index[index].bucket[*hash & p->index[index].mask];
+}
+
+struct sw_join_group *sw_pending_find(struct sw_pending *p, const struct sw_join_view *v, unsigned int file,
+                                      __u8 *ret_match, bool *ret_double)
+{
+    /* addresses before single ISNs: scanners send one ISN to all */
+    static const int by[] = {SW_INDEX_PAIR, SW_INDEX_TUPLE, SW_INDEX_ORIG, SW_INDEX_RESP};
+    struct sw_join_group *best = NULL;
+    __u64 hash;
+
+    *ret_match = SW_MATCH_NONE;
+    *ret_double = false;
+    for (int i = 0; i < 4 && *ret_match != SW_MATCH_BOTH; i++) {
+        int looked = 0;
+
+        for (struct sw_join_node *at = first_with(p, by[i], v, &hash); at && looked < SW_JOIN_LOOK; at = at->next) {
+            struct sw_join_group *g = at->group;
+            const struct sw_join_view *other = g->view[g->first];
+            __u8 match = at->hash == hash ? match_of(p, v, other) : SW_MATCH_NONE;
+
+            looked += at->hash == hash;
+            if (match && g->view[file])
+                *ret_double |= match == SW_MATCH_BOTH || !strcmp(v->uid, g->view[file]->uid);
+            else if (match && (!best || is_better(other, match, best->view[best->first], *ret_match, v))) {
+                best = g;
+                *ret_match = match;
+            }
+        }
+    }
+    return best;
+}
+
+struct sw_join_group *sw_pending_find_rewritten(struct sw_pending *p, const struct sw_join_group *g)
+{
+    const struct sw_join_view *v = g->view[g->first];
+    struct sw_join_group *found = NULL;
+    int looked = 0;
+    __u64 hash;
+
+    if (g->len != 1 || (!v->bytes[SW_ORIG] && !v->bytes[SW_RESP]))
+        return NULL;
+    for (struct sw_join_node *at = first_with(p, SW_INDEX_TUPLE, v, &hash); at && looked < SW_JOIN_LOOK;
+         at = at->next) {
+        struct sw_join_group *h = at->group;
+        const struct sw_join_view *other = h->view[h->first];
+
+        looked += at->hash == hash;
+        if (h == g || at->hash != hash || h->view[g->first] || !same_tuple(v, other) || !same_bytes(v, other) ||
+            !overlap(v, other, p->slack) || apart(v, other) > p->slack)
+            continue;
+        if (found)
+            return NULL; /* which one? */
+        found = h;
+    }
+    return found;
+}
+
+#define NAME_ITEM(prefix, id, name) [prefix##id] = (name),
+
+const char *sw_join_match_name(unsigned int i)
+{
+    static const char *const names[] = {SW_JOIN_MATCHES(NAME_ITEM)};
+
+    return names[i];
+}

@@ -1,0 +1,390 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""`synward join`: what a router did to a thousand connections, told from the lines of both ends (kit/middle.py); the same when
+lines are missing; the same by SQL; and how it is shown. SW_TEST_SHOW=1 prints what the command prints."""
+import collections
+import functools
+import itertools
+import json
+import os
+import pathlib
+import random
+import re
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+import kit as n  # noqa: E402  pylint: disable=wrong-import-position
+from kit import docs, lines as kl  # noqa: E402  pylint: disable=wrong-import-position
+from kit.browser import Browser  # noqa: E402  pylint: disable=wrong-import-position
+from kit.middle import KIND, KINDS, PORTS, Middle, whole as close_all  # noqa: E402  pylint: disable=wrong-import-position
+
+OK, USAGE, INPUT = 0, 2, 8
+EACH = 67
+CLOCK = 0.5  # seconds that the files have to begin before, and end after, what only one of them has
+SCHEMA = n.TOP / "docs/schema/join.schema.json"
+
+
+@functools.cache
+def ground():
+    """A, B and R of EACH connections of every kind."""
+    m = Middle()
+    m.start("--ladder", router=True)
+    m.run(EACH)
+    m.R = m.R[0]
+    return m
+
+
+def join(*args, code=OK, lang="C", stdin=None):
+    """What it prints, and what is on standard error."""
+    r = subprocess.run([n.SYNWARD, "join", "--clock", str(CLOCK), *map(str, args)], input=stdin, capture_output=True, text=True, check=False,
+                       env={**os.environ, "LC_ALL": lang})
+    n.equal(f"exit code of join {args} ({r.stderr.strip()})", r.returncode, code)
+    return r.stdout, r.stderr
+
+
+def verdicts(*args, **kw):
+    """Its JSON lines, valid against their schema: verdicts, and the summary."""
+    out, err = join("--json", *args, **kw)
+    n.equal("standard error", err, "")
+    rows = out.encode().splitlines(keepends=True)
+    check(rows)
+    *found, summary = [json.loads(x) for x in rows]
+    n.equal("events", {x["event"] for x in found} | {"verdict"}, {"verdict"})
+    n.equal("the last", summary["event"], "summary")
+    return found, summary
+
+
+def check(rows):
+    module, _ = kl.schema()
+    validator = module.validator_of(SCHEMA)
+    for raw in random.Random(1).sample(rows, min(len(rows), 200)) + rows[-1:]:
+        error = next(validator.iter_errors(json.loads(raw)), None)
+        n.equal(f"schema of {raw.decode()[:300]}", error and f"{error.json_path}: {error.message}", None)
+
+
+def kind_of(verdict):
+    return KIND[verdict["views"][0]["resp_port"]]
+
+
+def known_facts(verdict):
+    return [(f["verdict"], f["what"], f["side"]) for p in verdict["pairs"] for f in p["facts"] if f["doubt"] is None]
+
+
+def right():
+    """each of 1,005 connections gets the verdict of what the router did to it, for the right reason"""
+    m = ground()
+    found, summary = verdicts(m.A, m.B)
+    n.equal("connections", collections.Counter(kind_of(x).name for x in found), {x.name: EACH for x in KINDS})
+    for x in found:
+        kind = kind_of(x)
+        n.equal(f"verdict of {kind.name}: {json.dumps(x)}", x["verdict"], kind.verdict)
+        if kind.what:
+            n.equal(f"fact of {kind.name} in {known_facts(x)}", (kind.verdict, kind.what, kind.side) in known_facts(x), True)
+        n.equal("views", [v["file"] for v in x["views"]], ["A"] if kind.verdict == "absent" else ["A", "B"])
+        if len(x["views"]) == 2:
+            n.equal("nearer to the originator", x["pairs"][0]["nearer_orig"], "A")
+            n.equal("translated", x["views"][0]["orig_ip"] != x["views"][1]["orig_ip"], True)
+    want = collections.Counter(x.verdict for x in KINDS for _ in range(EACH))
+    n.equal("summary", {x: summary[x] for x in want}, dict(want))
+    n.equal("cannot tell", summary["cannot_tell"], 0)
+
+
+def turned():
+    """the order of the files does not matter: the same verdicts, and B is then nearer to the originator"""
+    m = ground()
+    found, _ = verdicts(m.B, m.A)
+    for x in found:
+        n.equal(f"verdict of {kind_of(x).name}", x["verdict"], kind_of(x).verdict)
+        if len(x["views"]) == 2:
+            n.equal("nearer to the originator", x["pairs"][0]["nearer_orig"], "B")
+
+
+def three():
+    """with the router's own file in the middle each verdict is the same, and says that it was between A and the way out"""
+    m = ground()
+    found, summary = verdicts(m.A, m.R, m.B)
+    for x in found:
+        kind = kind_of(x)
+        n.equal(f"verdict of {kind.name}: {json.dumps(x)}", x["verdict"], kind.verdict)
+        between = ["".join(p["between"]) for p in x["pairs"] if any(f["verdict"] == kind.verdict for f in p["facts"])]
+        n.equal(f"where, of {kind.name}", between, ["AB"] if kind.what else [])
+    n.equal("connections", sum(summary[x.verdict] for x in {x.verdict: x for x in KINDS}.values()), len(found))
+
+
+EVENTS = ("opening", "established", "half_closed", "closed", "reset", "refused", "timeout", "reused", "midstream", "anomaly",
+          "update", "conn")
+
+
+def torn(path, share, draw, told):
+    """The file without some lines, in a new one. told: a loss line speaks of what is missing before it."""
+    out, gone, seq = [], [], 0
+    for raw in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
+        x = json.loads(raw)
+        if draw.random() < share and (not told or x["event"] in EVENTS):
+            gone.append(x)
+            continue
+        if gone and told:
+            seq += len(gone) + 1
+            by_kind = collections.Counter(g["event"] for g in gone)
+            out.append({"schema": 3, "seq": seq, "ts": x["ts"], "event": "loss", "host": x["host"], "iface": None, "hook": None,
+                        "lost": len(gone), **{f"lost_{k}": by_kind[k] for k in EVENTS}, "lost_guard": 0})
+        gone = []
+        seq += 1
+        out.append({**x, "seq": seq} if told else x)
+    to = f"{n.tmp.name}/torn-{next(numbers)}"
+    pathlib.Path(to).write_text("".join(json.dumps(x) + "\n" for x in out), encoding="utf-8")
+    return to
+
+
+numbers = itertools.count()
+
+
+def honest(a, b):
+    """No verdict but the right one or cannot_tell; how many are right."""
+    found, _ = verdicts(a, b)
+    for x in found:
+        if x["verdict"] not in (kind_of(x).verdict, "cannot_tell"):
+            raise AssertionError(f"{kind_of(x).name} is called {x['verdict']}: {json.dumps(x)}")
+        if x["verdict"] == "cannot_tell" and x["missing"]:
+            n.equal("why", x["missing"][0]["why"] != "none", True)
+    return sum(x["verdict"] != "cannot_tell" for x in found), found
+
+
+def missing():
+    """lines that are missing at random, from either file or both: no verdict is wrong, and cannot_tell says what is missing"""
+    draw = random.Random(n.seed())
+    m = ground()
+    for told in (False, True):
+        for share in (0.001, 0.01, 0.1, 0.5):
+            for a, b in ((share, 0), (0, share), (share, share)):
+                right, found = honest(torn(m.A, a, draw, told), torn(m.B, b, draw, told))
+                why = collections.Counter(y["why"] for x in found for y in x["missing"] if x["verdict"] == "cannot_tell")
+                print(f"# {'loss lines' if told else 'gaps'}, {a:g} of A, {b:g} of B: {right} of {len(found)} told; {dict(why)}")
+                if share < 0.01:
+                    n.at_least("told", right, 800)
+                if share == 0.5 and b:
+                    n.at_least("losses or gaps", why["loss" if told else "gap"], 100)
+
+
+def cut():
+    """files that begin or end in the middle, a small window, few that may wait: no verdict is wrong"""
+    m = ground()
+    lines = [pathlib.Path(x).read_text(encoding="utf-8").splitlines(keepends=True) for x in (m.A, m.B)]
+    for i, part in itertools.product((0, 1), (slice(None, 1500), slice(1500, None), slice(700, 2500))):
+        path = f"{n.tmp.name}/part-{next(numbers)}"
+        pathlib.Path(path).write_text("".join(lines[i][part]), encoding="utf-8")
+        files = [m.A, m.B]
+        files[i] = path
+        honest(*files)
+    honest_with(m, "--window", 1)
+    out, err = join("--json", "--pending", 5, m.A, m.B)
+    n.equal("it says so", "were decided early: more than 5 waited" in err, True)
+    for x in map(json.loads, out.splitlines()):
+        if x["event"] == "verdict" and x["verdict"] not in (kind_of(x).verdict, "cannot_tell"):
+            raise AssertionError(f"{kind_of(x).name} is called {x['verdict']}")
+
+
+def rewritten(path, change):
+    """The file with its lines as change makes them, numbered anew: what another run would have written. None: left out."""
+    lines = [x for x in map(change, (json.loads(x) for x in pathlib.Path(path).read_text(encoding="utf-8").splitlines())) if x]
+    to = f"{n.tmp.name}/changed-{next(numbers)}"
+    pathlib.Path(to).write_text("".join(json.dumps({**x, "seq": i + 1}) + "\n" for i, x in enumerate(lines)), encoding="utf-8")
+    return to
+
+
+def runs():
+    """files of runs without --log-open-at-exit, with --events conn, with a filter: nothing is missing by seq, and no verdict is wrong"""
+    m = ground()
+
+    def leaves_open(x):
+        if x["event"] == "stats" and x["final"]:
+            return {**x, "flows": EACH}
+        return None if x["event"] == "conn" and x["reason"] == "end_of_input" else x
+
+    def conn_only(x):
+        return x if x["event"] == "conn" else None
+
+    def filtered(x):
+        if x.get("resp_port") == PORTS["plain"]:
+            return None
+        return {**x, "filtered": 100} if x["event"] == "stats" else x
+
+    for change, of, why in ((leaves_open, "reset_client", "open"), (conn_only, "refused_between", "open"), (filtered, "plain", "unfollowed")):
+        _, found = honest(m.A, rewritten(m.B, change))
+        some = [x for x in found if kind_of(x).name == of]
+        n.equal(f"{change.__name__}", {(x["verdict"], x["missing"][0]["why"]) for x in some}, {("cannot_tell", why)})
+        honest(rewritten(m.A, change), m.B)
+
+
+def memory():
+    """two files of 200,000 lines, many of them of one file alone: right, and in 64 MB"""
+    r = n.run([str(n.TOP / "tests/bench/join.py"), "--lines", "200000"], text=True, timeout=120)
+    n.equal(f"exit code ({r.stderr[-500:]})", r.returncode, 0)
+    print(f"# {r.stdout.strip()}")
+    if "SW_TEST_SYNWARD" not in os.environ:
+        n.at_most("MB", float(re.search(r"peak ([\d.]+) MB", r.stdout)[1]), 64)
+
+
+def restarted():
+    """the server's synward is killed in the middle and begun again: connections that lasted are cannot_tell, none is wrong"""
+    n.cleanup()
+    m = Middle()
+    m.start()
+    for name in ("plain", "reset_client", "mss", "fin"):
+        m.one_kind(name, 20)
+    lasting = m.pairs(PORTS["sack"], 20)
+    n.until(lambda: m.lines_of(m.B, {PORTS["plain"], PORTS["mss"]}) == 40)
+    first = m.restart_server()
+    for c, s in lasting:
+        s.sendall(b"w")
+        n.read_n(c, 1)
+    close_all(m, lasting)
+    m.end_with({"plain": 20, "reset_server": 20, "lost_data": 20})
+    both = f"{n.tmp.name}/both"
+    pathlib.Path(both).write_bytes(pathlib.Path(first).read_bytes() + pathlib.Path(m.B).read_bytes())
+    told, found = honest(m.A, both)
+    by_kind = {x.name: collections.Counter(y["verdict"] for y in found if kind_of(y).name == x.name) for x in KINDS}
+    n.equal("before and after", [by_kind[x] for x in ("plain", "mss", "reset_server")], [{"agree": 40}, {"rewritten": 20}, {"reset_injected": 20}])
+    n.equal("over it", [by_kind[x] for x in ("sack", "reset_client", "fin")], [{"cannot_tell": 20}] * 3)
+    n.at_least("told", told, 80)
+
+
+def honest_with(m, *args):
+    for x in verdicts(*args, m.A, m.B)[0]:
+        if x["verdict"] not in (kind_of(x).verdict, "cannot_tell"):
+            raise AssertionError(f"{kind_of(x).name} is called {x['verdict']} with {args}: {json.dumps(x)}")
+
+
+def sql():
+    """docs/sql/join-duckdb.sql has the same verdicts as the command, of whole files and of torn ones"""
+    docs.needs_duckdb()
+    draw = random.Random(n.seed())
+    m = ground()
+    script = (n.TOP / "docs/sql/join-duckdb.sql").read_text(encoding="utf-8")
+    script = script.replace("clock_ns = 2000000000", f"clock_ns = {int(CLOCK * 1e9)}")
+    for share, told in ((0, False), (0.02, False), (0.2, False), (0.05, True)):
+        folder = pathlib.Path(n.tmp.name, f"sql-{next(numbers)}")
+        folder.mkdir()
+        for name, path in (("A", m.A), ("B", m.B)):
+            pathlib.Path(torn(path, share, draw, told)).rename(folder / f"{name}.ndjson")
+        r = n.run(["node", str(n.TOP / "tests/lib/duckdb.mjs"), "-json", ":memory:", script], text=True, cwd=folder, timeout=120)
+        n.equal(f"DuckDB ({r.stderr[-500:]})", r.returncode, 0)
+        rows = {(x["uid_a"], x["uid_b"]): x["verdict"] for x in json.loads(r.stdout)}
+        want = {}
+        for x in verdicts(folder / "A.ndjson", folder / "B.ndjson")[0]:
+            uid = {v["file"]: v["uid"] for v in x["views"]}
+            want[uid.get("A"), uid.get("B")] = x["verdict"]
+        n.equal("connections", set(rows), set(want))
+        n.equal("differ", {k: (rows[k], want[k]) for k in want if rows[k] != want[k]}, {})
+
+
+def text():
+    """text has at most 80 columns, a block a connection, and the summary's numbers; filters choose, the summary counts all"""
+    m = ground()
+    out, err = join(m.A, m.B)
+    n.equal("standard error", err, "")
+    n.equal("columns", max(map(len, out.splitlines())), 80)
+    body, summary = out.rsplit("\n\n", 1)
+    heads = collections.Counter(re.findall(r"^([a-z_]+) ", body, re.M))
+    want = collections.Counter(x.verdict for x in KINDS for _ in range(EACH))
+    n.equal("blocks", heads, want)
+    n.equal("summary", {k: int(v) for k, v in re.findall(r"^  ([a-z_]+) +(\d+)$", summary, re.M)}, dict(want))
+    for said in ("A saw a RST of the responder, B did not: made between", "A saw a FIN of the originator, B did not: lost between",
+                 "520 bytes of the originator passed A, 20 arrived at B", "MSS of the originator: 1460 at A, 1200 at B",
+                 "SYN was sent again: 1 at A, 0 at B", "which lost nothing then: it did not come by there"):
+        n.equal(said, body.count(said) >= EACH, True)
+    if os.environ.get("SW_TEST_SHOW"):
+        print(re.sub("^", "# ", out, flags=re.M))
+    chosen, _ = join("--verdict", "reset_injected", "--port", PORTS["reset_client"], m.A, m.B)
+    n.equal("chosen", re.findall(r"^([a-z_]+) ", chosen, re.M), ["reset_injected"] * EACH)
+    n.equal("the summary counts all", chosen.rsplit("\n\n", 1)[1], summary)
+    chosen, _ = join("--outcome", "refused", m.A, m.B)
+    n.equal("by outcome", collections.Counter(re.findall(r"^([a-z_]+) ", chosen, re.M)), {"absent": EACH, "agree": EACH})
+
+
+def ladder():
+    """--ladder: three columns, by uid; the RST that was made between ends there, and so does what was dropped"""
+    m = ground()
+    found, _ = verdicts(m.A, m.B)
+    uid = {kind_of(x).name: x["views"][0]["uid"] for x in found}
+    out, err = join("--ladder", uid["reset_client"], m.A, m.B)
+    n.equal("standard error", err, "")
+    n.equal("columns", max(map(len, out.splitlines())) <= 80, True)
+    n.equal("one", len(re.findall(r"^C\w{17} ", out, re.M)), 1)
+    n.equal("of both", len(re.findall(r"^ +[\d.]+ [num]?s \|-+ SYN seq 0 -+>\| [\d.]+ [num]?s$", out, re.M)), 1)
+    n.equal("made between", len(re.findall(r"^ +[\d.]+ ms \|<-+ RST.* -+x +\|$", out, re.M)), 1)
+    out, _ = join("--ladder", uid["fin"], m.A, m.B)
+    n.at_least("lost between", len(re.findall(r"^ +[\d.]+ m?s \|-+ FIN,ACK.* -+x +\|$", out, re.M)), 1)
+    out, _ = join("--ladder", uid["reset_server"], m.A, m.B)
+    n.equal("made between, for B", len(re.findall(r"^ +\| +x-+ RST.* -+>\| [\d.]+ ms$", out, re.M)), 1)
+    out, _ = join("--ladder", uid["lost_syn"], m.A, m.B)
+    n.equal("the first one is lost", re.findall(r" SYN seq 0 -+(.)", out), ["x", ">"])
+    out, _ = join("--ladder", uid["synack"], m.B, m.A)
+    n.equal("A is left", re.findall(r"^ +(\w) +between +(\w)$", out, re.M), [("B", "A")])
+    out, _ = join("--ladder", uid["reset_client"], m.A, m.B, lang="C.UTF-8")
+    n.equal("boxes", ("\u25b6\u2502" in out, "\u00d7" in out), (True, True))
+
+
+def image():
+    """--svg in Chromium: the same segments as the text, nothing outside, nothing upon another, in light and dark, nothing loaded"""
+    m = ground()
+    uid = {}
+    for x in verdicts(m.A, m.B)[0]:
+        uid.setdefault(kind_of(x).name, x["views"][0]["uid"])
+    args = (",".join(uid[x] for x in ("reset_client", "reset_server", "fin", "synack", "lost_syn")), m.A, m.B)
+    path = f"{n.tmp.name}/join.svg"
+    svg, err = join("--svg", *args)
+    n.equal("standard error", err, "")
+    pathlib.Path(path).write_text(svg, encoding="utf-8")
+    text, _ = join("--ladder", *args)
+    b = Browser()
+    for scheme, color in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(20, 23, 28)")):
+        b.look(800, scheme)
+        b.open(f"file://{path}")
+        n.equal("errors", b.errors, [])
+        n.equal("what it loads", [x for x in b.events if x != "about:blank"], [f"file://{path}"])
+        n.equal("background", b.run("getComputedStyle(document.documentElement).backgroundColor"), color)
+        if os.environ.get("SW_TEST_SHOW"):
+            b.shot(pathlib.Path(os.environ["SW_TEST_SHOW"]) / f"join-{scheme}.png")
+    n.equal("outside", b.run("""(() => { const all = document.documentElement.getBoundingClientRect();
+        return [...document.querySelectorAll('text')].filter((t) => { const r = t.getBoundingClientRect();
+            return r.left < all.left || r.right > all.right || r.bottom > all.bottom; }).map((t) => t.textContent); })()"""), [])
+    n.equal("upon another", b.run("""(() => { const all = [...document.querySelectorAll('text')].filter((t) => t.textContent);
+        const box = all.map((t) => t.getBoundingClientRect()); const found = [];
+        for (let i = 0; i < all.length; i++) for (let k = 0; k < i; k++) if (box[i].left < box[k].right && box[k].left < box[i].right &&
+            box[i].top + 3 < box[k].bottom - 3 && box[k].top + 3 < box[i].bottom - 3) found.push(all[k].textContent + ' / ' + all[i].textContent);
+        return found; })()"""), [])
+    n.equal("arrows", b.run("document.querySelectorAll('.arrow').length"), len(re.findall(r" seq \d", text)))
+    n.equal("ends between", sum(path.count(" l10,10 ") for path in re.findall(r'd="(.*?)"', svg)), len(re.findall(r"-x |\| +x-", text)))
+    join("--svg", "--json", m.A, m.B, code=USAGE)
+    n.equal("a hundred", join("--svg", m.A, m.B)[0].count(">A</text>"), 100)
+
+
+def inputs():
+    """gzip and standard input; what is broken or missing has its line and exit code; stdout has data only"""
+    m = ground()
+    want = join(m.A, m.B)[0].rsplit("\n\n", 1)[0]
+    packed = f"{n.tmp.name}/a.gz"
+    with open(packed, "wb") as f:
+        subprocess.run(["gzip", "-c", m.A], stdout=f, check=True)
+    raw = pathlib.Path(m.B).read_text(encoding="utf-8")
+    n.equal("gzip and a pipe", join(packed, "-", stdin=raw)[0].rsplit("\n\n", 1)[0], want)
+    whole = pathlib.Path(packed).read_bytes()
+    pathlib.Path(packed).write_bytes(whole[:len(whole) // 2])
+    out, err = join("--json", packed, m.B, code=INPUT)
+    n.equal("damaged", (err.count("damaged gzip data after line"), json.loads(out.splitlines()[-1])["event"]), (1, "summary"))
+    _, err = join(m.A, "-", stdin="{\n" + raw + '{"schema":2,"event":"conn"}\n')
+    n.equal("two lines", len(err.splitlines()), 2)
+    n.equal("broken", "standard input: 1 of" in err and "1 lines are not of schema 3" in err, True)
+    out, err = join(m.A, "-", stdin="what?\n", code=INPUT)
+    n.equal("no event line", "has no event line" in err, True)
+    for args, code in (((m.A,), USAGE), ((m.A, "/nowhere"), INPUT), ((m.A, m.B, "--json", "--ladder"), USAGE), (("-", "-"), USAGE),
+                       ((m.A,) * 9, USAGE), ((m.A, m.B, "--verdict", "guilty"), USAGE), ((m.A, m.B, "--comm", "x"), USAGE)):
+        out, err = join(*args, code=code)
+        n.equal(f"{args}", (out, len(err.splitlines())), ("", 1))
+    with open("/dev/full", "wb") as full:
+        n.equal("full", subprocess.run([n.SYNWARD, "join", m.A, m.B], stdout=full, stderr=subprocess.DEVNULL, check=False).returncode, 9)
+
+
+n.main(right, turned, three, missing, cut, runs, sql, text, ladder, image, inputs, memory, restarted, keep=True)
