@@ -349,13 +349,15 @@ enum {
 };
 
 /* The ends that this host is, as far as it has sent: the key's a endpoint, its b. SYN, with the guard: this host has
- * sent one, alone or with ACK, not only forwarded it. SYNACK: with ACK, so a listener of it has answered. */
+ * sent one, alone or with ACK, not only forwarded it. SYNACK: with ACK, so a listener of it has answered. ISN: the
+ * SYN-ACK of sw_flow.listener_isn, also a forwarded one, acknowledged the originator's number as it is here. */
 enum {
     SW_LOCAL_A = 1 << 0,
     SW_LOCAL_B = 1 << 1,
     SW_LOCAL_SYN = 1 << 2,
     SW_LOCAL_SYNACK = 1 << 3,
-    SW_LOCAL_SENT = 1 << 4
+    SW_LOCAL_SENT = 1 << 4,
+    SW_LOCAL_ISN = 1 << 5
 };
 
 /* sw_flow.held: waits; and why, as far as it has been counted (flows_held, flows_full). */
@@ -365,9 +367,19 @@ enum { SW_HELD_WAITS = 1 << 0, SW_HELD_SHARE = 1 << 1, SW_HELD_FULL = 1 << 2 };
  * sw_flow.listener: the handshake as this host's listener has it. With the guard only; what arrives neither begins nor
  * proves it. COMPLETED: acknowledged, but the listener may have thrown the acknowledgement away. RESET_UNDONE: opened,
  * and the listener went on after a RST, so that no further one is believed. COOKIE: opened by a cookie of the kernel,
- * which keeps nothing.
+ * which keeps nothing. REOPENED, of a gateway: opened, and what had acknowledged it was not taken, so that only the
+ * host completes it: there is no queue of the kernel that would know better.
  */
-enum { SW_L_NONE, SW_L_OPENED, SW_L_COMPLETED, SW_L_CONFIRMED, SW_L_ABORTED, SW_L_RESET_UNDONE, SW_L_COOKIE };
+enum {
+    SW_L_NONE,
+    SW_L_OPENED,
+    SW_L_COMPLETED,
+    SW_L_CONFIRMED,
+    SW_L_ABORTED,
+    SW_L_RESET_UNDONE,
+    SW_L_COOKIE,
+    SW_L_REOPENED
+};
 
 /* By a SYN-ACK: the socket that its request becomes, unless the listener drops the request. */
 #define SW_OWNER_REQUEST (1ULL << 63)

@@ -37,7 +37,7 @@ static __always_inline void sw_account_synack(struct sw_flow *f, const struct sw
     if (f->listener && f->listener_isn == s->seq) {
         if (f->listener == SW_L_COMPLETED) {
             t->item[SW_T_REOPENED]++;
-            f->listener = SW_L_OPENED;
+            f->listener = cfg.gateway ? SW_L_REOPENED : SW_L_OPENED;
         } else if (f->listener == SW_L_ABORTED) { /* the kernel did not take the RST */
             t->item[SW_T_RESET_UNDONE]++;
             f->listener = SW_L_RESET_UNDONE;
@@ -49,9 +49,26 @@ static __always_inline void sw_account_synack(struct sw_flow *f, const struct sw
     t->item[SW_T_OPENED]++;
     if (sw_listener_waits(f->listener))
         t->item[SW_T_RESOLVED]++;
+    if (s->src_is_b != f->orig_is_b && s->ack == f->end[SW_ORIG].isn + 1)
+        f->local |= SW_LOCAL_ISN; /* goes with the flow, if a SYN begins it anew */
+    else
+        f->local &= ~SW_LOCAL_ISN;
     f->listener = sender == SW_SENDER_NONE ? SW_L_COOKIE : SW_L_OPENED;
     f->listener_isn = s->seq;
     sw_flow_doubt(f);
+}
+
+/*
+ * Of a segment that is only forwarded its sender's socket is not seen. Anybody can make a host answer for a request: a
+ * segment beyond its window is enough (RFC 9293 section 3.10.7.4). Such an ACK has no data, and
+ * both numbers are those of the SYN-ACK; the client's as the host said it, for a SYN may have begun the flow anew, and
+ * not the request.
+ */
+static __always_inline int sw_says_more(const struct sw_flow *f, const struct sw_seg *s)
+{
+    if (!f->listener || s->len || s->flags & SW_TCP_FIN || s->seq != f->listener_isn + 1)
+        return 1;
+    return f->local & SW_LOCAL_ISN && sw_seq_diff(s->ack, f->end[SW_ORIG].isn + 1) > 0;
 }
 
 /* The connection's socket sends: it is there, or behind a published port. */
@@ -173,6 +190,8 @@ SW_STEP int sw_account_sent(__u32 sender)
         return 0;
     t = index ? sw_svc_counters_of(index) : 0;
     if (!(kind & SW_TCP_SYN)) {
+        if (s->forwarded && f && !sw_says_more(f, s))
+            return 0;
         if (f && t)
             sw_account_confirmed(f, &sc->key, s, t);
         else if (f && !s->forwarded)

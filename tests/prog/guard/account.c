@@ -417,6 +417,28 @@ TEST(forwarded_on_what_is_claimed)
     assert_false(talk_flow(&s).flags & (SW_F_UNCONFIRMED | SW_F_CLAIMED));
 }
 
+/* A bare ACK of a published port may be for a request, which anybody can make it send. Data is its socket's. */
+TEST(published_request)
+{
+    struct talk s = new_client(80);
+    struct pkt p;
+
+    syn_alone(&s);
+    p = of(&s, B, SYN | ACK);
+    p.seq = s.isn[B];
+    s.nxt[B] = s.isn[B] + 1;
+    forward(&p);
+    p = of(&s, A, PSH);
+    p.seq += 100000;
+    shoot(&p);
+    p = of(&s, B, ACK);
+    forward(&p);
+    expect_counted(1, 0, 0, 0);
+    p.ack += 10; /* of the client's data */
+    forward(&p);
+    expect_counted(1, 1, 1, 0);
+}
+
 /* A published port's connection that is older than synward: over IPv4 nobody but NAT writes the server's address. */
 TEST(published_midstream)
 {
@@ -486,6 +508,7 @@ int main(void)
         AUTO(forwarded),
         AUTO(forwarded_on_its_own),
         AUTO(forwarded_on_what_is_claimed),
+        AUTO(published_request),
         AUTO(published_midstream),
         AUTO(odd_headers_complete_nothing),
     };

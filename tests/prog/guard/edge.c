@@ -491,6 +491,94 @@ TEST(completions_are_taken_back)
     expect_counted(1, 1, 1, 1);
 }
 
+/* What makes a host answer for a request with a bare ACK: that proves nothing, though it comes from the host. */
+static struct talk request_answers(int kind)
+{
+    static const __u16 flags[] = {PSH, FIN, 0, SYN, ACK};
+    struct talk s = new_client(80);
+    struct pkt p;
+
+    syn_alone(&s);
+    host_answers(&s);
+    p = of(&s, A, flags[kind]);
+    p.seq += kind == 3 ? -501u : 100000; /* the last but one begins the flow anew, with a number before */
+    shoot(&p);
+    if (kind == 3) {
+        p.flags = RST;
+        p.seq++;
+        shoot(&p);
+    }
+    p = of(&s, B, ACK);
+    forward(&p);
+    return s;
+}
+
+TEST(answers_for_a_request)
+{
+    for (unsigned i = 0; i < 5; i++) {
+        request_answers(i);
+        expect_counted(i + 1, 0, 0, 0);
+    }
+}
+
+TEST(answers_for_requests_hide_no_flood)
+{
+    for (unsigned i = 0; i < 101; i++) {
+        pass_time(SEC / 1500);
+        request_answers(i % 5);
+    }
+    evaluate();
+    expect_state(ENGAGED);
+    expect_changes("calm>engaged:half_open");
+}
+
+/* Data of the host, its FIN, numbers beyond those of a request. */
+TEST(hosts_that_go_on)
+{
+    for (int i = 0; i < 4; i++) {
+        struct talk s = new_client(80);
+        struct pkt p;
+
+        syn_alone(&s);
+        host_answers(&s);
+        expect_counted(i + 1, i, i, 0);
+        p = talk_pkt(&s, B, i == 1 ? FIN | ACK : ACK, i == 0 ? 10 : 0);
+        p.seq += i == 2;
+        p.ack += i == 3 ? 10 : 0;
+        forward(&p);
+        expect_counted(i + 1, i + 1, i + 1, 0);
+    }
+}
+
+/* An ACK that ends on the way to the host, and a reset: the host sends its SYN-ACK again. Whatever the client says
+ * then, it is the host's turn. */
+TEST(completions_are_claimed_once)
+{
+    for (int late = 0; late < 2; late++) {
+        struct talk s = new_client(80);
+        struct pkt p;
+
+        syn_alone(&s);
+        host_answers(&s);
+        complete(&s);
+        expect_counted(late + 1, 2 * late + 1, 2 * late + 1, late);
+        if (!late)
+            host_answers(&s);
+        for (int i = 0; i < 3; i++) {
+            p = of(&s, A, RST);
+            shoot(&p);
+            pass_time(SEC);
+            syn_alone(&s);
+            host_answers(&s);
+            complete(&s);
+            expect_counted(late + 1, 2 * late + 1, 2 * late + 1, late + 1);
+        }
+        p = talk_pkt(&s, B, PSH | ACK, 10);
+        forward(&p);
+        expect_counted(late + 1, 2 * late + 2, 2 * late + 2, late + 1);
+    }
+}
+
 /* A service that many really use disengages: their cookies say that they are there, though no answer of a host is seen.
  * One that is sent again says nothing. */
 TEST(cookies_that_come_back_end_it)
@@ -548,6 +636,10 @@ int main(void)
         AT(calm, claims_are_not_believed),
         AT(calm, answers_to_what_was_not_seen),
         AT(calm, completions_are_taken_back),
+        AT(calm, completions_are_claimed_once),
+        AT(calm, answers_for_a_request),
+        AT(calm, answers_for_requests_hide_no_flood),
+        AT(calm, hosts_that_go_on),
         AT(calm, cookies_that_come_back_end_it),
     };
 
