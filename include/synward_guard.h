@@ -192,8 +192,8 @@ enum {
     SW_G_REVERSE_4 = 1 << 11,      /* sources of IPv4 are looked up in map `reverse_path` before they are answered, */
     SW_G_REVERSE_6 = 1 << 12,      /* those of IPv6 */
     SW_G_NO_OWN_SOURCE = 1 << 13,  /* the kernel drops what comes from its own IPv4 addresses (accept_local, rules) */
-    SW_G_CLOCK_WATCHED = 1 << 14,  /* a key is shared: the clock counts, */
-    SW_G_CLOCK_SYNCED = 1 << 15,   /* and the kernel says that it is synchronised */
+    SW_G_CLOCK_WATCHED = 1 << 14,  /* a key is shared, and the kernel says whether the wall clock is synchronised: */
+    SW_G_CLOCK_SYNCED = 1 << 15,   /* it is */
 };
 
 /* What is shown of a key of the key file. */

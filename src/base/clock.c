@@ -82,10 +82,12 @@ void sw_clock_rewatch(int fd)
         arm(fd);
 }
 
-bool sw_clock_is_synchronized(void)
+int sw_clock_is_synchronized(void)
 {
     struct timex only_read = {0};
     int state = adjtimex(&only_read);
 
-    return state >= 0 && state != TIME_ERROR && !(only_read.status & STA_UNSYNC);
+    if (state < 0)
+        return -errno;
+    return state != TIME_ERROR && !(only_read.status & STA_UNSYNC);
 }

@@ -82,3 +82,10 @@ void sw_figures_free(struct sw_figures *f)
     free(f->guard);
     f->guard = NULL;
 }
+
+const char *sw_clock_text(const struct sw_figures *f, const char *unknown, const char *yes, const char *no)
+{
+    if (!(f->guard_flags & SW_G_CLOCK_WATCHED))
+        return unknown;
+    return f->guard_flags & SW_G_CLOCK_SYNCED ? yes : no;
+}

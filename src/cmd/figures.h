@@ -29,4 +29,7 @@ struct sw_figures {
 int sw_figures_read(const struct sw_instance *inst, bool alive, struct sw_figures *ret);
 void sw_figures_free(struct sw_figures *f);
 
+/* One of the three: whether the wall clock is synchronised. It is asked only if a key is shared. */
+const char *sw_clock_text(const struct sw_figures *f, const char *unknown, const char *yes, const char *no);
+
 #endif

@@ -79,7 +79,7 @@ static void print_head(const struct gateway *g, const struct sw_instance *inst, 
 
     printf("synward %s: gateway %s, %llu services, %llu not calm; clock %s\n", sw_instance_text(&g->choice, inst, who),
            sw_name_gateway(f->gateway)->text, f->services, f->active,
-           f->guard_flags & SW_G_CLOCK_SYNCED ? "synchronised" : "not synchronised");
+           sw_clock_text(f, "not known", "synchronised", "not synchronised"));
 }
 
 static void print_head_json(const struct sw_instance *inst, const struct sw_figures *f)
@@ -87,7 +87,7 @@ static void print_head_json(const struct sw_instance *inst, const struct sw_figu
     putchar('{');
     sw_instance_keys(inst, stdout);
     printf(",\"gateway\":\"%s\",\"clock_synchronized\":%s", sw_name_gateway(f->gateway)->text,
-           f->guard_flags & SW_G_CLOCK_SYNCED ? "true" : "false");
+           sw_clock_text(f, "null", "true", "false"));
 }
 
 static int show(struct gateway *g, const struct sw_instance *inst)

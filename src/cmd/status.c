@@ -35,9 +35,7 @@ static void print_services_json(const struct sw_figures *f)
 
     *sw_put_svc_counters(body, "guard_", &f->sum) = 0;
     printf(",\"gateway\":\"%s\",\"clock_synchronized\":%s", sw_name_gateway(f->gateway)->text,
-           !(f->guard_flags & SW_G_CLOCK_WATCHED) ? "null"
-           : f->guard_flags & SW_G_CLOCK_SYNCED   ? "true"
-                                                  : "false");
+           sw_clock_text(f, "null", "true", "false"));
     printf(",\"services_active\":%llu,\"services_unprotected\":%llu%s,\"services\":[", f->active, f->unprotected, body);
     for (int i = 1; i < SW_SERVICES && f->guard; i++) {
         struct sw_report_service s = {.service = f->guard->services[i], .tally = f->guard->tally[i]};

@@ -204,7 +204,8 @@ static void refresh_devices(struct sw_services *s)
     sw_reverse_path_watch(s->reverse_path);
     known = !sw_devices_read(s->ifindexes, s->ifindexes_len, &devices);
     sw_local_macs_apply(s->guard, macs, known && !s->bridged ? sw_local_macs_of(&devices, macs) : 0);
-    set_own_source(s->guard, known && !sw_accepts_local(&devices) && sw_rules_are_plain(AF_INET));
+    /* a bridge does not look at the source of what it passes on */
+    set_own_source(s->guard, known && !s->bridged && !sw_accepts_local(&devices) && sw_rules_are_plain(AF_INET));
     sw_reverse_path_refresh(s->reverse_path, known ? &devices : NULL, now);
     sw_devices_free(&devices);
 }

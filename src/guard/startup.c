@@ -108,32 +108,46 @@ static int fail_services(int err, struct sw_failure *f)
     return sw_fail(f, err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL, err, "listening sockets: %s", strerror(-err));
 }
 
+/* A port of a bridge may be a gateway's. Not of a bond or team: their master has the frames. */
+static int check_port(const struct sw_guard_opts *opts, const struct sw_hook_iface *iface, bool *ret_bridged,
+                      struct sw_failure *f)
+{
+    char master[IF_NAMESIZE], kind[16];
+
+    *ret_bridged = sw_nic_is_port(iface->id.ifindex, master, kind);
+    if (!*ret_bridged)
+        return 0;
+    if (!opts->gateway || (strcmp(kind, "bridge") && strcmp(kind, "openvswitch")))
+        return sw_fail(f, SW_EXIT_INTERFACE, -EINVAL,
+                       "--guard: '%s' is a port of %s '%s': the guard belongs where the addresses are (-i %s)",
+                       iface->id.name, *kind ? kind : "device", master, master);
+    if (opts->reverse_path == SW_REVERSE_PATH_STRICT)
+        return sw_fail(f, SW_EXIT_USAGE, -EINVAL,
+                       "--reverse-path strict: '%s' is a port of '%s', where no route decides", iface->id.name, master);
+    return 0;
+}
+
 static int open_services(struct sw_guard_runtime *g, const struct sw_hooks *hooks, bool reqsk, struct sw_failure *f)
 {
     __u32 ifindexes[SW_IFACES_MAX];
-    bool bridged = false;
+    bool first = false, bridged;
     size_t len = 0;
     int err;
 
     for (size_t i = 0; i < hooks->len; i++) {
-        char master[IF_NAMESIZE], kind[16];
-
         if (hooks->ifaces[i].loopback)
             continue;
-        ifindexes[len++] = hooks->ifaces[i].id.ifindex;
-        if (!sw_nic_is_port(hooks->ifaces[i].id.ifindex, master, kind))
-            continue;
-        bridged = true;
-        if (!g->opts->gateway)
+        err = check_port(g->opts, &hooks->ifaces[i], &bridged, f);
+        if (err)
+            return err;
+        if (len && bridged != first)
             return sw_fail(f, SW_EXIT_INTERFACE, -EINVAL,
-                           "--guard: '%s' is a port of %s '%s': the guard belongs where the addresses are (-i %s)",
-                           hooks->ifaces[i].id.name, *kind ? kind : "device", master, master);
-        if (g->opts->reverse_path == SW_REVERSE_PATH_STRICT)
-            return sw_fail(f, SW_EXIT_USAGE, -EINVAL,
-                           "--reverse-path strict: '%s' is a port of '%s', where no route decides",
-                           hooks->ifaces[i].id.name, master);
+                           "--gateway: '%s' is %s port of a bridge, and others are%s: run one instance for each kind",
+                           hooks->ifaces[i].id.name, bridged ? "a" : "no", bridged ? " not" : "");
+        first = bridged;
+        ifindexes[len++] = hooks->ifaces[i].id.ifindex;
     }
-    err = sw_services_new(g->obj, g->opts, ifindexes, len, bridged, reqsk, &g->services);
+    err = sw_services_new(g->obj, g->opts, ifindexes, len, first, reqsk, &g->services);
     return err ? fail_services(err, f) : 0;
 }
 
@@ -200,7 +214,8 @@ static void begin(struct sw_guard_runtime *g)
     g->next_refresh = now + SW_REFRESH_NS;
     g->next_known = now; /* again as soon as it is attached: new sockets may have been opened */
     g->next_key = key_due(g, now);
-    __atomic_fetch_and(&g->guard->flags, ~(SW_G_STOPPING | SW_G_CAPTURE), __ATOMIC_SEQ_CST);
+    __atomic_fetch_and(&g->guard->flags, ~(SW_G_STOPPING | SW_G_CAPTURE | SW_G_CLOCK_WATCHED | SW_G_CLOCK_SYNCED),
+                       __ATOMIC_SEQ_CST); /* of a daemon before this one */
     if (g->reader.capture)
         __atomic_fetch_or(&g->guard->flags, SW_G_CAPTURE, __ATOMIC_SEQ_CST);
 }

@@ -198,6 +198,21 @@ def guarded():
     n.equal("attached", n.hooks_on(b, "srv0"), [])
 
 
+def asks_for_the_clock():
+    """under the unit's settings it can read whether the clock is synchronised, and cannot set it"""
+    unit = settings()
+    n.equal("ProtectClock, which refuses to read it, too", unit.get("ProtectClock"), None)
+    n.equal("CAP_SYS_TIME", "CAP_SYS_TIME" in unit["CapabilityBoundingSet"][0], False)
+    _, b = n.pair()
+    n.take_replies(b, "srv0")
+    key = pathlib.Path(n.tmp.name) / "key"
+    key.write_text("00112233445566778899aabbccddeeff\n")
+    key.chmod(0o600)
+    sw = started(b, "srv0", args=("--guard", "auto", "--key-file", key))
+    n.until(lambda: guard.counters(sw)["clock_synchronized"] is not None, 10)
+    n.equal("exit code", sw.stop(), 0)
+
+
 class Full(n.Synward):
     """Its notification socket takes no more, so that it stands still where it sends READY=1."""
 
@@ -288,4 +303,4 @@ def abstract_socket():
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--inside"]:
         inside(sys.argv[2:])
-    n.main(exposure, installed, default_options, guarded, ready_comes_last, deleted_as_it_says_so, abstract_socket)
+    n.main(exposure, installed, default_options, guarded, asks_for_the_clock, ready_comes_last, deleted_as_it_says_so, abstract_socket)

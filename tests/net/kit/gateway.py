@@ -32,11 +32,11 @@ def scaled(args):
     return args if "--wscale" in args else (*args, "--wscale", 7)
 
 
-def edge(ns, dev, key, *args, mode="always", nets=NETS):
+def edge(ns, dev, key, *args, mode="always", nets=NETS, prefix=()):
     """synward as an edge. Nobody but --protect says what is behind it."""
     protect = [x for net in nets.values() for x in ("--protect", net)]
     return n.Synward(ns, dev, args=("--guard", mode, "--gateway", "edge", *protect, "--key-file", key,
-                                       *scaled(args)))
+                                       *scaled(args)), prefix=prefix)
 
 
 def behind(ns, *devs, key, args=(), mode="auto"):
