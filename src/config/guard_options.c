@@ -91,8 +91,8 @@ static int parse_net(const char *text, struct sw_protect *ret)
     err = sw_cidr_parse(plain, &net);
     if (err)
         return err;
-    if (net.prefixlen == (v6 ? 0 : 96))
-        return -EINVAL;
+    if (net.prefixlen == (v6 ? 0 : 96) || (v6 && net.prefixlen >= 96 && sw_ip_is_v4(net.ip)))
+        return -EINVAL; /* v4-mapped addresses stand for those of IPv4 in tables, and for no others */
     memcpy(ret->ip, net.ip, sizeof(ret->ip));
     ret->any = net.prefixlen < 128 ? SW_NET + net.prefixlen : 0;
     return 0;

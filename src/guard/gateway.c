@@ -48,13 +48,13 @@ static __u32 bits_of(const struct sw_service *sv)
     return sv->any > SW_NET ? sv->any - SW_NET : 128;
 }
 
-static bool covers(const struct sw_service *sv, const __u8 ip[16])
+static bool covers(const __u8 outer[16], __u32 bits, const __u8 inner[16], __u32 inner_bits)
 {
-    __u32 bits = bits_of(sv), bytes = bits / 8, rest = bits % 8;
+    __u32 bytes = bits / 8, rest = bits % 8;
 
-    if (memcmp(sv->ip, ip, bytes))
+    if (bits > inner_bits || memcmp(outer, inner, bytes))
         return false;
-    return !rest || !((sv->ip[bytes] ^ ip[bytes]) & (0xff00 >> rest & 0xff));
+    return !rest || !((outer[bytes] ^ inner[bytes]) & (0xff00 >> rest & 0xff));
 }
 
 /* By key, and for equal ones: what is no service comes first. */
@@ -80,21 +80,35 @@ static void merge(struct nets *all)
     all->len = n + 1;
 }
 
-static int add_service(struct nets *all, const struct sw_service *sv, __u32 index, const __u8 (*ips)[16],
-                       size_t ips_len, size_t *ret_own)
+/* A prefix of IPv6 that has the v4-mapped addresses in it does not mean those of IPv4. */
+static int leave_out_v4(struct nets *all, const struct sw_service *sv)
 {
-    int err = add(all, sv->ip, bits_of(sv), ntohs(sv->port), index);
+    static const __u8 v4[16] = SW_V4_MAPPED;
+    __u32 bits = bits_of(sv);
 
-    for (size_t i = 0; i < ips_len && !err; i++) {
-        if (!covers(sv, ips[i]))
+    return bits < 96 && covers(sv->ip, bits, v4, 96) ? add(all, v4, 96, ntohs(sv->port), 0) : 0;
+}
+
+static int add_service(struct nets *all, const struct sw_service *sv, __u32 index, const struct sw_cidr *own,
+                       size_t own_len, size_t *ret_own)
+{
+    __u32 bits = bits_of(sv);
+    int err = add(all, sv->ip, bits, ntohs(sv->port), index);
+
+    if (!err)
+        err = leave_out_v4(all, sv);
+    for (size_t i = 0; i < own_len && !err; i++) {
+        bool within = covers(sv->ip, bits, own[i].ip, own[i].prefixlen);
+
+        if (!within && !covers(own[i].ip, own[i].prefixlen, sv->ip, bits))
             continue;
         *ret_own += sv->any <= SW_NET;
-        err = add(all, ips[i], 128, ntohs(sv->port), 0);
+        err = add(all, within ? own[i].ip : sv->ip, within ? own[i].prefixlen : bits, ntohs(sv->port), 0);
     }
     return err;
 }
 
-int sw_gateway_nets_make(const struct sw_chains *chains, const __u8 (*ips)[16], size_t ips_len,
+int sw_gateway_nets_make(const struct sw_chains *chains, const struct sw_cidr *own, size_t own_len,
                          struct sw_net_entry **ret, size_t *ret_len, size_t *ret_own)
 {
     struct nets all = {0};
@@ -105,41 +119,44 @@ int sw_gateway_nets_make(const struct sw_chains *chains, const __u8 (*ips)[16], 
         const struct sw_service *sv = &chains->slot[i];
 
         if (sv->port && !(sv->flags & SW_SV_NO_LISTENER))
-            err = add_service(&all, sv, i, ips, ips_len, ret_own);
+            err = add_service(&all, sv, i, own, own_len, ret_own);
     }
     if (!err)
         merge(&all);
-    else
+    if (all.len > SW_SERVICE_NETS)
+        err = -E2BIG;
+    if (err)
         free(all.at);
     *ret = err ? NULL : all.at;
     *ret_len = err ? 0 : all.len;
     return err;
 }
 
-static bool is_wanted(const struct sw_service_net *net, const struct sw_net_entry *want, size_t len)
+static int compare_net(const void *net, const void *entry)
 {
-    for (size_t i = 0; i < len; i++)
-        if (!memcmp(net, &want[i].net, sizeof(*net)))
-            return true;
-    return false;
+    return memcmp(net, &((const struct sw_net_entry *)entry)->net, sizeof(struct sw_service_net));
 }
 
-/* A deletion begins the walk anew: there are few, when options or addresses have changed. */
+static bool is_wanted(const struct sw_service_net *net, const struct sw_net_entry *want, size_t len)
+{
+    return len && bsearch(net, want, len, sizeof(*want), compare_net);
+}
+
+/* The next key is asked for before one is deleted: from a key that is not there the walk would begin anew. */
 static int remove_others(int fd, const struct sw_net_entry *want, size_t len)
 {
-    struct sw_service_net net, last, *from = NULL;
+    struct sw_service_net net, next;
+    int more = bpf_map_get_next_key(fd, NULL, &net);
 
-    while (!bpf_map_get_next_key(fd, from, &net)) {
-        if (is_wanted(&net, want, len)) {
-            last = net;
-            from = &last;
-            continue;
-        }
-        if (bpf_map_delete_elem(fd, &net) && errno != ENOENT)
+    while (!more) {
+        more = bpf_map_get_next_key(fd, &net, &next);
+        if (more && errno != ENOENT)
             return -errno;
-        from = NULL;
+        if (!is_wanted(&net, want, len) && bpf_map_delete_elem(fd, &net) && errno != ENOENT)
+            return -errno;
+        net = next;
     }
-    return errno == ENOENT ? 0 : -errno;
+    return 0;
 }
 
 /* What is no service first: between the two this host's own port would be answered for. */

@@ -17,10 +17,11 @@ struct sw_net_entry {
 };
 
 /*
- * What map `service_nets` should hold: each service by port and prefix, and within them this host's own addresses as
- * none. Sorted. 0 or -ENOMEM. *ret_own: addresses of this host that --protect names as such.
+ * What map `service_nets` should hold: each service by port and prefix, and within them this host's own addresses and
+ * local routes as none. Sorted. 0, -ENOMEM, or -E2BIG: more than the map takes. *ret_own: addresses of this host that
+ * --protect names as such.
  */
-int sw_gateway_nets_make(const struct sw_chains *chains, const __u8 (*ips)[16], size_t ips_len,
+int sw_gateway_nets_make(const struct sw_chains *chains, const struct sw_cidr *own, size_t own_len,
                          struct sw_net_entry **ret, size_t *ret_len, size_t *ret_own);
 
 /* The map becomes that, also one of a former daemon. 0 or -errno. */

@@ -48,20 +48,25 @@ static struct sw_table_common common_of(const struct sw_services *s)
 }
 
 /* The map is written only if something has changed. */
-static int refresh_nets(struct sw_services *s, const __u8 (*ips)[16], size_t ips_len)
+static int refresh_nets(struct sw_services *s, const struct sw_cidr *own, size_t own_len)
 {
     struct sw_net_entry *nets;
     size_t len;
-    int err = sw_gateway_nets_make(&s->table.chain, ips, ips_len, &nets, &len, &s->nets_own);
+    int err = sw_gateway_nets_make(&s->table.chain, own, own_len, &nets, &len, &s->nets_own);
 
     if (err)
         return err;
     if (s->nets && s->nets_len == len && !memcmp(s->nets, nets, len * sizeof(*nets))) {
         free(nets);
+        /* once more: on another processor a look-up of then may have remembered the map as it was before the change */
+        if (s->nets_changed)
+            __atomic_fetch_add(&s->guard->nets_gen, 1, __ATOMIC_RELEASE);
+        s->nets_changed = false;
         return 0;
     }
     err = sw_gateway_nets_apply(s->nets_fd, nets, len);
     __atomic_fetch_add(&s->guard->nets_gen, 1, __ATOMIC_RELEASE); /* also if only a part of it was changed */
+    s->nets_changed = true;
     free(s->nets);
     s->nets = err ? NULL : nets;
     s->nets_len = err ? 0 : len;
@@ -74,12 +79,15 @@ int sw_services_refresh_behind(struct sw_services *s)
 {
     struct sw_table_common common = common_of(s);
     struct sw_service_spec *wanted;
+    struct sw_cidr *own = NULL;
     __u8(*ips)[16] = NULL;
-    size_t len, ips_len;
+    size_t len, ips_len, own_len;
     int err = sw_gateway_set_make(s->opts, &wanted, &len);
 
     if (!err)
         err = sw_local_ips_read(&ips, &ips_len);
+    if (!err)
+        err = sw_local_nets_read((const __u8(*)[16])ips, ips_len, &own, &own_len);
     if (!err) {
         grant(s);
         sw_local_ips_apply(s->local_ips, (const __u8(*)[16])ips, ips_len); /* nothing comes from them */
@@ -88,8 +96,9 @@ int sw_services_refresh_behind(struct sw_services *s)
         s->now = common.now;
     }
     if (!err)
-        err = refresh_nets(s, (const __u8(*)[16])ips, ips_len);
+        err = refresh_nets(s, own, own_len);
     free(wanted);
     free(ips);
+    free(own);
     return err;
 }

@@ -30,6 +30,7 @@ struct sw_services {
     int nets_fd;  /* map `service_nets` */
     struct sw_net_entry *nets; /* what is in it, of a gateway */
     size_t nets_len, nets_own;
+    bool nets_changed; /* at the last refresh */
     struct {
         void *at;
         size_t bytes;

@@ -105,6 +105,12 @@ static int fill_lists(struct sw_guard_runtime *g, struct sw_failure *f)
 
 static int fail_services(int err, struct sw_failure *f)
 {
+    if (err == -E2BIG)
+        return sw_fail(
+            f, SW_EXIT_MEMORY, err,
+            "--gateway: with this host's own addresses and local routes in them, the services of --protect are more "
+            "than %d prefixes",
+            SW_SERVICE_NETS);
     return sw_fail(f, err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL, err, "listening sockets: %s", strerror(-err));
 }
 

@@ -296,6 +296,8 @@ static void test_mistakes(void **state)
         {"--guard auto --protect 10.0.0.0/8:80", "a prefix in --protect goes with --gateway"},
         {"--gateway edge", "--gateway needs --guard"},
         {"--guard auto --gateway translate", "--gateway: 'translate' is none of edge"},
+        {"--guard auto --gateway edge --key-file x --protect [::ffff:0:0]/96:80", "'[::ffff:0:0]/96:80' is not"},
+        {"--guard auto --gateway edge --key-file x --protect [::ffff:10.0.0.0]/104:80", "/104:80' is not"},
         {"--guard auto --gateway edge --key-file x", "--gateway goes with --protect"},
         {"--guard auto --gateway edge --key-file x --protect 80", "--gateway: port 80 of --protect has no address"},
         {"--guard auto --gateway edge --key-file x --protect [::]:81", "port 81 of --protect has no address"},

@@ -2,6 +2,7 @@
 /* The services of a gateway: what --protect names and nothing else, found by the longest prefix in the kernel's map. */
 #include "listen.h"
 
+#include "guard/gateway.h"
 #include "guard/known_tuples.h"
 
 /* The service that the programs find, 0: none. */
@@ -150,6 +151,87 @@ TEST(own_addresses_are_none)
     assert_true(found("10.9.7.2", 443));
     assert_null(sw_services_warning(fx.s));
 }
+/* So are prefixes that a local route makes its own, also if a service is within one. */
+TEST(local_routes_are_none)
+{
+    NEEDS_ROOT();
+    edge();
+    protect("10.9.0.0", 443, SW_NET + 96 + 16);
+    protect("2001:db8:5::", 443, SW_NET + 48);
+    assert_int_equal(run("ip route add local 10.9.64.0/20 dev lo"), 0);
+    assert_int_equal(run("ip -6 route add local 2001:db8:5:1::/64 dev lo"), 0);
+    begin(false);
+    assert_int_equal(found("10.9.79.255", 443), 0);
+    assert_true(found("10.9.80.0", 443));
+    assert_int_equal(found("2001:db8:5:1::5", 443), 0);
+    assert_true(found("2001:db8:5:2::5", 443));
+    assert_int_equal(run("ip route add local 10.8.0.0/15 dev lo"), 0);
+    refresh();
+    assert_int_equal(found("10.9.80.0", 443), 0);
+    assert_true(found("203.0.113.7", 443));
+    assert_int_equal(run("ip route del local 10.8.0.0/15 dev lo"), 0);
+    assert_int_equal(run("ip route del local 10.9.64.0/20 dev lo"), 0);
+    assert_int_equal(run("ip -6 route del local 2001:db8:5:1::/64 dev lo"), 0);
+    refresh();
+    assert_true(found("10.9.79.255", 443));
+    assert_true(found("2001:db8:5:1::5", 443));
+}
+
+/* The programs look again after each change, and once more at the next refresh: one of them may have been between. */
+TEST(what_is_remembered_is_void)
+{
+    __u64 gen;
+
+    NEEDS_ROOT();
+    edge();
+    protect("10.9.0.0", 443, SW_NET + 96 + 16);
+    begin(false);
+    refresh();
+    gen = sw_services_guard(fx.s)->nets_gen;
+    refresh();
+    assert_int_equal(sw_services_guard(fx.s)->nets_gen, gen);
+    assert_int_equal(run("ip addr add 10.9.7.2/32 dev d0"), 0);
+    refresh();
+    assert_int_equal(sw_services_guard(fx.s)->nets_gen, gen + 1);
+    refresh();
+    assert_int_equal(sw_services_guard(fx.s)->nets_gen, gen + 2);
+    refresh();
+    assert_int_equal(sw_services_guard(fx.s)->nets_gen, gen + 2);
+    assert_int_equal(run("ip addr del 10.9.7.2/32 dev d0"), 0);
+}
+
+/* v4-mapped addresses are in ::/1, and addresses of IPv4 are not. */
+TEST(wide_prefixes_of_ipv6)
+{
+    NEEDS_ROOT();
+    edge();
+    protect("::", 443, SW_NET + 1);
+    begin(false);
+    assert_true(found("2001:db8:77::1", 443));
+    assert_int_equal(found("198.51.100.1", 443), 0);
+    assert_true(found("203.0.113.7", 443)); /* by its own prefix */
+}
+
+/* Every address of this host in every service. */
+TEST(more_than_the_map_takes)
+{
+    static struct sw_service slot[SW_SERVICES];
+    const struct sw_chains chains = {.slot = slot};
+    static struct sw_cidr own[64];
+    struct sw_net_entry *nets;
+    size_t len, named;
+
+    for (int i = 1; i < SW_SERVICES; i++)
+        slot[i] = (struct sw_service){.port = htons(i), .any = SW_NET + 8, .ip = {0x20}};
+    for (int i = 0; i < 64; i++)
+        own[i] = (struct sw_cidr){.prefixlen = 128, .ip = {0x20, i}};
+    assert_int_equal(sw_gateway_nets_make(&chains, own, 63, &nets, &len, &named), 0);
+    assert_int_equal(len, 64 * (SW_SERVICES - 1));
+    free(nets);
+    assert_int_equal(sw_gateway_nets_make(&chains, own, 64, &nets, &len, &named), -E2BIG);
+    assert_null(nets);
+}
+
 TEST(an_own_address_named_alone)
 {
     const char *warning;
@@ -193,9 +275,10 @@ TEST(what_has_passed_is_known)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        LIVE_TEST(by_prefix_and_port),       LIVE_TEST(nothing_of_this_host),   LIVE_TEST(mss),
-        LIVE_TEST(many_of_one_port),         LIVE_TEST(own_addresses_are_none), LIVE_TEST(an_own_address_named_alone),
-        LIVE_TEST(what_has_passed_is_known),
+        LIVE_TEST(by_prefix_and_port),       LIVE_TEST(nothing_of_this_host),    LIVE_TEST(mss),
+        LIVE_TEST(many_of_one_port),         LIVE_TEST(own_addresses_are_none),  LIVE_TEST(an_own_address_named_alone),
+        LIVE_TEST(what_has_passed_is_known), LIVE_TEST(local_routes_are_none),   LIVE_TEST(what_is_remembered_is_void),
+        LIVE_TEST(wide_prefixes_of_ipv6),    LIVE_TEST(more_than_the_map_takes),
     };
 
     return cmocka_run_group_tests_name("gateway", tests, before_all, NULL);
