@@ -335,9 +335,15 @@ static __always_inline int sw_guard_segment(struct xdp_md *ctx, struct sw_scratc
     case SW_DO_DROP: return XDP_DROP;
     case SW_DO_PASS_ALONE: return XDP_PASS;
     case SW_DO_ACCEPT:
+    case SW_DO_END_TIME_WAIT:
         /* the rest of a fragment may never come */
         if (s->frag || sw_ip_csum_is_bad(ctx, sc) || (!cfg.checksum && sw_tcp_csum_is_bad(ctx, sc)))
             return XDP_PASS;
+        if (action == SW_DO_END_TIME_WAIT) {
+            if (here)
+                sw_time_wait_end(ctx, &sc->key, s, &here->pkt);
+            return XDP_PASS;
+        }
         s->one_sided = cfg.one_sided;
         s->now = sw_now();
         if (here)

@@ -24,12 +24,13 @@ static __always_inline int sw_is_own(const struct sw_flow *f, const struct sw_se
 static __always_inline int sw_not_accepted(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s,
                                            struct sw_guard_ctx *j, struct sw_svc_counters *t)
 {
+    if (sw_socket_lookup(ctx, key, s, j) >= SW_SOCK_COOKIE)
+        return SW_DO_PASS; /* of a connection that is not followed, also its keepalive */
     if (!j->dry_run && sw_answer_probe(ctx, key, s, j) == SW_DO_REPLY) {
         t->item[SW_T_PROBES_SENT]++;
         return SW_DO_REPLY;
     }
-    if (sw_socket_lookup(ctx, key, s, j) < SW_SOCK_COOKIE)
-        t->item[SW_T_STRAY_ACKS]++;
+    t->item[SW_T_STRAY_ACKS]++;
     return SW_DO_PASS;
 }
 

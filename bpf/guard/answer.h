@@ -13,7 +13,8 @@ enum sw_guard_action {
     SW_DO_ACCEPT,
     SW_DO_ANSWER,
     SW_DO_PASS_SIGNED,
-    SW_DO_PASS_ALONE, /* changed, and not followed */
+    SW_DO_PASS_ALONE,    /* and not followed */
+    SW_DO_END_TIME_WAIT, /* as SW_DO_ACCEPT, but first the socket that is in the way is ended */
     SW_DO_ENGAGE
 };
 

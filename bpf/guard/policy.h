@@ -172,10 +172,8 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
         unsigned_ack = !at->opts.sig; /* whom we have answered signs nothing: the kernel would drop it (RFC 2385) */
         if (unsigned_ack && sw_cookie_ok(key, s, j, s->seq - 1, c)) {
             j->used = sw_cookie_was_used(key, s);
-            if (cfg.accept && !j->used && sw_time_wait_end(ctx, key, s, j)) {
-                t->item[SW_T_TIME_WAITS_ENDED]++;
-                return SW_DO_PASS_ALONE;
-            }
+            if (cfg.accept && !j->used && sw_is_time_wait(ctx, key, s, j))
+                return SW_DO_END_TIME_WAIT;
             if ((j->has_flow || j->used) && sw_socket_lookup(ctx, key, s, j) >= SW_SOCK_REPLIES)
                 return SW_DO_PASS; /* the third packet of an existing connection, late */
             return SW_DO_ACCEPT;
@@ -243,7 +241,7 @@ SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_guard_ctx *j, struct s
     struct sw_flow *f;
     struct sw_key *key;
     struct sw_seg *s;
-    __u32 index, calm;
+    __u32 index, calm, waits = 0;
     int action;
 
     if (!j || !c)
@@ -276,6 +274,7 @@ SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_guard_ctx *j, struct s
     f = bpf_map_lookup_elem(&flows, key);
     if (!f) {
         f = bpf_map_lookup_elem(&half_open, key);
+        waits = !!f;
         if (cfg.accept && calm && f && f->listener && sw_is_own(f, s))
             return SW_DO_PASS;
         if (f && !f->held)
@@ -286,7 +285,12 @@ SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_guard_ctx *j, struct s
     j->now = sw_now(); /* exact: a cookie may be newer than the CPU's coarse clock */
     if (cfg.gateway) {
         j->has_flow = 0;
-        return f && !(f->flags & SW_F_ENDED) ? SW_DO_PASS : sw_edge_other(ctx, key, s, j, c);
+        if (f && !(f->flags & SW_F_ENDED))
+            return SW_DO_PASS;
+        action = sw_edge_other(ctx, key, s, j, c);
+        if (action != SW_DO_PASS || f || waits || j->dry_run || sv->state != SW_GS_ENGAGED)
+            return action;
+        return SW_DO_PASS_ALONE; /* a flood of strays would evict the handshakes that had passed before */
     }
     j->has_flow = f && !sw_is_unconfirmed(f); /* even then a cookie may begin another connection */
     if (f && !j->has_flow && sw_is_first_flight(f, s, j->now))

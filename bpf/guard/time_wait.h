@@ -3,7 +3,8 @@
  * --accept: a client uses the port of a connection again that this host had closed, and an edge has answered its SYN,
  * for which the kernel would have ended its TIME_WAIT. It takes no cookie beside that, and keeps it for each segment
  * that comes. So what brings a fresh cookie becomes a RST with the number that the socket waits for, which ends it; the
- * next segment brings the cookie again.
+ * next segment brings the cookie again. So it is with an orphan of FIN_WAIT_2, which the kernel keeps in the same way:
+ * its client has begun anew, and will not close the old one.
  */
 #ifndef SW_BPF_GUARD_TIME_WAIT_H
 #define SW_BPF_GUARD_TIME_WAIT_H
@@ -11,6 +12,8 @@
 #include "guard/answer.h"
 
 #ifndef SW_NO_KFUNC
+#include <bpf/bpf_core_read.h>
+
 struct sock_common {
     __u32 skc_tw_rcv_nxt;
 } __attribute__((preserve_access_index));
@@ -42,7 +45,7 @@ SW_STEP int sw_time_wait_find(struct xdp_md *ctx, struct sw_key *key, struct sw_
     if (!sk)
         return 0;
     tw = sk->state == BPF_TCP_TIME_WAIT ? bpf_skc_to_tcp_timewait_sock(sk) : 0;
-    if (tw) {
+    if (tw && bpf_core_field_exists(tw->tw_sk.__tw_common.skc_tw_rcv_nxt)) {
         *ret_next = tw->tw_sk.__tw_common.skc_tw_rcv_nxt;
         found = 1;
     }
@@ -50,14 +53,27 @@ SW_STEP int sw_time_wait_find(struct xdp_md *ctx, struct sw_key *key, struct sw_
     return found;
 }
 
-/* The frame becomes a reply to one that goes the other way: what is left is from the same sender. */
+SW_STEP int sw_is_time_wait(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_guard_ctx *j)
+{
+    __u32 next = 0;
+
+    if (!key || !s || !j)
+        return 0;
+    if (!sw_time_wait_find(ctx, key, s, j, &next))
+        return 0;
+    j->time_wait_next = next;
+    return 1;
+}
+
+/* The frame, whose checksums are right, becomes a reply to one that goes the other way: what is left is from the same
+ * sender. */
 SW_STEP int sw_time_wait_end(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_guard_ctx *j)
 {
     struct sw_guard_scratch *at = sw_guard_scratch_get();
     struct sw_guard *g = sw_guard_config();
+    struct sw_svc_counters *t;
     struct sw_seg back = {0};
     void *data;
-    __u32 next = 0;
 
     if (!key || !s || !j)
         return 0;
@@ -65,11 +81,12 @@ SW_STEP int sw_time_wait_end(struct xdp_md *ctx, struct sw_key *key, struct sw_s
         return 0;
     if (!at)
         return 0;
-    if (!sw_time_wait_find(ctx, key, s, j, &next))
+    t = sw_svc_counters_of(j->service);
+    if (!t)
         return 0;
     back.src_is_b = !s->src_is_b;
     sw_reply_to(&at->reply, key, &back, j, g);
-    at->reply.seq = next;
+    at->reply.seq = j->time_wait_next;
     at->reply.ack = 0;
     at->reply.flags = SW_TCP_RST;
     at->reply.win = 0;
@@ -78,9 +95,20 @@ SW_STEP int sw_time_wait_end(struct xdp_md *ctx, struct sw_key *key, struct sw_s
     data = (void *)(long)ctx->data;
     if (SW_HAS(data, 14, (void *)(long)ctx->data_end))
         sw_swap_macs(data);
+    t->item[SW_T_TIME_WAITS_ENDED]++;
     return 1;
 }
 #else
+static __always_inline int sw_is_time_wait(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s,
+                                           struct sw_guard_ctx *j)
+{
+    (void)ctx;
+    (void)key;
+    (void)s;
+    (void)j;
+    return 0;
+}
+
 static __always_inline int sw_time_wait_end(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s,
                                             struct sw_guard_ctx *j)
 {

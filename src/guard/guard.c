@@ -20,6 +20,8 @@
 #define DETECT_ACTIVE_NS SW_DETECT_NS
 #define DETECT_CALM_NS SW_SECOND /* changes of mode are logged even without traffic */
 #define KNOWN_NS (60 * SW_SECOND)
+#define PASSED_NS                                                                                                      \
+    (65 * SW_SECOND) /* of a gateway, whose SYNs that passed are known for one to two of these: 64 s at least */
 #define KNOWN_LEAST_NS (5 * SW_SECOND) /* between refills, however many connections begin, */
 #define KNOWN_REST 50                  /* and so many times as long as one takes */
 #define CLOCK_NS (60 * SW_SECOND)
@@ -119,8 +121,8 @@ void sw_guard_runtime_tick(struct sw_guard_runtime *g, __u64 now)
         sw_guard_runtime_check(sw_services_refresh(g->services), &g->refresh_failed, "listening sockets");
         sw_guard_runtime_report_warnings(g);
         g->next_refresh = now + SW_REFRESH_NS;
-        if (may_refill_early(g, now) &&
-            (sw_services_known_is_full(g->services) || (!g->opts->gateway && many_unconfirmed(g))))
+        if (!g->opts->gateway && may_refill_early(g, now) &&
+            (sw_services_known_is_full(g->services) || many_unconfirmed(g)))
             g->next_known = now;
     }
     if (now >= g->next_queue && !g->opts->gateway)
@@ -131,7 +133,7 @@ void sw_guard_runtime_tick(struct sw_guard_runtime *g, __u64 now)
 
         sw_guard_runtime_check(sw_services_refill_known(g->services), &g->known_failed, "open sockets");
         g->known_took = sw_clock_now() - began;
-        g->next_known = now + KNOWN_NS;
+        g->next_known = now + (g->opts->gateway ? PASSED_NS : KNOWN_NS);
     }
     if (now >= g->next_key && g->opts->key_file) {
         sw_guard_key_file_tick(g, now);

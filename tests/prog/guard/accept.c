@@ -4,6 +4,8 @@
 #include "guardack.h"
 #include "guardcount.h"
 
+#include <netinet/tcp.h>
+
 static int load(bool checksum, bool accept)
 {
     struct sw_object_opts opts;
@@ -146,6 +148,83 @@ TEST(a_keepalive_as_third_packet)
     expect_from_cookie(&p);
 }
 
+/* A connection that is older than synward has a socket: its keepalive is the kernel's to answer. */
+TEST(keepalives_of_others)
+{
+    struct pkt p = from_the_edge(usual_syn(), ACK, 0);
+
+    real_connection(t);
+    p.seq--;
+    expect_pass(&p, "");
+    close_sockets();
+}
+
+static void await_state(int fd, __u8 state)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof(info);
+
+    for (int i = 0; i < 5000 && info.tcpi_state != state; i++, len = sizeof(info)) {
+        usleep(1000);
+        assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
+    }
+    assert_int_equal(info.tcpi_state, state);
+}
+
+/* The server closes first: its socket is in TIME_WAIT, or waits for the client's FIN without an owner. */
+static void close_first(bool orphan)
+{
+    const struct linger no_abort = {0};
+    int server = sockets[--sockets_len], client = sockets[sockets_len - 1];
+
+    assert_int_equal(setsockopt(server, SOL_SOCKET, SO_LINGER, &no_abort, sizeof(no_abort)), 0);
+    assert_int_equal(shutdown(server, SHUT_WR), 0);
+    if (!orphan)
+        assert_int_equal(shutdown(client, SHUT_WR), 0);
+    await_state(server, orphan ? TCP_FIN_WAIT2 : TCP_CLOSE); /* the latter: a socket in TIME_WAIT has its place */
+    close(server);
+}
+
+/* What brings the cookie becomes a RST to the old socket, if it is whole and nothing else was. */
+static void ends(bool orphan, __u32 vlans)
+{
+    __u32 at = 14 + 4 * vlans + (t->side[A].v6 ? 40 : 20);
+    struct pkt p = usual_syn(), broken;
+
+    p.vlans = vlans;
+    p.vlan[0] = 7;
+    p = from_the_edge(p, ACK, 0);
+    p.vlans = vlans;
+    p.vlan[0] = 7;
+    real_connection(t);
+    close_first(orphan);
+    broken = p;
+    broken.bad_checksum = true;
+    expect_pass(&broken, "");
+    broken = p;
+    broken.fragment = broken.more_frags = true;
+    expect_pass(&broken, "");
+    request_len = pkt_build(&p, request, sizeof(request));
+    before = guardrun_counters(guard, svc);
+    assert_int_equal(bpfrun_xdp(run, request, request_len, &out), 0);
+    assert_int_equal(out.verdict, BPFRUN_XDP_PASS);
+    assert_string_equal(moved(), "time_waits_ended");
+    assert_memory_equal(out.frame, request, 14 + 4 * vlans); /* from the same sender */
+    assert_int_equal(out.frame[at + 13], RST);
+    assert_memory_equal(out.frame + at, request + at, 4); /* the same ports */
+    expect_where(t, NOWHERE);
+    close_sockets();
+}
+TEST(time_waits_end)
+{
+    for (int i = 0; i < 8; i++) {
+        talk_init(t, run, i & 1);
+        t->side[A].sport = t->side[B].dport = 45000 + i;
+        t->key = pkt_key(&t->side[A], NULL);
+        ends(i & 2, i >> 2);
+    }
+}
+
 /* The edge has told the client another window scale: with a key of version 2 that is no cookie. */
 TEST(another_window_scale)
 {
@@ -213,6 +292,8 @@ int main(void)
         CALM(strays),
         CALM(own_handshakes),
         CALM(a_keepalive_as_third_packet),
+        CALM(keepalives_of_others),
+        CALM(time_waits_end),
         CALM(another_window_scale),
         CALM(another_key),
         CALM(engaged_as_ever),

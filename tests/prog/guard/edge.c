@@ -346,6 +346,22 @@ TEST(strays_pass)
     both(strays);
 }
 
+/* Nor are they followed while engaged: they would take the places of handshakes. In calm they are. */
+TEST(strays_take_no_place)
+{
+    struct pkt p = stray(ACK);
+
+    expect_pass(&p, "");
+    expect_where(t, NOWHERE);
+    p.flags = SYN | ACK;
+    expect_pass(&p, "");
+    expect_where(t, NOWHERE);
+    set_mode(SW_GM_OFF);
+    p = stray(ACK);
+    expect_pass(&p, "");
+    expect_where(t, HALF_OPEN);
+}
+
 /* A keepalive in the third packet's place: the host behind answers it. */
 TEST(a_probe_passes)
 {
@@ -628,6 +644,7 @@ int main(void)
         AT(engaged, known_by_nobody),
         AT(engaged, a_cookie_comes_back),
         AT(engaged, strays_pass),
+        AT(engaged, strays_take_no_place),
         AT(engaged, a_probe_passes),
         AT(engaged, another_window_scale),
         AT(calm, by_half_open_handshakes),
