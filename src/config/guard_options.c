@@ -297,7 +297,9 @@ static const struct sw_option options[] = {
      .help = "most that our SYN-ACKs offer as MSS, 536 to 65495 (what the interface takes)",
      .man = "With `--gateway` the MSS of the hosts behind it, also more than Ethernet has (1460; IPv6 1440)."},
     {"window", .block = 3, .type = SW_OPT_NUMBER, FIELD(window), .range = {1, 65535},
-     .help = "--gateway: window of our SYN-ACKs ({})", .man = "The host behind it takes over what was granted."},
+     .help = "--gateway: window of our SYN-ACKs ({})",
+     .man = "Not more than the hosts' own first window (65160 as Linux comes): what a host takes of the client's first "
+            "flight is by its own, whatever was granted."},
     {"ttl", .block = 3, .type = SW_OPT_NUMBER, FIELD(ttl), .range = {1, 255},
      .help = "--gateway: TTL and hop limit of our SYN-ACKs ({})"},
     {"capture", .block = 3, .type = SW_OPT_FILE, FIELD(capture_file),

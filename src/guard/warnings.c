@@ -61,8 +61,8 @@ static void say_slots(struct sw_services *s)
 
     if (sum->most > (SW_SERVICES - 1) / SW_SHARE_PART)
         snprintf(who, sizeof(who), " (%zu are of uid %u)", sum->most, sum->most_uid);
-    SAY("%zu listening sockets are not protected: the limit is %d%s; name those that matter with --protect",
-        sum->no_slot, SW_SERVICES - 1, who);
+    SAY("%zu listening sockets are not protected%s: the limit is %d%s; name those that matter with --protect",
+        sum->no_slot, s->opts->accept ? ", and take no cookie of an edge" : "", SW_SERVICES - 1, who);
 }
 
 /* Again for another reason, and after there was none. */

@@ -399,9 +399,10 @@ def other_ports(m, key):
 
     code, said = refused("left", "br0")
     n.equal("a port and its bridge", (code, "run one instance for each kind" in said), (4, True))
-    n.sh("ip", "link", "add", "one", "type", "dummy", ns=m)
+    n.veth(m, "one", m, "two")
     if n.sh("ip", "link", "add", "bond0", "type", "bond", ns=m, check=False).returncode:
         return  # this kernel has none
+    n.sh("ip", "link", "set", "one", "down", ns=m)
     n.sh("ip", "link", "set", "one", "master", "bond0", ns=m)
     code, said = refused("one")
     n.equal("a port of a bond", (code, "is a port of bond 'bond0'" in said), (4, True))
