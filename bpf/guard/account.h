@@ -34,6 +34,10 @@ SW_STEP int sw_account_resolved(struct sw_key *key, __u32 resp_is_b, __u32 how)
 static __always_inline void sw_account_synack(struct sw_flow *f, const struct sw_seg *s, struct sw_svc_counters *t,
                                               __u32 sender)
 {
+    if (s->src_is_b != f->orig_is_b && s->ack == f->end[SW_ORIG].isn + 1)
+        f->local |= SW_LOCAL_ISN; /* goes with the flow, if a SYN begins it anew */
+    else
+        f->local &= ~SW_LOCAL_ISN;
     if (f->listener && f->listener_isn == s->seq) {
         if (f->listener == SW_L_COMPLETED) {
             t->item[SW_T_REOPENED]++;
@@ -49,10 +53,6 @@ static __always_inline void sw_account_synack(struct sw_flow *f, const struct sw
     t->item[SW_T_OPENED]++;
     if (sw_listener_waits(f->listener))
         t->item[SW_T_RESOLVED]++;
-    if (s->src_is_b != f->orig_is_b && s->ack == f->end[SW_ORIG].isn + 1)
-        f->local |= SW_LOCAL_ISN; /* goes with the flow, if a SYN begins it anew */
-    else
-        f->local &= ~SW_LOCAL_ISN;
     f->listener = sender == SW_SENDER_NONE ? SW_L_COOKIE : SW_L_OPENED;
     f->listener_isn = s->seq;
     sw_flow_doubt(f);
