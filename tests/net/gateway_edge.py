@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import select
 
 import kit as n
 from kit import attacks
@@ -146,20 +147,32 @@ def calm_passes():
     n.equal("by cookie", by_cookie(lines), [])
 
 
+def provoke(flags, seq):
+    """A SYN, and what its request answers with a bare ACK."""
+    return lambda f, src: f.send(f.syn(src), f.segment(src, flags, seq=seq))
+
+
+BEYOND = attacks.ISN + (1 << 30)
+ANSWERED = {"push": provoke("P", BEYOND), "fin": provoke("F", BEYOND), "null": provoke(0, BEYOND),
+            "second_syn": provoke("S", attacks.ISN - 1)}
+
+
 def hidden_floods():
-    """what comes before or after a SYN hides nothing at an edge either: the host's SYN-ACKs count, and engage it"""
+    """what comes before or after a SYN hides nothing at an edge either: the host's SYN-ACKs count, and engage it; its
+    answers for requests complete nothing"""
+    kinds = {**attacks.HIDDEN, **ANSWERED}
     a, r, b = n.routed()
     n.sh("ip", "route", "add", "198.18.0.0/15", "via", "10.67.0.254", ns=b)
     n.sh("ip", "route", "add", "198.18.0.0/15", "via", "10.66.0.1", ns=r)
     n.sh("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.rta.rp_filter=0", ns=r)
     n.sh("ip", "addr", "add", f"{k.SERVER[4]}/32", "dev", "lo", ns=b)  # to which the kit's attacks go
     n.sh("ip", "route", "add", k.SERVER[4], "via", g.HOST[4], ns=r)
-    ports = dict(zip(attacks.HIDDEN, range(g.PORT, g.PORT + 10)))
+    ports = dict(zip(kinds, range(g.PORT, g.PORT + 10)))
     listeners = [n.listen(b, k.SERVER[4], port, 4096) for port in ports.values()]
     nets = {port: f"{k.SERVER[4]}:{port}" for port in ports.values()}
     edge = g.edge(r, "rta", g.key_file(), "--engage", "half-open=100,syn-rate=1000000", mode="auto", nets=nets)
     for name, port in ports.items():
-        attacks.Forger(Way(a, "cli0", r, b), port).burst(130, attacks.HIDDEN[name])
+        attacks.Forger(Way(a, "cli0", r, b), port).burst(130, kinds[name])
 
     def states():
         now = k.services(edge)
@@ -185,7 +198,38 @@ def own_port():
         k.speak(c, s)
         k.end(c, s)
         n.equal(f"v{v} SYNs of the prefix", k.services(edge)[edge_name(v)]["syns"], 0)
+    later(a, r, edge)
     g.ends(edge)
+
+
+def later(a, r, edge):
+    """An address that it gets while it runs, and SYNs to it have been answered."""
+    ip = "10.67.0.99"
+    n.connect(a, ip, g.PORT).close()
+    n.sh("ip", "addr", "add", f"{ip}/32", "dev", "lo", ns=r)
+    listener = n.listen(r, ip, g.PORT)
+    # until it is seen, a SYN gets a cookie that nobody takes
+    n.until(lambda: served(a, ip, listener), 20)
+    before = k.services(edge)[edge_name(4)]["syns"]
+    c, s = n.open_pair(a, listener)
+    k.speak(c, s)
+    k.end(c, s)
+    n.equal("SYNs of the prefix", k.services(edge)[edge_name(4)]["syns"], before)
+
+
+def served(a, ip, listener):
+    """a connection there is accepted"""
+    c = n.tcp(a)
+    c.settimeout(5)
+    try:
+        c.connect((ip, g.PORT))
+        s = k.accepted(listener, 0.2)
+    except ConnectionResetError:
+        s = None
+    c.close()
+    if s:
+        s.close()
+    return bool(s)
 
 
 def edge_name(v):
@@ -277,9 +321,8 @@ def attempt(a, listener):
     c = n.tcp(a)
     try:
         c.connect((g.HOST[4], g.PORT))
-        s = k.accepted(listener, 0.5)
-        if s:
-            return c, s
+        if listener in select.select([listener, c], [], [], 10)[0]:
+            return c, k.accepted(listener)
         c.recv(1)
     except ConnectionResetError:
         return c, None
@@ -340,13 +383,39 @@ def port_used_again():
             s.close()
             n.equal("answer", n.read_all(c), b"answer")
             c.close()
-            n.until(lambda: "TIME-WAIT" in n.sh("ss", "-tan", ns=b).stdout, 5)
+            n.until(lambda v=v: n.sh("ss", f"-{v}tHn", "state", "time-wait", ns=b).stdout, 5)
         n.equal(f"v{v} ended", g.taken(host, v)["time_waits_ended"], 2)
         n.equal(f"v{v} taken", g.taken(host, v)["cookies_accepted"], 3)
         n.equal(f"v{v} again", g.taken(host, v)["cookies_replayed"], 0)
         n.equal(f"v{v} sent", g.service(edge, v)["cookies_sent"], 3)
     lines = g.ends(edge, host)[1]
     n.equal("connections at the host", len(by_cookie(lines)), 6)
+
+
+def rfc1337():
+    """where the host's TIME_WAIT takes no RST, the old socket stays for each segment, and the connection hangs"""
+    k.needs_reqsk("the host behind takes")
+    a, r, b = n.routed()
+    n.sh("sysctl", "-qw", "net.ipv4.tcp_rfc1337=1", ns=b)
+    key = g.key_file()
+    listener = n.listen(b, g.HOST[4], g.PORT)
+    edge, host = g.edge(r, "rta", key), g.behind(b, "srv0", key=key)
+    for i in range(2):
+        c = n.tcp(a)
+        c.bind(("10.66.0.1", 45678))
+        c.connect((g.HOST[4], g.PORT))
+        c.sendall(b"request")
+        if not i:
+            s = k.accepted(listener, 5)
+            n.equal("request", n.read_n(s, 7), b"request")
+            s.close()
+            n.equal("end", n.read_all(c), b"")
+            c.close()
+            n.until(lambda: n.sh("ss", "-4tHn", "state", "time-wait", ns=b).stdout, 5)
+    n.until(lambda: g.taken(host)["time_waits_ended"] >= 3, 20)  # the ACK, the data, its retransmission
+    n.equal("taken", g.taken(host)["cookies_accepted"], 1)
+    c.close()
+    g.ends(edge, host)
 
 
 def on_a_bridge():
@@ -384,7 +453,7 @@ def on_a_bridge():
     n.settled(a, b)
     p = k.Peer(Way(a, "cli0", b, b, "srv0"), ip="10.67.0.9", port=g.PORT)
     p.dst = g.HOST[4]
-    p.syn()
+    p.syn(flags="SEC")  # not by the shortest way, which does not ask
     p.close()
     n.equal("sent, with one from the bridge's own address", g.service(edge)["cookies_sent"], 2)
     g.ends(edge, host)
@@ -509,4 +578,4 @@ def pinned(a, r, key, listener, host, name):
 
 if __name__ == "__main__":
     n.main(http, options_survive, server_first, other_way_back, calm_passes, hidden_floods, own_port, two_and_two, wrong_scale,
-           without_accept, port_used_again, on_a_bridge, clock, pins)
+           without_accept, port_used_again, rfc1337, on_a_bridge, clock, pins)
