@@ -64,6 +64,17 @@ SW_STEP int sw_is_time_wait(struct xdp_md *ctx, struct sw_key *key, struct sw_se
     j->time_wait_next = next;
     return 1;
 }
+#else
+static __always_inline int sw_is_time_wait(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s,
+                                           struct sw_guard_ctx *j)
+{
+    (void)ctx;
+    (void)key;
+    (void)s;
+    (void)j;
+    return 0;
+}
+#endif
 
 /* The frame, whose checksums are right, becomes a reply to one that goes the other way: what is left is from the same
  * sender. */
@@ -98,26 +109,5 @@ SW_STEP int sw_time_wait_end(struct xdp_md *ctx, struct sw_key *key, struct sw_s
     t->item[SW_T_TIME_WAITS_ENDED]++;
     return 1;
 }
-#else
-static __always_inline int sw_is_time_wait(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s,
-                                           struct sw_guard_ctx *j)
-{
-    (void)ctx;
-    (void)key;
-    (void)s;
-    (void)j;
-    return 0;
-}
-
-static __always_inline int sw_time_wait_end(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s,
-                                            struct sw_guard_ctx *j)
-{
-    (void)ctx;
-    (void)key;
-    (void)s;
-    (void)j;
-    return 0;
-}
-#endif
 
 #endif
