@@ -60,9 +60,8 @@ static __always_inline void sw_account_synack(struct sw_flow *f, const struct sw
 
 /*
  * Of a segment that is only forwarded its sender's socket is not seen. Anybody can make a host answer for a request: a
- * segment beyond its window is enough (RFC 9293 section 3.10.7.4). Such an ACK has no data, and
- * both numbers are those of the SYN-ACK; the client's as the host said it, for a SYN may have begun the flow anew, and
- * not the request.
+ * segment beyond its window is enough (RFC 9293 section 3.10.7.4). Such an ACK has no data, and both numbers are those
+ * of the SYN-ACK; the client's as the host said it, for a SYN may have begun the flow anew, and not the request.
  */
 static __always_inline int sw_says_more(const struct sw_flow *f, const struct sw_seg *s)
 {

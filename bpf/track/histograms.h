@@ -86,7 +86,7 @@ static __always_inline void sw_histogram_add(struct sw_histogram *mine, struct s
     __u64 n = sw_not_zero(value ^ SW_HG_NOTHING);
     __u32 bucket;
 
-    /* through memory: else each value that is compared on the way has to be told apart */
+    /* through memory: else the verifier follows each of the 32 ways to a bucket by itself */
     SW_WRITE_ONCE(*room, sw_histogram_bucket(value));
     bucket = SW_READ_ONCE(*room);
     value &= -n;

@@ -8,11 +8,11 @@
 
 #include "track/maps.h"
 
+#define SW_AF_PACKET 17
+
 /* Which socket of this host a segment comes from. NONE: a SYN-ACK that is a cookie of the kernel. REPLY: not one of the
  * four-tuple's own, as for a RST, or for TIME_WAIT's and a request's ACKs. ELSEWHERE: the port is another one's by NAT,
  * a container's whose socket is not seen, or another port of this host. */
-#define SW_AF_PACKET 17
-
 enum sw_sender { SW_SENDER_NONE, SW_SENDER_REPLY, SW_SENDER_REQUEST, SW_SENDER_CONNECTION, SW_SENDER_ELSEWHERE };
 
 static __always_inline __u32 sw_sender_of(struct __sk_buff *skb)
@@ -81,7 +81,8 @@ static __always_inline int sw_owner_is_final(const struct sw_owner *o)
 
 /*
  * The flow takes it. A SYN that is sent again may be another socket's, by then, but one on a live connection only waits
- * for its answer.
+ * for its answer. A SYN-ACK may be nobody's: a cookie of the kernel, after it has dropped the request of an earlier
+ * one.
  */
 static __always_inline void sw_owner_take(struct sw_scratch *sc, struct sw_flow *f)
 {
@@ -94,8 +95,7 @@ static __always_inline void sw_owner_take(struct sw_scratch *sc, struct sw_flow 
     if (!(s->flags & SW_TCP_SYN))
         sc->owner_wanted = !sw_owner_is_final(&f->owner[b]) && !(s->flags & SW_TCP_RST) && !s->reply;
     else if ((sc->owner.cookie || s->flags & SW_TCP_ACK) && !(f->flags & SW_OWNER_OLD))
-        f->owner[b] =
-            sc->owner; /* of a SYN-ACK also none: a cookie of the kernel's has followed a request that it dropped */
+        f->owner[b] = sc->owner;
 }
 
 /* As sw_owner_take, for the flow of the segment in scratch where it is now. */

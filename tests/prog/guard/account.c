@@ -417,28 +417,6 @@ TEST(forwarded_on_what_is_claimed)
     assert_false(talk_flow(&s).flags & (SW_F_UNCONFIRMED | SW_F_CLAIMED));
 }
 
-/* A bare ACK of a published port may be for a request, which anybody can make it send. Data is its socket's. */
-TEST(published_request)
-{
-    struct talk s = new_client(80);
-    struct pkt p;
-
-    syn_alone(&s);
-    p = of(&s, B, SYN | ACK);
-    p.seq = s.isn[B];
-    s.nxt[B] = s.isn[B] + 1;
-    forward(&p);
-    p = of(&s, A, PSH);
-    p.seq += 100000;
-    shoot(&p);
-    p = of(&s, B, ACK);
-    forward(&p);
-    expect_counted(1, 0, 0, 0);
-    p.ack += 10; /* of the client's data */
-    forward(&p);
-    expect_counted(1, 1, 1, 0);
-}
-
 /* A published port's connection that is older than synward: over IPv4 nobody but NAT writes the server's address. */
 TEST(published_midstream)
 {
@@ -490,10 +468,33 @@ TEST(odd_headers_complete_nothing)
     expect_counted(1, 1, 1, 0);
 }
 
+/* A bare ACK of a published port may be for a request, which anybody can make it send. Data is its socket's. */
+TEST(published_request)
+{
+    struct talk s = new_client(80);
+    struct pkt p;
+
+    syn_alone(&s);
+    p = of(&s, B, SYN | ACK);
+    p.seq = s.isn[B];
+    s.nxt[B] = s.isn[B] + 1;
+    forward(&p);
+    p = of(&s, A, PSH);
+    p.seq += 100000;
+    shoot(&p);
+    p = of(&s, B, ACK);
+    forward(&p);
+    expect_counted(1, 0, 0, 0);
+    p.ack += 10; /* of the client's data */
+    forward(&p);
+    expect_counted(1, 1, 1, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
         AUTO(a_handshake),
+        AUTO(published_request),
         AUTO(taken_back),
         AUTO(third_packet_not_seen),
         AUTO(nothing_hides_a_count),
@@ -508,7 +509,6 @@ int main(void)
         AUTO(forwarded),
         AUTO(forwarded_on_its_own),
         AUTO(forwarded_on_what_is_claimed),
-        AUTO(published_request),
         AUTO(published_midstream),
         AUTO(odd_headers_complete_nothing),
     };
