@@ -14,15 +14,19 @@
 
 /*
  * Is it a SYN again, which passed while the service was calm? The host behind may have a request for it, beside which
- * it takes no cookie. One more is none more there.
+ * it takes no cookie. One more is none more there. The segment is in scratch: kernel 6.1 looks nothing up by a key that
+ * is a global function's argument.
  */
-SW_STEP int sw_edge_has_passed(struct sw_key *key, struct sw_seg *s, __u64 now)
+SW_STEP int sw_edge_has_passed(__u64 now)
 {
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
     struct sw_flow *f;
+    struct sw_seg *s;
 
-    if (!key || !s)
+    if (!sc)
         return 0;
-    f = bpf_map_lookup_elem(&half_open, key);
+    s = &sc->seg;
+    f = bpf_map_lookup_elem(&half_open, &sc->key);
     return f && !(f->flags & (SW_F_ENDED | SW_F_MIDSTREAM)) && f->orig_is_b == s->src_is_b &&
            f->end[SW_ORIG].did & SW_E_SYN && f->end[SW_ORIG].isn == s->seq && now - f->start_ns < SW_EDGE_AGAIN_NS;
 }

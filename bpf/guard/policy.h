@@ -49,7 +49,7 @@ static __always_inline int sw_syn_is_known(struct xdp_md *ctx, const struct sw_g
     if (!sw_known_is(key, s->src_is_b, g->known_gen))
         return 0;
     if (cfg.gateway)
-        return sw_edge_has_passed(key, s, j->now);
+        return sw_edge_has_passed(j->now);
     return sw_socket_lookup(ctx, key, s, j) >= SW_SOCK_REPLIES;
 }
 
