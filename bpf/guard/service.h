@@ -58,21 +58,32 @@ static __always_inline __u32 sw_net_search(const struct sw_ip *ip, __u32 port)
     return index ? *index : 0;
 }
 
+/* Where this CPU remembers what was found for an address and port. */
+static __always_inline struct sw_net_found *sw_net_remembered(const struct sw_ip *ip, __u32 port)
+{
+    __u32 slot = ((ip->word[0] ^ ip->word[1] ^ ip->word[2] ^ ip->word[3] ^ port) * 0x9e3779b1u) >> 24;
+
+    return bpf_map_lookup_elem(&net_cache, &slot);
+}
+
+static __always_inline int sw_net_is_of(const struct sw_net_found *at, const struct sw_ip *ip, __u32 port, __u64 gen)
+{
+    return at->port == port && at->gen == gen && at->ip.word[3] == ip->word[3] && at->ip.word[0] == ip->word[0] &&
+           at->ip.word[1] == ip->word[1] && at->ip.word[2] == ip->word[2];
+}
+
 /* A gateway's service, 0: none. */
 SW_STEP int sw_service_behind(struct sw_ip *ip, __u32 port)
 {
     struct sw_guard *g = sw_guard_config();
     struct sw_net_found *at;
-    __u32 slot;
 
     if (!ip || !g)
         return 0;
-    slot = ((ip->word[0] ^ ip->word[1] ^ ip->word[2] ^ ip->word[3] ^ port) * 0x9e3779b1u) >> 24;
-    at = bpf_map_lookup_elem(&net_cache, &slot);
+    at = sw_net_remembered(ip, port);
     if (!at)
         return sw_net_search(ip, port);
-    if (at->port != port || at->gen != g->nets_gen || at->ip.word[3] != ip->word[3] || at->ip.word[0] != ip->word[0] ||
-        at->ip.word[1] != ip->word[1] || at->ip.word[2] != ip->word[2]) {
+    if (!sw_net_is_of(at, ip, port, g->nets_gen)) {
         at->gen = g->nets_gen; /* before it is searched */
         at->service = sw_net_search(ip, port);
         at->port = port;
