@@ -8,6 +8,7 @@
 
 #include "guard/answer.h"
 #include "guard/drop.h"
+#include "guard/time_wait.h"
 #include "track/flow_table.h"
 
 #define SW_ANSWERED_BYTES (1u << 20) /* of the listener's that are acknowledged at most */
@@ -24,12 +25,16 @@ static __always_inline int sw_is_own(const struct sw_flow *f, const struct sw_se
 static __always_inline int sw_not_accepted(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s,
                                            struct sw_guard_ctx *j, struct sw_svc_counters *t)
 {
-    if (sw_socket_lookup(ctx, key, s, j) >= SW_SOCK_COOKIE)
+    int sock = sw_socket_lookup(ctx, key, s, j), after = sw_is_after_time_wait(key, j, sock);
+
+    if (sock >= SW_SOCK_COOKIE && !after)
         return SW_DO_PASS; /* of a connection that is not followed, also its keepalive */
-    if (!j->dry_run && sw_answer_probe(ctx, key, s, j) == SW_DO_REPLY) {
+    if (sock < SW_SOCK_COOKIE && !j->dry_run && sw_answer_probe(ctx, key, s, j) == SW_DO_REPLY) {
         t->item[SW_T_PROBES_SENT]++;
         return SW_DO_REPLY;
     }
+    if (after)
+        return SW_DO_END_TIME_WAIT;
     t->item[SW_T_STRAY_ACKS]++;
     return SW_DO_PASS;
 }

@@ -189,6 +189,8 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
         sw_kernel_cookie_opts(c, &at->opts);
         return SW_DO_ACCEPT;
     }
+    if (is_ack && sock == SW_SOCK_REPLIES && sw_is_after_time_wait(key, j, sock))
+        return SW_DO_END_TIME_WAIT;
     if (j->has_flow)
         return SW_DO_PASS;
     if (sock >= SW_SOCK_REPLIES) {

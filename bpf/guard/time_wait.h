@@ -5,11 +5,15 @@
  * that comes. So what brings a fresh cookie becomes a RST with the number that the socket waits for, which ends it; the
  * next segment brings the cookie again. So it is with an orphan of FIN_WAIT_2, which the kernel keeps in the same way:
  * its client has begun anew, and will not close the old one.
+ *
+ * What follows without a cookie, in the same batch or while the client waits for its timeout, would find the old socket
+ * gone, and the listener would reset the client. So it is spent as well, until what brings the cookie comes again.
  */
 #ifndef SW_BPF_GUARD_TIME_WAIT_H
 #define SW_BPF_GUARD_TIME_WAIT_H
 
 #include "guard/answer.h"
+#include "guard/used_cookies.h"
 
 #ifndef SW_NO_KFUNC
 #include <bpf/bpf_core_read.h>
@@ -76,6 +80,38 @@ static __always_inline int sw_is_time_wait(struct xdp_md *ctx, struct sw_key *ke
 }
 #endif
 
+#define SW_AFTER_TIME_WAIT_S 5 /* longer than the first retransmission of nearly all */
+
+/* Among the used cookies, as one of no numbers. */
+static __always_inline void sw_time_wait_id(struct sw_cookie_id *id, const struct sw_key *key)
+{
+    id->tuple = ~sw_key_hash(key);
+    id->client_isn = 0;
+    id->isn = 0;
+}
+
+/* Has a socket on this four-tuple been ended just now? */
+SW_STEP int sw_time_wait_was_ended(struct sw_key *key, __u64 now)
+{
+    struct sw_cookie_id id;
+    __u32 *then;
+
+    if (!key)
+        return 0;
+    sw_time_wait_id(&id, key);
+    then = bpf_map_lookup_elem(&used_cookies, &id);
+    return then && (__u32)(now / SW_SECOND) - *then < SW_AFTER_TIME_WAIT_S;
+}
+
+/* An ACK without a cookie, and what the kernel has found for it: is it of the client that was in the way? */
+static __always_inline int sw_is_after_time_wait(struct sw_key *key, struct sw_guard_ctx *j, int sock)
+{
+    if (!cfg.accept || sock == SW_SOCK_FOUND || sock == SW_SOCK_COOKIE || !sw_time_wait_was_ended(key, j->now))
+        return 0;
+    j->time_wait_next = 0; /* whatever takes it has nothing to end */
+    return 1;
+}
+
 /* The frame, whose checksums are right, becomes a reply to one that goes the other way: what is left is from the same
  * sender. */
 SW_STEP int sw_time_wait_end(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_guard_ctx *j)
@@ -84,6 +120,8 @@ SW_STEP int sw_time_wait_end(struct xdp_md *ctx, struct sw_key *key, struct sw_s
     struct sw_guard *g = sw_guard_config();
     struct sw_svc_counters *t;
     struct sw_seg back = {0};
+    struct sw_cookie_id id;
+    __u32 second;
     void *data;
 
     if (!key || !s || !j)
@@ -106,7 +144,12 @@ SW_STEP int sw_time_wait_end(struct xdp_md *ctx, struct sw_key *key, struct sw_s
     data = (void *)(long)ctx->data;
     if (SW_HAS(data, 14, (void *)(long)ctx->data_end))
         sw_swap_macs(data);
+    if (!j->time_wait_next)
+        return 1;
     t->item[SW_T_TIME_WAITS_ENDED]++;
+    sw_time_wait_id(&id, key);
+    second = (__u32)(j->now / SW_SECOND);
+    bpf_map_update_elem(&used_cookies, &id, &second, BPF_ANY);
     return 1;
 }
 

@@ -392,6 +392,39 @@ def port_used_again():
     n.equal("connections at the host", len(by_cookie(lines)), 6)
 
 
+def rest_of_a_flight():
+    """what follows such a cookie without one is not answered by the listener's reset, whatever is lost between"""
+    k.needs_reqsk("the host behind takes")
+    a, r, b = n.routed()
+    key = g.key_file()
+    listener = n.listen(b, g.HOST[4], g.PORT)
+    edge, host = g.edge(r, "rta", key), g.behind(b, "srv0", key=key)
+    request = os.urandom(3000)
+    for i in range(2):
+        if i:  # the end alone gets through
+            n.sh("nft", "add table ip hole; add chain ip hole c { type filter hook forward priority 0; }; "
+                 f"add rule ip hole c tcp dport {g.PORT} meta length > 1000 drop; "
+                 f"add rule ip hole c tcp dport {g.PORT} tcp flags & psh == psh counter", ns=r)
+        c = n.tcp(a)
+        c.bind(("10.66.0.1", 45678))
+        c.connect((g.HOST[4], g.PORT))
+        c.sendall(request)
+        if i:
+            n.until(lambda: "packets 0" not in n.sh("nft", "list", "table", "ip", "hole", ns=r).stdout, 20)
+            n.equal("ended", g.taken(host)["time_waits_ended"], 1)
+            n.sh("nft", "delete table ip hole", ns=r)
+        s = k.accepted(listener, 20)
+        assert s, f"{i}: no connection"
+        n.equal("request", n.read_n(s, len(request)), request)
+        s.close()
+        n.equal("end", n.read_all(c), b"")
+        c.close()
+        n.until(lambda: n.sh("ss", "-4tHn", "state", "time-wait", ns=b).stdout, 5)
+    n.equal("taken", g.taken(host)["cookies_accepted"], 2)
+    n.equal("stray ACKs", g.taken(host)["stray_acks"], 0)
+    g.ends(edge, host)
+
+
 def rfc1337():
     """where the host's TIME_WAIT takes no RST, the old socket stays for each segment, and the connection hangs"""
     k.needs_reqsk("the host behind takes")
@@ -578,4 +611,4 @@ def pinned(a, r, key, listener, host, name):
 
 if __name__ == "__main__":
     n.main(http, options_survive, server_first, other_way_back, calm_passes, hidden_floods, own_port, two_and_two, wrong_scale,
-           without_accept, port_used_again, rfc1337, on_a_bridge, clock, pins)
+           without_accept, port_used_again, rest_of_a_flight, rfc1337, on_a_bridge, clock, pins)

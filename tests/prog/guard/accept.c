@@ -225,6 +225,55 @@ TEST(time_waits_end)
     }
 }
 
+/*
+ * XDP sees a batch before the stack sees its first frame. All of the client's first flight is spent, in calm and
+ * engaged; so is what follows when the old socket has gone, up to what brings the cookie again. Strays of others are
+ * strays.
+ */
+static void spends(const struct pkt *p, const char *counters)
+{
+    const __u32 at = 14 + (p->v6 ? 40 : 20);
+
+    request_len = pkt_build(p, request, sizeof(request));
+    before = guardrun_counters(guard, svc);
+    assert_int_equal(bpfrun_xdp(run, request, request_len, &out), 0);
+    assert_int_equal(out.verdict, BPFRUN_XDP_PASS);
+    assert_string_equal(moved(), counters);
+    assert_int_equal(out.frame[at + 13], RST);
+    expect_where(t, NOWHERE);
+}
+
+static void spends_a_flight(bool is_engaged)
+{
+    struct pkt first = from_the_edge(usual_syn(), ACK, 0), data = first, next, other;
+
+    data.flags |= PSH;
+    data.payload = 100;
+    next = data;
+    next.seq += 100;
+    real_connection(t);
+    close_first(false);
+    set_mode(is_engaged ? SW_GM_ALWAYS : SW_GM_AUTO);
+    spends(&first, "time_waits_ended");
+    spends(&data, "time_waits_ended");
+    spends(&next, "");
+    other = next;
+    other.sport += 1000;
+    if (!is_engaged)
+        expect_pass(&other, "stray_acks");
+    set_mode(SW_GM_AUTO);
+    close_sockets();
+}
+TEST(time_wait_and_a_batch)
+{
+    for (int i = 0; i < 4; i++) {
+        talk_init(t, run, i & 1);
+        t->side[A].sport = t->side[B].dport = 46000 + i;
+        t->key = pkt_key(&t->side[A], NULL);
+        spends_a_flight(i >> 1);
+    }
+}
+
 /* The edge has told the client another window scale: with a key of version 2 that is no cookie. */
 TEST(another_window_scale)
 {
@@ -294,6 +343,7 @@ int main(void)
         CALM(a_keepalive_as_third_packet),
         CALM(keepalives_of_others),
         CALM(time_waits_end),
+        CALM(time_wait_and_a_batch),
         CALM(another_window_scale),
         CALM(another_key),
         CALM(engaged_as_ever),
