@@ -345,10 +345,17 @@ static __always_inline int sw_guard_segment(struct xdp_md *ctx, struct sw_scratc
     switch (action) {
     case SW_DO_REPLY: return XDP_TX;
     case SW_DO_DROP: return XDP_DROP;
+    case SW_DO_PASS_ALONE: return XDP_PASS;
     case SW_DO_ACCEPT:
+    case SW_DO_END_TIME_WAIT:
         /* the rest of a fragment may never come */
         if (s->frag || sw_ip_csum_is_bad(ctx, sc) || (!cfg.checksum && sw_tcp_csum_is_bad(ctx, sc)))
             return XDP_PASS;
+        if (action == SW_DO_END_TIME_WAIT) {
+            if (here)
+                sw_time_wait_end(ctx, &sc->key, s, &here->pkt);
+            return XDP_PASS;
+        }
         s->one_sided = cfg.one_sided;
         s->now = sw_now();
         if (here)
@@ -367,7 +374,7 @@ static __always_inline int sw_guard_segment(struct xdp_md *ctx, struct sw_scratc
     sw_track_segment(sc, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
     if (sc->emit.claim)
         sw_account_claimed();
-    if (action == SW_DO_ACCEPT)
+    if (action == SW_DO_ACCEPT && !cfg.gateway)
         sw_meta_set(ctx);
     return XDP_PASS;
 }

@@ -127,7 +127,7 @@ int sw_egress(struct __sk_buff *skb)
         s->pkts = skb->gso_segs;
         s->ip_bytes += (s->pkts - 1) * (s->ip_bytes - s->len);
     }
-    if (cfg.guard && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN)
+    if (cfg.guard && !cfg.gateway && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN)
         sw_known_set(&sc->key, !s->src_is_b); /* this host opens a connection: replies have a socket */
     if (sw_is_filtered(sc, sc->early) || sw_track_fast(&sc->key, s))
         return TC_ACT_UNSPEC;

@@ -367,9 +367,19 @@ enum { SW_HELD_WAITS = 1 << 0, SW_HELD_SHARE = 1 << 1, SW_HELD_FULL = 1 << 2 };
  * sw_flow.listener: the handshake as this host's listener has it. With the guard only; what arrives neither begins nor
  * proves it. COMPLETED: acknowledged, but the listener may have thrown the acknowledgement away. RESET_UNDONE: opened,
  * and the listener went on after a RST, so that no further one is believed. COOKIE: opened by a cookie of the kernel,
- * which keeps nothing.
+ * which keeps nothing. REOPENED, of a gateway: opened, and what had acknowledged it was not taken, so that only the
+ * host completes it: there is no queue of the kernel that would know better.
  */
-enum { SW_L_NONE, SW_L_OPENED, SW_L_COMPLETED, SW_L_CONFIRMED, SW_L_ABORTED, SW_L_RESET_UNDONE, SW_L_COOKIE };
+enum {
+    SW_L_NONE,
+    SW_L_OPENED,
+    SW_L_COMPLETED,
+    SW_L_CONFIRMED,
+    SW_L_ABORTED,
+    SW_L_RESET_UNDONE,
+    SW_L_COOKIE,
+    SW_L_REOPENED
+};
 
 /* By a SYN-ACK: the socket that its request becomes, unless the listener drops the request. */
 #define SW_OWNER_REQUEST (1ULL << 63)
@@ -472,9 +482,11 @@ struct sw_config {
     __u8 whole_sums; /* no virtual device leaves a checksum to the card: the pseudo-header's sum alone is wrong */
     __u8 owners;     /* SW_OWNERS_*: what is kept of the sockets of this host's ends */
     __u8 ladder;     /* keep the last control segments of each connection (synward_ladder.h) */
-    __u8 pad[1];
-    __u32 share[2]; /* with the guard, by enum sw_share_kind: how many of `flows` they may be */
-    __u32 loopback; /* ifindex of a followed interface where both ends are this host, or 0 */
+    __u8 gateway;    /* enum sw_gateway: services are of hosts behind this one, with the guard */
+    __u32 share[2];  /* with the guard, by enum sw_share_kind: how many of `flows` they may be */
+    __u32 loopback;  /* ifindex of a followed interface where both ends are this host, or 0 */
+    __u8 accept;     /* the guard takes cookies in calm, too: of an edge that has the same key */
+    __u8 pad[3];
 };
 
 /*

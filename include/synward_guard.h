@@ -22,6 +22,12 @@
 #define SW_SECONDS_BACK 64          /* ring of seconds: half-open handshakes are those of the last 63 */
 #define SW_ROUTES_NS 10000000000ull /* routes and addresses that nobody has looked at for so long are not relied on */
 
+/* --gateway: the services are of hosts behind this one. */
+#define SW_GATEWAYS(X)                                                                                                 \
+    X(SW_GATEWAY_, NONE, "none")                                                                                       \
+    X(SW_GATEWAY_, EDGE, "edge") /* answers SYNs; the host behind it takes the cookie that comes back (--accept) */
+enum sw_gateway { SW_GATEWAYS(SW_ENUM_ITEM) SW_GATEWAY_MAX };
+
 /* What is done for a service. */
 #define SW_GUARD_MODES(X)                                                                                              \
     X(SW_GM_, OFF, "off")                                                                                              \
@@ -100,7 +106,9 @@ enum sw_drop { SW_DROPS(SW_ENUM_ITEM) SW_DROP_MAX };
     X(SW_T_, REOPENED, "reopened")             /* completed, but the listener sent its SYN-ACK again: it was not */    \
     X(SW_T_, KERNEL_COOKIES, "kernel_cookies") /* SYN-ACKs of the kernel for which it keeps nothing */                 \
     X(SW_T_, OVER_LIMIT, "over_limit")     /* SYNs over --limit-source or --limit-prefix, answered with a cookie */    \
-    X(SW_T_, RESET_UNDONE, "reset_undone") /* reset, but the listener sent its SYN-ACK again: it was not */
+    X(SW_T_, RESET_UNDONE, "reset_undone") /* reset, but the listener sent its SYN-ACK again: it was not */            \
+    X(SW_T_, STRAY_ACKS, "stray_acks")     /* --accept, calm: ACKs of no connection that are no good cookie */         \
+    X(SW_T_, TIME_WAITS_ENDED, "time_waits_ended") /* --accept: sockets in TIME_WAIT that a fresh cookie ended */
 enum sw_svc_counter { SW_SVC_COUNTERS(SW_ENUM_ITEM) SW_T_MAX };
 
 struct sw_svc_counters {
@@ -108,8 +116,9 @@ struct sw_svc_counters {
     __u64 drop[SW_DROP_MAX]; /* in a service that is monitored: would have been dropped */
 };
 
-/* sw_service.any: the wildcard of these families */
-enum { SW_ANY_4 = 1, SW_ANY_6 = 2 };
+/* sw_service.any: the wildcard of these families; or SW_NET + n: a prefix of n bits, 1 to 128, of a v4-mapped address
+ */
+enum { SW_ANY_4 = 1, SW_ANY_6 = 2, SW_NET = 127 };
 /* sw_service.flags */
 enum {
     SW_SV_NAMED = 1 << 0,       /* named by --protect: kept without a listener */
@@ -127,7 +136,7 @@ struct sw_service {
     __u8 ip[16]; /* v4-mapped; all zero: any */
     __be16 port;
     __u16 next;         /* next service of the same port, 0: none */
-    __u8 any;           /* SW_ANY_* */
+    __u8 any;           /* SW_ANY_*, SW_NET + n */
     __u8 mode;          /* enum sw_guard_mode */
     __u8 backend;       /* enum sw_backend */
     __u8 flags;         /* SW_SV_* */
@@ -183,6 +192,8 @@ enum {
     SW_G_REVERSE_4 = 1 << 11,      /* sources of IPv4 are looked up in map `reverse_path` before they are answered, */
     SW_G_REVERSE_6 = 1 << 12,      /* those of IPv6 */
     SW_G_NO_OWN_SOURCE = 1 << 13,  /* the kernel drops what comes from its own IPv4 addresses (accept_local, rules) */
+    SW_G_CLOCK_WATCHED = 1 << 14,  /* a key is shared, and the kernel says whether the wall clock is synchronised: */
+    SW_G_CLOCK_SYNCED = 1 << 15,   /* it is */
 };
 
 /* What is shown of a key of the key file. */
@@ -211,8 +222,8 @@ struct sw_guard {
     __u32 engaged;   /* services that are engaged or in grace, and not only monitored, at least */
     __u8 ttl;
     __u8 hop_limit;
-    __u8 mode; /* of services that are found from now on */
-    __u8 pad;
+    __u8 mode;          /* of services that are found from now on */
+    __u8 gateway;       /* enum sw_gateway */
     __u64 budget_ns;    /* BPF programs: when the budget was last refilled */
     __s64 budget;       /* replies left */
     __u32 unprotected;  /* listening sockets for which there was no place */
@@ -223,10 +234,24 @@ struct sw_guard {
     __u64 mac[SW_MACS]; /* Ethernet addresses at which this host takes frames, the first byte lowest */
     __u64 routes_ns;    /* when the daemon last knew that map `reverse_path` is as the kernel's routes */
     __u64 local_ns;     /* and when, that `local_ips` is as its addresses */
+    __u64 nets_gen;     /* how often map `service_nets` was changed */
     struct sw_key_note key_note[SW_KEY_NOTES]; /* in the order of their epochs; the first two are those of map `keys` */
     __u32 key_notes;                           /* how many; 0: random keys */
     __u32 pad2;
 };
+
+/*
+ * Key of map `service_nets` (LPM) of a gateway: the port is whole, then come the bits of a prefix. The value is the
+ * service, 0: none, as for addresses of this host in a prefix.
+ */
+struct sw_service_net {
+    __u32 prefixlen; /* SW_NET_PORT_BITS + n of ip */
+    __u32 port;      /* host order */
+    __u8 ip[16];     /* v4-mapped */
+};
+#define SW_NET_PORT_BITS 32
+#define SW_NET_CACHE 256 /* addresses and ports whose services a CPU remembers */
+#define SW_SERVICE_NETS 65536
 
 /*
  * Map `keys`, two slots; sw_guard.key_slot is the one in use, so that the other can be written. Epochs from `since` on
@@ -235,7 +260,7 @@ struct sw_guard {
 struct sw_keys {
     __u64 key[2][2];
     __u32 since;
-    __u32 pad;
+    __u32 bound; /* bit 0, 1: the MAC of key[0], key[1] covers the server's window scale */
 };
 
 /* Key of map `used_cookies` (LRU): a cookie that has opened a connection, ours or the kernel's. */
@@ -278,7 +303,7 @@ struct sw_guard_event {
     __u64 ts;
     __u8 svc_ip[16]; /* of the service; drop: the destination's */
     __be16 svc_port;
-    __u8 any;    /* SW_ANY_* of the service: it is a wildcard */
+    __u8 any;    /* SW_ANY_* of the service: it is a wildcard; or SW_NET + n */
     __u8 reason; /* drop: enum sw_drop */
     /* guard */
     __u8 from, to; /* enum sw_guard_state */
@@ -316,9 +341,10 @@ struct sw_capture {
 #define SW_KNOWN_BITS (SW_KNOWN_WORDS * 64)
 
 SW_ASSERT(sizeof(struct sw_service) == 128, "sw_service is two cache lines");
-SW_ASSERT(sizeof(struct sw_guard) == 168 + SW_MACS * 8 + SW_KEY_NOTES * 8, "sw_guard has no padding");
+SW_ASSERT(sizeof(struct sw_guard) == 176 + SW_MACS * 8 + SW_KEY_NOTES * 8, "sw_guard has no padding");
 SW_ASSERT(sizeof(struct sw_keys) == 40, "sw_keys has no padding");
 SW_ASSERT(sizeof(struct sw_cookie_id) == 16, "sw_cookie_id has no padding");
+SW_ASSERT(sizeof(struct sw_service_net) == 24, "sw_service_net has no padding");
 SW_ASSERT(sizeof(struct sw_cidr) == 20, "sw_cidr has no padding");
 SW_ASSERT(sizeof(struct sw_guard_event) == 168, "sw_guard_event has no padding");
 SW_ASSERT(sizeof(struct sw_capture) == 24 + SW_CAPTURE_BYTES, "sw_capture has no padding");

@@ -41,7 +41,7 @@ static __always_inline void sw_account_synack(struct sw_flow *f, const struct sw
     if (f->listener && f->listener_isn == s->seq) {
         if (f->listener == SW_L_COMPLETED) {
             t->item[SW_T_REOPENED]++;
-            f->listener = SW_L_OPENED;
+            f->listener = cfg.gateway ? SW_L_REOPENED : SW_L_OPENED;
         } else if (f->listener == SW_L_ABORTED) { /* the kernel did not take the RST */
             t->item[SW_T_RESET_UNDONE]++;
             f->listener = SW_L_RESET_UNDONE;
@@ -104,7 +104,7 @@ SW_STEP int sw_account_claimed(void)
     struct sw_flow *f;
     __u32 index;
 
-    if (!sc)
+    if (!sc || cfg.gateway) /* no service is of a listener of this host */
         return 0;
     index = sw_service_of(&sc->key, 0);
     if (!index)
@@ -182,10 +182,10 @@ SW_STEP int sw_account_sent(__u32 sender)
         f = bpf_map_lookup_elem(&half_open, &sc->key);
     if (!(kind & SW_TCP_SYN) && !(f && f->flags & (s->forwarded ? SW_F_UNCONFIRMED : SW_F_UNCONFIRMED | SW_F_CLAIMED)))
         return 0;
-    if (sender == SW_SENDER_ELSEWHERE && !sw_peer_was_seen(f, s))
+    if (!cfg.gateway && sender == SW_SENDER_ELSEWHERE && !sw_peer_was_seen(f, s))
         return 0;
     index = sw_service_of(&sc->key, s->src_is_b);
-    if (s->forwarded && !sw_is_published(f, sc, index))
+    if (!cfg.gateway && s->forwarded && !sw_is_published(f, sc, index))
         return 0;
     t = index ? sw_svc_counters_of(index) : 0;
     if (!(kind & SW_TCP_SYN)) {
@@ -241,7 +241,7 @@ SW_STEP int sw_has_no_socket(struct sw_flow *f, struct sw_key *key)
     if (f->last_ns + SW_ON_ITS_WAY_NS > g->known_ns || sw_known_is(key, f->orig_is_b, 0) ||
         sw_known_is(key, f->orig_is_b, 1))
         return 0;
-    index = sw_service_of(key, !f->orig_is_b);
+    index = sw_service_of_swept(key, !f->orig_is_b);
     sv = index ? bpf_map_lookup_elem(&services, &index) : 0;
     return sv && !sw_is_elsewhere(sv, sw_now_coarse());
 }

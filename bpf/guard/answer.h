@@ -13,6 +13,8 @@ enum sw_guard_action {
     SW_DO_ACCEPT,
     SW_DO_ANSWER,
     SW_DO_PASS_SIGNED,
+    SW_DO_PASS_ALONE,    /* and not followed */
+    SW_DO_END_TIME_WAIT, /* as SW_DO_ACCEPT, but first the socket that is in the way is ended */
     SW_DO_ENGAGE
 };
 
@@ -106,13 +108,14 @@ static __always_inline void sw_kernel_grant(struct sw_cookie_opts *c, const stru
 
 /* Our cookie for at->cookie_opts. False: there is no key. */
 static __always_inline int sw_own_cookie(struct sw_guard_scratch *at, const struct sw_guard *g,
-                                         const struct sw_key *key, const struct sw_seg *s, const struct sw_guard_ctx *j)
+                                         const struct sw_service *sv, const struct sw_key *key, const struct sw_seg *s,
+                                         const struct sw_guard_ctx *j)
 {
     struct sw_keys *k = sw_keys_now(g);
 
     if (!k)
         return 0;
-    sw_cookie_tuple(&at->tuple, key, s, j->v6, s->seq);
+    sw_cookie_tuple(&at->tuple, key, s, sv, j->v6, s->seq);
     sw_cookie_generate(k, at, j->now + g->clock_offset);
     return 1;
 }
@@ -162,7 +165,7 @@ SW_STEP int sw_answer_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg 
     if (j->dry_run)
         return SW_DO_REPLY;
     sw_cookie_grant(&at->cookie_opts, &at->opts, g, j->v6, sw_syn_ecn(ctx, s, j));
-    made = sv->backend == SW_BK_REQSK ? sw_own_cookie(at, g, key, s, j) : sw_listener_cookie(ctx, at, g, key, s, j);
+    made = sv->backend == SW_BK_REQSK ? sw_own_cookie(at, g, sv, key, s, j) : sw_listener_cookie(ctx, at, g, key, s, j);
     if (!made)
         return SW_DO_PASS;
     sw_reply_to(&at->reply, key, s, j, g);

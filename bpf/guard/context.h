@@ -18,12 +18,13 @@ struct sw_guard_ctx {
     __u32 tcp_off;
     __u32 opt_len;
     __u32 v6;
-    __u32 has_flow;   /* the four-tuple has a flow, and it is confirmed */
-    __u32 has_ended;  /* a flow, which has ended */
-    __u32 has_socket; /* the lookup found a socket */
-    __u32 reset;      /* a RST may answer what is dropped */
-    __u32 over;       /* enum sw_drop: the limit that a SYN exceeds, which is answered instead */
-    __u32 used;       /* its cookie has opened a connection before */
+    __u32 has_flow;       /* the four-tuple has a flow, and it is confirmed */
+    __u32 has_ended;      /* a flow, which has ended */
+    __u32 has_socket;     /* the lookup found a socket */
+    __u32 reset;          /* a RST may answer what is dropped */
+    __u32 over;           /* enum sw_drop: the limit that a SYN exceeds, which is answered instead */
+    __u32 used;           /* its cookie has opened a connection before */
+    __u32 time_wait_next; /* the number that the socket in TIME_WAIT waits for, which is to be ended */
 };
 
 /* What does not fit on the stack. Bottom halves are off: one packet at a time on each CPU. */

@@ -105,10 +105,10 @@ SW_STEP int sw_cookie_flow_build(struct sw_cookie_opts *c, struct sw_guard_ctx *
         rebuilt->wscale = sv->wscale;
     rebuilt->ip_bytes = bytes;
     rebuilt->src_is_b = !s->src_is_b;
-    rebuilt->local = 1;
+    rebuilt->local = !cfg.gateway;
     sw_fsm_step(f, rebuilt, &unused);
     f->syn_ns = f->synack_ns = 0;
-    f->flags |= SW_F_COOKIE | SW_F_UNCONFIRMED;
+    f->flags |= SW_F_COOKIE | (cfg.gateway ? SW_F_CLAIMED : SW_F_UNCONFIRMED);
     if (cfg.event_mask & 1u << SW_EV_OPENING) { /* emitted with the other records, into the same ring */
         f->flags &= ~SW_F_OPENING_EMITTED;
         f->flags |= SW_F_OPENING_DEFERRED;

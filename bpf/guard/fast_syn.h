@@ -62,17 +62,32 @@ static __always_inline int sw_fast_plain(void *data, void *end, __u32 v6)
     return opt_len <= 40 ? (int)opt_len : -1;
 }
 
-/* The first service of the port, if it matches and is engaged; else NULL, and the slow path looks it up. */
-static __always_inline struct sw_service *sw_fast_service(const struct sw_ip *dst, __be16 port, __u32 v6,
-                                                          __u32 *ret_index)
+/* The first service of a port, 0: none. */
+static __always_inline __u32 sw_fast_first(__u32 port)
 {
-    __u32 number = bpf_ntohs(port), *first = bpf_map_lookup_elem(&svc_ports, &number), index;
+    __u32 *first = bpf_map_lookup_elem(&svc_ports, &port);
+
+    return first ? *first : 0;
+}
+
+/* A gateway's service, 0: none. That of the last SYN for this address needs no call, nor the port's first service. */
+static __always_inline __u32 sw_fast_behind(const struct sw_guard *g, struct sw_ip *dst, __u32 port)
+{
+    struct sw_net_found *at = sw_net_remembered(dst, port);
+
+    if (at && sw_net_is_of(at, dst, port, g->nets_gen))
+        return at->service;
+    return sw_fast_first(port) ? sw_service_behind(dst, port) : 0;
+}
+
+/* The first service of the port, if it matches and is engaged; else NULL, and the slow path looks it up. */
+static __always_inline struct sw_service *sw_fast_service(const struct sw_guard *g, struct sw_ip *dst, __be16 port,
+                                                          __u32 v6, __u32 *ret_index)
+{
+    __u32 number = bpf_ntohs(port), index = cfg.gateway ? sw_fast_behind(g, dst, number) : sw_fast_first(number);
     struct sw_service *sv;
     const __u32 *w;
 
-    if (!first)
-        return 0;
-    index = *first;
     if (!index)
         return 0;
     sv = bpf_map_lookup_elem(&services, &index);
@@ -80,11 +95,13 @@ static __always_inline struct sw_service *sw_fast_service(const struct sw_ip *ds
         return 0;
     if (sv->state != SW_GS_ENGAGED || sv->mode < SW_GM_AUTO || sv->backend != SW_BK_REQSK)
         return 0;
+    *ret_index = index;
+    if (cfg.gateway)
+        return sv;
     w = (const __u32 *)sv->ip;
     if (sv->any ? !(sv->any & (v6 ? SW_ANY_6 : SW_ANY_4)) || !sw_ip_is_local(dst)
                 : w[3] != dst->word[3] || w[0] != dst->word[0] || w[1] != dst->word[1] || w[2] != dst->word[2])
         return 0;
-    *ret_index = index;
     return sv;
 }
 
@@ -133,7 +150,7 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
     sw_fast_ips(data, v6, &src, &dst);
     if (!sw_fast_source(&src, v6) || !sw_mac_is_ours(g, data))
         return 0;
-    sv = sw_fast_service(&dst, t->dport, v6, &index);
+    sv = sw_fast_service(g, &dst, t->dport, v6, &index);
     if (!sv)
         return 0;
     now = sw_now_coarse();
@@ -184,6 +201,7 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
     f.dport = r->dport = t->dport;
     f.isn = bpf_ntohl(t->seq);
     f.v6 = v6;
+    f.wscale = sv->wscale;
     sw_cookie_make(k, &f, c, now + g->clock_offset, &cookie);
     r->ip_off = 14;
     r->hops = v6 ? g->hop_limit : g->ttl;

@@ -46,7 +46,7 @@ static long sw_filter_one(void *map, struct sw_key *key, struct sw_flow *f, void
     sc->key = *key;
     if (!sw_sweep_is_out(f))
         return 0;
-    if (cfg.guard && sw_is_guarded(&sc->key))
+    if (cfg.guard && (sw_service_of_swept(&sc->key, 0) || sw_service_of_swept(&sc->key, 1)))
         sw_filter_silence(sc, key, f);
     else
         sw_sweep_end(sc, key, f, SW_WHY_FILTERED);

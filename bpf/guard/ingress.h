@@ -73,7 +73,7 @@ static __always_inline int sw_guard_ingress(struct xdp_md *ctx, struct sw_key *k
     struct sw_guard_ctx *j = &here->pkt;
     int is_syn = (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN, action;
 
-    if (!g || s->bad_csum || (!is_syn && !g->active))
+    if (!g || s->bad_csum || (!is_syn && !g->active && !cfg.accept))
         return SW_DO_PASS;
     if (cfg.decap && at->tunnel)
         return SW_DO_PASS; /* not for a socket of this host, or through another interface */

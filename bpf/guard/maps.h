@@ -104,6 +104,29 @@ struct {
     __type(value, __u32);
 } reverse_path SEC(".maps");
 
+/* Of a gateway: its services by port and prefix, and addresses of this host, which are none. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, SW_SERVICE_NETS);
+    __type(key, struct sw_service_net);
+    __type(value, __u32);
+} service_nets SEC(".maps");
+
+/* What was found there, until it changes: a flood is for few addresses. */
+struct sw_net_found {
+    struct sw_ip ip;
+    __u32 port; /* 0: nothing */
+    __u32 service;
+    __u64 gen;
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, SW_NET_CACHE);
+    __type(key, __u32);
+    __type(value, struct sw_net_found);
+} net_cache SEC(".maps");
+
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, 65536);

@@ -6,10 +6,13 @@
 #ifndef SW_BPF_GUARD_POLICY_H
 #define SW_BPF_GUARD_POLICY_H
 
+#include "guard/accept_calm.h"
 #include "guard/answer.h"
 #include "guard/detect.h"
+#include "guard/edge.h"
 #include "guard/rate_limit.h"
 #include "guard/rp_filter.h"
+#include "guard/time_wait.h"
 #include "guard/used_cookies.h"
 #include "track/clock.h"
 
@@ -37,6 +40,17 @@ static __always_inline int sw_is_bad_source(struct xdp_md *ctx, const struct sw_
 static __always_inline int sw_has_cookies(const struct sw_service *sv, const struct sw_guard *g)
 {
     return sv->backend == SW_BK_REQSK || (sv->backend == SW_BK_LISTENER && g->flags & SW_G_COOKIES_ALWAYS);
+}
+
+/* Has the kernel a socket for a SYN's four-tuple, or a host behind this one a request for this very SYN? */
+static __always_inline int sw_syn_is_known(struct xdp_md *ctx, const struct sw_guard *g, struct sw_key *key,
+                                           struct sw_seg *s, struct sw_guard_ctx *j)
+{
+    if (!sw_known_is(key, s->src_is_b, g->known_gen))
+        return 0;
+    if (cfg.gateway)
+        return sw_edge_has_passed(j->now);
+    return sw_socket_lookup(ctx, key, s, j) >= SW_SOCK_REPLIES;
 }
 
 /*
@@ -87,7 +101,7 @@ SW_STEP int sw_guard_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *
     if (!engaged && !j->over)
         return SW_DO_PASS;
     /* over a limit, too: a cookie could not be accepted beside that socket */
-    if (sw_known_is(key, s->src_is_b, g->known_gen) && sw_socket_lookup(ctx, key, s, j) >= SW_SOCK_REPLIES) {
+    if (sw_syn_is_known(ctx, g, key, s, j)) {
         if (!sw_pass_take(g, index, 0, j->now)) {
             j->reason = SW_DROP_RATE_PASSED;
             return SW_DO_DROP;
@@ -130,7 +144,7 @@ static __always_inline __u32 sw_stray_reason(const struct sw_seg *s)
     return f & 0x3f ? SW_DROP_NO_ACK : SW_DROP_NULL_FLAGS;
 }
 
-/* Engaged or grace: anything but a SYN, for which there is no flow. */
+/* Engaged or grace: anything but a SYN, for which there is no flow. With --accept also calm, and an ACK. */
 SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *s, struct sw_guard_ctx *j,
                            struct sw_cookie_opts *c)
 {
@@ -158,6 +172,8 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
         unsigned_ack = !at->opts.sig; /* whom we have answered signs nothing: the kernel would drop it (RFC 2385) */
         if (unsigned_ack && sw_cookie_ok(key, s, j, s->seq - 1, c)) {
             j->used = sw_cookie_was_used(key, s);
+            if (cfg.accept && !j->used && sw_is_time_wait(ctx, key, s, j))
+                return SW_DO_END_TIME_WAIT;
             if ((j->has_flow || j->used) && sw_socket_lookup(ctx, key, s, j) >= SW_SOCK_REPLIES)
                 return SW_DO_PASS; /* the third packet of an existing connection, late */
             return SW_DO_ACCEPT;
@@ -165,12 +181,16 @@ SW_STEP int sw_guard_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg
     }
     if (j->has_flow && !(is_ack && j->has_ended)) /* of that connection, or late: the kernel decides */
         return SW_DO_PASS;
+    if (cfg.accept && sv->state == SW_GS_CALM)
+        return sw_not_accepted(ctx, key, s, j, t);
     sock = sw_socket_lookup(ctx, key, s, j);
     if (sock == SW_SOCK_COOKIE && unsigned_ack) { /* the listener accepts it itself */
         j->used = sw_cookie_was_used(key, s);
         sw_kernel_cookie_opts(c, &at->opts);
         return SW_DO_ACCEPT;
     }
+    if (is_ack && sock == SW_SOCK_REPLIES && sw_is_after_time_wait(key, j, sock))
+        return SW_DO_END_TIME_WAIT;
     if (j->has_flow)
         return SW_DO_PASS;
     if (sock >= SW_SOCK_REPLIES) {
@@ -223,7 +243,7 @@ SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_guard_ctx *j, struct s
     struct sw_flow *f;
     struct sw_key *key;
     struct sw_seg *s;
-    __u32 index;
+    __u32 index, calm, waits = 0;
     int action;
 
     if (!j || !c)
@@ -250,16 +270,31 @@ SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_guard_ctx *j, struct s
             sw_known_set(key, s->src_is_b);
         return action;
     }
-    if (sv->state == SW_GS_CALM)
+    calm = sv->state == SW_GS_CALM;
+    if (calm && !(cfg.accept && (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) == SW_TCP_ACK))
         return SW_DO_PASS;
     f = bpf_map_lookup_elem(&flows, key);
     if (!f) {
         f = bpf_map_lookup_elem(&half_open, key);
+        waits = !!f;
+        if (cfg.accept && calm && f && f->listener && sw_is_own(f, s))
+            return SW_DO_PASS;
         if (f && !f->held)
             f = 0;
     }
+    if (cfg.accept && calm && sw_is_own(f, s))
+        return SW_DO_PASS;
+    j->now = sw_now(); /* exact: a cookie may be newer than the CPU's coarse clock */
+    if (cfg.gateway) {
+        j->has_flow = 0;
+        if (f && !(f->flags & SW_F_ENDED))
+            return SW_DO_PASS;
+        action = sw_edge_other(ctx, key, s, j, c);
+        if (action != SW_DO_PASS || f || waits || j->dry_run || sv->state != SW_GS_ENGAGED)
+            return action;
+        return SW_DO_PASS_ALONE; /* a flood of strays would evict the handshakes that had passed before */
+    }
     j->has_flow = f && !sw_is_unconfirmed(f); /* even then a cookie may begin another connection */
-    j->now = sw_now();                        /* exact: a cookie may be newer than the CPU's coarse clock */
     if (f && !j->has_flow && sw_is_first_flight(f, s, j->now))
         return SW_DO_PASS;
     j->has_ended = f && f->flags & SW_F_ENDED;

@@ -45,20 +45,57 @@ static __always_inline int sw_ip_is_local(const struct sw_ip *ip)
     return 0;
 }
 
-/* The service at one end of a key: its index, 0 for none. */
-SW_STEP int sw_service_of(struct sw_key *key, __u32 is_b)
+static __always_inline __u32 sw_net_search(const struct sw_ip *ip, __u32 port)
 {
-    __u32 port, *first, at;
-    struct sw_ip ip;
+    struct sw_service_net net;
+    __u32 *index;
 
-    if (!key)
+    net.prefixlen = SW_NET_PORT_BITS + 128;
+    net.port = port;
+    for (int i = 0; i < 4; i++)
+        ((__u32 *)net.ip)[i] = ip->word[i];
+    index = bpf_map_lookup_elem(&service_nets, &net);
+    return index ? *index : 0;
+}
+
+/* Where this CPU remembers what was found for an address and port. */
+static __always_inline struct sw_net_found *sw_net_remembered(const struct sw_ip *ip, __u32 port)
+{
+    __u32 slot = ((ip->word[0] ^ ip->word[1] ^ ip->word[2] ^ ip->word[3] ^ port) * 0x9e3779b1u) >> 24;
+
+    return bpf_map_lookup_elem(&net_cache, &slot);
+}
+
+static __always_inline int sw_net_is_of(const struct sw_net_found *at, const struct sw_ip *ip, __u32 port, __u64 gen)
+{
+    return at->port == port && at->gen == gen && at->ip.word[3] == ip->word[3] && at->ip.word[0] == ip->word[0] &&
+           at->ip.word[1] == ip->word[1] && at->ip.word[2] == ip->word[2];
+}
+
+/* A gateway's service, 0: none. */
+SW_STEP int sw_service_behind(struct sw_ip *ip, __u32 port)
+{
+    struct sw_guard *g = sw_guard_config();
+    struct sw_net_found *at;
+
+    if (!ip || !g)
         return 0;
-    port = bpf_ntohs(is_b ? key->b_port : key->a_port);
-    first = bpf_map_lookup_elem(&svc_ports, &port);
-    if (!first || !*first)
-        return 0;
-    at = *first;
-    sw_key_ip(key, is_b, &ip);
+    at = sw_net_remembered(ip, port);
+    if (!at)
+        return sw_net_search(ip, port);
+    if (!sw_net_is_of(at, ip, port, g->nets_gen)) {
+        at->gen = g->nets_gen; /* before it is searched */
+        at->service = sw_net_search(ip, port);
+        at->port = port;
+        for (int i = 0; i < 4; i++)
+            at->ip.word[i] = ip->word[i];
+    }
+    return at->service;
+}
+
+/* This host's service, 0: none. at: the first one of its port. */
+static __always_inline int sw_service_here(const struct sw_ip *ip, __u32 at)
+{
     for (int i = 0; i < SW_CHAIN && at; i++) {
         struct sw_service *sv = bpf_map_lookup_elem(&services, &at);
         const __u32 *w;
@@ -67,14 +104,49 @@ SW_STEP int sw_service_of(struct sw_key *key, __u32 is_b)
             return 0;
         w = (const __u32 *)sv->ip;
         if (sv->any) { /* a wildcard is the last of its chain */
-            if (sv->any & (sw_ip_is_4(&ip) ? SW_ANY_4 : SW_ANY_6) && sw_ip_is_local(&ip))
+            if (sv->any & (sw_ip_is_4(ip) ? SW_ANY_4 : SW_ANY_6) && sw_ip_is_local(ip))
                 return at;
-        } else if (w[3] == ip.word[3] && w[0] == ip.word[0] && w[1] == ip.word[1] && w[2] == ip.word[2]) {
+        } else if (w[3] == ip->word[3] && w[0] == ip->word[0] && w[1] == ip->word[1] && w[2] == ip->word[2]) {
             return at;
         }
         at = sv->next;
     }
     return 0;
+}
+
+/* The service at one end of a key: its index, 0 for none. */
+SW_STEP int sw_service_of(struct sw_key *key, __u32 is_b)
+{
+    __u32 port, *first;
+    struct sw_ip ip;
+
+    if (!key)
+        return 0;
+    port = bpf_ntohs(is_b ? key->b_port : key->a_port);
+    first = bpf_map_lookup_elem(&svc_ports, &port);
+    if (!first || !*first)
+        return 0;
+    sw_key_ip(key, is_b, &ip);
+    return cfg.gateway ? sw_service_behind(&ip, port) : sw_service_here(&ip, *first);
+}
+
+/*
+ * The same for a flow in a sweep. Programs that sleep may not use an LPM trie, so of a gateway's services any one of
+ * that port will do.
+ */
+SW_STEP int sw_service_of_swept(struct sw_key *key, __u32 is_b)
+{
+    __u32 port, *first;
+    struct sw_ip ip;
+
+    if (!key)
+        return 0;
+    port = bpf_ntohs(is_b ? key->b_port : key->a_port);
+    first = bpf_map_lookup_elem(&svc_ports, &port);
+    if (!first || !*first)
+        return 0;
+    sw_key_ip(key, is_b, &ip);
+    return cfg.gateway ? (int)*first : sw_service_here(&ip, *first);
 }
 
 static __always_inline __u64 *sw_known_word(__u32 bit, __u32 gen)

@@ -15,7 +15,8 @@
  *   options without timestamps: 5 bits, one of the 32 combinations of sw_cookie_pack5
  *   with: ISN  window scale (4, 15: none), SACK (1);  TSval  ECN (1), MSS (7, sw_mss_code)
  *
- *   MAC = SipHash-2-4(key; source, destination, ports, client's ISN, whole epoch number, options)
+ *   MAC = SipHash-2-4(key; source, destination, ports, client's ISN, whole epoch number, options; with a key that says
+ *   so, the server's window scale)
  *
  * For a given SYN 2 epochs x 2^5 options are valid of 2^32 ISNs: a random ACK hits with 2^-26. With timestamps 2 x 2^13
  * of 2^64: 2^-50.
@@ -40,6 +41,7 @@ struct sw_cookie_tuple {
     __be16 sport, dport;
     __u32 isn; /* the client's */
     __u32 v6;
+    __u32 wscale; /* of the server's SYN-ACKs */
 };
 
 /* The options that a cookie encodes. */
@@ -57,6 +59,9 @@ struct sw_cookie {
 };
 
 enum sw_cookie_result { SW_COOKIE_BAD, SW_COOKIE_OK, SW_COOKIE_EXPIRED };
+
+#define SW_COOKIE_INFO_TS (1u << 13)
+#define SW_COOKIE_INFO_BOUND (1u << 14) /* the next four bits are the server's window scale */
 
 static __always_inline __u64 sw_cookie_mac(const __u64 key[2], const struct sw_cookie_tuple *f, __u32 epoch, __u32 info)
 {
@@ -200,6 +205,19 @@ static __always_inline const __u64 *sw_cookie_key(const struct sw_keys *keys, __
     return (__s32)(epoch - keys->since) >= 0 ? keys->key[1] : keys->key[0];
 }
 
+/*
+ * The MAC by the key of that epoch. Hosts that share a key must tell clients the same window scale, which no cookie has
+ * room for: a key of version 2 makes a cookie of one that says another bad.
+ */
+static __always_inline __u64 sw_cookie_mac_by(const struct sw_keys *keys, const struct sw_cookie_tuple *f, __u32 epoch,
+                                              __u32 code)
+{
+    __u32 newer = (__s32)(epoch - keys->since) >= 0, bound = keys->bound >> newer & 1;
+
+    code |= -bound & (SW_COOKIE_INFO_BOUND | (f->wscale & 15) << 15); /* a branch would be one more for the verifier */
+    return sw_cookie_mac(sw_cookie_key(keys, epoch), f, epoch, code);
+}
+
 static __always_inline __u32 sw_epoch(__u64 now)
 {
     return (__u32)(now >> SW_EPOCH_SHIFT);
@@ -214,8 +232,6 @@ static __always_inline __u32 sw_cookie_tsval(__u64 mac, __u32 code)
 {
     return (__u32)(mac & 0xffffff) << 8 | (code >> 5 & 0xff);
 }
-
-#define SW_COOKIE_INFO_TS (1u << 13)
 
 /* Makes the cookie for a SYN; *o becomes what it encodes, so that the SYN-ACK offers no more. now includes
  * sw_guard.clock_offset. */
@@ -236,7 +252,7 @@ static __always_inline void sw_cookie_make(const struct sw_keys *keys, const str
         sw_forget(code, (__u32)now);
         sw_cookie_unpack5(o, code, f->v6);
     }
-    mac = sw_cookie_mac(sw_cookie_key(keys, epoch), f, epoch, code);
+    mac = sw_cookie_mac_by(keys, f, epoch, code);
     ret->isn = sw_cookie_isn(mac, epoch, code);
     ret->tsval = sw_cookie_tsval(mac, code);
 }
@@ -244,7 +260,7 @@ static __always_inline void sw_cookie_make(const struct sw_keys *keys, const str
 static __always_inline int sw_cookie_matches(const struct sw_keys *keys, const struct sw_cookie_tuple *f, __u32 epoch,
                                              __u32 code, __u32 isn, __u32 tsval)
 {
-    __u64 mac = sw_cookie_mac(sw_cookie_key(keys, epoch), f, epoch, code);
+    __u64 mac = sw_cookie_mac_by(keys, f, epoch, code);
 
     if ((sw_cookie_isn(mac, epoch, code) ^ isn) & SW_COOKIE_ISN_MAC)
         return 0;

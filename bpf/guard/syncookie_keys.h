@@ -14,7 +14,7 @@ static __always_inline struct sw_keys *sw_keys_now(const struct sw_guard *g)
 }
 
 static __always_inline void sw_cookie_tuple(struct sw_cookie_tuple *f, const struct sw_key *k, const struct sw_seg *s,
-                                            __u32 v6, __u32 isn)
+                                            const struct sw_service *sv, __u32 v6, __u32 isn)
 {
     const __u32 *a = (const __u32 *)k->a_ip, *b = (const __u32 *)k->b_ip;
 
@@ -30,6 +30,7 @@ static __always_inline void sw_cookie_tuple(struct sw_cookie_tuple *f, const str
     f->dport = s->src_is_b ? k->a_port : k->b_port;
     f->isn = isn;
     f->v6 = v6;
+    f->wscale = sv->wscale;
 }
 
 SW_STEP int sw_cookie_generate(struct sw_keys *k, struct sw_guard_scratch *at, __u64 now)
@@ -70,7 +71,9 @@ SW_STEP int sw_cookie_ok(struct sw_key *key, struct sw_seg *s, struct sw_guard_c
 {
     struct sw_guard *g = sw_guard_config();
     struct sw_guard_scratch *at = sw_guard_scratch_get();
+    struct sw_service *sv;
     struct sw_keys *k;
+    __u32 index;
 
     if (!key || !s || !j || !c)
         return 0;
@@ -78,10 +81,14 @@ SW_STEP int sw_cookie_ok(struct sw_key *key, struct sw_seg *s, struct sw_guard_c
         return 0;
     if (!at)
         return 0;
+    index = j->service;
+    sv = bpf_map_lookup_elem(&services, &index);
+    if (!sv)
+        return 0;
     k = sw_keys_now(g);
     if (!k)
         return 0;
-    sw_cookie_tuple(&at->tuple, key, s, j->v6, isn);
+    sw_cookie_tuple(&at->tuple, key, s, sv, j->v6, isn);
     return sw_cookie_verify(k, at, s->ack - 1, j->now + g->clock_offset, c);
 }
 

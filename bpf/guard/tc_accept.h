@@ -85,7 +85,7 @@ static __always_inline int sw_meta_is_set(struct __sk_buff *skb)
     if (SW_HAS(m, sizeof(*m), (void *)(long)skb->data) && (m->magic == SW_META_MAGIC || sw_link_header_lost(skb)))
         return 1;
     g = sw_guard_config();
-    return g && g->flags & SW_G_NO_META && g->active;
+    return g && g->flags & SW_G_NO_META && (g->active || cfg.accept);
 }
 
 #define SW_QUEUE_FULL (-1)

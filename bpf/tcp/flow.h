@@ -31,7 +31,8 @@ static __always_inline __u8 sw_local_end(const struct sw_seg *s)
 /* The listener's handshake is neither complete nor reset. */
 static __always_inline int sw_listener_waits(__u32 listener)
 {
-    return listener == SW_L_OPENED || listener == SW_L_RESET_UNDONE || listener == SW_L_COOKIE;
+    return listener == SW_L_OPENED || listener == SW_L_RESET_UNDONE || listener == SW_L_COOKIE ||
+           listener == SW_L_REOPENED;
 }
 
 /* Adds a letter: upper case for the originator. SW_F_HIST_FULL says that letters were left out. */

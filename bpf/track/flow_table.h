@@ -48,7 +48,7 @@ static __always_inline void sw_handshake_outcome(struct sw_flow *f, __u32 events
         return;
     if (!s->sent && (sc->at.tunnel || sc->at.tcp - sc->at.ip != (sc->at.v6 ? 40 : 20)))
         return;
-    if (events & 1u << SW_EV_ESTABLISHED && !s->sent && s->ack == f->listener_isn + 1)
+    if (events & 1u << SW_EV_ESTABLISHED && !s->sent && s->ack == f->listener_isn + 1 && f->listener != SW_L_REOPENED)
         w->resolved = SW_L_COMPLETED;
     if (events & (1u << SW_EV_REFUSED | 1u << SW_EV_RESET) && !(f->flags & SW_F_ESTABLISHED)) {
         side = sw_flow_side(f, s) ^ 1;
@@ -285,6 +285,13 @@ static __always_inline void sw_take_pending_syn(struct sw_flow *f, __u32 side, c
     e->payload -= (__u64)count * n->syn.len;
 }
 
+/* May the listener have a request of the connection whose four-tuple a new one takes over? A gateway cannot ask whether
+ * it took the acknowledgement. */
+static __always_inline int sw_listener_has(__u32 listener)
+{
+    return sw_listener_waits(listener) || listener == SW_L_ABORTED || (cfg.gateway && listener == SW_L_COMPLETED);
+}
+
 /* A new connection takes over the four-tuple: conn of the old one first, then `reused`. */
 static __always_inline void sw_track_reuse(struct sw_scratch *sc, struct sw_flow *f, struct sw_lock *l, int pending,
                                            int from_cookie)
@@ -324,8 +331,7 @@ begin:
     sc->emit.restored = whole ? SW_RESTORED_DUE : 0;
     /* the listener may still have the old one, and send its SYN-ACK again; what the cache says may be of this segment
      */
-    sc->flow.listener =
-        sw_listener_waits(sc->emit.listener) || sc->emit.listener == SW_L_ABORTED ? sc->emit.listener : SW_L_NONE;
+    sc->flow.listener = sw_listener_has(sc->emit.listener) ? sc->emit.listener : SW_L_NONE;
     sc->flow.listener_isn = sc->emit.listener_isn;
     if (whole) {
         if (!sw_filter_is_out(s->out, &sc->flow))

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <sys/timerfd.h>
+#include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -79,4 +80,14 @@ void sw_clock_rewatch(int fd)
 
     if (read(fd, &expired, sizeof(expired)) < 0) /* ECANCELED is the news itself */
         arm(fd);
+}
+
+int sw_clock_is_synchronized(void)
+{
+    struct timex only_read = {0};
+    int state = adjtimex(&only_read);
+
+    if (state < 0)
+        return -errno;
+    return state != TIME_ERROR && !(only_read.status & STA_UNSYNC);
 }

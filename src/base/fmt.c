@@ -230,8 +230,27 @@ char *sw_put_endpoint(char *p, const __u8 ip[16], __be16 port)
     return sw_put_u64(p, ntohs(port));
 }
 
+char *sw_put_net(char *p, const __u8 ip[16], __u8 any, bool brackets)
+{
+    bool v4 = sw_ip_is_v4(ip);
+
+    brackets = brackets && !v4;
+    if (brackets)
+        *p++ = '[';
+    p = sw_put_ip(p, ip);
+    if (brackets)
+        *p++ = ']';
+    *p++ = '/';
+    return sw_put_u8(p, any - SW_NET - (v4 ? 96 : 0));
+}
+
 char *sw_put_service(char *p, const __u8 ip[16], __be16 port, __u8 any)
 {
+    if (any > SW_NET) {
+        p = sw_put_net(p, ip, any, true);
+        *p++ = ':';
+        return sw_put_u64(p, ntohs(port));
+    }
     switch (any) {
     case 0: return sw_put_endpoint(p, ip, port);
     case SW_ANY_4: p = stpcpy(p, "0.0.0.0:"); break;

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define SW_IP_LEN 39
-#define SW_SERVICE_TEXT 48 /* room that sw_format_service needs */
+#define SW_SERVICE_TEXT 52 /* room that sw_format_service needs */
 
 extern const char sw_digits[201]; /* "00" … "99" */
 
@@ -21,7 +21,9 @@ char *sw_put_u64_long(char *p, __u64 v);
 char *sw_put_second(char *p, __s64 sec); /* of 1970, "2026-11-21T04:41:00." (RFC 3339, UTC): 20 bytes */
 char *sw_put_ip(char *p, const __u8 ip[16]);
 char *sw_put_endpoint(char *p, const __u8 ip[16], __be16 port); /* "10.0.0.1:80", "[2001:db8::1]:80" */
-/* "10.0.0.1:80", "[2001:db8::1]:80", "0.0.0.0:80", "[::]:80", "*:80" */
+/* A prefix, any being SW_NET + n: "10.0.0.0/8", "2001:db8::/32", in brackets "[2001:db8::]/32" */
+char *sw_put_net(char *p, const __u8 ip[16], __u8 any, bool brackets);
+/* "10.0.0.1:80", "[2001:db8::1]:80", "0.0.0.0:80", "[::]:80", "*:80", "10.0.0.0/8:80", "[2001:db8::]/32:80" */
 char *sw_put_service(char *p, const __u8 ip[16], __be16 port, __u8 any);
 
 /* Any bytes to the inside of a JSON string: at most 6 bytes for one. Invalid UTF-8 becomes U+FFFD, control

@@ -19,7 +19,7 @@ void *sw_nl_begin(struct sw_nl_request *req, __u16 type, __u16 flags, size_t siz
     return mnl_nlmsg_put_extra_header(nh, size);
 }
 
-int sw_nl_ask(int protocol, const struct sw_nl_request *req, mnl_cb_t fn, void *ctx)
+static int ask(int protocol, const struct sw_nl_request *req, int strict, mnl_cb_t fn, void *ctx)
 {
     const struct timeval patience = {.tv_sec = 2};
     int fd, more = MNL_CB_OK, result = 0;
@@ -33,6 +33,8 @@ int sw_nl_ask(int protocol, const struct sw_nl_request *req, mnl_cb_t fn, void *
     fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
     if (fd >= 0)
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    if (fd >= 0 && strict)
+        setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &strict, sizeof(strict));
     if (fd < 0 || send(fd, &req->nh, req->nh.nlmsg_len, 0) < 0)
         more = MNL_CB_ERROR;
     while (more > MNL_CB_STOP) {
@@ -51,6 +53,16 @@ int sw_nl_ask(int protocol, const struct sw_nl_request *req, mnl_cb_t fn, void *
         close(fd);
     free(buf);
     return result;
+}
+
+int sw_nl_ask(int protocol, const struct sw_nl_request *req, mnl_cb_t fn, void *ctx)
+{
+    return ask(protocol, req, 0, fn, ctx);
+}
+
+int sw_nl_ask_some(int protocol, const struct sw_nl_request *req, mnl_cb_t fn, void *ctx)
+{
+    return ask(protocol, req, 1, fn, ctx);
 }
 
 const void *sw_nl_header(const struct nlmsghdr *nh, __u16 type, size_t size)

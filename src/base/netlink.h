@@ -27,6 +27,9 @@ void *sw_nl_begin(struct sw_nl_request *req, __u16 type, __u16 flags, size_t siz
  */
 int sw_nl_ask(int protocol, const struct sw_nl_request *req, mnl_cb_t fn, void *ctx);
 
+/* The same, and the kernel dumps only what the request's header selects, as one table of routes. */
+int sw_nl_ask_some(int protocol, const struct sw_nl_request *req, mnl_cb_t fn, void *ctx);
+
 /* The family's header of `size` bytes if the message is of this type and long enough, or NULL. */
 const void *sw_nl_header(const struct nlmsghdr *nh, __u16 type, size_t size);
 

@@ -75,10 +75,11 @@ static const int always[] = {
 
 /* The daemon's loop, netlink, the frames of --capture, its own file in /run/synward, those who come to read. */
 static const int following[] = {
-    SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2),    SCMP_SYS(epoll_ctl),
-    SCMP_SYS(pwrite64),   SCMP_SYS(ftruncate),   SCMP_SYS(timerfd_settime), SCMP_SYS(recvfrom),
-    SCMP_SYS(recvmsg),    SCMP_SYS(bind),        SCMP_SYS(getsockname),     SCMP_SYS(geteuid),
-    SCMP_SYS(flock),      SCMP_SYS(unlink),      SCMP_SYS(unlinkat),        SCMP_SYS(accept4),
+    SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),   SCMP_SYS(epoll_pwait2),    SCMP_SYS(epoll_ctl),
+    SCMP_SYS(pwrite64),   SCMP_SYS(ftruncate),     SCMP_SYS(timerfd_settime), SCMP_SYS(recvfrom),
+    SCMP_SYS(recvmsg),    SCMP_SYS(bind),          SCMP_SYS(getsockname),     SCMP_SYS(geteuid),
+    SCMP_SYS(adjtimex),   SCMP_SYS(clock_adjtime), /* only to read: CAP_SYS_TIME is dropped */
+    SCMP_SYS(flock),      SCMP_SYS(unlink),        SCMP_SYS(unlinkat),        SCMP_SYS(accept4),
 };
 
 /* libxdp and libbpf at loading a dispatcher, and its pins in bpffs. */

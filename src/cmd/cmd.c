@@ -16,6 +16,7 @@ const struct sw_command *const sw_commands[] = {
     &sw_metrics_command,
     &sw_filter_command,
     &sw_guard_command,
+    &sw_gateway_command,
     &sw_list_command,
     &sw_keys_command,
     &sw_reopen_command,

@@ -20,6 +20,7 @@ static void count_one(const struct sw_key *key, const struct sw_flow *flow, void
 
 static int read_guard(const struct sw_instance *inst, bool alive, struct sw_figures *f)
 {
+    struct sw_guard guard;
     int err;
 
     if (!inst->map_guard)
@@ -30,12 +31,15 @@ static int read_guard(const struct sw_instance *inst, bool alive, struct sw_figu
     f->now = sw_clock_now();
     err = sw_service_stats_read_ids(inst->map_services, inst->map_svc_counters, f->now, f->guard);
     if (!err)
-        err = sw_service_stats_unprotected_id(inst->map_guard, &f->unprotected);
-    if (!err)
-        err = sw_service_stats_keys_id(inst->map_guard, f->now, alive, &f->keys);
-    if (!err)
-        sw_service_stats_sum(f->guard, &f->services, &f->active, &f->sum);
-    return err;
+        err = sw_service_stats_guard_id(inst->map_guard, &guard);
+    if (err)
+        return err;
+    f->unprotected = guard.unprotected;
+    f->guard_flags = guard.flags;
+    f->gateway = guard.gateway;
+    f->keys = sw_key_state_of(&guard, f->now, alive);
+    sw_service_stats_sum(f->guard, &f->services, &f->active, &f->sum);
+    return 0;
 }
 
 /* The counters are read before and after the maps, so that packets in between do not count as evictions. */
@@ -77,4 +81,11 @@ void sw_figures_free(struct sw_figures *f)
 {
     free(f->guard);
     f->guard = NULL;
+}
+
+const char *sw_clock_text(const struct sw_figures *f, const char *unknown, const char *yes, const char *no)
+{
+    if (!(f->guard_flags & SW_G_CLOCK_WATCHED))
+        return unknown;
+    return f->guard_flags & SW_G_CLOCK_SYNCED ? yes : no;
 }

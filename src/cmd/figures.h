@@ -19,6 +19,8 @@ struct sw_figures {
     struct sw_filter_rules filter;
     struct sw_service_stats *guard; /* NULL: no guard */
     __u64 now, services, active, unprotected;
+    __u32 guard_flags; /* SW_G_* */
+    enum sw_gateway gateway;
     struct sw_svc_counters sum;
     struct sw_key_state keys;
 };
@@ -26,5 +28,8 @@ struct sw_figures {
 /* Of one that is ready. alive: its process runs. 0 or -errno: -ENOENT if it has just ended. To be freed in any case. */
 int sw_figures_read(const struct sw_instance *inst, bool alive, struct sw_figures *ret);
 void sw_figures_free(struct sw_figures *f);
+
+/* One of the three: whether the wall clock is synchronised. It is asked only if a key is shared. */
+const char *sw_clock_text(const struct sw_figures *f, const char *unknown, const char *yes, const char *no);
 
 #endif

@@ -20,7 +20,7 @@
 enum action { KEYS_NEW, KEYS_CHECK };
 
 struct keys {
-    bool json;
+    bool json, v2;
     enum action action;
     const char *file;
     unsigned int count;
@@ -57,6 +57,8 @@ static int make(const struct keys *k)
         }
         if (timed)
             printf("@%llu ", from + i * every);
+        if (k->v2)
+            fputs("v2:", stdout);
         print_key(key);
         explicit_bzero(key, sizeof(key));
     }
@@ -82,14 +84,15 @@ static void print_time_json(const char *key, bool given, __u32 epoch)
         printf(",\"%s\":null", key);
 }
 
-static void print_row(const struct keys *k, const struct sw_key_note *notes, size_t len, size_t i, size_t now)
+static void print_row(const struct keys *k, const struct sw_key_note *notes, const __u32 *version, size_t len, size_t i,
+                      size_t now)
 {
     char from[SW_KEY_SECOND] = "ever", until[SW_KEY_SECOND] = "-";
     const char *use = use_of(notes, len, i, now);
     const bool ends = i + 1 < len;
 
     if (k->json) {
-        printf("{\"use\":\"%s\",\"key\":\"%08x\"", use, notes[i].fingerprint);
+        printf("{\"use\":\"%s\",\"key\":\"%08x\",\"version\":%u", use, notes[i].fingerprint, version[i]);
         print_time_json("from", notes[i].since, notes[i].since);
         print_time_json("until", ends, ends ? notes[i + 1].since : 0);
         puts("}");
@@ -99,12 +102,13 @@ static void print_row(const struct keys *k, const struct sw_key_note *notes, siz
         sw_format_key_second(from, sw_epoch_begins(notes[i].since));
     if (ends)
         sw_format_key_second(until, sw_epoch_begins(notes[i + 1].since));
-    printf("%-5s  %08x  %-20s  %s\n", use, notes[i].fingerprint, from, until);
+    printf("%-5s  %08x  v%u  %-20s  %s\n", use, notes[i].fingerprint, version[i], from, until);
 }
 
 static int check_file(const struct keys *k)
 {
     struct sw_key_note notes[SW_KEY_LINES + 1];
+    __u32 version[SW_KEY_LINES + 1];
     const __u64 real_ns = sw_clock_now() + (__u64)sw_clock_offset();
     struct sw_key_set set;
     size_t now = 0, len;
@@ -117,15 +121,22 @@ static int check_file(const struct keys *k)
     }
     len = set.len;
     sw_keys_notes(&set, notes);
+    for (size_t i = 0; i < len; i++)
+        version[i] = set.line[i].version;
     explicit_bzero(&set, sizeof(set));
     while (now + 1 < len && sw_epoch_begins(notes[now + 1].since) <= real_ns)
         now++;
     if (!k->json)
-        puts("USE    KEY       FROM                  UNTIL");
+        puts("USE    KEY           FROM                  UNTIL");
     for (size_t i = 0; i < len; i++)
-        print_row(k, notes, len, i, now);
+        print_row(k, notes, version, len, i, now);
     if (sw_epoch_begins(notes[0].since) > real_ns)
         sw_warn("%s: no key counts yet: the first one is used before its time", k->file);
+    for (size_t i = 1; i < len; i++)
+        if (version[i] != version[0]) {
+            sw_warn("%s: keys of version 1 and 2: those of 1 do not prove the window scale", k->file);
+            break;
+        }
     return sw_stdout_end();
 }
 
@@ -157,6 +168,8 @@ static const struct sw_option options[] = {
     {"from", 'f', .type = SW_OPT_CUSTOM, .parse = parse_from, .arg = "TIME",
      .help = "new: when the first begins to count: seconds since 1970, or +S from now (the last multiple of `--every`)",
      .man = "A single key without `--from` and `--every` has no time: it always counts."},
+    {"v2", '2', .type = SW_OPT_SET, SW_FIELD(struct keys, v2),
+     .help = "new: keys of version 2, whose cookies are good only at hosts with the same window scale"},
     {"json", 'j', .type = SW_OPT_SET, SW_FIELD(struct keys, json), .help = "check: a JSON object a line"},
     {0},
 };
@@ -196,8 +209,8 @@ static void check(struct sw_cli *cli, void *opts, unsigned int operands_len)
         sw_usage_die(cli, "new, or check FILE");
     if (k->action == KEYS_CHECK && !k->file)
         sw_usage_die(cli, "check which FILE?");
-    if (k->action == KEYS_CHECK && (k->has_from || k->every || k->count > 1))
-        sw_usage_die(cli, "--count, --every and --from go with new");
+    if (k->action == KEYS_CHECK && (k->has_from || k->every || k->count > 1 || k->v2))
+        sw_usage_die(cli, "--count, --every, --from and --v2 go with new");
     if (k->action == KEYS_NEW && k->json)
         sw_usage_die(cli, "--json goes with check");
 }

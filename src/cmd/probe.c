@@ -108,6 +108,18 @@ static enum sw_backend would_guard(const struct probe *p)
     return p->features.have[SW_FEATURE_cookie_listener] ? SW_BK_LISTENER : SW_BK_NONE;
 }
 
+/* --gateway edge: it has to send by XDP, and needs no socket. */
+static bool can_be_edge(const struct probe *p)
+{
+    return can_run(p) && p->features.have[SW_FEATURE_xdp_load_bytes];
+}
+
+/* --accept, behind an edge. */
+static bool can_accept(const struct probe *p)
+{
+    return would_guard(p) == SW_BK_REQSK;
+}
+
 /* Why that backend, what it costs, and which sysctl would change it; each is one sentence. */
 static int guard_notes(const struct probe *p, const char *notes[GUARD_NOTES])
 {
@@ -194,6 +206,11 @@ static void print_text(const struct probe *p)
     printf("\n");
     for (int i = 0, n = guard_notes(p, notes); i < n; i++)
         printf("  note: %s\n", notes[i]);
+    printf("gateway: edge %s; host behind an edge (--accept) %s\n",
+           can_be_edge(p) ? "yes" : "no, the kernel is too old (5.18)",
+           can_accept(p)    ? "yes"
+           : !p->syncookies ? "no, net.ipv4.tcp_syncookies is 0"
+                            : "no, it takes no cookies of ours (6.9, clsact)");
 }
 
 static void print_nic_json(const struct probe *p)
@@ -249,7 +266,8 @@ static void print_json(const struct probe *p)
            would_guard_ingress(p));
     for (int i = 0, n = guard_notes(p, notes); i < n; i++)
         printf("%s\"%s\"", i ? "," : "", notes[i]);
-    printf("]}\n");
+    printf("],\"gateway\":{\"edge\":%s,\"accept\":%s}}\n", can_be_edge(p) ? "true" : "false",
+           can_accept(p) ? "true" : "false");
 }
 
 static int cmd_probe(int argc, char **argv)

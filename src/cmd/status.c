@@ -34,6 +34,8 @@ static void print_services_json(const struct sw_figures *f)
     const char *between = "";
 
     *sw_put_svc_counters(body, "guard_", &f->sum) = 0;
+    printf(",\"gateway\":\"%s\",\"clock_synchronized\":%s", sw_name_gateway(f->gateway)->text,
+           sw_clock_text(f, "null", "true", "false"));
     printf(",\"services_active\":%llu,\"services_unprotected\":%llu%s,\"services\":[", f->active, f->unprotected, body);
     for (int i = 1; i < SW_SERVICES && f->guard; i++) {
         struct sw_report_service s = {.service = f->guard->services[i], .tally = f->guard->tally[i]};
@@ -110,6 +112,10 @@ static void print_guard(const struct sw_figures *f)
     printf("  guard     %10llu services, %llu active; cookies %llu sent, %llu accepted; dropped %llu\n", f->services,
            f->active, f->sum.item[SW_T_COOKIES_SENT], f->sum.item[SW_T_COOKIES_ACCEPTED],
            sw_svc_counters_dropped(&f->sum));
+    if (f->gateway)
+        printf("    gateway: %s\n", sw_name_gateway(f->gateway)->text);
+    if (f->guard_flags & SW_G_CLOCK_WATCHED && !(f->guard_flags & SW_G_CLOCK_SYNCED))
+        printf("    the wall clock is not synchronised, and a key file is shared\n");
     if (f->unprotected)
         printf("    %llu listening sockets are not protected: there are too many\n", f->unprotected);
     if (f->keys.given)

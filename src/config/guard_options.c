@@ -23,6 +23,8 @@ void sw_guard_defaults(struct sw_guard_opts *opts)
     opts->pass_rate = 10000;
     opts->backend = SW_BK_NONE;
     opts->wscale = -1;
+    opts->window = 65160;
+    opts->ttl = 64;
     opts->capture_bytes = 16u << 20;
 }
 
@@ -69,10 +71,37 @@ static int parse_address(const char *text, struct sw_protect *ret)
     return 0;
 }
 
+/* ADDR/BITS or [ADDR6]/BITS. A prefix of no bits names nothing. */
+static int parse_net(const char *text, struct sw_protect *ret)
+{
+    char plain[SW_CIDR_LEN];
+    bool v6 = *text == '[';
+    const char *bracket = strchr(text, ']');
+    struct sw_cidr net;
+    int err;
+
+    if (v6 && (!bracket || bracket[1] != '/'))
+        return -EINVAL;
+    if (v6)
+        snprintf(plain, sizeof(plain), "%.*s%s", (int)(bracket - text - 1), text + 1, bracket + 1);
+    else
+        snprintf(plain, sizeof(plain), "%s", text);
+    if (!v6 != !strchr(plain, ':'))
+        return -EINVAL;
+    err = sw_cidr_parse(plain, &net);
+    if (err)
+        return err;
+    if (net.prefixlen == (v6 ? 0 : 96) || (v6 && net.prefixlen >= 96 && sw_ip_is_v4(net.ip)))
+        return -EINVAL; /* v4-mapped addresses stand for those of IPv4 in tables, and for no others */
+    memcpy(ret->ip, net.ip, sizeof(ret->ip));
+    ret->any = net.prefixlen < 128 ? SW_NET + net.prefixlen : 0;
+    return 0;
+}
+
 int sw_protect_parse(const char *text, struct sw_protect *ret)
 {
     const char *colon = strrchr(text, ':');
-    char address[INET6_ADDRSTRLEN + 2];
+    char address[SW_CIDR_LEN + 2];
     size_t len = colon ? colon - text : 0;
     int err = 0;
 
@@ -82,7 +111,7 @@ int sw_protect_parse(const char *text, struct sw_protect *ret)
     memcpy(address, text, len);
     address[len] = 0;
     if (colon)
-        err = parse_address(address, ret);
+        err = strchr(address, '/') ? parse_net(address, ret) : parse_address(address, ret);
     else
         ret->any = SW_ANY_4 | SW_ANY_6;
     ret->port = parse_port(colon ? colon + 1 : text);
@@ -92,15 +121,27 @@ int sw_protect_parse(const char *text, struct sw_protect *ret)
 static void add_protect(struct sw_cli *cli, const char *arg, void *at)
 {
     struct sw_guard_opts *opts = at;
-    struct sw_protect one;
-    char word[64];
+    struct sw_protect one, net = {0}; /* of the last prefix: a port without an address after it is of that */
+    char word[72];
     size_t len, i;
+    int err;
 
     for (const char *p = arg;; p += len + 1) {
         len = strcspn(p, ",");
         snprintf(word, sizeof(word), "%.*s", (int)len, p);
-        if (len >= sizeof(word) || sw_protect_parse(word, &one))
-            sw_option_die(cli, "'%s' is not [ADDR:]PORT, like 443, 192.0.2.1:443 or [2001:db8::1]:443", word);
+        err = len < sizeof(word) ? sw_protect_parse(word, &one) : -EINVAL;
+        if (err == -EDOM)
+            sw_option_die(cli, "'%s' has bits beyond its prefix", word);
+        if (err)
+            sw_option_die(cli, "'%s' is not [ADDR[/BITS]:]PORT, like 443, 192.0.2.1:443 or [2001:db8::]/48:443", word);
+        if (net.port && !strchr(word, ':')) {
+            net.port = one.port;
+            one = net;
+        } else if (strchr(word, '/')) {
+            net = one;
+        } else {
+            net.port = 0;
+        }
         for (i = 0; i < opts->protect_len && memcmp(&opts->protect[i], &one, sizeof(one)); i++)
             ;
         if (i == SW_PROTECT_MAX)
@@ -128,6 +169,36 @@ static void add_cidr(struct sw_cli *cli, const char *arg, void *at)
     list->cidrs[list->cidrs_len++] = arg;
 }
 
+/* What is behind it cannot be seen, and the kernel's cookies are of its own listeners. */
+static void check_gateway(struct sw_cli *cli, struct sw_guard_opts *opts)
+{
+    if (!opts->protect_len)
+        sw_usage_die(cli, "--gateway goes with --protect: what is behind it is not guessed");
+    for (size_t i = 0; i < opts->protect_len; i++)
+        if (opts->protect[i].any && opts->protect[i].any <= SW_NET)
+            sw_usage_die(cli, "--gateway: port %u of --protect has no address: write ADDR:PORT or ADDR/BITS:PORT",
+                         opts->protect[i].port);
+    if (!opts->key_file)
+        sw_usage_die(cli, "--gateway edge goes with --key-file, which the hosts behind it have, too");
+    if (opts->accept)
+        sw_usage_die(cli, "--accept is for the hosts behind a gateway, not for --gateway");
+    if (opts->backend == SW_BK_LISTENER)
+        sw_usage_die(cli, "--cookie listener does not go with --gateway: there is no listener here");
+    if (opts->stray == SW_STRAY_RESET)
+        sw_usage_die(cli, "--stray reset does not go with --gateway edge, which lets strays pass");
+    if (opts->wscale < 0)
+        opts->wscale = SW_GATEWAY_WSCALE;
+}
+
+static void check_no_gateway(struct sw_cli *cli, const struct sw_guard_opts *opts)
+{
+    for (size_t i = 0; i < opts->protect_len; i++)
+        if (opts->protect[i].any > SW_NET)
+            sw_usage_die(cli, "a prefix in --protect goes with --gateway: this host's services are named by address");
+    if (sw_given(cli, "window") || sw_given(cli, "ttl"))
+        sw_usage_die(cli, "--%s goes with --gateway", sw_given(cli, "window") ? "window" : "ttl");
+}
+
 static void check(struct sw_cli *cli, void *at)
 {
     struct sw_guard_opts *opts = at;
@@ -135,6 +206,12 @@ static void check(struct sw_cli *cli, void *at)
     opts->given = sw_given(cli, "guard");
     if (sw_given(cli, "capture-size") && !opts->capture_file)
         sw_usage_die(cli, "--capture-size goes with --capture");
+    if (opts->accept && !opts->key_file)
+        sw_usage_die(cli, "--accept goes with --key-file, which the edge has, too");
+    if (opts->gateway)
+        check_gateway(cli, opts);
+    else
+        check_no_gateway(cli, opts);
 }
 
 const struct sw_word sw_guard_mode_words[] = {SW_GUARD_MODES(SW_WORD_ITEM){0}};
@@ -144,6 +221,8 @@ static const struct sw_word reverse_paths[] = {
 static const struct sw_word cookies[] = {
     {"auto", SW_BK_NONE}, {"reqsk", SW_BK_REQSK}, {"listener", SW_BK_LISTENER}, {0}};
 _Static_assert(SW_BK_MAX == 3, "--cookie knows every backend");
+
+static const struct sw_word gateways[] = {{"edge", SW_GATEWAY_EDGE}, {0}};
 
 #define FIELD(field) SW_FIELD(struct sw_guard_opts, field)
 #define RATE .type = SW_OPT_RATE, .range = {1, RATE_MAX}
@@ -160,10 +239,17 @@ static const struct sw_option options[] = {
      .man = "`monitor`: decide, count and log as `auto` would, but change no packet. `auto`: answer SYNs "
             "with cookies in a flood, and disengage after it. `always`: answer every SYN with a cookie. `off`: do "
             "nothing until `synward guard` changes the mode."},
-    {"protect", .block = 1, .type = SW_OPT_CUSTOM, .parse = add_protect, .arg = "[ADDR:]PORT[,...]",
+    {"protect", .block = 1, .type = SW_OPT_CUSTOM, .parse = add_protect, .arg = "[ADDR[/BITS]:]PORT[,...]",
      .help = "protect these services; may be given several times (default: every listening socket of this host)",
      .man = "At most 512. Without an address, or with `*`: all that listens on the port; `0.0.0.0:`PORT and "
-            "`[::]:`PORT: one family of it."},
+            "`[::]:`PORT: one family of it. With `--gateway` addresses and prefixes of other hosts: "
+            "`203.0.113.0/24:80,443`, `[2001:db8::]/48:443`; a port after a prefix is of that prefix."},
+    {"gateway", .block = 1, .type = SW_OPT_CHOICE, FIELD(gateway), .words = gateways,
+     .help = "guard hosts behind this one, which forwards: edge answers SYNs, and they take the cookies (--accept)",
+     .man = "Needs `--protect` and `--key-file`. Interfaces may be ports of a bridge. See GATEWAY."},
+    {"accept", .block = 1, .type = SW_OPT_SET, FIELD(accept),
+     .help = "a host behind an edge: take the cookies of the key file in every state, calm too",
+     .man = "Needs `--key-file`, and a kernel from 6.9 on."},
     {"engage", .block = 1, .type = SW_OPT_PARTS, .parts = thresholds,
      .help = "auto: engage at N half-open handshakes ({half-open}), or N SYNs a second of which few complete "
              "({syn-rate})",
@@ -208,7 +294,14 @@ static const struct sw_option options[] = {
     {"wscale", .block = 3, .type = SW_OPT_NUMBER, FIELD(wscale), .range = {0, 14},
      .help = "window scale of our SYN-ACKs, 0 to 14 (what the kernel would choose)"},
     {"mss", .block = 3, .type = SW_OPT_NUMBER, FIELD(mss), .range = {536, 65495},
-     .help = "most that our SYN-ACKs offer as MSS, 536 to 65495 (what the interface takes)"},
+     .help = "most that our SYN-ACKs offer as MSS, 536 to 65495 (what the interface takes)",
+     .man = "With `--gateway` the MSS of the hosts behind it, also more than Ethernet has (1460; IPv6 1440)."},
+    {"window", .block = 3, .type = SW_OPT_NUMBER, FIELD(window), .range = {1, 65535},
+     .help = "--gateway: window of our SYN-ACKs ({})",
+     .man = "Not more than the hosts' own first window (65160 as Linux comes): what a host takes of the client's first "
+            "flight is by its own, whatever was granted."},
+    {"ttl", .block = 3, .type = SW_OPT_NUMBER, FIELD(ttl), .range = {1, 255},
+     .help = "--gateway: TTL and hop limit of our SYN-ACKs ({})"},
     {"capture", .block = 3, .type = SW_OPT_FILE, FIELD(capture_file),
      .help = "write a sample of the dropped frames as pcapng, the reason as comment",
      .man = "A regular file of that name is replaced."},

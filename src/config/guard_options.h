@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #define SW_PROTECT_MAX 512
+#define SW_GATEWAY_WSCALE 7 /* Linux with tcp_rmem as it comes */
 #define SW_LIST_OPTS_MAX 256
 
 /* What becomes of an ACK that belongs to nothing: it is dropped; a RST goes back as well. */
@@ -29,11 +30,11 @@ struct sw_list_opts {
 };
 
 /* What --protect names: PORT, ADDR:PORT or [ADDR6]:PORT. No address, or *: all zero ip, any = both families;
- * 0.0.0.0: SW_ANY_4; [::]: SW_ANY_6. */
+ * 0.0.0.0: SW_ANY_4; [::]: SW_ANY_6. ADDR/BITS:PORT, [ADDR6]/BITS:PORT: SW_NET + bits, of IPv4 96 more. */
 struct sw_protect {
     __u8 ip[16]; /* v4-mapped */
     __u16 port;
-    __u8 any;  /* SW_ANY_* */
+    __u8 any;  /* SW_ANY_*, SW_NET + n */
     __u8 zero; /* no padding: compared as bytes */
 };
 
@@ -50,8 +51,11 @@ struct sw_guard_opts {
     enum sw_reverse_path_mode reverse_path;
     enum sw_backend backend;             /* SW_BK_NONE: auto */
     const char *key_file;                /* NULL: random keys, changed every hour */
-    int wscale;                          /* -1: as the kernel would */
-    __u32 mss;                           /* 0: as the interface's MTU gives */
+    enum sw_gateway gateway;             /* services are of hosts behind this one */
+    bool accept;                         /* cookies are good in calm, too */
+    __u32 window, ttl;                   /* of a gateway's SYN-ACKs */
+    int wscale;                          /* -1: as the kernel would; of a gateway SW_GATEWAY_WSCALE */
+    __u32 mss;                           /* 0: as the interface's MTU gives; of a gateway as Ethernet's */
     const char *capture_file;            /* NULL: none */
     __u64 capture_bytes;                 /* most that the file may grow to */
     struct sw_list_opts lists[SW_LISTS]; /* --allow, --allow-file, --block, --block-file */
@@ -61,7 +65,7 @@ extern const struct sw_option_group sw_guard_group;
 extern const struct sw_word sw_guard_mode_words[]; /* of `synward guard` too */
 void sw_guard_defaults(struct sw_guard_opts *opts);
 
-/* 0, or -EINVAL. Used by `synward guard ... SERVICE` too. */
+/* 0, -EINVAL; -EDOM: bits are set beyond the prefix. Used by `synward guard ... SERVICE` too. */
 int sw_protect_parse(const char *text, struct sw_protect *ret);
 
 #endif

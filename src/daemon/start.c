@@ -156,7 +156,7 @@ static int open_pins(struct start *s)
 
     if (!s->opts->pinned)
         return 0;
-    err = sw_pin_open(&s->pin, &s->hooks, s->guard.given, &s->failure);
+    err = sw_pin_open(&s->pin, &s->hooks, s->guard.given, s->guard.gateway, &s->failure);
     s->hooks.pinned = !err;
     s->loop.pin = err ? NULL : &s->pin;
     return err;
@@ -378,6 +378,7 @@ static int commit_pins(struct start *s)
     sw_pin_commit(&s->pin, &s->hooks, s->inst.pid);
     s->pin.at->guard_mode = s->opts->guard.mode;
     s->pin.at->key_file = !!s->guard.key_file;
+    s->pin.at->gateway = s->guard.gateway;
     sw_instance_forget(s->pin.name);
     s->committed = true;
     return 0;

@@ -120,6 +120,102 @@ int sw_local_ips_add_routed(__u8 (**ips)[16], size_t *len, const __u8 ip[16])
     return 0;
 }
 
+struct nets {
+    struct sw_cidr *at;
+    size_t len, room;
+};
+
+static int add_net(struct nets *all, const struct sw_cidr *one)
+{
+    void *more = sw_array_room(all->at, &all->room, all->len + 1, sizeof(*all->at));
+
+    if (!more)
+        return -ENOMEM;
+    all->at = more;
+    all->at[all->len++] = *one;
+    return 0;
+}
+
+static int add_local_route(const struct nlmsghdr *nh, void *ctx)
+{
+    const struct rtmsg *m = sw_nl_header(nh, RTM_NEWROUTE, sizeof(*m));
+    const struct nlattr *a[RTA_MAX + 1];
+    struct sw_cidr one = {.ip = SW_V4_MAPPED};
+    size_t bytes;
+
+    if (!m || m->rtm_type != RTN_LOCAL || (m->rtm_family != AF_INET && m->rtm_family != AF_INET6))
+        return MNL_CB_OK;
+    bytes = m->rtm_family == AF_INET ? 4 : 16;
+    sw_nl_attrs(nh, sizeof(*m), a, RTA_MAX);
+    if (m->rtm_dst_len > bytes * 8 || (a[RTA_DST] && mnl_attr_get_payload_len(a[RTA_DST]) < bytes))
+        return MNL_CB_OK;
+    if (bytes == 16 || a[RTA_DST])
+        memset(one.ip + 16 - bytes, 0, bytes);
+    if (a[RTA_DST])
+        memcpy(one.ip + 16 - bytes, mnl_attr_get_payload(a[RTA_DST]), bytes);
+    one.prefixlen = 128 - bytes * 8 + m->rtm_dst_len;
+    if (sw_ip_is_loopback(one.ip) || !add_net(ctx, &one))
+        return MNL_CB_OK;
+    errno = ENOMEM;
+    return MNL_CB_ERROR;
+}
+
+/* Table local alone: others of a router may be large, and this is done each second. */
+static int add_local_routes(struct nets *all, unsigned char family)
+{
+    const size_t before = all->len;
+    int err = -EINTR;
+
+    for (int i = 0; i < TRIES && err == -EINTR; i++) {
+        struct sw_nl_request req;
+        struct rtmsg *m = sw_nl_begin(&req, RTM_GETROUTE, NLM_F_DUMP, sizeof(*m));
+
+        m->rtm_family = family;
+        m->rtm_table = RT_TABLE_LOCAL;
+        all->len = before;
+        err = sw_nl_ask_some(NETLINK_ROUTE, &req, add_local_route, all);
+    }
+    /* no IPv6, or no such table */
+    return err == -EAFNOSUPPORT || err == -EOPNOTSUPP || err == -ENOENT ? 0 : err;
+}
+
+static int compare_nets(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct sw_cidr));
+}
+
+int sw_local_nets_read(const __u8 (*ips)[16], size_t ips_len, struct sw_cidr **ret, size_t *ret_len)
+{
+    struct nets all = {0};
+    size_t n = 0;
+    int err = 0;
+
+    for (size_t i = 0; i < ips_len && !err; i++) {
+        struct sw_cidr one = {.prefixlen = 128};
+
+        memcpy(one.ip, ips[i], sizeof(one.ip));
+        err = add_net(&all, &one);
+    }
+    if (!err)
+        err = add_local_routes(&all, AF_INET);
+    if (!err)
+        err = add_local_routes(&all, AF_INET6);
+    if (err) {
+        free(all.at);
+        all = (struct nets){0};
+    }
+    if (all.len) {
+        qsort(all.at, all.len, sizeof(*all.at), compare_nets);
+        for (size_t i = 1; i < all.len; i++)
+            if (memcmp(&all.at[n], &all.at[i], sizeof(*all.at)))
+                all.at[++n] = all.at[i];
+        all.len = n + 1;
+    }
+    *ret = all.at;
+    *ret_len = all.len;
+    return err;
+}
+
 bool sw_local_ips_has(const __u8 (*ips)[16], size_t len, const __u8 ip[16])
 {
     return len && bsearch(ip, ips, len, 16, compare_ips);

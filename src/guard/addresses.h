@@ -4,6 +4,7 @@
 #define SW_GUARD_ADDRESSES_H
 
 #include "synward.h"
+#include "synward_guard.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,6 +15,8 @@ int sw_local_ips_read(__u8 (**ret)[16], size_t *ret_len);
 /* Adds an address that is not an interface's, if the routes say that it is this host's (a local route for a whole
  * prefix). 0 or -ENOMEM. */
 int sw_local_ips_add_routed(__u8 (**ips)[16], size_t *len, const __u8 ip[16]);
+/* These, and prefixes of local routes; sorted, each once. *ret is freed by the caller. 0 or -errno. */
+int sw_local_nets_read(const __u8 (*ips)[16], size_t ips_len, struct sw_cidr **ret, size_t *ret_len);
 bool sw_local_ips_has(const __u8 (*ips)[16], size_t len, const __u8 ip[16]);
 
 /*

@@ -20,9 +20,12 @@
 #define DETECT_ACTIVE_NS SW_DETECT_NS
 #define DETECT_CALM_NS SW_SECOND /* changes of mode are logged even without traffic */
 #define KNOWN_NS (60 * SW_SECOND)
+#define PASSED_NS                                                                                                      \
+    (65 * SW_SECOND) /* of a gateway, whose SYNs that passed are known for one to two of these: 64 s at least */
 #define KNOWN_LEAST_NS (5 * SW_SECOND) /* between refills, however many connections begin, */
 #define KNOWN_REST 50                  /* and so many times as long as one takes */
-#define STEP_NS ((__s64)SW_SECOND)     /* the clock did not drift, it was set */
+#define CLOCK_NS (60 * SW_SECOND)
+#define STEP_NS ((__s64)SW_SECOND) /* the clock did not drift, it was set */
 
 void sw_guard_runtime_free(struct sw_guard_runtime *g)
 {
@@ -91,16 +94,38 @@ static bool may_refill_early(const struct sw_guard_runtime *g, __u64 now)
     return since >= KNOWN_LEAST_NS && since >= g->known_took * KNOWN_REST;
 }
 
+/* Hosts that share a key have to agree about the epoch. */
+static void watch_clock(struct sw_guard_runtime *g)
+{
+    const int synced = sw_clock_is_synchronized();
+    __u32 flags = synced < 0 ? 0 : synced ? SW_G_CLOCK_WATCHED | SW_G_CLOCK_SYNCED : SW_G_CLOCK_WATCHED;
+
+    __atomic_fetch_or(&g->guard->flags, flags, __ATOMIC_RELAXED);
+    __atomic_fetch_and(&g->guard->flags, flags | ~(__u32)(SW_G_CLOCK_WATCHED | SW_G_CLOCK_SYNCED), __ATOMIC_RELAXED);
+    if (synced < 0) /* a sandbox around this one refuses it: nothing is known */
+        return;
+    if (!synced && !g->clock_said)
+        sw_warn(
+            "the wall clock is not synchronised (adjtimex), and --key-file is for hosts whose clocks are at most 4 s "
+            "apart: else cookies of one are none for the other");
+    g->clock_said = !synced;
+}
+
 void sw_guard_runtime_tick(struct sw_guard_runtime *g, __u64 now)
 {
+    if (now >= g->next_clock && g->opts->key_file) {
+        watch_clock(g);
+        g->next_clock = now + CLOCK_NS;
+    }
     if (now >= g->next_refresh) {
         sw_guard_runtime_check(sw_services_refresh(g->services), &g->refresh_failed, "listening sockets");
         sw_guard_runtime_report_warnings(g);
         g->next_refresh = now + SW_REFRESH_NS;
-        if (may_refill_early(g, now) && (sw_services_known_is_full(g->services) || many_unconfirmed(g)))
+        if (!g->opts->gateway && may_refill_early(g, now) &&
+            (sw_services_known_is_full(g->services) || many_unconfirmed(g)))
             g->next_known = now;
     }
-    if (now >= g->next_queue)
+    if (now >= g->next_queue && !g->opts->gateway)
         sw_guard_runtime_check(sw_kernel_queue_refresh(g->services, &g->next_queue), &g->queue_failed,
                                "half-open handshakes");
     if (now >= g->next_known) {
@@ -108,7 +133,7 @@ void sw_guard_runtime_tick(struct sw_guard_runtime *g, __u64 now)
 
         sw_guard_runtime_check(sw_services_refill_known(g->services), &g->known_failed, "open sockets");
         g->known_took = sw_clock_now() - began;
-        g->next_known = now + KNOWN_NS;
+        g->next_known = now + (g->opts->gateway ? PASSED_NS : KNOWN_NS);
     }
     if (now >= g->next_key && g->opts->key_file) {
         sw_guard_key_file_tick(g, now);

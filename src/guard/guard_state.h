@@ -21,12 +21,12 @@ struct sw_guard_runtime {
     struct sw_guard_files files; /* until they are filled in */
     struct sw_guard_reader reader;
     __s64 clock_offset;
-    __u64 next_detect, next_refresh, next_queue, next_known, next_key;
+    __u64 next_detect, next_refresh, next_queue, next_known, next_key, next_clock;
     __u64 known_took; /* reading the kernel's sockets */
     struct sw_key_schedule keys;
     struct sw_file_watch key_watch;
     char key_fault[SW_KEY_FAULT]; /* of the key file, as it was warned of last; empty: none */
-    bool adopted, keep_keys;
+    bool adopted, keep_keys, clock_said;
     bool refresh_failed, queue_failed, known_failed, detect_failed, key_failed;
 };
 

@@ -20,6 +20,7 @@ enum {
     FILE_MOST = 16384,
     READS = 3, /* of a file that changes while it is read */
     DIGITS = 32,
+    VERSION_LEN = 3,
     FROM_DIGITS = 10, /* of seconds: until the year 2286 */
     EPOCHS_AHEAD = 2, /* a new key counts from the next epoch but one: no clock is so far off */
     EPOCHS_LEFT = 2,  /* a cookie is good in its own epoch and the next one */
@@ -148,10 +149,15 @@ static int parse_line(const struct place *p, const char *at, const char *end, st
     int err;
 
     memset(ret, 0, sizeof(*ret));
+    ret->version = 1;
     if (*at == '@') {
         err = parse_from(p, &at, end, &ret->from);
         if (err)
             return err;
+    }
+    if (end - at > VERSION_LEN && !memcmp(at, "v2:", VERSION_LEN)) {
+        ret->version = 2;
+        at += VERSION_LEN;
     }
     if (end - at != DIGITS)
         return refuse(p, -EINVAL, "a key is 32 hexadecimal digits");
@@ -261,13 +267,18 @@ static __u32 epoch_at(__u64 now_ns)
     return (__u32)(now_ns >> SW_EPOCH_SHIFT);
 }
 
-__u32 sw_key_fingerprint(const __u64 key[2])
+static __u32 is_bound(const struct sw_key_line *line)
+{
+    return line->version > 1;
+}
+
+__u32 sw_key_fingerprint(const struct sw_key_line *line)
 {
     struct sw_sip s;
     __u32 first;
 
-    sw_sip_begin(&s, key);
-    sw_sip_word(&s, 0);
+    sw_sip_begin(&s, line->key);
+    sw_sip_word(&s, is_bound(line) ? 2 : 0);
     sw_sip_word(&s, 8ull << 56);
     first = (__u32)sw_sip_end(&s);
     explicit_bzero(&s, sizeof(s)); /* with a message that is known it gives the key back */
@@ -277,7 +288,7 @@ __u32 sw_key_fingerprint(const __u64 key[2])
 void sw_keys_notes(const struct sw_key_set *set, struct sw_key_note *ret)
 {
     for (size_t i = 0; i < set->len; i++)
-        ret[i] = (struct sw_key_note){.fingerprint = sw_key_fingerprint(set->line[i].key),
+        ret[i] = (struct sw_key_note){.fingerprint = sw_key_fingerprint(&set->line[i]),
                                       .since = sw_key_epoch(set->line[i].from)};
 }
 
@@ -303,6 +314,7 @@ void sw_keys_from_lines(const struct sw_key_line *lines, size_t len, __u64 now_n
     memset(ret, 0, sizeof(*ret));
     memcpy(ret->key[0], older->key, sizeof(ret->key[0]));
     memcpy(ret->key[1], newer->key, sizeof(ret->key[1]));
+    ret->bound = is_bound(older) | is_bound(newer) << 1;
     ret->since = newer > older ? sw_key_epoch(newer->from) : epoch_at(now_ns);
 }
 
@@ -310,12 +322,16 @@ bool sw_keys_precede(struct sw_key_set *set, const struct sw_keys *before, __u64
 {
     const __u32 epoch = epoch_at(now_ns), first = sw_key_epoch(set->line[0].from);
     const __u32 last = first && first - 1 < epoch ? first - 1 : epoch; /* of the key before */
-    const __u64 *key = before->key[(__s32)(last - before->since) >= 0];
+    const __u32 newer = (__s32)(last - before->since) >= 0, bound = before->bound >> newer & 1;
+    struct sw_key_line *line = &set->line[0];
 
-    if (!first || epoch >= first + EPOCHS_LEFT || !memcmp(key, set->line[0].key, sizeof(set->line[0].key)))
+    if (!first || epoch >= first + EPOCHS_LEFT ||
+        (!memcmp(before->key[newer], line->key, sizeof(line->key)) && bound == is_bound(line)))
         return false;
-    memmove(&set->line[1], &set->line[0], set->len * sizeof(set->line[0]));
-    set->line[0] = (struct sw_key_line){.key = {key[0], key[1]}};
+    memmove(line + 1, line, set->len * sizeof(*line));
+    memset(line, 0, sizeof(*line));
+    memcpy(line->key, before->key[newer], sizeof(line->key)); /* from where it is, for it may not stay on the stack */
+    line->version = 1 + bound;
     set->len++;
     return true;
 }

@@ -5,8 +5,8 @@
  * (sw_keys_protect_process).
  *
  * Key file: up to SW_KEY_LINES lines, each 32 hexadecimal digits, optionally after "@SECONDS " (since 1970, when the
- * key begins to count); '#' comments. The one that began last makes cookies, the one before still proves older ones.
- * Must be a regular file that nobody but its owner can read or write.
+ * key begins to count), and after "v2:"; '#' comments. The one that began last makes cookies, the one before still
+ * proves older ones. Must be a regular file that nobody but its owner can read or write.
  */
 #ifndef SW_GUARD_KEYS_H
 #define SW_GUARD_KEYS_H
@@ -23,8 +23,11 @@
 
 struct sw_key_line {
     __u64 key[2];
-    __s64 from; /* seconds since 1970; 0: always */
+    __s64 from;    /* seconds since 1970; 0: always */
+    __u32 version; /* 1, or 2: "v2:" stands before it, and a cookie is good only where the window scale is the same */
+    __u32 pad;
 };
+SW_ASSERT(sizeof(struct sw_key_line) == 32, "sw_key_line has no padding: it is compared");
 
 /* In the order of their times; what has the same time, as it stands in the file. */
 struct sw_key_set {
@@ -54,8 +57,9 @@ size_t sw_keys_first(const struct sw_key_note *notes, size_t len, __u64 now_ns);
  */
 bool sw_keys_precede(struct sw_key_set *set, const struct sw_keys *before, __u64 now_ns);
 
-/* The first four bytes of SipHash-2-4 of eight zero bytes, as a number that %08x prints in their order. */
-__u32 sw_key_fingerprint(const __u64 key[2]);
+/* The first four bytes of SipHash-2-4 of eight bytes, zeros, of version 2 a 2 and zeros, as a number that %08x prints in
+ * their order: hosts with the same fingerprint take each other's cookies. */
+__u32 sw_key_fingerprint(const struct sw_key_line *line);
 /* The first epoch that begins at that second since 1970 or later: every host that shares the file comes to the same. */
 __u32 sw_key_epoch(__s64 seconds);
 

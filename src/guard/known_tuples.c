@@ -25,6 +25,19 @@ static void fill_one(const __u32 remote[4], const __u32 local[4], __be16 rport, 
     __atomic_fetch_or(&f->words[bit / 64], 1ull << (bit & 63), __ATOMIC_RELAXED);
 }
 
+/* Of a gateway: SYNs that have passed. The programs write both generations; the one that takes over has those since it
+ * was cleared. */
+static int renew_passed(struct sw_services *s)
+{
+    __u32 old = s->guard->known_gen;
+    __u64 *words = s->known + (size_t)old * SW_KNOWN_WORDS;
+
+    __atomic_store_n(&s->guard->known_gen, !old, __ATOMIC_RELEASE);
+    for (__u32 i = 0; i < SW_KNOWN_WORDS; i++)
+        __atomic_store_n(&words[i], 0, __ATOMIC_RELAXED);
+    return 0;
+}
+
 /* Cleared before the sockets are queried: the BPF programs set the bits of later ones. */
 int sw_services_refill_known(struct sw_services *s)
 {
@@ -34,6 +47,8 @@ int sw_services_refill_known(struct sw_services *s)
         .ports = s->table.chain.port, .key = &s->hash_key, .words = s->known + (size_t)gen * SW_KNOWN_WORDS};
     int err;
 
+    if (s->opts->gateway)
+        return renew_passed(s);
     for (__u32 i = 0; i < SW_KNOWN_WORDS; i++)
         __atomic_store_n(&f.words[i], 0, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);

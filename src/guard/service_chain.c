@@ -5,11 +5,16 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+int sw_chain_most(const struct sw_chains *c)
+{
+    return c->unbounded ? SW_SERVICES : SW_CHAIN;
+}
+
 __u32 sw_chain_find(const struct sw_chains *c, const struct sw_service_spec *w)
 {
     __u32 at = c->port[w->port].first;
 
-    for (int i = 0; i < SW_CHAIN && at; i++) {
+    for (int i = 0; i < sw_chain_most(c) && at; i++) {
         if (sw_service_set_same(w->ip, w->any, c->slot[at].ip, c->slot[at].any))
             return at;
         at = c->slot[at].next;

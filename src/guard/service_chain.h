@@ -5,6 +5,8 @@
 
 #include "guard/service_set.h"
 
+#include <stdbool.h>
+
 /* An element of the mmapped `svc_ports`: values are padded to 8 bytes. */
 struct sw_port_slot {
     __u32 first;
@@ -15,12 +17,15 @@ struct sw_port_slot {
 struct sw_chains {
     struct sw_service *slot;
     struct sw_port_slot *port;
+    bool unbounded; /* of a gateway: the BPF programs search map `service_nets` instead */
 };
 
 /* The slot of this service, 0: it has none. */
 __u32 sw_chain_find(const struct sw_chains *c, const struct sw_service_spec *w);
 /* That of a local address (v4-mapped) and port, as the BPF programs find it; 0: none. */
 __u32 sw_chain_of(const struct sw_chains *c, const __u8 ip[16], __u16 port);
+/* Services of a port: at most SW_CHAIN, unless it is unbounded. */
+int sw_chain_most(const struct sw_chains *c);
 int sw_chain_len(const struct sw_chains *c, __u16 port);
 
 /* Puts a slot that is filled into the chain of its port, takes it out. */

@@ -15,6 +15,8 @@ struct wanted {
 
 bool sw_service_set_same(const __u8 ip[16], __u8 any, const __u8 other_ip[16], __u8 other_any)
 {
+    if (any > SW_NET || other_any > SW_NET)
+        return any == other_any && !memcmp(ip, other_ip, 16);
     return !any == !other_any && !(any & SW_ANY_6) == !(other_any & SW_ANY_6) && !memcmp(ip, other_ip, 16);
 }
 

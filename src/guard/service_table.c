@@ -13,7 +13,7 @@ int sw_table_init(struct sw_table *t, struct sw_guard *guard, struct sw_service 
                   int counters_fd, int history_fd)
 {
     *t = (struct sw_table){
-        .guard = guard, .chain = {slots, ports}, .counters_fd = counters_fd, .history_fd = history_fd};
+        .guard = guard, .chain = {.slot = slots, .port = ports}, .counters_fd = counters_fd, .history_fd = history_fd};
     t->cpus = libbpf_num_possible_cpus();
     if (t->cpus < 0)
         return t->cpus;
@@ -85,7 +85,7 @@ static void describe(struct sw_table *t, __u32 index, const struct sw_service_sp
     struct sw_table_shadow *shadow = &t->shadow[index];
     __u8 flags = w->flags | (c->wscale >= 0 ? SW_SV_FIXED : 0);
     __u8 wscale = c->wscale >= 0 ? c->wscale : sw_tcp_wscale_of(c->sysctls, w->rcvbuf);
-    __u16 win = sw_tcp_window_of(c->sysctls, w->rcvbuf, c->mss[0]);
+    __u16 win = c->window ? c->window : sw_tcp_window_of(c->sysctls, w->rcvbuf, c->mss[0]);
 
     if (shadow->adopted && !(flags & SW_SV_FIXED)) {
         shadow->wscale = wscale;
@@ -256,7 +256,7 @@ static int add(struct adding *a, const struct sw_service_spec *w, const struct s
     int err = 0;
     __u32 index;
 
-    if (sw_chain_len(&a->t->chain, w->port) >= SW_CHAIN) {
+    if (sw_chain_len(&a->t->chain, w->port) >= sw_chain_most(&a->t->chain)) {
         displaced = displace_of_chain(a->t, w->port, newcomer, &err);
         if (!displaced) {
             a->sum->no_chain++;

@@ -42,6 +42,7 @@ struct sw_table_common {
     enum sw_guard_mode mode; /* of new ones */
     enum sw_backend backend; /* of those that can take it; SW_BK_NONE: cookies are impossible */
     int wscale;              /* -1: as the kernel would */
+    __u16 window;            /* 0: as the kernel would */
     __u16 mss[2];
     __u64 grace, now;
 };

@@ -7,6 +7,7 @@
 #include "guard/local_macs.h"
 #include "guard/reverse_path.h"
 #include "guard/routes.h"
+#include "guard/services_behind.h"
 #include "guard/service_set.h"
 #include "guard/service_table.h"
 #include "guard/services_state.h"
@@ -84,6 +85,7 @@ static struct sw_guard settings(const struct sw_guard_opts *opts)
 {
     return (struct sw_guard){
         .mode = opts->mode,
+        .gateway = opts->gateway,
         .half_open = opts->half_open,
         .syn_rate = opts->syn_rate,
         .hold = opts->hold_ns,
@@ -98,6 +100,7 @@ static struct sw_guard settings(const struct sw_guard_opts *opts)
 static void set_guard(struct sw_guard *g, const struct sw_guard *to)
 {
     g->mode = to->mode;
+    g->gateway = to->gateway;
     g->half_open = to->half_open;
     g->syn_rate = to->syn_rate;
     g->hold = to->hold;
@@ -200,8 +203,9 @@ static void refresh_devices(struct sw_services *s)
 
     sw_reverse_path_watch(s->reverse_path);
     known = !sw_devices_read(s->ifindexes, s->ifindexes_len, &devices);
-    sw_local_macs_apply(s->guard, macs, known ? sw_local_macs_of(&devices, macs) : 0);
-    set_own_source(s->guard, known && !sw_accepts_local(&devices) && sw_rules_are_plain(AF_INET));
+    sw_local_macs_apply(s->guard, macs, known && !s->bridged ? sw_local_macs_of(&devices, macs) : 0);
+    /* a bridge does not look at the source of what it passes on */
+    set_own_source(s->guard, known && !s->bridged && !sw_accepts_local(&devices) && sw_rules_are_plain(AF_INET));
     sw_reverse_path_refresh(s->reverse_path, known ? &devices : NULL, now);
     sw_devices_free(&devices);
 }
@@ -216,6 +220,8 @@ int sw_services_refresh(struct sw_services *s)
 
     refresh_devices(s);
     sw_tcp_sysctls_read(&s->sysctls);
+    if (s->opts->gateway)
+        return sw_services_refresh_behind(s);
     err = read_ips(s, &ips, &ips_len);
     if (err)
         goto out;
@@ -242,7 +248,7 @@ out:
 }
 
 int sw_services_new(struct synward_bpf *obj, const struct sw_guard_opts *opts, const __u32 *ifindexes,
-                    size_t ifindexes_len, bool reqsk, struct sw_services **ret)
+                    size_t ifindexes_len, bool bridged, bool reqsk, struct sw_services **ret)
 {
     struct sw_services *s;
     int err = -ENOMEM;
@@ -253,6 +259,7 @@ int sw_services_new(struct synward_bpf *obj, const struct sw_guard_opts *opts, c
         return -ENOMEM;
     s->opts = opts;
     s->reqsk = reqsk;
+    s->bridged = bridged;
     s->ifindexes = calloc(ifindexes_len ? ifindexes_len : 1, sizeof(*ifindexes));
     if (!s->ifindexes)
         goto fail;
@@ -260,11 +267,15 @@ int sw_services_new(struct synward_bpf *obj, const struct sw_guard_opts *opts, c
         memcpy(s->ifindexes, ifindexes, ifindexes_len * sizeof(*ifindexes));
     s->ifindexes_len = ifindexes_len;
     sw_tcp_sysctls_read(&s->sysctls);
-    err = sw_tcp_sysctls_refusal(&s->sysctls) ? -ENOTSUP : share_all(s, obj);
+    err = !opts->gateway && sw_tcp_sysctls_refusal(&s->sysctls) ? -ENOTSUP : share_all(s, obj);
     if (err)
         goto fail;
     err = -ENOMEM;
-    s->reverse_path = sw_reverse_path_new(bpf_map__fd(obj->maps.reverse_path), s->guard, opts->reverse_path);
+    s->nets_fd = bpf_map__fd(obj->maps.service_nets);
+    s->table.chain.unbounded = opts->gateway;
+    /* bridged frames take no route */
+    s->reverse_path = sw_reverse_path_new(bpf_map__fd(obj->maps.reverse_path), s->guard,
+                                          bridged ? SW_REVERSE_PATH_OFF : opts->reverse_path);
     if (!s->reverse_path)
         goto fail;
     *ret = s;
@@ -298,6 +309,7 @@ void sw_services_free(struct sw_services *s)
             munmap(s->region[i].at, s->region[i].bytes);
     sw_table_free(&s->table);
     sw_reverse_path_free(s->reverse_path);
+    free(s->nets);
     free(s->ifindexes);
     free(s);
 }

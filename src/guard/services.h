@@ -14,12 +14,12 @@ struct synward_bpf;
 struct sw_services; /* opaque */
 
 /*
- * ifindexes: the interfaces that are watched (their MTU bounds the MSS). reqsk: the kernel has that backend and
- * sw_accept is loaded. Changes nothing in the maps, which may be those of a previous daemon. 0 or -errno; -ENOTSUP: see
- * sw_tcp_sysctls_refusal.
+ * ifindexes: the interfaces that are watched (their MTU bounds the MSS); bridged: one is a port of a bridge or the
+ * like. reqsk: the kernel has that backend and sw_accept is loaded. Changes nothing in the maps, which may be those of
+ * a previous daemon. 0 or -errno; -ENOTSUP: see sw_tcp_sysctls_refusal.
  */
 int sw_services_new(struct synward_bpf *obj, const struct sw_guard_opts *opts, const __u32 *ifindexes,
-                    size_t ifindexes_len, bool reqsk, struct sw_services **ret);
+                    size_t ifindexes_len, bool bridged, bool reqsk, struct sw_services **ret);
 void sw_services_free(struct sw_services *s); /* NULL is fine */
 
 /* Fills everything for the first time, including the thresholds, times and limits of opts, but not the clock offset,

@@ -4,6 +4,7 @@
 #define SW_GUARD_SERVICES_STATE_H
 
 #include "config/guard_options.h"
+#include "guard/gateway.h"
 #include "guard/reverse_path.h"
 #include "guard/service_table.h"
 #include "guard/tcp_settings.h"
@@ -25,6 +26,11 @@ struct sw_services {
     __u32 *ifindexes;
     size_t ifindexes_len;
     bool reqsk;
+    bool bridged; /* a watched interface is a port of a bridge or the like: what passes has any Ethernet address */
+    int nets_fd;  /* map `service_nets` */
+    struct sw_net_entry *nets; /* what is in it, of a gateway */
+    size_t nets_len, nets_own;
+    bool nets_changed; /* at the last refresh */
     struct {
         void *at;
         size_t bytes;

@@ -30,7 +30,7 @@ int sw_guard_runtime_new(const struct sw_guard_opts *opts, struct sw_guard_runti
     sw_tcp_sysctls_read(&sysctls);
     refusal = sysctls.syncookies < 0 ? "this kernel has no SYN cookies (CONFIG_SYN_COOKIES)"
                                      : sw_tcp_sysctls_refusal(&sysctls);
-    if (refusal)
+    if (refusal && !opts->gateway)
         return sw_fail(f, SW_EXIT_KERNEL, -ENOTSUP, "--guard: %s", refusal);
     g = calloc(1, sizeof(*g));
     if (!g)
@@ -70,6 +70,8 @@ void sw_guard_runtime_object(const struct sw_guard_runtime *g, const struct sw_h
 
     object->cfg.guard = 1;
     object->cfg.stray_reset = opts->stray == SW_STRAY_RESET;
+    object->cfg.gateway = opts->gateway;
+    object->cfg.accept = opts->accept;
     /* pinned, they are there at their sizes, so that the options may change from one daemon to the next */
     if (!opts->limit_source && !object->pinned)
         object->limit_source_max = 1;
@@ -77,7 +79,7 @@ void sw_guard_runtime_object(const struct sw_guard_runtime *g, const struct sw_h
         object->limit_prefix_max = 1;
     if (!opts->capture_file && !object->pinned)
         object->captures_bytes = sysconf(_SC_PAGESIZE);
-    object->accept = opts->backend != SW_BK_LISTENER;
+    object->accept = opts->backend != SW_BK_LISTENER && !opts->gateway;
     for (size_t i = 0; i < hooks->len && object->accept; i++)
         if (!hooks->ifaces[i].loopback)
             object->accept = !sw_tc_try(hooks->ifaces[i].id.ifindex, SW_TC_INGRESS, true);
@@ -103,27 +105,55 @@ static int fill_lists(struct sw_guard_runtime *g, struct sw_failure *f)
 
 static int fail_services(int err, struct sw_failure *f)
 {
+    if (err == -E2BIG)
+        return sw_fail(
+            f, SW_EXIT_MEMORY, err,
+            "--gateway: with this host's own addresses and local routes in them, the services of --protect are more "
+            "than %d prefixes",
+            SW_SERVICE_NETS);
     return sw_fail(f, err == -ENOMEM ? SW_EXIT_MEMORY : SW_EXIT_INTERNAL, err, "listening sockets: %s", strerror(-err));
+}
+
+/* A port of a bridge may be a gateway's. Not of a bond or team: their master has the frames. */
+static int check_port(const struct sw_guard_opts *opts, const struct sw_hook_iface *iface, bool *ret_bridged,
+                      struct sw_failure *f)
+{
+    char master[IF_NAMESIZE], kind[16];
+
+    *ret_bridged = sw_nic_is_port(iface->id.ifindex, master, kind);
+    if (!*ret_bridged)
+        return 0;
+    if (!opts->gateway || (strcmp(kind, "bridge") && strcmp(kind, "openvswitch")))
+        return sw_fail(f, SW_EXIT_INTERFACE, -EINVAL,
+                       "--guard: '%s' is a port of %s '%s': the guard belongs where the addresses are (-i %s)",
+                       iface->id.name, *kind ? kind : "device", master, master);
+    if (opts->reverse_path == SW_REVERSE_PATH_STRICT)
+        return sw_fail(f, SW_EXIT_USAGE, -EINVAL,
+                       "--reverse-path strict: '%s' is a port of '%s', where no route decides", iface->id.name, master);
+    return 0;
 }
 
 static int open_services(struct sw_guard_runtime *g, const struct sw_hooks *hooks, bool reqsk, struct sw_failure *f)
 {
     __u32 ifindexes[SW_IFACES_MAX];
+    bool first = false, bridged;
     size_t len = 0;
     int err;
 
     for (size_t i = 0; i < hooks->len; i++) {
-        char master[IF_NAMESIZE], kind[16];
-
         if (hooks->ifaces[i].loopback)
             continue;
-        if (sw_nic_is_port(hooks->ifaces[i].id.ifindex, master, kind))
+        err = check_port(g->opts, &hooks->ifaces[i], &bridged, f);
+        if (err)
+            return err;
+        if (len && bridged != first)
             return sw_fail(f, SW_EXIT_INTERFACE, -EINVAL,
-                           "--guard: '%s' is a port of %s '%s': the guard belongs where the addresses are (-i %s)",
-                           hooks->ifaces[i].id.name, *kind ? kind : "device", master, master);
+                           "--gateway: '%s' is %s port of a bridge, and others are%s: run one instance for each kind",
+                           hooks->ifaces[i].id.name, bridged ? "a" : "no", bridged ? " not" : "");
+        first = bridged;
         ifindexes[len++] = hooks->ifaces[i].id.ifindex;
     }
-    err = sw_services_new(g->obj, g->opts, ifindexes, len, reqsk, &g->services);
+    err = sw_services_new(g->obj, g->opts, ifindexes, len, first, reqsk, &g->services);
     return err ? fail_services(err, f) : 0;
 }
 
@@ -135,7 +165,11 @@ int sw_guard_runtime_open(struct sw_guard_runtime *g, struct synward_bpf *obj, c
 
     g->obj = obj;
     g->clock_offset = clock_offset;
-    if (g->opts->backend == SW_BK_REQSK && !reqsk)
+    if (g->opts->accept && !reqsk)
+        return sw_fail(f, SW_EXIT_KERNEL, -ENOTSUP,
+                       "--accept: this kernel has no bpf_sk_assign_tcp_reqsk (6.9) or no clsact hook (see 'synward "
+                       "probe')");
+    if (g->opts->backend == SW_BK_REQSK && !reqsk && !g->opts->gateway)
         return sw_fail(f, SW_EXIT_KERNEL, -ENOTSUP,
                        "--cookie reqsk: this kernel has no bpf_sk_assign_tcp_reqsk (6.9) or no clsact hook "
                        "(see 'synward probe'); --cookie listener does without");
@@ -186,7 +220,8 @@ static void begin(struct sw_guard_runtime *g)
     g->next_refresh = now + SW_REFRESH_NS;
     g->next_known = now; /* again as soon as it is attached: new sockets may have been opened */
     g->next_key = key_due(g, now);
-    __atomic_fetch_and(&g->guard->flags, ~(SW_G_STOPPING | SW_G_CAPTURE), __ATOMIC_SEQ_CST);
+    __atomic_fetch_and(&g->guard->flags, ~(SW_G_STOPPING | SW_G_CAPTURE | SW_G_CLOCK_WATCHED | SW_G_CLOCK_SYNCED),
+                       __ATOMIC_SEQ_CST); /* of a daemon before this one */
     if (g->reader.capture)
         __atomic_fetch_or(&g->guard->flags, SW_G_CAPTURE, __ATOMIC_SEQ_CST);
 }
@@ -270,9 +305,13 @@ void sw_guard_runtime_report(struct sw_guard_runtime *g, const struct sw_hooks *
         if (s->port && s->backend < SW_BK_MAX)
             backend[s->backend]++;
     }
-    sw_info("guard %s: services whose cookies are made by reqsk %u, by listener %u",
-            sw_name_guard_mode(g->opts->mode)->text, backend[SW_BK_REQSK], backend[SW_BK_LISTENER]);
-    if (g->opts->backend == SW_BK_NONE && !bpf_program__autoload(g->obj->progs.sw_accept))
+    if (g->opts->gateway)
+        sw_info("gateway %s: SYNs for %u services of other hosts are answered with window scale %d, window %u",
+                sw_name_gateway(g->opts->gateway)->text, backend[SW_BK_REQSK], g->opts->wscale, g->opts->window);
+    else
+        sw_info("guard %s: services whose cookies are made by reqsk %u, by listener %u",
+                sw_name_guard_mode(g->opts->mode)->text, backend[SW_BK_REQSK], backend[SW_BK_LISTENER]);
+    if (g->opts->backend == SW_BK_NONE && !g->opts->gateway && !bpf_program__autoload(g->obj->progs.sw_accept))
         sw_info("the kernel takes no cookies of ours, so its own are used (see 'synward probe')");
     say_reverse_path(g);
     sw_guard_key_file_report(g);

@@ -17,6 +17,7 @@ enum warning {
     W_SILENT,
     W_LOOSE,
     W_REVERSE_PATH,
+    W_OWN,
     W_MAX
 };
 
@@ -60,8 +61,8 @@ static void say_slots(struct sw_services *s)
 
     if (sum->most > (SW_SERVICES - 1) / SW_SHARE_PART)
         snprintf(who, sizeof(who), " (%zu are of uid %u)", sum->most, sum->most_uid);
-    SAY("%zu listening sockets are not protected: the limit is %d%s; name those that matter with --protect",
-        sum->no_slot, SW_SERVICES - 1, who);
+    SAY("%zu listening sockets are not protected%s: the limit is %d%s; name those that matter with --protect",
+        sum->no_slot, s->opts->accept ? ", and take no cookie of an edge" : "", SW_SERVICES - 1, who);
 }
 
 /* Again for another reason, and after there was none. */
@@ -82,7 +83,7 @@ static bool say(struct sw_services *s, enum warning w)
 
     switch (w) {
     case W_COOKIES_OFF:
-        if (!sw_tcp_sysctls_refusal(&s->sysctls)) {
+        if (s->opts->gateway || !sw_tcp_sysctls_refusal(&s->sysctls)) {
             s->warned &= ~(1u << w); /* may be logged again */
             return false;
         }
@@ -99,7 +100,7 @@ static bool say(struct sw_services *s, enum warning w)
         return s->addresses_left_out;
     case W_NO_REQSK:
         SAY("--cookie reqsk is not to be had here: the kernel's own cookies are used");
-        return s->opts->backend == SW_BK_REQSK && !s->reqsk;
+        return s->opts->backend == SW_BK_REQSK && !s->reqsk && !s->opts->gateway;
     case W_MPTCP:
         SAY("%zu services listen on MPTCP sockets, which take the kernel's own cookies only", sum->mptcp);
         return s->opts->backend == SW_BK_REQSK && s->reqsk && sum->mptcp;
@@ -114,6 +115,9 @@ static bool say(struct sw_services *s, enum warning w)
             "'sysctl net.netfilter.nf_conntrack_tcp_loose=1' lets it in");
         return !s->sysctls.loose;
     case W_REVERSE_PATH: return say_reverse_path(s);
+    case W_OWN:
+        SAY("%zu of the addresses named by --protect are this host's own: a gateway does not guard those", s->nets_own);
+        return s->nets_own;
     default: return false;
     }
 }

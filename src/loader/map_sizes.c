@@ -40,6 +40,8 @@ static int size_guard_maps(struct synward_bpf *obj, const struct sw_object_opts 
         {obj->maps.allow, SW_LIST_ENTRIES_MAX, 1},
         {obj->maps.block, SW_LIST_ENTRIES_MAX, 1},
         {obj->maps.reverse_path, 2 * SW_ROUTES_MAX, 1},
+        {obj->maps.service_nets, SW_SERVICE_NETS, 1},
+        {obj->maps.net_cache, SW_NET_CACHE, 1},
         {obj->maps.used_cookies, SW_USED_COOKIES, 1},
         {obj->maps.limit_source, opts->limit_source_max, 1},
         {obj->maps.limit_prefix, opts->limit_prefix_max, 1},

@@ -303,7 +303,8 @@ int sw_object_ingress_copy(struct synward_bpf *obj, bool guard, struct synward_b
     int err = 0;
 
     *ret_copy = NULL;
-    copy = open_form(sw_object_is_old(obj) ? FORM_OLD : FORM_NO_KFUNC);
+    /* --accept needs the kernel's types, which are there then */
+    copy = open_form(sw_object_is_old(obj) ? FORM_OLD : obj->rodata->cfg.accept ? FORM_WHOLE : FORM_NO_KFUNC);
     if (!copy)
         return -errno;
     from = bpf_object__next_map(obj->obj, NULL);

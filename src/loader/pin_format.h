@@ -8,7 +8,7 @@
 
 #include <net/if.h>
 
-#define SW_PIN_VERSION 6 /* of struct sw_pinned, and of the meaning of records if their layout does not change */
+#define SW_PIN_VERSION 7 /* of struct sw_pinned, and of the meaning of records if their layout does not change */
 #define SW_CHECKPOINT_RINGS (SW_RINGS + 1) /* those of enum sw_ring, guard_events */
 
 struct sw_checkpoint {
@@ -47,7 +47,7 @@ struct sw_pinned {
     __s32 pid;        /* of the last daemon */
     __u32 guard_mode; /* as given by --guard */
     __u32 key_file;   /* cookie keys came from one */
-    __u32 pad;
+    __u32 gateway;    /* enum sw_gateway: what the services are */
     struct sw_saved saved;
 };
 

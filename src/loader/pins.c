@@ -47,6 +47,7 @@ static const char *const state_maps[] = {
     "allow",
     "block",
     "reverse_path",
+    "service_nets",
     "limit_source",
     "limit_prefix",
     "guard_events",
@@ -157,7 +158,8 @@ static int check_ifaces(const struct sw_pin *pin, const struct sw_hooks *hooks, 
     return 0;
 }
 
-static int check(struct sw_pin *pin, int err, const struct sw_hooks *hooks, bool guard, struct sw_failure *f)
+static int check(struct sw_pin *pin, int err, const struct sw_hooks *hooks, bool guard, enum sw_gateway gateway,
+                 struct sw_failure *f)
 {
     if (err == -EPROTO)
         return differ(pin, f, "it is of synward %.31s (version %u/%u, here %d/%d)", pin->at->made_by, pin->at->version,
@@ -168,10 +170,13 @@ static int check(struct sw_pin *pin, int err, const struct sw_hooks *hooks, bool
                        pin->name);
     if (!!pin->at->guard != guard)
         return differ(pin, f, pin->at->guard ? "it was made with --guard" : "it was made without --guard");
+    if (pin->at->gateway != (__u32)gateway)
+        return differ(pin, f, "its services are %s", pin->at->gateway ? "of a gateway" : "of this host (--gateway)");
     return check_ifaces(pin, hooks, f);
 }
 
-int sw_pin_open(struct sw_pin *pin, const struct sw_hooks *hooks, bool guard, struct sw_failure *f)
+int sw_pin_open(struct sw_pin *pin, const struct sw_hooks *hooks, bool guard, enum sw_gateway gateway,
+                struct sw_failure *f)
 {
     bool mounted;
     int err = sw_pinfs_ready(&mounted, pin->error, sizeof(pin->error));
@@ -196,7 +201,7 @@ int sw_pin_open(struct sw_pin *pin, const struct sw_hooks *hooks, bool guard, st
     if (!pin->at)
         return sw_fail(f, SW_EXIT_PINS, err, "%s/%s/%s is not synward's: %s", SW_PIN_ROOT, pin->name, DAEMON,
                        strerror(-err));
-    err = check(pin, err, hooks, guard, f);
+    err = check(pin, err, hooks, guard, gateway, f);
     pin->adopted = !err;
     return err;
 }

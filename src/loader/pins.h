@@ -29,7 +29,8 @@ struct sw_pin {
 
 /* Is there such a set, and is it of this namespace, these interfaces and this kind of daemon? Makes nothing but the
  * root directory. 0, or -errno with ret_failure. Opens what is there for sw_pin_reuse. */
-int sw_pin_open(struct sw_pin *pin, const struct sw_hooks *hooks, bool guard, struct sw_failure *ret_failure);
+int sw_pin_open(struct sw_pin *pin, const struct sw_hooks *hooks, bool guard, enum sw_gateway gateway,
+                struct sw_failure *ret_failure);
 void sw_pin_close(struct sw_pin *pin); /* the pins are kept */
 
 /* Is it pinned? By a list: a new map is one daemon's own until it is named there. */

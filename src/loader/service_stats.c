@@ -117,13 +117,14 @@ int sw_service_stats_unprotected(int guard_fd, __u64 *ret)
     return 0;
 }
 
-int sw_service_stats_unprotected_id(__u32 guard_id, __u64 *ret)
+int sw_service_stats_guard_id(__u32 guard_id, struct sw_guard *ret)
 {
     int fd = sw_map_by_id(guard_id, sizeof(struct sw_guard)), err;
+    const __u32 zero = 0;
 
     if (fd < 0)
         return fd;
-    err = sw_service_stats_unprotected(fd, ret);
+    err = bpf_map_lookup_elem(fd, &zero, ret) ? -errno : 0;
     close(fd);
     return err;
 }
@@ -137,17 +138,6 @@ int sw_service_stats_keys(int guard_fd, __u64 now_ns, bool alive, struct sw_key_
         return -errno;
     *ret = sw_key_state_of(&guard, now_ns, alive);
     return 0;
-}
-
-int sw_service_stats_keys_id(__u32 guard_id, __u64 now_ns, bool alive, struct sw_key_state *ret)
-{
-    int fd = sw_map_by_id(guard_id, sizeof(struct sw_guard)), err;
-
-    if (fd < 0)
-        return fd;
-    err = sw_service_stats_keys(fd, now_ns, alive, ret);
-    close(fd);
-    return err;
 }
 
 void sw_service_stats_sum(const struct sw_service_stats *t, __u64 *ret_services, __u64 *ret_active,

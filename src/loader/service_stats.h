@@ -18,11 +18,11 @@ int sw_service_stats_read_ids(__u32 services_id, __u32 counters_id, __u64 now_ns
 
 /* Listening sockets for which there was no place: of map `guard`. 0 or -errno. */
 int sw_service_stats_unprotected(int guard_fd, __u64 *ret);
-int sw_service_stats_unprotected_id(__u32 guard_id, __u64 *ret);
+/* The guard's configuration as a whole. 0 or -errno. */
+int sw_service_stats_guard_id(__u32 guard_id, struct sw_guard *ret);
 
 /* Keys of the key file, of map `guard`. alive: its daemon runs. 0 or -errno. */
 int sw_service_stats_keys(int guard_fd, __u64 now_ns, bool alive, struct sw_key_state *ret);
-int sw_service_stats_keys_id(__u32 guard_id, __u64 now_ns, bool alive, struct sw_key_state *ret);
 
 /* How many there are, how many of them are not calm, and the sum over all slots. */
 void sw_service_stats_sum(const struct sw_service_stats *t, __u64 *ret_services, __u64 *ret_active,

@@ -31,6 +31,8 @@ int sw_metrics_place_parse(const char *text, struct sw_metrics_place *ret)
     if (ret->passed)
         return 0;
     err = sw_protect_parse(text, &ret->own);
+    if (!err && ret->own.any > SW_NET)
+        err = -EINVAL;
     if (!err && !strchr(text, ':')) {
         sw_ip_parse("127.0.0.1", ret->own.ip);
         ret->own.any = 0;

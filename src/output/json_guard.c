@@ -15,7 +15,11 @@ static char *put_service_keys(char *p, const __u8 ip[16], __be16 port, __u8 any)
     p = LIT(p, "\"service\":\"");
     p = sw_put_service(p, ip, port, any);
     p = LIT(p, "\",\"service_ip\":");
-    if (any) {
+    if (any > SW_NET) {
+        *p++ = '"';
+        p = sw_put_net(p, ip, any, false);
+        *p++ = '"';
+    } else if (any) {
         p = LIT(p, "null");
     } else {
         *p++ = '"';

@@ -334,6 +334,8 @@ static void put_dropped(struct sw_metric_out *o, const struct sw_metrics *m, lon
 #define HELP_KERNEL_COOKIES "SYN-ACKs of the kernel for which it keeps nothing: its own cookies"
 #define HELP_OVER_LIMIT "SYNs over --limit-source or --limit-prefix, answered with a cookie"
 #define HELP_RESET_UNDONE "Handshakes taken for reset whose SYN-ACK came again"
+#define HELP_STRAY_ACKS "With --accept, calm: ACKs of no connection that carry no cookie of the key file"
+#define HELP_TIME_WAITS_ENDED "With --accept: sockets in TIME_WAIT that a fresh cookie has ended"
 #define TALLY(prefix, id, name)                                                                                        \
     {"synward_guard_" name, SW_METRIC_COUNTER, NULL, "service", HELP_##id, put_tally, prefix##id},
 

@@ -28,5 +28,6 @@ const struct sw_name *sw_name_guard_cause(unsigned int i);
 const struct sw_name *sw_name_backend(unsigned int i);
 const struct sw_name *sw_name_drop(unsigned int i);
 const struct sw_name *sw_name_svc_counter(unsigned int i);
+const struct sw_name *sw_name_gateway(unsigned int i);
 
 #endif

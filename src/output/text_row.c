@@ -143,12 +143,15 @@ static size_t put_end(char *text, const struct sw_text_end *e, int keep)
 {
     char *p = text;
 
-    if (e->any || sw_ip_is_v4(e->ip)) {
+    if ((e->any && e->any <= SW_NET) || sw_ip_is_v4(e->ip)) {
         p = sw_put_service(text, e->ip, e->port, e->any);
     } else {
         *p++ = '[';
         p = put_groups(p, e->ip, keep);
-        p += sprintf(p, "]:%u", ntohs(e->port));
+        *p++ = ']';
+        if (e->any)
+            p += sprintf(p, "/%u", e->any - SW_NET);
+        p += sprintf(p, ":%u", ntohs(e->port));
     }
     *p = 0;
     return p - text;

@@ -18,7 +18,7 @@
 struct sw_text_end {
     const __u8 *ip;
     __be16 port;
-    __u8 any; /* SW_ANY_* */
+    __u8 any; /* SW_ANY_*, SW_NET + n */
 };
 
 struct sw_text_row {

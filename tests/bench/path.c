@@ -4,9 +4,10 @@
  * segments (drive.bpf.c) once into an empty program and once into synward's, round after round in turn.
  * Each scenario checks by synward's own counters that it measured what its name says. docs/performance.md
  * emits how to read it. SW_BENCH_ROUNDS sets the rounds, SW_BENCH_ONLY picks scenarios by a part of the name,
- * SW_BENCH_GUARD (set to anything): with the guard in the programs, no service protected; SW_BENCH_LADDER: with
- * ladders.
+ * SW_BENCH_GUARD (set to anything): with the guard in the programs, no service protected; SW_BENCH_SERVICE: the server
+ * is a service as well, and calm, with SW_BENCH_ACCEPT as behind an edge; SW_BENCH_LADDER: with ladders.
  */
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -387,6 +388,19 @@ static int events_run(struct bench *b)
     return 0;
 }
 
+/* The server of the IPv4 scripts, which is never evaluated. */
+static int protect(struct bench *b)
+{
+    const struct sw_service calm = {
+        .ip = {[10] = 0xff, 0xff, 10, 99, 0, 1}, .port = htons(443), .backend = SW_BK_REQSK, .due = ~0ull};
+    const __u32 one = 1, port = 443;
+
+    if (bpf_map_update_elem(bpf_map__fd(b->sw->maps.services), &one, &calm, BPF_ANY) ||
+        bpf_map_update_elem(bpf_map__fd(b->sw->maps.svc_ports), &port, &one, BPF_ANY))
+        return -errno;
+    return 0;
+}
+
 static int bench_open(struct bench *b)
 {
     struct sw_report_opts report = {.event_mask = ~0u, .host = "bench.example", .clock_offset_ns = 1764000000000000000};
@@ -394,7 +408,8 @@ static int bench_open(struct bench *b)
     int err;
 
     sw_object_defaults(&b->opts);
-    b->opts.cfg.guard = getenv("SW_BENCH_GUARD") != NULL;
+    b->opts.cfg.guard = getenv("SW_BENCH_GUARD") || getenv("SW_BENCH_SERVICE");
+    b->opts.cfg.accept = getenv("SW_BENCH_ACCEPT") != NULL;
     if (getenv("SW_BENCH_NO_OWNERS"))
         b->opts.cfg.owners = 0;
     b->opts.cfg.ladder = getenv("SW_BENCH_LADDER") != NULL;
@@ -403,6 +418,10 @@ static int bench_open(struct bench *b)
         fprintf(stderr, "bench: loading synward: %s\n", why ? why : "no reason given");
         return err;
     }
+    if (getenv("SW_BENCH_SERVICE"))
+        err = protect(b);
+    if (err)
+        return err;
     b->dr = drive_bpf__open_and_load();
     if (!b->dr)
         return -errno;

@@ -98,6 +98,24 @@ static int block_senders(struct bench *b)
     return bpf_map_update_elem(bpf_map__fd(b->sw->maps.block), &c, &value, BPF_ANY) ? -errno : 0;
 }
 
+/* Of a gateway: the servers' prefixes, as service 1, and a hundred more of that port. */
+static int fill_nets(const struct bench *b)
+{
+    const int fd = bpf_map__fd(b->sw->maps.service_nets);
+
+    for (__u32 i = 0; i < 102; i++) {
+        const __u32 index = i < 2 ? 1 : 2;
+        struct sw_service_net net = {.prefixlen = SW_NET_PORT_BITS + (i == 1 ? 64 : 120), .port = PORT};
+
+        memcpy(net.ip, i == 1 ? server6 : server4, i == 1 ? 8 : 15);
+        if (i > 1)
+            net.ip[13] = (__u8)(i + 100); /* 10.102.0.0/24 and so on */
+        if (bpf_map_update_elem(fd, &net, &index, BPF_ANY))
+            return -errno;
+    }
+    return 0;
+}
+
 static int synward_open(struct bench *b)
 {
     struct sw_object_opts opts;
@@ -107,6 +125,7 @@ static int synward_open(struct bench *b)
 
     sw_object_defaults(&opts);
     opts.cfg.guard = 1;
+    opts.cfg.gateway = getenv("SW_BENCH_GATEWAY") ? SW_GATEWAY_EDGE : SW_GATEWAY_NONE;
     err = sw_object_new(&opts, &b->sw, &why);
     if (err) {
         fprintf(stderr, "bench: loading synward: %s\n", why ? why : "no reason given");
@@ -127,6 +146,8 @@ static int synward_open(struct bench *b)
         err = view_open(&b->locals, b->sw->maps.local_ips);
     if (!err)
         err = fill_prefixes(b->sw->maps.block, BLOCKED);
+    if (!err)
+        err = fill_nets(b);
     if (err)
         return err;
     put_local(b, server4);

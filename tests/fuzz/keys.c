@@ -43,14 +43,19 @@ static const __u64 *key_of(const struct sw_keys *keys, __u32 epoch)
     return keys->key[(__s32)(epoch - keys->since) >= 0];
 }
 
+static bool is_bound(const struct sw_keys *keys, __u32 epoch)
+{
+    return keys->bound >> ((__s32)(epoch - keys->since) >= 0) & 1;
+}
+
 /* Which key makes the cookies of an epoch: the first one also those before its time. */
-static const __u64 *truth(const struct sw_key_set *set, __u32 epoch)
+static const struct sw_key_line *truth(const struct sw_key_set *set, __u32 epoch)
 {
     size_t i = set->len - 1;
 
     while (i && sw_key_epoch(set->line[i].from) > epoch)
         i--;
-    return set->line[i].key;
+    return &set->line[i];
 }
 
 static void check_value(const struct sw_key_set *set, __u64 now)
@@ -60,16 +65,19 @@ static void check_value(const struct sw_key_set *set, __u64 now)
     struct sw_keys keys;
 
     sw_keys_from_lines(set->line, set->len, now, &keys);
-    holds(!keys.pad, "pad %u", keys.pad);
     if (epoch > 2)
-        for (__u32 e = epoch - 1; e <= epoch + 1; e++)
-            holds(!memcmp(key_of(&keys, e), truth(set, e), 16), "another key in epoch %u at %u", e, epoch);
+        for (__u32 e = epoch - 1; e <= epoch + 1; e++) {
+            const struct sw_key_line *line = truth(set, e);
+
+            holds(!memcmp(key_of(&keys, e), line->key, 16), "another key in epoch %u at %u", e, epoch);
+            holds(is_bound(&keys, e) == (line->version == 2), "another version in epoch %u at %u", e, epoch);
+        }
     sw_keys_notes(set, notes);
     for (size_t i = 0; i < set->len; i++) { /* never before its second, and less than an epoch after it */
         __u64 from = (__u64)set->line[i].from * 1000000000ull, begins = (__u64)notes[i].since << SW_EPOCH_SHIFT;
 
         holds(begins >= from && begins - from < 1ull << SW_EPOCH_SHIFT, "%llu ns begins at %llu", from, begins);
-        holds(notes[i].fingerprint == sw_key_fingerprint(set->line[i].key), "another fingerprint");
+        holds(notes[i].fingerprint == sw_key_fingerprint(&set->line[i]), "another fingerprint");
     }
 }
 
@@ -91,7 +99,9 @@ static void check_change(const struct sw_key_set *was, struct sw_key_set *set, _
     holds(set->len == len + preceded && set->len <= SW_KEY_LINES + 1, "%llu keys", set->len);
     sw_keys_from_lines(set->line, set->len, now, &keys);
     if (first && epoch > 2 && epoch - 1 < first && (before.since != epoch || first <= epoch))
-        holds(!memcmp(key_of(&keys, epoch - 1), key_of(&before, epoch - 1), 16), "the key before is lost");
+        holds(!memcmp(key_of(&keys, epoch - 1), key_of(&before, epoch - 1), 16) &&
+                  is_bound(&keys, epoch - 1) == is_bound(&before, epoch - 1),
+              "the key before is lost");
 }
 
 int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)

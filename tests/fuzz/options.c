@@ -133,8 +133,11 @@ static void check_guard(const struct sw_guard_opts *o)
     holds(o->mode < SW_GM_MAX && o->backend < SW_BK_MAX, "mode %d backend %d", o->mode, o->backend);
     holds(o->protect_len <= SW_PROTECT_MAX, "%zu services", o->protect_len);
     for (size_t i = 0; i < o->protect_len; i++) {
-        holds(o->protect[i].port && o->protect[i].any <= (SW_ANY_4 | SW_ANY_6), "port %u", o->protect[i].port);
-        holds(!o->protect[i].any == !!memcmp(o->protect[i].ip, none, 16), "a wildcard with an address");
+        const bool net = o->protect[i].any > SW_NET;
+
+        holds(o->protect[i].port && (net || o->protect[i].any <= (SW_ANY_4 | SW_ANY_6)), "port %u", o->protect[i].port);
+        holds(o->gateway ? !o->protect[i].any || net : !net, "a service of another host's, or of none");
+        holds((!o->protect[i].any || net) == !!memcmp(o->protect[i].ip, none, 16), "a wildcard with an address");
         for (size_t j = 0; j < i; j++)
             holds(memcmp(&o->protect[i], &o->protect[j], sizeof(o->protect[i])), "service %zu twice", i);
     }
@@ -145,6 +148,9 @@ static void check_guard(const struct sw_guard_opts *o)
     holds(o->stray == SW_STRAY_DROP || o->stray == SW_STRAY_RESET, "stray %d", o->stray);
     holds(o->reverse_path >= SW_REVERSE_PATH_AUTO && o->reverse_path <= SW_REVERSE_PATH_OFF, "reverse_path %d",
           o->reverse_path);
+    holds(o->window && o->window <= 65535 && o->ttl && o->ttl <= 255, "window %u TTL %u", o->window, o->ttl);
+    holds(!o->gateway || (o->protect_len && o->key_file && o->wscale >= 0 && !o->accept), "a gateway");
+    holds(!o->accept || o->key_file, "cookies of whom?");
     holds(o->wscale >= -1 && o->wscale <= 14, "scale %d", o->wscale);
     holds(!o->mss || (o->mss >= 536 && o->mss <= 65495), "MSS %u", o->mss);
     holds(o->capture_bytes >= 4096 && o->capture_bytes <= 1ull << 40, "capture of %llu", o->capture_bytes);

@@ -195,6 +195,7 @@ int guardrun_reset(struct guardrun *g)
     static const struct sw_keys keys = {
         .key = {{0x736f6d65206f6c64, 0x206b6579}, {0x6120766572792073, 0x6563726574206b65}},
     };
+    const __u64 gen = guardrun_conf(g)->nets_gen + 1; /* what the programs remember is void */
     int err;
 
     memset(g->guard.at, 0, g->guard.stride);
@@ -216,9 +217,12 @@ int guardrun_reset(struct guardrun *g)
     if (!err)
         err = empty_hash(g->obj->maps.reverse_path);
     if (!err)
+        err = empty_hash(g->obj->maps.service_nets);
+    if (!err)
         err = empty_lists(g);
     g->last = 0;
     *guardrun_conf(g) = (struct sw_guard){
+        .nets_gen = gen,
         .half_open = 1024,
         .syn_rate = 4000,
         .hold = 10 * SECOND,
@@ -288,6 +292,28 @@ __u32 guardrun_service(struct guardrun *g, const __u8 ip[16], __u16 port)
         last->next = index;
     }
     return index;
+}
+
+static int put_net(struct guardrun *g, const __u8 ip[16], __u32 bits, __u16 port, __u32 index)
+{
+    struct sw_service_net net = {.prefixlen = SW_NET_PORT_BITS + bits, .port = port};
+
+    memcpy(net.ip, ip, 16);
+    guardrun_conf(g)->nets_gen++;
+    return bpf_map_update_elem(bpf_map__fd(g->obj->maps.service_nets), &net, &index, BPF_ANY) ? -errno : 0;
+}
+
+__u32 guardrun_net(struct guardrun *g, const __u8 ip[16], __u32 bits, __u16 port)
+{
+    __u32 index = guardrun_service(g, ip, port);
+
+    guardrun_at(g, index)->any = bits < 128 ? SW_NET + bits : 0;
+    return put_net(g, ip, bits, port, index) ? 0 : index;
+}
+
+int guardrun_not(struct guardrun *g, const __u8 ip[16], __u16 port)
+{
+    return put_net(g, ip, 128, port, 0);
 }
 
 void guardrun_local(struct guardrun *g, const __u8 ip[16])

@@ -29,6 +29,9 @@ int guardrun_install(struct guardrun *g, const struct sw_keys *keys);
 /* Adds a service: mode auto, backend reqsk, window scale 10, MSS 1460 and 1440, window 65160. ip NULL: the wildcard of
  * both families. Services of an address of their own come before the wildcard. Its index. */
 __u32 guardrun_service(struct guardrun *g, const __u8 ip[16], __u16 port);
+/* Of a gateway: a prefix of so many bits of a v4-mapped address. Its index. guardrun_not: this address is none. */
+__u32 guardrun_net(struct guardrun *g, const __u8 ip[16], __u32 bits, __u16 port);
+int guardrun_not(struct guardrun *g, const __u8 ip[16], __u16 port);
 void guardrun_local(struct guardrun *g, const __u8 ip[16]); /* an address of this host */
 /* Sets or clears the bit of p's four-tuple, whose source is the remote end, in one generation. True: it was set. */
 bool guardrun_known(struct guardrun *g, __u32 generation, const struct pkt *p, bool on);

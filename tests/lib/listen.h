@@ -184,7 +184,7 @@ static inline void protect(const char *addr, __u16 port, __u8 any)
 
 static inline void begin(bool reqsk)
 {
-    assert_int_equal(sw_services_new(fx.obj, &fx.opts, &fx.ifindex, 1, reqsk, &fx.s), 0);
+    assert_int_equal(sw_services_new(fx.obj, &fx.opts, &fx.ifindex, 1, false, reqsk, &fx.s), 0);
     assert_int_equal(sw_services_fill(fx.s), 0);
 }
 
@@ -294,7 +294,8 @@ static int before(void **state)
 
         bpf_map__set_autocreate(map, !strcmp(name, "services") || !strncmp(name, "svc_", 4) || !strcmp(name, "guard") ||
                                          !strcmp(name, "local_ips") || !strcmp(name, "known_tuples") ||
-                                         !strcmp(name, "hash_key") || !strcmp(name, "reverse_path"));
+                                         !strcmp(name, "hash_key") || !strcmp(name, "reverse_path") ||
+                                         !strcmp(name, "service_nets"));
     }
     if (bpf_object__load(fx.obj->obj) || sw_object_key_hashes(fx.obj, NULL))
         return -1;

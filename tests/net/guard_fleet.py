@@ -499,7 +499,8 @@ def command():
     rows = [x.split() for x in keys("check", path)]
     n.equal("uses", [x[0] for x in rows], ["USE", "never", "past", "now", "next", "later"])
     n.equal("fingerprints", [x[1] for x in rows[1:]], [fingerprint(x) for x in many[:5]])
-    n.equal("until", [x[3] for x in rows[2:]], [x[2] for x in rows[3:]] + ["-"])
+    n.equal("versions", {x[2] for x in rows[1:]}, {"v1"})
+    n.equal("until", [x[4] for x in rows[2:]], [x[3] for x in rows[3:]] + ["-"])
     for harm, says in ((lambda: path.chmod(0o640), "others can read it"), (lambda: os.chown(path, 65534, 65534), "another user"),
                        (lambda: put(path, "short"), ":1: a key is"), (path.unlink, "No such file")):
         path.chmod(0o600)

@@ -105,9 +105,17 @@ int main(void)
 {
     const struct {
         const char *name;
-        __u8 guard, all, ladder;
-    } configurations[] = {{"tracker", 0, 0, 0}, {"tracker+", 0, 1, 0}, {"guard", 1, 0, 0},
-                          {"guard+", 1, 1, 0},  {"ladder", 0, 0, 1},   {"guard-ladder", 1, 0, 1}};
+        __u8 guard, all, ladder, gateway, accept;
+    } configurations[] = {
+        {"tracker", .guard = 0},
+        {"tracker+", .all = 1},
+        {"guard", .guard = 1},
+        {"guard+", .guard = 1, .all = 1},
+        {"ladder", .ladder = 1},
+        {"guard-ladder", .guard = 1, .ladder = 1},
+        {"edge", .guard = 1, .gateway = SW_GATEWAY_EDGE},
+        {"behind", .guard = 1, .accept = 1},
+    };
     int bad = 0;
 
     libbpf_set_print(keep);
@@ -120,6 +128,8 @@ int main(void)
         sw_object_defaults(&opts);
         opts.cfg.guard = configurations[i].guard;
         opts.cfg.ladder = configurations[i].ladder;
+        opts.cfg.gateway = configurations[i].gateway;
+        opts.cfg.accept = configurations[i].accept;
         opts.cfg.checksum = opts.cfg.decap = configurations[i].all;
         output[0] = 0;
         programs_len = 0;

@@ -10,6 +10,7 @@ to import.
     bulk     thousands of connections, and their lines
     traffic  clients and servers that never stop; pairs of sockets that talk
     guard    a guarded server, and a client that is no kernel
+    gateway  an edge, and hosts behind it
     attacks  the frames of docs/attacks.md
     fault    what a user sees, and what must not be left behind
     pin      daemons that follow each other on pinned maps

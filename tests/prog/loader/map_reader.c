@@ -50,7 +50,7 @@ TEST(of_other_sizes)
     const __u32 larger = id_of(obj->maps.scratch), smaller = id_of(obj->maps.counters);
     struct sw_service_stats *stats = calloc(1, sizeof(*stats));
     struct sw_histograms *rows;
-    __u64 value;
+    struct sw_guard guard;
     __u32 len;
     int seen = 0;
 
@@ -62,7 +62,7 @@ TEST(of_other_sizes)
         const __u32 id = i ? larger : smaller;
 
         assert_int_equal(sw_map_flows(id, nothing, &seen), -EPROTO);
-        assert_int_equal(sw_service_stats_unprotected_id(id, &value), -EPROTO);
+        assert_int_equal(sw_service_stats_guard_id(id, &guard), -EPROTO);
         assert_int_equal(sw_service_stats_read_ids(id, id, 0, stats), -EPROTO);
         assert_int_equal(sw_map_histograms(id, &rows, &len), -EPROTO);
         assert_int_equal(sw_map_server_histograms(id, &rows, &len), -EPROTO);

@@ -107,6 +107,9 @@ static void test_service_names(void **state)
         {v4, 0, "10.0.0.2:65535"},
         {v6, 0, "[2001:db8::1]:65535"},
         {long_ip, 0, "[2001:1db8:1111:2222:3333:4444:5555:6666]:65535"},
+        {v4, SW_NET + 127, "10.0.0.2/31:65535"},
+        {v6, SW_NET + 1, "[2001:db8::1]/1:65535"},
+        {long_ip, SW_NET + 127, "[2001:1db8:1111:2222:3333:4444:5555:6666]/127:65535"},
         {v4, SW_ANY_4, "0.0.0.0:65535"},
         {v4, SW_ANY_6, "[::]:65535"},
         {v4, SW_ANY_4 | SW_ANY_6, "*:65535"},
@@ -118,7 +121,7 @@ static void test_service_names(void **state)
         sw_format_service(rows[i].ip, 0xffff, rows[i].any, buf);
         assert_string_equal(buf, rows[i].text);
     }
-    assert_int_equal(strlen(rows[2].text) + 1, SW_SERVICE_TEXT);
+    assert_int_equal(strlen(rows[5].text) + 1, SW_SERVICE_TEXT);
 }
 
 static void test_escape(void **state)

@@ -152,6 +152,12 @@ static void test_protect(void **state)
         {"192.0.2.1:8080", "::ffff:192.0.2.1", 8080, 0},
         {"[::ffff:192.0.2.1]:8080", "::ffff:192.0.2.1", 8080, 0},
         {"[2001:db8::1]:443", "2001:db8::1", 443, 0},
+        {"203.0.113.0/24:80", "::ffff:203.0.113.0", 80, SW_NET + 120},
+        {"128.0.0.0/1:80", "::ffff:128.0.0.0", 80, SW_NET + 97},
+        {"10.0.0.1/32:80", "::ffff:10.0.0.1", 80, 0},
+        {"[2001:db8::]/32:443", "2001:db8::", 443, SW_NET + 32},
+        {"[8000::]/1:443", "8000::", 443, SW_NET + 1},
+        {"[2001:db8::1]/128:443", "2001:db8::1", 443, 0},
         {"[2001:db8:1111:2222:3333:4444:255.255.255.255]:443", "2001:db8:1111:2222:3333:4444:ffff:ffff", 443, 0},
     };
     static const char *const wrong[] = {"",
@@ -182,7 +188,19 @@ static void test_protect(void **state)
                                         "http",
                                         "99999",
                                         "4294967376",
-                                        "10.0.0.1/32:80",
+                                        "10.0.0.1/24:80",
+                                        "10.0.0.0/33:80",
+                                        "10.0.0.0/:80",
+                                        "10.0.0.0/8",
+                                        "0.0.0.0/0:80",
+                                        "[::]/0:80",
+                                        "[2001:db8::]/129:80",
+                                        "[2001:db8::1]/64:80",
+                                        "[2001:db8::/32]:80",
+                                        "2001:db8::/32:80",
+                                        "[10.0.0.0]/8:80",
+                                        "*/8:80",
+                                        "/8:80",
                                         "10.0.0.1:-1"};
     struct sw_protect got;
     __u8 ip[16];
@@ -203,6 +221,34 @@ static void test_protect(void **state)
     assert_int_equal(both.guard.protect_len, 4); /* 80 once */
     assert_int_equal(both.guard.protect[1].port, 443);
     assert_int_equal(both.guard.protect[3].port, 80);
+}
+
+/* A port after a prefix is of that prefix; an address ends that. */
+static void test_gateway(void **state)
+{
+    const struct sw_guard_opts *o = &both.guard;
+
+    (void)state;
+    good("--guard auto --gateway edge --key-file x --protect 203.0.113.0/24:80,443,10.0.0.1:22 --protect "
+         "[2001:db8::]/48:443,80 --protect 203.0.113.0/24:443");
+    assert_int_equal(o->gateway, SW_GATEWAY_EDGE);
+    assert_int_equal(o->protect_len, 5);
+    assert_int_equal(o->protect[1].any, SW_NET + 120);
+    assert_int_equal(o->protect[1].port, 443);
+    assert_int_equal(o->protect[2].any, 0);
+    assert_int_equal(o->protect[4].any, SW_NET + 48);
+    assert_int_equal(o->protect[4].port, 80);
+    assert_int_equal(o->wscale, SW_GATEWAY_WSCALE);
+    assert_int_equal(o->window, 65160);
+    assert_int_equal(o->ttl, 64);
+    good("--guard auto --gateway edge --key-file x --protect 10.0.0.1/32:80,81 --window 1 --ttl 255 --wscale 0");
+    assert_int_equal(o->protect_len, 2);
+    assert_int_equal(o->protect[1].port, 81);
+    assert_int_equal(o->wscale, 0);
+    assert_int_equal(o->window, 1);
+    good("--guard auto --accept --key-file x");
+    assert_true(o->accept);
+    assert_int_equal(o->gateway, SW_GATEWAY_NONE);
 }
 
 /* In a child: one line on stderr, and the exit code for wrong use. */
@@ -245,7 +291,27 @@ static void test_mistakes(void **state)
         {"--seed 7 --limit-source 5 --hold 3", "--limit-source needs --guard"}, /* the first of them */
         {"--block 10.0.0.0/8", "--block needs --guard"},
         {"--capture x", "--capture needs --guard"},
-        {"--guard auto --protect http", "--protect: 'http' is not [ADDR:]PORT"},
+        {"--guard auto --protect http", "--protect: 'http' is not [ADDR[/BITS]:]PORT"},
+        {"--guard auto --protect 10.0.0.1/8:80", "--protect: '10.0.0.1/8:80' has bits beyond its prefix"},
+        {"--guard auto --protect 10.0.0.0/8:80", "a prefix in --protect goes with --gateway"},
+        {"--gateway edge", "--gateway needs --guard"},
+        {"--guard auto --gateway translate", "--gateway: 'translate' is none of edge"},
+        {"--guard auto --gateway edge --key-file x --protect [::ffff:0:0]/96:80", "'[::ffff:0:0]/96:80' is not"},
+        {"--guard auto --gateway edge --key-file x --protect [::ffff:10.0.0.0]/104:80", "/104:80' is not"},
+        {"--guard auto --gateway edge --key-file x", "--gateway goes with --protect"},
+        {"--guard auto --gateway edge --key-file x --protect 80", "--gateway: port 80 of --protect has no address"},
+        {"--guard auto --gateway edge --key-file x --protect [::]:81", "port 81 of --protect has no address"},
+        {"--guard auto --gateway edge --key-file x --protect 10.0.0.1:80,81", "port 81 of --protect has no address"},
+        {"--guard auto --gateway edge --protect 10.0.0.1:80", "--gateway edge goes with --key-file"},
+        {"--guard auto --gateway edge --key-file x --protect 10.0.0.1:80 --accept", "--accept is for the hosts behind"},
+        {"--guard auto --gateway edge --key-file x --protect 10.0.0.1:80 --cookie listener",
+         "--cookie listener does not"},
+        {"--guard auto --gateway edge --key-file x --protect 10.0.0.1:80 --stray reset", "--stray reset does not go"},
+        {"--guard auto --accept", "--accept goes with --key-file"},
+        {"--guard auto --window 65160", "--window goes with --gateway"},
+        {"--guard auto --ttl 64", "--ttl goes with --gateway"},
+        {"--guard auto --gateway edge --window 0", "--window: '0' is not a number from 1"},
+        {"--guard auto --gateway edge --ttl 256", "--ttl: '256' is not a number from 1"},
         {"--guard auto --protect 80,", "--protect: '' is not"},
         {"--guard auto --protect ::1:80", "--protect: '::1:80' is not"},
         {"--guard auto --protect 80,,81", "--protect: '' is not"},
@@ -350,9 +416,9 @@ static void test_too_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults), cmocka_unit_test(test_modes),     cmocka_unit_test(test_values),
-        cmocka_unit_test(test_protect),  cmocka_unit_test(test_mistakes),  cmocka_unit_test(test_too_many),
-        cmocka_unit_test(test_renamed),  cmocka_unit_test(test_syn_cache),
+        cmocka_unit_test(test_defaults), cmocka_unit_test(test_modes),   cmocka_unit_test(test_values),
+        cmocka_unit_test(test_protect),  cmocka_unit_test(test_gateway), cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_too_many), cmocka_unit_test(test_renamed), cmocka_unit_test(test_syn_cache),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,7 +69,7 @@ static __u32 print_of(__u64 i)
 {
     const __u64 key[2] = {i, 9};
 
-    return sw_key_fingerprint(key);
+    return sw_key_fingerprint(&(struct sw_key_line){.key = {key[0], key[1]}});
 }
 
 /* With a look each second, as the daemon does, and with none for a while. */

@@ -137,6 +137,10 @@ TEST(bad_files_are_reported_without_their_keys)
         {"@1700000000\n", ":1: @ is followed by seconds since 1970 and a space"},
         {"@1700000000 \n", ":1: @ is followed by seconds since 1970 and a space"},
         {"00000000000000000000000000000000\n", ":1: a key of zeros is none"},
+        {"v3:" OLDER "\n", ":1: a key is 32 hexadecimal digits"},
+        {"v2: " OLDER "\n", ":1: a key is 32 hexadecimal digits"},
+        {"v2:\n", ":1: a key is 32 hexadecimal digits"},
+        {"v2:00000000000000000000000000000000\n", ":1: a key of zeros is none"},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -148,6 +152,52 @@ TEST(bad_files_are_reported_without_their_keys)
         assert_memory_equal(error, dir, strlen(dir));
         assert_string_equal(error + strlen(dir) + strlen("/key"), rows[i].error);
         assert_null(strstr(error, "00112233"));
+    }
+}
+
+TEST(versions)
+{
+    struct sw_key_set set;
+    char error[128];
+    struct sw_keys k;
+
+    assert_int_equal(read_text(OLDER "\n@1800000000 v2:" NEWER "\n", &set, error), 0);
+    assert_int_equal(set.line[0].version, 1);
+    assert_int_equal(set.line[1].version, 2);
+    assert_true(set.line[1].key[0] == 0x08090a0b0c0d0e0full);
+    sw_keys_from_lines(set.line, set.len, START, &k);
+    assert_int_equal(k.bound, 2);
+    sw_keys_from_lines(set.line, 1, START, &k);
+    assert_int_equal(k.bound, 0);
+    assert_int_equal(read_text("v2:" OLDER " # all\n@1800000000 " NEWER "\n", &set, error), 0);
+    sw_keys_from_lines(set.line, set.len, START, &k);
+    assert_int_equal(k.bound, 1);
+    assert_int_equal(read_text("v2:" OLDER, &set, error), 0);
+    sw_keys_from_lines(set.line, set.len, START, &k);
+    assert_int_equal(k.bound, 3);
+    assert_int_equal(sw_keys_random(&k, START), 0);
+    assert_int_equal(k.bound, 0);
+}
+
+/* The same digits of the other version are another key: its fingerprint, and what precedes. */
+TEST(a_version_is_a_part_of_the_key)
+{
+    const __u32 epoch = (__u32)(START / EPOCH);
+    const __s64 soon = (__s64)((epoch + 1) * EPOCH / SECOND);
+    const struct sw_key_line one = {.key = {1, 2}, .version = 1}, other = {.key = {1, 2}, .version = 2};
+    struct sw_keys k;
+
+    assert_int_not_equal(sw_key_fingerprint(&one), sw_key_fingerprint(&other));
+    for (int v = 1; v <= 2; v++) {
+        struct sw_key_set set = {.line = {v == 1 ? other : one}, .len = 1}, same = {.line = {v == 1 ? one : other}, .len = 1};
+
+        sw_keys_from_lines(v == 1 ? &one : &other, 1, START, &k);
+        set.line[0].from = same.line[0].from = soon;
+        assert_false(sw_keys_precede(&same, &k, START));
+        assert_true(sw_keys_precede(&set, &k, START));
+        assert_int_equal(set.len, 2);
+        assert_int_equal(set.line[0].version, v);
+        assert_int_equal(set.line[1].version, 3 - v);
     }
 }
 
@@ -558,6 +608,8 @@ int main(void)
         cmocka_unit_test(two_keys_come_older_first),
         cmocka_unit_test(a_day_of_keys_comes_in_order),
         cmocka_unit_test(bad_files_are_reported_without_their_keys),
+        cmocka_unit_test(versions),
+        cmocka_unit_test(a_version_is_a_part_of_the_key),
         cmocka_unit_test(a_nul_byte_and_a_large_file_are_refused),
         cmocka_unit_test(who_may_read_the_file),
         cmocka_unit_test(the_newer_key_of_a_file_counts_from_its_time),

@@ -357,6 +357,50 @@ TEST(another_handshake)
 }
 
 /* Each bit of the two numbers counts: MAC, options and epoch. */
+/* A key of version 2 makes the server's window scale part of the handshake; one of version 1 does not. */
+TEST(another_window_scale)
+{
+    struct sw_cookie_opts o = usual(true);
+    struct sw_keys k = keys;
+    struct sw_cookie c, plain;
+
+    for (__u32 scale = 0; scale <= 14; scale++) {
+        struct sw_cookie_tuple f = client(scale & 1);
+
+        f.wscale = scale;
+        k.bound = 0;
+        sw_cookie_make(&k, &f, &o, START, &plain);
+        k.bound = 3;
+        sw_cookie_make(&k, &f, &o, START, &c);
+        expect_bad(&k, &f, &plain, true, "of version 1 by version 2, scale", scale);
+        for (__u32 other = 0; other <= 14; other++) {
+            f.wscale = other;
+            k.bound = 3;
+            expect(check(&k, &f, &c, true, START), other == scale ? SW_COOKIE_OK : SW_COOKIE_BAD, "scale", other);
+            k.bound = 0;
+            expect(check(&k, &f, &plain, true, START), SW_COOKIE_OK, "any scale by version 1", other);
+        }
+    }
+}
+
+/* Each of the two keys has its own version. */
+TEST(versions_of_two_keys)
+{
+    struct sw_cookie_tuple f = client(false), g = client(false);
+    struct sw_cookie_opts o = usual(true);
+    struct sw_keys k = keys;
+    struct sw_cookie c;
+
+    k.since = START / EPOCH;
+    k.bound = 2; /* the newer one */
+    g.wscale = 9;
+    sw_cookie_make(&k, &f, &o, START - 1, &c);
+    expect(check(&k, &g, &c, true, START), SW_COOKIE_OK, "the older key, scale", 9);
+    sw_cookie_make(&k, &f, &o, START, &c);
+    expect(check(&k, &g, &c, true, START), SW_COOKIE_BAD, "the newer key, scale", 9);
+    expect(check(&k, &f, &c, true, START), SW_COOKIE_OK, "the newer key, scale", 0);
+}
+
 TEST(another_number)
 {
     for (int bits = 0; bits < 4; bits++) {
@@ -483,6 +527,8 @@ int main(void)
         cmocka_unit_test(wrap_around),
         cmocka_unit_test(whole_epoch_number_counts),
         cmocka_unit_test(another_handshake),
+        cmocka_unit_test(another_window_scale),
+        cmocka_unit_test(versions_of_two_keys),
         cmocka_unit_test(another_number),
         cmocka_unit_test(another_key),
         cmocka_unit_test(key_change),

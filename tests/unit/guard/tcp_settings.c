@@ -71,7 +71,7 @@ TEST(without_syncookies_there_is_no_guard)
     set_sysctl("ipv4/tcp_syncookies", "0");
     sw_tcp_sysctls_read(&sysctls);
     assert_non_null(strstr(sw_tcp_sysctls_refusal(&sysctls), "net.ipv4.tcp_syncookies"));
-    assert_int_equal(sw_services_new(fx.obj, &fx.opts, &fx.ifindex, 1, true, &none), -ENOTSUP);
+    assert_int_equal(sw_services_new(fx.obj, &fx.opts, &fx.ifindex, 1, false, true, &none), -ENOTSUP);
     assert_null(none);
     assert_int_equal(first_of(9600), 0);
     set_sysctl("ipv4/tcp_syncookies", "1");

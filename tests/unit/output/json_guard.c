@@ -93,7 +93,7 @@ static void test_service_values(void **state)
         "\"cookies_accepted\":105,\"cookies_replayed\":106,\"probes_sent\":107,\"resets_sent\":108,"
         "\"passed_known\":109,\"passed_allowed\":110,\"passed_backend\":111,\"passed_socket\":112,"
         "\"cookie_refused\":113,\"cookie_no_listener\":114,\"reopened\":115,\"kernel_cookies\":116,"
-        "\"over_limit\":117,\"reset_undone\":118,\"dropped\":190,"
+        "\"over_limit\":117,\"reset_undone\":118,\"stray_acks\":119,\"time_waits_ended\":120,\"dropped\":190,"
         "\"drop_blocked\":1,\"drop_rate_source\":2,\"drop_rate_prefix\":3,\"drop_budget\":4,"
         "\"drop_bad_flags\":5,\"drop_fragment\":6,\"drop_ext_limit\":7,\"drop_bad_option\":8,"
         "\"drop_synack\":9,\"drop_rst\":10,\"drop_fin\":11,\"drop_null\":12,\"drop_xmas\":13,"
@@ -102,6 +102,26 @@ static void test_service_values(void **state)
     has(line_n(o.text, 1), "\"final\":true,");
     has(line_n(o.text, 1), "\"state_ns\":null,");
     has(line_n(o.text, 1), "\"named\":true,\"mptcp\":false,\"no_listener\":true,");
+    valid(o.text, 2);
+    out_close(&o);
+}
+
+static void test_prefixes(void **state)
+{
+    struct sw_report_service s = service();
+    struct out o;
+
+    (void)state;
+    out_open(&o, live);
+    s.service.any = SW_NET + 48;
+    assert_int_equal(sw_report_service(o.r, &s, 2000), 0);
+    memcpy(s.service.ip, (const __u8[16])SW_V4_MAPPED, 12);
+    memcpy(s.service.ip + 12, "\xcb\x00\x71\x00", 4);
+    s.service.any = SW_NET + 96 + 24;
+    assert_int_equal(sw_report_service(o.r, &s, 2000), 0);
+    take(&o);
+    has(o.text, "\"service\":\"[2001:db8::1]/48:443\",\"service_ip\":\"2001:db8::1/48\",\"service_port\":443,");
+    has(line_n(o.text, 1), "\"service\":\"203.0.113.0/24:443\",\"service_ip\":\"203.0.113.0/24\",");
     valid(o.text, 2);
     out_close(&o);
 }
@@ -125,7 +145,7 @@ static void test_every_name(void **state)
         t.cause = s.service.cause = i / 2 % SW_GW_MAX;
         t.backend = s.service.backend = i / 2 % SW_BK_MAX;
         t.reason = 1 + i / 2 % (SW_DROP_MAX - 1);
-        t.any = s.service.any = i / 2 % 4;
+        t.any = s.service.any = i % 3 ? i / 2 % 4 : SW_NET + 97 + i % 32;
         t.flags = i & 1 ? i | SW_TCP_FIN : 0;
         t.ifindex = i % 5;
         t.vlan[0] = i % 3 ? 0 : 4095;
@@ -383,11 +403,11 @@ static void test_loss(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_guard_values),   cmocka_unit_test(test_drop_values),
-        cmocka_unit_test(test_service_values), cmocka_unit_test(test_every_name),
-        cmocka_unit_test(test_extremes),       cmocka_unit_test(test_schema_rejects),
-        cmocka_unit_test(test_hostile_names),  cmocka_unit_test(test_foreign_and_unwanted),
-        cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_guard_values),         cmocka_unit_test(test_drop_values),
+        cmocka_unit_test(test_service_values),       cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_every_name),           cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_schema_rejects),       cmocka_unit_test(test_hostile_names),
+        cmocka_unit_test(test_foreign_and_unwanted), cmocka_unit_test(test_loss),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
