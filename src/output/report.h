@@ -80,5 +80,7 @@ int sw_report_flush_some(struct sw_report *r, size_t most, bool one);
 /* Another file follows: the line that was written in part is written from its beginning. How much of it stands at the
  * end of this file. */
 size_t sw_report_rewind(struct sw_report *r);
+/* After that: the last line of the format into the file that is left, if it has one and the file takes it. */
+void sw_report_leave(struct sw_report *r);
 
 #endif
