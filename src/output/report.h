@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * From an event to a line: NDJSON (docs/schema) or text for people. The reporter owns the line
- * numbering: `seq` counts up by one a line, and jumps by what was lost just before the `loss` line,
- * so that the gaps in seq add up to the reported losses exactly.
+ * From an event to a line, in one of the formats (format.h). The reporter owns the line numbering: `seq` counts up by
+ * one a line, and jumps by what was lost just before the `loss` line, so that the gaps in seq add up to the reported
+ * losses exactly.
  *
  * Nothing here blocks: lines gather in a buffer (sw_report_pending bytes); sw_report_flush writes as
  * much as the descriptor takes without blocking.
