@@ -117,13 +117,15 @@ static char *put_when(struct sw_lines *l, char *p, const struct sw_flow *f, __u3
         p = sw_put_time(l, LIT(p, "\",\"end\":\""), (__s64)(end + (__u64)l->clock_offset));
         *p++ = '"';
     }
-    return groups & DURATION ? sw_put_u64(LIT(p, ",\"duration\":"), end - f->start_ns) : p;
+    if (groups & DURATION)
+        p = sw_put_u64(LIT(p, ",\"duration\":"), end - f->start_ns);
+    return p;
 }
 
 /* The rest of "event". */
 static char *put_event(struct sw_lines *l, char *p, const struct sw_event *ev, __u32 groups)
 {
-    const char *how = groups & (REASON | VIA) ? outcome(ev) : NULL;
+    const char *how = (groups & (REASON | VIA)) ? outcome(ev) : NULL;
 
     p = LIT(p, ",\"kind\":\"event\",\"category\":[\"network\"],\"type\":[");
     p = stpcpy(p, types[ev->kind]);
