@@ -8,12 +8,15 @@
 #include "config/cli.h"
 #include "config/filter_options.h"
 #include "config/options.h"
+#include "output/format.h"
+#include "output/zeek_log.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PIECE (64u << 10)
@@ -30,6 +33,10 @@ struct events {
     bool done; /* signalled, or so many lines, or nobody reads them */
     char *buf; /* the beginning of a line, of which the rest has not come */
     size_t len, room;
+    const struct sw_formatter *format;
+    bool headed; /* there are lines, and before them what is first in a file */
+    bool ended;  /* the instance has said so */
+    __u64 lost;  /* said by lines that are not passed on */
 };
 
 static bool wait_for(struct events *e, int fd, int timeout_ms)
@@ -53,6 +60,55 @@ static bool is_heading(const struct events *e, size_t from, size_t to)
            mark - (e->buf + from) < 8;
 }
 
+/* What is first in a file, and last: this process writes one, however many instances it reads. */
+static int write_head(struct events *e)
+{
+    char text[SW_FORMAT_ROOM];
+
+    e->headed = true;
+    return sw_patient_write(e->signal_fd, text, e->format->head(text, time(NULL), e->wants.utc) - text, &e->done);
+}
+
+/* Not after a kill: of the instance, or of a reader that let a row stand half. */
+static void write_end(const struct events *e)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    char text[SW_FORMAT_ROOM];
+    size_t len;
+
+    if (!e->headed || !(e->done || e->ended) || poll(&out, 1, 0) != 1 || !(out.revents & POLLOUT))
+        return;
+    len = e->format->end(text, time(NULL), e->wants.utc) - text;
+    if (write(STDOUT_FILENO, text, len) != (ssize_t)len && errno != EPIPE)
+        sw_warn("standard output: %s", strerror(errno));
+}
+
+/* Zeek's format: lines that are for this process are taken out of the buffer. How many bytes of whole lines are left.
+ */
+static size_t take_own(struct events *e, size_t whole)
+{
+    size_t to = 0;
+
+    for (size_t from = 0, next; from < whole; from = next) {
+        char *line = e->buf + from;
+
+        next = (const char *)memchr(line, '\n', whole - from) + 1 - e->buf;
+        if (!strncmp(line, SW_ZEEK_LOST, strlen(SW_ZEEK_LOST))) {
+            if (!e->lost)
+                sw_warn("connections are lost and have no row: --format zeek has no line that says so");
+            e->lost += strtoull(line + strlen(SW_ZEEK_LOST), NULL, 10);
+        }
+        e->ended |= !strncmp(line, SW_ZEEK_END, strlen(SW_ZEEK_END));
+        if (*line == '#')
+            continue;
+        memmove(e->buf + to, line, next - from);
+        to += next - from;
+    }
+    memmove(e->buf + to, e->buf + whole, e->len - whole);
+    e->len -= whole - to;
+    return to;
+}
+
 /* The whole lines of what is in the buffer, and no more of them than are wanted. */
 static int write_lines(struct events *e)
 {
@@ -60,6 +116,13 @@ static int write_lines(struct events *e)
     size_t whole = end ? end + 1 - e->buf : 0, n = 0;
     int code;
 
+    if (e->format->head)
+        whole = take_own(e, whole);
+    if (whole && !e->headed && e->format->head) {
+        code = write_head(e);
+        if (code || e->done)
+            return code;
+    }
     while (e->count && n < whole) {
         size_t from = n;
 
@@ -126,6 +189,7 @@ static int read_one(struct events *e)
 
     if (code)
         return code;
+    e->ended = false;
     code = sw_events_ask(fd, &e->wants);
     if (!code) {
         say_source(e, &hello);
@@ -163,7 +227,12 @@ static int cmd_events(int argc, char **argv)
         return SW_EXIT_MEMORY;
     sw_parse(&sw_events_command, argc, argv, e);
     e->signal_fd = sw_patient_signals();
+    e->format = sw_formatter(e->wants.format);
     code = e->signal_fd < 0 ? SW_EXIT_INTERNAL : run(e);
+    if (code == SW_EXIT_OK)
+        write_end(e);
+    if (e->lost)
+        sw_warn("%llu connections were lost in all, and have no row", e->lost);
     free(e->buf);
     free(e);
     return code;
@@ -180,10 +249,13 @@ static void check(struct sw_cli *cli, void *opts, unsigned int operands)
     /* who asks for some connections does not ask for the instance's own figures */
     if (!sw_given(cli, "events") && memcmp(&e->wants.filter, &all, sizeof(all)) != 0)
         e->wants.event_mask &= ~INSTANCE_LINES;
-    if (e->wants.format == SW_FORMAT_JSON)
-        e->wants.wide = e->wants.utc = false;
-    else
+    sw_check_format(cli, e->wants.format, e->wants.event_mask);
+    if (e->wants.format == SW_FORMAT_ZEEK) /* losses are for this process to say */
+        e->wants.event_mask = 1u << SW_EV_CONN | 1u << SW_LINE_LOSS;
+    if (e->wants.format == SW_FORMAT_TEXT)
         e->wants.color = sw_wants_color(e->color, true);
+    else
+        e->wants.wide = false;
 }
 
 static void defaults(void *opts)
@@ -199,7 +271,7 @@ static const struct sw_option options[] = {
      .help = "wait for an instance to start, and when it has ended for the next one",
      .man = "What happens before the next one is asked again is not read."},
     {"format", .type = SW_OPT_CHOICE, SW_FIELD(struct events, wants.format), .words = sw_format_words,
-     .help = "NDJSON for programs or text for people ({})",
+     .help = "NDJSON, text for people, Zeek's conn.log, or JSON by the Elastic Common Schema ({})",
      .man = "JSON has every key in every line if `run` has `--full-events`."},
     {"wide", .type = SW_OPT_SET, SW_FIELD(struct events, wants.wide),
      .help = "text: all columns instead of 80, whatever `run` has"},

@@ -86,6 +86,8 @@ static void check(struct sw_cli *cli, void *opts, unsigned int operands)
 static const struct sw_word sorts[] = {
     {"bytes", SW_SORT_BYTES}, {"age", SW_SORT_AGE}, {"handshake", SW_SORT_HANDSHAKE}, {"rate", SW_SORT_RATE}, {0}};
 
+static const struct sw_word formats[] = {{"json", SW_FORMAT_JSON}, {"text", SW_FORMAT_TEXT}, {0}};
+
 static const struct sw_option options[] = {
     {"sort", .type = SW_OPT_CHOICE, SW_FIELD(struct sw_flows, sort), .words = sorts,
      .help = "most bytes, oldest, slowest handshake or highest rate first (as the table has them; with --watch rate)",
@@ -100,7 +102,7 @@ static const struct sw_option options[] = {
      .help = "all columns, with interface, states of both ends, packets, history and owner, instead of 80 columns",
      .man = "The owner of an end that is this host's: a process that has its socket open now, of how many, and its "
             "cgroup, as far as they are known."},
-    {"format", .type = SW_OPT_CHOICE, SW_FIELD(struct sw_flows, format), .words = sw_format_words,
+    {"format", .type = SW_OPT_CHOICE, SW_FIELD(struct sw_flows, format), .words = formats,
      .help = "a JSON object a line for programs, or a table ({})"},
     {"json", 'j', .type = SW_OPT_SET, SW_FIELD(struct sw_flows, json), .help = "the same as --format=json"},
     {"all", 'a', .type = SW_OPT_SET, SW_FIELD(struct sw_flows, all),

@@ -309,7 +309,7 @@ static int open_all(struct replay *c)
             return SW_EXIT_OUTPUT;
         }
         if (c->file)
-            sw_torn_line_repair(STDOUT_FILENO);
+            sw_torn_line_repair(STDOUT_FILENO, c->opts.format);
     }
     err = setup(c);
     if (err) {

@@ -2,6 +2,7 @@
 #include "config/options.h"
 #include "base/clock.h"
 #include "loader/object.h"
+#include "output/format.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,8 @@ const struct sw_word sw_line_groups[] = {
 };
 const struct sw_word sw_color_words[] = {
     {"auto", SW_COLOR_AUTO}, {"always", SW_COLOR_ALWAYS}, {"never", SW_COLOR_NEVER}, {0}};
-const struct sw_word sw_format_words[] = {{"json", SW_FORMAT_JSON}, {"text", SW_FORMAT_TEXT}, {0}};
+const struct sw_word sw_format_words[] = {
+    {"json", SW_FORMAT_JSON}, {"text", SW_FORMAT_TEXT}, {"zeek", SW_FORMAT_ZEEK}, {"ecs", SW_FORMAT_ECS}, {0}};
 
 /* "22,80,443", or "none" */
 static void parse_ports(struct sw_cli *cli, const char *arg, void *at)
@@ -63,21 +65,23 @@ static const struct sw_option options[] = {
          "connections but `anomaly`, `update` and `conn`; `guard` for the changes of services, `drop` and `service`; "
          "`health` for `loss` and `stats`. Without `loss` a loss shows only as a gap in `seq`."},
     {"full-events", .block = 1, .type = SW_OPT_SET, FIELD(full_events),
-     .help = "JSON: every key in every line of a connection, not only in `conn`"},
+     .help = "JSON and ECS: every key in every line of a connection, not only in `conn`"},
     {"format", .block = 1, .type = SW_OPT_CHOICE, FIELD(format), .words = sw_format_words,
-     .help = "NDJSON for programs or text for people ({})", .man = "See TEXT."},
+     .help = "NDJSON, text for people, Zeek's conn.log, or JSON by the Elastic Common Schema ({})",
+     .man = "See TEXT and OTHER FORMATS. Zeek's has `conn` lines and no other: without them among `--events` it is an "
+            "error."},
     {"wide", .block = 1, .type = SW_OPT_SET, FIELD(wide),
      .help = "text: all columns, with interface, uid, states, options and microseconds, instead of 80 columns"},
     {"utc", .block = 1, .type = SW_OPT_SET, FIELD(utc), .help = "text: times in UTC instead of local ones",
-     .man = "JSON has them in UTC in any case."},
+     .man = "JSON has them in UTC in any case. With `zeek`: those of `#open` and `#close`."},
     {"color", .block = 1, .type = SW_OPT_CHOICE, FIELD(color), .words = sw_color_words,
      .help = "text: colours, auto on a terminal ({})",
      .man = "Auto has none where `NO_COLOR` is set or `TERM` is dumb."},
     {"summary", .block = 1, .type = SW_OPT_SWITCH, FIELD(summary),
      .help = "at the end: connections by outcome, top targets, handshake times ({}; with text on)",
-     .man =
-         "Text has it after its last line, JSON on standard error. It needs `conn` records: without `conn` among the "
-         "events text has it only where it is asked for. See TEXT."},
+     .man = "Text has it after its last line, the other formats on standard error. It needs `conn` records: without "
+            "`conn` among the "
+            "events text has it only where it is asked for. See TEXT."},
     {"output", 'o', .block = 1, .type = SW_OPT_FILE, FIELD(output), .complete = SW_COMPLETE_FILES,
      .help = "append lines to this file; 'none': write nothing, '-': standard output (-)",
      .man = "A new file has mode 0640. SIGHUP opens it again (see OUTPUT FILES)."},
@@ -159,6 +163,14 @@ bool sw_wants_color(enum sw_color_when when, bool on_stdout)
     return on_stdout && isatty(STDOUT_FILENO) && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
 }
 
+void sw_check_format(struct sw_cli *cli, enum sw_format format, __u32 event_mask)
+{
+    const struct sw_formatter *formatter = sw_formatter(format);
+
+    if (formatter->head && !(event_mask & formatter->lines))
+        sw_usage_die(cli, "--format %s has conn lines and no other, and --events leaves them out", formatter->name);
+}
+
 /* What follows from several options. */
 static void complete(struct sw_cli *cli, void *at)
 {
@@ -170,6 +182,9 @@ static void complete(struct sw_cli *cli, void *at)
         opts->object.syn_cache_max = entries < SYN_CACHE_MAX ? entries : SYN_CACHE_MAX;
     if (opts->filter.lists)
         opts->object.filter = &opts->filter;
+    sw_check_format(cli, opts->format, opts->event_mask);
+    if (opts->object.cfg.replay) /* nobody else reads its events */
+        opts->event_mask &= sw_formatter(opts->format)->lines;
     opts->object.cfg.event_mask =
         opts->event_mask & (((1u << SW_EV_MAX) - 1) | 1u << SW_LINE_GUARD | 1u << SW_LINE_DROP);
     if (opts->output && !strcmp(opts->output, "-"))

@@ -37,6 +37,9 @@ extern const struct sw_word sw_line_words[], sw_line_groups[], sw_format_words[]
 extern const struct sw_word sw_color_words[];                                     /* of --color */
 extern const struct sw_option_group sw_common_group, sw_timeout_group;
 
+/* Has the format one of these lines? Else it ends with a usage error. */
+void sw_check_format(struct sw_cli *cli, enum sw_format format, __u32 event_mask);
+
 /* replay: checksum, decap, the clock and the rings as replay wants them. */
 void sw_common_defaults(struct sw_common_opts *opts, bool replay);
 

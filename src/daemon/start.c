@@ -20,6 +20,7 @@
 #include "loader/sweep.h"
 #include "loader/takeover.h"
 #include "loader/tc.h"
+#include "output/format.h"
 #include "output/torn_line.h"
 #include "synward.skel.h"
 
@@ -275,7 +276,7 @@ static int make_report(struct start *s)
         opts.counts = &counts;
     }
     if (!s->loop.no_output && (s->pin.adopted || s->loop.file))
-        sw_torn_line_repair(STDOUT_FILENO);
+        sw_torn_line_repair(STDOUT_FILENO, s->common.format);
     gethostname(host, sizeof(host) - 1);
     s->loop.clock_offset = opts.clock_offset_ns = sw_clock_offset();
     err = sw_report_new(&opts, &s->loop.report);
@@ -283,6 +284,9 @@ static int make_report(struct start *s)
         err = sw_report_set_iface(s->loop.report, s->hooks.ifaces[i].id.ifindex, s->hooks.ifaces[i].id.name);
     if (err)
         return sw_fail(&s->failure, SW_EXIT_MEMORY, err, "report: %s", strerror(-err));
+    if (s->guard.given && !s->loop.no_output && !(sw_formatter(opts.format)->lines >> SW_LINE_GUARD & 1))
+        sw_info("--format %s has connections only: `synward events` has the guard's lines",
+                sw_formatter(opts.format)->name);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "output/json.h"
 #include "base/fmt.h"
 #include "output/json_fmt.h"
+#include "output/json_groups.h"
 #include "output/json_ladder.h"
 #include "output/names.h"
 #include "owner/container.h"
@@ -23,35 +24,6 @@
     (memcpy((p), (side) == SW_ORIG ? before "\"orig_" key : before "\"resp_" key, sizeof(before "\"orig_" key) - 1),   \
      (p) + sizeof(before "\"orig_" key) - 1)
 
-/* What a line has besides its identity and states: groups of keys. */
-enum {
-    PROTO = 1 << 0, /* and ip_version */
-    COMMUNITY_ID = 1 << 1,
-    DIRECTION = 1 << 2,
-    ANOMALY = 1 << 3,   /* and who sent it */
-    ANOMALIES = 1 << 4, /* their number */
-    RST = 1 << 5,
-    ZEEK = 1 << 6, /* conn_state, history */
-    REASON = 1 << 7,
-    VIA = 1 << 8,
-    HANDSHAKE = 1 << 9,
-    INFERRED = 1 << 10,
-    REXMIT = 1 << 11,   /* of SYN and SYN-ACK */
-    TIMES = 1 << 12,    /* of the handshake */
-    ORIG_SYN = 1 << 13, /* the options that most ask for, of each side; */
-    RESP_SYN = 1 << 14,
-    SYN_DETAILS = 1 << 15, /* the ISNs and the other options */
-    BYTES = 1 << 16,       /* of each side; */
-    VOLUME_DETAILS = 1 << 17,
-    MISSED = 1 << 18,
-    SPAN = 1 << 19, /* start, end */
-    DURATION = 1 << 20,
-    CLOSED_BY = 1 << 21,
-    PKTS = 1 << 22,
-    HOOK = 1 << 23,
-    OWNER = 1 << 24, /* of ends that are this host's */
-    EVERY = (1 << 25) - 1,
-};
 #define OF_ALL (EVERY & ~(ANOMALY | ANOMALIES | RST))
 
 /* The groups of each kind: what is new with it. */
@@ -71,7 +43,7 @@ static const __u32 brief[SW_EV_MAX] = {
 };
 
 /* And of those that every event can have. Who asks for processes wants them as soon as they are known. */
-static inline __u32 groups_of(const struct sw_lines *l, enum sw_event_kind kind)
+__u32 sw_json_groups(const struct sw_lines *l, enum sw_event_kind kind)
 {
     __u32 groups = l->full_events ? brief[kind] | OF_ALL : brief[kind];
 
@@ -281,8 +253,10 @@ static inline __attribute__((always_inline)) char *put_volume(char *p, const str
         return p;
     p = SIDE(p, side, ",", "payload_bytes\":");
     p = sw_put_u64(p, e->payload);
-    p = SIDE(p, side, ",", "ip_bytes\":");
-    p = sw_put_u64(p, e->ip_bytes);
+    if (groups & IP_BYTES) {
+        p = SIDE(p, side, ",", "ip_bytes\":");
+        p = sw_put_u64(p, e->ip_bytes);
+    }
     p = SIDE(p, side, ",", "rexmit\":");
     p = sw_put_u64(p, e->rexmit);
     p = SIDE(p, side, ",", "gaps\":");
@@ -354,22 +328,12 @@ static char *put_owner(const struct sw_lines *l, char *p, const struct sw_flow *
     return p;
 }
 
-char *sw_json_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, char *p)
+/* Inline, so that a line costs no call more than before. */
+static inline __attribute__((always_inline)) char *put_keys(struct sw_lines *l, char *p, const struct sw_event *ev,
+                                                            __u32 groups)
 {
-    const struct sw_iface_text *iface = sw_lines_iface(l, ev);
     const struct sw_flow *f = &ev->flow;
-    __u32 groups = groups_of(l, ev->kind);
 
-    p = sw_put_head(l, p, seq, ev->ts, sw_name_event(ev->kind));
-    p = LIT(p, "\",\"iface\":\"");
-    memcpy(p, iface->text, iface->len);
-    p += iface->len;
-    if (groups & HOOK) {
-        p = LIT(p, "\",\"hook\":\"");
-        p = sw_put_name(p, sw_name_hook(ev->hook));
-    }
-    p = put_who(l, p, ev, groups);
-    p = sw_put_vlan(p, f->vlan);
     p = put_story(p, ev, groups);
     if (groups & ORIG_SYN)
         p = put_syn(p, f, SW_ORIG, groups);
@@ -386,32 +350,57 @@ char *sw_json_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, ch
         p = put_owner(l, p, f, SW_ORIG);
         p = put_owner(l, p, f, SW_RESP);
     }
-    p = sw_json_ladder(p, ev);
+    return sw_json_ladder(p, ev);
+}
+
+char *sw_json_conn_keys(struct sw_lines *l, char *p, const struct sw_event *ev, __u32 groups)
+{
+    return put_keys(l, p, ev, groups);
+}
+
+char *sw_json_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, char *p)
+{
+    const struct sw_iface_text *iface = sw_lines_iface(l, ev);
+    __u32 groups = sw_json_groups(l, ev->kind);
+
+    p = sw_put_head(l, p, seq, ev->ts, sw_name_event(ev->kind));
+    p = LIT(p, "\",\"iface\":\"");
+    memcpy(p, iface->text, iface->len);
+    p += iface->len;
+    if (groups & HOOK) {
+        p = LIT(p, "\",\"hook\":\"");
+        p = sw_put_name(p, sw_name_hook(ev->hook));
+    }
+    p = put_who(l, p, ev, groups);
+    p = sw_put_vlan(p, ev->flow.vlan);
+    p = put_keys(l, p, ev, groups);
     return LIT(p, "}\n");
+}
+
+char *sw_json_loss_keys(char *p, const __u64 lost[SW_LOSSES])
+{
+    __u64 total = 0;
+
+    for (int i = 0; i < SW_LOSSES; i++)
+        total += lost[i];
+    p = sw_put_pair(p, "", "lost", total);
+    for (int i = 0; i < SW_EV_MAX; i++)
+        p = sw_put_pair(p, "", sw_name_counter(SW_C_LOST_OPENING + i)->text, lost[i]);
+    return sw_put_pair(p, "", "lost_guard", lost[SW_LOSS_GUARD]);
 }
 
 char *sw_json_loss(struct sw_lines *l, __u64 seq, const __u64 lost[SW_LOSSES], __u64 now_ns, char *p)
 {
     static const struct sw_name loss = {"loss", 4};
-    __u64 total = 0;
 
-    for (int i = 0; i < SW_LOSSES; i++)
-        total += lost[i];
     p = sw_put_head(l, p, seq, now_ns, &loss);
     p = sw_put_whole(l, p);
-    p = sw_put_pair(p, "", "lost", total);
-    for (int i = 0; i < SW_EV_MAX; i++)
-        p = sw_put_pair(p, "", sw_name_counter(SW_C_LOST_OPENING + i)->text, lost[i]);
-    p = sw_put_pair(p, "", "lost_guard", lost[SW_LOSS_GUARD]);
+    p = sw_json_loss_keys(p, lost);
     return LIT(p, "}\n");
 }
 
-char *sw_json_stats(struct sw_lines *l, __u64 seq, const struct sw_report_stats *s, __u64 now_ns, char *p)
+char *sw_json_stats_keys(char *p, const struct sw_report_stats *s)
 {
-    static const struct sw_name stats = {"stats", 5};
-
-    p = sw_put_head(l, p, seq, now_ns, &stats);
-    p = sw_put_whole(l, p);
     p = LIT(p, ",\"final\":");
     p = sw_put_bool(p, s->final);
     p = sw_put_pair(p, "", "flows", s->flows);
@@ -429,6 +418,15 @@ char *sw_json_stats(struct sw_lines *l, __u64 seq, const struct sw_report_stats 
     for (int i = 0; i < SW_C_MAX; i++)
         p = sw_put_pair(p, "", sw_name_counter(i)->text, s->counters[i]);
     p = sw_put_svc_counters(p, "guard_", &s->guard);
-    p = sw_json_keys(p, &s->keys);
+    return sw_json_keys(p, &s->keys);
+}
+
+char *sw_json_stats(struct sw_lines *l, __u64 seq, const struct sw_report_stats *s, __u64 now_ns, char *p)
+{
+    static const struct sw_name stats = {"stats", 5};
+
+    p = sw_put_head(l, p, seq, now_ns, &stats);
+    p = sw_put_whole(l, p);
+    p = sw_json_stats_keys(p, s);
     return LIT(p, "}\n");
 }

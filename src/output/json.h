@@ -10,4 +10,8 @@ char *sw_json_event(struct sw_lines *l, __u64 seq, const struct sw_event *ev, ch
 char *sw_json_loss(struct sw_lines *l, __u64 seq, const __u64 lost[SW_LOSSES], __u64 now_ns, char *p);
 char *sw_json_stats(struct sw_lines *l, __u64 seq, const struct sw_report_stats *s, __u64 now_ns, char *p);
 
+/* ,"key":value … of these lines alone */
+char *sw_json_loss_keys(char *p, const __u64 lost[SW_LOSSES]);
+char *sw_json_stats_keys(char *p, const struct sw_report_stats *s);
+
 #endif

@@ -101,13 +101,18 @@ static char *put_drop(char *p, const struct sw_guard_event *t)
     return sw_put_pair(p, "", "payload", t->payload);
 }
 
+char *sw_json_guard_keys(char *p, const struct sw_guard_event *t)
+{
+    return t->kind == SW_GUARD_EV_STATE ? put_guard(p, t) : put_drop(p, t);
+}
+
 char *sw_json_guard_event(struct sw_lines *l, __u64 seq, const struct sw_guard_event *t, char *p)
 {
     static const struct sw_name kinds[SW_GUARD_EV_MAX] = {{"guard", 5}, {"drop", 4}};
 
     p = sw_put_head(l, p, seq, t->ts, &kinds[t->kind]);
     p = put_place(l, p, t);
-    p = t->kind == SW_GUARD_EV_STATE ? put_guard(p, t) : put_drop(p, t);
+    p = sw_json_guard_keys(p, t);
     return LIT(p, "}\n");
 }
 

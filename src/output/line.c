@@ -156,7 +156,7 @@ const struct sw_ids *sw_lines_ids(struct sw_lines *l, const struct sw_key *key, 
 
 size_t sw_lines_room(const struct sw_lines *l)
 {
-    return 12288 + l->host_len + l->iface_max; /* two owners, and a ladder of 16 segments, among them */
+    return 14336 + l->host_len + l->iface_max; /* two owners, and a ladder of 16 segments, among them */
 }
 
 /* Letters and '^'; anything else would break the line, and shows as '?'. Writes SW_HIST_MAX bytes in any case. */

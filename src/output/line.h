@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What lines of both formats share: names already escaped, caches of dates and identities. A formatter (json.h,
- * json_guard.h, text.h, text_guard.h) appends one line, newline included, to a buffer with enough space:
+ * What lines of all formats share: names already escaped, caches of dates and identities. A formatter (format.h) appends one line, newline included, to a buffer with enough space:
  * sw_lines_room() bytes are always enough.
  */
 #ifndef SW_OUTPUT_LINE_H
@@ -15,7 +14,7 @@
 #include <stddef.h>
 #include <time.h>
 
-enum sw_format { SW_FORMAT_JSON, SW_FORMAT_TEXT };
+enum sw_format { SW_FORMAT_JSON, SW_FORMAT_TEXT, SW_FORMAT_ZEEK, SW_FORMAT_ECS };
 
 /* Events by kind, since the start; with `--pin` since the pins were made, but for `made`. */
 struct sw_report_counts {

@@ -140,6 +140,7 @@ static void take_back(struct sw_report *report)
 
     if (half && !fstat(STDOUT_FILENO, &st) && st.st_size >= half && ftruncate(STDOUT_FILENO, st.st_size - half))
         sw_warn("the file that is left ends in the middle of a line: %s", strerror(errno));
+    sw_report_leave(report);
 }
 
 static int open_new(struct sw_output_file *f, struct sw_report *report)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The reporter: numbers lines, gathers them, writes them without ever waiting for the reader. */
 #include "output/report.h"
-#include "output/json.h"
-#include "output/json_guard.h"
+#include "output/format.h"
+#include "output/frame.h"
 #include "output/json_ladder.h"
 #include "output/sink.h"
-#include "output/text.h"
-#include "output/text_guard.h"
+
+#include "base/log.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -17,9 +17,10 @@
 
 struct sw_report {
     struct sw_lines lines;
-    enum sw_format format;
+    const struct sw_formatter *format;
     __u32 event_mask;
     struct sw_sink sink;
+    struct sw_frame frame;
     char *buf;
     size_t head, tail, cap;
     __u64 seq;  /* of the line before */
@@ -41,8 +42,9 @@ int sw_report_new(const struct sw_report_opts *opts, struct sw_report **ret_repo
     if (!r)
         return -ENOMEM;
     r->sink.own_fd = -1;
-    r->format = opts->format;
-    r->event_mask = opts->event_mask;
+    r->format = sw_formatter(opts->format);
+    r->event_mask = opts->event_mask & r->format->lines;
+    r->frame = (struct sw_frame){.format = r->format, .utc = opts->utc};
     r->seq = opts->seq;
     if (opts->counts)
         r->counts = *opts->counts;
@@ -52,7 +54,7 @@ int sw_report_new(const struct sw_report_opts *opts, struct sw_report **ret_repo
         sw_report_free(r);
         return -ENOMEM;
     }
-    sw_sink_open(&r->sink, opts->fd);
+    sw_sink_open(&r->sink, opts->fd, opts->format);
     *ret_report = r;
     return 0;
 }
@@ -150,9 +152,7 @@ int sw_report_event(struct sw_report *r, const struct sw_event *ev)
     p = event_room(r, ev->kind);
     if (!p)
         return r->skip ? 0 : -ENOMEM;
-    p = r->format == SW_FORMAT_TEXT ? sw_text_event(&r->lines, r->seq + 1, ev, p)
-                                    : sw_json_event(&r->lines, r->seq + 1, ev, p);
-    line_done(r, p);
+    line_done(r, r->format->event(&r->lines, r->seq + 1, ev, p));
     return 0;
 }
 
@@ -176,6 +176,22 @@ static void jump(struct sw_report *r, __u64 lost)
     r->gaps += lost;
 }
 
+/* A format without a line for it: what would be a gap in seq shows nowhere else. */
+static void warn_of_loss(struct sw_report *r, __u64 total)
+{
+    if (!r->format->head || r->gaps)
+        return;
+    sw_warn("connections are lost and have no row, %llu so far: --format %s has no line that says so", total,
+            r->format->name);
+}
+
+static void end_frame(struct sw_report *r)
+{
+    if (r->format->head && r->gaps && !r->frame.ended)
+        sw_warn("%llu connections were lost in all, and have no row", r->gaps);
+    r->frame.ended = true;
+}
+
 static int put_loss(struct sw_report *r, const __u64 lost[SW_LOSSES], __u64 now_ns)
 {
     __u64 all[SW_LOSSES], total = 0;
@@ -188,6 +204,7 @@ static int put_loss(struct sw_report *r, const __u64 lost[SW_LOSSES], __u64 now_
     if (!total)
         return 0;
     if (!(r->event_mask & 1u << SW_LINE_LOSS)) {
+        warn_of_loss(r, total);
         jump(r, total);
         return 0;
     }
@@ -195,9 +212,7 @@ static int put_loss(struct sw_report *r, const __u64 lost[SW_LOSSES], __u64 now_
     if (!p)
         return -ENOMEM; /* included in the next one; the caller passes its own losses again */
     jump(r, total);
-    p = r->format == SW_FORMAT_TEXT ? sw_text_loss(&r->lines, r->seq + 1, all, now_ns, p)
-                                    : sw_json_loss(&r->lines, r->seq + 1, all, now_ns, p);
-    line_done(r, p);
+    line_done(r, r->format->loss(&r->lines, r->seq + 1, all, now_ns, p));
     return 0;
 }
 
@@ -223,9 +238,7 @@ int sw_report_guard_event(struct sw_report *r, const struct sw_guard_event *ev)
     p = event_room(r, SW_LOSS_GUARD);
     if (!p)
         return r->skip ? 0 : -ENOMEM;
-    p = r->format == SW_FORMAT_TEXT ? sw_text_guard_event(&r->lines, r->seq + 1, ev, p)
-                                    : sw_json_guard_event(&r->lines, r->seq + 1, ev, p);
-    line_done(r, p);
+    line_done(r, r->format->guard_event(&r->lines, r->seq + 1, ev, p));
     return 0;
 }
 
@@ -240,9 +253,7 @@ int sw_report_service(struct sw_report *r, const struct sw_report_service *s, __
     p = line_room(r);
     if (!p)
         return -ENOMEM;
-    p = r->format == SW_FORMAT_TEXT ? sw_text_service(&r->lines, r->seq + 1, s, now_ns, p)
-                                    : sw_json_service(&r->lines, r->seq + 1, s, now_ns, p);
-    line_done(r, p);
+    line_done(r, r->format->service(&r->lines, r->seq + 1, s, now_ns, p));
     return 0;
 }
 
@@ -252,7 +263,7 @@ static int put_summary(struct sw_report *r, const struct sw_report_stats *end)
     char *p;
 
     r->end = *end;
-    if (r->format != SW_FORMAT_TEXT)
+    if (r->sink.format != SW_FORMAT_TEXT)
         return 0;
     p = line_room(r);
     if (!p)
@@ -276,16 +287,16 @@ int sw_report_stats(struct sw_report *r, const struct sw_report_stats *stats, __
         p = line_room(r);
         if (!p)
             return -ENOMEM;
-        p = r->format == SW_FORMAT_TEXT ? sw_text_stats(&r->lines, r->seq + 1, &s, now_ns, p)
-                                        : sw_json_stats(&r->lines, r->seq + 1, &s, now_ns, p);
-        line_done(r, p);
+        line_done(r, r->format->stats(&r->lines, r->seq + 1, &s, now_ns, p));
     }
+    if (s.final)
+        end_frame(r);
     return s.final && r->summary ? put_summary(r, &s) : 0;
 }
 
 size_t sw_report_summary(const struct sw_report *r, char *text)
 {
-    if (!r->summary || !r->end.final || r->format == SW_FORMAT_TEXT)
+    if (!r->summary || !r->end.final || r->sink.format == SW_FORMAT_TEXT)
         return 0;
     return sw_summary_put(r->summary, &r->end, false, text) - text;
 }
@@ -351,10 +362,16 @@ static size_t whole_lines(const struct sw_report *r, size_t most, bool one)
 int sw_report_flush_some(struct sw_report *r, size_t most, bool one)
 {
     size_t end;
+    int err;
 
-    if (!sw_sink_follows(&r->sink))
+    if (!sw_sink_follows(&r->sink)) {
         r->head = line_start(r);
+        sw_frame_lost(&r->frame);
+    }
+    most -= sw_frame_room(&r->frame, &r->sink, most);
     end = whole_lines(r, most, one);
+    if (r->head < end && (err = sw_frame_begin(&r->frame, &r->sink)))
+        return err;
     while (r->head < end) {
         ssize_t n = sw_sink_write(&r->sink, r->buf + r->head, end - r->head);
 
@@ -365,7 +382,7 @@ int sw_report_flush_some(struct sw_report *r, size_t most, bool one)
     if (r->head < r->tail)
         return 1;
     r->head = r->tail = 0;
-    return 0;
+    return sw_frame_end(&r->frame, &r->sink);
 }
 
 int sw_report_flush(struct sw_report *r)
@@ -378,5 +395,10 @@ size_t sw_report_rewind(struct sw_report *r)
     size_t start = line_start(r), half = sw_sink_follows(&r->sink) ? r->head - start : 0;
 
     r->head = start;
-    return half;
+    return half + sw_frame_half(&r->frame);
+}
+
+void sw_report_leave(struct sw_report *r)
+{
+    sw_frame_leave(&r->frame, &r->sink);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * From an event to a line: NDJSON (docs/schema) or text for people. The reporter owns the line
- * numbering: `seq` counts up by one a line, and jumps by what was lost just before the `loss` line,
- * so that the gaps in seq add up to the reported losses exactly.
+ * From an event to a line, in one of the formats (format.h). The reporter owns the line numbering: `seq` counts up by
+ * one a line, and jumps by what was lost just before the `loss` line, so that the gaps in seq add up to the reported
+ * losses exactly.
  *
  * Nothing here blocks: lines gather in a buffer (sw_report_pending bytes); sw_report_flush writes as
  * much as the descriptor takes without blocking.
@@ -80,5 +80,7 @@ int sw_report_flush_some(struct sw_report *r, size_t most, bool one);
 /* Another file follows: the line that was written in part is written from its beginning. How much of it stands at the
  * end of this file. */
 size_t sw_report_rewind(struct sw_report *r);
+/* After that: the last line of the format into the file that is left, if it has one and the file takes it. */
+void sw_report_leave(struct sw_report *r);
 
 #endif

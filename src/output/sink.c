@@ -15,12 +15,12 @@
 
 #define WRITE_MAX (1024 * 1024)
 
-void sw_sink_open(struct sw_sink *s, int fd)
+void sw_sink_open(struct sw_sink *s, int fd, enum sw_format format)
 {
     char path[40];
     struct stat st;
 
-    *s = (struct sw_sink){.kind = SW_SINK_CAREFUL, .fd = fd, .own_fd = -1};
+    *s = (struct sw_sink){.kind = SW_SINK_CAREFUL, .format = format, .fd = fd, .own_fd = -1};
     if (fstat(fd, &st))
         return;
     if (S_ISREG(st.st_mode)) {
@@ -103,7 +103,7 @@ static bool file_follows(const struct sw_sink *s, const struct stat *st)
     /* it was emptied to make room: where we were there would be a hole before the next line */
     if (flags >= 0 && !(flags & O_APPEND) && lseek(s->fd, 0, SEEK_CUR) > st->st_size)
         lseek(s->fd, 0, SEEK_END);
-    sw_torn_line_repair(s->fd);
+    sw_torn_line_repair(s->fd, s->format);
     return false;
 }
 

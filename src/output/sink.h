@@ -3,6 +3,8 @@
 #ifndef SW_OUTPUT_SINK_H
 #define SW_OUTPUT_SINK_H
 
+#include "output/line.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -16,13 +18,14 @@ enum sw_sink_kind {
 
 struct sw_sink {
     enum sw_sink_kind kind;
+    enum sw_format format; /* of what is written */
     int fd;
     int own_fd;  /* to close, or -1 */
     bool failed; /* the last write did */
     off_t size;  /* of the file then, or how much of the pipe was unread */
 };
 
-void sw_sink_open(struct sw_sink *s, int fd);
+void sw_sink_open(struct sw_sink *s, int fd, enum sw_format format);
 void sw_sink_close(struct sw_sink *s); /* zeroed with own_fd -1 is fine */
 
 /* How many of them were written, or -errno; -EAGAIN: the reader is slow, -EPIPE: it is gone (the caller ignores

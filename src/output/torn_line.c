@@ -2,6 +2,7 @@
 #include "output/torn_line.h"
 
 #include "base/log.h"
+#include "output/zeek_log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,9 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LINE_MOST 16384
+#define LINE_MOST 20480
 #define STILL_US 20000
-#define BEGINNING "{\"schema\":"
 
 /* fd may be for writing only. */
 static ssize_t read_end(int fd, off_t size, char *buf, size_t room)
@@ -32,26 +32,39 @@ static ssize_t read_end(int fd, off_t size, char *buf, size_t room)
     return got == size - from ? got : -EIO;
 }
 
-void sw_torn_line_repair(int fd)
+/* How many bytes of the end go: half a line that begins as ours do. */
+static size_t ours(const char *buf, size_t len, size_t half, enum sw_format format)
+{
+    static const char *const beginnings[] = {
+        [SW_FORMAT_JSON] = "{\"schema\":", [SW_FORMAT_TEXT] = "", [SW_FORMAT_ECS] = "{\"@timestamp\":"};
+    size_t n;
+
+    if (format == SW_FORMAT_ZEEK)
+        return sw_zeek_torn(buf, len);
+    n = strlen(beginnings[format]);
+    return n && !strncmp(buf + len - half, beginnings[format], half < n ? half : n) ? half : 0;
+}
+
+void sw_torn_line_repair(int fd, enum sw_format format)
 {
     static char buf[LINE_MOST];
     int flags = fcntl(fd, F_GETFL);
     struct stat st, now;
     ssize_t len, half = 0;
-    bool ours;
+    size_t torn = 0;
 
     if (flags < 0 || !(flags & O_APPEND) || fstat(fd, &st) || !S_ISREG(st.st_mode) || !st.st_size)
         return;
     len = read_end(fd, st.st_size, buf, sizeof(buf));
     while (half < len && buf[len - half - 1] != '\n')
         half++;
-    if (len <= 0 || !half)
+    if (len > 0 && (half < len || len == st.st_size))
+        torn = ours(buf, len, half, format);
+    if (len <= 0 || (!half && !torn))
         return;
     usleep(STILL_US);
     if (fstat(fd, &now) || now.st_size != st.st_size) /* another process is writing it */
         return;
-    ours = (half < len || len == st.st_size) &&
-           !strncmp(buf + len - half, BEGINNING, (size_t)half < strlen(BEGINNING) ? (size_t)half : strlen(BEGINNING));
-    if (ours ? ftruncate(fd, st.st_size - half) : write(fd, "\n", 1) != 1)
+    if (torn ? ftruncate(fd, st.st_size - (off_t)torn) : write(fd, "\n", 1) != 1)
         sw_warn("standard output ends in the middle of a line: %s", strerror(errno));
 }

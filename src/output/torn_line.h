@@ -2,8 +2,11 @@
 #ifndef SW_OUTPUT_TORN_LINE_H
 #define SW_OUTPUT_TORN_LINE_H
 
+#include "output/line.h"
+
 /* A killed synward may have left half a line at the end of the file that is appended to (>>). The event is logged
- * again, so a JSON line is removed; other text gets a newline. Best effort: other files are not changed. */
-void sw_torn_line_repair(int fd);
+ * again, so its beginning is removed, where it is one of this format; other text gets a newline. Best effort: other
+ * files are not changed. */
+void sw_torn_line_repair(int fd, enum sw_format format);
 
 #endif

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "readers/fan_out.h"
-#include "output/json.h"
-#include "output/json_guard.h"
-#include "output/text.h"
-#include "output/text_guard.h"
+#include "output/format.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,33 +21,25 @@ static int form_of(const struct sw_reader *one)
 {
     const struct sw_request *wants = &one->lines.wants;
 
-    if (wants->format == SW_FORMAT_JSON)
-        return SW_FORM_JSON;
+    if (wants->format != SW_FORMAT_TEXT)
+        return wants->format == SW_FORMAT_ZEEK  ? SW_FORM_ZEEK
+               : wants->format == SW_FORMAT_ECS ? SW_FORM_ECS
+                                                : SW_FORM_JSON;
     return SW_FORM_TEXT | (wants->color ? SW_FORM_COLOR : 0) | (wants->wide ? SW_FORM_WIDE : 0) |
            (wants->utc ? SW_FORM_UTC : 0);
 }
 
 /* An event as a line of a form: made for the first reader that wants it. */
-typedef char *(*make_fn)(struct sw_lines *names, __u64 seq, const void *record, char *p);
+typedef char *(*make_fn)(const struct sw_formatter *format, struct sw_lines *names, const void *record, char *p);
 
-static char *json_event(struct sw_lines *names, __u64 seq, const void *record, char *p)
+static char *make_event(const struct sw_formatter *format, struct sw_lines *names, const void *record, char *p)
 {
-    return sw_json_event(names, seq, record, p);
+    return format->event(names, 0, record, p);
 }
 
-static char *text_event(struct sw_lines *names, __u64 seq, const void *record, char *p)
+static char *make_guard_event(const struct sw_formatter *format, struct sw_lines *names, const void *record, char *p)
 {
-    return sw_text_event(names, seq, record, p);
-}
-
-static char *json_guard(struct sw_lines *names, __u64 seq, const void *record, char *p)
-{
-    return sw_json_guard_event(names, seq, record, p);
-}
-
-static char *text_guard(struct sw_lines *names, __u64 seq, const void *record, char *p)
-{
-    return sw_text_guard_event(names, seq, record, p);
+    return format->guard_event(names, 0, record, p);
 }
 
 /* Made without a heading: each reader has its own. */
@@ -73,7 +62,7 @@ static const struct sw_form_line *line_of(struct sw_readers *r, const struct sw_
     }
     sw_lines_swap_style(names, &style);
     names->no_heading = true;
-    line->len = make(names, 0, record, line->text) - line->text;
+    line->len = make(sw_formatter(one->lines.wants.format), names, record, line->text) - line->text;
     names->no_heading = false;
     sw_lines_swap_style(names, &style);
     return line;
@@ -100,10 +89,9 @@ bool sw_reader_send(const struct sw_readers *r, struct sw_reader *one)
     return one->blocked == was_blocked || sw_reader_watch(r, one, EPOLL_CTL_MOD);
 }
 
-static void give(struct sw_readers *r, struct sw_reader *one, int kind, make_fn json, make_fn text, const void *record,
-                 __u64 now_ns)
+static void give(struct sw_readers *r, struct sw_reader *one, int kind, make_fn make, const void *record, __u64 now_ns)
 {
-    const struct sw_form_line *line = line_of(r, one, form_of(one) == SW_FORM_JSON ? json : text, record);
+    const struct sw_form_line *line = line_of(r, one, make, record);
 
     sw_reader_heading(&one->lines, sw_report_names(r->report), now_ns);
     /* without memory for the line it does not fit, either */
@@ -130,7 +118,7 @@ static void on_event(void *ctx, const struct sw_event *ev)
 
         if (one->asked && wants->event_mask >> ev->kind & 1 &&
             sw_filter_match(&wants->filter, &ev->key, &ev->flow, sw_report_names(r->report)->owners))
-            give(r, one, ev->kind, json_event, text_event, ev, ev->ts);
+            give(r, one, ev->kind, make_event, ev, ev->ts);
     }
 }
 
@@ -156,7 +144,7 @@ static void on_guard_event(void *ctx, const struct sw_guard_event *ev)
         const struct sw_request *wants = &one->lines.wants;
 
         if (one->asked && wants->event_mask >> line & 1 && (line == SW_LINE_GUARD || drop_matches(&wants->filter, ev)))
-            give(r, one, SW_LOSS_GUARD, json_guard, text_guard, ev, ev->ts);
+            give(r, one, SW_LOSS_GUARD, make_guard_event, ev, ev->ts);
     }
 }
 

@@ -16,8 +16,18 @@
 #define SW_READERS_BYTES_FEW (1u << 20)   /* and the others a small one */
 #define SW_READERS_ASK_NS (5 * SW_SECOND) /* to send a request */
 
-/* The forms in which a line is made, at most once for all readers: JSON, or text in each style, the sum of the bits. */
-enum { SW_FORM_JSON, SW_FORM_TEXT = 1 << 0, SW_FORM_COLOR = 1 << 1, SW_FORM_WIDE = 1 << 2, SW_FORM_UTC = 1 << 3 };
+/* The forms in which a line is made, at most once for all readers: each format, text in each style, the sum of the
+ * bits.
+ */
+enum {
+    SW_FORM_JSON,
+    SW_FORM_TEXT = 1 << 0,
+    SW_FORM_COLOR = 1 << 1,
+    SW_FORM_WIDE = 1 << 2,
+    SW_FORM_UTC = 1 << 3,
+    SW_FORM_ZEEK = SW_FORM_COLOR, /* styles without text */
+    SW_FORM_ECS = SW_FORM_WIDE,
+};
 #define SW_FORMS (1 << 4)
 
 struct sw_reader {

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "readers/reader.h"
-#include "output/json.h"
-#include "output/json_fmt.h"
-#include "output/json_guard.h"
-#include "output/text.h"
+#include "base/fmt.h"
+#include "output/format.h"
 #include "output/text_fmt.h"
-#include "output/text_guard.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define NUMBER 20 /* digits of the longest */
-#define BEFORE_SEQ (sizeof(SW_JSON_BEFORE_SEQ) - 1)
 
 int sw_reader_open(struct sw_reader_lines *r, size_t bytes)
 {
@@ -27,19 +23,20 @@ void sw_reader_close(struct sw_reader_lines *r)
     sw_queue_close(&r->queue);
 }
 
-/* It was made for all, with the number 0; the text has none. */
+/* It was made for all, with the number 0, where lines have one. */
 static void add_line(struct sw_reader_lines *r, const char *line, size_t len)
 {
+    const size_t before = sw_formatter(r->wants.format)->before_seq;
     char number[NUMBER];
 
     r->seq++;
-    if (r->wants.format == SW_FORMAT_TEXT) {
+    if (!before) {
         sw_queue_add(&r->queue, line, len);
         return;
     }
-    sw_queue_add(&r->queue, line, BEFORE_SEQ);
+    sw_queue_add(&r->queue, line, before);
     sw_queue_add(&r->queue, number, sw_put_u64(number, r->seq) - number);
-    sw_queue_add(&r->queue, line + BEFORE_SEQ + 1, len - BEFORE_SEQ - 1);
+    sw_queue_add(&r->queue, line + before + 1, len - before - 1);
 }
 
 static bool has_room(const struct sw_reader_lines *r, size_t len, size_t rest)
@@ -110,8 +107,7 @@ void sw_reader_say_lost(struct sw_reader_lines *r, struct sw_lines *names, __u64
     if (r->wants.event_mask & 1u << SW_LINE_LOSS) {
         line = begin_line(r, names);
         if (line)
-            end = r->wants.format == SW_FORMAT_TEXT ? sw_text_loss(names, 0, r->lost, now_ns, line)
-                                                    : sw_json_loss(names, 0, r->lost, now_ns, line);
+            end = sw_formatter(r->wants.format)->loss(names, 0, r->lost, now_ns, line);
         if (!end_line(r, names, line, end, last ? 0 : SW_READER_LAST)) {
             r->seq = seq; /* in the next one */
             return;
@@ -152,19 +148,34 @@ void sw_reader_lost(struct sw_reader_lines *r, const __u64 lost[SW_LOSSES])
     }
 }
 
+/* Who reads it makes the header: it writes a file of its own, perhaps of several instances. */
+static void add_end(struct sw_reader_lines *r, const struct sw_lines *names, __u64 now_ns)
+{
+    const struct sw_formatter *format = sw_formatter(r->wants.format);
+    char text[SW_FORMAT_ROOM];
+    size_t len;
+
+    if (!format->end)
+        return;
+    len = format->end(text, (__s64)(now_ns + (__u64)names->clock_offset) / (__s64)SW_SECOND, true) - text;
+    if (has_room(r, len, 0))
+        sw_queue_add(&r->queue, text, len);
+}
+
 void sw_reader_stats(struct sw_reader_lines *r, const struct sw_report_stats *stats, __u64 lost_before,
                      struct sw_lines *names, __u64 now_ns)
 {
     struct sw_report_stats s = *stats;
     char *line, *end = NULL;
 
+    if (stats->final)
+        add_end(r, names, now_ns);
     if (!(r->wants.event_mask & 1u << SW_LINE_STATS))
         return;
     s.lost_total = lost_before + r->lost_here;
     line = begin_line(r, names);
     if (line)
-        end = r->wants.format == SW_FORMAT_TEXT ? sw_text_stats(names, 0, &s, now_ns, line)
-                                                : sw_json_stats(names, 0, &s, now_ns, line);
+        end = sw_formatter(r->wants.format)->stats(names, 0, &s, now_ns, line);
     end_line(r, names, line, end, s.final ? 0 : SW_READER_LAST);
 }
 
@@ -177,7 +188,6 @@ void sw_reader_service(struct sw_reader_lines *r, const struct sw_report_service
         return;
     line = begin_line(r, names);
     if (line)
-        end = r->wants.format == SW_FORMAT_TEXT ? sw_text_service(names, 0, s, now_ns, line)
-                                                : sw_json_service(names, 0, s, now_ns, line);
+        end = sw_formatter(r->wants.format)->service(names, 0, s, now_ns, line);
     end_line(r, names, line, end, SW_READER_LAST);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "readers/request.h"
+#include "output/format.h"
 #include "output/names.h"
 
 #include <errno.h>
@@ -82,10 +83,13 @@ static int parse_number(const char *text, __u64 *ret, char *why)
 
 static int parse_format(const char *text, struct sw_request *r, char *why)
 {
-    r->format = strcmp(text, "json") ? SW_FORMAT_TEXT : SW_FORMAT_JSON;
     r->color = !strcmp(text, "color");
-    if (r->format == SW_FORMAT_JSON || r->color || !strcmp(text, "text"))
+    for (int format = SW_FORMAT_JSON; format <= SW_FORMAT_ECS; format++) {
+        if (strcmp(r->color ? "text" : text, sw_formatter(format)->name))
+            continue;
+        r->format = format;
         return 0;
+    }
     snprintf(why, SW_REQUEST_WHY, "'%.60s' is not a format", text);
     return -EINVAL;
 }
@@ -195,6 +199,7 @@ int sw_request_parse(char *text, size_t len, struct sw_request *ret, char why[SW
     }
     while (!err && (key = next_line(&rest, &value)))
         err = parse_pair(ret, key, value, why);
+    ret->event_mask &= sw_formatter(ret->format)->lines | 1u << SW_LINE_LOSS;
     for (char *p = why; err && *p; p++) /* it goes back as one harmless line */
         if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
             *p = '?';
@@ -230,7 +235,7 @@ int sw_request_print(const struct sw_request *request, char *buf, size_t size)
 
     if (!f)
         return -ENOMEM;
-    fprintf(f, "format %s\n", request->format == SW_FORMAT_JSON ? "json" : request->color ? "color" : "text");
+    fprintf(f, "format %s\n", request->color ? "color" : sw_formatter(request->format)->name);
     fputs(request->wide ? "wide\n" : "", f);
     fputs(request->utc ? "utc\n" : "", f);
     print_names(f, "events", request->event_mask, &lines);

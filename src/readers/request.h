@@ -28,7 +28,7 @@
 
 /* What a reader wants. */
 struct sw_request {
-    enum sw_format format;
+    enum sw_format format; /* zeek: rows without a header; "#lost N" and, at a regular end, "#close" for the reader */
     bool color, wide, utc; /* of text */
     __u32 event_mask;
     struct sw_filter filter;

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Records of the rings to lines: whatever a record holds, it makes one valid line of JSON and one line of text, both
- * within their room, or is refused. Host and interface names are any bytes.
+ * Records of the rings to lines: whatever a record holds, it makes one valid line of JSON, one document of ECS, one
+ * line of text and, if it is of a connection, a row of Zeek's, all within their room, or is refused. Host and interface
+ * names are any bytes.
  */
 #include "fuzz.h"
 #include "jsonline.h"
 #include "output/figures.h"
-#include "output/json.h"
-#include "output/json_guard.h"
+#include "output/format.h"
 #include "synward_ladder.h"
 #include "output/line.h"
 #include "output/report.h"
-#include "output/text.h"
-#include "output/text_guard.h"
 
 #include <errno.h>
 
@@ -65,29 +63,17 @@ static bool is_ours(const struct record *r)
                                       r->emitted.size == sizeof(r->emitted) && r->emitted.kind < SW_GUARD_EV_MAX);
 }
 
-static char *json(struct sw_lines *l, char *p)
+static char *line_of(enum sw_format format, struct sw_lines *l, char *p)
 {
+    const struct sw_formatter *f = sw_formatter(format);
     const struct record *r = &record;
 
     switch (r->what) {
-    case EVENT: return sw_json_event(l, r->now, &r->conn.event, p);
-    case GUARD_EVENT: return sw_json_guard_event(l, r->now, &r->emitted, p);
-    case LOSS: return sw_json_loss(l, r->now, r->lost, r->now, p);
-    case STATS: return sw_json_stats(l, r->now, &r->stats, r->now, p);
-    default: return sw_json_service(l, r->now, &r->service, r->now, p);
-    }
-}
-
-static char *text(struct sw_lines *l, char *p)
-{
-    const struct record *r = &record;
-
-    switch (r->what) {
-    case EVENT: return sw_text_event(l, r->now, &r->conn.event, p);
-    case GUARD_EVENT: return sw_text_guard_event(l, r->now, &r->emitted, p);
-    case LOSS: return sw_text_loss(l, r->now, r->lost, r->now, p);
-    case STATS: return sw_text_stats(l, r->now, &r->stats, r->now, p);
-    default: return sw_text_service(l, r->now, &r->service, r->now, p);
+    case EVENT: return f->event(l, r->now, &r->conn.event, p);
+    case GUARD_EVENT: return f->guard_event(l, r->now, &r->emitted, p);
+    case LOSS: return f->loss(l, r->now, r->lost, r->now, p);
+    case STATS: return f->stats(l, r->now, &r->stats, r->now, p);
+    default: return f->service(l, r->now, &r->service, r->now, p);
     }
 }
 
@@ -115,6 +101,26 @@ static void text_line(const char *line, size_t len, bool color, bool wide)
     holds(newlines == 2, "%zu lines: %.*s", newlines, (int)len, line);
 }
 
+/* As many columns as the header has, and nothing in them that would be another one. */
+static void zeek_row(const char *row, size_t len)
+{
+    size_t tabs = 0, column = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        if (row[i] == '\t' || row[i] == '\n') {
+            holds(column, "an empty column at %zu of: %.*s", i, (int)len, row);
+            holds((row[i] == '\n') == (i + 1 == len), "a newline at %zu of: %.*s", i, (int)len, row);
+            tabs += row[i] == '\t';
+            column = 0;
+        } else {
+            holds((__u8)row[i] > 0x20 && (__u8)row[i] < 0x7f, "byte %02x at %zu of: %.*s", (__u8)row[i], i, (int)len,
+                  row);
+            column++;
+        }
+    }
+    holds(tabs == 21, "%zu tabs: %.*s", tabs, (int)len, row);
+}
+
 /* Each formatter in room of exactly the size that it is promised. */
 static void format(const struct sw_report_opts *opts, const char *iface)
 {
@@ -128,8 +134,11 @@ static void format(const struct sw_report_opts *opts, const char *iface)
     room = sw_lines_room(l);
     p = malloc(room);
     holds(p, "no memory");
-    json_line(p, json(l, p) - p);
-    text_line(p, text(l, p) - p, opts->color, opts->wide);
+    json_line(p, line_of(SW_FORMAT_JSON, l, p) - p);
+    json_document(p, line_of(SW_FORMAT_ECS, l, p) - p);
+    text_line(p, line_of(SW_FORMAT_TEXT, l, p) - p, opts->color, opts->wide);
+    if (record.what == EVENT)
+        zeek_row(p, line_of(SW_FORMAT_ZEEK, l, p) - p);
     free(p);
     sw_lines_fini(l);
 }
@@ -151,7 +160,7 @@ static int add(struct sw_report *report)
 static void check_report(enum sw_format format)
 {
     struct sw_report_opts opts = {.fd = STDOUT_FILENO, .event_mask = (1u << SW_LINE_MAX) - 1, .format = format};
-    static struct sw_report *reports[2];
+    static struct sw_report *reports[SW_FORMAT_ECS + 1];
     struct sw_report *report;
     __u64 lines;
     int err;
@@ -164,7 +173,7 @@ static void check_report(enum sw_format format)
     lines = sw_report_lines(report) - lines;
     holds(err == (is_ours(&record) ? 0 : -EINVAL), "error %d", err);
     holds(lines <= 1 && (!err || !lines), "%llu lines, error %d", lines, err);
-    if (record.what != LOSS)
+    if (record.what != LOSS && format != SW_FORMAT_ZEEK)
         holds(lines == !err, "%llu lines, error %d", lines, err);
     holds(!sw_report_pending(report) == !lines, "%zu bytes of %llu lines", sw_report_pending(report), lines);
     holds(!sw_report_flush(report), "not written");
@@ -186,7 +195,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
 
     opts.color = how & 8;
     opts.replay = how & 16;
-    opts.format = how & 32 ? SW_FORMAT_TEXT : SW_FORMAT_JSON;
+    opts.format = (how & 32 ? SW_FORMAT_TEXT : SW_FORMAT_JSON) + (how & 4 ? 2 : 0);
     opts.clock_offset_ns = (__s64)fuzz_u64(&in);
     opts.cid_seed = fuzz_u16(&in);
     opts.wide = opts.cid_seed & 1;

@@ -160,4 +160,40 @@ static inline void json_line(const char *line, size_t len)
     json_holds(&j, j.at == j.end);
 }
 
+/* An object whose values may be objects, and lists of strings. */
+static inline void json_object(struct json_line *outer, int depth)
+{
+    struct json_line j = {.start = outer->start, .at = outer->at, .end = outer->end};
+
+    json_holds(&j, depth < 5);
+    do {
+        j.at++; /* a brace, or a comma */
+        json_key(&j);
+        if (j.end - j.at > 1 && *j.at == '{') {
+            json_object(&j, depth + 1);
+        } else if (j.end - j.at > 1 && j.at[0] == '[' && j.at[1] == '"') {
+            do {
+                j.at++;
+                json_string(&j);
+            } while (j.at < j.end && *j.at == ',');
+            json_expect(&j, ']');
+        } else {
+            json_value(&j);
+        }
+    } while (j.at < j.end && *j.at == ',');
+    json_expect(&j, '}');
+    outer->at = j.at;
+}
+
+/* The same for documents: one object a line. */
+static inline void json_document(const char *line, size_t len)
+{
+    struct json_line j = {.start = line, .at = line, .end = line + len};
+
+    json_holds(&j, len && *line == '{');
+    json_object(&j, 0);
+    json_expect(&j, '\n');
+    json_holds(&j, j.at == j.end);
+}
+
 #endif

@@ -108,7 +108,7 @@ static void check_common(const struct sw_common_opts *o)
     const __u64 *t;
 
     holds(!(o->event_mask >> SW_LINE_MAX), "events %x", o->event_mask);
-    holds(o->format == SW_FORMAT_JSON || o->format == SW_FORMAT_TEXT, "format %d", o->format);
+    holds(o->format >= SW_FORMAT_JSON && o->format <= SW_FORMAT_ECS, "format %d", o->format);
     holds(o->owner <= SW_OWNER_PROCESS, "owner %d", o->owner);
     holds(o->color <= SW_COLOR_NEVER, "color %d", o->color);
     holds(!o->summary || b->cfg.event_mask & 1u << SW_EV_CONN, "a summary without conn records");

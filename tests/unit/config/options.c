@@ -258,7 +258,7 @@ static void test_text(void **state)
         {&sw_common_group, "interval", "({}) `x`", "(run 10, replay 0) `x`", 2},
         {&sw_common_group, "ring", "{}", "run 64M, replay 4M", 2},
         {&sw_common_group, "max-flows", "{}{}", "131072131072", 2},
-        {&sw_common_group, "format", "{} of {words}", "json of `json`, `text`", 2},
+        {&sw_common_group, "format", "{} of {words}", "json of `json`, `text`, `zeek`, `ecs`", 2},
         {&sw_common_group, "events", "{}", "all", 2},
         {&sw_common_group, "decap", "{}", "run off, replay on", 2},
         {&sw_guard_group, "engage", "{half-open}, {syn-rate}: {}", "1024, 4000: half-open=1024,syn-rate=4000", 1},

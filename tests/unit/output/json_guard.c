@@ -221,7 +221,7 @@ static void test_extremes(void **state)
     assert_true(end + sizeof(struct sw_name) <= body + SW_SERVICE_ROOM);
     print_message("longest service %zu, room %d\n", (size_t)(end - body), SW_SERVICE_ROOM);
     free(body);
-    for (int format = SW_FORMAT_JSON; format <= SW_FORMAT_TEXT; format++) {
+    for (int format = SW_FORMAT_JSON; format <= SW_FORMAT_ECS; format++) {
         opts.format = format;
         opts.color = true;
         opts.clock_offset_ns = 1;

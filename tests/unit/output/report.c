@@ -149,7 +149,7 @@ static void test_longest_lines(void **state)
     memset(ev.flow.hist, 'S', SW_HIST_MAX);
     ev.flow.syn_ns = ev.flow.synack_ns = 1;
     ev.flow.start_ns = 0;
-    for (int format = SW_FORMAT_JSON; format <= SW_FORMAT_TEXT; format++) {
+    for (int format = SW_FORMAT_JSON; format <= SW_FORMAT_ECS; format++) {
         opts.format = format;
         opts.color = true;
         out_open(&o, opts);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The lines of one reader: its numbers, its queue, and that what it received and what it lost is what matched. */
 #include "lines.h"
-#include "output/json.h"
+#include "output/format.h"
 #include "readers/reader.h"
 
 static struct sw_lines names;
@@ -51,7 +51,7 @@ static void one_event(enum sw_event_kind kind)
 {
     struct sw_event ev = sample(kind);
     char *line = malloc(sw_lines_room(&names));
-    char *to = sw_json_event(&names, 0, &ev, line);
+    char *to = sw_formatter(r.wants.format)->event(&names, 0, &ev, line);
 
     sw_reader_event(&r, kind, line, to - line, &names, ev.ts);
     free(line);
@@ -72,6 +72,44 @@ static void test_numbers(void **state)
     for (int i = 0; i < 121; i++)
         assert_int_equal(number(line_n(got, i), "\"seq\":"), i + 1);
     has(line_n(got, 120), "\"lost_total\":5,");
+    end();
+}
+
+/* In a document of ECS the number is inside. */
+static void test_numbers_of_ecs(void **state)
+{
+    char output[4096];
+
+    (void)state;
+    begin(SW_FORMAT_ECS, ALL_LINES, 1 << 20);
+    for (int i = 0; i < 120; i++)
+        one_event(i % SW_EV_ANOMALY);
+    take_bytes(~0u);
+    for (int i = 0; i < 120; i++)
+        assert_int_equal(number(line_n(got, i), "\"sequence\":"), i + 1);
+    assert_int_equal(schema_check("--ecs", got, got_len, output, sizeof(output)), 0);
+    assert_string_equal(output, "120 lines valid\n");
+    end();
+}
+
+/* Zeek's format has rows alone: what is lost, and that the end is a regular one, the reader gets to know by lines that
+ * it does not pass on. */
+static void test_zeek(void **state)
+{
+    __u64 before[SW_LOSSES] = {[SW_EV_CONN] = 3, [SW_EV_OPENING] = 9};
+    struct sw_report_stats stats = {0};
+
+    (void)state;
+    begin(SW_FORMAT_ZEEK, 1u << SW_EV_CONN | 1u << SW_LINE_LOSS, 300 << 10);
+    one_event(SW_EV_CONN);
+    sw_reader_lost(&r, before);
+    sw_reader_say_lost(&r, &names, 1, false);
+    sw_reader_stats(&r, &stats, 0, &names, 1);
+    stats.final = true;
+    sw_reader_stats(&r, &stats, 0, &names, 1700000000000000000ull);
+    take_bytes(~0u);
+    assert_int_equal(strncmp(got, "1700000000.118456\tC", 19), 0);
+    assert_string_equal(line_n(got, 1), "#lost\t3\n#close\t2023-11-14-22-13-20\n");
     end();
 }
 
@@ -202,8 +240,9 @@ static void test_queue_wraps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers), cmocka_unit_test(test_adds_up),     cmocka_unit_test(test_last_lines),
-        cmocka_unit_test(test_mask),    cmocka_unit_test(test_queue_wraps),
+        cmocka_unit_test(test_numbers_of_ecs), cmocka_unit_test(test_zeek),       cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_adds_up),        cmocka_unit_test(test_last_lines), cmocka_unit_test(test_mask),
+        cmocka_unit_test(test_queue_wraps),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,6 +45,36 @@ static void test_there_and_back(void **state)
     assert_int_equal(sw_request_print(&a, text, 100), -E2BIG);
 }
 
+/* Zeek's rows are of connections: what else is asked for would make no line, but losses are said. */
+static void test_formats(void **state)
+{
+    static const struct {
+        const char *text;
+        enum sw_format format;
+        __u32 mask;
+    } rows[] = {
+        {"json", SW_FORMAT_JSON, (1u << SW_LINE_MAX) - 1},
+        {"text", SW_FORMAT_TEXT, (1u << SW_LINE_MAX) - 1},
+        {"color", SW_FORMAT_TEXT, (1u << SW_LINE_MAX) - 1},
+        {"zeek", SW_FORMAT_ZEEK, 1u << SW_EV_CONN | 1u << SW_LINE_LOSS},
+        {"ecs", SW_FORMAT_ECS, (1u << SW_LINE_MAX) - 1},
+    };
+    static struct sw_request r;
+    static char text[SW_REQUEST_MAX], again[SW_REQUEST_MAX];
+    char why[SW_REQUEST_WHY], line[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        snprintf(text, sizeof(text), FIRST "format %s\n\n", rows[i].text);
+        assert_int_equal(sw_request_parse(text, strlen(text), &r, why), 0);
+        assert_int_equal(r.format, rows[i].format);
+        assert_int_equal(r.event_mask, rows[i].mask);
+        assert_true(sw_request_print(&r, again, sizeof(again)) > 0);
+        snprintf(line, sizeof(line), FIRST "format %s\n", rows[i].text);
+        assert_int_equal(strncmp(again, line, strlen(line)), 0);
+    }
+}
+
 static void test_defaults(void **state)
 {
     static struct sw_request r;
@@ -118,10 +148,8 @@ static void test_hello(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_there_and_back),
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_hello),
+        cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_formats), cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_refused),        cmocka_unit_test(test_hello),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
