@@ -139,7 +139,7 @@ complete -c synward -n '__synward_command run' -l capture-size -x -d 'most that 
 
 complete -c synward -n '__synward_command replay' -l help -d 'this help'
 complete -c synward -n '__synward_command replay' -s C -l no-checksum -d 'do not verify TCP checksums, as Zeek\'s -C: the same as --checksum=off'
-complete -c synward -n '__synward_command replay' -l through-bpf -d 'feed the frames to the program in the kernel, as a live interface does: needs root, gives the same lines, and takes several times as long'
+complete -c synward -n '__synward_command replay' -l through-bpf -d 'feed the frames to the program in the kernel, as a live interface does: needs root, gives each connection the same lines, and takes several times as long'
 complete -c synward -n '__synward_command replay' -l events -x -a '(__synward_list opening established half_closed closed reset refused timeout reused midstream anomaly update conn loss stats drop service lifecycle guard health all none)' -d 'lines to log, by name, joined by commas; \'all\', \'none\', and \'-name\' to leave one out'
 complete -c synward -n '__synward_command replay' -l full-events -d 'JSON and ECS: every key in every line of a connection, not only in conn'
 complete -c synward -n '__synward_command replay' -l format -x -a 'json text zeek ecs' -d 'NDJSON, text for people, Zeek\'s conn.log, or JSON by the Elastic Common Schema (json)'

@@ -57,8 +57,8 @@ size_t sw_keys_first(const struct sw_key_note *notes, size_t len, __u64 now_ns);
  */
 bool sw_keys_precede(struct sw_key_set *set, const struct sw_keys *before, __u64 now_ns);
 
-/* The first four bytes of SipHash-2-4 of eight bytes, zeros, of version 2 a 2 and zeros, as a number that %08x prints in
- * their order: hosts with the same fingerprint take each other's cookies. */
+/* The first four bytes of SipHash-2-4 of eight bytes, zeros, of version 2 a 2 and zeros, as a number that %08x prints
+ * in their order: hosts with the same fingerprint take each other's cookies. */
 __u32 sw_key_fingerprint(const struct sw_key_line *line);
 /* The first epoch that begins at that second since 1970 or later: every host that shares the file comes to the same. */
 __u32 sw_key_epoch(__s64 seconds);

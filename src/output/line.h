@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What lines of all formats share: names already escaped, caches of dates and identities. A formatter (format.h) appends one line, newline included, to a buffer with enough space:
- * sw_lines_room() bytes are always enough.
+ * What lines of all formats share: names already escaped, caches of dates and identities. A formatter (format.h)
+ * appends one line, newline included, to a buffer with enough space: sw_lines_room() bytes are always enough.
  */
 #ifndef SW_OUTPUT_LINE_H
 #define SW_OUTPUT_LINE_H

@@ -189,7 +189,8 @@ TEST(a_version_is_a_part_of_the_key)
 
     assert_int_not_equal(sw_key_fingerprint(&one), sw_key_fingerprint(&other));
     for (int v = 1; v <= 2; v++) {
-        struct sw_key_set set = {.line = {v == 1 ? other : one}, .len = 1}, same = {.line = {v == 1 ? one : other}, .len = 1};
+        struct sw_key_set set = {.line = {v == 1 ? other : one}, .len = 1},
+                          same = {.line = {v == 1 ? one : other}, .len = 1};
 
         sw_keys_from_lines(v == 1 ? &one : &other, 1, START, &k);
         set.line[0].from = same.line[0].from = soon;
