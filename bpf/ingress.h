@@ -12,7 +12,8 @@
 #include <linux/pkt_cls.h>
 
 #ifdef SW_NATIVE
-#include "native.h"
+#include "packet/checksum.h"
+#include "unguarded.h"
 #elif !defined(SW_OLD)
 #include "guard/account.h"
 #include "guard/cookie_flow.h"

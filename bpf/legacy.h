@@ -10,6 +10,7 @@
 
 #include "guard/maps.h"
 #include "track/sweep.h"
+#include "unguarded.h"
 
 #include <linux/pkt_cls.h>
 
@@ -19,22 +20,6 @@ struct {
     __type(key, __u32);
     __type(value, __u64);
 } guard_scratch SEC(".maps");
-
-static __always_inline void sw_account_resolved(struct sw_key *key, __u32 resp_is_b, __u32 how)
-{
-    (void)key, (void)resp_is_b, (void)how;
-}
-
-static __always_inline void sw_known_set(const struct sw_key *k, __u32 src_is_b)
-{
-    (void)k, (void)src_is_b;
-}
-
-static __always_inline int sw_is_guarded(struct sw_key *key)
-{
-    (void)key;
-    return 0;
-}
 
 /* A frame of several pages is truncated before it gets here. */
 static __always_inline __u32 sw_frame_len(struct xdp_md *ctx)

@@ -34,9 +34,11 @@ struct events {
     char *buf; /* the beginning of a line, of which the rest has not come */
     size_t len, room;
     const struct sw_formatter *format;
-    bool headed; /* there are lines, and before them what is first in a file */
-    bool ended;  /* the instance has said so */
-    __u64 lost;  /* said by lines that are not passed on */
+    bool headed;  /* what is first in a file went out whole */
+    bool half;    /* a line stands half in the output */
+    bool ended;   /* the instance has said so */
+    bool counted; /* done for so many lines */
+    __u64 lost;   /* said by lines that are not passed on */
 };
 
 static bool wait_for(struct events *e, int fd, int timeout_ms)
@@ -60,27 +62,38 @@ static bool is_heading(const struct events *e, size_t from, size_t to)
            mark - (e->buf + from) < 8;
 }
 
+static int put(struct events *e, int signal_fd, const char *data, size_t len, bool *ret_whole)
+{
+    size_t written;
+    int code = sw_patient_write_some(signal_fd, data, len, &e->done, &written);
+
+    if (written)
+        e->half = data[written - 1] != '\n';
+    *ret_whole = written == len;
+    return code;
+}
+
 /* What is first in a file, and last: this process writes one, however many instances it reads. */
 static int write_head(struct events *e)
 {
     char text[SW_FORMAT_ROOM];
 
-    e->headed = true;
-    return sw_patient_write(e->signal_fd, text, e->format->head(text, time(NULL), e->wants.utc) - text, &e->done);
+    return put(e, e->signal_fd, text, e->format->head(text, time(NULL), e->wants.utc) - text, &e->headed);
 }
 
-/* Not after a kill: of the instance, or of a reader that let a row stand half. */
-static void write_end(const struct events *e)
+/* Not after a kill of the instance, nor behind half a line. After a signal only if the reader takes it at once. */
+static int write_end(struct events *e)
 {
+    const bool regular = e->ended || e->counted;
     struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
     char text[SW_FORMAT_ROOM];
-    size_t len;
+    bool whole;
 
-    if (!e->headed || !(e->done || e->ended) || poll(&out, 1, 0) != 1 || !(out.revents & POLLOUT))
-        return;
-    len = e->format->end(text, time(NULL), e->wants.utc) - text;
-    if (write(STDOUT_FILENO, text, len) != (ssize_t)len && errno != EPIPE)
-        sw_warn("standard output: %s", strerror(errno));
+    if (!e->headed || e->half || !(e->done || regular))
+        return SW_EXIT_OK;
+    if (!regular && (poll(&out, 1, 0) != 1 || !(out.revents & POLLOUT)))
+        return SW_EXIT_OK;
+    return put(e, regular ? e->signal_fd : -1, text, e->format->end(text, time(NULL), e->wants.utc) - text, &whole);
 }
 
 /* Zeek's format: lines that are for this process are taken out of the buffer. How many bytes of whole lines are left.
@@ -114,6 +127,7 @@ static int write_lines(struct events *e)
 {
     const char *end = memrchr(e->buf, '\n', e->len);
     size_t whole = end ? end + 1 - e->buf : 0, n = 0;
+    bool all;
     int code;
 
     if (e->format->head)
@@ -130,9 +144,9 @@ static int write_lines(struct events *e)
         if (is_heading(e, from, n) || --e->count)
             continue;
         whole = n;
-        e->done = true;
+        e->done = e->counted = true;
     }
-    code = sw_patient_write(e->signal_fd, e->buf, whole, &e->done);
+    code = put(e, e->signal_fd, e->buf, whole, &all);
     e->len -= whole;
     memmove(e->buf, e->buf + whole, e->len);
     return code;
@@ -170,6 +184,8 @@ static int copy(struct events *e, int fd)
             code = make_room(e);
     }
     e->len = 0; /* half a line, of one that was killed */
+    if (!code && !e->done && e->format->head && !e->ended)
+        sw_warn("the synward with pid %d has ended without saying so: rows may be missing", e->choice.last.pid);
     return code;
 }
 
@@ -230,7 +246,7 @@ static int cmd_events(int argc, char **argv)
     e->format = sw_formatter(e->wants.format);
     code = e->signal_fd < 0 ? SW_EXIT_INTERNAL : run(e);
     if (code == SW_EXIT_OK)
-        write_end(e);
+        code = write_end(e);
     if (e->lost)
         sw_warn("%llu connections were lost in all, and have no row", e->lost);
     free(e->buf);

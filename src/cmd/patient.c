@@ -38,6 +38,14 @@ bool sw_patient_wait(int signal_fd, __u64 ns)
 
 int sw_patient_write(int signal_fd, const char *data, size_t len, bool *ret_done)
 {
+    size_t written = 0;
+
+    return sw_patient_write_some(signal_fd, data, len, ret_done, &written);
+}
+
+int sw_patient_write_some(int signal_fd, const char *data, size_t len, bool *ret_done, size_t *ret_written)
+{
+    *ret_written = 0;
     for (const char *from = data, *end = data + len; from < end;) {
         struct pollfd fds[] = {{.fd = signal_fd, .events = POLLIN}, {.fd = STDOUT_FILENO, .events = POLLOUT}};
         size_t piece = (size_t)(end - from) < PIPE_BUF ? (size_t)(end - from) : PIPE_BUF; /* it does not block */
@@ -61,6 +69,7 @@ int sw_patient_write(int signal_fd, const char *data, size_t len, bool *ret_done
             return SW_EXIT_OUTPUT;
         }
         from += n > 0 ? n : 0;
+        *ret_written = from - data;
     }
     return SW_EXIT_OK;
 }

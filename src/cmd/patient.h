@@ -16,5 +16,7 @@ bool sw_patient_wait(int signal_fd, __u64 ns);
 /* All of it to standard output, however long that takes. *ret_done: a signal came between two lines or while nothing
  * could be written, or the reader is gone. An enum sw_exit, after a line on stderr. */
 int sw_patient_write(int signal_fd, const char *data, size_t len, bool *ret_done);
+/* The same, and how many bytes went out. A signal_fd of -1: no signal ends it. */
+int sw_patient_write_some(int signal_fd, const char *data, size_t len, bool *ret_done, size_t *ret_written);
 
 #endif

@@ -258,16 +258,19 @@ static void fit_maps(struct replay *c)
 static void key_hashes(struct replay *c)
 {
     static __u8 begin[64 << 10];
-    const int fd = strcmp(c->path, "-") ? open(c->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
     struct stat st;
-    ssize_t len = -1;
+    ssize_t len;
+    int fd;
 
-    if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode))
-        len = pread(fd, begin, sizeof(begin), 0);
-    if (fd >= 0)
-        close(fd);
-    if (len < 0)
+    if (!strcmp(c->path, "-") || stat(c->path, &st) || !S_ISREG(st.st_mode))
         return; /* random ones */
+    fd = open(c->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    len = read(fd, begin, sizeof(begin));
+    close(fd);
+    if (len < 0)
+        return;
     for (size_t i = 0; i < sizeof(c->hash_key.word) / sizeof(c->hash_key.word[0]); i++) {
         const __u64 key[2] = {i, st.st_size};
         __u64 hash[2];

@@ -80,8 +80,7 @@ static const struct sw_option options[] = {
     {"summary", .block = 1, .type = SW_OPT_SWITCH, FIELD(summary),
      .help = "at the end: connections by outcome, top targets, handshake times ({}; with text on)",
      .man = "Text has it after its last line, the other formats on standard error. It needs `conn` records: without "
-            "`conn` among the "
-            "events text has it only where it is asked for. See TEXT."},
+            "`conn` among the events text has it only where it is asked for. See TEXT."},
     {"output", 'o', .block = 1, .type = SW_OPT_FILE, FIELD(output), .complete = SW_COMPLETE_FILES,
      .help = "append lines to this file; 'none': write nothing, '-': standard output (-)",
      .man = "A new file has mode 0640. SIGHUP opens it again (see OUTPUT FILES)."},

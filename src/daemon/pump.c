@@ -174,6 +174,8 @@ static void begin_outage(struct sw_loop_state *l, int err)
                                      : "lines that cannot wait are lost and counted";
 
     unwatch_stdout(l);
+    if (err == -EPIPE)
+        sw_report_reader_gone(l->in->report);
     l->outage.what = sw_pump_output(l);
     if (l->stopping && err == -EPIPE) /* the signal was for both */
         l->outage.err = err;

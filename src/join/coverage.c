@@ -102,11 +102,11 @@ static int add_missing(struct sw_coverage *c, const struct sw_coverage_line *lin
 
 static int add_restart(struct sw_coverage *c, const struct sw_coverage_line *line)
 {
-    const __u64 told = c->stats < c->now ? c->stats : c->now; /* what it did since then no line says */
+    const __u64 known = c->stats < c->now ? c->stats : c->now; /* what it did since then no line says */
     __u64 from = line->ts < c->last ? line->ts : c->last;
 
-    if (c->stats && told < from)
-        from = told;
+    if (c->stats && known < from)
+        from = known;
     c->now = line->ts; /* what is logged again is older */
     c->restarts++;
     c->clocks++;

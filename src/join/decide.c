@@ -29,7 +29,7 @@ static struct sw_hole hole_of(const struct sw_join *j, const struct sw_join_grou
     return hole;
 }
 
-/* What one file alone has: was it not at the other, or can that not be told? */
+/* What one file alone has: was it not at the other, or can nobody say? */
 static void judge_missing(const struct sw_join *j, const struct sw_join_group *g, bool early, struct sw_join_result *r)
 {
     for (unsigned int i = 0; i < j->opts.files; i++) {

@@ -129,7 +129,7 @@ static int move_away(struct sw_output_file *f)
         snprintf(to, sizeof(to), "%s%s", f->name, suffix);
         err = move(f, to);
     }
-    return err;
+    return err == -ENOENT ? 0 : err; /* somebody else has just moved it */
 }
 
 /* Half a line at the end of the file that is left: it is whole in the next one. */

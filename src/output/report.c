@@ -28,6 +28,7 @@ struct sw_report {
     __u64 made;
     __u64 bytes;                /* of all lines made */
     bool skip;                  /* events make no lines */
+    bool reader_gone;           /* and the next one has nothing yet of what is first in a file */
     struct sw_summary *summary; /* NULL: none is wanted */
     struct sw_report_stats end; /* of the final line, for it */
     const struct sw_report_tap *tap;
@@ -359,6 +360,40 @@ static size_t whole_lines(const struct sw_report *r, size_t most, bool one)
     return end ? (size_t)(end + 1 - r->buf) : r->head;
 }
 
+static int write_to(struct sw_report *r, size_t end)
+{
+    while (r->head < end) {
+        ssize_t n = sw_sink_write(&r->sink, r->buf + r->head, end - r->head);
+
+        if (n < 0)
+            return n;
+        r->head += n;
+    }
+    return 0;
+}
+
+/* A pipe's next reader gets what is first in a file; before it the rest of a line whose beginning still lies there. */
+static int begin_again(struct sw_report *r)
+{
+    const size_t start = line_start(r);
+    int err = 0;
+
+    if (!r->reader_gone)
+        return 0;
+    if (r->head > start)
+        err = write_to(r, whole_lines(r, 0, true));
+    if (err)
+        return err;
+    sw_frame_lost(&r->frame);
+    r->reader_gone = false;
+    return 0;
+}
+
+void sw_report_reader_gone(struct sw_report *r)
+{
+    r->reader_gone = r->format->head != NULL;
+}
+
 int sw_report_flush_some(struct sw_report *r, size_t most, bool one)
 {
     size_t end;
@@ -368,17 +403,16 @@ int sw_report_flush_some(struct sw_report *r, size_t most, bool one)
         r->head = line_start(r);
         sw_frame_lost(&r->frame);
     }
+    err = begin_again(r);
+    if (err)
+        return err;
     most -= sw_frame_room(&r->frame, &r->sink, most);
     end = whole_lines(r, most, one);
     if (r->head < end && (err = sw_frame_begin(&r->frame, &r->sink)))
         return err;
-    while (r->head < end) {
-        ssize_t n = sw_sink_write(&r->sink, r->buf + r->head, end - r->head);
-
-        if (n < 0)
-            return n;
-        r->head += n;
-    }
+    err = write_to(r, end);
+    if (err)
+        return err;
     if (r->head < r->tail)
         return 1;
     r->head = r->tail = 0;
@@ -392,10 +426,14 @@ int sw_report_flush(struct sw_report *r)
 
 size_t sw_report_rewind(struct sw_report *r)
 {
-    size_t start = line_start(r), half = sw_sink_follows(&r->sink) ? r->head - start : 0;
+    const bool follows = sw_sink_follows(&r->sink);
+    const size_t start = line_start(r), half = r->head - start;
 
     r->head = start;
-    return half + sw_frame_half(&r->frame);
+    if (follows)
+        return half + sw_frame_half(&r->frame);
+    sw_frame_lost(&r->frame);
+    return 0;
 }
 
 void sw_report_leave(struct sw_report *r)

@@ -82,5 +82,7 @@ int sw_report_flush_some(struct sw_report *r, size_t most, bool one);
 size_t sw_report_rewind(struct sw_report *r);
 /* After that: the last line of the format into the file that is left, if it has one and the file takes it. */
 void sw_report_leave(struct sw_report *r);
+/* The reader of a pipe is gone. Another one may come: what is first in a file comes once more, before the next line. */
+void sw_report_reader_gone(struct sw_report *r);
 
 #endif

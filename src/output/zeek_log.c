@@ -164,26 +164,56 @@ char *sw_zeek_end(char *p, __s64 now, bool utc)
     return put_clock(stpcpy(p, SW_ZEEK_END), now, utc);
 }
 
+/* What lines that are no rows begin with; the last two end a header and a log. */
+static const char *const words[] = {"#separator ", "#set_separator\t", "#empty_field\t", "#unset_field\t", "#path\t",
+                                    "#open\t",     "#fields\t",        "#types\t",       SW_ZEEK_END};
+enum { WORDS = sizeof(words) / sizeof(words[0]), OF_HEAD = WORDS - 2 };
+
 /* A line that is in a header and not its last: without that one zeek-cut would give up. */
 static bool is_of_head(const char *line, size_t len)
 {
-    static const char *const words[] = {"#separator", "#set_separator", "#empty_field", "#unset_field",
-                                        "#path",      "#open",          "#fields"};
-
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+    for (size_t i = 0; i < OF_HEAD; i++)
         if (len > strlen(words[i]) && !memcmp(line, words[i], strlen(words[i])))
             return true;
     return false;
 }
 
-/* Half a row begins with seconds; half a line of the header, or the last line, with a '#'. */
-static bool is_half(const char *line, size_t len)
+static size_t digits(const char *p, size_t len)
 {
-    size_t digits = 0;
+    size_t n = 0;
 
-    while (digits < len && line[digits] >= '0' && line[digits] <= '9')
-        digits++;
-    return *line == '#' || (digits && (digits == len || line[digits] == '.'));
+    while (n < len && p[n] >= '0' && p[n] <= '9')
+        n++;
+    return n;
+}
+
+/* A whole line after which a row may come. */
+static bool is_before_row(const char *line, size_t len)
+{
+    const size_t n = digits(line, len);
+
+    return (n && n < len && line[n] == '.') ||
+           (len > strlen(words[OF_HEAD]) && !memcmp(line, words[OF_HEAD], strlen(words[OF_HEAD])));
+}
+
+/* The beginning of a line of ours? A row begins with seconds and six digits more; digits alone may be anybody's, but
+ * behind a line of ours. */
+static bool is_half(const char *line, size_t len, bool before_row)
+{
+    size_t n, minus = len && *line == '-', after;
+
+    for (size_t i = 0; i < WORDS; i++) {
+        n = strlen(words[i]);
+        if (!memcmp(line, words[i], len < n ? len : n))
+            return true;
+    }
+    n = digits(line + minus, len - minus);
+    if (!n || minus + n == len)
+        return before_row && (n || minus);
+    if (line[minus + n] != '.')
+        return false;
+    after = digits(line + minus + n + 1, len - minus - n - 1);
+    return minus + n + 1 + after == len ? after <= 6 : after == 6 && line[minus + n + 7] == '\t';
 }
 
 size_t sw_zeek_torn(const char *end, size_t len)
@@ -192,8 +222,14 @@ size_t sw_zeek_torn(const char *end, size_t len)
 
     while (from && end[from - 1] != '\n')
         from--;
-    if (from < len && !is_half(end + from, len - from))
-        return 0;
+    if (from < len) {
+        size_t line = from ? from - 1 : 0;
+
+        while (line && end[line - 1] != '\n')
+            line--;
+        if (!is_half(end + from, len - from, from && is_before_row(end + line, from - line)))
+            return 0;
+    }
     while (from) {
         size_t line = from - 1;
 

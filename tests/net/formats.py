@@ -9,6 +9,7 @@ docs/formats.md.
     +-----------------+         | srv0   synward  |---- /run/synward/readers/PID ---> synward events
                                 +-----------------+
 """
+import fcntl
 import importlib.machinery
 import importlib.util
 import itertools
@@ -16,6 +17,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -222,12 +224,63 @@ def reader_of_killed():
         rows_in(reader.path, 2)
     sw.kill()
     n.equal("ports", ports(log(one.ended().text(), 0)), sorted(h.ports))
+    for reader in (one, follows):
+        n.until(lambda r=reader: "has ended without saying so: rows may be missing" in r.err())
     sw = h.start("--output", "none")
     follows.reads(2)
     h.talk()
     rows_in(follows.path, 3)
     follows.p.send_signal(signal.SIGINT)
     n.equal("ports", ports(log(follows.ended().text(), 1)), sorted(h.ports))
+    stopped(sw)
+
+
+class Slow:
+    """synward events --format zeek into a pipe of a page, which is read when the test says so."""
+
+    def __init__(self, sw, *args):
+        self.r, w = os.pipe()
+        fcntl.fcntl(self.r, fcntl.F_SETPIPE_SZ, 4096)
+        self.p = n.popen([n.SYNWARD, "events", "--pid", str(sw.p.pid), "--format", "zeek", *(str(x) for x in args)], stdout=w,
+                         stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        n.started.append(self.p)
+        self.w = w
+        n.equal("it reads", b"reading events of" in self.p.stderr.readline(), True)
+        self.got = b""
+
+    def read(self, size):
+        got = os.read(self.r, size)
+        self.got += got
+        return got
+
+    def full(self):
+        """the reader can write nothing more"""
+        return not select.select([], [self.w], [], 0)[1]
+
+    def rest(self):
+        os.close(self.w)
+        while self.read(1000):
+            pass
+        os.close(self.r)
+        n.equal("exit code", self.p.wait(timeout=n.PATIENCE), 0)
+        return self.got.decode()
+
+
+def slow_reader():
+    """events: #close also comes to a reader that is slow, at the end and by --count; at a signal never behind half a row"""
+    h = Host()
+    sw = h.start("--output", "none")
+    whole, counted, signalled = Slow(sw), Slow(sw, "--count", 30), [Slow(sw) for _ in range(8)]
+    h.talk(60)
+    n.until(lambda: all(x.full() for x in (whole, counted, *signalled)))
+    for i, reader in enumerate(signalled):
+        reader.read(100 + 500 * i)
+        reader.p.send_signal(signal.SIGTERM)
+        text = reader.rest()
+        n.equal(f"the end of {text[-300:]!r}", "#close" in text and not re.search(r"\n#close\t\S+\n$", text), False)
+    n.equal("rows", len(log(counted.rest(), 1)), 30)
+    sw.p.send_signal(signal.SIGTERM)
+    n.equal("rows", len(log(whole.rest(), 1)), 60)
     stopped(sw)
 
 
@@ -338,4 +391,4 @@ def documented():
 
 
 if __name__ == "__main__":
-    n.main(zeek_file, rotated, moved, killed, readers, reader_of_killed, losses, refused, guard_note, ecs, documented)
+    n.main(zeek_file, rotated, moved, killed, readers, slow_reader, reader_of_killed, losses, refused, guard_note, ecs, documented)

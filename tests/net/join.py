@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""`synward join`: what a router did to a thousand connections, told from the lines of both ends (kit/middle.py); the same when
+"""`synward join`: what a router did to a thousand connections, by the lines of both ends (kit/middle.py); the same when
 lines are missing; the same by SQL; and how it is shown. SW_TEST_SHOW=1 prints what the command prints."""
 import collections
 import datetime
@@ -117,22 +117,22 @@ EVENTS = ("opening", "established", "half_closed", "closed", "reset", "refused",
           "update", "conn")
 
 
-def torn(path, share, draw, told):
-    """The file without some lines, in a new one. told: a loss line speaks of what is missing before it."""
+def torn(path, share, draw, with_loss):
+    """The file without some lines, in a new one. with_loss: a loss line says what is missing before it."""
     out, gone, seq = [], [], 0
     for raw in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
         x = json.loads(raw)
-        if draw.random() < share and (not told or x["event"] in EVENTS):
+        if draw.random() < share and (not with_loss or x["event"] in EVENTS):
             gone.append(x)
             continue
-        if gone and told:
+        if gone and with_loss:
             seq += len(gone) + 1
             by_kind = collections.Counter(g["event"] for g in gone)
             out.append({"schema": 3, "seq": seq, "ts": x["ts"], "event": "loss", "host": x["host"], "iface": None, "hook": None,
                         "lost": len(gone), **{f"lost_{k}": by_kind[k] for k in EVENTS}, "lost_guard": 0})
         gone = []
         seq += 1
-        out.append({**x, "seq": seq} if told else x)
+        out.append({**x, "seq": seq} if with_loss else x)
     to = f"{n.tmp.name}/torn-{next(numbers)}"
     pathlib.Path(to).write_text("".join(json.dumps(x) + "\n" for x in out), encoding="utf-8")
     return to
@@ -156,16 +156,16 @@ def missing():
     """lines that are missing at random, from either file or both: no verdict is wrong, and cannot_tell says what is missing"""
     draw = random.Random(n.seed())
     m = ground()
-    for told in (False, True):
+    for with_loss in (False, True):
         for share in (0.001, 0.01, 0.1, 0.5):
             for a, b in ((share, 0), (0, share), (share, share)):
-                right, found = honest(torn(m.A, a, draw, told), torn(m.B, b, draw, told))
+                right, found = honest(torn(m.A, a, draw, with_loss), torn(m.B, b, draw, with_loss))
                 why = collections.Counter(y["why"] for x in found for y in x["missing"] if x["verdict"] == "cannot_tell")
-                print(f"# {'loss lines' if told else 'gaps'}, {a:g} of A, {b:g} of B: {right} of {len(found)} told; {dict(why)}")
+                print(f"# {'loss lines' if with_loss else 'gaps'}, {a:g} of A, {b:g} of B: {right} of {len(found)} decided; {dict(why)}")
                 if share < 0.01:
-                    n.at_least("told", right, 800)
+                    n.at_least("decided", right, 800)
                 if share == 0.5 and b:
-                    n.at_least("losses or gaps", why["loss" if told else "gap"], 100)
+                    n.at_least("losses or gaps", why["loss" if with_loss else "gap"], 100)
 
 
 def cut():
@@ -254,11 +254,11 @@ def over_restart():
 
 def restarted():
     """the server's synward is killed in the middle and begun again: connections that lasted are cannot_tell, none is wrong"""
-    told, found = honest(*over_restart())
+    decided, found = honest(*over_restart())
     by_kind = {x.name: collections.Counter(y["verdict"] for y in found if kind_of(y).name == x.name) for x in KINDS}
     n.equal("before and after", [by_kind[x] for x in ("plain", "mss", "reset_server")], [{"agree": 40}, {"rewritten": 20}, {"reset_injected": 20}])
     n.equal("over it", [by_kind[x] for x in ("sack", "reset_client", "fin")], [{"cannot_tell": 20}] * 3)
-    n.at_least("told", told, 80)
+    n.at_least("decided", decided, 80)
 
 
 def honest_with(m, *args):
@@ -299,7 +299,7 @@ def doubles():
         n.at_least("by both ISNs", len(both), EACH * 10)
         _, summary = verdicts(m.A, apart(m.B, seconds))
         n.equal("clocks", [round(x["clock_apart_ns"] / 1e9) for x in summary["files"]], [100, 100])
-        print(f"# {seconds} s: {right} of {len(found)} told")
+        print(f"# {seconds} s: {right} of {len(found)} decided")
 
 
 def by_sql(a, b):
@@ -332,8 +332,8 @@ def sql():
     docs.needs_duckdb()
     draw = random.Random(n.seed())
     m = ground()
-    for share, told in ((0, False), (0.02, False), (0.2, False), (0.05, True)):
-        same_by_sql(torn(m.A, share, draw, told), torn(m.B, share, draw, told))
+    for share, with_loss in ((0, False), (0.02, False), (0.2, False), (0.05, True)):
+        same_by_sql(torn(m.A, share, draw, with_loss), torn(m.B, share, draw, with_loss))
     same_by_sql(m.A, twice(m.B))
     same_by_sql(m.A, apart(m.B, 100))
 

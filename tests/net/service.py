@@ -105,6 +105,7 @@ def read_only(writable):
 
 
 def inside(command):
+    n.tmp.cleanup()  # no exit comes that would
     unit, libc = settings(), ctypes.CDLL(None, use_errno=True)
     calls = allowed_calls(unit)
     read_only(["/run/synward"] + [x.lstrip("-") for x in unit["ReadWritePaths"]])

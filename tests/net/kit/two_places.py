@@ -76,14 +76,14 @@ def write(out, near, count, rate):
         out.write(json.dumps({"schema": 3, "seq": seq, "ts": stamp(ts), "event": "stats", "host": "h", "iface": None, "hook": None,
                               "final": final, "flows": 0, "half_open": 0, "filtered": 0, "guard_dropped": 0, "guard_cookies_sent": 0}) + "\n")
 
-    told = BEGIN * NS
+    sampled = BEGIN * NS
     for i in range(count):
         at = BEGIN * NS + i * NS // rate
         while due and due[0][0] <= at:
             when, keys = due.popleft()
             put("conn", when, keys)
-        if at - told >= 10 * NS:
-            told = at
+        if at - sampled >= 10 * NS:
+            sampled = at
             stats(at, False)
         kind = i % 100
         alone = kind >= 95

@@ -249,7 +249,7 @@ static void test_aligned(void **state)
 
 static void test_nearer(void **state)
 {
-    struct sw_join_rules told = {.delay = 100 * MS, .nearer = SW_NEARER_SECOND};
+    struct sw_join_rules given = {.delay = 100 * MS, .nearer = SW_NEARER_SECOND};
     struct views v = alike();
     struct sw_join_facts got;
 
@@ -258,7 +258,7 @@ static void test_nearer(void **state)
     assert_int_equal(got.nearer, SW_NEARER_FIRST);
     assert_int_equal(got.between, 10 * MS);
     v.a.local[SW_ORIG] = v.b.local[SW_RESP] = false; /* by times */
-    sw_join_judge(&v.a, &v.b, &told, &got);
+    sw_join_judge(&v.a, &v.b, &given, &got);
     assert_int_equal(got.nearer, SW_NEARER_FIRST);
     sw_join_judge(&v.b, &v.a, &rules, &got);
     assert_int_equal(got.nearer, SW_NEARER_SECOND);
@@ -266,7 +266,7 @@ static void test_nearer(void **state)
     sw_join_judge(&v.a, &v.b, &rules, &got);
     assert_int_equal(got.nearer, SW_NEARER_UNKNOWN);
     assert_true(got.between == SW_JOIN_NONE);
-    sw_join_judge(&v.a, &v.b, &told, &got);
+    sw_join_judge(&v.a, &v.b, &given, &got);
     assert_int_equal(got.nearer, SW_NEARER_SECOND);
     v.a.server = 1 * MS + 20000; /* nor are both, by less than cards and kernels take */
     v.b.client = v.a.client + 19999;
@@ -276,7 +276,7 @@ static void test_nearer(void **state)
     sw_join_judge(&v.a, &v.b, &rules, &got);
     assert_int_equal(got.nearer, SW_NEARER_FIRST);
     v.b.local[SW_ORIG] = true; /* what a host says against the times */
-    sw_join_judge(&v.a, &v.b, &told, &got);
+    sw_join_judge(&v.a, &v.b, &given, &got);
     assert_int_equal(got.nearer, SW_NEARER_UNKNOWN);
     v.b.local[SW_ORIG] = false;
     v.a.local[SW_ORIG] = v.a.local[SW_RESP] = true; /* a host that talks to itself does not say it */

@@ -5,7 +5,10 @@
 #include "output/torn_line.h"
 #include "output/zeek_log.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -233,7 +236,99 @@ static void test_full_file(void **state)
     out_close(&o);
 }
 
-/* A pipe that takes a piece at a time gets a whole header before the first row. */
+/* However little of header, rows and last line the file takes at once: all of it is there in the end, once. */
+static void test_cut(void **state)
+{
+    struct sw_report_stats stats = {.final = true};
+    struct sw_event ev = sample(SW_EV_CONN);
+    struct rlimit was;
+    size_t whole = 1;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    for (size_t cut = 0; cut < whole; cut++) {
+        const struct rlimit little = {cut, was.rlim_max};
+        int heads, closes;
+        struct out o;
+
+        out_open(&o, zeek());
+        add(&o, &ev);
+        add(&o, &ev);
+        assert_int_equal(sw_report_stats(o.r, &stats, 1), 0);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+        assert_int_equal(sw_report_flush(o.r), -EFBIG);
+        assert_int_equal(lseek(o.fd, 0, SEEK_END), cut);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+        assert_int_equal(rows_of(take(&o), &heads, &closes), 2);
+        assert_int_equal(heads * 10 + closes, 11);
+        whole = lseek(o.fd, 0, SEEK_END);
+        out_close(&o);
+    }
+    assert_true(whole > sizeof(HEAD));
+}
+
+/* Another file follows one in which half a line or half a header stands: so much is taken back, unless it is not there
+ * any more. */
+static void test_taken_back(void **state)
+{
+    struct sw_event ev = sample(SW_EV_CONN);
+    const size_t head = sizeof(HEAD) - 1;
+    struct rlimit was;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    for (size_t cut = 1; cut < head + 40; cut++) {
+        for (int emptied = 0; emptied < 2; emptied++) {
+            const struct rlimit little = {cut, was.rlim_max};
+            struct out o;
+
+            out_open(&o, zeek());
+            add(&o, &ev);
+            assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+            assert_int_equal(sw_report_flush(o.r), -EFBIG);
+            assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+            if (emptied)
+                assert_int_equal(ftruncate(o.fd, 0), 0);
+            assert_int_equal(sw_report_rewind(o.r), emptied || cut == head ? 0 : cut < head ? cut : cut - head);
+            out_close(&o);
+        }
+    }
+}
+
+/* The reader of a pipe goes, and another one comes: its rows have a header. What the first one left of a row is whole
+ * before it. */
+static void test_next_reader(void **state)
+{
+    struct sw_event ev = sample(SW_EV_CONN);
+    char first[4096] = "", second[8192] = "";
+    struct sw_report_opts opts = zeek();
+    int fds[2], heads, closes;
+    struct sw_report *r;
+
+    (void)state;
+    assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+    opts.fd = fds[1];
+    assert_int_equal(sw_report_new(&opts, &r), 0);
+    assert_int_equal(sw_report_event(r, &ev), 0);
+    assert_int_equal(sw_report_flush(r), 0);
+    assert_true(read(fds[0], first, sizeof(first) - 1) > 0);
+    sw_report_reader_gone(r);
+    assert_int_equal(sw_report_event(r, &ev), 0);
+    assert_int_equal(sw_report_flush(r), 0);
+    assert_int_equal(sw_report_event(r, &ev), 0);
+    assert_int_equal(sw_report_flush(r), 0);
+    assert_true(read(fds[0], second, sizeof(second) - 1) > 0);
+    assert_int_equal(rows_of(second, &heads, &closes), 2);
+    assert_int_equal(heads, 1);
+    assert_int_equal(strncmp(second, HEAD, 20), 0);
+    sw_report_free(r);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+/* A pipe that takes a piece at a time: 100 rows, behind one header. */
 static void test_slow_pipe(void **state)
 {
     struct sw_report_opts opts = zeek();
@@ -287,6 +382,15 @@ static void test_torn(void **state)
         {"#separator", ""},
         {"notes\nthat somebody", "notes\nthat somebody\n"},
         {"# notes\n", "# notes\n"},
+        {HEAD "-0.001500\tCa\n-0.0015", HEAD "-0.001500\tCa\n"},
+        {HEAD "1.000000\tCa\n1700000000.123456\tCb", HEAD "1.000000\tCa\n"},
+        /* of others */
+        {"# rotated by me", "# rotated by me\n"},
+        {"42", "42\n"},
+        {"3.14 is about it", "3.14 is about it\n"},
+        {"#opened by Ann\n", "#opened by Ann\n"},
+        {"#fields of interest\n", "#fields of interest\n"},
+        {"#pathology\n", "#pathology\n"},
         {"", ""},
     };
 
@@ -309,8 +413,9 @@ static void test_torn(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),      cmocka_unit_test(test_unset),     cmocka_unit_test(test_head_and_end),
-        cmocka_unit_test(test_file),      cmocka_unit_test(test_next_file), cmocka_unit_test(test_full_file),
+        cmocka_unit_test(test_rows),      cmocka_unit_test(test_unset),      cmocka_unit_test(test_head_and_end),
+        cmocka_unit_test(test_file),      cmocka_unit_test(test_next_file),  cmocka_unit_test(test_full_file),
+        cmocka_unit_test(test_cut),       cmocka_unit_test(test_taken_back), cmocka_unit_test(test_next_reader),
         cmocka_unit_test(test_slow_pipe), cmocka_unit_test(test_torn),
     };
 
