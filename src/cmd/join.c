@@ -198,7 +198,7 @@ static int end(struct join *j, int err)
     for (unsigned int i = 0; i < j->len; i++) {
         names[i] = j->input[i].name;
         if (!j->core.file[i].coverage.lines) {
-            sw_err("join: %s has no event line of schema 3: is it the standard output of synward run?",
+            sw_err("join: %s has no event line of schema 3: it has to be JSON, as 'synward run' writes it",
                    j->input[i].shown);
             code = SW_EXIT_INPUT;
         }

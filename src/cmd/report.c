@@ -94,8 +94,8 @@ static int report(struct report *r)
     if (code)
         return code;
     warn(r->tally);
-    if (r->tally->broken && !r->tally->events) {
-        sw_err("report: no event line in the input: is it the standard output of synward run?");
+    if ((r->tally->broken || r->tally->other_schema) && r->tally->events == r->tally->other_schema) {
+        sw_err("report: no event line of schema 3 in the input: it has to be JSON, as 'synward run' writes it");
         return SW_EXIT_INPUT;
     }
     sw_page_write(r->tally, r->files, stdout);

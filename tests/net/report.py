@@ -377,7 +377,7 @@ def inputs():
         text, err = report(*args, code=code)
         n.equal(f"page of {args}", text, "")
         n.equal(f"{word!r} in {err!r}", word in err and len(err.splitlines()) <= 2, True)
-    for noise in (b"Nov 28 host kernel: hello\n" * 3, b"Nov 28 host kernel: hello\n\n"):
+    for noise in (b"Nov 28 host kernel: hello\n" * 3, b"Nov 28 host kernel: hello\n\n", b'{"@timestamp":"2026-11-29","event":{"kind":"event"}}\n'):
         text, err = report("-", stdin=noise, code=INPUT)
         n.equal("no event line", (text, "no event line" in err), ("", True))
     n.equal("non-blocking", rest(late(raw)), whole)
