@@ -26,6 +26,7 @@ struct status {
     bool json;
     struct sw_choice choice;
     int instances, elsewhere;
+    bool other_version; /* one was there, and a line said so */
 };
 
 static void print_services_json(const struct sw_figures *f)
@@ -187,6 +188,14 @@ static void show_starting(struct status *s, const struct sw_instance *inst)
     printf("synward %s, starting\n", sw_instance_text(&s->choice, inst, who));
 }
 
+/* The others are shown. */
+static int say_other(struct status *s, const struct sw_instance *inst)
+{
+    sw_warn("the synward with pid %d is of another version: not shown", inst->pid);
+    s->other_version = true;
+    return 0;
+}
+
 static int show(const struct sw_instance *inst, bool alive, void *ctx)
 {
     struct status *s = ctx;
@@ -198,10 +207,8 @@ static int show(const struct sw_instance *inst, bool alive, void *ctx)
     s->elsewhere += sw_choice_is_elsewhere(&s->choice, inst);
     if (!sw_choice_fits(&s->choice, inst))
         return 0;
-    if (inst->contract != SW_CONTRACT_VERSION) {
-        sw_warn("the synward with pid %d is of another version: not shown", inst->pid);
-        return 0;
-    }
+    if (inst->contract != SW_CONTRACT_VERSION)
+        return say_other(s, inst);
     if (alive && !inst->ready) {
         show_starting(s, inst);
         return 0;
@@ -215,6 +222,8 @@ static int show(const struct sw_instance *inst, bool alive, void *ctx)
             print_text(s, inst, alive, &f);
     }
     sw_figures_free(&f);
+    if (err == -EPROTO)
+        return say_other(s, inst);
     return err == -ENOENT ? 0 : err; /* a map's id: it has just ended */
 }
 
@@ -232,6 +241,8 @@ static int cmd_status(int argc, char **argv)
     err = sw_instance_walk(show, &s);
     if (err)
         return sw_walk_failed("status", err);
+    if (!s.instances && s.other_version)
+        return SW_EXIT_NOT_RUNNING;
     if (!s.instances)
         return sw_choice_say_none(&s.choice, s.elsewhere);
     return sw_stdout_end();

@@ -9,6 +9,7 @@
 """
 import json
 import os
+import pathlib
 import pty
 import re
 import select
@@ -85,6 +86,25 @@ def chosen():
     empty = n.new_ns("empty")
     r = ask(empty, "flows", code=NOT_RUNNING)
     assert re.search(r"no synward is running in this network namespace \(\d+ elsewhere: --all-namespaces\)", r.stderr), r.stderr
+
+
+def other_version():
+    """status warns of an instance of another version, and shows the others; one alone is exit code 11"""
+    t = Three()
+    path = pathlib.Path(f"/run/synward/{t.two.p.pid}.instance")
+    text = path.read_text(encoding="ascii")
+    number = {x: re.search(rf"^{x}=(\d+)$", text, re.M).group(1) for x in ("contract", "map_flows", "map_counters")}
+    for key, other in (("contract", "9" * len(number["contract"])), ("map_flows", number["map_counters"])):
+        path.write_text(text.replace(f"{key}={number[key]}\n", f"{key}={other}\n"))
+        got = n.sh(n.SYNWARD, "status", "--json", "-A", check=False)
+        n.equal(f"exit code with another {key} ({got.stderr})", got.returncode, OK)
+        shown = {json.loads(x)["pid"] for x in got.stdout.splitlines()}
+        n.equal("shown", [x.p.pid in shown for x in (t.one, t.two, t.far)], [True, False, True])
+        n.equal("warned", f"the synward with pid {t.two.p.pid} is of another version: not shown\n" in got.stderr, True)
+        alone = ask(t.b, "status", "-p", t.two.p.pid, code=NOT_RUNNING)
+        n.equal("alone", (alone.stdout, alone.stderr.count("\n")), ("", 1))
+    path.write_text(text)
+    n.equal("again", pids(t.b, "status"), {t.one.p.pid, t.two.p.pid})
 
 
 def ambiguous():
@@ -293,4 +313,4 @@ def styles():
 
 
 if __name__ == "__main__":
-    n.main(chosen, ambiguous, sorted_tables, rates, watched, unanswered, styles)
+    n.main(chosen, other_version, ambiguous, sorted_tables, rates, watched, unanswered, styles)
