@@ -79,7 +79,7 @@ def make(path, count):
 
 def timed(command, lines):
     began = time.monotonic()
-    out = subprocess.run(command, capture_output=True, check=True).stdout
+    out = subprocess.run(command, capture_output=True, check=True, timeout=300).stdout
     took = time.monotonic() - began
     if lines is not None and out.count(b'"event":"conn"') != lines:
         sys.exit(f"{' '.join(command)}: {out.count(b'conn')} connections, not {lines}")
