@@ -178,7 +178,7 @@ def two_cgroups():
     groups = Groups()
     servers = [web(b, groups), web(b, groups, "we\"b\\2", f"/system.slice/docker-{ID}.scope", 7778)]
     sw = run(b)
-    for server, port, container in zip(servers, (7777, 7778), (None, ID)):
+    for count, (server, port, container) in enumerate(zip(servers, (7777, 7778), (None, ID)), 1):
         c = n.connect(a, "10.66.0.2", port)
         mine = server.do("accept")
         want = {"socket_cookie": mine, "cgroup": server.cgroup, "container": container, "pid": server.pid, "pids": 1,
@@ -192,6 +192,7 @@ def two_cgroups():
         quoted = server.comm if port == 7777 else '"we\\"b\\\\2"'
         n.equal("columns", head.split()[-2:], ["HISTORY", "OWNER"])
         n.equal("owner", n.one(rows)[head.index("OWNER"):], f"server {quoted}[{server.pid}] in {server.cgroup}")
+        wait_looked(sw, count)  # flows looks by itself, and the daemon rests between two looks
         server.do("close")
         c.close()
         line = conn(sw, name)
