@@ -111,6 +111,15 @@ def hostile():
     del pair
 
 
+def takes_nothing(terminal):
+    """the terminal is stopped"""
+    try:
+        os.write(terminal, b" ")
+    except BlockingIOError:
+        return True
+    return False
+
+
 def stuck():
     """a terminal that takes no output, by Ctrl-S or because nobody reads it, does not keep a signal from ending it"""
     path = os.path.join(n.tmp.name, "one.json")
@@ -122,6 +131,10 @@ def stuck():
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         before = termios.tcgetattr(terminal)
         os.write(control, begin)
+        if begin:  # a worker of the kernel's takes it in: not before top begins, unless this waits for it
+            probe = os.open(os.ttyname(terminal), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            n.until(lambda probe=probe: takes_nothing(probe), 30)
+            os.close(probe)
         p = subprocess.Popen([n.SYNWARD, "top", "--replay", path], stdin=terminal, stdout=terminal, stderr=subprocess.PIPE,
                              env={**os.environ, "TERM": "xterm"})
         n.started.append(p)
