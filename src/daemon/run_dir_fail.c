@@ -52,6 +52,12 @@ bool sw_run_dir_foreign(int err, struct sw_failure *f)
 
 int sw_run_dir_fail(int err, struct sw_failure *f)
 {
+    if (err == -EEXIST)
+        return sw_fail(f, SW_EXIT_RUNNING, err,
+                       SW_RUN_DIR
+                       "/%d.instance: a synward of another pid namespace has this pid: containers with one " SW_RUN_DIR
+                       " need the host's pids, or each its own " SW_RUN_DIR,
+                       getpid());
     if (err != -EACCES && err != -EPERM)
         return sw_fail(f, SW_EXIT_INTERNAL, err, SW_RUN_DIR ": %s", strerror(-err));
     if (sw_run_dir_foreign(err, f))

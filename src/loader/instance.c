@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define BEGUN ".instance.tmp"
+#define PID_LIMIT 4194304 /* PID_MAX_LIMIT */
 
 const char *sw_egress_name(enum sw_egress_kind kind)
 {
@@ -144,15 +145,39 @@ static int print_instance(const struct sw_instance *inst, FILE *f)
     return ferror(f) ? -EIO : 0;
 }
 
+/* The file of another process with our id: containers that share /run/synward, but not the ids of processes. That of
+ * one which has ended, but has left something, gets the name of an id that no process has. -EEXIST: it runs. */
+static int set_aside(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC), err = fd < 0 && errno != ENOENT ? -errno : 0;
+
+    if (fd < 0)
+        return err;
+    if (flock(fd, LOCK_SH | LOCK_NB))
+        err = errno == EWOULDBLOCK ? -EEXIST : -errno;
+    for (int id = PID_LIMIT + 1, named = 0; !err && !named && id < PID_LIMIT + 1000; id++) {
+        char other[64];
+
+        snprintf(other, sizeof(other), SW_RUN_DIR "/%d.instance", id);
+        named = !renameat2(AT_FDCWD, path, AT_FDCWD, other, RENAME_NOREPLACE);
+        if (!named && errno != EEXIST)
+            err = -errno;
+    }
+    close(fd);
+    return err;
+}
+
 int sw_instance_write(struct sw_instance *inst)
 {
     char path[64], tmp[72];
     int fd, err = make_dir();
     FILE *f;
 
+    snprintf(path, sizeof(path), SW_RUN_DIR "/%d.instance", inst->pid);
+    if (!err && inst->fd < 0)
+        err = set_aside(path);
     if (err)
         return err;
-    snprintf(path, sizeof(path), SW_RUN_DIR "/%d.instance", inst->pid);
     snprintf(tmp, sizeof(tmp), SW_RUN_DIR "/%d" BEGUN, inst->pid);
     /* who can read it can lock it, and so pass for us when we are gone */
     fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

@@ -55,7 +55,8 @@ __u64 sw_instance_netns(void); /* inode of our own, 0: unknown */
 /* No two of one boot have the same, where an inode comes again (SO_NETNS_COOKIE, Linux 5.14). 0: unknown */
 __u64 sw_instance_netns_cookie(void);
 
-/* Writes or replaces our file. inst->fd must be -1 the first time. 0 or -errno. */
+/* Writes or replaces our file. inst->fd must be -1 the first time. 0 or -errno; -EEXIST: another process with our id
+ * runs, of another pid namespace. */
 int sw_instance_write(struct sw_instance *inst);
 /* The same in place, which takes no right but the open file: of what changed of a running one. */
 int sw_instance_update(const struct sw_instance *inst);

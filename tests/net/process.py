@@ -200,6 +200,43 @@ def second_instance():
     nothing_left(b, "srv0")
 
 
+def same_pid():
+    """containers with one /run/synward and pid namespaces of their own: what another one has or has left there stays"""
+    a, b = n.pair()
+    n.veth(a, "cli1", b, "srv1")
+    holder = n.popen(["unshare", "-m", "sh", "-ec", "mount -t tmpfs -o mode=755 none /run; echo made; exec cat"], b, stdin=subprocess.PIPE,
+                     stdout=subprocess.PIPE)
+    n.started.append(holder)
+    n.equal("mounts", holder.stdout.readline(), b"made\n")
+    files = pathlib.Path(f"/proc/{holder.pid}/root/run/synward")
+    inside = ("nsenter", "-t", str(holder.pid), "-m", "unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+
+    def contained(iface, **kw):
+        return n.Synward(b, iface, prefix=inside, **kw)
+
+    def ends(sw, sig):
+        """What is started is unshare, which passes no signal on. How it ended."""
+        child = int(pathlib.Path(f"/proc/{sw.p.pid}/task/{sw.p.pid}/children").read_text(encoding="ascii").split()[0])
+        os.kill(child, sig)
+        return sw.p.wait(timeout=60 * n.SLOW)
+
+    first = contained("srv0")
+    r = n.run([*inside, n.SYNWARD, "run", "-i", "srv1", "--duration", "1"], b, text=True)
+    n.equal("exit code", r.returncode, RUNNING)
+    n.equal("line", "1.instance: a synward of another pid namespace has this pid" in r.stderr, True)
+    n.equal("lines", len(r.stderr.splitlines()), 1)
+    nothing_left(b, "srv1")
+    n.equal("files", [x.name for x in files.glob("*.instance")], ["1.instance"])
+    n.equal("killed", ends(first, signal.SIGKILL) != OK, True)
+    second = contained("srv1")
+    n.equal("files", sorted(x.name for x in files.glob("*.instance")), ["1.instance", "4194305.instance"])
+    n.equal("exit code", ends(second, signal.SIGTERM), OK)
+    third = contained("srv0")
+    n.equal("files", [x.name for x in files.glob("*.instance")], ["1.instance"])
+    n.equal("exit code", ends(third, signal.SIGTERM), OK)
+    nothing_left(b, "srv0")
+
+
 def failed_start_undoes():
     """a start that fails at the second interface leaves nothing on the first"""
     a, b = n.pair()
@@ -396,7 +433,7 @@ def live_table():
 
 
 if __name__ == "__main__":
-    n.main(sigint, sigterm, sigquit, hangup, nohup, duration, flush, kill9, second_instance, failed_start_undoes, foreign_xdp,
+    n.main(sigint, sigterm, sigquit, hangup, nohup, duration, flush, kill9, second_instance, same_pid, failed_start_undoes, foreign_xdp,
            guard_needs_egress, wrong_uses,
            bad_captures, not_root, too_large, nobody_to_ask, closed_pipe, full_disk, interface_goes, interface_renamed,
            live_table)
