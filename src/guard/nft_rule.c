@@ -1,72 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guard/nft_rule.h"
 #include "base/netlink.h"
-#include "synward.h"
+#include "guard/nft_look.h"
 
 #include <arpa/inet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <linux/netfilter/xt_conntrack.h>
-#include <linux/netfilter/xt_tcpudp.h>
 #include <netinet/in.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 enum {
-    NFT_REGISTERS = NFT_REG32_15 + 1,
     TCP_FLAGS_AT = 13, /* in the TCP header */
     IP_PROTO_AT = 9,   /* in the IP header */
     IP6_NEXT_AT = 6,
-    STATE_NEW = 1 << 3, /* NF_CT_STATE_BIT(IP_CT_NEW), XT_STATE_BIT(IP_CT_NEW) */
-    ECN_SYN = SW_TCP_SYN | SW_TCP_ECE | SW_TCP_CWR,
 };
-
-/* What a register holds. */
-enum subject { S_OTHER, S_FLAGS, S_PROTO, S_STATE };
-struct value {
-    enum subject of;
-    __u32 byte;      /* of FLAGS and PROTO: where in the register */
-    bool alone;      /* nothing else was loaded with it */
-    __u32 mask, xor; /* applied */
-};
-
-struct look {
-    struct value reg[NFT_REGISTERS], none;
-    bool syn, ack; /* may the rule still match it? */
-    bool limit, decides, refuses;
-    struct sw_nft_rule *rule;
-};
-
-static __u32 be32_of(const struct nlattr *a)
-{
-    return ntohl(sw_nl_u32(a));
-}
-
-static bool name_of(const struct nlattr *a, char ret[SW_NFT_NAME])
-{
-    *ret = 0;
-    if (a)
-        snprintf(ret, SW_NFT_NAME, "%.*s", mnl_attr_get_payload_len(a), (const char *)mnl_attr_get_payload(a));
-    return *ret;
-}
-
-static bool is(const struct nlattr *a, const char *word)
-{
-    size_t len = strlen(word), have = a ? mnl_attr_get_payload_len(a) : 0;
-    const char *name = a ? mnl_attr_get_payload(a) : "";
-
-    return (have == len || (have > len && !name[len])) && !memcmp(name, word, len);
-}
-
-static bool is_one(const struct nlattr *a, const char *const *words)
-{
-    while (*words && !is(a, *words))
-        words++;
-    return *words;
-}
 
 /* The bytes of NFTA_DATA_VALUE, NULL: none; *ret_len of them. */
 static const __u8 *data_of(const struct nlattr *nest, size_t *ret_len)
@@ -82,26 +31,26 @@ static const __u8 *data_of(const struct nlattr *nest, size_t *ret_len)
 }
 
 /* The part of such bytes that belongs to the value. False: it is not in them. */
-static bool part_of(const struct value *v, const struct nlattr *nest, __u32 *ret)
+static bool part_of(const struct sw_nft_value *v, const struct nlattr *nest, __u32 *ret)
 {
     size_t len;
     const __u8 *data = data_of(nest, &len);
 
-    if (!data || (v->of == S_STATE ? len < sizeof(*ret) : len <= v->byte))
+    if (!data || (v->of == SW_NFT_OF_STATE ? len < sizeof(*ret) : len <= v->byte))
         return false;
-    if (v->of == S_STATE)
+    if (v->of == SW_NFT_OF_STATE)
         memcpy(ret, data, sizeof(*ret)); /* in host order */
     else
         *ret = data[v->byte];
     return true;
 }
 
-static struct value *reg_of(struct look *l, const struct nlattr *a)
+static struct sw_nft_value *reg_of(struct sw_nft_look *l, const struct nlattr *a)
 {
-    __u32 reg = be32_of(a);
+    __u32 reg = sw_nft_be32(a);
 
-    l->none = (struct value){0};
-    return a && reg < NFT_REGISTERS ? &l->reg[reg] : &l->none;
+    l->none = (struct sw_nft_value){0};
+    return a && reg < SW_NFT_REGISTERS ? &l->reg[reg] : &l->none;
 }
 
 /* Where both families come, it is the only field of one byte that begins there in either. */
@@ -112,147 +61,120 @@ static __u32 proto_at(__u8 family, __u32 offset)
     return family == NFPROTO_IPV6 || offset == IP6_NEXT_AT ? IP6_NEXT_AT : IP_PROTO_AT;
 }
 
-static void see_payload(struct look *l, const struct nlattr *data)
+static void see_payload(struct sw_nft_look *l, const struct nlattr *data)
 {
     const struct nlattr *a[NFTA_PAYLOAD_MAX + 1];
     __u32 base, offset, len, want = TCP_FLAGS_AT;
-    struct value v = {.mask = 0xff};
+    struct sw_nft_value v = {.mask = 0xff};
 
     sw_nl_nested(data, a, NFTA_PAYLOAD_MAX);
     if (!a[NFTA_PAYLOAD_DREG])
         return;
-    base = be32_of(a[NFTA_PAYLOAD_BASE]);
-    offset = be32_of(a[NFTA_PAYLOAD_OFFSET]);
-    len = be32_of(a[NFTA_PAYLOAD_LEN]);
+    base = sw_nft_be32(a[NFTA_PAYLOAD_BASE]);
+    offset = sw_nft_be32(a[NFTA_PAYLOAD_OFFSET]);
+    len = sw_nft_be32(a[NFTA_PAYLOAD_LEN]);
     if (base == NFT_PAYLOAD_TRANSPORT_HEADER) {
-        v.of = S_FLAGS;
+        v.of = SW_NFT_OF_FLAGS;
     } else if (base == NFT_PAYLOAD_NETWORK_HEADER) {
-        v.of = S_PROTO;
+        v.of = SW_NFT_OF_PROTO;
         want = proto_at(l->rule->family, offset);
     }
     v.byte = want - offset;
     v.alone = len == 1;
     if (offset > want || len <= v.byte ||
-        (v.of == S_PROTO && !v.alone && l->rule->family != NFPROTO_IPV4 && l->rule->family != NFPROTO_IPV6))
-        v = (struct value){0};
+        (v.of == SW_NFT_OF_PROTO && !v.alone && l->rule->family != NFPROTO_IPV4 && l->rule->family != NFPROTO_IPV6))
+        v = (struct sw_nft_value){0};
     *reg_of(l, a[NFTA_PAYLOAD_DREG]) = v;
 }
 
-static void see_meta(struct look *l, const struct nlattr *data)
+static void see_meta(struct sw_nft_look *l, const struct nlattr *data)
 {
     const struct nlattr *a[NFTA_META_MAX + 1];
-    struct value v = {.of = S_PROTO, .alone = true, .mask = 0xff};
+    struct sw_nft_value v = {.of = SW_NFT_OF_PROTO, .alone = true, .mask = 0xff};
 
     sw_nl_nested(data, a, NFTA_META_MAX);
     if (a[NFTA_META_DREG])
-        *reg_of(l, a[NFTA_META_DREG]) = be32_of(a[NFTA_META_KEY]) == NFT_META_L4PROTO ? v : (struct value){0};
+        *reg_of(l, a[NFTA_META_DREG]) =
+            sw_nft_be32(a[NFTA_META_KEY]) == NFT_META_L4PROTO ? v : (struct sw_nft_value){0};
 }
 
-static void see_ct(struct look *l, const struct nlattr *data)
+static void see_ct(struct sw_nft_look *l, const struct nlattr *data)
 {
     const struct nlattr *a[NFTA_CT_MAX + 1];
-    struct value v = {.of = S_STATE, .alone = true, .mask = ~0u};
+    struct sw_nft_value v = {.of = SW_NFT_OF_STATE, .alone = true, .mask = ~0u};
 
     sw_nl_nested(data, a, NFTA_CT_MAX);
     if (a[NFTA_CT_DREG])
-        *reg_of(l, a[NFTA_CT_DREG]) = a[NFTA_CT_KEY] && be32_of(a[NFTA_CT_KEY]) == NFT_CT_STATE ? v : (struct value){0};
+        *reg_of(l, a[NFTA_CT_DREG]) =
+            a[NFTA_CT_KEY] && sw_nft_be32(a[NFTA_CT_KEY]) == NFT_CT_STATE ? v : (struct sw_nft_value){0};
 }
 
-static void see_bitwise(struct look *l, const struct nlattr *data)
+static void see_bitwise(struct sw_nft_look *l, const struct nlattr *data)
 {
     const struct nlattr *a[NFTA_BITWISE_MAX + 1];
-    struct value v;
+    struct sw_nft_value v;
     __u32 mask, flip;
 
     sw_nl_nested(data, a, NFTA_BITWISE_MAX);
     v = *reg_of(l, a[NFTA_BITWISE_SREG]);
-    if (v.of && !be32_of(a[NFTA_BITWISE_OP]) && part_of(&v, a[NFTA_BITWISE_MASK], &mask) &&
+    if (v.of && !sw_nft_be32(a[NFTA_BITWISE_OP]) && part_of(&v, a[NFTA_BITWISE_MASK], &mask) &&
         part_of(&v, a[NFTA_BITWISE_XOR], &flip)) {
         v.mask &= mask;
         v.xor = (v.xor &mask) ^ flip;
     } else {
-        v = (struct value){0};
+        v = (struct sw_nft_value){0};
     }
     *reg_of(l, a[NFTA_BITWISE_DREG]) = v;
 }
 
 /* What of the packet is left after a comparison of this value. */
-struct test {
-    const struct value *v;
-    __u32 with;
-    bool equal;
-};
-
-static bool holds(const struct test *t, __u32 value)
-{
-    return (((value & t->v->mask) ^ t->v->xor) == t->with) == t->equal;
-}
-
-static void narrow(struct look *l, const struct test *t)
-{
-    bool either;
-
-    switch (t->v->of) {
-    case S_FLAGS:
-        l->syn &= holds(t, SW_TCP_SYN) || holds(t, ECN_SYN);
-        l->ack &= holds(t, SW_TCP_ACK) || holds(t, SW_TCP_ACK | SW_TCP_PSH);
-        break;
-    case S_PROTO:
-    case S_STATE:
-        either = holds(t, t->v->of == S_PROTO ? IPPROTO_TCP : STATE_NEW);
-        l->syn &= either;
-        l->ack &= either;
-        break;
-    default: break;
-    }
-}
-
-static void see_cmp(struct look *l, const struct nlattr *data)
+static void see_cmp(struct sw_nft_look *l, const struct nlattr *data)
 {
     const struct nlattr *a[NFTA_CMP_MAX + 1];
     __u32 op;
-    struct test t;
+    struct sw_nft_test t;
 
     sw_nl_nested(data, a, NFTA_CMP_MAX);
-    op = be32_of(a[NFTA_CMP_OP]);
-    t = (struct test){.v = reg_of(l, a[NFTA_CMP_SREG]), .equal = op == NFT_CMP_EQ};
+    op = sw_nft_be32(a[NFTA_CMP_OP]);
+    t = (struct sw_nft_test){.v = reg_of(l, a[NFTA_CMP_SREG]), .equal = op == NFT_CMP_EQ};
     if (op != NFT_CMP_EQ && (op != NFT_CMP_NEQ || !t.v->alone))
         return;
     if (part_of(t.v, a[NFTA_CMP_DATA], &t.with))
-        narrow(l, &t);
+        sw_nft_narrow(l, &t);
 }
 
 /* A set of flags is not read: whoever asks for some, asks for a SYN. */
-static void see_lookup(struct look *l, const struct nlattr *data)
+static void see_lookup(struct sw_nft_look *l, const struct nlattr *data)
 {
     const struct nlattr *a[NFTA_LOOKUP_MAX + 1];
 
     sw_nl_nested(data, a, NFTA_LOOKUP_MAX);
-    if (reg_of(l, a[NFTA_LOOKUP_SREG])->of == S_FLAGS && !(be32_of(a[NFTA_LOOKUP_FLAGS]) & NFT_LOOKUP_F_INV))
+    if (reg_of(l, a[NFTA_LOOKUP_SREG])->of == SW_NFT_OF_FLAGS &&
+        !(sw_nft_be32(a[NFTA_LOOKUP_FLAGS]) & NFT_LOOKUP_F_INV))
         l->ack = false;
     if (!a[NFTA_LOOKUP_DREG])
         return;
-    if (be32_of(a[NFTA_LOOKUP_DREG]) == NFT_REG_VERDICT)
+    if (sw_nft_be32(a[NFTA_LOOKUP_DREG]) == NFT_REG_VERDICT)
         l->rule->map = l->decides = true;
-    *reg_of(l, a[NFTA_LOOKUP_DREG]) = (struct value){0};
+    *reg_of(l, a[NFTA_LOOKUP_DREG]) = (struct sw_nft_value){0};
 }
 
-static void see_immediate(struct look *l, const struct nlattr *data)
+static void see_immediate(struct sw_nft_look *l, const struct nlattr *data)
 {
     const struct nlattr *a[NFTA_IMMEDIATE_MAX + 1], *d[NFTA_DATA_MAX + 1], *v[NFTA_VERDICT_MAX + 1];
     __s32 code;
 
     sw_nl_nested(data, a, NFTA_IMMEDIATE_MAX);
-    *reg_of(l, a[NFTA_IMMEDIATE_DREG]) = (struct value){0};
+    *reg_of(l, a[NFTA_IMMEDIATE_DREG]) = (struct sw_nft_value){0};
     sw_nl_nested(a[NFTA_IMMEDIATE_DATA], d, NFTA_DATA_MAX);
     if (!d[NFTA_DATA_VERDICT])
         return;
     sw_nl_nested(d[NFTA_DATA_VERDICT], v, NFTA_VERDICT_MAX);
-    code = (__s32)be32_of(v[NFTA_VERDICT_CODE]);
+    code = (__s32)sw_nft_be32(v[NFTA_VERDICT_CODE]);
     l->decides |= code != NFT_CONTINUE;
     l->refuses |= code == NF_DROP;
     if (code == NFT_JUMP || code == NFT_GOTO)
-        l->refuses |= name_of(v[NFTA_VERDICT_CHAIN], l->rule->jump);
+        l->refuses |= sw_nft_name(v[NFTA_VERDICT_CHAIN], l->rule->jump, SW_NFT_NAME);
 }
 
 static bool is_limit(const struct nlattr *expr)
@@ -260,11 +182,11 @@ static bool is_limit(const struct nlattr *expr)
     const struct nlattr *a[NFTA_EXPR_MAX + 1];
 
     sw_nl_nested(expr, a, NFTA_EXPR_MAX);
-    return is(a[NFTA_EXPR_NAME], "limit") || is(a[NFTA_EXPR_NAME], "connlimit");
+    return sw_nft_is(a[NFTA_EXPR_NAME], "limit") || sw_nft_is(a[NFTA_EXPR_NAME], "connlimit");
 }
 
 /* A set with a limit for each element. */
-static void see_dynset(struct look *l, const struct nlattr *data)
+static void see_dynset(struct sw_nft_look *l, const struct nlattr *data)
 {
     const struct nlattr *a[NFTA_DYNSET_MAX + 1], *expr;
 
@@ -275,132 +197,80 @@ static void see_dynset(struct look *l, const struct nlattr *data)
     mnl_attr_for_each_nested(expr, a[NFTA_DYNSET_EXPRESSIONS]) l->limit |= is_limit(expr);
 }
 
-static void see_objref(struct look *l, const struct nlattr *data)
+static void see_objref(struct sw_nft_look *l, const struct nlattr *data)
 {
     const struct nlattr *a[NFTA_OBJREF_MAX + 1];
 
     sw_nl_nested(data, a, NFTA_OBJREF_MAX);
-    l->limit |= be32_of(a[NFTA_OBJREF_IMM_TYPE]) == NFT_OBJECT_LIMIT;
+    l->limit |= sw_nft_be32(a[NFTA_OBJREF_IMM_TYPE]) == NFT_OBJECT_LIMIT;
 }
 
-static void see_limit(struct look *l, const struct nlattr *data)
+static void see_limit(struct sw_nft_look *l, const struct nlattr *data)
 {
     (void)data;
     l->limit = true;
 }
 
-static void see_reject(struct look *l, const struct nlattr *data)
+static void see_reject(struct sw_nft_look *l, const struct nlattr *data)
 {
     (void)data;
     l->decides = l->refuses = true;
 }
 
-static void see_decision(struct look *l, const struct nlattr *data)
+static void see_decision(struct sw_nft_look *l, const struct nlattr *data)
 {
     (void)data;
     l->decides = true;
 }
 
-static void see_nothing(struct look *l, const struct nlattr *data)
+static void see_nothing(struct sw_nft_look *l, const struct nlattr *data)
 {
     (void)l;
     (void)data;
 }
 
-/* Matches of x_tables, with the structures that their modules take. */
-static void see_xt_tcp(struct look *l, const void *info, size_t len)
-{
-    struct value v = {.of = S_FLAGS};
-    struct xt_tcp tcp;
-
-    if (len < sizeof(tcp))
-        return;
-    memcpy(&tcp, info, sizeof(tcp));
-    v.mask = tcp.flg_mask;
-    narrow(l, &(struct test){.v = &v, .with = tcp.flg_cmp, .equal = !(tcp.invflags & XT_TCP_INV_FLAGS)});
-}
-
-static void narrow_states(struct look *l, __u32 states, bool invert)
-{
-    bool either = !(states & STATE_NEW) == invert;
-
-    l->syn &= either;
-    l->ack &= either;
-}
-
-static void see_xt_conntrack(struct look *l, const void *info, size_t len, __u32 revision)
-{
-    struct xt_conntrack_mtinfo2 ct; /* revision 3 begins like it */
-
-    if (len < sizeof(ct) || revision < 2)
-        return;
-    memcpy(&ct, info, sizeof(ct));
-    if (ct.match_flags & XT_CONNTRACK_STATE)
-        narrow_states(l, ct.state_mask, ct.invert_flags & XT_CONNTRACK_STATE);
-}
-
-static void see_match(struct look *l, const struct nlattr *data)
-{
-    static const char *const limits[] = {"connlimit", "hashlimit", "limit", "recent", NULL};
-    const struct nlattr *a[NFTA_MATCH_MAX + 1];
-    const void *info;
-    __u32 states;
-    size_t len;
-
-    sw_nl_nested(data, a, NFTA_MATCH_MAX);
-    l->limit |= is_one(a[NFTA_MATCH_NAME], limits);
-    if (!a[NFTA_MATCH_INFO])
-        return;
-    info = mnl_attr_get_payload(a[NFTA_MATCH_INFO]);
-    len = mnl_attr_get_payload_len(a[NFTA_MATCH_INFO]);
-    if (is(a[NFTA_MATCH_NAME], "tcp"))
-        see_xt_tcp(l, info, len);
-    if (is(a[NFTA_MATCH_NAME], "conntrack"))
-        see_xt_conntrack(l, info, len, be32_of(a[NFTA_MATCH_REV]));
-    if (is(a[NFTA_MATCH_NAME], "state") && len >= sizeof(states)) {
-        memcpy(&states, info, sizeof(states)); /* struct xt_state_info */
-        narrow_states(l, states, false);
-    }
-}
-
-static void see_target(struct look *l, const struct nlattr *data)
-{
-    static const char *const harmless[] = {"AUDIT", "CHECKSUM", "CLASSIFY", "CONNMARK", "CONNSECMARK", "DSCP",
-                                           "HL",    "LED",      "LOG",      "MARK",     "NFLOG",       "SECMARK",
-                                           "SET",   "TCPMSS",   "TOS",      "TRACE",    "TTL",         NULL};
-    static const char *const refusing[] = {"DROP", "NFQUEUE", "REJECT", "SYNPROXY", "TARPIT", NULL};
-    const struct nlattr *a[NFTA_TARGET_MAX + 1];
-
-    sw_nl_nested(data, a, NFTA_TARGET_MAX);
-    l->decides |= !is_one(a[NFTA_TARGET_NAME], harmless);
-    l->refuses |= is_one(a[NFTA_TARGET_NAME], refusing);
-}
-
-static void see(struct look *l, const struct nlattr *expr)
+static void see(struct sw_nft_look *l, const struct nlattr *expr)
 {
     static const struct {
         const char *name;
-        void (*see)(struct look *l, const struct nlattr *data);
+        void (*see)(struct sw_nft_look *l, const struct nlattr *data);
     } kinds[] = {
-        {"payload", see_payload},  {"meta", see_meta},       {"ct", see_ct},           {"bitwise", see_bitwise},
-        {"cmp", see_cmp},          {"lookup", see_lookup},   {"dynset", see_dynset},   {"immediate", see_immediate},
-        {"objref", see_objref},    {"limit", see_limit},     {"connlimit", see_limit}, {"match", see_match},
-        {"target", see_target},    {"reject", see_reject},   {"synproxy", see_reject}, {"queue", see_reject},
-        {"notrack", see_decision}, {"nat", see_decision},    {"redir", see_decision},  {"tproxy", see_decision},
-        {"fwd", see_decision},     {"counter", see_nothing}, {"log", see_nothing},
+        {"payload", see_payload},
+        {"meta", see_meta},
+        {"ct", see_ct},
+        {"bitwise", see_bitwise},
+        {"cmp", see_cmp},
+        {"lookup", see_lookup},
+        {"dynset", see_dynset},
+        {"immediate", see_immediate},
+        {"objref", see_objref},
+        {"limit", see_limit},
+        {"connlimit", see_limit},
+        {"match", sw_nft_see_match},
+        {"target", sw_nft_see_target},
+        {"reject", see_reject},
+        {"synproxy", see_reject},
+        {"queue", see_reject},
+        {"notrack", see_decision},
+        {"nat", see_decision},
+        {"redir", see_decision},
+        {"tproxy", see_decision},
+        {"fwd", see_decision},
+        {"counter", see_nothing},
+        {"log", see_nothing},
     };
     const struct nlattr *a[NFTA_EXPR_MAX + 1];
 
     sw_nl_nested(expr, a, NFTA_EXPR_MAX);
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-        if (is(a[NFTA_EXPR_NAME], kinds[i].name)) {
+        if (sw_nft_is(a[NFTA_EXPR_NAME], kinds[i].name)) {
             kinds[i].see(l, a[NFTA_EXPR_DATA]);
             return;
         }
     memset(l->reg, 0, sizeof(l->reg)); /* it may have written any */
 }
 
-static enum sw_nft_kind kind_of(const struct look *l)
+static enum sw_nft_kind kind_of(const struct sw_nft_look *l)
 {
     if (l->syn && !l->ack && l->decides)
         return SW_NFT_SYN;
@@ -412,7 +282,7 @@ static enum sw_nft_kind kind_of(const struct look *l)
 bool sw_nft_rule_read(const struct nlmsghdr *nh, struct sw_nft_rule *ret)
 {
     const struct nfgenmsg *head = sw_nl_header(nh, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWRULE, sizeof(*head));
-    struct look look = {.syn = true, .ack = true, .rule = ret};
+    struct sw_nft_look look = {.syn = true, .ack = true, .rule = ret};
     const struct nlattr *a[NFTA_RULE_MAX + 1], *expr;
 
     *ret = (struct sw_nft_rule){0};
@@ -420,7 +290,8 @@ bool sw_nft_rule_read(const struct nlmsghdr *nh, struct sw_nft_rule *ret)
         return false;
     ret->family = head->nfgen_family;
     sw_nl_attrs(nh, sizeof(*head), a, NFTA_RULE_MAX);
-    if (!name_of(a[NFTA_RULE_TABLE], ret->table) || !name_of(a[NFTA_RULE_CHAIN], ret->chain))
+    if (!sw_nft_name(a[NFTA_RULE_TABLE], ret->table, SW_NFT_NAME) ||
+        !sw_nft_name(a[NFTA_RULE_CHAIN], ret->chain, SW_NFT_NAME))
         return false;
     if (a[NFTA_RULE_EXPRESSIONS])
         mnl_attr_for_each_nested(expr, a[NFTA_RULE_EXPRESSIONS]) see(&look, expr);
@@ -451,10 +322,11 @@ bool sw_nft_chain_read(const struct nlmsghdr *nh, struct sw_nft_chain *ret)
         return false;
     ret->family = head->nfgen_family;
     sw_nl_attrs(nh, sizeof(*head), a, NFTA_CHAIN_MAX);
-    if (!name_of(a[NFTA_CHAIN_TABLE], ret->table) || !name_of(a[NFTA_CHAIN_NAME], ret->name))
+    if (!sw_nft_name(a[NFTA_CHAIN_TABLE], ret->table, SW_NFT_NAME) ||
+        !sw_nft_name(a[NFTA_CHAIN_NAME], ret->name, SW_NFT_NAME))
         return false;
     ret->base = a[NFTA_CHAIN_HOOK];
     sw_nl_nested(a[NFTA_CHAIN_HOOK], hook, NFTA_HOOK_MAX);
-    ret->inwards = hook[NFTA_HOOK_HOOKNUM] && is_inwards(ret->family, be32_of(hook[NFTA_HOOK_HOOKNUM]));
+    ret->inwards = hook[NFTA_HOOK_HOOKNUM] && is_inwards(ret->family, sw_nft_be32(hook[NFTA_HOOK_HOOKNUM]));
     return true;
 }
