@@ -110,7 +110,8 @@ SELECT file, min(ts) FILTER (seq_before IS NULL AND last_before IS NULL) AS firs
         AND count(*) FILTER (event = 'conn') >= greatest(1, coalesce(max((json ->> 'emitted_conn')::BIGINT) FILTER (is_last), 0)) AS complete,
     coalesce(max(ts) FILTER (event = 'stats'), 0) AS stats,
     coalesce(max(CASE event WHEN 'stats' THEN (json ->> 'filtered')::HUGEINT + (json ->> 'guard_dropped')::HUGEINT
-        + (json ->> 'guard_cookies_sent')::HUGEINT END), 0) > 0 AS unfollowed
+        + (json ->> 'guard_cookies_sent')::HUGEINT END), 0) > 0 AS unfollowed,
+    coalesce(max((json ->> 'sample')::BIGINT), 1) > 1 AS sampled
 FROM (SELECT *, n = max(n) OVER (PARTITION BY file) AS is_last FROM line) GROUP BY file;
 
 CREATE OR REPLACE TEMP TABLE opened AS
@@ -134,7 +135,7 @@ CREATE OR REPLACE TEMP TABLE unsure AS
 SELECT file, n FROM (
     SELECT 'A' AS file, a.n AS n, how, same_tuple(a, b) AS same, one_end(a, b) AS one FROM fit WHERE how IS NOT NULL
     UNION ALL SELECT 'B', b.n, how, same_tuple(a, b), one_end(a, b) FROM fit WHERE how IS NOT NULL)
-GROUP BY file, n HAVING NOT bool_or(how = 4 OR same) AND (count(*) > 1 OR NOT bool_and(one));
+GROUP BY file, n HAVING NOT bool_or(how = 4 OR same) AND (count(*) > 1 OR NOT bool_and(one) OR EXISTS (FROM source WHERE sampled));
 
 CREATE OR REPLACE TEMP TABLE pair AS
 SELECT a, b, how FROM fit WHERE how = 4 OR (how IS NOT NULL AND one_end(a, b))
@@ -157,7 +158,7 @@ FROM clocks, (SELECT conn AS c FROM conn WHERE (o.isn IS NOT NULL OR r.isn IS NO
 
 -- Could the other file lack it?
 CREATE OR REPLACE TEMP TABLE missing AS
-SELECT c, list_filter(['gap', 'loss', 'broken', 'restart', 'after', 'before', 'clock', 'open', 'midstream', 'unfollowed', 'ambiguous', 'no_stats', 'window', 'met'], lambda x: list_contains(why, x))[1] AS why FROM (
+SELECT c, list_filter(['sampled', 'gap', 'loss', 'broken', 'restart', 'after', 'before', 'clock', 'open', 'midstream', 'unfollowed', 'ambiguous', 'no_stats', 'window', 'met'], lambda x: list_contains(why, x))[1] AS why FROM (
     SELECT c, list_concat(
         coalesce((SELECT list(DISTINCT kind) FROM hole WHERE hole.file = other.file AND lo <= until + slack
                     AND hi >= c.start - slack), []),
@@ -166,6 +167,7 @@ SELECT c, list_filter(['gap', 'loss', 'broken', 'restart', 'after', 'before', 'c
         CASE WHEN NOT other.complete AND (NOT other.has_opening OR EXISTS (FROM opened WHERE opened.file = other.file
                 AND second BETWEEN (c.start - slack - 1000000000) // 1000000000
                                AND (c."end" + slack + 1000000000) // 1000000000)) THEN ['open'] ELSE [] END,
+        CASE WHEN other.sampled THEN ['sampled'] ELSE [] END,
         CASE WHEN other.unfollowed THEN ['unfollowed'] ELSE [] END,
         CASE WHEN other.stats < c."end" + slack THEN ['no_stats'] ELSE [] END,
         CASE WHEN EXISTS (FROM unsure JOIN conn u ON u.file = unsure.file AND u.n = unsure.n WHERE unsure.file = other.file

@@ -266,6 +266,7 @@ static void check(struct sw_cli *cli, void *opts, unsigned int operands)
     if (!sw_given(cli, "events") && memcmp(&e->wants.filter, &all, sizeof(all)) != 0)
         e->wants.event_mask &= ~INSTANCE_LINES;
     sw_check_format(cli, e->wants.format, e->wants.event_mask);
+    sw_check_sample(cli, e->wants.format, e->wants.sample);
     if (e->wants.format == SW_FORMAT_ZEEK) /* losses are for this process to say */
         e->wants.event_mask = 1u << SW_EV_CONN | 1u << SW_LINE_LOSS;
     if (e->wants.format == SW_FORMAT_TEXT)
@@ -280,6 +281,7 @@ static void defaults(void *opts)
 
     e->wants.event_mask = (1u << SW_LINE_MAX) - 1;
     e->wants.format = SW_FORMAT_JSON;
+    e->wants.sample = 1;
 }
 
 static const struct sw_option options[] = {
@@ -301,6 +303,8 @@ static const struct sw_option options[] = {
      .man =
          "Only those that its own `--events` makes. Default: {}, with a filter without `stats`, `service` and `guard`, "
          "which are about no connection."},
+    {"sample", .type = SW_OPT_NUMBER, SW_FIELD(struct events, wants.sample), .range = {1, SW_SAMPLE_MAX},
+     .help = "lines of about one of N connections ({}: of all), whatever `run` has; not with `zeek`"},
     {"count", 'c', .type = SW_OPT_NUMBER, SW_FIELD(struct events, count), .range = {1, 1ull << 60}, .arg = "N",
      .help = "end after so many lines (default: at SIGINT or SIGTERM)"},
     {0},

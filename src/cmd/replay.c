@@ -201,6 +201,8 @@ static int setup(struct replay *c)
         .kinds = c->opts.object.cfg.event_mask,
         .event_mask = c->opts.event_mask,
         .cid_seed = c->opts.cid_seed,
+        .labels = &c->opts.labels,
+        .sample = c->opts.sample,
         .host = uname(&uts) ? "" : uts.nodename,
         .clock_offset_ns = -(__s64)EPOCH,
         .replay = true,

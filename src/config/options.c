@@ -55,6 +55,14 @@ static void parse_ports(struct sw_cli *cli, const char *arg, void *at)
     }
 }
 
+static void add_label(struct sw_cli *cli, const char *arg, void *at)
+{
+    char why[SW_LABELS_WHY];
+
+    if (sw_labels_add(at, arg, why))
+        sw_option_die(cli, "%s", why);
+}
+
 #define FIELD(field) SW_FIELD(struct sw_common_opts, field)
 
 static const struct sw_option options[] = {
@@ -88,6 +96,15 @@ static const struct sw_option options[] = {
      .help = "a `stats` line every S seconds, 0: only the final one ({})", .man = "Replay: seconds of the capture."},
     {"seed", .block = 1, .type = SW_OPT_NUMBER, FIELD(cid_seed), .range = {0, 65535},
      .help = "Community ID seed, 0 to 65535 ({})"},
+    {"label", .block = 1, .type = SW_OPT_CUSTOM, FIELD(labels), .parse = add_label, .arg = "KEY=VALUE",
+     .help = "JSON and ECS: this text in every line, as `labels`; can be given 16 times",
+     .man = "A key is letters, digits and `_`, at most 63, and begins with no digit; the value is any text. All "
+            "together have "
+            "at most 4096 bytes."},
+    {"sample", .block = 1, .type = SW_OPT_NUMBER, FIELD(sample), .range = {1, SW_SAMPLE_MAX},
+     .help = "lines of about one of N connections ({}: of all), of which it has all lines",
+     .man = "By a hash of the uid. Each line says it (`sample`). Lines about no connection are written, and those of "
+            "`drop`. Counters, histograms and the summary count all. Not with `zeek`. See LABELS AND SAMPLES."},
     {"verbose", 'v', .block = 1, .type = SW_OPT_COUNT, FIELD(verbose),
      .help = "show libbpf's and libxdp's log; twice: their debug lines too",
      .man = "Twice it also shows the privileges that were kept."},
@@ -170,6 +187,12 @@ void sw_check_format(struct sw_cli *cli, enum sw_format format, __u32 event_mask
         sw_usage_die(cli, "--format %s has conn lines and no other, and --events leaves them out", formatter->name);
 }
 
+void sw_check_sample(struct sw_cli *cli, enum sw_format format, __u32 sample)
+{
+    if (sample > 1 && format == SW_FORMAT_ZEEK)
+        sw_usage_die(cli, "--sample does not go with --format zeek, whose rows cannot say it");
+}
+
 /* What follows from several options. */
 static void complete(struct sw_cli *cli, void *at)
 {
@@ -182,6 +205,10 @@ static void complete(struct sw_cli *cli, void *at)
     if (opts->filter.lists)
         opts->object.filter = &opts->filter;
     sw_check_format(cli, opts->format, opts->event_mask);
+    sw_check_sample(cli, opts->format, opts->sample);
+    if (opts->labels.count && opts->format != SW_FORMAT_JSON && opts->format != SW_FORMAT_ECS)
+        sw_usage_die(cli, "--label is for JSON and ECS: --format %s has no place for it",
+                     sw_formatter(opts->format)->name);
     if (opts->object.cfg.replay) /* nobody else reads its events */
         opts->event_mask &= sw_formatter(opts->format)->lines;
     opts->object.cfg.event_mask =
@@ -217,6 +244,7 @@ void sw_common_defaults(struct sw_common_opts *opts, bool replay)
     opts->object.cfg.checksum = replay;
     opts->object.cfg.decap = replay;
     opts->format = SW_FORMAT_JSON;
+    opts->sample = 1;
     opts->event_mask = (1u << SW_LINE_MAX) - 1;
     opts->interval_ns = replay ? 0 : 10 * SW_SECOND;
     if (replay) {

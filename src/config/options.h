@@ -24,6 +24,8 @@ struct sw_common_opts {
     bool colored;     /* what follows from color */
     __u32 event_mask; /* lines wanted: 1 << kind and 1 << SW_LINE_* */
     __u16 cid_seed;
+    struct sw_labels labels;
+    __u32 sample;       /* connections: one of so many */
     const char *output; /* a file, "none", or NULL: standard output */
     int verbose;
     bool no_sandbox;
@@ -39,6 +41,9 @@ extern const struct sw_option_group sw_common_group, sw_timeout_group;
 
 /* Has the format one of these lines? Else it ends with a usage error. */
 void sw_check_format(struct sw_cli *cli, enum sw_format format, __u32 event_mask);
+
+/* Can the format say that its lines are of a sample? Else it ends with a usage error. */
+void sw_check_sample(struct sw_cli *cli, enum sw_format format, __u32 sample);
 
 /* replay: checksum, decap, the clock and the rings as replay wants them. */
 void sw_common_defaults(struct sw_common_opts *opts, bool replay);

@@ -265,6 +265,8 @@ static int make_report(struct start *s)
         .kinds = s->common.object.cfg.event_mask,
         .event_mask = s->loop.no_output ? 0 : s->common.event_mask,
         .cid_seed = s->common.cid_seed,
+        .labels = &s->common.labels,
+        .sample = s->common.sample,
         .host = host,
         .owners = s->loop.owners,
         .seq = s->pin.adopted ? sw_checkpoint_last(&s->pin.at->saved)->seq : 0,

@@ -195,6 +195,8 @@ int sw_coverage_line(struct sw_coverage *c, const struct sw_coverage_line *line)
         c->seq = line->seq;
         c->has_seq = true;
     }
+    if (line->sample > c->sample)
+        c->sample = line->sample;
     if (line->unfollowed > c->unfollowed)
         c->unfollowed = line->unfollowed;
     c->final = line->is_final;
@@ -257,6 +259,8 @@ struct sw_hole sw_coverage_ask(const struct sw_coverage *c, __u64 start, __u64 e
     const __u64 from = before(start, slack), until = after(to, slack), last = after(end, slack);
     struct sw_hole worst = {.kind = SW_HOLE_NONE};
 
+    if (c->sample)
+        take(&worst, &(struct sw_hole){.to = ~0ull, .count = c->sample, .kind = SW_HOLE_SAMPLED});
     if (!c->lines || from < c->first)
         take(&worst, &(struct sw_hole){.to = c->first, .kind = SW_HOLE_BEFORE});
     if (c->ended && last > c->last)

@@ -27,7 +27,8 @@
     X(SW_HOLE_, RESTART, "restart")       /* another process began */                                                  \
     X(SW_HOLE_, BROKEN, "broken")         /* lines that cannot be read, or have no seq */                              \
     X(SW_HOLE_, LOSS, "loss")             /* loss lines */                                                             \
-    X(SW_HOLE_, GAP, "gap")               /* seq lacks lines that no loss line speaks of */
+    X(SW_HOLE_, GAP, "gap")               /* seq lacks lines that no loss line speaks of */                            \
+    X(SW_HOLE_, SAMPLED, "sampled")       /* it is a sample: most connections have no line */
 enum sw_join_hole { SW_JOIN_HOLES(SW_ENUM_ITEM) SW_HOLE_MAX };
 
 struct sw_hole {
@@ -50,9 +51,10 @@ struct sw_coverage {
     bool has_seq;
     bool again; /* lines may be logged a second time, until seq is where it was */
     __u64 seq_was, again_until;
-    bool ended; /* no more lines */
-    bool final; /* the last line is a final `stats`, */
-    __u64 open; /* with so many connections that had no `conn` line */
+    bool ended;   /* no more lines */
+    bool final;   /* the last line is a final `stats`, */
+    __u64 open;   /* with so many connections that had no `conn` line */
+    __u64 sample; /* it has one connection of so many; 0: all */
     size_t len, room;
     struct sw_hole *hole;
     __u64 unfollowed;                /* segments, as the `stats` lines say */
@@ -71,6 +73,7 @@ struct sw_coverage_line {
     __u64 emitted, dropped; /* stats: `conn` lines; segments, by the guard */
     __u64 unfollowed;       /* stats, also if it is not final */
     __u64 open;
+    __u64 sample; /* 0: it speaks of none */
 };
 
 int sw_coverage_init(struct sw_coverage *c);

@@ -99,11 +99,20 @@ static void remember(struct sw_join *j, const struct sw_join_group *g, bool earl
     }
 }
 
+/* Of a sample a better match may be missing: only one that none can be better than counts. */
+static bool may_be_sampled_out(const struct sw_join *j, const struct sw_join_group *g)
+{
+    for (unsigned int i = 0; i < j->opts.files; i++)
+        if (g->view[i] && j->file[i].coverage.sample)
+            return !sw_pending_is_sure(g);
+    return false;
+}
+
 void sw_join_decide(struct sw_join *j, struct sw_join_group *g, bool early)
 {
     struct sw_join_result r = {.match = g->match, .views = g->len, .verdict = SW_VERDICT_ABSENT};
 
-    r.ambiguous = g->ambiguous && g->len > 1;
+    r.ambiguous = (g->ambiguous || may_be_sampled_out(j, g)) && g->len > 1;
     remember(j, g, early);
 
     for (unsigned int i = 0; i < j->opts.files; i++)

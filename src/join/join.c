@@ -245,6 +245,8 @@ static bool coverage_line_of(const struct sw_line *line, const char *event, stru
                                      .is_stats = event_is(event, "stats")};
     if (number(line, "schema") != SW_SCHEMA || !sw_field_time(line, "ts", &ret->ts))
         return false;
+    if (number(line, "sample") > 1)
+        ret->sample = number(line, "sample");
     ret->has_seq = sw_field_u64(line, "seq", &ret->seq);
     ret->is_drop = event_is(event, "drop") && !(sw_field_bool(line, "dry_run", &dry_run) && dry_run);
     if (ret->is_stats) {

@@ -174,6 +174,7 @@ static void put_hole(unsigned int file, const struct sw_hole *h, FILE *out)
     case SW_HOLE_AFTER: fprintf(out, ", which ends before\n"); break;
     case SW_HOLE_RESTART: fprintf(out, ", which was restarted meanwhile\n"); break;
     case SW_HOLE_BROKEN: fprintf(out, ", of which %s lines cannot be read or have no seq\n", n); break;
+    case SW_HOLE_SAMPLED: fprintf(out, ", which is a sample, one of %s connections\n", n); break;
     case SW_HOLE_LOSS: fprintf(out, ", which lost %s openings and connections then\n", n); break;
     default: fprintf(out, ", which lacks %s lines then (a gap in seq)\n", n);
     }

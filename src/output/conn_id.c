@@ -47,16 +47,32 @@ static void put_base62(char *p, __u64 v, int digits)
     }
 }
 
-char *sw_put_uid(char *p, const struct sw_key *key, __u64 start_ns)
+static void uid_hash(const struct sw_key *key, __u64 start_ns, __u64 ret_hash[2])
 {
     /* Fixed, so that each instance on a host names a connection alike; the uid is a name, not a secret. */
     static const __u64 fixed[2] = {0x73796e7761726421ULL, 0x756964206f6e6521ULL};
     __u8 in[sizeof(*key) + sizeof(start_ns)];
-    __u64 hash[2], start = htole64(start_ns);
+    const __u64 start = htole64(start_ns);
 
     memcpy(in, key, sizeof(*key));
     memcpy(in + sizeof(*key), &start, sizeof(start));
-    sw_siphash128(fixed, in, sizeof(in), hash);
+    sw_siphash128(fixed, in, sizeof(in), ret_hash);
+}
+
+bool sw_uid_is_sampled(const struct sw_key *key, __u64 start_ns, __u32 one_of)
+{
+    static const __u64 uids = 218340105584896ULL; /* 62^8: of so many last eight digits */
+    __u64 hash[2];
+
+    uid_hash(key, start_ns, hash);
+    return !(hash[1] % uids % one_of);
+}
+
+char *sw_put_uid(char *p, const struct sw_key *key, __u64 start_ns)
+{
+    __u64 hash[2];
+
+    uid_hash(key, start_ns, hash);
     *p = 'C';
     put_base62(p + 1, hash[0], 9);
     put_base62(p + 10, hash[1], 8);

@@ -42,7 +42,10 @@ static char *put_observer(const struct sw_lines *l, char *p, const struct sw_ifa
     p = LIT(p, "},\"ecs\":{\"version\":\"" SW_ECS_VERSION "\"},\"host\":{\"name\":\"");
     memcpy(p, l->host, l->host_len);
     p += l->host_len;
-    p = LIT(p, "\"},\"observer\":{\"type\":\"sensor\",\"product\":\"synward\",\"version\":\"" SW_VERSION "\"");
+    p = LIT(p, "\"}");
+    memcpy(p, l->before_host + 1, l->labels_len);
+    p += l->labels_len;
+    p = LIT(p, ",\"observer\":{\"type\":\"sensor\",\"product\":\"synward\",\"version\":\"" SW_VERSION "\"");
     if (iface && !l->replay) {
         p = LIT(p, ",\"ingress\":{\"interface\":{\"name\":\"");
         memcpy(p, iface->text, iface->len);
@@ -55,6 +58,8 @@ static char *put_observer(const struct sw_lines *l, char *p, const struct sw_ifa
 static char *put_own(const struct sw_lines *l, char *p)
 {
     p = LIT(p, ",\"synward\":{\"schema\":" SW_STR(SW_SCHEMA));
+    if (l->sample > 1)
+        p = sw_put_u64(LIT(p, ",\"sample\":"), l->sample);
     if (!l->replay)
         return p;
     p = LIT(p, ",\"iface\":\"");

@@ -35,13 +35,14 @@ static inline char *sw_put_head(struct sw_lines *l, char *p, __u64 seq, __u64 ts
 {
     p = SW_LIT(p, SW_JSON_BEFORE_SEQ);
     p = sw_put_u64(p, seq);
+    if (l->sample > 1)
+        p = sw_put_u64(SW_LIT(p, ",\"sample\":"), l->sample);
     p = SW_LIT(p, ",\"ts\":\"");
     p = sw_put_time(l, p, (__s64)(ts + (__u64)l->clock_offset));
     p = SW_LIT(p, "\",\"event\":\"");
     p = sw_put_name(p, event);
-    p = SW_LIT(p, "\",\"host\":\"");
-    memcpy(p, l->host, l->host_len);
-    return p + l->host_len;
+    memcpy(p, l->before_host, l->before_host_len);
+    return p + l->before_host_len;
 }
 
 char *sw_put_whole(const struct sw_lines *l, char *p); /* iface and hook of a line about the instance */

@@ -7,6 +7,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Closes the text before it, but not its own. */
+static int set_host(struct sw_lines *l, const char *host, const struct sw_labels *labels)
+{
+    const size_t json = labels ? labels->len : 0;
+    char *p = malloc(sizeof("\",\"labels\":{},\"host\":\"") + json + 6 * strlen(host));
+
+    if (!p)
+        return -ENOMEM;
+    l->before_host = p;
+    *p++ = '"';
+    if (json) {
+        p = stpcpy(p, ",\"labels\":{");
+        p = (char *)memcpy(p, labels->json, json) + json;
+        *p++ = '}';
+    }
+    l->labels_len = (size_t)(p - l->before_host) - 1;
+    p = stpcpy(p, ",\"host\":\"");
+    l->host = p;
+    p = sw_json_escape(p, host);
+    l->host_len = (size_t)(p - l->host);
+    l->before_host_len = (size_t)(p - l->before_host);
+    return 0;
+}
+
 static char *escaped(const char *in, size_t *ret_len)
 {
     char *out = malloc(6 * strlen(in) + 1);
@@ -55,20 +79,21 @@ int sw_lines_init(struct sw_lines *l, const struct sw_report_opts *opts)
     l->utc = opts->utc;
     l->replay = opts->replay;
     l->owners = opts->owners;
+    l->sample = opts->sample;
     l->unnamed.text = l->unnamed_text;
-    l->host = escaped(opts->host ? opts->host : "", &l->host_len);
     l->capture.text = escaped(opts->iface ? opts->iface : "", &len);
     l->capture.len = len;
     l->iface_max = len > sizeof(l->unnamed_text) ? len : sizeof(l->unnamed_text);
-    return l->host && l->capture.text ? 0 : -ENOMEM;
+    return l->capture.text ? set_host(l, opts->host ? opts->host : "", opts->labels) : -ENOMEM;
 }
 
 void sw_lines_swap_style(struct sw_lines *l, struct sw_style *style)
 {
-    struct sw_style before = {l->color, l->wide, l->utc};
+    struct sw_style before = {l->color, l->wide, l->utc, l->sample};
 
     l->color = style->color;
     l->wide = style->wide;
+    l->sample = style->sample;
     if (l->utc != style->utc) /* what is kept of the last second is of the other zone */
         l->tm_known = false;
     l->utc = style->utc;
@@ -81,7 +106,7 @@ void sw_lines_fini(struct sw_lines *l)
         free(l->ifaces[i].text);
     free(l->ifaces);
     free(l->capture.text);
-    free(l->host);
+    free(l->before_host);
 }
 
 int sw_lines_set_iface(struct sw_lines *l, __u32 ifindex, const char *name)
@@ -156,7 +181,7 @@ const struct sw_ids *sw_lines_ids(struct sw_lines *l, const struct sw_key *key, 
 
 size_t sw_lines_room(const struct sw_lines *l)
 {
-    return 14336 + l->host_len + l->iface_max; /* two owners, and a ladder of 16 segments, among them */
+    return 14336 + l->before_host_len + l->iface_max; /* two owners, and a ladder of 16 segments, among them */
 }
 
 /* Letters and '^'; anything else would break the line, and shows as '?'. Writes SW_HIST_MAX bytes in any case. */

@@ -7,6 +7,7 @@
 #define SW_OUTPUT_LINE_H
 
 #include "output/conn_id.h"
+#include "output/labels.h"
 #include "owner/owners.h"
 #include "synward.h"
 
@@ -39,9 +40,12 @@ struct sw_report_opts {
     __u64 seq;                             /* of the line before the first */
     const struct sw_report_counts *counts; /* to go on from; NULL: none */
     struct sw_owners *owners;              /* NULL: they are not looked for */
+    const struct sw_labels *labels;        /* NULL: none */
+    __u32 sample;                          /* connections: one of so many; 0, 1: all */
 };
 
 #define SW_SCHEMA 3
+#define SW_SAMPLE_MAX 1000000000u
 #define SW_SECONDS 64 /* cached date texts, by second */
 #define SW_IDS 1024   /* cached identities: the lines of a short connection come close together */
 
@@ -76,7 +80,10 @@ struct sw_lines {
     bool color;
     bool full_events;
     bool replay;
-    char *host; /* escaped */
+    __u32 sample;      /* of 2 on the lines say it */
+    char *before_host; /* `,"labels":{…}`, if there are some, `,"host":"` and the host, escaped */
+    size_t before_host_len, labels_len;
+    const char *host; /* in it */
     size_t host_len;
     struct sw_owners *owners;
     struct sw_iface_text capture; /* replay: stands for every ifindex */
@@ -97,9 +104,10 @@ struct sw_lines {
     struct sw_ids ids[SW_IDS];
 };
 
-/* How text looks; the lines of several readers of one daemon differ in it. */
+/* How text looks, and of which sample lines are; the lines of several readers of one daemon differ in it. */
 struct sw_style {
     bool color, wide, utc;
+    __u32 sample;
 };
 
 int sw_lines_init(struct sw_lines *l, const struct sw_report_opts *opts);

@@ -150,6 +150,8 @@ int sw_report_event(struct sw_report *r, const struct sw_event *ev)
         sw_summary_event(r->summary, ev);
     if (!(r->event_mask & 1u << ev->kind))
         return 0;
+    if (r->lines.sample > 1 && !sw_uid_is_sampled(&ev->key, ev->flow.start_ns, r->lines.sample))
+        return 0;
     p = event_room(r, ev->kind);
     if (!p)
         return r->skip ? 0 : -ENOMEM;

@@ -26,7 +26,8 @@ void sw_report_free(struct sw_report *r);                                       
 int sw_report_set_iface(struct sw_report *r, __u32 ifindex, const char *name);
 void sw_report_set_clock(struct sw_report *r, __s64 clock_offset_ns);
 
-/* Adds one line for the event if its kind is enabled. -EINVAL: version or size is not ours; -ENOMEM: no line, counted.
+/* Adds one line for the event if its kind is enabled, and its connection is of the sample. What is not makes no gap in
+ * seq. -EINVAL: version or size is not ours; -ENOMEM: no line, counted.
  */
 int sw_report_event(struct sw_report *r, const struct sw_event *ev);
 /* Adds a loss line for what was lost since the last one, lost[kind]; seq jumps by their sum first. now_ns is in event

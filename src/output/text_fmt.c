@@ -84,6 +84,8 @@ char *sw_text_heading(struct sw_lines *l, char *p, __u64 ts)
     p = sw_text_color(l, p, SW_DIM);
     p = put(p, "# %04d-%02d-%02d, times in ", tm->tm_year + 1900, tm->tm_mon + 1, tm->tm_mday);
     p = put_zone(l, p, tm);
+    if (l->sample > 1)
+        p = put(p, ", one of %u connections", l->sample);
     p = sw_text_color(l, p, SW_PLAIN);
     *p++ = '\n';
     return p;

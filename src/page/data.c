@@ -219,9 +219,9 @@ void sw_page_data(struct sw_tally *t, const char *const *files, FILE *out)
     }
     fprintf(out,
             "],\n\"lines\":%llu,\"broken\":%llu,\"firstBroken\":%llu,\"otherSchema\":%llu,\"unknown\":%llu,"
-            "\"noTime\":%llu,\"early\":%llu,",
+            "\"noTime\":%llu,\"early\":%llu,\"sample\":%llu,",
             U64(t->lines), U64(t->broken), U64(t->first_broken), U64(t->other_schema), U64(t->unknown), U64(t->no_time),
-            U64(t->early));
+            U64(t->early), U64(t->sample));
     put_text("firstBrokenIn", t->first_broken_in ? t->first_broken_in : "", out);
     put_text("damaged", t->damaged ? t->damaged : "", out);
     fprintf(out, "\"first\":%llu.%06llu,\"last\":%llu.%06llu,\"outcomes\":", U64(t->first_ns / 1000000),

@@ -21,6 +21,10 @@ function drawNotices() {
       `${count(data.loss.lost)} events were lost. Figures on this page are too low by what they would have added: see Losses.`,
       true
     );
+  if (data.sample)
+    say(
+      `These lines are a sample, of about one of ${count(data.sample)} connections: what is counted by connection here is of the sample. Losses, drops and services are of all.`
+    );
   if (data.damaged) say(`${data.damaged} is damaged: what follows in it is not in this page.`, true);
   if (data.broken)
     say(

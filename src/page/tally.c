@@ -269,7 +269,7 @@ static int kind_of(const struct sw_line *line)
 
 int sw_tally_add(struct sw_tally *t, const struct sw_line *line, const char *text, size_t len)
 {
-    __u64 ns = 0, schema = 0;
+    __u64 ns = 0, schema = 0, sample;
     int kind = kind_of(line);
 
     sw_field_u64(line, "schema", &schema);
@@ -283,6 +283,8 @@ int sw_tally_add(struct sw_tally *t, const struct sw_line *line, const char *tex
         return 0;
     }
     t->kinds[kind]++;
+    if (sw_field_u64(line, "sample", &sample) && sample > 1 && sample > t->sample)
+        t->sample = sample;
     if (sw_field_time(line, "ts", &ns) && ns) {
         t->first_ns = t->first_ns && t->first_ns < ns ? t->first_ns : ns;
         t->last_ns = t->last_ns > ns ? t->last_ns : ns;

@@ -41,6 +41,7 @@ struct sw_page_names {
 struct sw_tally {
     __u64 lines, events, broken, first_broken; /* events: lines that are JSON objects */
     __u64 other_schema, unknown, no_time;      /* no_time: a conn line without times */
+    __u64 sample; /* the largest that a line says: of about one of so many connections; 0: of all */
     const char *first_broken_in;
     const char *damaged; /* a file that could not be read to its end; NULL: all could */
     __u64 kinds[SW_LINE_MAX];

@@ -49,9 +49,10 @@ static const struct sw_form_line *line_of(struct sw_readers *r, const struct sw_
     struct sw_lines *names = sw_report_names(r->report);
     struct sw_form_line *line = &r->line[form_of(one)];
     const size_t room = sw_lines_room(names);
-    struct sw_style style = {one->lines.wants.color, one->lines.wants.wide, one->lines.wants.utc};
+    struct sw_style style = {one->lines.wants.color, one->lines.wants.wide, one->lines.wants.utc,
+                             one->lines.wants.sample};
 
-    if (line->len)
+    if (line->len && line->sample == style.sample)
         return line;
     if (line->room < room) {
         free(line->text);
@@ -62,6 +63,7 @@ static const struct sw_form_line *line_of(struct sw_readers *r, const struct sw_
     }
     sw_lines_swap_style(names, &style);
     names->no_heading = true;
+    line->sample = one->lines.wants.sample;
     line->len = make(sw_formatter(one->lines.wants.format), names, record, line->text) - line->text;
     names->no_heading = false;
     sw_lines_swap_style(names, &style);
@@ -117,6 +119,7 @@ static void on_event(void *ctx, const struct sw_event *ev)
         const struct sw_request *wants = &one->lines.wants;
 
         if (one->asked && wants->event_mask >> ev->kind & 1 &&
+            (wants->sample < 2 || sw_uid_is_sampled(&ev->key, ev->flow.start_ns, wants->sample)) &&
             sw_filter_match(&wants->filter, &ev->key, &ev->flow, sw_report_names(r->report)->owners))
             give(r, one, ev->kind, make_event, ev, ev->ts);
     }

@@ -59,6 +59,7 @@ struct sw_readers {
     struct sw_form_line {
         char *text;
         size_t room, len; /* len 0: not made of this record */
+        __u32 sample;     /* that it speaks of */
     } line[SW_FORMS];
 };
 

@@ -48,7 +48,7 @@ static bool has_room(const struct sw_reader_lines *r, size_t len, size_t rest)
 static void swap_style(struct sw_reader_lines *r, struct sw_lines *names)
 {
     struct sw_heading heading = names->heading;
-    struct sw_style style = {r->wants.color, r->wants.wide, r->wants.utc};
+    struct sw_style style = {r->wants.color, r->wants.wide, r->wants.utc, r->wants.sample};
 
     names->heading = r->heading;
     r->heading = heading;
@@ -56,6 +56,7 @@ static void swap_style(struct sw_reader_lines *r, struct sw_lines *names)
     r->wants.color = style.color;
     r->wants.wide = style.wide;
     r->wants.utc = style.utc;
+    r->wants.sample = style.sample;
 }
 
 void sw_reader_heading(struct sw_reader_lines *r, struct sw_lines *names, __u64 ts)

@@ -81,6 +81,21 @@ static int parse_number(const char *text, __u64 *ret, char *why)
     return -EINVAL;
 }
 
+static int parse_sample(const char *text, __u32 *ret, char *why)
+{
+    __u64 n;
+    int err = parse_number(text, &n, why);
+
+    if (err)
+        return err;
+    if (n && n <= SW_SAMPLE_MAX) {
+        *ret = (__u32)n;
+        return 0;
+    }
+    snprintf(why, SW_REQUEST_WHY, "'%.60s' is not a number from 1 to %u", text, SW_SAMPLE_MAX);
+    return -EINVAL;
+}
+
 static int parse_format(const char *text, struct sw_request *r, char *why)
 {
     r->color = !strcmp(text, "color");
@@ -132,6 +147,8 @@ static int parse_pair(struct sw_request *r, const char *key, char *value, char *
     }
     if (!strcmp(key, "events"))
         return parse_names(value, &lines, &r->event_mask, why);
+    if (!strcmp(key, "sample"))
+        return parse_sample(value, &r->sample, why);
     if (!strcmp(key, "state"))
         return parse_names(value, &states, &r->filter.states, why);
     if (!strcmp(key, "outcome"))
@@ -239,6 +256,8 @@ int sw_request_print(const struct sw_request *request, char *buf, size_t size)
     fputs(request->wide ? "wide\n" : "", f);
     fputs(request->utc ? "utc\n" : "", f);
     print_names(f, "events", request->event_mask, &lines);
+    if (request->sample > 1)
+        fprintf(f, "sample %u\n", request->sample);
     for (int list = 0; list < SW_FL_MAX; list++) {
         if (!(filter->rules.lists >> list & 1))
             continue;

@@ -31,6 +31,7 @@ struct sw_request {
     enum sw_format format; /* zeek: rows without a header; "#lost N" and, at a regular end, "#close" for the reader */
     bool color, wide, utc; /* of text */
     __u32 event_mask;
+    __u32 sample; /* connections: one of so many; 0, 1: all */
     struct sw_filter filter;
 };
 

@@ -69,6 +69,21 @@ static void test_range(void **state)
     expect(SW_HOLE_NONE, 0);
 }
 
+/* Nothing that a sample lacks says anything, whatever else is known. */
+static void test_sampled(void **state)
+{
+    (void)state;
+    begin();
+    lines(100, 155);
+    assert_int_equal(
+        sw_coverage_line(&c, &(struct sw_coverage_line){.ts = 155 * S, .has_seq = true, .seq = ++seq, .sample = 10}),
+        0);
+    seq += 7;
+    lines(156, 200);
+    expect(SW_HOLE_SAMPLED, 10);
+    assert_int_equal(c.missing, 7);
+}
+
 static void test_gaps(void **state)
 {
     (void)state;
@@ -368,7 +383,7 @@ int main(void)
         cmocka_unit_test(test_range),   cmocka_unit_test(test_gaps),       cmocka_unit_test(test_loss),
         cmocka_unit_test(test_open),    cmocka_unit_test(test_again),      cmocka_unit_test(test_many),
         cmocka_unit_test(test_seconds), cmocka_unit_test(test_stats),      cmocka_unit_test(test_clock),
-        cmocka_unit_test(test_guarded), cmocka_unit_test(test_open_since),
+        cmocka_unit_test(test_guarded), cmocka_unit_test(test_open_since), cmocka_unit_test(test_sampled),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);

@@ -87,6 +87,36 @@ static void test_past(void **state)
     assert_int_equal(j.file[1].doubles, 1); /* forgotten: ISNs come again */
 }
 
+#define SAMPLE ",\"sample\":10"
+
+/* Of a sample: both ISNs, or all addresses; by less a better match may be left out. */
+static void test_sampled(void **state)
+{
+    (void)state;
+    start(2);
+    conn(0, 3, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 1, .more = SAMPLE});
+    conn(0, 4, (struct given){.at = 100, .orig = 501, .client = 1, .more = SAMPLE});
+    conn(0, 5, (struct given){.at = 100, .orig = 502, .client = 1, .more = SAMPLE});
+    conn(0, 6, (struct given){.at = 100, .orig = 503, .resp = 603, .client = 1, .bytes = 30, .more = SAMPLE});
+    conn(0, 7, (struct given){.at = 100, .orig = 504, .resp = 604, .client = 1, .more = SAMPLE});
+    conn(1, 3, (struct given){.at = 100, .orig = 500, .resp = 600, .client = 9});
+    expect(0, AGREE, BOTH, 2);
+    conn(1, 4, (struct given){.at = 100, .orig = 501, .client = 1});
+    expect(1, AGREE, ONE, 2);
+    conn(1, 5, (struct given){.at = 100, .orig = 502, .client = 9}); /* translated: of a scan, perhaps */
+    conn(1, 6,
+         (struct given){.at = 100, .orig = 777, .resp = 778, .client = 1, .bytes = 30}); /* or of the same ports */
+    other(0, 8, 200, STATS SAMPLE);
+    other(1, 7, 200, STATS);
+    assert_int_equal(seen.len, 6);
+    expect(2, CANNOT_TELL, ONE, 2);
+    for (int i = 3; i < 5; i++)
+        expect(i, ABSENT, BOTH, 1); /* of B, which is whole */
+    expect(5, CANNOT_TELL, BOTH, 1);
+    assert_int_equal(seen.got[5].why, SW_HOLE_SAMPLED);
+    assert_non_null(strstr(seen.text, "which is a sample, one of 10 connections"));
+}
+
 #define PORT(uid) ",\"uid\":\"C0050000099123456" uid "\",\"orig_port\":4001"
 
 /* A scan with one ISN behind NAT: which is which nobody can say. */
@@ -256,9 +286,10 @@ static void test_shown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matches),   cmocka_unit_test(test_no_match), cmocka_unit_test(test_past),
-        cmocka_unit_test(test_ambiguous), cmocka_unit_test(test_crowded),  cmocka_unit_test(test_one_isn),
-        cmocka_unit_test(test_left_out),  cmocka_unit_test(test_three),    cmocka_unit_test(test_shown),
+        cmocka_unit_test(test_matches), cmocka_unit_test(test_no_match),  cmocka_unit_test(test_past),
+        cmocka_unit_test(test_sampled), cmocka_unit_test(test_ambiguous), cmocka_unit_test(test_crowded),
+        cmocka_unit_test(test_one_isn), cmocka_unit_test(test_left_out),  cmocka_unit_test(test_three),
+        cmocka_unit_test(test_shown),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);

@@ -196,12 +196,50 @@ static void test_community_id_example(void **state)
     assert_string_equal(got, "1:3V71V58M3Ksw/yuFALMcW0LAHvc=");
 }
 
+/* By the last eight digits of the uid, as docs/events.md says it: whoever has a line can compute it. */
+static void test_sample(void **state)
+{
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    static const __u32 one_of[] = {1, 2, 3, 10, 100, 62, 1000000000};
+    enum { CONNECTIONS = 20000 };
+    unsigned int kept[sizeof(one_of) / sizeof(one_of[0])] = {0};
+
+    (void)state;
+    for (int i = 0; i < CONNECTIONS; i++) {
+        struct sw_key k = to_key("10.0.0.1", i, "10.0.0.2", 443);
+        char uid[SW_UID_LEN + 1];
+        __u64 number = 0;
+
+        sw_format_uid(&k, 77 + i, uid);
+        for (const char *p = uid + SW_UID_LEN - 8; *p; p++)
+            number = 62 * number + (strchr(digits, *p) - digits);
+        for (size_t j = 0; j < sizeof(one_of) / sizeof(one_of[0]); j++) {
+            bool is = sw_uid_is_sampled(&k, 77 + i, one_of[j]);
+
+            assert_int_equal(is, number % one_of[j] == 0);
+            kept[j] += is;
+        }
+        if (sw_uid_is_sampled(&k, 77 + i, 100))
+            assert_true(sw_uid_is_sampled(&k, 77 + i, 10));
+    }
+    assert_int_equal(kept[0], CONNECTIONS);
+    for (size_t j = 1; j < 6; j++) { /* within four standard deviations, and always the same ones */
+        __s64 off = (__s64)kept[j] * one_of[j] - CONNECTIONS;
+
+        assert_true(off * off < 16ll * CONNECTIONS * one_of[j]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_siphash),           cmocka_unit_test(test_uid),
-        cmocka_unit_test(test_uid_distinct),      cmocka_unit_test(test_community_id_default),
-        cmocka_unit_test(test_community_id_seed), cmocka_unit_test(test_community_id_example),
+        cmocka_unit_test(test_sample),
+        cmocka_unit_test(test_siphash),
+        cmocka_unit_test(test_uid),
+        cmocka_unit_test(test_uid_distinct),
+        cmocka_unit_test(test_community_id_default),
+        cmocka_unit_test(test_community_id_seed),
+        cmocka_unit_test(test_community_id_example),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

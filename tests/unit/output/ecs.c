@@ -32,12 +32,17 @@ static void test_every_line_is_valid(void **state)
     struct sw_report_service s = service();
     struct sw_guard_event guard = emitted_guard(), drop = emitted_drop();
     __u64 lost[SW_LOSSES] = {1, 2, 3};
+    struct sw_labels labels = {.count = 1, .len = 7, .json = "\"k\":\"v\""};
+    struct sw_report_opts opts;
     struct out o;
     int n;
 
     (void)state;
     for (int full = 0; full < 2; full++) {
-        out_open(&o, ecs(full));
+        opts = ecs(full);
+        opts.labels = full ? &labels : NULL;
+        opts.sample = full; /* one: it is none */
+        out_open(&o, opts);
         assert_int_equal(sw_report_set_iface(o.r, 3, "eth0"), 0);
         n = add_every_name(&o);
         for (int i = 0; i < SW_DROP_MAX; i++, n += 2) {
@@ -60,11 +65,41 @@ static void test_every_line_is_valid(void **state)
         assert_int_equal(sw_report_stats(o.r, &stats, 5), 0);
         assert_int_equal(sw_report_loss(o.r, lost, 6), 0);
         valid_ecs(take(&o), n + 4);
+        for (int i = 0; i < n + 4; i++)
+            if (full)
+                has(line_n(o.text, i), "\"host\":{\"name\":\"host.example\"},\"labels\":{\"k\":\"v\"},\"observer\":{");
+        assert_int_equal(!!strstr(o.text, "labels"), full);
+        assert_null(strstr(o.text, "\"sample\""));
         has(line_n(o.text, n + 3), "\"kind\":\"pipeline_error\"");
         has(line_n(o.text, n + 3),
             "\"error\":{\"message\":\"6 events were lost\"},\"synward\":{\"schema\":3,\"lost\":6,");
         out_close(&o);
     }
+}
+
+/* Of a sample each document says so. */
+static void test_sample(void **state)
+{
+    struct sw_report_opts opts = ecs(false);
+    struct sw_report_stats stats = {.flows = 1};
+    struct sw_guard_event guard = emitted_guard();
+    struct sw_event ev = sample(SW_EV_CONN);
+    struct out o;
+
+    (void)state;
+    opts.sample = 2;
+    out_open(&o, opts);
+    for (int i = 0; i < 64; i++, ev.flow.start_ns++)
+        add(&o, &ev);
+    emit(&o, &guard);
+    assert_int_equal(sw_report_stats(o.r, &stats, 5), 0);
+    assert_true(sw_report_lines(o.r) > 2 && sw_report_lines(o.r) < 60);
+    valid_ecs(take(&o), sw_report_lines(o.r));
+    for (__u64 i = 0; i < sw_report_lines(o.r); i++) {
+        has(line_n(o.text, i), "\"synward\":{\"schema\":3,\"sample\":2,");
+        assert_int_equal(number(line_n(o.text, i), "\"sequence\":"), i + 1);
+    }
+    out_close(&o);
 }
 
 /* One line of each field that a connection can have. */
@@ -313,6 +348,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_line_is_valid),
+        cmocka_unit_test(test_sample),
         cmocka_unit_test(test_connection),
         cmocka_unit_test(test_outcomes),
         cmocka_unit_test(test_direction),

@@ -44,6 +44,39 @@ static void test_every_line_is_valid(void **state)
     out_close(&o);
 }
 
+/* In each line; what is not valid as one is refused. */
+static void test_labels(void **state)
+{
+    struct sw_labels labels = {0};
+    struct sw_report_opts opts = live;
+    struct sw_report_stats stats = {.flows = 1};
+    __u64 lost[SW_LOSSES] = {1};
+    char why[SW_LABELS_WHY], *text;
+    struct out o;
+    int n;
+
+    (void)state;
+    assert_int_equal(sw_labels_add(&labels, "dc=fra \"1\"", why), 0);
+    assert_int_equal(sw_labels_add(&labels, "host=\n", why), 0);
+    opts.labels = &labels;
+    opts.host = "\"h\"";
+    out_open(&o, opts);
+    n = add_every_name(&o);
+    assert_int_equal(sw_report_stats(o.r, &stats, 5), 0);
+    assert_int_equal(sw_report_loss(o.r, lost, 6), 0);
+    valid(take(&o), n + 2);
+    for (int i = 0; i < n + 2; i++)
+        has(line_n(o.text, i),
+            "\",\"labels\":{\"dc\":\"fra \\\"1\\\"\",\"host\":\"\\n\"},\"host\":\"\\\"h\\\"\",\"iface\":");
+    text = changed(line_n(o.text, 0), "\"host\":\"\\n\"}", "\"host\":1}");
+    none_valid(text, strlen(text) + 1, 1);
+    free(text);
+    text = changed(line_n(o.text, 0), ",\"labels\"", ",\"sample\":1,\"labels\"");
+    none_valid(text, strlen(text) + 1, 1);
+    free(text);
+    out_close(&o);
+}
+
 static bool says(const char *line, const char *key)
 {
     const char *at = strstr(line, key);
@@ -457,6 +490,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_line_is_valid),
+        cmocka_unit_test(test_labels),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_owner),
         cmocka_unit_test(test_replay_lines_are_valid),

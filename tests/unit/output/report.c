@@ -126,9 +126,61 @@ static void test_foreign_record(void **state)
     out_close(&o);
 }
 
+/* What a sample leaves out is not lost: no gap. It has all lines of a connection, and those about no connection. */
+static void test_sampled(void **state)
+{
+    enum { CONNECTIONS = 300, ONE_OF = 3 };
+    static const enum sw_event_kind kinds[] = {SW_EV_OPENING, SW_EV_ESTABLISHED, SW_EV_UPDATE, SW_EV_CONN};
+    const struct sw_report_stats stats = {.flows = 1};
+    const struct sw_guard_event drop = {.version = SW_CONTRACT_VERSION,
+                                        .size = sizeof(drop),
+                                        .kind = SW_GUARD_EV_DROP,
+                                        .hook = SW_HOOK_SWEEP,
+                                        .reason = SW_DROP_FIN,
+                                        .count = 1};
+    __u64 lost[SW_LOSSES] = {[SW_EV_CONN] = 2};
+    struct sw_report_opts opts = live;
+    struct out o;
+    __u64 want = 0;
+
+    (void)state;
+    opts.sample = ONE_OF;
+    out_open(&o, opts);
+    for (int kind = 0; kind < 4; kind++)
+        for (int i = 0; i < CONNECTIONS; i++) {
+            struct sw_event ev = sample(kinds[kind]);
+
+            ev.flow.start_ns += i;
+            add(&o, &ev);
+            want += sw_uid_is_sampled(&ev.key, ev.flow.start_ns, ONE_OF);
+        }
+    assert_true(want > CONNECTIONS && want < 4 * CONNECTIONS / 2 && want % 4 == 0);
+    assert_int_equal(sw_report_lines(o.r), want);
+    assert_int_equal(sw_report_seq(o.r), want);
+    for (int i = 0; i < 20; i++) /* they have no uid that would leave them out */
+        assert_int_equal(sw_report_guard_event(o.r, &drop), 0);
+    assert_int_equal(sw_report_stats(o.r, &stats, 5), 0);
+    assert_int_equal(sw_report_loss(o.r, lost, 6), 0);
+    valid(take(&o), want + 22);
+    for (__u64 i = 0; i < want + 22; i++) {
+        const char *line = line_n(o.text, i);
+
+        has(line, "\"sample\":3,");
+        assert_int_equal(number(line, "\"seq\":"), i + 1 + (i == want + 21 ? 2 : 0));
+        if (i < want / 4) /* each connection has its line of each kind */
+            for (int kind = 1; kind < 4; kind++)
+                assert_memory_equal(strstr(line, "\"uid\""), strstr(line_n(line, kind * want / 4), "\"uid\""), 26);
+    }
+    assert_int_equal(sw_report_gaps(o.r), 2);
+    for (int kind = 0; kind < SW_LOSSES; kind++)
+        assert_int_equal(sw_report_counts(o.r)->unmade[kind], 0);
+    out_close(&o);
+}
+
 /* All numbers at their largest, and names too: the room for a line is enough (ASan would report). */
 static void test_longest_lines(void **state)
 {
+    static struct sw_labels labels = {.count = 1, .len = SW_LABELS_LEN};
     struct sw_report_opts opts = live;
     struct sw_report_stats stats;
     struct sw_event ev = sample(SW_EV_ANOMALY);
@@ -139,6 +191,8 @@ static void test_longest_lines(void **state)
     size_t room, longest = 0;
 
     (void)state;
+    memset(labels.json, '"', sizeof(labels.json));
+    opts.labels = &labels;
     memset(&ev.flow, 0xff, sizeof(ev.flow));
     memset(&ev.key, 0xfe, sizeof(ev.key));
     memset(&stats, 0xff, sizeof(stats));
@@ -534,6 +588,7 @@ int main(void)
         cmocka_unit_test(test_gaps_are_the_losses),
         cmocka_unit_test(test_loss_without_line),
         cmocka_unit_test(test_foreign_record),
+        cmocka_unit_test(test_sampled),
         cmocka_unit_test(test_longest_lines),
         cmocka_unit_test(test_slow_reader),
         cmocka_unit_test(test_reader_gone),

@@ -92,6 +92,28 @@ static void test_numbers_of_ecs(void **state)
     end();
 }
 
+/* What is made for one reader alone has its sample, and no other's; nothing of it stays with the daemon. */
+static void test_sample(void **state)
+{
+    struct sw_report_stats stats = {.lost_total = 7};
+    __u64 lost[SW_LOSSES] = {[SW_EV_CONN] = 2};
+
+    (void)state;
+    begin(SW_FORMAT_JSON, ALL_LINES, 1 << 20);
+    names.sample = 5; /* run's own */
+    r.wants.sample = 3;
+    sw_reader_stats(&r, &stats, 5, &names, 1);
+    sw_reader_lost(&r, lost);
+    sw_reader_say_lost(&r, &names, 1, false);
+    assert_int_equal(names.sample, 5);
+    assert_int_equal(r.wants.sample, 3);
+    take_bytes(~0u);
+    valid(got, 2);
+    has(got, "\"seq\":1,\"sample\":3,");
+    has(line_n(got, 1), "\"seq\":4,\"sample\":3,");
+    end();
+}
+
 /* Zeek's format has rows alone: what is lost, and that the end is a regular one, the reader gets to know by lines that
  * it does not pass on. */
 static void test_zeek(void **state)
@@ -242,7 +264,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers_of_ecs), cmocka_unit_test(test_zeek),       cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_adds_up),        cmocka_unit_test(test_last_lines), cmocka_unit_test(test_mask),
-        cmocka_unit_test(test_queue_wraps),
+        cmocka_unit_test(test_queue_wraps),    cmocka_unit_test(test_sample),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

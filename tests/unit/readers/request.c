@@ -32,6 +32,7 @@ static void test_there_and_back(void **state)
     a.filter.states = 1u << SW_ST_ESTABLISHED | 1u << (SW_ST_MAX + 1);
     a.filter.outcomes = 1u << SW_WHY_NONE | 1u << (SW_WHY_MAX - 1);
     a.filter.min_bytes = 1000;
+    a.sample = 10;
     assert_int_equal(sw_filter_add_pids(&a.filter, "1,4711", why, sizeof(why)), 0);
     assert_int_equal(sw_filter_set_pattern(a.filter.cgroup, "/a b/*  c", why, sizeof(why)), 0);
     assert_int_equal(sw_filter_set_pattern(a.filter.comm, "\xff?", why, sizeof(why)), 0);
@@ -109,6 +110,9 @@ static void test_refused(void **state)
         FIRST "min-bytes 99999999999999999999\n\n",
         FIRST "\x01\x7f\xff 1\n\n",
         FIRST "state SYN\n\n",
+        FIRST "sample 0\n\n",
+        FIRST "sample 1000000001\n\n",
+        FIRST "sample 2x\n\n",
     };
     static struct sw_request r;
     char why[SW_REQUEST_WHY], *text;
