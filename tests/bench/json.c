@@ -2,7 +2,8 @@
 /*
  * Ring record to JSON text, one core: `opening`, `established` and `conn`, each with connections that were
  * all different (identities never cached) and with few (always cached). Lines go to /dev/null in pieces, as the
- * loop does. Then the same with a summary, and in each other format. SW_BENCH_EVENTS sets the count of one measurement.
+ * loop does. Then the same with a summary, and in each other format, and JSON with three labels and of samples.
+ * SW_BENCH_EVENTS sets the count of one measurement.
  */
 #include "output/report.h"
 
@@ -117,6 +118,31 @@ static int measure(struct sw_report *r, struct sw_event *ev, const char *name, e
     return 0;
 }
 
+/* ns/event: of all, those that a sample leaves out included. */
+static int with_labels(struct sw_report_opts opts, struct sw_event *ev, unsigned long count)
+{
+    static const __u32 samples[] = {1, 10, 1000};
+    struct sw_labels labels = {0};
+    char why[SW_LABELS_WHY];
+    int failed = sw_labels_add(&labels, "dc=fra1", why) || sw_labels_add(&labels, "rack=r7", why) ||
+                 sw_labels_add(&labels, "role=edge", why);
+
+    opts.format = SW_FORMAT_JSON;
+    opts.summary = false;
+    for (int i = 0; i < 4 && !failed; i++) {
+        struct sw_report *r = NULL;
+
+        opts.labels = i ? NULL : &labels;
+        opts.sample = i ? samples[i - 1] : 1;
+        printf("JSON, %s, one of %u connections\n", i ? "no labels" : "three labels", opts.sample);
+        failed = sw_report_new(&opts, &r) || sw_report_set_iface(r, 2, "eth0") ||
+                 measure(r, ev, "conn", SW_EV_CONN, false, 0, count) ||
+                 measure(r, ev, "conn", SW_EV_CONN, false, 64, count);
+        sw_report_free(r);
+    }
+    return failed;
+}
+
 int main(void)
 {
     const char *env = getenv("SW_BENCH_EVENTS");
@@ -154,6 +180,7 @@ int main(void)
         failed = failed || measure(r, ev, "conn", SW_EV_CONN, false, 64, count) ||
                  measure(r, ev, "conn", SW_EV_CONN, true, 0, count);
     }
+    failed = failed || with_labels(opts, ev, count);
     sw_report_free(r);
     free(ev);
     if (opts.fd >= 0)

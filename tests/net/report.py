@@ -243,7 +243,7 @@ def losses():
     lines = (ground() / "events.ndjson").read_text().splitlines()
     count = next(i for i, x in enumerate(lines) if '"event":"conn"' in x) + 1
     some, seq = lines[:count], json.loads(lines[count - 1])["seq"]
-    some.append(json.dumps({"schema": 3, "seq": seq + 41, "ts": json.loads(lines[0])["ts"], "event": "loss", "lost": 40, "lost_conn": 25, "lost_opening": 15}))
+    some.append(json.dumps({"schema": 3, "seq": seq + 41, "ts": json.loads(lines[0])["ts"], "event": "loss", "lost": 40, "lost_conn": 25, "lost_opening": 15, "sample": 10}))
     some.insert(2, lines[2][:70])
     some.insert(5, '{"schema":2,"event":"conn"}')
     path = ground() / "torn.ndjson"
@@ -259,7 +259,7 @@ def losses():
     n.equal("the same red", b.run("getComputedStyle(document.querySelector('#tile-lost b')).color"), red)
     n.at_least("marks of losses", b.run("document.querySelectorAll('rect.lost').length"), 1)
     notices = "\n".join(b.texts("#notices p"))
-    for word in ("40 events were lost", f"2 lines of {count + 4} could not be read", "1 line of another schema"):
+    for word in ("40 events were lost", f"2 lines of {count + 4} could not be read", "1 line of another schema", "a sample, of about one of 10 connections"):
         n.equal(f"{word!r} in {notices!r}", word in notices, True)
 
 
