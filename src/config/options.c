@@ -99,8 +99,7 @@ static const struct sw_option options[] = {
     {"label", .block = 1, .type = SW_OPT_CUSTOM, FIELD(labels), .parse = add_label, .arg = "KEY=VALUE",
      .help = "JSON and ECS: this text in every line, as `labels`; can be given 16 times",
      .man = "A key is letters, digits and `_`, at most 63, and begins with no digit; the value is any text. All "
-            "together have "
-            "at most 4096 bytes."},
+            "together have at most 4096 bytes. See LABELS AND SAMPLES."},
     {"sample", .block = 1, .type = SW_OPT_NUMBER, FIELD(sample), .range = {1, SW_SAMPLE_MAX},
      .help = "lines of about one of N connections ({}: of all), of which it has all lines",
      .man = "By a hash of the uid. Each line says it (`sample`). Lines about no connection are written, and those of "
