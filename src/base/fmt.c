@@ -8,25 +8,48 @@ const char sw_digits[201] = "000102030405060708091011121314151617181920212223242
                             "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
                             "8081828384858687888990919293949596979899";
 
+/* How many decimal digits, of v > 0. */
+static int digits_of(__u64 v)
+{
+    static const __u64 power[20] = {0ULL,
+                                    10ULL,
+                                    100ULL,
+                                    1000ULL,
+                                    10000ULL,
+                                    100000ULL,
+                                    1000000ULL,
+                                    10000000ULL,
+                                    100000000ULL,
+                                    1000000000ULL,
+                                    10000000000ULL,
+                                    100000000000ULL,
+                                    1000000000000ULL,
+                                    10000000000000ULL,
+                                    100000000000000ULL,
+                                    1000000000000000ULL,
+                                    10000000000000000ULL,
+                                    100000000000000000ULL,
+                                    1000000000000000000ULL,
+                                    10000000000000000000ULL};
+    const int about = (64 - __builtin_clzll(v)) * 1233 >> 12; /* bits * log10(2), one too few at most */
+
+    return about + (v >= power[about]);
+}
+
 char *sw_put_u64_long(char *p, __u64 v)
 {
-    char tmp[20], *q = tmp + sizeof(tmp);
-    size_t n;
+    char *const end = p + digits_of(v | 1), *q = end;
 
     while (v >= 100) {
         q -= 2;
         memcpy(q, sw_digits + 2 * (v % 100), 2);
         v /= 100;
     }
-    if (v >= 10) {
-        q -= 2;
-        memcpy(q, sw_digits + 2 * v, 2);
-    } else {
-        *--q = '0' + v;
-    }
-    n = tmp + sizeof(tmp) - q;
-    memcpy(p, q, n);
-    return p + n;
+    if (v >= 10)
+        memcpy(p, sw_digits + 2 * v, 2);
+    else
+        *p = '0' + v;
+    return end;
 }
 
 /* Unicode table 3-7. */

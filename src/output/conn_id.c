@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "output/conn_id.h"
 #include "base/ip.h"
+#include "base/sha1.h"
 #include "synward_siphash.h"
 
 #include <endian.h>
 #include <string.h>
-#include <sys/types.h>
-#include <sha1.h>
 
 static __u64 end_half(struct sw_sip *s)
 {
@@ -41,9 +40,12 @@ static void put_base62(char *p, __u64 v, int digits)
 {
     static const char base62[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-    while (digits--) {
-        p[digits] = base62[v % 62];
-        v /= 62;
+    for (; digits > 0; digits -= 3) { /* three from one division of 64 bits: each has to wait for the one before */
+        __u32 three = v % (62 * 62 * 62);
+
+        v /= 62 * 62 * 62;
+        for (int i = digits - 1; i >= 0 && i >= digits - 3; i--, three /= 62)
+            p[i] = base62[three % 62];
     }
 }
 
@@ -84,12 +86,12 @@ void sw_format_uid(const struct sw_key *key, __u64 start_ns, char *buf)
     *sw_put_uid(buf, key, start_ns) = 0;
 }
 
-static char *put_base64_sha1(char *p, const __u8 in[SHA1_DIGEST_LENGTH])
+static char *put_base64_sha1(char *p, const __u8 in[SW_SHA1_LEN])
 {
     static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     int i;
 
-    for (i = 0; i + 3 <= SHA1_DIGEST_LENGTH; i += 3) {
+    for (i = 0; i + 3 <= SW_SHA1_LEN; i += 3) {
         unsigned int v = in[i] << 16 | in[i + 1] << 8 | in[i + 2];
 
         *p++ = base64[v >> 18];
@@ -111,10 +113,9 @@ static char *put_base64_sha1(char *p, const __u8 in[SHA1_DIGEST_LENGTH])
  */
 char *sw_put_community_id(char *p, const struct sw_key *key, __u16 seed)
 {
-    __u8 in[2 + 16 + 16 + 2 + 4], digest[SHA1_DIGEST_LENGTH];
+    __u8 in[2 + 16 + 16 + 2 + 4], digest[SW_SHA1_LEN];
     size_t skip = sw_ip_is_v4(key->a_ip) && sw_ip_is_v4(key->b_ip) ? 12 : 0;
     size_t n = 0;
-    SHA1_CTX ctx;
 
     in[n++] = seed >> 8;
     in[n++] = seed & 0xff;
@@ -127,9 +128,7 @@ char *sw_put_community_id(char *p, const struct sw_key *key, __u16 seed)
     memcpy(in + n, &key->a_port, 2);
     memcpy(in + n + 2, &key->b_port, 2);
     n += 4;
-    SHA1Init(&ctx);
-    SHA1Update(&ctx, in, n);
-    SHA1Final(digest, &ctx);
+    sw_sha1(in, n, digest);
     *p++ = '1';
     *p++ = ':';
     return put_base64_sha1(p, digest);

@@ -74,6 +74,32 @@ static void test_uid(void **state)
     assert_string_not_equal(first, port);
 }
 
+/* Its digits, one by one. */
+static void test_uid_digits(void **state)
+{
+    static const char base62[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    static const __u64 fixed[2] = {0x73796e7761726421ULL, 0x756964206f6e6521ULL};
+    struct sw_key k = to_key("10.0.0.1", 1, "10.0.0.2", 80);
+    __u8 in[sizeof(k) + 8];
+    char got[24], want[24];
+    __u64 hash[2];
+
+    (void)state;
+    for (__u64 start = 1; start < 2000; start++) {
+        memcpy(in, &k, sizeof(k));
+        memcpy(in + sizeof(k), &start, 8);
+        sw_siphash128(fixed, in, sizeof(in), hash);
+        memset(want, 0, sizeof(want));
+        want[0] = 'C';
+        for (int i = 9; i >= 1; i--, hash[0] /= 62)
+            want[i] = base62[hash[0] % 62];
+        for (int i = 17; i >= 10; i--, hash[1] /= 62)
+            want[i] = base62[hash[1] % 62];
+        sw_format_uid(&k, start, got);
+        assert_string_equal(got, want);
+    }
+}
+
 static int compare_uid(const void *a, const void *b)
 {
     return strcmp(a, b);
@@ -236,6 +262,7 @@ int main(void)
         cmocka_unit_test(test_sample),
         cmocka_unit_test(test_siphash),
         cmocka_unit_test(test_uid),
+        cmocka_unit_test(test_uid_digits),
         cmocka_unit_test(test_uid_distinct),
         cmocka_unit_test(test_community_id_default),
         cmocka_unit_test(test_community_id_seed),
