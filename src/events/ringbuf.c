@@ -6,6 +6,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define WINDOW (256u << 10)
+#define MOVES 8             /* each costs about as much as its records */
+#define OVERLAP (64u << 10) /* more than the longest record */
+
 int sw_ringbuf_open(struct sw_ringbuf *r, int map_fd)
 {
     struct bpf_map_info info = {0};
@@ -23,30 +27,88 @@ int sw_ringbuf_open(struct sw_ringbuf *r, int map_fd)
     if (at == MAP_FAILED)
         return -errno;
     r->consumer = at;
-    at = mmap(NULL, r->page + 2 * r->size, PROT_READ, MAP_SHARED, map_fd, r->page);
+    at = mmap(NULL, r->page, PROT_READ, MAP_SHARED, map_fd, r->page);
     if (at == MAP_FAILED) {
         err = -errno;
         sw_ringbuf_close(r);
         return err;
     }
-    r->shared = at;
+    r->producer = at;
     r->at = __atomic_load_n(r->consumer, __ATOMIC_ACQUIRE);
     return 0;
 }
 
+static void close_window(struct sw_ringbuf *r)
+{
+    if (r->window)
+        munmap((void *)r->window, r->window_len);
+    r->window = NULL;
+    r->whole = false;
+}
+
+void sw_ringbuf_rest(struct sw_ringbuf *r)
+{
+    if (r->whole)
+        close_window(r);
+    r->moves = 0;
+}
+
 void sw_ringbuf_close(struct sw_ringbuf *r)
 {
+    close_window(r);
     if (r->consumer)
         munmap(r->consumer, r->page);
-    if (r->shared)
-        munmap((void *)r->shared, r->page + 2 * r->size);
+    if (r->producer)
+        munmap((void *)r->producer, r->page);
     r->consumer = NULL;
-    r->shared = NULL;
+    r->producer = NULL;
 }
 
 static __u64 produced(const struct sw_ringbuf *r)
 {
-    return __atomic_load_n((const __u64 *)r->shared, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(r->producer, __ATOMIC_ACQUIRE);
+}
+
+/* The kernel has the data twice, one behind the other, so what goes over the ring's end is in one piece, too. */
+static bool map_data(struct sw_ringbuf *r, __u64 from, size_t len)
+{
+    void *at = mmap(NULL, len, PROT_READ, MAP_SHARED, r->fd, (off_t)(2 * r->page + (from & (r->size - 1))));
+
+    if (at == MAP_FAILED)
+        return false;
+    r->window = at;
+    r->window_at = from;
+    r->window_len = len;
+    return true;
+}
+
+static bool move_window(struct sw_ringbuf *r, size_t len)
+{
+    const __u64 start = r->at & ~(__u64)(r->page - 1);
+    const size_t need = (r->at - start + len + r->page - 1) & ~(r->page - 1);
+    const size_t window = r->size < WINDOW ? r->size : WINDOW;
+
+    close_window(r);
+    if (r->size > WINDOW && len <= OVERLAP && ++r->moves > MOVES && map_data(r, 0, r->size + OVERLAP)) {
+        r->whole = true;
+        return true;
+    }
+    return map_data(r, start, need > window ? need : window);
+}
+
+static bool is_mapped(const struct sw_ringbuf *r, size_t len)
+{
+    if (!r->window || r->whole)
+        return r->window && len <= OVERLAP;
+    return r->at >= r->window_at && r->at + len <= r->window_at + r->window_len;
+}
+
+/* So many bytes at r->at; NULL: no memory. */
+static const char *seen(struct sw_ringbuf *r, size_t len)
+{
+    if (!is_mapped(r, len) && !move_window(r, len))
+        return NULL;
+    return r->window + (r->whole ? r->at & (r->size - 1) : r->at - r->window_at);
 }
 
 const void *sw_ringbuf_next(struct sw_ringbuf *r, __u32 *ret_len)
@@ -54,11 +116,14 @@ const void *sw_ringbuf_next(struct sw_ringbuf *r, __u32 *ret_len)
     const __u64 end = produced(r);
 
     while (r->at < end) {
-        const char *header = r->shared + r->page + (r->at & (r->size - 1));
-        __u32 word = __atomic_load_n((const __u32 *)header, __ATOMIC_ACQUIRE);
+        const char *header = seen(r, BPF_RINGBUF_HDR_SZ);
+        __u32 word = header ? __atomic_load_n((const __u32 *)header, __ATOMIC_ACQUIRE) : BPF_RINGBUF_BUSY_BIT;
         __u32 len = word & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
 
         if (word & BPF_RINGBUF_BUSY_BIT) /* reserved, and not submitted yet */
+            return NULL;
+        header = seen(r, BPF_RINGBUF_HDR_SZ + len);
+        if (!header)
             return NULL;
         r->at += (len + BPF_RINGBUF_HDR_SZ + 7) & ~7ull;
         if (word & BPF_RINGBUF_DISCARD_BIT)
@@ -82,6 +147,11 @@ int sw_ringbuf_seek(struct sw_ringbuf *r, __u64 at)
         return -ERANGE;
     r->at = at;
     return 0;
+}
+
+bool sw_ringbuf_is_read(const struct sw_ringbuf *r)
+{
+    return produced(r) == r->at;
 }
 
 __u64 sw_ringbuf_waiting(const struct sw_ringbuf *r)

@@ -45,8 +45,8 @@ void sw_object_defaults(struct sw_object_opts *opts)
     opts->max_flows = 1u << 17;
     opts->max_half_open = 1u << 16;
     opts->syn_cache_max = 1u << 19;
-    opts->ring_bytes = 64u << 20;
-    opts->ring_open_bytes = 16u << 20;
+    opts->ring_bytes = 16u << 20;
+    opts->ring_open_bytes = 4u << 20;
     opts->limit_source_max = opts->limit_prefix_max = 1u << 16;
     opts->captures_bytes = 4u << 20;
     opts->accept = true;

@@ -408,6 +408,8 @@ static int bench_open(struct bench *b)
     int err;
 
     sw_object_defaults(&b->opts);
+    b->opts.ring_bytes = 64u << 20; /* so that one sweep ends all of a round */
+    b->opts.ring_open_bytes = 16u << 20;
     b->opts.cfg.guard = getenv("SW_BENCH_GUARD") || getenv("SW_BENCH_SERVICE");
     b->opts.cfg.accept = getenv("SW_BENCH_ACCEPT") != NULL;
     if (getenv("SW_BENCH_NO_OWNERS"))

@@ -158,7 +158,7 @@ def helps():
     found = [x for x in re.findall(r"^ .*--([a-z-]+)", shown["run"], re.M) if x in order]
     n.equal("order", found, order)
     for name, run, replay in (("interval", "10", "0"), ("decap", "off", "on"), ("checksum", "off", "on"),
-                              ("ring", "64M", "4M"), ("ring-open", "16M", "4M"), ("max-flows", "131072", "131072")):
+                              ("ring", "16M", "4M"), ("ring-open", "4M", "4M"), ("max-flows", "131072", "131072")):
         for command, value in (("run", run), ("replay", replay)):
             ours = shown[command][shown[command].index("What is logged"):]
             text = re.search(rf"--{name}(?=[\[= ]).*?(?=\n +(-\w, )?--|\n\n)", ours, re.S)[0]

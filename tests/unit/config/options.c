@@ -256,7 +256,7 @@ static void test_text(void **state)
     } rows[] = {
         {&sw_common_group, "interval", "({}) `x`", "(10) `x`", 1},
         {&sw_common_group, "interval", "({}) `x`", "(run 10, replay 0) `x`", 2},
-        {&sw_common_group, "ring", "{}", "run 64M, replay 4M", 2},
+        {&sw_common_group, "ring", "{}", "run 16M, replay 4M", 2},
         {&sw_common_group, "max-flows", "{}{}", "131072131072", 2},
         {&sw_common_group, "format", "{} of {words}", "json of `json`, `text`, `zeek`, `ecs`", 2},
         {&sw_common_group, "events", "{}", "all", 2},
