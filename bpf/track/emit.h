@@ -26,6 +26,26 @@ static __always_inline __u64 sw_wake(void *ring)
     return past < SW_WAKE_RECORDS * (longest + 8) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
+/*
+ * After a record was submitted, to whichever ring: a reader for which nothing has come for a while does not poll. To
+ * submit is to exchange the record's header, which is a full barrier, and the reader has one between setting its word
+ * and looking at the rings: so either it has seen this record, or its word is seen here. Who takes the word back wakes
+ * it afterwards, with a record that says nothing: what others submit in between is before that one.
+ */
+static __always_inline void sw_wake_sleeper(void)
+{
+    void *nothing;
+
+    if (!SW_READ_ONCE(reader_sleeps))
+        return;
+    SW_WRITE_ONCE(reader_sleeps, 0);
+    nothing = bpf_ringbuf_reserve(&events, sizeof(__u64), 0);
+    if (nothing)
+        bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
+    else
+        SW_WRITE_ONCE(reader_sleeps, 1);
+}
+
 static __always_inline void sw_event_fill(struct sw_event *e, const struct sw_scratch *sc, const struct sw_flow *f,
                                           __u64 ts, __u32 size)
 {
@@ -67,6 +87,7 @@ static __always_inline int sw_emit_reserve_conn(struct sw_scratch *sc, struct sw
         bpf_ringbuf_submit(e, sw_wake(&events_open));
     else
         bpf_ringbuf_submit(e, sw_wake(&events));
+    sw_wake_sleeper();
     return 1;
 }
 
@@ -104,6 +125,7 @@ static __always_inline int sw_emit_reserve(struct sw_scratch *sc, struct sw_flow
         bpf_ringbuf_submit(e, sw_wake(&events_open));
     else
         bpf_ringbuf_submit(e, sw_wake(&events_anomaly));
+    sw_wake_sleeper();
     return 1;
 }
 

@@ -21,6 +21,7 @@ __u32 replay_wire = 0;     /* cfg.replay: the frame's length on the wire, 0: tha
 __u32 replay_captured = 0; /* and how much of it was captured, 0: the same */
 struct sw_sweep sweep = {0};
 struct sw_share shares[SW_SHARES] = {0};
+__u32 reader_sleeps = 0; /* 1: nothing wakes the reader but the first record, which takes this back (emit.h) */
 
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -102,13 +102,14 @@ static void handle(struct sw_loop_state *l, const struct epoll_event *ev)
     }
 }
 
-void sw_dispatch_wait(struct sw_loop_state *l, int timeout_ms)
+bool sw_dispatch_wait(struct sw_loop_state *l, int timeout_ms)
 {
     struct epoll_event evs[8];
     int n = epoll_wait(l->epoll, evs, 8, timeout_ms);
 
     for (int i = 0; i < n; i++)
         handle(l, &evs[i]);
+    return n != 0;
 }
 
 int sw_dispatch_catch_signals(bool reload, bool service)

@@ -5,8 +5,8 @@
 
 #include "daemon/pump.h"
 
-/* Waits for one of them for timeout_ms at most, and handles it. */
-void sw_dispatch_wait(struct sw_loop_state *l, int timeout_ms);
+/* Waits for one of them, or for a ring, for timeout_ms at most, and handles it. False: nothing came. */
+bool sw_dispatch_wait(struct sw_loop_state *l, int timeout_ms);
 
 void sw_dispatch_check_links(struct sw_loop_state *l); /* changes may have been missed */
 void sw_dispatch_no_link_left(struct sw_loop_state *l, int exit_code);

@@ -11,6 +11,7 @@
 #include "daemon/lock_down.h"
 #include "daemon/ready.h"
 #include "daemon/shutdown.h"
+#include "daemon/sleep.h"
 #include "events/checkpoint.h"
 #include "events/loss.h"
 #include "events/reader.h"
@@ -27,7 +28,6 @@
 #include <unistd.h>
 
 #define ROOM_NS (10 * SW_SECOND) /* how often servers that are idle leave their places */
-#define NAP_MS 50                /* the rings wake the loop for a batch; fewer records wait this long at most */
 
 static void look_at_hooks(struct sw_loop_state *l, __u64 now)
 {
@@ -72,17 +72,6 @@ static void tick(struct sw_loop_state *l, __u64 now)
     }
 }
 
-static int nap(const struct sw_loop_state *l, __u64 now)
-{
-    __u64 ns = NAP_MS * 1000000ull;
-
-    if (l->more)
-        return 0;
-    if (l->deadline && l->deadline < now + ns)
-        ns = l->deadline > now ? l->deadline - now : 0;
-    return (ns + 999999) / 1000000;
-}
-
 static void watch_rings(struct sw_loop_state *l)
 {
     const bool on = sw_pump_reads_on(l);
@@ -111,7 +100,7 @@ static void follow(struct sw_loop_state *l)
         if (l->deadline && now >= l->deadline)
             sw_dispatch_stop(l, now);
         if (!l->stop)
-            sw_dispatch_wait(l, nap(l, now));
+            sw_sleep(l, now);
     }
 }
 
@@ -175,7 +164,8 @@ int sw_loop_run(struct sw_loop *loop, struct sw_failure *ret_failure)
                     .event_mask = loop->opts->object.cfg.event_mask,
                     .owners = loop->owners,
                     .max_flows = loop->opts->object.max_flows,
-                    .max_half_open = loop->opts->object.max_half_open},
+                    .max_half_open = loop->opts->object.max_half_open,
+                    .by_need = true},
         .epoll = -1,
         .links = -1,
         .clock = -1,

@@ -39,6 +39,7 @@ struct sw_loop_state {
     bool stopping;  /* the guard issues no more cookies; stop follows */
     bool finishing; /* nothing is attached any more: only the remaining events are logged */
     bool more;      /* a batch was full: do not sleep */
+    bool quiet;     /* nothing came while the loop slept last */
     unsigned signals;
     int exit_code;
     struct sw_failure *failure;

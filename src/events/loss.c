@@ -5,7 +5,10 @@
 #include "loader/service_stats.h"
 #include "loader/sweep.h"
 #include "synward.skel.h"
+#include "synward_filter.h"
 
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +71,34 @@ static int sweep(struct sw_account *a, __u64 now_ns, __u64 flush)
 }
 
 /*
+ * Grows with each segment that may have changed the tables, or when a flow ends: those in order of connections that are
+ * known do not. And with each change of the filter, which the sweep applies.
+ */
+static __u64 activity(const struct sw_account *a, const __u64 counters[SW_C_MAX])
+{
+    static struct sw_filter_map filter;
+    const __u32 zero = 0;
+    __u64 sum =
+        counters[SW_C_TCP] - counters[SW_C_FAST_PATH] + counters[SW_C_HALF_OPEN_ENDED] + counters[SW_C_FLOW_ENDED];
+
+    if (a->obj && !bpf_map_lookup_elem(bpf_map__fd(a->obj->maps.filter), &zero, &filter))
+        sum += filter.generation;
+    return sum;
+}
+
+/* A segment is counted before it is in a table, so a sweep after it may not have found it: the next one has. */
+static bool has_work(struct sw_account *a, __u64 now_ns, const __u64 counters[SW_C_MAX])
+{
+    const __u64 before = a->activity;
+    const bool was_quiet = a->quiet, any = a->sweep.half_open || a->sweep.flows;
+    const bool timed = a->obj && (a->obj->rodata->cfg.guard || a->obj->rodata->cfg.update_interval);
+
+    a->activity = activity(a, counters);
+    a->quiet = a->activity == before;
+    return !was_quiet || !a->quiet || a->sweep.held_back || now_ns >= a->sweep.next || (any && timed);
+}
+
+/*
  * An eviction leaves no trace: it is what was created and neither ended, nor was promoted, nor is present. Read in this
  * order a packet in between only makes the difference smaller. An evicted flow may be restored from the SYN cache; it
  * is then created twice, and not lost. So an eviction is reported when its cache entry is too old, and nothing is
@@ -84,12 +115,17 @@ int sw_account_update(struct sw_account *a, __u64 now_ns, __u64 flush, bool fina
         if (!a->snapshot[i].before)
             a->snapshot[i].before = now_ns;
     err = read_counters(a, before);
-    if (!err)
-        err = sweep(a, now_ns, flush);
-    if (!err)
-        err = read_counters(a, a->counters);
     if (err)
         return err;
+    if (!a->by_need || flush || final || has_work(a, now_ns, before)) {
+        err = sweep(a, now_ns, flush);
+        if (!err)
+            err = read_counters(a, a->counters);
+        if (err)
+            return err;
+    } else {
+        memcpy(a->counters, before, sizeof(before));
+    }
     if (final)
         memcpy(before, a->counters, sizeof(before));
     snapshot.restored = a->counters[SW_C_HALF_OPEN_RESTORED];

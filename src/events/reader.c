@@ -76,12 +76,32 @@ size_t sw_rings_taken(const struct sw_rings *r)
     return n;
 }
 
+/* The barrier is one of a pair: see sw_wake_sleeper() of bpf/track/emit.h. */
+bool sw_rings_sleep(struct sw_rings *r)
+{
+    bool all_read = true;
+
+    __atomic_store_n(r->sleeps, 1, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    for (int i = 0; i < SW_RINGS; i++)
+        all_read &= sw_ringbuf_is_read(&r->ring[i]);
+    for (int i = 0; i < SW_RINGS && all_read; i++)
+        sw_ringbuf_rest(&r->ring[i]);
+    return all_read;
+}
+
+void sw_rings_wake(const struct sw_rings *r)
+{
+    __atomic_store_n(r->sleeps, 0, __ATOMIC_RELAXED);
+}
+
 int sw_rings_open(struct sw_rings *r, struct synward_bpf *obj)
 {
     const size_t longest = obj->rodata->cfg.ladder ? sizeof(struct sw_conn_event) : sizeof(struct sw_event);
     const struct bpf_map *maps[SW_RINGS] = {obj->maps.events, obj->maps.events_open, obj->maps.events_anomaly};
     int err;
 
+    r->sleeps = &obj->bss->reader_sleeps;
     for (int i = 0; i < SW_RINGS; i++) {
         struct sw_batch *b = &r->batch[i];
 

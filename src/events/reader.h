@@ -22,6 +22,7 @@ struct sw_rings {
     struct sw_batch batch[SW_RINGS];
     __u64 from[SW_RINGS]; /* where the batch begins */
     bool keep;            /* records remain in the ring until they are released */
+    __u32 *sleeps;        /* .bss reader_sleeps: the programs wake whoever set it, once */
 };
 
 int sw_rings_open(struct sw_rings *r, struct synward_bpf *obj);
@@ -33,6 +34,11 @@ bool sw_rings_take(struct sw_rings *r, int which);
 /* The same, but what is not used is read again: sw_rings_used follows, with the number of records that are. */
 bool sw_rings_look(struct sw_rings *r, int which);
 void sw_rings_used(struct sw_rings *r, int which, size_t n);
+
+/* From here on the first record wakes who waits for `events` with epoll. False: one came before, or is being written;
+ * it may have done so. Afterwards: it need not. */
+bool sw_rings_sleep(struct sw_rings *r);
+void sw_rings_wake(const struct sw_rings *r);
 
 /* Records in all batches. */
 size_t sw_rings_taken(const struct sw_rings *r);

@@ -149,6 +149,31 @@ void sw_guard_runtime_tick(struct sw_guard_runtime *g, __u64 now)
     }
 }
 
+__u64 sw_guard_runtime_next(const struct sw_guard_runtime *g)
+{
+    const __u64 due[] = {g->next_refresh,
+                         g->next_known,
+                         g->next_key,
+                         g->next_detect,
+                         g->opts->key_file ? g->next_clock : ~0ULL,
+                         g->opts->gateway ? ~0ULL : g->next_queue};
+    __u64 next = ~0ULL;
+
+    for (size_t i = 0; i < sizeof(due) / sizeof(due[0]); i++)
+        next = due[i] < next ? due[i] : next;
+    return next;
+}
+
+int sw_guard_runtime_watch(const struct sw_guard_runtime *g, int epoll, bool on)
+{
+    return sw_guard_reader_watch(&g->reader, epoll, on);
+}
+
+bool sw_guard_runtime_is_empty(const struct sw_guard_runtime *g)
+{
+    return !sw_ringbuf_waiting(&g->reader.events);
+}
+
 int sw_guard_runtime_drain(struct sw_guard_runtime *g, struct sw_report *report, bool *ret_more)
 {
     return sw_guard_reader_drain(&g->reader, report, ret_more);

@@ -19,6 +19,13 @@ struct sw_ringbuf *sw_guard_runtime_ring(struct sw_guard_runtime *g);
 /* Everything that is due: detection, listeners, sockets, keys. */
 void sw_guard_runtime_tick(struct sw_guard_runtime *g, __u64 now);
 
+__u64 sw_guard_runtime_next(const struct sw_guard_runtime *g); /* when something is due */
+
+/* Wakes epoll when a record comes, or no longer; the rings are read in any case when sw_guard_runtime_drain is called.
+ * 0, or -errno: it does not. */
+int sw_guard_runtime_watch(const struct sw_guard_runtime *g, int epoll, bool on);
+bool sw_guard_runtime_is_empty(const struct sw_guard_runtime *g); /* all records are released */
+
 /* Logs the records that wait, unless report is NULL, and writes sampled frames to the file. more: so many that there
  * may be others. -EINVAL: a record is not of this version. */
 int sw_guard_runtime_drain(struct sw_guard_runtime *g, struct sw_report *report, bool *ret_more);

@@ -9,6 +9,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #define RECORDS 1024 /* in one go */
 
@@ -54,7 +55,8 @@ int sw_guard_reader_open(struct sw_guard_reader *reader, struct synward_bpf *obj
         return sw_fail(f, SW_EXIT_MEMORY, err, "ring guard_events: %s", strerror(-err));
     if (!reader->path)
         return 0;
-    reader->captures = ring_buffer__new(bpf_map__fd(obj->maps.captures), take_capture, reader, NULL);
+    reader->captures_fd = bpf_map__fd(obj->maps.captures);
+    reader->captures = ring_buffer__new(reader->captures_fd, take_capture, reader, NULL);
     if (!reader->captures)
         return sw_fail(f, SW_EXIT_MEMORY, -errno, "ring captures: %s", strerror(errno));
     err = sw_pcapng_open(reader->path, opts->capture_bytes, clock_offset, &reader->capture);
@@ -76,6 +78,20 @@ void sw_guard_reader_close(struct sw_guard_reader *reader)
     sw_ringbuf_close(&reader->events);
     ring_buffer__free(reader->captures);
     reader->captures = NULL;
+}
+
+int sw_guard_reader_watch(const struct sw_guard_reader *reader, int epoll, bool on)
+{
+    const int fds[] = {reader->events.fd, reader->captures ? reader->captures_fd : -1};
+    int err = 0;
+
+    for (int i = 0; i < 2; i++) {
+        struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.fd = fds[i]};
+
+        if (fds[i] >= 0 && epoll_ctl(epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fds[i], &ev))
+            err = -errno;
+    }
+    return err;
 }
 
 int sw_guard_reader_drain(struct sw_guard_reader *reader, struct sw_report *report, bool *ret_more)

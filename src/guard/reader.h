@@ -16,6 +16,7 @@ struct ring_buffer;
 struct sw_guard_reader {
     struct sw_ringbuf events;
     struct ring_buffer *captures;
+    int captures_fd;
     struct sw_guard *guard; /* mmapped */
     struct sw_pcapng *capture;
     const char *path; /* of the capture */
@@ -31,6 +32,8 @@ struct sw_guard_reader {
 int sw_guard_reader_open(struct sw_guard_reader *reader, struct synward_bpf *obj, struct sw_guard *guard,
                          const struct sw_guard_opts *opts, const struct sw_hooks *hooks, __s64 clock_offset,
                          struct sw_failure *ret_failure);
+/* As sw_guard_runtime_watch. The kernel wakes whoever has read all there was. */
+int sw_guard_reader_watch(const struct sw_guard_reader *reader, int epoll, bool on);
 void sw_guard_reader_close(struct sw_guard_reader *reader); /* also half-open */
 
 /* Without a report its records stay where they are. more: so many records that others may wait. -EINVAL: one is not of

@@ -57,6 +57,7 @@ static inline __attribute__((always_inline)) void *sw_native_lookup(__u32 type, 
 #define bpf_for_each_map_elem(map, fn, arg, flags) sw_native_map_walk(sw_native_of(map), fn, arg)
 #define bpf_ringbuf_reserve(map, size, flags) sw_native_ring_reserve(sw_native_of(map), size)
 #define bpf_ringbuf_submit(record, flags) ((void)(record), (void)(flags))
+#define bpf_ringbuf_discard(record, flags) ((void)(record), (void)(flags)) /* nobody sleeps there */
 
 /* A sweep asks whether there is space: if there is none, it is made. */
 static inline __u64 bpf_ringbuf_query(const void *map, __u64 what)

@@ -272,6 +272,11 @@ void sw_owners_ask(struct sw_owners *o, __u64 now_ns)
     look_for_answer(o, WAIT_MS);
 }
 
+bool sw_owners_waits(const struct sw_owners *o)
+{
+    return o && (o->pending_len || o->asked_len);
+}
+
 void sw_owners_counts(const struct sw_owners *o, __u64 *ret_found, __u64 *ret_unknown)
 {
     *ret_found = o ? o->found : 0;

@@ -38,6 +38,7 @@ enum sw_owner_mode sw_owners_mode(const struct sw_owners *o); /* NULL: OFF */
  * may be NULL. */
 void sw_owners_see(struct sw_owners *o, const struct sw_event *ev, __u64 now_ns);
 void sw_owners_ask(struct sw_owners *o, __u64 now_ns);
+bool sw_owners_waits(const struct sw_owners *o); /* some have to be asked for, or the answer is not there yet */
 
 /* The end of a connection: 0 SW_ORIG, 1 SW_RESP. Is it this host's, as far as was seen? */
 bool sw_owner_is_local(const struct sw_flow *f, int side);

@@ -212,12 +212,82 @@ static void test_looks_at_odd_times(void **state)
     sw_object_free(account.obj);
 }
 
+static struct {
+    __u64 counters[SW_C_MAX];
+    struct sw_sweep found;
+    unsigned sweeps;
+} tables;
+
+static int table_counters(void *arg, __u64 ret[SW_C_MAX])
+{
+    (void)arg;
+    memcpy(ret, tables.counters, sizeof(tables.counters));
+    return 0;
+}
+
+static int table_sweep(void *arg, __u64 now, __u64 flush, struct sw_sweep *ret)
+{
+    (void)arg;
+    (void)now;
+    (void)flush;
+    tables.sweeps++;
+    *ret = tables.found;
+    return 0;
+}
+
+static unsigned sweeps_at(__u64 s)
+{
+    unsigned before = tables.sweeps;
+
+    assert_int_equal(sw_account_update(&account, s * SECOND, 0, false), 0);
+    assert_int_equal(account.counters[SW_C_TCP], tables.counters[SW_C_TCP]);
+    return tables.sweeps - before;
+}
+
+/* Once more after something may have changed, for what the sweep then missed; and when something expires. */
+static void test_swept_by_need(void **state)
+{
+    static const struct sw_account_source source = {table_counters, table_sweep, NULL};
+
+    (void)state;
+    memset(&tables, 0, sizeof(tables));
+    tables.found.next = ~0ULL;
+    account = (struct sw_account){.source = &source, .by_need = true, .event_mask = (1u << SW_EV_MAX) - 1};
+    assert_int_equal(sweeps_at(1), 1); /* the first */
+    assert_int_equal(sweeps_at(2) + sweeps_at(3), 0);
+    tables.counters[SW_C_TCP] += 5;
+    tables.found.next = 20ULL * SECOND;
+    tables.found.flows = 1;
+    assert_int_equal(sweeps_at(5), 1);
+    assert_int_equal(sweeps_at(6), 1);
+    assert_int_equal(sweeps_at(7), 0);
+    tables.counters[SW_C_TCP] += 9; /* data in order */
+    tables.counters[SW_C_FAST_PATH] += 9;
+    assert_int_equal(sweeps_at(8), 0);
+    assert_int_equal(sweeps_at(20), 1); /* due, */
+    tables.found.held_back = 1;
+    assert_int_equal(sweeps_at(21), 1); /* and no room in the ring */
+    assert_int_equal(sweeps_at(22), 1);
+    tables.found = (struct sw_sweep){.next = ~0ULL};
+    tables.counters[SW_C_FLOW_ENDED]++;
+    assert_int_equal(sweeps_at(23), 1);
+    assert_int_equal(sweeps_at(24), 1);
+    assert_int_equal(sweeps_at(25), 0);
+    tables.counters[SW_C_HALF_OPEN_ENDED]++; /* by another process */
+    assert_int_equal(sweeps_at(26), 1);
+    assert_int_equal(sw_account_update(&account, 27ULL * SECOND, 1, false), 0); /* asked for */
+    assert_int_equal(sw_account_update(&account, 27ULL * SECOND, 0, true), 0);
+    assert_int_equal(tables.sweeps, 11);
+    account.by_need = false;
+    assert_int_equal(sweeps_at(28) + sweeps_at(29) + sweeps_at(30), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_services_with_stats), cmocka_unit_test(test_without_guard),
         cmocka_unit_test(test_loss_is_logged_once), cmocka_unit_test(test_evictions_that_last),
-        cmocka_unit_test(test_looks_at_odd_times),
+        cmocka_unit_test(test_looks_at_odd_times),  cmocka_unit_test(test_swept_by_need),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
