@@ -13,12 +13,12 @@ import time
 import kit as n
 
 PERIOD = 10
-WAKE_UPS = 3  # a second: 1.2 were measured, 20 as long as it polled
+WAKE_UPS = 6  # a second: 1.2 were measured (2.9 with others who ask this instance), 20 as long as it polled
 CPU = 0.2     # per cent of one: 0.02 were measured, 0.4
-GUARD_WAKE_UPS = 5
+GUARD_WAKE_UPS = 8
 GUARD_CPU = 0.4
 NAP = 0.05
-SHOWN = 0.01    # seconds to a line, half of the times: 1 ms was measured; half a nap as long as it polled
+SHOWN = 0.025  # seconds to a line, three times of four: 1 ms was measured, 37 as long as it polled
 
 
 def place():
@@ -102,11 +102,11 @@ def shown_at_once():
         s.close()
     n.equal("exit code", sw.stop(), 0)
     print(f"# to a line: median {statistics.median(took) * 1000:.1f} ms, longest {max(took) * 1000:.1f} ms", flush=True)
-    n.at_most("median", statistics.median(took), SHOWN)
+    n.at_most("third quartile", statistics.quantiles(took, n=4)[2], SHOWN)
 
 
 def not_forgotten():
-    """a connection that begins and ends without an event that is wanted: its conn line comes when its close delay is over"""
+    """a connection whose events nobody wants: its conn line comes when its close delay is over"""
     a, b = place()
     listener = n.listen(b, "10.71.0.2", 7777)
     sw = n.Synward(b, "idles0", args=("--events", "conn", "--close-delay", 2), sizes=False)
