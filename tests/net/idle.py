@@ -12,7 +12,7 @@ import time
 
 import kit as n
 
-PERIOD = 10
+PERIOD = 6
 WAKE_UPS = 6  # a second: 1.2 were measured (2.9 with others who ask this instance), 20 as long as it polled
 CPU = 0.2     # per cent of one: 0.02 were measured, 0.4
 GUARD_WAKE_UPS = 8
