@@ -14,7 +14,7 @@ import kit as n
 
 PERIOD = 6
 WAKE_UPS = 6  # a second: 1.2 were measured (2.9 with others who ask this instance), 20 as long as it polled
-CPU = 0.2     # per cent of one: 0.02 were measured, 0.4
+CPU = 0.3     # per cent of one: 0.02 to 0.11 were measured, 0.38 to 0.46 as long as it polled and swept
 GUARD_WAKE_UPS = 8
 GUARD_CPU = 0.4
 NAP = 0.05
