@@ -11,6 +11,7 @@
 #include "cmd/replay_schedule.h"
 #include "config/cli.h"
 #include "config/options.h"
+#include "daemon/flow_export.h"
 #include "daemon/lock_down.h"
 #include "events/loss.h"
 #include "loader/object.h"
@@ -34,9 +35,12 @@
 #define EPOCH SW_SECOND
 #define LRU_SLACK 4096 /* the LRU keeps free entries for each CPU, and evicts before it is full */
 #define PENDING_MAX (128u << 10)
+#define UPTIME (1000000ull << 31) /* half of what NetFlow's milliseconds can say */
 
 struct replay {
     struct sw_common_opts opts;
+    struct sw_export_opts export_opts;
+    struct sw_flow_export *flow_export; /* of --export, or NULL */
     const char *path;
     const char *name; /* of the capture, without its folders */
     struct sw_pcap *pcap;
@@ -106,6 +110,14 @@ static void look_for_signal(struct replay *c)
     c->stopped = true;
 }
 
+/* The uptime of NetFlow v9 begins so long before the capture that it holds for what lasts as long. */
+static void export_event(struct replay *c, const struct sw_event *ev)
+{
+    if (!c->drained)
+        sw_flow_export_set_clock(c->flow_export, -(__s64)EPOCH, ev->ts - UPTIME);
+    sw_flow_export_event(c->flow_export, ev);
+}
+
 static int on_event(void *arg, void *data, size_t size)
 {
     struct replay *c = arg;
@@ -113,6 +125,7 @@ static int on_event(void *arg, void *data, size_t size)
 
     if (size < sizeof(*ev) || size != ev->size)
         return -EINVAL;
+    export_event(c, ev);
     int err = sw_report_event(c->report, ev);
     if (err && err != -ENOMEM) /* which the reporter includes in its next loss line */
         return err;
@@ -189,6 +202,7 @@ static int setup(struct replay *c)
         .max_flows = c->opts.object.max_flows,
         .max_half_open = c->opts.object.max_half_open,
         .sweep.next = ~0ULL,
+        .exports = sw_flow_export_counts(c->flow_export),
     };
     struct sw_report_opts report = {
         .fd = STDOUT_FILENO,
@@ -232,6 +246,7 @@ static int finish(struct replay *c)
     char summary[SW_SUMMARY_ROOM];
 
     int err = sweep(c, 2, true);
+    sw_flow_export_end(c->flow_export, c->now, c->account.reported[SW_EV_CONN]);
     if (!err)
         err = sw_account_stats(&c->account, c->report, c->now, true);
     if (!err)
@@ -316,6 +331,10 @@ static int open_all(struct replay *c)
         if (c->file)
             sw_torn_line_repair(STDOUT_FILENO, c->opts.format);
     }
+    if (sw_flow_export_open(&c->export_opts, &c->flow_export, &failure)) {
+        sw_err("replay: %s", failure.line);
+        return failure.exit_code;
+    }
     err = setup(c);
     if (err) {
         sw_err("replay: cannot start: %s", strerror(-err));
@@ -390,6 +409,7 @@ static int cmd_replay(int argc, char **argv)
         code = replay(c);
     sw_report_free(c->report);
     sw_output_free(c->file);
+    sw_flow_export_free(c->flow_export);
     if (c->engine)
         c->engine->free(c->engine);
     sw_pcap_close(c->pcap);
@@ -413,6 +433,7 @@ static void defaults(void *opts)
     struct replay *c = opts;
 
     sw_common_defaults(&c->opts, true);
+    sw_export_defaults(&c->export_opts);
 }
 
 static const struct sw_operand operands[] = {{"FILE", .complete = SW_COMPLETE_FILES}, {0}};
@@ -429,9 +450,11 @@ static int operand(struct sw_cli *cli, void *opts, unsigned int n, const char *a
 
 static void check(struct sw_cli *cli, void *opts, unsigned int operands_len)
 {
-    (void)opts;
+    struct replay *c = opts;
+
     if (!operands_len)
         sw_usage_die(cli, "which capture? FILE, or - for standard input");
+    sw_export_check(cli, &c->export_opts, &c->opts);
 }
 
 const struct sw_command sw_replay_command = {
@@ -447,7 +470,8 @@ const struct sw_command sw_replay_command = {
     .groups = {{&group, 0},
                {&sw_common_group, offsetof(struct replay, opts)},
                {&sw_timeout_group, offsetof(struct replay, opts)},
-               {&sw_rules_group, offsetof(struct replay, opts.filter)}},
+               {&sw_rules_group, offsetof(struct replay, opts.filter)},
+               {&sw_export_group, offsetof(struct replay, export_opts)}},
     .operands = operands,
     .operand = operand,
     .check = check,

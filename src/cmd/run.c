@@ -145,6 +145,7 @@ static void check(struct sw_cli *cli, void *opts, unsigned int operands)
         run->common.object.cfg.owners = 0;
     if (run->common.owner == SW_OWNER_PROCESS) /* that is when they are looked for */
         run->common.object.cfg.event_mask |= 1u << SW_EV_ESTABLISHED;
+    sw_export_check(cli, &run->flow_export, &run->common);
     if (run->guard.given && run->ingress_only)
         sw_usage_die(cli, "--guard does not go with --ingress-only: inferred handshakes can be forged blindly");
     if ((run->rotation.size || run->rotation.interval) && (!run->common.output || !strcmp(run->common.output, "none")))
@@ -201,6 +202,7 @@ const struct sw_command sw_run_command = {
                {&sw_common_group, offsetof(struct sw_run, common)},
                {&sw_timeout_group, offsetof(struct sw_run, common)},
                {&sw_rules_group, offsetof(struct sw_run, common.filter)},
+               {&sw_export_group, offsetof(struct sw_run, flow_export)},
                {&sw_guard_group, offsetof(struct sw_run, guard)}},
     .check = check,
 };

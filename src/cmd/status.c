@@ -83,6 +83,8 @@ static void print_json(const struct sw_instance *inst, bool alive, const struct 
            "\"half_open_evicted\":%llu,\"events_emitted\":%llu,\"events_lost\":%llu",
            f->flows.all, f->flows_max, f->half_open.all, f->half_open_max, f->flows.live, f->evicted, f->emitted,
            f->lost);
+    printf(",\"export\":%s%s%s,\"exported\":%llu,\"export_lost\":%llu", *inst->export ? "\"" : "",
+           *inst->export ? inst->export : "null", *inst->export ? "\"" : "", inst->exported, inst->export_lost);
     printf(",\"filter\":%s", f->filter.lists ? "\"" : "null");
     sw_filter_print(&f->filter, stdout);
     if (f->filter.lists)
@@ -162,6 +164,8 @@ static void print_text(const struct status *s, const struct sw_instance *inst, b
     printf("  flows     %10llu of %llu, %llu of them live\n", f->flows.all, f->flows_max, f->flows.live);
     printf("  half-open %10llu of %llu, %llu evicted\n", f->half_open.all, f->half_open_max, f->evicted);
     printf("  events    %10llu emitted, %llu lost\n", f->emitted, f->lost);
+    if (*inst->export)
+        printf("  export    %10llu sent, %llu lost, to %s\n", inst->exported, inst->export_lost, inst->export);
     if (f->filter.lists) {
         printf("  filter    ");
         sw_filter_print(&f->filter, stdout);

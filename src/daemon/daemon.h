@@ -13,7 +13,8 @@
 #include "output/report.h"
 #include "readers/readers.h"
 
-struct sw_exporter; /* exporter.h */
+struct sw_exporter;    /* exporter.h */
+struct sw_flow_export; /* flow_export.h */
 
 struct sw_loop {
     const struct sw_common_opts *opts;
@@ -24,10 +25,11 @@ struct sw_loop {
     struct sw_report *report;
     struct sw_output_file *file; /* NULL: standard output is not a file of ours */
     struct sw_readers *readers;
-    struct sw_owners *owners;       /* NULL: they are not looked for */
-    struct sw_exporter *exporter;   /* NULL: no metrics */
-    struct sw_guard_runtime *guard; /* NULL: no guard */
-    struct sw_pin *pin;             /* NULL: not pinned */
+    struct sw_owners *owners;           /* NULL: they are not looked for */
+    struct sw_exporter *exporter;       /* NULL: no metrics */
+    struct sw_flow_export *flow_export; /* NULL: none is wanted */
+    struct sw_guard_runtime *guard;     /* NULL: no guard */
+    struct sw_pin *pin;                 /* NULL: not pinned */
     __s64 clock_offset;
     __u64 duration_ns;     /* 0: until a signal */
     bool no_output;        /* only for readers at the socket */

@@ -5,6 +5,7 @@
 #include "base/exit.h"
 #include "base/links.h"
 #include "daemon/exporter.h"
+#include "daemon/flow_export.h"
 #include "daemon/interfaces.h"
 
 #include <errno.h>
@@ -53,6 +54,7 @@ void sw_dispatch_clock(struct sw_loop_state *l)
     if (!sw_clock_moved(&l->in->clock_offset))
         return;
     sw_report_set_clock(l->in->report, l->in->clock_offset);
+    sw_flow_export_set_clock(l->in->flow_export, l->in->clock_offset, 0);
     if (l->in->guard)
         sw_guard_runtime_set_clock(l->in->guard, l->in->clock_offset);
 }

@@ -2,6 +2,7 @@
 #include "daemon/exporter.h"
 
 #include "base/clock.h"
+#include "daemon/flow_export.h"
 #include "loader/histograms.h"
 #include "loader/map_reader.h"
 #include "loader/service_stats.h"
@@ -61,6 +62,7 @@ static void fill_accounts(const struct sw_loop_state *l, struct look *ret)
 static void fill_own(const struct sw_exporter *e, struct look *ret)
 {
     const struct sw_report_counts *counts = sw_report_counts(e->loop->in->report);
+    const struct sw_export_counts *exports = sw_flow_export_counts(e->loop->in->flow_export);
 
     ret->m.own = &ret->own;
     for (int kind = 0; kind < SW_LOSSES; kind++)
@@ -69,6 +71,10 @@ static void fill_own(const struct sw_exporter *e, struct look *ret)
     if (e->file) {
         ret->own.file_failures = e->file->failures;
         ret->own.file_interval_ns = e->file->interval;
+    }
+    if (exports) {
+        ret->own.exported = exports->exported;
+        ret->own.export_lost = exports->lost;
     }
     sw_metrics_server_counts(e->server, &ret->own.requests, &ret->own.refused);
 }

@@ -7,6 +7,7 @@
 #include "base/notify.h"
 #include "daemon/dispatch.h"
 #include "daemon/exporter.h"
+#include "daemon/flow_export.h"
 #include "daemon/interfaces.h"
 #include "daemon/lock_down.h"
 #include "daemon/ready.h"
@@ -55,10 +56,10 @@ static void tick(struct sw_loop_state *l, __u64 now)
     l->next_tick = l->account.sweep.held_back ? now + SW_SECOND / 10 : now + SW_SECOND;
     sw_dispatch_clock(l);
     make_room(l, now);
-    sw_pump_tell_readers(l, now, false);
+    sw_pump_tell_others(l, now, false);
     sw_exporter_tick(l->in->exporter, l, now);
     full = sw_pump_full(l, SW_PENDING_HIGH);
-    if (full && !sw_readers_any(l->in->readers))
+    if (full && !sw_pump_others(l))
         return; /* a slow reader gets its loss line when it reads again */
     if (!full) {
         sw_account_loss(&l->account, l->in->report, now);
@@ -163,6 +164,7 @@ int sw_loop_run(struct sw_loop *loop, struct sw_failure *ret_failure)
         .account = {.obj = loop->obj,
                     .event_mask = loop->opts->object.cfg.event_mask,
                     .owners = loop->owners,
+                    .exports = sw_flow_export_counts(loop->flow_export),
                     .max_flows = loop->opts->object.max_flows,
                     .max_half_open = loop->opts->object.max_half_open,
                     .by_need = true},

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/exit.h"
+#include "daemon/flow_export.h"
 #include "guard/guard.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@ static void report_event(struct sw_loop_state *l, const struct sw_event *ev, int
 {
     int err;
 
+    sw_flow_export_event(l->in->flow_export, ev);
     sw_report_skip(l->in->report, l->skip[which]);
     err = sw_report_event(l->in->report, ev);
     sw_report_skip(l->in->report, false);
@@ -40,15 +42,20 @@ static bool survives_outage(const struct sw_loop_state *l)
     return (l->in->guard || l->in->file) && !l->finishing;
 }
 
+bool sw_pump_others(const struct sw_loop_state *l)
+{
+    return sw_readers_any(l->in->readers) || l->in->flow_export;
+}
+
 bool sw_pump_reads_on(const struct sw_loop_state *l)
 {
-    return l->outage.err || sw_readers_any(l->in->readers);
+    return l->outage.err || sw_pump_others(l);
 }
 
 /* What would wait in the rings has to wait here, if these are read for others. */
 bool sw_pump_full(const struct sw_loop_state *l, size_t pending_max)
 {
-    if (!l->outage.err && sw_readers_any(l->in->readers))
+    if (!l->outage.err && sw_pump_others(l))
         pending_max *= SW_PENDING_READERS;
     return sw_report_pending(l->in->report) >= pending_max;
 }
@@ -191,13 +198,13 @@ void sw_pump_reader_gone(struct sw_loop_state *l)
         l->stop = true;
 }
 
-/* Records are kept until their lines are written. If that takes half a ring, those who read at the socket would lose
- * what then does not fit into it. */
+/* Records are kept until their lines are written. If that takes half a ring, those who read at the socket, and the
+ * collector, would lose what then does not fit into it. */
 static bool keeps_too_much(const struct sw_loop_state *l)
 {
     bool much = false;
 
-    for (int i = 0; i < SW_CHECKPOINT_RINGS && sw_readers_any(l->in->readers); i++) {
+    for (int i = 0; i < SW_CHECKPOINT_RINGS && sw_pump_others(l); i++) {
         const struct sw_ringbuf *ring = l->checkpoints.ring[i];
 
         much |= ring && sw_ringbuf_waiting(ring) > ring->size / 2;
@@ -278,12 +285,30 @@ void sw_pump_reopen(struct sw_loop_state *l)
     sw_instance_update(inst);
 }
 
-void sw_pump_tell_readers(struct sw_loop_state *l, __u64 now, bool last)
+/* For `synward status`, of another process. */
+static void note_exports(struct sw_loop_state *l)
+{
+    const struct sw_export_counts *counts = sw_flow_export_counts(l->in->flow_export);
+    struct sw_instance *inst = l->in->inst;
+
+    if (!counts || (counts->exported == inst->exported && counts->lost == inst->export_lost))
+        return;
+    inst->exported = counts->exported;
+    inst->export_lost = counts->lost;
+    sw_instance_update(inst);
+}
+
+void sw_pump_tell_others(struct sw_loop_state *l, __u64 now, bool last)
 {
     __u64 lost[SW_LOSSES];
 
     sw_account_lost(&l->account, lost);
     sw_readers_tick(l->in->readers, lost, now, last);
+    if (last)
+        sw_flow_export_end(l->in->flow_export, now, lost[SW_EV_CONN]);
+    else
+        sw_flow_export_tick(l->in->flow_export, now, lost[SW_EV_CONN]);
+    note_exports(l);
 }
 
 /* Descriptors that cannot be polled (files) are always writable; without events: errors only. */

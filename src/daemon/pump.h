@@ -2,8 +2,8 @@
 /*
  * Rings to lines, with back-pressure: a ring is read only while the reader of our lines keeps up. With the guard, or a
  * file of --output, an output that cannot be written is no end: so many lines wait, further records are read and lost,
- * and it is tried again each second. Readers at the socket do not wait for standard output either: while there are any,
- * the rings are read on, and what it does not take is lost to it alone.
+ * and it is tried again each second. Readers at the socket, and the collector of --export, do not wait for standard
+ * output either: while there are any, the rings are read on, and what it does not take is lost to it alone.
  */
 #ifndef SW_DAEMON_PUMP_H
 #define SW_DAEMON_PUMP_H
@@ -52,6 +52,8 @@ void sw_loop_fail(struct sw_loop_state *l, int exit_code, int err, const char *w
 void sw_pump_drain(struct sw_loop_state *l); /* l->more: there may be others */
 /* Are so many bytes waiting that no more lines are made? */
 bool sw_pump_full(const struct sw_loop_state *l, size_t pending_max);
+/* Does somebody have of the records what standard output does not take: readers at the socket, a collector? */
+bool sw_pump_others(const struct sw_loop_state *l);
 /* Is a ring read though standard output is full? */
 bool sw_pump_reads_on(const struct sw_loop_state *l);
 /* 0: all lines are out; -EAGAIN: the reader is slow; or why they cannot be written, which stops us, or an outage has
@@ -61,8 +63,8 @@ void sw_pump_reopen(struct sw_loop_state *l); /* the file of --output; lines tha
 const char *sw_pump_output(const struct sw_loop_state *l); /* where lines go, for messages */
 void sw_pump_reader_gone(struct sw_loop_state *l);         /* as it is seen without writing */
 
-/* What is lost, to those who read at the socket; last: before the last stats line. */
-void sw_pump_tell_readers(struct sw_loop_state *l, __u64 now, bool last);
+/* What is lost, to those who read at the socket, and the collector; last: before the last stats line. */
+void sw_pump_tell_others(struct sw_loop_state *l, __u64 now, bool last);
 
 /* What epoll wakes us for. events 0: errors only. */
 void sw_pump_watch_stdout(struct sw_loop_state *l, __u32 events);

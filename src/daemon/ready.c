@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "daemon/exporter.h"
+#include "daemon/flow_export.h"
 #include "output/names.h"
 
 #include <stdarg.h>
@@ -83,6 +84,8 @@ void sw_ready_text(const struct sw_ready *r, char ret[SW_READY_TEXT])
         put(&t, ", output to '%.200s'", r->output);
     if (r->metrics)
         put(&t, ", metrics at %s", r->metrics);
+    if (r->flow_export)
+        put(&t, ", export to %s", r->flow_export);
     if (r->duration_ns)
         put(&t, "; ends after %.9g s%s", r->duration_ns / 1e9, r->terminal ? " or by Ctrl-C" : "");
     else if (r->terminal)
@@ -100,6 +103,7 @@ void sw_ready_log(struct sw_loop *loop)
         .pin = loop->pin ? loop->pin->name : NULL,
         .output = loop->opts->output,
         .metrics = sw_exporter_place(loop->exporter),
+        .flow_export = sw_flow_export_url(loop->flow_export),
         .duration_ns = loop->duration_ns,
         .terminal = loop->terminal,
     };

@@ -5,17 +5,18 @@
 
 #include "daemon/daemon.h"
 
-#define SW_READY_TEXT 768
+#define SW_READY_TEXT 1056
 
 struct sw_ready {
     const struct sw_hooks *hooks;
     const char *guard; /* its mode; NULL: no guard */
     unsigned int services;
-    const char *pin;     /* NULL: not pinned */
-    const char *output;  /* the file of --output; NULL: standard output */
-    const char *metrics; /* where they are served; NULL: nowhere */
-    __u64 duration_ns;   /* 0: until a signal */
-    bool terminal;       /* Ctrl-C reaches us */
+    const char *pin;         /* NULL: not pinned */
+    const char *output;      /* the file of --output; NULL: standard output */
+    const char *metrics;     /* where they are served; NULL: nowhere */
+    const char *flow_export; /* URL of the collector; NULL: none */
+    __u64 duration_ns;       /* 0: until a signal */
+    bool terminal;           /* Ctrl-C reaches us */
 };
 
 /* "following eth0 (native XDP, tcx egress), guard auto on 3 services; Ctrl-C ends" */

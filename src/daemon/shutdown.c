@@ -36,10 +36,11 @@ static bool write_out(struct sw_loop_state *l)
     return !l->stop;
 }
 
-/* Before the last line: with readers at the socket the rings are read on, whatever standard output does. */
+/* Before the last line: with readers at the socket or a collector the rings are read on, whatever standard output does.
+ */
 static bool write_some(struct sw_loop_state *l)
 {
-    if (!sw_readers_any(l->in->readers))
+    if (!sw_pump_others(l))
         return write_out(l);
     sw_pump_flush(l);
     sw_readers_flush(l->in->readers);
@@ -86,7 +87,7 @@ static void end_lines(struct sw_loop_state *l)
 {
     const __u64 now = sw_clock_now();
 
-    sw_pump_tell_readers(l, now, true);
+    sw_pump_tell_others(l, now, true);
     sw_account_loss(&l->account, l->in->report, now);
     sw_account_stats(&l->account, l->in->report, now, true);
     sw_readers_end(l->in->readers);

@@ -9,6 +9,7 @@
 #include "base/notify.h"
 #include "daemon/announce.h"
 #include "daemon/dispatch.h"
+#include "daemon/flow_export.h"
 #include "daemon/loop.h"
 #include "daemon/run_dir_fail.h"
 #include "events/checkpoint.h"
@@ -105,6 +106,22 @@ static void close_exporter(struct start *s)
 {
     sw_exporter_free(s->loop.exporter);
     s->loop.exporter = NULL;
+}
+
+/* Its name is looked up now; from the sandbox nothing can be. */
+static int open_flow_export(struct start *s)
+{
+    int err = sw_flow_export_open(&s->opts->flow_export, &s->loop.flow_export, &s->failure);
+
+    if (s->loop.flow_export)
+        memcpy(s->inst.export, s->opts->flow_export.url, sizeof(s->inst.export));
+    return err;
+}
+
+static void close_flow_export(struct start *s)
+{
+    sw_flow_export_free(s->loop.flow_export);
+    s->loop.flow_export = NULL;
 }
 
 /* Before anything is open that its process must not keep. */
@@ -281,6 +298,7 @@ static int make_report(struct start *s)
         sw_torn_line_repair(STDOUT_FILENO, s->common.format);
     gethostname(host, sizeof(host) - 1);
     s->loop.clock_offset = opts.clock_offset_ns = sw_clock_offset();
+    sw_flow_export_set_clock(s->loop.flow_export, s->loop.clock_offset, 0);
     err = sw_report_new(&opts, &s->loop.report);
     for (size_t i = 0; i < s->hooks.len && !err; i++)
         err = sw_report_set_iface(s->loop.report, s->hooks.ifaces[i].id.ifindex, s->hooks.ifaces[i].id.name);
@@ -409,6 +427,7 @@ static const struct step {
     {prepare_guard, free_guard},
     {open_output, close_output},
     {open_exporter, close_exporter},
+    {open_flow_export, close_flow_export},
     {lock_start, unlock_start}, /* one start at a time */
     {catch_signals, close_signals},
     {open_pins, close_pins},
@@ -472,6 +491,7 @@ void sw_run_defaults(struct sw_run *run)
     sw_common_defaults(&run->common, false);
     sw_guard_defaults(&run->guard);
     run->common.owner = SW_OWNER_SOCKET;
+    sw_export_defaults(&run->flow_export);
     run->exporter.interval_ns = 10 * SW_SECOND;
 }
 

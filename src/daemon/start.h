@@ -3,6 +3,7 @@
 #ifndef SW_DAEMON_START_H
 #define SW_DAEMON_START_H
 
+#include "config/export_options.h"
 #include "config/guard_options.h"
 #include "config/options.h"
 #include "daemon/exporter.h"
@@ -22,6 +23,7 @@ struct sw_run {
     bool log_open_at_exit;       /* at exit, connections still open get their conn line, too */
     struct sw_rotation rotation; /* of --output */
     struct sw_exporter_opts exporter;
+    struct sw_export_opts flow_export;
     bool ingress_only;
     bool quiet;
     bool socket_grouped; /* else the socket is root's alone */

@@ -237,6 +237,8 @@ int sw_account_stats(const struct sw_account *a, struct sw_report *report, __u64
 
     memcpy(stats.counters, a->counters, sizeof(stats.counters));
     sw_owners_counts(a->owners, &stats.owners_found, &stats.owners_unknown);
+    if (a->exports)
+        stats.exports = *a->exports;
     for (int kind = 0; kind < SW_LOSSES; kind++)
         stats.lost_total += a->reported[kind];
     stats_err = sw_report_stats(report, &stats, now_ns);

@@ -34,6 +34,7 @@ struct sw_account {
     __u64 openings_lost;       /* deferred openings of these */
     __u64 counters[SW_C_MAX];  /* of the last snapshot */
     const struct sw_owners *owners;
+    const struct sw_export_counts *exports; /* NULL: nothing is exported */
     struct sw_sweep sweep; /* of the last sweep */
     bool by_need;          /* only when there may be something to end */
     bool quiet;            /* at the last sweep there was as much activity as at the one before */

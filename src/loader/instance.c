@@ -128,7 +128,9 @@ __u64 sw_instance_netns_cookie(void)
     X(ready)                                                                                                           \
     X(has_output)                                                                                                      \
     X(reopened)                                                                                                        \
-    X(reopen_failed)
+    X(reopen_failed)                                                                                                   \
+    X(exported)                                                                                                        \
+    X(export_lost)
 
 static int print_instance(const struct sw_instance *inst, FILE *f)
 {
@@ -142,6 +144,8 @@ static int print_instance(const struct sw_instance *inst, FILE *f)
     }
     if (*inst->pin)
         fprintf(f, "pin=%s\n", inst->pin);
+    if (*inst->export)
+        fprintf(f, "export=%s\n", inst->export);
     return ferror(f) ? -EIO : 0;
 }
 
@@ -290,6 +294,8 @@ static void read_line(struct sw_instance *inst, char *line)
     FIELDS(READ_FIELD)
     if (!strcmp(line, "pin"))
         snprintf(inst->pin, sizeof(inst->pin), "%s", value);
+    if (!strcmp(line, "export"))
+        snprintf(inst->export, sizeof(inst->export), "%s", value);
     if (strcmp(line, "iface") || inst->len == SW_IFACES_MAX)
         return;
     iface = &inst->ifaces[inst->len];
@@ -307,7 +313,7 @@ static void read_line(struct sw_instance *inst, char *line)
 /* The lock is tried on a separate descriptor: if it is free the writer is gone. */
 static int read_instance(int dir, const char *name, struct sw_instance *inst, bool *ret_alive)
 {
-    char line[256];
+    char line[512];
     FILE *f;
     int fd;
 

@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #define SW_IFACES_MAX 64
+#define SW_INSTANCE_EXPORT 278
 
 enum sw_egress_kind { SW_EGRESS_NONE, SW_EGRESS_TCX, SW_EGRESS_CLSACT };
 
@@ -37,10 +38,12 @@ struct sw_instance {
     __u32 prog_ingress, prog_egress, prog_sweep;
     __u32 map_guard, map_services, map_svc_ports, map_svc_counters, map_allow, map_block; /* 0: no guard */
     __u32 prog_detect;
-    __u32 contract;                /* SW_CONTRACT_VERSION */
-    __u32 reopened, reopen_failed; /* how often SIGHUP opened its output file again, or could not */
-    bool has_output;               /* there is one */
-    bool ready;                    /* all is attached, and the loop runs; before that it is starting */
+    __u32 contract;                  /* SW_CONTRACT_VERSION */
+    __u32 reopened, reopen_failed;   /* how often SIGHUP opened its output file again, or could not */
+    char export[SW_INSTANCE_EXPORT]; /* --export: where to; else empty */
+    __u64 exported, export_lost;     /* connections, about a second ago */
+    bool has_output;                 /* there is one */
+    bool ready;                      /* all is attached, and the loop runs; before that it is starting */
     size_t len;
     struct sw_instance_iface ifaces[SW_IFACES_MAX];
     char pin[SW_PIN_NAME]; /* --pin: name of its pinned state; else empty */

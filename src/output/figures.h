@@ -8,6 +8,12 @@
 
 #include <stdbool.h>
 
+/* Connections since the start; of those that never came to the process the kernel counts lost_conn. */
+struct sw_export_counts {
+    __u64 exported;
+    __u64 lost; /* their records could not be sent, or were refused */
+};
+
 /* The values of a stats line; counters are sums over CPUs, indexed by enum sw_counter. */
 struct sw_report_stats {
     __u64 counters[SW_C_MAX];
@@ -20,10 +26,11 @@ struct sw_report_stats {
     __u64 services_active;
     __u64 owners_found;   /* ends of this host that were established, with their process; 0 without --owner=process */
     __u64 owners_unknown; /* and without */
-    __u64 services_unprotected;   /* listening sockets for which there was no place */
-    struct sw_svc_counters guard; /* sum over all services and CPUs */
-    struct sw_key_state keys;     /* not given: without a key file */
-    bool final;                   /* the last line of a run */
+    struct sw_export_counts exports; /* 0 without --export */
+    __u64 services_unprotected;      /* listening sockets for which there was no place */
+    struct sw_svc_counters guard;    /* sum over all services and CPUs */
+    struct sw_key_state keys;        /* not given: without a key file */
+    bool final;                      /* the last line of a run */
 };
 
 /* The values of a service line. */

@@ -415,6 +415,8 @@ char *sw_json_stats_keys(char *p, const struct sw_report_stats *s)
     p = sw_put_pair(p, "", "services_unprotected", s->services_unprotected);
     p = sw_put_pair(p, "", "owners_found", s->owners_found);
     p = sw_put_pair(p, "", "owners_unknown", s->owners_unknown);
+    p = sw_put_pair(p, "", "exported", s->exports.exported);
+    p = sw_put_pair(p, "", "export_lost", s->exports.lost);
     for (int i = 0; i < SW_C_MAX; i++)
         p = sw_put_pair(p, "", sw_name_counter(i)->text, s->counters[i]);
     p = sw_put_svc_counters(p, "guard_", &s->guard);

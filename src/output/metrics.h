@@ -32,6 +32,7 @@ struct sw_metrics_own {
     __u64 file_failures; /* writes of --metrics-file */
     __u64 file_interval_ns;
     __u64 requests, refused;
+    __u64 exported, export_lost; /* connections, by --export */
 };
 
 struct sw_metrics {

@@ -154,6 +154,7 @@ static inline struct sw_report_stats random_stats(void)
                                 .services_unprotected = random_value(),
                                 .owners_found = random_value(),
                                 .owners_unknown = random_value(),
+                                .exports = {random_value(), random_value()},
                                 .flows = random_value(),
                                 .flows_max = random_value(),
                                 .half_open = random_value(),

@@ -52,9 +52,10 @@ static void one_interface(void **state)
     assert_string_equal(text(&r), "following eth0 (native XDP, tcx egress), output to '/var/log/x'; ends after 1.5 s "
                                   "or by Ctrl-C");
     r.metrics = "127.0.0.1:9435";
+    r.flow_export = "ipfix://[::1]:4739";
     r.terminal = false;
     assert_string_equal(text(&r), "following eth0 (native XDP, tcx egress), output to '/var/log/x', metrics at "
-                                  "127.0.0.1:9435; ends after 1.5 s");
+                                  "127.0.0.1:9435, export to ipfix://[::1]:4739; ends after 1.5 s");
     hooks.ifaces[0].id.shared = true;
     r = (struct sw_ready){.hooks = &hooks, .duration_ns = 1000000000};
     assert_string_equal(text(&r), "following eth0 (native XDP beside other programs, tcx egress); ends after 1 s");

@@ -28,12 +28,14 @@ static void test_every_line_is_valid(void **state)
     stats.services_unprotected = 2;
     stats.owners_found = 4;
     stats.owners_unknown = 5;
+    stats.exports = (struct sw_export_counts){.exported = 6, .lost = 7};
     assert_int_equal(sw_report_stats(o.r, &stats, 5), 0);
     assert_int_equal(sw_report_loss(o.r, lost, 6), 0);
     assert_int_equal(sw_report_lines(o.r), n + 2);
     valid(take(&o), n + 2);
     has(line_n(o.text, n), "\"half_open_evicted\":0,\"services\":7,\"services_active\":3,\"services_unprotected\":2,"
-                           "\"owners_found\":4,\"owners_unknown\":5,\"packets\":0,");
+                           "\"owners_found\":4,\"owners_unknown\":5,\"exported\":6,\"export_lost\":7,"
+                           "\"packets\":0,");
     has(line_n(o.text, n), "\"guard_syns\":100,\"guard_opened\":101,");
     assert_int_equal(number(line_n(o.text, n), "\"guard_cookie_no_listener\":"), 100 + SW_T_COOKIE_NO_LISTENER);
     /* the slot of no reason is not in the sum */
