@@ -35,10 +35,10 @@ struct sw_account {
     __u64 counters[SW_C_MAX];  /* of the last snapshot */
     const struct sw_owners *owners;
     const struct sw_export_counts *exports; /* NULL: nothing is exported */
-    struct sw_sweep sweep; /* of the last sweep */
-    bool by_need;          /* only when there may be something to end */
-    bool quiet;            /* at the last sweep there was as much activity as at the one before */
-    __u64 activity;        /* at the last sweep */
+    struct sw_sweep sweep;                  /* of the last sweep */
+    bool by_need;                           /* only when there may be something to end */
+    bool quiet;                             /* at the last sweep there was as much activity as at the one before */
+    __u64 activity;                         /* at the last sweep */
     struct sw_counter_snapshot snapshot[SW_SNAPSHOTS];
     unsigned snapshots;
 };
