@@ -20,6 +20,8 @@ CLANG_FORMAT ?= $(firstword $(shell command -v clang-format-14 clang-format) cla
 WARN := -Wall -Wextra -Werror
 BPF_CFLAGS ?= -O2 -g
 CFLAGS ?= -O2 -g
+comma := ,
+space := $() $()
 SW_CPPFLAGS := -D_GNU_SOURCE -DSW_VERSION='"$(VERSION)"' -Iinclude -Isrc -Ibpf -I$(B)
 SW_CFLAGS := -std=gnu11 $(WARN) -MMD -MP
 LIBS := -lxdp -lbpf -lelf -lmnl -lpcap -lz -lmd -lcap-ng -lseccomp -ljson-c $(or $(shell pkg-config --libs ncursesw 2>/dev/null),-lncursesw -ltinfo)
@@ -87,6 +89,11 @@ $(B)/src/%.o: src/%.c | $(SKEL)
 # the programs' sources read addresses as words, as their machine does
 $(B)/src/native/tracker.o $(B)/san/src/native/tracker.o: SW_CFLAGS += -fno-strict-aliasing
 
+# libbpf=1.1.2,...: what `synward --version` says it was built with; glibc has no file of pkg-config's
+LIBRARIES := libbpf libxdp libelf zlib libpcap libmnl libmd libcap-ng libseccomp json-c ncursesw
+VERSIONS = $(subst $(space),$(comma),$(strip $(foreach l,$(LIBRARIES),$(l)=$(or $(shell pkg-config --modversion $(l) 2>/dev/null),unknown))))
+$(B)/src/cmd/version.o $(B)/san/src/cmd/version.o $(B)/tests/newer: SW_CPPFLAGS += -DSW_LIBRARIES='"$(VERSIONS)"'
+
 # what the assembler reads; -MMD does not see it
 $(B)/src/page/assets.o $(B)/san/src/page/assets.o: $(wildcard src/page/*.html src/page/*.css src/page/*.js)
 
@@ -121,7 +128,6 @@ $(filter-out $(B)/tests/unit/base/sandbox,$(UNITS)) $(PROGS): $(B)/%: %.c $(SAN_
 	$(SAN_CC) $(SW_CPPFLAGS) -Itests/lib $(SW_CFLAGS) $(SANITIZE) $(TEST_OPT) $< $(SAN_SO) -Wl,-rpath,$(abspath $(B)/san) -o $@ -lcmocka $(LIBS)
 
 # all of tests/prog in one program, for the guests
-comma := ,
 TOGETHER := $(B)/tests/together
 TOGETHER_OBJ := $(patsubst $(B)/tests/prog/%,$(B)/together/%.o,$(PROGS))
 $(B)/together/%.o: tests/prog/%.c | $(SKEL) $(B)/.fuzz-tools

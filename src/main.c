@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/stdout.h"
 #include "cmd/cmd.h"
+#include "cmd/version.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -53,10 +54,8 @@ int main(int argc, char **argv)
     code = check_descriptors();
     if (code)
         return code;
-    if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
-        printf("synward %s\n", SW_VERSION);
-        return sw_stdout_end();
-    }
+    if (!strcmp(name, "--version") || !strcmp(name, "-V"))
+        return sw_version_print();
     if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "-?") || !strcmp(name, "help"))
         return help();
     for (const struct sw_command *const *c = sw_commands; *c; c++)

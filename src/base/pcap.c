@@ -289,3 +289,8 @@ int sw_pcap_next(struct sw_pcap *p, struct sw_frame *ret_frame)
     }
     return 1;
 }
+
+const char *sw_pcap_version(void)
+{
+    return pcap_lib_version();
+}

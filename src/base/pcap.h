@@ -38,4 +38,6 @@ __u64 sw_pcap_frames_max(const struct sw_pcap *p);
 int sw_pcap_next(struct sw_pcap *p, struct sw_frame *ret_frame);
 const char *sw_pcap_why(const struct sw_pcap *p);
 
+const char *sw_pcap_version(void); /* what libpcap says of itself */
+
 #endif

@@ -122,20 +122,20 @@ int sw_object_key_hashes(struct synward_bpf *obj, const struct sw_hash_key *give
     return err;
 }
 
-/* Of the object; all have the same maps and programs by name, so one skeleton fits the others' bytes. */
-enum form {
-    FORM_WHOLE,
-    FORM_NO_KFUNC, /* sw_accept does nothing, and libbpf need not parse the kernel's types: half of a start */
-    FORM_OLD,      /* for kernels before 5.18 */
-};
+const void *sw_object_elf(enum sw_object_form form, size_t *ret_size)
+{
+    switch (form) {
+    case SW_FORM_NO_KFUNC: return synward_nokfunc_bpf__elf_bytes(ret_size);
+    case SW_FORM_OLD: return synward_old_bpf__elf_bytes(ret_size);
+    default: return synward_bpf__elf_bytes(ret_size);
+    }
+}
 
-static struct synward_bpf *open_form(enum form form)
+static struct synward_bpf *open_form(enum sw_object_form form)
 {
     struct synward_bpf *obj;
     int err;
 
-    if (form == FORM_WHOLE)
-        return synward_bpf__open();
     obj = calloc(1, sizeof(*obj));
     if (!obj)
         return NULL;
@@ -143,8 +143,7 @@ static struct synward_bpf *open_form(enum form form)
     if (!err) {
         struct bpf_object_skeleton *s = obj->skeleton;
 
-        s->data = (void *)(form == FORM_OLD ? synward_old_bpf__elf_bytes(&s->data_sz)
-                                            : synward_nokfunc_bpf__elf_bytes(&s->data_sz));
+        s->data = (void *)sw_object_elf(form, &s->data_sz);
         err = bpf_object__open_skeleton(s, NULL);
     }
     if (!err)
@@ -224,7 +223,7 @@ int sw_object_open(const struct sw_object_opts *opts, struct synward_bpf **ret_o
         if (err < 0)
             return fail(-ESRCH, ret_why);
     }
-    obj = open_form(opts->old ? FORM_OLD : accept ? FORM_WHOLE : FORM_NO_KFUNC);
+    obj = open_form(opts->old ? SW_FORM_OLD : accept ? SW_FORM_WHOLE : SW_FORM_NO_KFUNC);
     err = obj ? 0 : -errno;
     if (!err) {
         obj->rodata->cfg = opts->cfg;
@@ -304,7 +303,7 @@ int sw_object_ingress_copy(struct synward_bpf *obj, bool guard, struct synward_b
 
     *ret_copy = NULL;
     /* --accept needs the kernel's types, which are there then */
-    copy = open_form(sw_object_is_old(obj) ? FORM_OLD : obj->rodata->cfg.accept ? FORM_WHOLE : FORM_NO_KFUNC);
+    copy = open_form(sw_object_is_old(obj) ? SW_FORM_OLD : obj->rodata->cfg.accept ? SW_FORM_WHOLE : SW_FORM_NO_KFUNC);
     if (!copy)
         return -errno;
     from = bpf_object__next_map(obj->obj, NULL);

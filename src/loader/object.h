@@ -47,6 +47,15 @@ int sw_object_ingress_copy(struct synward_bpf *obj, bool guard, struct synward_b
 int sw_object_exit_code(int err);
 const char *sw_object_why(int err);
 
+/* Of the object; all have the same maps and programs by name, so one skeleton fits the others' bytes. */
+enum sw_object_form {
+    SW_FORM_WHOLE,
+    SW_FORM_NO_KFUNC, /* sw_accept does nothing, and libbpf need not parse the kernel's types: half of a start */
+    SW_FORM_OLD,      /* for kernels before 5.18 */
+    SW_FORMS,
+};
+const void *sw_object_elf(enum sw_object_form form, size_t *ret_size); /* an ELF file */
+
 bool sw_object_is_old(const struct synward_bpf *obj); /* of the form for kernels before 5.18 */
 
 #endif
