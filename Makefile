@@ -299,6 +299,14 @@ install: all ## below DESTDIR and PREFIX: binary, man page, completions, systemd
 	install -D -m 755 src/dist/synward-etcd-keys $(DESTDIR)$(PREFIX)/share/synward/synward-etcd-keys
 	[ -e $(DESTDIR)/etc/default/synward ] || install -m 644 src/dist/synward.default $(DESTDIR)/etc/default/synward
 
+# When what is packed was changed last: every file in a package has this time, so the same sources give the same bytes.
+EPOCH = $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),$(shell stat -c %Y docs/CHANGELOG.md))
+IMAGE := $(B)/synward-$(VERSION)-$(shell uname -m).oci.tar
+
+image: all ## an OCI image of synward and its libraries alone, by buildah (root)
+	SOURCE_DATE_EPOCH=$(EPOCH) src/dist/image $(B)/synward $(VERSION) $(IMAGE)
+	@echo $(IMAGE)
+
 uninstall: ## removes what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/synward $(DESTDIR)$(PREFIX)/share/man/man8/synward.8 \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synward \
@@ -315,4 +323,4 @@ clean: ## removes build/
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all help setup costs verifier tests test test-kernels nightly bench soak siege fuzz demo demo-join options format format-check lint coverage shellcheck install
-.PHONY: uninstall clean
+.PHONY: uninstall image clean
