@@ -3,6 +3,7 @@
 
 VERSION := 0.1.0
 PREFIX ?= /usr/local
+ZSH_DIR ?= $(PREFIX)/share/zsh/site-functions
 CLANG ?= clang
 BPFTOOL ?= bpftool
 BPF_CPU ?= v3
@@ -18,6 +19,8 @@ MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 CLANG_FORMAT ?= $(firstword $(shell command -v clang-format-14 clang-format) clang-format-14)
 
 WARN := -Wall -Wextra -Werror
+# the same bytes in whichever folder it is built
+PREFIX_MAP := -ffile-prefix-map=$(CURDIR)=.
 BPF_CFLAGS ?= -O2 -g
 CFLAGS ?= -O2 -g
 comma := ,
@@ -74,7 +77,7 @@ $(B)/.tools: Makefile
 $(B)/synward_nokfunc.bpf.o: FORM := -DSW_NO_KFUNC
 $(B)/synward_old.bpf.o: FORM := -DSW_OLD
 $(SKEL:.skel.h=.bpf.o): bpf/synward.bpf.c | $(B)/.tools
-	$(CLANG) $(BPF_CFLAGS) $(FORM) -target bpf -mcpu=$(BPF_CPU) $(WARN) -Iinclude -Ibpf \
+	$(CLANG) $(BPF_CFLAGS) $(PREFIX_MAP) $(FORM) -target bpf -mcpu=$(BPF_CPU) $(WARN) -Iinclude -Ibpf \
 	  $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH)) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.dwarf
 	@$(BPFTOOL) gen object $@ $@.dwarf && rm -f $@.dwarf
 
@@ -84,7 +87,7 @@ $(B)/%.skel.h: $(B)/%.bpf.o
 # The skeletons are there before any object, and only what includes one is compiled again when it changes (-MMD).
 $(B)/src/%.o: src/%.c | $(SKEL)
 	@mkdir -p $(@D)
-	$(CC) $(SW_CPPFLAGS) $(CPPFLAGS) $(SW_CFLAGS) $(CFLAGS) -c $< -o $@
+	$(CC) $(SW_CPPFLAGS) $(CPPFLAGS) $(SW_CFLAGS) $(PREFIX_MAP) $(CFLAGS) -c $< -o $@
 
 # the programs' sources read addresses as words, as their machine does
 $(B)/src/native/tracker.o $(B)/san/src/native/tracker.o: SW_CFLAGS += -fno-strict-aliasing
@@ -238,7 +241,7 @@ fuzz: setup ## each fuzz target for T=60 seconds; TARGETS='parse cidr' (root)
 	@tests/fuzz/run -t $(or $(T),60) $(TARGETS)
 
 # What .ci/run leaves out or does briefly: old kernels and the long namespace tests in virtual machines, every test with
-# 200 kills and under valgrind, coverage, ten minutes of soak, a siege of 15 minutes, an hour of fuzzing, the benchmarks
+# 200 kills and under valgrind, packages on systems of their own, coverage, ten minutes of soak, a siege of 15 minutes, an hour of fuzzing, the benchmarks
 # (each checks that it measures what it says). About five hours.
 nightly: setup ## all that takes too long for each change (root)
 	+$(MAKE_ALL) all tests
@@ -282,11 +285,14 @@ coverage: setup ## which lines the tests run, a table (root)
 shellcheck: ## all shell scripts
 	shellcheck $(sort $(wildcard $(SH_FILES)))
 
-install: all ## below DESTDIR and PREFIX: binary, man page, completions, systemd unit, logrotate snippet, alerts, dashboard, keys from etcd
+install: all install-files ## below DESTDIR and PREFIX: binary, man page, completions, systemd unit, logrotate snippet, alerts, dashboard, keys from etcd
+
+# of what is built; `all` would build it again where a package is made of it
+install-files: $(if $(filter all install,$(MAKECMDGOALS)),all)
 	install -D -m 755 $(B)/synward $(DESTDIR)$(PREFIX)/sbin/synward
 	install -D -m 644 docs/synward.8 $(DESTDIR)$(PREFIX)/share/man/man8/synward.8
 	install -D -m 644 docs/synward.bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synward
-	install -D -m 644 docs/_synward $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_synward
+	install -D -m 644 docs/_synward $(DESTDIR)$(ZSH_DIR)/_synward
 	install -D -m 644 docs/synward.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/synward.fish
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/etc/default
 	sed 's|@SBINDIR@|$(PREFIX)/sbin|' 'src/dist/synward@.service.in' > '$(DESTDIR)$(PREFIX)/lib/systemd/system/synward@.service'
@@ -307,10 +313,17 @@ image: all ## an OCI image of synward and its libraries alone, by buildah (root)
 	SOURCE_DATE_EPOCH=$(EPOCH) src/dist/image $(B)/synward $(VERSION) $(IMAGE)
 	@echo $(IMAGE)
 
+sbom: all ## what the program is made of, as SPDX 2.3: build/synward-VERSION.spdx.json
+	SOURCE_DATE_EPOCH=$(EPOCH) src/dist/sbom $(B)/synward $(VERSION) $(B)/synward-$(VERSION).spdx.json
+
+deb: ## Debian packages of the system that it runs on, in build/deb
+	src/dist/deb $(B)/deb
+	@ls $(B)/deb/*.deb
+
 uninstall: ## removes what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/synward $(DESTDIR)$(PREFIX)/share/man/man8/synward.8 \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synward \
-	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_synward \
+	  $(DESTDIR)$(ZSH_DIR)/_synward \
 	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/synward.fish \
 	  '$(DESTDIR)$(PREFIX)/lib/systemd/system/synward@.service' $(DESTDIR)/etc/logrotate.d/synward
 	rm -rf $(DESTDIR)$(PREFIX)/share/synward
@@ -318,9 +331,10 @@ uninstall: ## removes what install put there
 clean: ## removes build/
 	rm -rf $(B)
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+# not of the systems that tests install packages on
+-include $(shell find $(B) -path $(B)/dist -prune -o -name '*.d' -print 2>/dev/null)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all help setup costs verifier tests test test-kernels nightly bench soak siege fuzz demo demo-join options format format-check lint coverage shellcheck install
-.PHONY: uninstall image clean
+.PHONY: uninstall install-files image sbom deb clean

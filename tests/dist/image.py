@@ -98,12 +98,13 @@ def contents():
     n.equal("reference", n.one(image.index["manifests"])["annotations"]["org.opencontainers.image.ref.name"], "synward:9.8.7")
     n.equal("platform", (image.config["os"], image.config["architecture"]),
             ("linux", n.sh("dpkg", "--print-architecture").stdout.strip()))
+    n.equal("SBOM", "usr/share/doc/synward/synward.spdx.json" in {m.name for m in members}, True)
     # what is passed on comes with its licence
     packages = {pathlib.Path(m.name).parent.name for m in members if m.name.endswith("/copyright")}
-    for path in libraries:
-        real = pathlib.Path(path).resolve()
-        owner = n.sh("sh", "-c", f"dpkg -S {real} || dpkg -S {str(real).removeprefix('/usr')}").stdout.split(":")[0]
-        n.equal(f"copyright of {path}", owner in packages, True)
+    files = [str(pathlib.Path(x).resolve()) for x in libraries]
+    found = n.sh("dpkg", "-S", *files, *(x.removeprefix("/usr") for x in files), check=False).stdout.splitlines()
+    n.at_least("files that dpkg knows", len(found), len(files))
+    n.equal("packages without a copyright file", {x.split(":")[0] for x in found} - packages, set())
 
 
 def command(*args):
