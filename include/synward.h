@@ -555,6 +555,7 @@ struct sw_cached_handshake {
     __u32 other_isn; /* of the earlier of them */
 };
 
+#include "synward_gateway.h"
 #include "synward_guard.h"
 
 SW_ASSERT(sizeof(struct sw_key) == 36, "sw_key has no padding");

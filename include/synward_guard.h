@@ -25,7 +25,8 @@
 /* --gateway: the services are of hosts behind this one. */
 #define SW_GATEWAYS(X)                                                                                                 \
     X(SW_GATEWAY_, NONE, "none")                                                                                       \
-    X(SW_GATEWAY_, EDGE, "edge") /* answers SYNs; the host behind it takes the cookie that comes back (--accept) */
+    X(SW_GATEWAY_, EDGE, "edge") /* answers SYNs; the host behind it takes the cookie that comes back (--accept) */    \
+    X(SW_GATEWAY_, TRANSLATE, "translate") /* takes it itself, and translates the connection (synward_gateway.h) */
 enum sw_gateway { SW_GATEWAYS(SW_ENUM_ITEM) SW_GATEWAY_MAX };
 
 /* What is done for a service. */
