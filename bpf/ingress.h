@@ -15,6 +15,8 @@
 #include "packet/checksum.h"
 #include "unguarded.h"
 #elif !defined(SW_OLD)
+#include "gateway/out.h"
+#include "gateway/sweep.h"
 #include "guard/account.h"
 #include "guard/cookie_flow.h"
 #include "guard/fast_syn.h"

@@ -21,6 +21,13 @@ struct {
     __type(value, __u64);
 } guard_scratch SEC(".maps");
 
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u64);
+} gate_scratch SEC(".maps");
+
 /* A frame of several pages is truncated before it gets here. */
 static __always_inline __u32 sw_frame_len(struct xdp_md *ctx)
 {
@@ -71,6 +78,27 @@ int sw_sweep(void *ctx)
 
 SEC("syscall")
 int sw_detect(void *ctx)
+{
+    (void)ctx;
+    return 0;
+}
+
+SEC("tc")
+int sw_gateway_in(struct __sk_buff *skb)
+{
+    (void)skb;
+    return TC_ACT_UNSPEC;
+}
+
+SEC("tc")
+int sw_gateway_out(struct __sk_buff *skb)
+{
+    (void)skb;
+    return TC_ACT_UNSPEC;
+}
+
+SEC("syscall")
+int sw_gateway_sweep(void *ctx)
 {
     (void)ctx;
     return 0;

@@ -182,6 +182,29 @@ int sw_detect(void *ctx)
     return sw_detect_all();
 }
 
+/* --gateway translate: tc ingress of the outer device, */
+SEC("tc")
+int sw_gateway_in(struct __sk_buff *skb)
+{
+    return sw_gate_in(skb);
+}
+
+/* its tc egress, before sw_egress, */
+SEC("tc")
+int sw_gateway_out(struct __sk_buff *skb)
+{
+    return sw_gate_out(skb);
+}
+
+/* and its table. */
+SEC("syscall")
+int sw_gateway_sweep(void *ctx)
+{
+    (void)ctx;
+    sw_gate_sweep();
+    return 0;
+}
+
 #ifdef SW_NO_KFUNC
 SEC("tc")
 int sw_accept(struct __sk_buff *skb)

@@ -89,7 +89,7 @@ struct sw_backend_key {
     __be16 port;
     __u16 pad;
 };
-enum { SW_BE_TS = 1 << 0, SW_BE_SACK = 1 << 1, SW_BE_WSCALE = 1 << 2, SW_BE_ECN = 1 << 3, SW_BE_ECN_NOT = 1 << 4 };
+enum { SW_BE_TS = 1 << 0, SW_BE_SACK = 1 << 1, SW_BE_WSCALE = 1 << 2, SW_BE_ECN = 1 << 3 };
 struct sw_backend_facts {
     __u64 synack_ns; /* the last SYN-ACK; 0: none yet */
     __u64 refused_ns;
@@ -132,7 +132,9 @@ struct sw_gateway_state {
     __u64 idle;    /* one that is open and says nothing, */
     __u64 pending; /* and one whose backend does not answer */
     __u64 entries; /* that there are */
-    __u64 by_state[SW_X_MAX]; /* by the last sweep */
+    __u64 by_state[SW_X_MAX]; /* of the last sweep */
+    __u64 swept[SW_X_MAX];    /* of the one that runs */
+    __u64 due;                /* of the last sweep: in map `gateway_due` */
     __u64 swept_ns;
     __u64 item[SW_GC_MAX];
 };

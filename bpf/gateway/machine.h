@@ -20,6 +20,8 @@
 #define SW_X_WINDOW_MAX (1u << 30)  /* RFC 7323 section 2.3 */
 #define SW_X_HALF_CLOSED_NS (240 * SW_SECOND) /* RFC 5382 REQ-5: not under four minutes */
 #define SW_X_MUTE_NS (60 * SW_SECOND)  /* a client that has sent nothing, while the table is filling */
+#define SW_X_RESET_NS (10 * SW_SECOND) /* after a RST: for what is on its way */
+#define SW_X_DEAD_NS (5 * SW_SECOND)   /* that it is answered with a RST, and that no packet still has the entry */
 #define SW_X_HURRY_NS (10 * SW_SECOND) /* a backend that does not answer, the same */
 
 enum sw_xlate_do {
@@ -203,7 +205,10 @@ static __always_inline __u32 sw_xlate_expiry(const struct sw_xlate *x, const str
         if (filling && !(x->flags & SW_XF_CLIENT_SENT) && age >= SW_X_MUTE_NS)
             return SW_GC_IDLE + 1;
         return quiet >= g->idle ? SW_GC_IDLE + 1 : 0;
-    case SW_X_CLOSING: return quiet >= g->linger ? SW_GC_CLOSED + 1 : 0;
+    case SW_X_CLOSING:
+        if (x->ends & SW_XE_RST && quiet >= SW_X_RESET_NS)
+            return SW_GC_CLOSED + 1;
+        return quiet >= g->linger ? SW_GC_CLOSED + 1 : 0;
     default: return 0;
     }
 }

@@ -3,6 +3,7 @@
 #ifndef SW_BPF_GUARD_ANSWER_H
 #define SW_BPF_GUARD_ANSWER_H
 
+#include "guard/backend.h"
 #include "guard/sockets.h"
 #include "guard/syncookie_keys.h"
 
@@ -140,7 +141,7 @@ SW_STEP int sw_answer_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg 
     struct sw_guard *g = sw_guard_config();
     struct sw_guard_scratch *at = sw_guard_scratch_get();
     struct sw_service *sv;
-    __u32 index;
+    __u32 index, mss = 65535;
     int made;
 
     if (!key || !s || !j)
@@ -165,6 +166,11 @@ SW_STEP int sw_answer_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg 
     if (j->dry_run)
         return SW_DO_REPLY;
     sw_cookie_grant(&at->cookie_opts, &at->opts, g, j->v6, sw_syn_ecn(ctx, s, j));
+    if (SW_TRANSLATES) {
+        mss = (__u32)sw_backend_limits(at, j->now);
+        if (!mss)
+            return SW_DO_PASS;
+    }
     made = sv->backend == SW_BK_REQSK ? sw_own_cookie(at, g, sv, key, s, j) : sw_listener_cookie(ctx, at, g, key, s, j);
     if (!made)
         return SW_DO_PASS;
@@ -174,6 +180,8 @@ SW_STEP int sw_answer_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg 
     at->reply.flags = SW_TCP_SYN | SW_TCP_ACK | (at->cookie_opts.ecn ? SW_TCP_ECE : 0);
     at->reply.win = sv->win;
     sw_synack_options(&at->reply, sv, &at->opts, &at->cookie_opts, j->v6, at->cookie.tsval);
+    if (SW_TRANSLATES)
+        sw_backend_mss(&at->reply, &at->opts, mss, sv, j->v6);
     return (j->v6 ? sw_reply6(ctx, &at->reply) : sw_reply4(ctx, &at->reply)) ? SW_DO_REPLY : SW_DO_PASS;
 }
 

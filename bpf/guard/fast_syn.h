@@ -105,6 +105,15 @@ static __always_inline struct sw_service *sw_fast_service(const struct sw_guard 
     return sv;
 }
 
+/* A backend that may be answered for. NULL: the slow path decides. */
+static __always_inline struct sw_net_found *sw_fast_backend(const struct sw_guard *g, const struct sw_ip *dst,
+                                                            __be16 port, __u64 now)
+{
+    struct sw_net_found *at = sw_backend_of(g, dst, bpf_ntohs(port), now);
+
+    return !at || at->closed || sw_gateway_is_full(sw_gateway_state_get()) ? 0 : at;
+}
+
 /* An ordinary source address; the slow path checks the others. */
 static __always_inline int sw_fast_source(const struct sw_ip *src, __u32 v6)
 {
@@ -133,6 +142,7 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
     struct sw_hash_key *key;
     struct sw_keys *k;
     struct sw_guard_scratch *here;
+    struct sw_net_found *at = 0;
     struct sw_reply *r;
     struct sw_opts *o;
     __u32 index, bit;
@@ -156,6 +166,11 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
     now = sw_now_coarse();
     if (now >= sv->due || now < sv->bypass_until || sv->flags & SW_SV_NO_LISTENER)
         return 0;
+    if (SW_TRANSLATES) {
+        at = sw_fast_backend(g, &dst, t->dport, now);
+        if (!at)
+            return 0;
+    }
     if (sw_refuses_source(g, &src, v6, now))
         return 0;
     key = sw_hash_key_get();
@@ -189,6 +204,8 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
     flags = bpf_ntohs(t->bits);
     ecn = (flags & (SW_TCP_ECE | SW_TCP_CWR)) == (SW_TCP_ECE | SW_TCP_CWR) && !(((__u8 *)data)[15] & (v6 ? 0x30 : 3));
     sw_cookie_grant(c, o, g, v6, ecn);
+    if (at)
+        sw_backend_limit(c, at);
     for (int i = 0; i < 4; i++) {
         f.src[i] = r->src[i] = src.word[i];
         f.dst[i] = r->dst[i] = dst.word[i];
@@ -210,6 +227,8 @@ static __always_inline int sw_fast_syn(struct xdp_md *ctx, __u32 v6)
     r->flags = SW_TCP_SYN | SW_TCP_ACK | (c->ecn ? SW_TCP_ECE : 0);
     r->win = sv->win;
     sw_synack_options(r, sv, o, c, v6, cookie.tsval);
+    if (at && at->mss)
+        sw_backend_mss(r, o, at->mss, sv, v6);
     if (!sw_fast_reply(ctx, r, v6))
         return 0;
     tally->item[SW_T_SYNS]++;

@@ -119,6 +119,12 @@ struct sw_net_found {
     __u32 port; /* 0: nothing */
     __u32 service;
     __u64 gen;
+    /* translate: what map `backends` says of it */
+    __u64 told_ns; /* when it was read; 0: not yet */
+    __u16 mss;     /* 0: not known */
+    __u8 told;     /* SW_BE_*: what clients may be told */
+    __u8 closed;   /* it refuses, or is silent */
+    __u32 pad;
 };
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -126,6 +132,44 @@ struct {
     __type(key, __u32);
     __type(value, struct sw_net_found);
 } net_cache SEC(".maps");
+
+/* Of a gateway that translates (synward_gateway.h). An entry that was evicted would be a connection that hangs. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, SW_GATEWAY_FLOWS);
+    __type(key, struct sw_xlate_key);
+    __type(value, struct sw_xlate);
+} xlate SEC(".maps");
+
+/* Entries of `xlate` by their clients, as a hash of the address, or of the /64 */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, SW_GATEWAY_SHARES);
+    __type(key, __u32);
+    __type(value, __u32);
+} xlate_shares SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, SW_GATEWAY_BACKENDS);
+    __type(key, struct sw_backend_key);
+    __type(value, struct sw_backend_facts);
+} backends SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct sw_gateway_state);
+} gateway_state SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, SW_GATEWAY_DUE);
+    __type(key, __u32);
+    __type(value, struct sw_gateway_due);
+} gateway_due SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);

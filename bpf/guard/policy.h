@@ -119,6 +119,14 @@ SW_STEP int sw_guard_syn(struct xdp_md *ctx, struct sw_key *key, struct sw_seg *
     }
     if (!engaged)
         return usable && sv->state != SW_GS_ENGAGED ? SW_DO_ENGAGE : SW_DO_PASS;
+    if (SW_TRANSLATES && sw_backend_passes(j->now)) {
+        if (!sw_pass_take(g, index, 0, j->now)) {
+            j->reason = SW_DROP_RATE_PASSED;
+            return SW_DO_DROP;
+        }
+        t->item[SW_T_PASSED_BACKEND]++;
+        return SW_DO_PASS;
+    }
     if (!sw_budget_take(g, j->now)) {
         j->reason = SW_DROP_BUDGET;
         return SW_DO_DROP;
@@ -290,7 +298,14 @@ SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_guard_ctx *j, struct s
         if (f && !(f->flags & SW_F_ENDED))
             return SW_DO_PASS;
         action = sw_edge_other(ctx, key, s, j, c);
-        if (action != SW_DO_PASS || f || waits || j->dry_run || sv->state != SW_GS_ENGAGED)
+        if (action != SW_DO_PASS || f || waits || j->dry_run)
+            return action;
+        if (SW_TRANSLATES && (s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_ACK)) == SW_TCP_ACK &&
+            sw_answer_probe(ctx, key, s, j) == SW_DO_REPLY) { /* a keepalive, or a probe of the window of 0 */
+            t->item[SW_T_PROBES_SENT]++;
+            return SW_DO_REPLY;
+        }
+        if (sv->state != SW_GS_ENGAGED)
             return action;
         return SW_DO_PASS_ALONE; /* a flood of strays would evict the handshakes that had passed before */
     }

@@ -61,7 +61,6 @@ static __always_inline void sw_meta_set(struct xdp_md *ctx)
         __sync_fetch_and_or(&g->flags, SW_G_NO_META);
 }
 
-#ifndef SW_NO_KFUNC
 /*
  * Generic XDP of kernels from 6.9 on copies a packet for a program with frags and loses the length of its link header:
  * at tc ingress the packet then begins with its IP header, and data_meta points into the link header.
@@ -76,6 +75,7 @@ static __always_inline int sw_link_header_lost(struct __sk_buff *skb)
            net[1] == first[1] && net[2] == first[2] && net[3] == first[3];
 }
 
+#ifndef SW_NO_KFUNC
 /* If the link header was lost, only the length of the metadata is known; the cookie is verified again anyway. */
 static __always_inline int sw_meta_is_set(struct __sk_buff *skb)
 {

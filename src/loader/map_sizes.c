@@ -25,7 +25,7 @@ __u32 sw_object_anomaly_ring(const struct sw_object_opts *opts)
 /* The guard's maps keep their sizes only if there is a guard. */
 static int size_guard_maps(struct synward_bpf *obj, const struct sw_object_opts *opts)
 {
-    const bool guard = opts->cfg.guard;
+    const bool guard = opts->cfg.guard, translate = opts->cfg.gateway == SW_GATEWAY_TRANSLATE;
     const __u32 page = sysconf(_SC_PAGESIZE);
     const struct {
         struct bpf_map *map;
@@ -42,6 +42,10 @@ static int size_guard_maps(struct synward_bpf *obj, const struct sw_object_opts 
         {obj->maps.reverse_path, 2 * SW_ROUTES_MAX, 1},
         {obj->maps.service_nets, SW_SERVICE_NETS, 1},
         {obj->maps.net_cache, SW_NET_CACHE, 1},
+        {obj->maps.xlate, translate ? opts->gateway_flows : 1, 1},
+        {obj->maps.xlate_shares, translate ? SW_GATEWAY_SHARES : 1, 1},
+        {obj->maps.backends, translate ? SW_GATEWAY_BACKENDS : 1, 1},
+        {obj->maps.gateway_due, translate ? SW_GATEWAY_DUE : 1, 1},
         {obj->maps.used_cookies, SW_USED_COOKIES, 1},
         {obj->maps.limit_source, opts->limit_source_max, 1},
         {obj->maps.limit_prefix, opts->limit_prefix_max, 1},
@@ -150,6 +154,11 @@ unsigned long long sw_object_bytes(const struct sw_object_opts *opts)
         return bytes;
     return bytes + (opts->limit_source_max + (unsigned long long)opts->limit_prefix_max) * bucket +
            SW_USED_COOKIES * (sizeof(struct sw_cookie_id) + 8 + 64ull) + opts->captures_bytes + GUARD_RING +
+           (opts->cfg.gateway == SW_GATEWAY_TRANSLATE
+                ? opts->gateway_flows * (sizeof(struct sw_xlate_key) + sizeof(struct sw_xlate) + 64ull) +
+                      SW_GATEWAY_SHARES * 8 +
+                      SW_GATEWAY_BACKENDS * (sizeof(struct sw_backend_key) + sizeof(struct sw_backend_facts) + 64ull)
+                : 0) +
            65536ull * 8 + 2 * SW_KNOWN_WORDS * sizeof(__u64) +
            SW_SERVICES * (sizeof(struct sw_service) + sizeof(struct sw_svc_history) +
                           (unsigned long long)get_nprocs_conf() * sizeof(struct sw_svc_counters));

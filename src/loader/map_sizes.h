@@ -27,6 +27,7 @@ struct sw_object_opts {
     /* with cfg.guard only */
     __u32 limit_source_max; /* addresses with a bucket; 1: no limit */
     __u32 limit_prefix_max;
+    __u32 gateway_flows;  /* with cfg.gateway translate: connections that are translated at once */
     __u32 captures_bytes; /* of ring `captures`, a power of two; a page: none */
     bool pinned;          /* the maps outlive this process: their sizes are kept, whatever options say */
     bool old;             /* the form for kernels before 5.18: no guard, no checksums (sw_kernel_is_old) */

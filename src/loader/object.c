@@ -49,6 +49,7 @@ void sw_object_defaults(struct sw_object_opts *opts)
     opts->ring_open_bytes = 4u << 20;
     opts->limit_source_max = opts->limit_prefix_max = 1u << 16;
     opts->captures_bytes = 4u << 20;
+    opts->gateway_flows = SW_GATEWAY_FLOWS;
     opts->accept = true;
     opts->old = sw_kernel_is_old();
 }
@@ -161,7 +162,7 @@ bool sw_object_is_old(const struct synward_bpf *obj)
 /* sw_expire stands in for sw_sweep on old kernels. */
 static int choose_programs(struct synward_bpf *obj, const struct sw_object_opts *opts, bool accept)
 {
-    const bool guard = opts->cfg.guard;
+    const bool guard = opts->cfg.guard, translate = guard && opts->cfg.gateway == SW_GATEWAY_TRANSLATE;
     int err = bpf_program__set_autoload(obj->progs.sw_ingress, !guard && !opts->no_ingress);
 
     if (!err)
@@ -172,6 +173,12 @@ static int choose_programs(struct synward_bpf *obj, const struct sw_object_opts 
         err = bpf_program__set_autoload(obj->progs.sw_detect, guard);
     if (!err)
         err = bpf_program__set_autoload(obj->progs.sw_accept, accept);
+    if (!err)
+        err = bpf_program__set_autoload(obj->progs.sw_gateway_in, translate);
+    if (!err)
+        err = bpf_program__set_autoload(obj->progs.sw_gateway_out, translate);
+    if (!err)
+        err = bpf_program__set_autoload(obj->progs.sw_gateway_sweep, translate);
     return err;
 }
 

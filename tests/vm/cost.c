@@ -114,6 +114,7 @@ int main(void)
         {"ladder", .ladder = 1},
         {"guard-ladder", .guard = 1, .ladder = 1},
         {"edge", .guard = 1, .gateway = SW_GATEWAY_EDGE},
+        {"translate", .guard = 1, .gateway = SW_GATEWAY_TRANSLATE},
         {"behind", .guard = 1, .accept = 1},
     };
     int bad = 0;

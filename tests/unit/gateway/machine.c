@@ -232,6 +232,10 @@ TEST(life)
     x.state = SW_X_CLOSING;
     assert_int_equal(why(&x, 120 * SW_SECOND - 1, 1), 0);
     assert_int_equal(why(&x, 120 * SW_SECOND, 0), SW_GC_CLOSED + 1);
+    x.ends = SW_XE_RST;
+    assert_int_equal(why(&x, 10 * SW_SECOND - 1, 1), 0);
+    assert_int_equal(why(&x, 10 * SW_SECOND, 0), SW_GC_CLOSED + 1);
+    x.ends = 0;
     x.state = SW_X_ESTABLISHED;
     assert_int_equal(why(&x, 7500 * SW_SECOND - 1, 0), 0);
     assert_int_equal(why(&x, 7500 * SW_SECOND, 0), SW_GC_IDLE + 1);

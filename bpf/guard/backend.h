@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* --gateway translate: what clients are told of a backend, by its own SYN-ACKs (map `backends`). */
+#ifndef SW_BPF_GUARD_BACKEND_H
+#define SW_BPF_GUARD_BACKEND_H
+
+#include "guard/context.h"
+#include "guard/service.h"
+
+#define SW_TRANSLATES (cfg.gateway == SW_GATEWAY_TRANSLATE)
+#define SW_TOLD_NS 100000000ull /* what a CPU has read is good for so long */
+
+static __always_inline struct sw_gateway_state *sw_gateway_state_get(void)
+{
+    __u32 zero = 0;
+
+    return bpf_map_lookup_elem(&gateway_state, &zero);
+}
+
+static __always_inline void sw_gateway_count(struct sw_gateway_state *st, __u32 what)
+{
+    __sync_fetch_and_add(&st->item[what], 1);
+}
+
+static __always_inline int sw_is_within(__u64 at, __u64 ns, __u64 now)
+{
+    return at && (__s64)(now - at) < (__s64)ns;
+}
+
+/* Reads it. Of a backend that is not known nothing is promised that it might not keep. */
+SW_STEP int sw_backend_read(struct sw_net_found *at, __u64 now)
+{
+    struct sw_backend_key key = {0};
+    struct sw_backend_facts *f;
+
+    if (!at)
+        return 0;
+    for (int i = 0; i < 4; i++)
+        ((__u32 *)key.ip)[i] = at->ip.word[i];
+    key.port = bpf_htons((__u16)at->port);
+    at->told_ns = now;
+    at->told = SW_BE_SACK | SW_BE_WSCALE;
+    at->mss = 0;
+    at->closed = 0;
+    f = bpf_map_lookup_elem(&backends, &key);
+    if (!f)
+        return 0;
+    if (f->synack_ns) {
+        at->told = f->flags;
+        at->mss = f->mss;
+    }
+    at->closed = sw_is_within(f->refused_ns, SW_GATEWAY_REFUSED_NS, now) ||
+                 sw_is_within(f->silent_ns, SW_GATEWAY_SILENT_NS, now);
+    return 0;
+}
+
+/* Of a service that sw_service_behind has just found. NULL: another one has taken its place. */
+static __always_inline struct sw_net_found *sw_backend_of(const struct sw_guard *g, const struct sw_ip *ip, __u32 port,
+                                                          __u64 now)
+{
+    struct sw_net_found *at = sw_net_remembered(ip, port);
+
+    if (!at || !sw_net_is_of(at, ip, port, g->nets_gen))
+        return 0;
+    if (!sw_is_within(at->told_ns, SW_TOLD_NS, now))
+        sw_backend_read(at, now);
+    return at;
+}
+
+static __always_inline int sw_gateway_is_full(const struct sw_gateway_state *st)
+{
+    return !st || SW_READ_ONCE(st->entries) >= st->max;
+}
+
+/* A cookie grants no more than the backend does. */
+static __always_inline void sw_backend_limit(struct sw_cookie_opts *c, const struct sw_net_found *at)
+{
+    c->ts = c->ts && at->told & SW_BE_TS;
+    c->sack = c->sack && at->told & SW_BE_SACK;
+    c->ecn = c->ecn && at->told & SW_BE_ECN;
+    if (!(at->told & SW_BE_WSCALE))
+        c->wscale = SW_WSCALE_NONE;
+}
+
+/* The MSS of the SYN-ACK is its first option. */
+static __always_inline void sw_backend_mss(struct sw_reply *r, const struct sw_opts *o, __u32 mss,
+                                           const struct sw_service *sv, __u32 v6)
+{
+    if (o->opts & SW_OPT_MSS && mss < sv->mss[v6 & 1])
+        r->word[0] = bpf_htonl(0x02040000u | mss);
+}
+
+/*
+ * Must the SYN of the segment in scratch pass, although the service is engaged? A closed port does not look open; and
+ * if the table is full, a cookie could not be taken (fail open: the backend decides).
+ */
+SW_STEP int sw_backend_passes(__u64 now)
+{
+    struct sw_gateway_state *st = sw_gateway_state_get();
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
+    struct sw_guard *g = sw_guard_config();
+    struct sw_net_found *at;
+    struct sw_ip ip;
+    __u32 is_b;
+
+    if (!sc || !st || !g)
+        return 1;
+    if (sw_gateway_is_full(st)) {
+        sw_gateway_count(st, SW_GC_FULL);
+        return 1;
+    }
+    is_b = !sc->seg.src_is_b;
+    sw_key_ip(&sc->key, is_b, &ip);
+    at = sw_backend_of(g, &ip, bpf_ntohs(is_b ? sc->key.b_port : sc->key.a_port), now);
+    return !at || at->closed;
+}
+
+/* The same for the answer: the grant in scratch becomes less. The MSS of the backend, or the most that there is; 0: the
+ * SYN is to pass. */
+SW_STEP int sw_backend_limits(struct sw_guard_scratch *here, __u64 now)
+{
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
+    struct sw_guard *g = sw_guard_config();
+    struct sw_net_found *at;
+    struct sw_ip ip;
+    __u32 is_b;
+
+    if (!here || !sc || !g)
+        return 0;
+    is_b = !sc->seg.src_is_b;
+    sw_key_ip(&sc->key, is_b, &ip);
+    at = sw_backend_of(g, &ip, bpf_ntohs(is_b ? sc->key.b_port : sc->key.a_port), now);
+    if (!at)
+        return 0;
+    sw_backend_limit(&here->cookie_opts, at);
+    return at->mss ? at->mss : 65535;
+}
+
+#endif
