@@ -146,6 +146,12 @@ struct sw_gateway_due {
     struct sw_xlate x;
 };
 
+/* Connections that are not closed, as of the last sweep. */
+static inline __attribute__((always_inline)) __u64 sw_gateway_live(const struct sw_gateway_state *s)
+{
+    return s->by_state[SW_X_PENDING] + s->by_state[SW_X_OPENING] + s->by_state[SW_X_ESTABLISHED];
+}
+
 SW_ASSERT(sizeof(struct sw_xlate_key) == 36, "sw_xlate_key has no padding");
 SW_ASSERT(sizeof(struct sw_xlate) == 112, "sw_xlate has no padding");
 SW_ASSERT(sizeof(struct sw_backend_key) == 20, "sw_backend_key has no padding");

@@ -41,12 +41,14 @@ SW_STEP int sw_backend_read(struct sw_net_found *at, __u64 now)
     at->told = SW_BE_SACK | SW_BE_WSCALE;
     at->mss = 0;
     at->closed = 0;
+    at->ask = 1;
     f = bpf_map_lookup_elem(&backends, &key);
     if (!f)
         return 0;
     if (f->synack_ns) {
         at->told = f->flags;
         at->mss = f->mss;
+        at->ask = 0;
     }
     at->closed = sw_is_within(f->refused_ns, SW_GATEWAY_REFUSED_NS, now) ||
                  sw_is_within(f->silent_ns, SW_GATEWAY_SILENT_NS, now);
@@ -111,7 +113,12 @@ SW_STEP int sw_backend_passes(__u64 now)
     is_b = !sc->seg.src_is_b;
     sw_key_ip(&sc->key, is_b, &ip);
     at = sw_backend_of(g, &ip, bpf_ntohs(is_b ? sc->key.b_port : sc->key.a_port), now);
-    return !at || at->closed;
+    if (!at || at->closed)
+        return 1;
+    if (!at->ask)
+        return 0;
+    at->ask = 0; /* until it is read again */
+    return 1;
 }
 
 /* The same for the answer: the grant in scratch becomes less. The MSS of the backend, or the most that there is; 0: the

@@ -111,7 +111,7 @@ static __always_inline struct sw_net_found *sw_fast_backend(const struct sw_guar
 {
     struct sw_net_found *at = sw_backend_of(g, dst, bpf_ntohs(port), now);
 
-    return !at || at->closed || sw_gateway_is_full(sw_gateway_state_get()) ? 0 : at;
+    return !at || at->closed || at->ask || sw_gateway_is_full(sw_gateway_state_get()) ? 0 : at;
 }
 
 /* An ordinary source address; the slow path checks the others. */

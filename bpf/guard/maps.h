@@ -124,7 +124,8 @@ struct sw_net_found {
     __u16 mss;     /* 0: not known */
     __u8 told;     /* SW_BE_*: what clients may be told */
     __u8 closed;   /* it refuses, or is silent */
-    __u32 pad;
+    __u8 ask;      /* nothing is known of it: one SYN passes, so that its SYN-ACK tells */
+    __u8 pad[3];
 };
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

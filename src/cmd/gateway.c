@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* synward gateway: what a gateway does for the hosts behind it. One row for each form (--gateway) says what there is.
- */
+/* synward gateway: what a gateway does for the hosts behind it; and to one that translates: no new connections. */
 #include "base/capabilities.h"
 #include "base/clock.h"
 #include "base/exit.h"
@@ -10,6 +9,8 @@
 #include "cmd/cmd.h"
 #include "cmd/figures.h"
 #include "cmd/find_instance.h"
+#include "cmd/gateway_translate.h"
+#include "cmd/patient.h"
 #include "config/cli.h"
 #include "output/figures.h"
 #include "output/json_guard.h"
@@ -21,7 +22,8 @@
 #include <string.h>
 
 struct gateway {
-    bool json;
+    bool json, drain;
+    __u64 wait_ns;
     struct sw_choice choice;
     size_t shown;
 };
@@ -40,7 +42,7 @@ static void print_service(const struct sw_service *s, const struct sw_svc_counte
            t->item[SW_T_COOKIES_ACCEPTED]);
 }
 
-static void edge_text(const struct sw_figures *f)
+static void services_text(const struct sw_figures *f)
 {
     printf("%-24s %-7s %-7s %8s %8s %9s %9s\n", "service", "mode", "state", "since", "syn/s", "sent", "came back");
     for (__u32 i = 1; i < SW_SERVICES; i++)
@@ -48,7 +50,7 @@ static void edge_text(const struct sw_figures *f)
             print_service(&f->guard->services[i], &f->guard->tally[i], f->now);
 }
 
-static void edge_json(const struct sw_figures *f)
+static void services_json(const struct sw_figures *f)
 {
     char body[SW_SERVICE_ROOM];
     const char *between = "";
@@ -66,12 +68,6 @@ static void edge_json(const struct sw_figures *f)
     putchar(']');
 }
 
-static const struct {
-    void (*text)(const struct sw_figures *f);
-    void (*json)(const struct sw_figures *f); /* further keys */
-} forms[SW_GATEWAY_MAX] = {
-    [SW_GATEWAY_EDGE] = {edge_text, edge_json},
-};
 
 static void print_head(const struct gateway *g, const struct sw_instance *inst, const struct sw_figures *f)
 {
@@ -101,7 +97,9 @@ static int show(struct gateway *g, const struct sw_instance *inst)
             print_head_json(inst, &f);
         else
             print_head(g, inst, &f);
-        (g->json ? forms[f.gateway].json : forms[f.gateway].text)(&f);
+        (g->json ? services_json : services_text)(&f);
+        if (f.gateway == SW_GATEWAY_TRANSLATE)
+            err = sw_gateway_translate_show(inst, g->json);
         if (g->json)
             printf("}\n");
     }
@@ -126,6 +124,43 @@ static int show_all(struct gateway *g)
     return code;
 }
 
+#define LOOK_NS (SW_SECOND / 5)
+
+/* Waits until no connection is translated any more. 0 or -errno. */
+static int wait_for_end(const struct gateway *g, const struct sw_instance *inst, struct sw_gateway_state *state)
+{
+    const __u64 end = sw_clock_now() + g->wait_ns;
+    int signal_fd = sw_patient_signals(), err;
+
+    do
+        err = sw_gateway_state_read(inst, state);
+    while (!err && sw_gateway_live(state) && sw_clock_now() < end && sw_patient_wait(signal_fd, LOOK_NS));
+    return err;
+}
+
+static int drain(struct gateway *g)
+{
+    struct sw_gateway_state state = {0};
+    char who[SW_INSTANCE_TEXT];
+    struct sw_instances found;
+    int code = sw_find_instance("gateway", &g->choice, SW_NEED_GUARD, &found), err = 0;
+
+    if (!code && !found.inst[0].map_gateway_state) {
+        sw_err("gateway drain: this synward translates no connections (--gateway translate)");
+        code = SW_EXIT_NOT_RUNNING;
+    }
+    if (!code) {
+        err = sw_gateway_drain_begin(&found.inst[0]);
+        if (!err)
+            err = wait_for_end(g, &found.inst[0], &state);
+    }
+    if (!code && !err)
+        sw_info("%s: no cookies until the next start; %llu connections are translated",
+                sw_instance_text(&g->choice, &found.inst[0], who), sw_gateway_live(&state));
+    free(found.inst);
+    return err ? sw_walk_failed("gateway", err) : code;
+}
+
 static int cmd_gateway(int argc, char **argv)
 {
     struct gateway g = {0};
@@ -136,22 +171,56 @@ static int cmd_gateway(int argc, char **argv)
         sw_err("gateway needs root, or CAP_SYS_ADMIN");
         return SW_EXIT_PRIVILEGE;
     }
-    code = show_all(&g);
+    code = g.drain ? drain(&g) : show_all(&g);
     return code ? code : sw_stdout_end();
 }
 
 static const struct sw_option options[] = {
     {"json", 'j', .type = SW_OPT_SET, SW_FIELD(struct gateway, json), .help = "a JSON object for each instance"},
+    {"wait", .type = SW_OPT_SECONDS, SW_FIELD(struct gateway, wait_ns), .seconds = {0, 1e6},
+     .help = "drain: until no connection is translated any more, S seconds at most (0)"},
     {0},
 };
 static const struct sw_option_group group = {.rows = options};
 
+enum { STATUS, DRAIN };
+static const struct sw_word actions[] = {{"status", STATUS}, {"drain", DRAIN}, {0}};
+static const struct sw_operand operands[] = {{"ACTION", .words = actions}, {0}};
+
+static int operand(struct sw_cli *cli, void *opts, unsigned int n, const char *arg)
+{
+    struct gateway *g = opts;
+    int action = n ? -1 : sw_word_find(actions, arg);
+
+    if (action < 0)
+        sw_usage_die(cli, "'%s' is none of status, drain", arg);
+    g->drain = action == DRAIN;
+    return 0;
+}
+
+static void check(struct sw_cli *cli, void *opts, unsigned int operands_len)
+{
+    const struct gateway *g = opts;
+
+    (void)operands_len;
+    if (g->drain && g->json)
+        sw_usage_die(cli, "--json goes with status");
+    if (!g->drain && sw_given(cli, "wait"))
+        sw_usage_die(cli, "--wait goes with drain");
+}
+
 const struct sw_command sw_gateway_command = {
     .name = "gateway",
     .summary = "what a gateway answers for the hosts behind it",
+    .args_doc = "[status]\ndrain",
     .doc = "Shows of each synward that runs with `--gateway`: its form, whether the clock is synchronised, and its "
-           "services, with their states, cookies sent and cookies that came back.",
+           "services, with their states, cookies sent and cookies that came back; of `translate` also its connections, "
+           "what became of them, and what backends have said. `drain` makes it send no more cookies until its next "
+           "start, and says how many connections it still translates.",
     .main = cmd_gateway,
     .size = sizeof(struct gateway),
     .groups = {{&group, 0}, {&sw_choice_group, offsetof(struct gateway, choice)}},
+    .operands = operands,
+    .operand = operand,
+    .check = check,
 };

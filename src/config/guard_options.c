@@ -25,6 +25,9 @@ void sw_guard_defaults(struct sw_guard_opts *opts)
     opts->wscale = -1;
     opts->window = 65160;
     opts->ttl = 64;
+    opts->gateway_flows = SW_GATEWAY_FLOWS;
+    opts->gateway_linger_ns = 120 * SW_SECOND;
+    opts->gateway_idle_ns = 7500 * SW_SECOND; /* RFC 5382 REQ-5: not less than 2 h 4 min */
     opts->capture_bytes = 16u << 20;
 }
 
@@ -178,14 +181,18 @@ static void check_gateway(struct sw_cli *cli, struct sw_guard_opts *opts)
         if (opts->protect[i].any && opts->protect[i].any <= SW_NET)
             sw_usage_die(cli, "--gateway: port %u of --protect has no address: write ADDR:PORT or ADDR/BITS:PORT",
                          opts->protect[i].port);
-    if (!opts->key_file)
+    if (opts->gateway == SW_GATEWAY_EDGE && !opts->key_file)
         sw_usage_die(cli, "--gateway edge goes with --key-file, which the hosts behind it have, too");
+    if (opts->gateway == SW_GATEWAY_TRANSLATE && sw_given(cli, "window"))
+        sw_usage_die(cli, "--window goes with --gateway edge: translate grants none until the backend has answered");
+    if (opts->gateway == SW_GATEWAY_TRANSLATE)
+        opts->window = 0;
     if (opts->accept)
         sw_usage_die(cli, "--accept is for the hosts behind a gateway, not for --gateway");
     if (opts->backend == SW_BK_LISTENER)
         sw_usage_die(cli, "--cookie listener does not go with --gateway: there is no listener here");
     if (opts->stray == SW_STRAY_RESET)
-        sw_usage_die(cli, "--stray reset does not go with --gateway edge, which lets strays pass");
+        sw_usage_die(cli, "--stray reset does not go with --gateway, which lets strays pass");
     if (opts->wscale < 0)
         opts->wscale = SW_GATEWAY_WSCALE;
 }
@@ -197,6 +204,16 @@ static void check_no_gateway(struct sw_cli *cli, const struct sw_guard_opts *opt
             sw_usage_die(cli, "a prefix in --protect goes with --gateway: this host's services are named by address");
     if (sw_given(cli, "window") || sw_given(cli, "ttl"))
         sw_usage_die(cli, "--%s goes with --gateway", sw_given(cli, "window") ? "window" : "ttl");
+}
+
+/* What goes with one form of gateway alone. */
+static void check_translate(struct sw_cli *cli, const struct sw_guard_opts *opts)
+{
+    static const char *const names[] = {"gateway-flows", "gateway-linger", "gateway-idle", "drain"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (opts->gateway != SW_GATEWAY_TRANSLATE && sw_given(cli, names[i]))
+            sw_usage_die(cli, "--%s goes with --gateway translate", names[i]);
 }
 
 static void check(struct sw_cli *cli, void *at)
@@ -212,6 +229,7 @@ static void check(struct sw_cli *cli, void *at)
         check_gateway(cli, opts);
     else
         check_no_gateway(cli, opts);
+    check_translate(cli, opts);
 }
 
 const struct sw_word sw_guard_mode_words[] = {SW_GUARD_MODES(SW_WORD_ITEM){0}};
@@ -222,7 +240,7 @@ static const struct sw_word cookies[] = {
     {"auto", SW_BK_NONE}, {"reqsk", SW_BK_REQSK}, {"listener", SW_BK_LISTENER}, {0}};
 _Static_assert(SW_BK_MAX == 3, "--cookie knows every backend");
 
-static const struct sw_word gateways[] = {{"edge", SW_GATEWAY_EDGE}, {0}};
+static const struct sw_word gateways[] = {{"edge", SW_GATEWAY_EDGE}, {"translate", SW_GATEWAY_TRANSLATE}, {0}};
 
 #define FIELD(field) SW_FIELD(struct sw_guard_opts, field)
 #define RATE .type = SW_OPT_RATE, .range = {1, RATE_MAX}
@@ -245,8 +263,20 @@ static const struct sw_option options[] = {
             "`[::]:`PORT: one family of it. With `--gateway` addresses and prefixes of other hosts: "
             "`203.0.113.0/24:80,443`, `[2001:db8::]/48:443`; a port after a prefix is of that prefix."},
     {"gateway", .block = 1, .type = SW_OPT_CHOICE, FIELD(gateway), .words = gateways,
-     .help = "guard hosts behind this one, which forwards: edge answers SYNs, and they take the cookies (--accept)",
-     .man = "Needs `--protect` and `--key-file`. Interfaces may be ports of a bridge. See GATEWAY."},
+     .help = "guard hosts behind this one, which forwards: edge answers SYNs, and they take the cookies (--accept); "
+             "translate takes them itself, for hosts as they are",
+     .man = "Needs `--protect`, edge `--key-file` too. Interfaces may be ports of a bridge. See GATEWAY."},
+    {"gateway-flows", .block = 1, .type = SW_OPT_NUMBER, FIELD(gateway_flows), .range = {16, 1 << 24},
+     .help = "translate: connections that are translated at once ({})",
+     .man = "Each takes about 220 bytes. None is ever evicted; if there are no more, SYNs pass. One client may have "
+            "a sixteenth."},
+    {"gateway-linger", .block = 1, .type = SW_OPT_SECONDS, FIELD(gateway_linger_ns), .seconds = {1, DAY},
+     .help = "translate: a connection that is closed is translated for S seconds more ({})"},
+    {"gateway-idle", .block = 1, .type = SW_OPT_SECONDS, FIELD(gateway_idle_ns), .seconds = {10, 30 * DAY},
+     .help = "translate: one that is open and says nothing ends after S seconds ({})"},
+    {"drain", .block = 1, .type = SW_OPT_SECONDS, FIELD(drain_ns), .seconds = {0, DAY},
+     .help = "translate: at the end wait up to S seconds for connections that are translated ({})",
+     .man = "While it waits no new ones begin. With `--pin` nothing ends, and nothing is waited for."},
     {"accept", .block = 1, .type = SW_OPT_SET, FIELD(accept),
      .help = "a host behind an edge: take the cookies of the key file in every state, calm too",
      .man = "Needs `--key-file`, and a kernel from 6.9 on."},

@@ -52,6 +52,8 @@ struct sw_guard_opts {
     enum sw_backend backend;             /* SW_BK_NONE: auto */
     const char *key_file;                /* NULL: random keys, changed every hour */
     enum sw_gateway gateway;             /* services are of hosts behind this one */
+    __u32 gateway_flows; /* translate: */
+    __u64 gateway_linger_ns, gateway_idle_ns, drain_ns;
     bool accept;                         /* cookies are good in calm, too */
     __u32 window, ttl;                   /* of a gateway's SYN-ACKs */
     int wscale;                          /* -1: as the kernel would; of a gateway SW_GATEWAY_WSCALE */

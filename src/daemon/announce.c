@@ -46,6 +46,10 @@ static void set_ids(struct sw_instance *inst, const struct sw_hooks *hooks, stru
     inst->map_svc_counters = map_id(obj->maps.svc_counters);
     inst->map_allow = map_id(obj->maps.allow);
     inst->map_block = map_id(obj->maps.block);
+    if (obj->rodata->cfg.gateway == SW_GATEWAY_TRANSLATE) {
+        inst->map_gateway_state = map_id(obj->maps.gateway_state);
+        inst->map_backends = map_id(obj->maps.backends);
+    }
     inst->prog_detect = prog_id(obj->progs.sw_detect);
 }
 

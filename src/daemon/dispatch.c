@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "daemon/dispatch.h"
+#include "base/log.h"
 
 #include "base/clock.h"
 #include "base/exit.h"
@@ -39,14 +40,40 @@ void sw_dispatch_check_links(struct sw_loop_state *l)
         sw_dispatch_no_link_left(l, SW_EXIT_INTERFACE);
 }
 
+/* What is not translated any more hangs, or is reset. */
+static void say_cut(const struct sw_loop_state *l)
+{
+    const __u64 cut = l->in->guard && !l->in->pin ? sw_guard_runtime_translated(l->in->guard) : 0;
+
+    if (cut)
+        sw_warn("%llu translated connections are cut (--drain waits for them, --pin keeps them)", cut);
+}
+
 void sw_dispatch_stop(struct sw_loop_state *l, __u64 now)
 {
-    if (l->stopping || l->in->pin || !l->in->guard || !sw_guard_runtime_stop(l->in->guard)) {
+    bool cookies = !l->stopping && !l->in->pin && l->in->guard && sw_guard_runtime_stop(l->in->guard);
+    __u64 wait = cookies ? SW_SECOND : 0;
+
+    if (!l->stopping && !l->in->pin && l->in->guard && sw_guard_runtime_translated(l->in->guard) &&
+        sw_guard_runtime_drain_ns(l->in->guard) > wait) {
+        l->draining = true;
+        wait = sw_guard_runtime_drain_ns(l->in->guard);
+        sw_info("waiting for %llu translated connections, %llu s at most",
+                sw_guard_runtime_translated(l->in->guard), wait / SW_SECOND);
+    }
+    if (!wait) {
+        say_cut(l);
         l->stop = true;
         return;
     }
     l->stopping = true;
-    l->deadline = now + SW_SECOND;
+    l->deadline = now + wait;
+}
+
+void sw_dispatch_drained(struct sw_loop_state *l)
+{
+    if (l->draining && !sw_guard_runtime_translated(l->in->guard))
+        l->stop = true;
 }
 
 void sw_dispatch_clock(struct sw_loop_state *l)

@@ -15,6 +15,8 @@ void sw_dispatch_clock(struct sw_loop_state *l); /* has the wall clock moved? */
 /* The duration is over, or a signal came. Cookies on their way may come back for another second, unless a second signal
  * comes. */
 void sw_dispatch_stop(struct sw_loop_state *l, __u64 now);
+/* Waiting for translated connections (--drain), and there are none any more: the end. */
+void sw_dispatch_drained(struct sw_loop_state *l);
 
 /*
  * A descriptor for the signals that end the daemon, which are blocked from here on; -errno. With `reload` SIGHUP

@@ -94,6 +94,9 @@ void sw_hook_monitor_start(struct sw_hook_monitor *w, const struct sw_hooks *hoo
             w->of[i].egress = filter_of(iface, SW_TC_EGRESS);
         if (iface->accept_attached)
             w->of[i].accept = filter_of(iface, SW_TC_INGRESS);
+        for (int k = 0; k < SW_GATE_HOOKS; k++)
+            if (iface->gate_attached[k])
+                w->of[i].gate[k] = filter_of(iface, k ? SW_TC_GATEWAY_OUT : SW_TC_GATEWAY_IN);
     }
 }
 
@@ -107,6 +110,9 @@ static const char *missing(struct sw_hook_monitor *w, const struct sw_hooks *hoo
         return "egress program";
     if (lost_filter(iface, SW_TC_INGRESS, w->of[i].accept))
         return "program that accepts cookies";
+    if (lost_filter(iface, SW_TC_GATEWAY_IN, w->of[i].gate[0]) ||
+        lost_filter(iface, SW_TC_GATEWAY_OUT, w->of[i].gate[1]))
+        return "program that translates connections";
     return NULL;
 }
 

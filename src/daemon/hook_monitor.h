@@ -10,7 +10,7 @@
 
 struct sw_hook_monitor {
     struct {
-        __u32 xdp, egress, accept; /* program ids, 0: none of ours */
+        __u32 xdp, egress, accept, gate[SW_GATE_HOOKS]; /* program ids, 0: none of ours */
         bool down;
         bool answers_lost; /* as of the last look */
     } of[SW_IFACES_MAX];   /* as in hooks->ifaces */

@@ -98,6 +98,7 @@ static void follow(struct sw_loop_state *l)
             sw_guard_runtime_tick(l->in->guard, now);
         if (now >= l->next_look)
             look_at_hooks(l, now);
+        sw_dispatch_drained(l);
         if (l->deadline && now >= l->deadline)
             sw_dispatch_stop(l, now);
         if (!l->stop)

@@ -36,6 +36,7 @@ struct sw_loop_state {
     bool stdout_polled; /* epoll takes it */
     bool stdout_watched;
     bool stop;
+    bool draining;  /* stopping, and translated connections are waited for */
     bool stopping;  /* the guard issues no more cookies; stop follows */
     bool finishing; /* nothing is attached any more: only the remaining events are logged */
     bool more;      /* a batch was full: do not sleep */

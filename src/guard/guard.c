@@ -31,6 +31,7 @@ void sw_guard_runtime_free(struct sw_guard_runtime *g)
 {
     if (!g)
         return;
+    sw_translate_close(&g->translate);
     sw_guard_reader_close(&g->reader);
     sw_services_free(g->services);
     sw_guard_files_free(&g->files);
@@ -143,6 +144,7 @@ void sw_guard_runtime_tick(struct sw_guard_runtime *g, __u64 now)
         sw_guard_runtime_check(err, &g->key_failed, "cookie keys");
         g->next_key = now + (err ? KNOWN_NS : SW_KEY_NS);
     }
+    sw_translate_tick(&g->translate, now);
     if (now >= g->next_detect) {
         sw_guard_runtime_check(detect(g), &g->detect_failed, "evaluating services");
         g->next_detect = now + (any_active(g) ? DETECT_ACTIVE_NS : DETECT_CALM_NS);
@@ -265,6 +267,16 @@ bool sw_guard_runtime_stop(struct sw_guard_runtime *g)
     }
     __atomic_fetch_or(&g->guard->flags, SW_G_STOPPING, __ATOMIC_SEQ_CST);
     return engaged;
+}
+
+__u64 sw_guard_runtime_translated(const struct sw_guard_runtime *g)
+{
+    return sw_translate_live(&g->translate);
+}
+
+__u64 sw_guard_runtime_drain_ns(const struct sw_guard_runtime *g)
+{
+    return g->opts->drain_ns;
 }
 
 void sw_guard_runtime_finish(struct sw_guard_runtime *g)

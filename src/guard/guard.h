@@ -46,6 +46,10 @@ void sw_guard_runtime_reload(struct sw_guard_runtime *g);
 /* Before detaching: no more cookies. True if some are on their way, so that waiting is useful. */
 bool sw_guard_runtime_stop(struct sw_guard_runtime *g);
 
+/* --gateway translate: connections that would be cut by the end, and how long to wait for them. */
+__u64 sw_guard_runtime_translated(const struct sw_guard_runtime *g);
+__u64 sw_guard_runtime_drain_ns(const struct sw_guard_runtime *g);
+
 /* After detaching: makes the BPF programs emit the drop counts that are left. */
 void sw_guard_runtime_finish(struct sw_guard_runtime *g);
 

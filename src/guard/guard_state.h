@@ -8,6 +8,7 @@
 #include "guard/key_schedule.h"
 #include "guard/reader.h"
 #include "guard/services.h"
+#include "guard/translate.h"
 
 #define SW_REFRESH_NS SW_SECOND
 #define SW_KEY_NS (3600 * SW_SECOND)
@@ -20,6 +21,7 @@ struct sw_guard_runtime {
     struct sw_guard *guard;      /* mmapped */
     struct sw_guard_files files; /* until they are filled in */
     struct sw_guard_reader reader;
+    struct sw_translate translate;
     __s64 clock_offset;
     __u64 next_detect, next_refresh, next_queue, next_known, next_key, next_clock;
     __u64 known_took; /* reading the kernel's sockets */

@@ -85,7 +85,7 @@ static void describe(struct sw_table *t, __u32 index, const struct sw_service_sp
     struct sw_table_shadow *shadow = &t->shadow[index];
     __u8 flags = w->flags | (c->wscale >= 0 ? SW_SV_FIXED : 0);
     __u8 wscale = c->wscale >= 0 ? c->wscale : sw_tcp_wscale_of(c->sysctls, w->rcvbuf);
-    __u16 win = c->window ? c->window : sw_tcp_window_of(c->sysctls, w->rcvbuf, c->mss[0]);
+    __u16 win = c->no_window ? 0 : c->window ? c->window : sw_tcp_window_of(c->sysctls, w->rcvbuf, c->mss[0]);
 
     if (shadow->adopted && !(flags & SW_SV_FIXED)) {
         shadow->wscale = wscale;

@@ -43,6 +43,7 @@ struct sw_table_common {
     enum sw_backend backend; /* of those that can take it; SW_BK_NONE: cookies are impossible */
     int wscale;              /* -1: as the kernel would */
     __u16 window;            /* 0: as the kernel would */
+    bool no_window;          /* 0, not that of the kernel */
     __u16 mss[2];
     __u64 grace, now;
 };

@@ -41,6 +41,7 @@ static struct sw_table_common common_of(const struct sw_services *s)
         .backend = SW_BK_REQSK,
         .wscale = s->opts->wscale,
         .window = s->opts->window,
+        .no_window = s->opts->gateway == SW_GATEWAY_TRANSLATE,
         .mss = {mss4(s->opts->mss), mss6(s->opts->mss)},
         .grace = s->guard->grace,
         .now = sw_clock_now(),
@@ -95,8 +96,8 @@ int sw_services_refresh_behind(struct sw_services *s)
         err = sw_table_apply(&s->table, wanted, len, &common, &s->sum);
         s->now = common.now;
     }
-    if (!err)
-        err = refresh_nets(s, own, own_len);
+    if (!err) /* a DNAT of this host, or a listener of its own, is translated as any other backend */
+        err = refresh_nets(s, own, s->opts->gateway == SW_GATEWAY_TRANSLATE ? 0 : own_len);
     free(wanted);
     free(ips);
     free(own);

@@ -72,6 +72,7 @@ void sw_guard_runtime_object(const struct sw_guard_runtime *g, const struct sw_h
     object->cfg.stray_reset = opts->stray == SW_STRAY_RESET;
     object->cfg.gateway = opts->gateway;
     object->cfg.accept = opts->accept;
+    object->gateway_flows = opts->gateway_flows;
     /* pinned, they are there at their sizes, so that the options may change from one daemon to the next */
     if (!opts->limit_source && !object->pinned)
         object->limit_source_max = 1;
@@ -153,6 +154,8 @@ static int open_services(struct sw_guard_runtime *g, const struct sw_hooks *hook
         first = bridged;
         ifindexes[len++] = hooks->ifaces[i].id.ifindex;
     }
+    if (g->opts->gateway == SW_GATEWAY_TRANSLATE && len != 1)
+        return sw_fail(f, SW_EXIT_USAGE, -EINVAL, "--gateway translate: one interface, the outer one (-i)");
     err = sw_services_new(g->obj, g->opts, ifindexes, len, first, reqsk, &g->services);
     return err ? fail_services(err, f) : 0;
 }
@@ -182,6 +185,9 @@ int sw_guard_runtime_open(struct sw_guard_runtime *g, struct synward_bpf *obj, c
         if (err)
             return sw_fail(f, SW_EXIT_INTERNAL, err, "cookie keys: %s", strerror(-err));
     }
+    err = sw_translate_open(&g->translate, obj, g->opts);
+    if (err)
+        return sw_fail(f, SW_EXIT_INTERNAL, err, "--gateway translate: %s", strerror(-err));
     return sw_guard_reader_open(&g->reader, obj, g->guard, g->opts, hooks, clock_offset, f);
 }
 

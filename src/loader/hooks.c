@@ -52,6 +52,7 @@ int sw_hooks_add(struct sw_hooks *hooks, const char *name, struct sw_failure *re
     snprintf(iface->id.name, sizeof(iface->id.name), "%s", name);
     iface->loopback = flags & IFF_LOOPBACK;
     iface->egress_link = iface->old_xdp = iface->old_egress = iface->old_accept = -1;
+    iface->old_gate[0] = iface->old_gate[1] = -1;
     hooks->len++;
     return 0;
 }
@@ -95,7 +96,7 @@ static int clean_xdp(struct sw_hook_iface *iface, bool *ret_found)
 
 int sw_hooks_clean(struct sw_hook_iface *iface, bool made_clsact, bool *ret_found)
 {
-    int accept, egress, err;
+    int accept, egress, in, out, err;
 
     *ret_found = false;
     err = clean_xdp(iface, ret_found);
@@ -103,12 +104,18 @@ int sw_hooks_clean(struct sw_hook_iface *iface, bool made_clsact, bool *ret_foun
         return err;
     accept = sw_clsact_detach(iface->id.ifindex, SW_TC_INGRESS, made_clsact);
     egress = sw_clsact_detach(iface->id.ifindex, SW_TC_EGRESS, made_clsact);
-    if (!accept || !egress)
+    in = sw_clsact_detach(iface->id.ifindex, SW_TC_GATEWAY_IN, made_clsact);
+    out = sw_clsact_detach(iface->id.ifindex, SW_TC_GATEWAY_OUT, made_clsact);
+    if (!accept || !egress || !in || !out)
         *ret_found = true;
-    if (made_clsact && accept && egress) /* it was killed before it had a filter there */
+    if (made_clsact && accept && egress && in && out) /* it was killed before it had a filter there */
         sw_clsact_tidy(iface->id.ifindex);
     if (accept && accept != -ENOENT)
         return accept;
+    if (in && in != -ENOENT)
+        return in;
+    if (out && out != -ENOENT)
+        return out;
     return egress == -ENOENT ? 0 : egress;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "loader/hooks_pinned.h"
 #include "base/exit.h"
+#include "loader/hooks_gateway.h"
 #include "loader/object.h"
 #include "loader/tc.h"
 #include "synward.skel.h"
@@ -183,6 +184,9 @@ static int attach_iface(struct sw_hooks *hooks, struct sw_hook_iface *iface, enu
                            strerror(-err));
         iface->accept_attached = true;
     }
+    err = sw_hooks_gateway_attach(hooks, iface, f);
+    if (err)
+        return err;
     if (hooks->guard) {
         attach_egress(hooks, iface);
         if (iface->egress_error)
@@ -269,6 +273,7 @@ static void restore(const struct sw_hooks *hooks, struct sw_hook_iface *iface)
         restore_tc(iface, SW_TC_EGRESS, iface->old_egress);
     if (iface->accept_attached)
         restore_tc(iface, SW_TC_INGRESS, iface->old_accept);
+    sw_hooks_gateway_undo(iface);
     iface->xdp_attached = iface->accept_attached = false;
     iface->id.egress = SW_EGRESS_NONE;
 }
@@ -278,6 +283,7 @@ void sw_hooks_pinned_drop(const struct sw_hooks *hooks, struct sw_hook_iface *if
     let_go(&iface->old_xdp);
     let_go(&iface->old_egress);
     let_go(&iface->old_accept);
+    sw_hooks_gateway_release(iface);
     restore(hooks, iface);
 }
 
@@ -302,6 +308,7 @@ void sw_hooks_pinned_release(struct sw_hooks *hooks)
         let_go(&hooks->ifaces[i].old_xdp);
         let_go(&hooks->ifaces[i].old_egress);
         let_go(&hooks->ifaces[i].old_accept);
+        sw_hooks_gateway_release(&hooks->ifaces[i]);
     }
     sw_object_free(hooks->ingress_plain.copy);
     hooks->ingress_plain.copy = NULL;

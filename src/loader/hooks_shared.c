@@ -4,6 +4,7 @@
 #include "base/exit.h"
 #include "base/links.h"
 #include "base/log.h"
+#include "loader/hooks_gateway.h"
 #include "loader/object.h"
 #include "loader/tc.h"
 #include "synward.skel.h"
@@ -209,6 +210,9 @@ static int attach_iface(struct sw_hooks *hooks, struct sw_hook_iface *iface, enu
     if (err)
         return sw_fail(ret_failure, SW_EXIT_ATTACH, err, "'%s' refuses the guard's tc ingress hook: %s", iface->id.name,
                        strerror(-err));
+    err = sw_hooks_gateway_attach(hooks, iface, ret_failure);
+    if (err)
+        return err;
     if (hooks->guard) {
         attach_egress(hooks, iface);
         if (iface->egress_error) /* a handshake that is only inferred can be forged blindly */
@@ -318,8 +322,11 @@ void sw_hooks_shared_detach(struct sw_hooks *hooks)
         detach_egress(&hooks->ifaces[i]);
         detach_xdp(hooks, &hooks->ifaces[i]);
     }
-    for (size_t i = 0; i < hooks->len; i++) /* a cookie may come back by any interface */
+    for (size_t i = 0; i < hooks->len; i++) { /* a cookie may come back by any interface */
         detach_accept(&hooks->ifaces[i]);
+        sw_hooks_gateway_detach(&hooks->ifaces[i]);
+        sw_hooks_gateway_release(&hooks->ifaces[i]);
+    }
     free_ingress(&hooks->ingress);
     free_ingress(&hooks->ingress_plain);
 }
@@ -329,4 +336,5 @@ void sw_hooks_shared_drop(struct sw_hooks *hooks, struct sw_hook_iface *iface)
     detach_egress(iface);
     detach_xdp(hooks, iface);
     detach_accept(iface);
+    sw_hooks_gateway_detach(iface);
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <xdp/libxdp.h>
 
+enum { SW_GATE_HOOKS = 2 };
 enum sw_mode { SW_MODE_AUTO, SW_MODE_NATIVE, SW_MODE_GENERIC };
 
 struct synward_bpf;
@@ -20,10 +21,12 @@ struct sw_hook_iface {
     bool gone;     /* deleted, or moved to another namespace */
     bool xdp_attached;
     bool accept_attached;
+    bool gate_attached[SW_GATE_HOOKS]; /* --gateway translate: sw_gateway_in, sw_gateway_out */
     bool no_answers; /* a veth on which what the guard sends by native XDP would be lost */
     enum xdp_attach_mode xdp_mode;
     int egress_link;                     /* tcx: fd, else -1 */
     int old_xdp, old_egress, old_accept; /* pinned: fds of the previous programs, else -1 */
+    int old_gate[SW_GATE_HOOKS];         /* the same */
     int native_error;                    /* why generic: -errno, 0 when native or requested */
     int egress_error;                    /* why no egress: -errno */
 };

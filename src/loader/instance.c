@@ -123,6 +123,8 @@ __u64 sw_instance_netns_cookie(void)
     X(map_svc_counters)                                                                                                \
     X(map_allow)                                                                                                       \
     X(map_block)                                                                                                       \
+    X(map_gateway_state)                                                                                               \
+    X(map_backends)                                                                                                    \
     X(prog_detect)                                                                                                     \
     X(contract)                                                                                                        \
     X(ready)                                                                                                           \

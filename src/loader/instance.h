@@ -37,6 +37,7 @@ struct sw_instance {
     __u32 map_ladders, map_ladders_open; /* 0: without --ladder */
     __u32 prog_ingress, prog_egress, prog_sweep;
     __u32 map_guard, map_services, map_svc_ports, map_svc_counters, map_allow, map_block; /* 0: no guard */
+    __u32 map_gateway_state, map_backends; /* 0: no --gateway translate */
     __u32 prog_detect;
     __u32 contract;                  /* SW_CONTRACT_VERSION */
     __u32 reopened, reopen_failed;   /* how often SIGHUP opened its output file again, or could not */

@@ -48,6 +48,10 @@ static const char *const state_maps[] = {
     "block",
     "reverse_path",
     "service_nets",
+    "xlate",
+    "xlate_shares",
+    "backends",
+    "gateway_state",
     "limit_source",
     "limit_prefix",
     "guard_events",
@@ -171,7 +175,10 @@ static int check(struct sw_pin *pin, int err, const struct sw_hooks *hooks, bool
     if (!!pin->at->guard != guard)
         return differ(pin, f, pin->at->guard ? "it was made with --guard" : "it was made without --guard");
     if (pin->at->gateway != (__u32)gateway)
-        return differ(pin, f, "its services are %s", pin->at->gateway ? "of a gateway" : "of this host (--gateway)");
+        return differ(pin, f, "its services are %s",
+                      !pin->at->gateway ? "of this host (--gateway)"
+                      : gateway         ? "of a gateway of another form"
+                                        : "of a gateway");
     return check_ifaces(pin, hooks, f);
 }
 
@@ -221,7 +228,7 @@ static const char *option_of(const char *map)
 {
     static const char *const options[][2] = {
         {"flows", " (--max-flows)"}, {"half_open", " (--max-half-open)"}, {"syn_cache", " (--syn-cache)"},
-        {"ended", " (--max-flows)"}, {"ladders", " (--ladder)"},          {"ladders_open", " (--ladder)"},
+        {"ended", " (--max-flows)"}, {"xlate", " (--gateway-flows)"}, {"ladders", " (--ladder)"},          {"ladders_open", " (--ladder)"},
         {"events", " (--ring)"},     {"events_open", " (--ring-open)"},   {"events_anomaly", " (--ring)"}};
 
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)

@@ -14,14 +14,18 @@
 #define SW_BPF_TCX_EGRESS 47 /* BPF_TCX_EGRESS: younger than the headers this is built with */
 #define FILTER_HANDLE 0x5357
 #define FILTER_PRIORITY 0x5357
+#define GATEWAY_PRIORITY 0x5356
 
 /* The program on each side: what is found under our handle is ours if it has this name. */
 static const struct {
     const char *program;
     enum bpf_tc_attach_point point;
-} sides[] = {
-    [SW_TC_INGRESS] = {"sw_accept", BPF_TC_INGRESS},
-    [SW_TC_EGRESS] = {"sw_egress", BPF_TC_EGRESS},
+    __u32 priority;
+} sides[SW_TC_SIDES] = {
+    [SW_TC_INGRESS] = {"sw_accept", BPF_TC_INGRESS, FILTER_PRIORITY},
+    [SW_TC_EGRESS] = {"sw_egress", BPF_TC_EGRESS, FILTER_PRIORITY},
+    [SW_TC_GATEWAY_IN] = {"sw_gateway_in", BPF_TC_INGRESS, GATEWAY_PRIORITY},
+    [SW_TC_GATEWAY_OUT] = {"sw_gateway_out", BPF_TC_EGRESS, GATEWAY_PRIORITY},
 };
 
 /* What this process attached: ours without querying the kernel for the program, which needs CAP_SYS_ADMIN. */
@@ -39,7 +43,7 @@ int sw_tcx_attach(int prog_fd, __u32 ifindex)
 static int attach(int prog_fd, __u32 ifindex, enum sw_tc_side side, __u32 flags, bool *ret_made)
 {
     LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = sides[side].point);
-    LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY, .prog_fd = prog_fd,
+    LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = sides[side].priority, .prog_fd = prog_fd,
                 .flags = flags);
     int err;
 
@@ -47,7 +51,7 @@ static int attach(int prog_fd, __u32 ifindex, enum sw_tc_side side, __u32 flags,
     err = bpf_tc_hook_create(&hook);
     if (err && err != -EEXIST)
         return err;
-    if (err && side == SW_TC_EGRESS && !sw_clsact_there(ifindex))
+    if (err && sides[side].point == BPF_TC_EGRESS && !sw_clsact_there(ifindex))
         return err; /* the qdisc is "ingress": it takes a filter of egress, and runs it on what comes in */
     *ret_made = !err;
     err = bpf_tc_attach(&hook, &opts);
@@ -107,11 +111,10 @@ int sw_tc_try(__u32 ifindex, enum sw_tc_side side, bool clsact)
 
 bool sw_clsact_is_in_use(__u32 ifindex)
 {
-    const enum sw_tc_side both[] = {SW_TC_INGRESS, SW_TC_EGRESS};
     bool used = false;
 
-    for (size_t i = 0; i < sizeof(both) / sizeof(both[0]); i++) {
-        int fd = sw_clsact_program(ifindex, both[i]);
+    for (int side = 0; side < SW_TC_SIDES; side++) {
+        int fd = sw_clsact_program(ifindex, (enum sw_tc_side)side);
 
         used |= fd >= 0;
         if (fd >= 0)
@@ -181,7 +184,7 @@ int sw_clsact_tidy(__u32 ifindex)
 int sw_clsact_query(__u32 ifindex, enum sw_tc_side side, __u32 *ret_prog_id)
 {
     LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = sides[side].point);
-    LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
+    LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = sides[side].priority);
     int err = bpf_tc_query(&hook, &opts);
 
     if (err == -EINVAL) /* there is no such qdisc */
@@ -223,7 +226,7 @@ int sw_clsact_program(__u32 ifindex, enum sw_tc_side side)
 int sw_clsact_detach(__u32 ifindex, enum sw_tc_side side, bool remove_qdisc)
 {
     LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = sides[side].point);
-    LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
+    LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = sides[side].priority);
     int err = bpf_tc_query(&hook, &opts);
 
     if (err)

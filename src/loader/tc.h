@@ -6,7 +6,8 @@
 #include <linux/types.h>
 #include <stdbool.h>
 
-enum sw_tc_side { SW_TC_INGRESS, SW_TC_EGRESS };
+/* Those of a gateway come before the others. */
+enum sw_tc_side { SW_TC_INGRESS, SW_TC_EGRESS, SW_TC_GATEWAY_IN, SW_TC_GATEWAY_OUT, SW_TC_SIDES };
 
 /* Can a program be attached to the interface? Tries with an empty one, and takes it away, unless ours is there already.
  * clsact: by that alone, else tcx will do. 0 or -errno. */

@@ -23,6 +23,8 @@ static const struct sw_name guard_causes[] = {SW_GUARD_CAUSES(SW_NAME_ITEM)};
 static const struct sw_name backends[] = {SW_BACKENDS(SW_NAME_ITEM)};
 static const struct sw_name drops[] = {SW_DROPS(SW_NAME_ITEM)};
 static const struct sw_name gateways[] = {SW_GATEWAYS(SW_NAME_ITEM)};
+static const struct sw_name xlate_states[] = {SW_XLATE_STATES(SW_NAME_ITEM)};
+static const struct sw_name gateway_counters[] = {SW_GATEWAY_COUNTERS(SW_NAME_ITEM)};
 static const struct sw_name tallies[] = {SW_SVC_COUNTERS(SW_NAME_ITEM)};
 static const struct sw_name closed_by[] = {SW_NAME("none"), SW_NAME("orig"), SW_NAME("resp"), SW_NAME("both")};
 static const struct sw_name ecn[] = {SW_NAME("none"), SW_NAME("ece"),    SW_NAME("cwr"),    SW_NAME("cwr+ece"),
@@ -51,3 +53,5 @@ SW_LOOKUP(sw_name_backend, backends)
 SW_LOOKUP(sw_name_drop, drops)
 SW_LOOKUP(sw_name_svc_counter, tallies)
 SW_LOOKUP(sw_name_gateway, gateways)
+SW_LOOKUP(sw_name_xlate_state, xlate_states)
+SW_LOOKUP(sw_name_gateway_counter, gateway_counters)

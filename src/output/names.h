@@ -29,5 +29,7 @@ const struct sw_name *sw_name_backend(unsigned int i);
 const struct sw_name *sw_name_drop(unsigned int i);
 const struct sw_name *sw_name_svc_counter(unsigned int i);
 const struct sw_name *sw_name_gateway(unsigned int i);
+const struct sw_name *sw_name_xlate_state(unsigned int i);
+const struct sw_name *sw_name_gateway_counter(unsigned int i);
 
 #endif
