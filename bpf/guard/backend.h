@@ -41,8 +41,10 @@ SW_STEP int sw_backend_read(struct sw_net_found *at, __u64 now)
     at->told = SW_BE_SACK | SW_BE_WSCALE;
     at->mss = 0;
     at->closed = 0;
-    at->ask = 1;
+    at->ask = !sw_is_within(at->asked_ns, SW_TOLD_NS, now);
     f = bpf_map_lookup_elem(&backends, &key);
+    if (!f || !f->synack_ns)
+        at->told_ns = 0; /* read again for the next SYN */
     if (!f)
         return 0;
     if (f->synack_ns) {
@@ -117,7 +119,8 @@ SW_STEP int sw_backend_passes(__u64 now)
         return 1;
     if (!at->ask)
         return 0;
-    at->ask = 0; /* until it is read again */
+    at->ask = 0;
+    at->asked_ns = now;
     return 1;
 }
 

@@ -126,6 +126,7 @@ struct sw_net_found {
     __u8 closed;   /* it refuses, or is silent */
     __u8 ask;      /* nothing is known of it: one SYN passes, so that its SYN-ACK tells */
     __u8 pad[3];
+    __u64 asked_ns;
 };
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

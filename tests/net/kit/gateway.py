@@ -9,6 +9,7 @@
              | dsr0 10.68.0.1                          10.68.0.2 dsr0 |
              +=======================================================+
 """
+import json
 import pathlib
 import secrets
 
@@ -96,3 +97,38 @@ def ends(*running):
         n.equal("events lost", n.check_seq(lines), 0)
         out.append(lines)
     return out
+
+
+# --- form translate: hosts behind it are as they are ---
+
+def translate(ns, dev, *args, mode="always", nets=NETS):
+    """synward that translates. Nobody but --protect says what is behind it."""
+    protect = [x for net in nets.values() for x in ("--protect", net)]
+    return n.Synward(ns, dev, args=("--guard", mode, "--gateway", "translate", *protect, *args))
+
+
+def state(sw):
+    """What `synward gateway` says of it: connections, counters, backends by name."""
+    at = json.loads(n.sh(n.SYNWARD, "gateway", "--json", "--pid", sw.p.pid).stdout)
+    at["backends"] = {x["backend"]: x for x in at["backends"]}
+    return at
+
+
+def counts(sw):
+    return state(sw)["counters"]
+
+
+def swept(sw, **want):
+    """Waits until so many connections are in these states."""
+    n.until(lambda: all(state(sw)["connections"][x] == y for x, y in want.items()), 20,
+            evidence=lambda: state(sw)["connections"])
+
+
+def taught(a, listeners):
+    """The first SYN to a backend of which nothing is known passes, and its SYN-ACK tells of it."""
+    for listener in listeners:
+        c, s = n.open_pair(a, listener)
+        c.sendall(b"?")
+        n.equal("through", n.read_n(s, 1), b"?")
+        n.reset(c)
+        s.close()
