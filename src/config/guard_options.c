@@ -27,6 +27,7 @@ void sw_guard_defaults(struct sw_guard_opts *opts)
     opts->ttl = 64;
     opts->gateway_flows = SW_GATEWAY_FLOWS;
     opts->gateway_linger_ns = 120 * SW_SECOND;
+    opts->gateway_pending_ns = 60 * SW_SECOND;
     opts->gateway_idle_ns = 7500 * SW_SECOND; /* RFC 5382 REQ-5: not less than 2 h 4 min */
     opts->capture_bytes = 16u << 20;
 }
@@ -209,7 +210,7 @@ static void check_no_gateway(struct sw_cli *cli, const struct sw_guard_opts *opt
 /* What goes with one form of gateway alone. */
 static void check_translate(struct sw_cli *cli, const struct sw_guard_opts *opts)
 {
-    static const char *const names[] = {"gateway-flows", "gateway-linger", "gateway-idle", "drain"};
+    static const char *const names[] = {"gateway-flows", "gateway-linger", "gateway-idle", "gateway-pending", "drain"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (opts->gateway != SW_GATEWAY_TRANSLATE && sw_given(cli, names[i]))
@@ -274,6 +275,8 @@ static const struct sw_option options[] = {
      .help = "translate: a connection that is closed is translated for S seconds more ({})"},
     {"gateway-idle", .block = 1, .type = SW_OPT_SECONDS, FIELD(gateway_idle_ns), .seconds = {10, 30 * DAY},
      .help = "translate: one that is open and says nothing ends after S seconds ({})"},
+    {"gateway-pending", .block = 1, .type = SW_OPT_SECONDS, FIELD(gateway_pending_ns), .seconds = {1, 600},
+     .help = "translate: a host that has not answered a SYN after S seconds is silent: its client is reset ({})"},
     {"drain", .block = 1, .type = SW_OPT_SECONDS, FIELD(drain_ns), .seconds = {0, DAY},
      .help = "translate: at the end wait up to S seconds for connections that are translated ({})",
      .man = "While it waits no new ones begin. With `--pin` nothing ends, and nothing is waited for."},

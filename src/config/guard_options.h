@@ -53,7 +53,7 @@ struct sw_guard_opts {
     const char *key_file;                /* NULL: random keys, changed every hour */
     enum sw_gateway gateway;             /* services are of hosts behind this one */
     __u32 gateway_flows; /* translate: */
-    __u64 gateway_linger_ns, gateway_idle_ns, drain_ns;
+    __u64 gateway_linger_ns, gateway_idle_ns, gateway_pending_ns, drain_ns;
     bool accept;                         /* cookies are good in calm, too */
     __u32 window, ttl;                   /* of a gateway's SYN-ACKs */
     int wscale;                          /* -1: as the kernel would; of a gateway SW_GATEWAY_WSCALE */

@@ -64,7 +64,7 @@ int sw_translate_open(struct sw_translate *t, struct synward_bpf *obj, const str
     t->state->share = opts->gateway_flows / SW_GATEWAY_SHARE;
     t->state->linger = opts->gateway_linger_ns;
     t->state->idle = opts->gateway_idle_ns;
-    t->state->pending = SW_GATEWAY_SILENT_NS;
+    t->state->pending = opts->gateway_pending_ns;
     memcpy(t->told, t->state->item, sizeof(t->told)); /* of a daemon before this one */
     return 0;
 }
