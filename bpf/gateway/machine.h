@@ -43,12 +43,13 @@ static __always_inline __u32 sw_seg_end(const struct sw_seg *s)
     return s->seq + s->len + !!(s->flags & SW_TCP_FIN);
 }
 
-/* May another connection of the client have begun with it? A bare ACK with another number than the next one. */
+/* May another connection of the client have begun with it? A bare ACK with another number than the backend has
+ * acknowledged: of one that only receives none has. */
 static __always_inline int sw_xlate_may_begin(const struct sw_xlate *x, const struct sw_seg *s)
 {
     if (s->len || (s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_FIN | SW_TCP_RST)) != SW_TCP_ACK)
         return 0;
-    return s->seq - 1 != x->client_isn && s->seq != x->client_next;
+    return s->seq - 1 != x->client_isn && s->seq != x->acked;
 }
 
 /* Notes what the client's segment says. */

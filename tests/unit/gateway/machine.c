@@ -113,7 +113,7 @@ TEST(established)
     for (__u32 state = SW_X_ESTABLISHED; state <= SW_X_CLOSING; state++) {
         struct sw_xlate x = in_state(state);
 
-        x.client_next = CLIENT + 500;
+        x.acked = CLIENT + 500;
         assert_int_equal(in(&x, ACK, CLIENT + 500, 0, 0), SW_XD_TRANSLATE);
         assert_int_equal(in(&x, ACK, CLIENT + 1, 0, 0), SW_XD_TRANSLATE); /* the third packet again */
         assert_int_equal(in(&x, ACK, 77, 0, 0), SW_XD_COOKIE);
