@@ -6,13 +6,13 @@
 #ifndef SYNWARD_GATEWAY_H
 #define SYNWARD_GATEWAY_H
 
-#define SW_GATEWAY_FLOWS (1u << 18)      /* --gateway-flows */
-#define SW_GATEWAY_SHARES 65536          /* counters of connections by client */
-#define SW_GATEWAY_SHARE 16              /* the part of the table that one client may hold: one of so many */
-#define SW_GATEWAY_BACKENDS 16384        /* that are remembered */
-#define SW_GATEWAY_DUE 256               /* SYNs that are repeated in one go */
-#define SW_GATEWAY_TRIES 5               /* SYNs to a backend for a client that is silent, after the first one */
-#define SW_GATEWAY_AGAIN_NS 300000000ull /* until the first of these; then twice as long each */
+#define SW_GATEWAY_FLOWS (1u << 18)         /* --gateway-flows */
+#define SW_GATEWAY_SHARES 65536             /* counters of connections by client */
+#define SW_GATEWAY_SHARE 16                 /* the part of the table that one client may hold: one of so many */
+#define SW_GATEWAY_BACKENDS 16384           /* that are remembered */
+#define SW_GATEWAY_DUE 256                  /* SYNs that are repeated in one go */
+#define SW_GATEWAY_TRIES 5                  /* SYNs to a backend for a client that is silent, after the first one */
+#define SW_GATEWAY_AGAIN_NS 300000000ull    /* until the first of these; then twice as long each */
 #define SW_GATEWAY_REFUSED_NS 2000000000ull /* SYNs pass so long after a backend has refused one */
 #define SW_GATEWAY_SILENT_NS 60000000000ull /* after so long without a SYN-ACK a backend is silent, and for so long */
 
@@ -47,8 +47,8 @@ struct sw_xlate_key {
 };
 
 /*
- * Map `xlate`. Never evicted. The first 64 bytes are all that a data segment touches. Several CPUs write without a lock;
- * what decides is `state`, which is changed by compare-and-swap, and last.
+ * Map `xlate`. Never evicted. The first 64 bytes are all that a data segment touches. Several CPUs write without a
+ * lock; what decides is `state`, which is changed by compare-and-swap, and last.
  */
 struct sw_xlate {
     __u32 state; /* enum sw_xlate_state */
@@ -104,34 +104,34 @@ struct sw_backend_facts {
 
 /* In `gateway_state`: events, all CPUs together. */
 #define SW_GATEWAY_COUNTERS(X)                                                                                         \
-    X(SW_GC_, BEGUN, "begun")             /* cookies that came back, and became a SYN to the backend */                \
-    X(SW_GC_, AGAIN, "again")             /* SYNs to a backend that were repeated */                                   \
-    X(SW_GC_, OPENED, "opened")           /* backends that answered */                                                 \
+    X(SW_GC_, BEGUN, "begun")                   /* cookies that came back, and became a SYN to the backend */          \
+    X(SW_GC_, AGAIN, "again")                   /* SYNs to a backend that were repeated */                             \
+    X(SW_GC_, OPENED, "opened")                 /* backends that answered */                                           \
     X(SW_GC_, ANSWERED_AGAIN, "answered_again") /* SYN-ACKs that came again: our ACK was lost */                       \
-    X(SW_GC_, REFUSED, "refused")         /* backends that answered with a RST */                                      \
-    X(SW_GC_, SILENT, "silent")           /* backends that did not answer */                                           \
-    X(SW_GC_, CLOSED, "closed")           /* connections that ended */                                                 \
-    X(SW_GC_, IDLE, "idle")               /* connections that nothing was heard of */                                  \
-    X(SW_GC_, ABORTED, "aborted")         /* clients that reset before the backend answered */                         \
-    X(SW_GC_, REUSED, "reused")           /* entries that another connection of the same four-tuple took */            \
-    X(SW_GC_, FULL, "full")               /* SYNs that passed, and cookies not taken: the table is full */             \
-    X(SW_GC_, OVER_SHARE, "over_share")   /* cookies not taken: their client has its share of the table */             \
-    X(SW_GC_, EARLY, "early")             /* segments dropped: the backend had not answered yet */                     \
-    X(SW_GC_, NO_TIMESTAMPS, "no_timestamps") /* reset: the backend has none, and the client was told so */            \
-    X(SW_GC_, CHALLENGED, "challenged")   /* the backend had an older connection of the four-tuple: reset */           \
-    X(SW_GC_, ICMP, "icmp")               /* ICMP errors that were translated */                                       \
-    X(SW_GC_, DEAD_RESET, "dead_reset")   /* RSTs to clients whose connection is dead */                               \
-    X(SW_GC_, FAILED, "failed")           /* packets that could not be rewritten: dropped */
+    X(SW_GC_, REFUSED, "refused")               /* backends that answered with a RST */                                \
+    X(SW_GC_, SILENT, "silent")                 /* backends that did not answer */                                     \
+    X(SW_GC_, CLOSED, "closed")                 /* connections that ended */                                           \
+    X(SW_GC_, IDLE, "idle")                     /* connections that nothing was heard of */                            \
+    X(SW_GC_, ABORTED, "aborted")               /* clients that reset before the backend answered */                   \
+    X(SW_GC_, REUSED, "reused")                 /* entries that another connection of the same four-tuple took */      \
+    X(SW_GC_, FULL, "full")                     /* SYNs that passed, and cookies not taken: the table is full */       \
+    X(SW_GC_, OVER_SHARE, "over_share")         /* cookies not taken: their client has its share of the table */       \
+    X(SW_GC_, EARLY, "early")                   /* segments dropped: the backend had not answered yet */               \
+    X(SW_GC_, NO_TIMESTAMPS, "no_timestamps")   /* reset: the backend has none, and the client was told so */          \
+    X(SW_GC_, CHALLENGED, "challenged")         /* the backend had an older connection of the four-tuple: reset */     \
+    X(SW_GC_, ICMP, "icmp")                     /* ICMP errors that were translated */                                 \
+    X(SW_GC_, DEAD_RESET, "dead_reset")         /* RSTs to clients whose connection is dead */                         \
+    X(SW_GC_, FAILED, "failed")                 /* packets that could not be rewritten: dropped */
 enum sw_gateway_counter { SW_GATEWAY_COUNTERS(SW_ENUM_ITEM) SW_GC_MAX };
 
 /* The one element of the mmapable array `gateway_state`. */
 struct sw_gateway_state {
-    __u64 max;     /* entries that `xlate` may have */
-    __u64 share;   /* and those of one client */
-    __u64 linger;  /* ns: how long a connection that is closed is still translated, */
-    __u64 idle;    /* one that is open and says nothing, */
-    __u64 pending; /* and one whose backend does not answer */
-    __u64 entries; /* that there are */
+    __u64 max;                /* entries that `xlate` may have */
+    __u64 share;              /* and those of one client */
+    __u64 linger;             /* ns: how long a connection that is closed is still translated, */
+    __u64 idle;               /* one that is open and says nothing, */
+    __u64 pending;            /* and one whose backend does not answer */
+    __u64 entries;            /* that there are */
     __u64 by_state[SW_X_MAX]; /* of the last sweep */
     __u64 swept[SW_X_MAX];    /* of the one that runs */
     __u64 due;                /* of the last sweep: in map `gateway_due` */

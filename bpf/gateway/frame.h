@@ -13,7 +13,7 @@
 
 #include <linux/pkt_cls.h>
 
-#define SW_GATE_HOPS 64   /* TTL and hop limit of what is made */
+#define SW_GATE_HOPS 64    /* TTL and hop limit of what is made */
 #define SW_GATE_LINEAR 256 /* bytes that are to be in the first part of a packet */
 #define SW_GATE_PROBE 0x1234
 
@@ -182,7 +182,7 @@ static __always_inline void sw_gate_put_sum(struct __sk_buff *skb, struct sw_gat
         for (int i = 0; i < 10; i++)
             want += w->sum_words[i];
     }
-    want = sw_fold64(want + (__u32)~(__u32)have);
+    want = sw_fold64(want + (__u32) ~(__u32)have);
     bpf_csum_update(skb, (__u32)want);
 }
 
@@ -246,7 +246,7 @@ SW_STEP int sw_gate_turn(struct __sk_buff *skb)
     if (bpf_skb_load_bytes(skb, w->ip + 12, ip, 8))
         return -1;
     return bpf_skb_store_bytes(skb, w->ip + 12, ip + 1, 4, 0) || bpf_skb_store_bytes(skb, w->ip + 16, ip, 4, 0) ? -1
-                                                                                                               : 0;
+                                                                                                                : 0;
 }
 
 #endif

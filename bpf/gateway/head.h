@@ -34,7 +34,15 @@ struct sw_head {
 };
 
 /* Words and halves of the header, by number. */
-enum { SW_HEAD_PORTS = 0, SW_HEAD_SEQ = 1, SW_HEAD_ACK = 2, SW_HEAD_FLAGS = 6, SW_HEAD_WIN = 7, SW_HEAD_CHECK = 8, SW_HEAD_URG = 9 };
+enum {
+    SW_HEAD_PORTS = 0,
+    SW_HEAD_SEQ = 1,
+    SW_HEAD_ACK = 2,
+    SW_HEAD_FLAGS = 6,
+    SW_HEAD_WIN = 7,
+    SW_HEAD_CHECK = 8,
+    SW_HEAD_URG = 9
+};
 enum { SW_HEAD_OPTIONS = 20, SW_HEAD_MOST = 60 };
 
 static __always_inline __be32 sw_head_be32(__u32 v)

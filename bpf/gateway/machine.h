@@ -16,22 +16,22 @@
 #include "packet/segment.h"
 #include "tcp/sequence.h"
 
-#define SW_X_SYN_NS 250000000ull    /* between SYNs that the client's segments make; twice as long each */
-#define SW_X_WINDOW_MAX (1u << 30)  /* RFC 7323 section 2.3 */
+#define SW_X_SYN_NS 250000000ull              /* between SYNs that the client's segments make; twice as long each */
+#define SW_X_WINDOW_MAX (1u << 30)            /* RFC 7323 section 2.3 */
 #define SW_X_HALF_CLOSED_NS (240 * SW_SECOND) /* RFC 5382 REQ-5: not under four minutes */
-#define SW_X_MUTE_NS (60 * SW_SECOND)  /* a client that has sent nothing, while the table is filling */
-#define SW_X_RESET_NS (10 * SW_SECOND) /* after a RST: for what is on its way */
+#define SW_X_MUTE_NS (60 * SW_SECOND)         /* a client that has sent nothing, while the table is filling */
+#define SW_X_RESET_NS (10 * SW_SECOND)        /* after a RST: for what is on its way */
 #define SW_X_DEAD_NS (5 * SW_SECOND)   /* that it is answered with a RST, and that no packet still has the entry */
 #define SW_X_HURRY_NS (10 * SW_SECOND) /* a backend that does not answer, the same */
 
 enum sw_xlate_do {
-    SW_XD_PASS,      /* as it is */
-    SW_XD_DROP,      /* its sender sends it again */
+    SW_XD_PASS, /* as it is */
+    SW_XD_DROP, /* its sender sends it again */
     SW_XD_TRANSLATE,
-    SW_XD_SYN,       /* it becomes the SYN to the backend */
-    SW_XD_COOKIE,    /* of this entry or of another connection? Its cookie tells; if it is none: sw_xlate_in_old */
-    SW_XD_FORGET,    /* the entry goes, the segment passes */
-    SW_XD_OPEN,      /* the backend's SYN-ACK */
+    SW_XD_SYN,    /* it becomes the SYN to the backend */
+    SW_XD_COOKIE, /* of this entry or of another connection? Its cookie tells; if it is none: sw_xlate_in_old */
+    SW_XD_FORGET, /* the entry goes, the segment passes */
+    SW_XD_OPEN,   /* the backend's SYN-ACK */
     SW_XD_OPEN_AGAIN,
     SW_XD_REFUSED,   /* its RST */
     SW_XD_CHALLENGE, /* it has an older connection of this four-tuple: that is reset */
@@ -198,8 +198,7 @@ static __always_inline __u32 sw_xlate_expiry(const struct sw_xlate *x, const str
     __u64 quiet = now > x->last_ns ? now - x->last_ns : 0, age = now > x->since_ns ? now - x->since_ns : 0;
 
     switch (x->state) {
-    case SW_X_PENDING:
-        return age >= g->pending || (filling && age >= SW_X_HURRY_NS) ? SW_GC_SILENT + 1 : 0;
+    case SW_X_PENDING: return age >= g->pending || (filling && age >= SW_X_HURRY_NS) ? SW_GC_SILENT + 1 : 0;
     case SW_X_ESTABLISHED:
         if (x->ends & (SW_XE_CLIENT_ACKED | SW_XE_SERVER_FIN) && quiet >= SW_X_HALF_CLOSED_NS)
             return SW_GC_IDLE + 1;

@@ -68,7 +68,6 @@ static void services_json(const struct sw_figures *f)
     putchar(']');
 }
 
-
 static void print_head(const struct gateway *g, const struct sw_instance *inst, const struct sw_figures *f)
 {
     char who[SW_INSTANCE_TEXT];

@@ -94,8 +94,8 @@ static int show_backends(const struct sw_instance *inst, bool json)
         return fd;
     more = !bpf_map_get_next_key(fd, NULL, &key);
     if (more && !json)
-        printf("%-24s %5s %6s %-3s %-4s %-3s %9s %8s %10s\n", "backend", "mss", "wscale", "ts", "sack", "ecn", "syn-ack",
-               "refused", "unanswered");
+        printf("%-24s %5s %6s %-3s %-4s %-3s %9s %8s %10s\n", "backend", "mss", "wscale", "ts", "sack", "ecn",
+               "syn-ack", "refused", "unanswered");
     for (int i = 0; more && i < SW_GATEWAY_BACKENDS; i++) {
         more = !bpf_map_get_next_key(fd, &key, &next);
         if (!bpf_map_lookup_elem(fd, &key, &facts)) {
@@ -115,7 +115,8 @@ static void show_state(const struct sw_gateway_state *s, bool json)
 {
     const char *between = "";
 
-    printf(json ? ",\"connections\":{\"max\":%llu,\"of_one_client\":%llu,\"all\":%llu" : "connections: most %llu, of one client %llu; now %llu:",
+    printf(json ? ",\"connections\":{\"max\":%llu,\"of_one_client\":%llu,\"all\":%llu"
+                : "connections: most %llu, of one client %llu; now %llu:",
            s->max, s->share, s->entries);
     for (unsigned int i = SW_X_NONE + 1; i < SW_X_MAX; i++)
         printf(json ? ",\"%s\":%llu" : " %s %llu", sw_name_xlate_state(i)->text, s->by_state[i]);

@@ -49,10 +49,10 @@ struct sw_guard_opts {
     __u64 pass_rate;
     enum sw_stray stray; /* while engaged */
     enum sw_reverse_path_mode reverse_path;
-    enum sw_backend backend;             /* SW_BK_NONE: auto */
-    const char *key_file;                /* NULL: random keys, changed every hour */
-    enum sw_gateway gateway;             /* services are of hosts behind this one */
-    __u32 gateway_flows; /* translate: */
+    enum sw_backend backend; /* SW_BK_NONE: auto */
+    const char *key_file;    /* NULL: random keys, changed every hour */
+    enum sw_gateway gateway; /* services are of hosts behind this one */
+    __u32 gateway_flows;     /* translate: */
     __u64 gateway_linger_ns, gateway_idle_ns, gateway_pending_ns, drain_ns;
     bool accept;                         /* cookies are good in calm, too */
     __u32 window, ttl;                   /* of a gateway's SYN-ACKs */

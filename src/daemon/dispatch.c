@@ -58,8 +58,8 @@ void sw_dispatch_stop(struct sw_loop_state *l, __u64 now)
         sw_guard_runtime_drain_ns(l->in->guard) > wait) {
         l->draining = true;
         wait = sw_guard_runtime_drain_ns(l->in->guard);
-        sw_info("waiting for %llu translated connections, %llu s at most",
-                sw_guard_runtime_translated(l->in->guard), wait / SW_SECOND);
+        sw_info("waiting for %llu translated connections, %llu s at most", sw_guard_runtime_translated(l->in->guard),
+                wait / SW_SECOND);
     }
     if (!wait) {
         say_cut(l);

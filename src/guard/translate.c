@@ -13,9 +13,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define CALM_NS SW_SECOND      /* between sweeps, */
+#define CALM_NS SW_SECOND       /* between sweeps, */
 #define PENDING_NS 100000000ull /* while a backend has not answered, */
-#define REST 20                /* and so many times as long as one takes */
+#define REST 20                 /* and so many times as long as one takes */
 #define WARN_NS (10 * SW_SECOND)
 #define ROUTE_LEAST 20 /* backends that were asked, and none has answered: their answers go another way */
 

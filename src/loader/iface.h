@@ -22,7 +22,7 @@ struct sw_hook_iface {
     bool xdp_attached;
     bool accept_attached;
     bool gate_attached[SW_GATE_HOOKS]; /* --gateway translate: sw_gateway_in, sw_gateway_out */
-    bool no_answers; /* a veth on which what the guard sends by native XDP would be lost */
+    bool no_answers;                   /* a veth on which what the guard sends by native XDP would be lost */
     enum xdp_attach_mode xdp_mode;
     int egress_link;                     /* tcx: fd, else -1 */
     int old_xdp, old_egress, old_accept; /* pinned: fds of the previous programs, else -1 */

@@ -226,10 +226,11 @@ void sw_pin_close(struct sw_pin *pin)
 /* The options that give the sizes. */
 static const char *option_of(const char *map)
 {
-    static const char *const options[][2] = {
-        {"flows", " (--max-flows)"}, {"half_open", " (--max-half-open)"}, {"syn_cache", " (--syn-cache)"},
-        {"ended", " (--max-flows)"}, {"xlate", " (--gateway-flows)"}, {"ladders", " (--ladder)"},          {"ladders_open", " (--ladder)"},
-        {"events", " (--ring)"},     {"events_open", " (--ring-open)"},   {"events_anomaly", " (--ring)"}};
+    static const char *const options[][2] = {{"flows", " (--max-flows)"},       {"half_open", " (--max-half-open)"},
+                                             {"syn_cache", " (--syn-cache)"},   {"ended", " (--max-flows)"},
+                                             {"xlate", " (--gateway-flows)"},   {"ladders", " (--ladder)"},
+                                             {"ladders_open", " (--ladder)"},   {"events", " (--ring)"},
+                                             {"events_open", " (--ring-open)"}, {"events_anomaly", " (--ring)"}};
 
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
         if (!strcmp(map, options[i][0]))

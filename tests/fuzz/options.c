@@ -149,7 +149,10 @@ static void check_guard(const struct sw_guard_opts *o)
     holds(o->reverse_path >= SW_REVERSE_PATH_AUTO && o->reverse_path <= SW_REVERSE_PATH_OFF, "reverse_path %d",
           o->reverse_path);
     holds(o->window && o->window <= 65535 && o->ttl && o->ttl <= 255, "window %u TTL %u", o->window, o->ttl);
-    holds(!o->gateway || (o->protect_len && o->key_file && o->wscale >= 0 && !o->accept), "a gateway");
+    holds(!o->gateway || (o->protect_len && o->wscale >= 0 && !o->accept), "a gateway");
+    holds(o->gateway != SW_GATEWAY_EDGE || o->key_file, "an edge without keys");
+    holds(o->gateway_flows >= 16 && o->gateway_flows <= 1 << 24, "%u translated connections", o->gateway_flows);
+    holds(o->gateway_linger_ns && o->gateway_idle_ns && o->gateway_pending_ns, "a time of 0");
     holds(!o->accept || o->key_file, "cookies of whom?");
     holds(o->wscale >= -1 && o->wscale <= 14, "scale %d", o->wscale);
     holds(!o->mss || (o->mss >= 536 && o->mss <= 65495), "MSS %u", o->mss);

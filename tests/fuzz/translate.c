@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The translation of headers (gateway/head.h), with any bytes as options and any entry: there and back is the same
- * header, the client's numbers and the ports stay, nothing beyond the header is touched, and what changes of the options
- * is what a second, plain reading says.
+ * header, the client's numbers and the ports stay, nothing beyond the header is touched, and what changes of the
+ * options is what a second, plain reading says.
  */
 #include "fuzz.h"
 

@@ -620,7 +620,7 @@ static void challenge(void)
     p.seq = 4242;
     expect_in(&p, NEXT); /* ours */
     p.seq = 4243;
-    expect_in(&p, SHOT); /* somebody's */
+    expect_in(&p, SHOT);     /* somebody's */
     expect_in(&third, NEXT); /* at once */
     decoded_as("SYN");
     assert_int_equal(got.flags, SYN);

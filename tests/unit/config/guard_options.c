@@ -246,6 +246,17 @@ static void test_gateway(void **state)
     assert_int_equal(o->protect[1].port, 81);
     assert_int_equal(o->wscale, 0);
     assert_int_equal(o->window, 1);
+    good("--guard auto --gateway translate --protect 10.0.0.1/32:80");
+    assert_int_equal(o->gateway, SW_GATEWAY_TRANSLATE);
+    assert_int_equal(o->gateway_flows, 262144);
+    assert_int_equal(o->wscale, SW_GATEWAY_WSCALE);
+    assert_int_equal(o->window, 0);
+    assert_int_equal(o->drain_ns, 0);
+    good("--guard auto --gateway translate --protect 10.0.0.1/32:80 --gateway-flows 1M --gateway-linger 5 "
+         "--gateway-idle 10 --gateway-pending 1 --drain 60");
+    assert_int_equal(o->gateway_flows, 1000000);
+    assert_int_equal(o->gateway_idle_ns, 10 * SW_SECOND);
+    assert_int_equal(o->drain_ns, 60 * SW_SECOND);
     good("--guard auto --accept --key-file x");
     assert_true(o->accept);
     assert_int_equal(o->gateway, SW_GATEWAY_NONE);
@@ -295,7 +306,14 @@ static void test_mistakes(void **state)
         {"--guard auto --protect 10.0.0.1/8:80", "--protect: '10.0.0.1/8:80' has bits beyond its prefix"},
         {"--guard auto --protect 10.0.0.0/8:80", "a prefix in --protect goes with --gateway"},
         {"--gateway edge", "--gateway needs --guard"},
-        {"--guard auto --gateway translate", "--gateway: 'translate' is none of edge"},
+        {"--guard auto --gateway challenge", "--gateway: 'challenge' is none of edge, translate"},
+        {"--guard auto --gateway translate", "--gateway goes with --protect"},
+        {"--guard auto --gateway translate --protect 10.0.0.1:80 --window 5", "--window goes with --gateway edge"},
+        {"--guard auto --gateway translate --protect 10.0.0.1:80 --stray reset", "--stray reset does not go with"},
+        {"--guard auto --gateway edge --key-file x --protect 10.0.0.1:80 --drain 5",
+         "--drain goes with --gateway translate"},
+        {"--guard auto --gateway-flows 100", "--gateway-flows goes with --gateway translate"},
+        {"--guard auto --gateway translate --protect 10.0.0.1:80 --gateway-flows 15", "--gateway-flows"},
         {"--guard auto --gateway edge --key-file x --protect [::ffff:0:0]/96:80", "'[::ffff:0:0]/96:80' is not"},
         {"--guard auto --gateway edge --key-file x --protect [::ffff:10.0.0.0]/104:80", "/104:80' is not"},
         {"--guard auto --gateway edge --key-file x", "--gateway goes with --protect"},

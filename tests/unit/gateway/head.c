@@ -145,7 +145,8 @@ TEST(windows)
 TEST(window_of_a_syn_is_no_scaled_one)
 {
     struct sw_xlate x = entry();
-    struct sw_head h = {.half[SW_HEAD_FLAGS] = htons(5 << 12 | SW_TCP_SYN | SW_TCP_ACK), .half[SW_HEAD_WIN] = htons(1000), .len = 20};
+    struct sw_head h = {
+        .half[SW_HEAD_FLAGS] = htons(5 << 12 | SW_TCP_SYN | SW_TCP_ACK), .half[SW_HEAD_WIN] = htons(1000), .len = 20};
 
     x.in = x.out = 3;
     sw_head_to_client(&h, &x);
@@ -387,7 +388,7 @@ TEST(each_end_sees_its_own_numbers)
             if (n < WAY)
                 way[n++] = say(&w, rand() & 1, random32() % (1u << 31), random32() % (1u << 31));
             if (at >= n || rand() % 3 == 0)
-                continue; /* later */
+                continue;     /* later */
             if (rand() % 8) { /* else it is lost */
                 struct flight f = way[at];
 
