@@ -55,7 +55,8 @@ SW_STEP int sw_gate_forget(__u32 share)
     return 0;
 }
 
-/* Does the segment in scratch bring a cookie of ours? The options of both are in the guard's scratch then. */
+/* Does the segment in scratch bring a cookie of ours? The options of both are in the guard's scratch then. One with data
+ * does not: the client was granted no window, and what it sends later costs no look. */
 SW_STEP int sw_gate_cookie(struct __sk_buff *skb)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
@@ -67,7 +68,7 @@ SW_STEP int sw_gate_cookie(struct __sk_buff *skb)
     if (!sc || !at)
         return 0;
     s = &sc->seg;
-    if ((s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_FIN | SW_TCP_ACK)) != SW_TCP_ACK || s->frag)
+    if ((s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_FIN | SW_TCP_ACK)) != SW_TCP_ACK || s->frag || s->len)
         return 0;
     index = (__u32)sw_service_of(&sc->key, !s->src_is_b);
     if (!index)

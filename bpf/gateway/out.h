@@ -17,6 +17,22 @@ static __always_inline void sw_gate_backend_key(const struct sw_gate *w, struct 
     k->port = w->key.sport;
 }
 
+/*
+ * What it grants. What is not there the client may not have offered, so that what was known stays; but who offers
+ * timestamps or window scale offers SACK, and who offers timestamps window scale.
+ */
+static __always_inline __u8 sw_gate_flags(__u8 opts, __u8 before)
+{
+    __u8 flags = before;
+
+    if (opts & (SW_OPT_TS | SW_OPT_WSCALE))
+        flags &= ~SW_BE_SACK;
+    if (opts & SW_OPT_TS)
+        flags &= ~SW_BE_WSCALE;
+    return flags | (opts & SW_OPT_TS ? SW_BE_TS : 0) | (opts & SW_OPT_SACK ? SW_BE_SACK : 0) |
+           (opts & SW_OPT_WSCALE ? SW_BE_WSCALE : 0);
+}
+
 /* The backend's SYN-ACK in scratch, with its options in the guard's: what clients may be told from now on. */
 SW_STEP int sw_gate_learn(__u64 now)
 {
@@ -35,15 +51,9 @@ SW_STEP int sw_gate_learn(__u64 now)
     f = bpf_map_lookup_elem(&backends, &key);
     if (f)
         fresh = *f;
-    flags = fresh.flags & SW_BE_ECN;
-    /* what the client had not offered the backend cannot have granted: the mark stays, and a real refusal resets it */
-    flags |= (o->opts & SW_OPT_TS ? SW_BE_TS : fresh.flags & SW_BE_TS) |
-             (o->opts & SW_OPT_SACK ? SW_BE_SACK : fresh.flags & SW_BE_SACK) |
-             (o->opts & SW_OPT_WSCALE ? SW_BE_WSCALE : fresh.flags & SW_BE_WSCALE);
+    flags = sw_gate_flags(o->opts, fresh.synack_ns ? fresh.flags : SW_BE_SACK | SW_BE_WSCALE);
     if (sc->seg.flags & SW_TCP_ECE)
         flags |= SW_BE_ECN;
-    if (!fresh.synack_ns)
-        flags |= SW_BE_SACK | SW_BE_WSCALE;
     if (f && f->flags == flags && !f->silent_ns && !f->refused_ns && sw_is_within(f->synack_ns, SW_LEARN_NS, now))
         return 0;
     fresh.flags = flags;

@@ -177,7 +177,7 @@ static int cmd_gateway(int argc, char **argv)
 static const struct sw_option options[] = {
     {"json", 'j', .type = SW_OPT_SET, SW_FIELD(struct gateway, json), .help = "a JSON object for each instance"},
     {"wait", .type = SW_OPT_SECONDS, SW_FIELD(struct gateway, wait_ns), .seconds = {0, 1e6},
-     .help = "drain: until no connection is translated any more, S seconds at most (0)"},
+     .help = "drain: until no connection is translated any more, S seconds at most ({})"},
     {0},
 };
 static const struct sw_option_group group = {.rows = options};

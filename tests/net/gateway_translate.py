@@ -230,7 +230,7 @@ def lossy():
     stream(c, s, 16 << 20, b"loss")
     for ns in (a, b):
         n.at_least(f"SACK used in {ns}", k.netstat(ns, "TcpExtTCPSackRecovery"), 1)
-        for name in ("TcpExtTCPSACKDiscard", "TcpExtTCPDSACKIgnoredOld", "TcpExtPAWSEstab", "TcpExtTCPACKSkippedPAWS"):
+        for name in ("TcpExtTCPSACKDiscard", "TcpExtPAWSEstab"):
             n.equal(f"{name} in {ns}", k.netstat(ns, name), 0)
     k.end(c, s)
     clean(sw)
@@ -329,7 +329,8 @@ def dead_host():
     began = time.monotonic()
     is_reset(a)
     n.at_least("seconds", time.monotonic() - began, 2.9)
-    n.equal("counters", counts_of(sw, "again", "silent", "dead_reset"), {"again": 3, "silent": 1, "dead_reset": 1})
+    n.equal("counters", counts_of(sw, "silent", "dead_reset"), {"silent": 1, "dead_reset": 1})
+    n.at_least("SYNs again", g.counts(sw)["again"], 2)
     n.equal("of the backend", g.state(sw)["backends"][f"{g.HOST[4]}:{g.PORT}"]["unanswered"], 1)
 
 

@@ -254,7 +254,7 @@ static void test_gateway(void **state)
     assert_int_equal(o->drain_ns, 0);
     good("--guard auto --gateway translate --protect 10.0.0.1/32:80 --gateway-flows 1M --gateway-linger 5 "
          "--gateway-idle 10 --gateway-pending 1 --drain 60");
-    assert_int_equal(o->gateway_flows, 1000000);
+    assert_int_equal(o->gateway_flows, 1 << 20);
     assert_int_equal(o->gateway_idle_ns, 10 * SW_SECOND);
     assert_int_equal(o->drain_ns, 60 * SW_SECOND);
     good("--guard auto --accept --key-file x");
@@ -306,7 +306,7 @@ static void test_mistakes(void **state)
         {"--guard auto --protect 10.0.0.1/8:80", "--protect: '10.0.0.1/8:80' has bits beyond its prefix"},
         {"--guard auto --protect 10.0.0.0/8:80", "a prefix in --protect goes with --gateway"},
         {"--gateway edge", "--gateway needs --guard"},
-        {"--guard auto --gateway challenge", "--gateway: 'challenge' is none of edge, translate"},
+        {"--guard auto --gateway challenge", "--gateway: 'challenge' is neither edge nor translate"},
         {"--guard auto --gateway translate", "--gateway goes with --protect"},
         {"--guard auto --gateway translate --protect 10.0.0.1:80 --window 5", "--window goes with --gateway edge"},
         {"--guard auto --gateway translate --protect 10.0.0.1:80 --stray reset", "--stray reset does not go with"},
