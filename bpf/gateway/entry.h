@@ -55,8 +55,8 @@ SW_STEP int sw_gate_forget(__u32 share)
     return 0;
 }
 
-/* Does the segment in scratch bring a cookie of ours? The options of both are in the guard's scratch then. One with data
- * does not: the client was granted no window, and what it sends later costs no look. */
+/* Does the segment in scratch bring a cookie of ours? The options of both are in the guard's scratch then. One with
+ * data does not: the client was granted no window, and what it sends later costs no look. */
 SW_STEP int sw_gate_cookie(struct __sk_buff *skb)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);

@@ -57,6 +57,7 @@ static __always_inline void sw_gate_expire(struct sw_gateway_state *st, const st
         return;
     if (why == SW_GC_SILENT && now - x->since_ns >= st->pending)
         sw_gate_silent(key, now);
+    sw_opaque(why);
     if (why < SW_GC_MAX)
         sw_gateway_count(st, why);
     x->since_ns = now;
@@ -76,6 +77,7 @@ static long sw_gate_sweep_one(void *map, struct sw_xlate_key *at, struct sw_xlat
         return 1;
     now = st->swept_ns;
     state = x->state;
+    sw_opaque(state);
     if (state >= SW_X_MAX)
         return 0;
     key = *at;

@@ -15,8 +15,9 @@
 #include <string.h>
 
 /* Configuration and scratch: not part of the state. */
-static const char *const own[] = {"server_ports", "empty_histograms", "filter", "watched",  "scratch",
-                                  "work",         "guard_scratch",    "clock",  "net_cache"};
+static const char *const own[] = {"server_ports", "empty_histograms", "filter", "watched",   "scratch",
+                                  "work",         "guard_scratch",    "clock",  "net_cache", "gate_scratch",
+                                  "gateway_due"};
 
 static bool is_own(const struct bpf_map *map)
 {
