@@ -50,8 +50,8 @@ static void test_each_map_is_in_one_list(void **state)
     (void)state;
     assert_non_null(obj);
     assert_non_null(old);
-    assert_int_equal(check(obj->obj), 32);
-    assert_int_equal(check(old->obj), 32);
+    assert_int_equal(check(obj->obj), 36);
+    assert_int_equal(check(old->obj), 36);
     synward_bpf__destroy(obj);
     synward_old_bpf__destroy(old);
 }
