@@ -268,6 +268,10 @@ demo-join: setup ## a router that kills three of twenty connections, and who say
 	+$(MAKE_ALL) all
 	@tests/demo_join
 
+demo-gateway: setup ## two hosts behind a gateway, clients and a flood (root)
+	+$(MAKE_ALL) all $(TOOLS)
+	@tests/demo_gateway
+
 format: ## clang-format over all C files
 	$(CLANG_FORMAT) -i $(C_FILES)
 
@@ -336,5 +340,5 @@ clean: ## removes build/
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help setup costs verifier tests test test-kernels nightly bench soak siege fuzz demo demo-join options format format-check lint coverage shellcheck install
+.PHONY: all help setup costs verifier tests test test-kernels nightly bench soak siege fuzz demo demo-join demo-gateway options format format-check lint coverage shellcheck install
 .PHONY: uninstall install-files image sbom deb clean
