@@ -12,15 +12,17 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#define PROG_MAPS 64
 
 struct unpin {
     char name[SW_PIN_NAME];
     int sets; /* found, without a name given */
     int pid;  /* of a living daemon */
-    __u32 prog_ingress;
     __u64 netns;
     __u32 made_clsact[SW_IFACES_MAX]; /* on these interfaces, by the files of killed ones */
     size_t made_len;
@@ -45,7 +47,6 @@ static int look(const struct sw_instance *inst, bool alive, void *ctx)
         u->pid = inst->pid;
         return SW_INSTANCE_CONTINUE;
     }
-    u->prog_ingress = inst->prog_ingress;
     for (size_t i = 0; i < inst->len && inst->netns == u->netns; i++)
         if (inst->ifaces[i].made_clsact && u->made_len < SW_IFACES_MAX)
             u->made_clsact[u->made_len++] = inst->ifaces[i].ifindex;
@@ -102,13 +103,48 @@ static __u64 unread(const struct unpin *u, const char *map)
     return n;
 }
 
-static bool still_loaded(__u32 prog_id)
+/* 0: it is none. Closes it. */
+static __u32 map_id_of(int fd)
 {
-    int fd = prog_id ? bpf_prog_get_fd_by_id(prog_id) : -1;
+    struct bpf_map_info info = {0};
+    __u32 len = sizeof(info);
 
-    if (fd >= 0)
+    if (fd < 0)
+        return 0;
+    if (bpf_obj_get_info_by_fd(fd, &info, &len))
+        info.id = 0;
+    close(fd);
+    return info.id;
+}
+
+static bool uses(int prog_fd, __u32 map_id)
+{
+    __u32 maps[PROG_MAPS] = {0}, len = sizeof(struct bpf_prog_info);
+    struct bpf_prog_info info = {.nr_map_ids = PROG_MAPS, .map_ids = (uintptr_t)maps};
+
+    if (bpf_obj_get_info_by_fd(prog_fd, &info, &len))
+        return true; /* nobody can tell */
+    for (__u32 i = 0; i < info.nr_map_ids && i < PROG_MAPS; i++)
+        if (maps[i] == map_id)
+            return true;
+    return info.nr_map_ids > PROG_MAPS;
+}
+
+/* Is there a program that uses the pinned table? No program is pinned, so it is attached, wherever that is. */
+static bool in_use(const struct unpin *u)
+{
+    const __u32 map_id = map_id_of(sw_pin_map(u->name, "flows"));
+    bool found = false;
+
+    for (__u32 id = 0; map_id && !found && !bpf_prog_get_next_id(id, &id);) {
+        int fd = bpf_prog_get_fd_by_id(id);
+
+        if (fd < 0)
+            continue; /* it has gone */
+        found = uses(fd, map_id);
         close(fd);
-    return fd >= 0;
+    }
+    return found;
 }
 
 static int remove_pins(struct unpin *u)
@@ -128,7 +164,7 @@ static int remove_pins(struct unpin *u)
         return SW_EXIT_PINS;
     }
     there = err != -ENOENT; /* else a start was killed before it attached anything */
-    if (there && !sw_pinned_here(&p) && still_loaded(u->prog_ingress)) {
+    if (there && !sw_pinned_here(&p) && in_use(u)) {
         sw_err("the programs of pinned state '%s' are in another network namespace: run this there", u->name);
         return SW_EXIT_PINS;
     }

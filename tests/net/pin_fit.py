@@ -45,6 +45,10 @@ def misfits():
         elsewhere = p.Pins(a, "cli0")
         elsewhere.refused(p.PINS, name, says="namespace")
         elsewhere.refused(p.PINS, pins.name, command="unpin", says="namespace")
+        file, away = (pathlib.Path(f"/run/synward/{first.p.pid}.{x}") for x in ("instance", "away"))
+        file.rename(away)  # as in a container with a /run/synward of its own
+        elsewhere.refused(p.PINS, pins.name, command="unpin", says="namespace")
+        away.rename(file)
         for at, what in ((0, "version"), (4, "version"), (LAYOUT, "other record layouts")):
             with_other_bytes(pins, at, lambda what=what: pins.refused(p.PINS, name, says=what))
         with_other_bytes(pins, COOKIE, lambda: (  # a namespace that is gone, and whose inode is another's now
