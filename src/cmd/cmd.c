@@ -9,6 +9,7 @@ const struct sw_command *const sw_commands[] = {
     &sw_ladder_command,
     &sw_join_command,
     &sw_events_command,
+    &sw_watch_command,
     &sw_flows_command,
     &sw_top_command,
     &sw_status_command,

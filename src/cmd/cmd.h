@@ -11,7 +11,7 @@ extern const struct sw_command sw_events_command, sw_guard_command, sw_list_comm
     sw_gateway_command;
 extern const struct sw_command sw_hist_command, sw_metrics_command, sw_reopen_command, sw_unpin_command;
 extern const struct sw_command sw_probe_command, sw_top_command, sw_ladder_command, sw_keys_command;
-extern const struct sw_command sw_join_command;
+extern const struct sw_command sw_join_command, sw_watch_command;
 
 /* All of them, in the order of `synward --help`; ends with NULL. */
 extern const struct sw_command *const sw_commands[];

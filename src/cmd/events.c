@@ -206,7 +206,7 @@ static int read_one(struct events *e)
     if (code)
         return code;
     e->ended = false;
-    code = sw_events_ask(fd, &e->wants);
+    code = sw_events_ask(&e->choice, fd, &e->wants);
     if (!code) {
         say_source(e, &hello);
         e->choice.last = hello;

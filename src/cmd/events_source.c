@@ -90,9 +90,14 @@ static bool is_refusal(const char *buf, size_t len, char why[WHY_MAX])
     return true;
 }
 
-static int say_refusal(const char *why)
+static const char *named(const struct sw_events_choice *choice)
 {
-    sw_err("events: the synward refuses: %s", why);
+    return choice->command ? choice->command : "events";
+}
+
+static int say_refusal(const struct sw_events_choice *choice, const char *why)
+{
+    sw_err("%s: the synward refuses: %s", named(choice), why);
     return strstr(why, NOT_ALLOWED) ? SW_EXIT_PRIVILEGE : SW_EXIT_INTERNAL;
 }
 
@@ -179,9 +184,9 @@ static int look(pid_t pid, void *ctx)
 static int say_none(const struct search *s, bool waits, int err)
 {
     if (*s->refusal)
-        return say_refusal(s->refusal);
+        return say_refusal(s->choice, s->refusal);
     if (err == -EACCES || s->denied) {
-        sw_err("events needs root, or the group that 'synward run --socket-group' names");
+        sw_err("%s needs root, or the group that 'synward run --socket-group' names", named(s->choice));
         return SW_EXIT_PRIVILEGE;
     }
     if (err) {
@@ -192,7 +197,7 @@ static int say_none(const struct search *s, bool waits, int err)
         return SW_EXIT_NOT_RUNNING;
     if (!s->silent)
         return sw_choice_say_none(&s->choice->which, s->elsewhere);
-    sw_err("events: a synward is there and does not answer");
+    sw_err("%s: a synward is there and does not answer", named(s->choice));
     return SW_EXIT_NOT_RUNNING;
 }
 
@@ -205,7 +210,7 @@ static int say_candidates(const struct search *s)
         return SW_EXIT_MEMORY;
     for (size_t i = 0; i < s->len; i++)
         as_instance(&s->found[i].hello, &inst[i]);
-    code = sw_choice_say_several("events", inst, s->len);
+    code = sw_choice_say_several(named(s->choice), inst, s->len);
     free(inst);
     return code;
 }
@@ -263,7 +268,7 @@ static int send_all(int fd, const char *text, size_t len)
     return 0;
 }
 
-int sw_events_ask(int fd, const struct sw_request *request)
+int sw_events_ask(const struct sw_events_choice *choice, int fd, const struct sw_request *request)
 {
     char *text = malloc(SW_REQUEST_MAX), answer[SW_REQUEST_WHY + 32], why[WHY_MAX];
     int len = text ? sw_request_print(request, text, SW_REQUEST_MAX) : -ENOMEM, err;
@@ -271,7 +276,7 @@ int sw_events_ask(int fd, const struct sw_request *request)
 
     if (len < 0) {
         free(text);
-        sw_err("events: %s", len == -E2BIG ? "the filter is too long" : strerror(-len));
+        sw_err("%s: %s", named(choice), len == -E2BIG ? "the filter is too long" : strerror(-len));
         return len == -E2BIG ? SW_EXIT_USAGE : SW_EXIT_MEMORY;
     }
     err = send_all(fd, text, len);
@@ -281,11 +286,11 @@ int sw_events_ask(int fd, const struct sw_request *request)
     if (n == (ssize_t)strlen(OK) && !memcmp(answer, OK, n))
         return SW_EXIT_OK;
     if (n > 0 && is_refusal(answer, n, why))
-        return say_refusal(why);
+        return say_refusal(choice, why);
     if (n == 0 || n == -ECONNRESET || err == -EPIPE) {
-        sw_err("events: the synward has just stopped");
+        sw_err("%s: the synward has just stopped", named(choice));
         return SW_EXIT_NOT_RUNNING;
     }
-    sw_err("events: the synward does not answer");
+    sw_err("%s: the synward does not answer", named(choice));
     return SW_EXIT_INTERNAL;
 }

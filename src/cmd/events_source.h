@@ -8,6 +8,7 @@
 
 struct sw_events_choice {
     struct sw_choice which;
+    const char *command;  /* which error lines name; NULL: events */
     struct sw_hello last; /* pid 0: there was none; else one of its interface and namespace is waited for */
 };
 
@@ -23,6 +24,6 @@ const char *sw_events_text(const struct sw_events_choice *choice, const struct s
                            char buf[SW_INSTANCE_TEXT]);
 
 /* Sends the request and takes the answer: lines come next. An enum sw_exit, after a line on stderr. */
-int sw_events_ask(int fd, const struct sw_request *request);
+int sw_events_ask(const struct sw_events_choice *choice, int fd, const struct sw_request *request);
 
 #endif

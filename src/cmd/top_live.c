@@ -56,7 +56,7 @@ static int open_events(struct sw_top_live *l)
     wants->filter = *l->filter;
     if (!sw_events_find(&choice, false, &fd, &hello)) {
         l->mute = (hello.event_mask & SW_TOP_EVENTS) != SW_TOP_EVENTS;
-        if (l->mute || sw_events_ask(fd, wants)) {
+        if (l->mute || sw_events_ask(&choice, fd, wants)) {
             close(fd);
             fd = -1;
         }

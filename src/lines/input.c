@@ -23,21 +23,27 @@ struct sw_input {
     unsigned char raw[ROOM];
 };
 
-int sw_input_open(const char *path, struct sw_input **ret)
+int sw_input_take(int fd, struct sw_input **ret)
 {
     struct sw_input *in = calloc(1, sizeof(*in));
-    int err;
 
     if (!in)
         return -ENOMEM;
-    in->fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
-    if (in->fd < 0) {
-        err = -errno;
-        free(in);
-        return err;
-    }
+    in->fd = fd;
     *ret = in;
     return 0;
+}
+
+int sw_input_open(const char *path, struct sw_input **ret)
+{
+    int fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO, err;
+
+    if (fd < 0)
+        return -errno;
+    err = sw_input_take(fd, ret);
+    if (err && fd != STDIN_FILENO)
+        close(fd);
+    return err;
 }
 
 void sw_input_close(struct sw_input *in)

@@ -9,6 +9,7 @@
 struct sw_input; /* opaque */
 
 int sw_input_open(const char *path, struct sw_input **ret); /* "-": standard input. 0 or -errno */
+int sw_input_take(int fd, struct sw_input **ret);           /* it is closed with the rest. 0 or -ENOMEM */
 void sw_input_close(struct sw_input *in);                   /* NULL is fine */
 int sw_input_fd(const struct sw_input *in);                 /* to wait for */
 

@@ -24,7 +24,8 @@ struct sw_ndjson {
     char buf[SW_NDJSON_LINE];
 };
 
-int sw_ndjson_open(const char *path, struct sw_ndjson **ret)
+/* path, or fd if that is NULL. */
+static int open_any(const char *path, int fd, struct sw_ndjson **ret)
 {
     struct sw_ndjson *n = calloc(1, sizeof(*n));
     int err = -ENOMEM;
@@ -35,7 +36,7 @@ int sw_ndjson_open(const char *path, struct sw_ndjson **ret)
     if (!n->tokener)
         goto out;
     json_tokener_set_flags(n->tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    err = sw_input_open(path, &n->in);
+    err = path ? sw_input_open(path, &n->in) : sw_input_take(fd, &n->in);
     if (err)
         goto out;
     *ret = n;
@@ -44,6 +45,16 @@ int sw_ndjson_open(const char *path, struct sw_ndjson **ret)
 out:
     sw_ndjson_close(n);
     return err;
+}
+
+int sw_ndjson_open(const char *path, struct sw_ndjson **ret)
+{
+    return open_any(path, -1, ret);
+}
+
+int sw_ndjson_take(int fd, struct sw_ndjson **ret)
+{
+    return open_any(NULL, fd, ret);
 }
 
 void sw_ndjson_close(struct sw_ndjson *n)
@@ -239,6 +250,23 @@ const char *sw_field_json(const struct sw_line *line, const char *key)
     if (!json_object_object_get_ex((const struct json_object *)line, key, &at) || !at)
         return NULL;
     return json_object_to_json_string_ext(at, JSON_C_TO_STRING_PLAIN);
+}
+
+void sw_fields_each(const struct sw_line *line, void (*fn)(void *ctx, const char *key, const char *value), void *ctx)
+{
+    struct json_object_iterator at = json_object_iter_begin((struct json_object *)line);
+    const struct json_object_iterator end = json_object_iter_end((struct json_object *)line);
+
+    for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
+        struct json_object *v = json_object_iter_peek_value(&at);
+        const char *text;
+
+        if (json_object_is_type(v, json_type_array) || json_object_is_type(v, json_type_object))
+            continue;
+        text = v ? json_object_get_string(v) : NULL;
+        if (!json_object_is_type(v, json_type_string) || strlen(text) == (size_t)json_object_get_string_len(v))
+            fn(ctx, json_object_iter_peek_name(&at), text);
+    }
 }
 
 /* Exactly n digits, and then the byte `after`. */

@@ -24,8 +24,9 @@ struct sw_ndjson_counts {
 };
 
 int sw_ndjson_open(const char *path, struct sw_ndjson **ret); /* "-": standard input. 0 or -errno */
-void sw_ndjson_close(struct sw_ndjson *n);                    /* NULL is fine */
-int sw_ndjson_fd(const struct sw_ndjson *n);                  /* to wait for, if it is non-blocking or a pipe */
+int sw_ndjson_take(int fd, struct sw_ndjson **ret); /* a socket, say: it is closed with the rest. 0 or -ENOMEM */
+void sw_ndjson_close(struct sw_ndjson *n);          /* NULL is fine */
+int sw_ndjson_fd(const struct sw_ndjson *n);        /* to wait for, if it is non-blocking or a pipe */
 
 /*
  * 1: *ret is the next object; 0: the end. -EAGAIN: none now, a later call goes on (of a non-blocking descriptor).
@@ -45,6 +46,12 @@ bool sw_field_time(const struct sw_line *line, const char *key, __u64 *ret_ns); 
 bool sw_field_has(const struct sw_line *line, const char *key);                 /* null counts */
 /* Whatever it is, as JSON text on one line; valid as long as the line. */
 const char *sw_field_json(const struct sw_line *line, const char *key);
+
+/*
+ * Each value that is neither a list nor an object, in the order of the line, as text: a string without quotes and
+ * escapes, NULL for null. Left out: a string with a zero byte.
+ */
+void sw_fields_each(const struct sw_line *line, void (*fn)(void *ctx, const char *key, const char *value), void *ctx);
 
 /* A list: how many items it has; and the i-th, NULL if it is no object. Valid as long as the line. 0: it is no list. */
 size_t sw_field_len(const struct sw_line *line, const char *key);

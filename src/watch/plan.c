@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "watch/plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct entry {
+    char *key;   /* NULL: of no key */
+    void *item;  /* waits; or NULL */
+    __u64 order; /* of the item */
+    __u64 from;  /* not before */
+    bool used, busy;
+};
+
+struct sw_plan {
+    struct sw_plan_rules rules;
+    void (*drop)(void *item);
+    __u64 full; /* when all of the burst is there again */
+    __u64 order;
+    size_t waiting, high; /* high: entries behind it were never used */
+    struct entry entries[SW_PLAN_ENTRIES];
+};
+
+int sw_plan_open(const struct sw_plan_rules *rules, void (*drop)(void *item), struct sw_plan **ret)
+{
+    struct sw_plan *p = calloc(1, sizeof(*p));
+
+    if (!p)
+        return -ENOMEM;
+    p->rules = *rules;
+    p->drop = drop;
+    *ret = p;
+    return 0;
+}
+
+void sw_plan_close(struct sw_plan *p)
+{
+    if (!p)
+        return;
+    for (size_t i = 0; i < p->high; i++) {
+        if (p->entries[i].item)
+            p->drop(p->entries[i].item);
+        free(p->entries[i].key);
+    }
+    free(p);
+}
+
+/* When there is room for one more in the rate. */
+static __u64 rate_from(const struct sw_plan *p)
+{
+    const __u64 burst_ns = (p->rules.burst - 1) * p->rules.every_ns;
+
+    return p->full > burst_ns ? p->full - burst_ns : 0;
+}
+
+static bool take_rate(struct sw_plan *p, __u64 now)
+{
+    if (now < rate_from(p))
+        return false;
+    p->full = (p->full > now ? p->full : now) + p->rules.every_ns;
+    return true;
+}
+
+static struct entry *find(struct sw_plan *p, const char *key)
+{
+    for (size_t i = 0; key && i < p->high; i++)
+        if (p->entries[i].used && p->entries[i].key && !strcmp(p->entries[i].key, key))
+            return &p->entries[i];
+    return NULL;
+}
+
+/* One that nothing is known of any more, or a new one; NULL: there is none. */
+static struct entry *find_free(struct sw_plan *p, __u64 now)
+{
+    for (size_t i = 0; i < p->high; i++) {
+        struct entry *e = &p->entries[i];
+
+        if (e->used && (e->item || e->busy || now < e->from))
+            continue;
+        free(e->key);
+        *e = (struct entry){0};
+        return e;
+    }
+    return p->high < SW_PLAN_ENTRIES ? &p->entries[p->high++] : NULL;
+}
+
+enum sw_plan_fate sw_plan_add(struct sw_plan *p, const char *key, void *item, __u64 now, void **ret_old)
+{
+    struct entry *e = find(p, p->rules.per ? key : NULL);
+
+    if (!e) {
+        e = find_free(p, now);
+        if (!e)
+            return SW_PLAN_FULL;
+        if (!p->rules.per && !take_rate(p, now))
+            return SW_PLAN_OVER_RATE;
+        e->key = p->rules.per ? strdup(key) : NULL;
+        if (p->rules.per && !e->key)
+            return SW_PLAN_NO_MEMORY;
+        e->used = true;
+    }
+    if (e->item) { /* in its place, so that a key that never rests is not always last */
+        *ret_old = e->item;
+        e->item = item;
+        return SW_PLAN_REPLACED;
+    }
+    e->item = item;
+    e->order = p->order++;
+    p->waiting++;
+    return SW_PLAN_TAKEN;
+}
+
+bool sw_plan_next(struct sw_plan *p, __u64 now, struct sw_plan_task *ret)
+{
+    struct entry *oldest = NULL;
+
+    for (size_t i = 0; p->waiting && i < p->high; i++) {
+        struct entry *e = &p->entries[i];
+
+        if (e->item && !e->busy && now >= e->from && (!oldest || e->order < oldest->order))
+            oldest = e;
+    }
+    if (!oldest || (p->rules.per && !take_rate(p, now)))
+        return false;
+    *ret = (struct sw_plan_task){.entry = oldest - p->entries, .item = oldest->item};
+    oldest->item = NULL;
+    oldest->busy = true;
+    oldest->from = now + p->rules.cooldown_ns;
+    p->waiting--;
+    return true;
+}
+
+void sw_plan_ended(struct sw_plan *p, const struct sw_plan_task *task)
+{
+    p->entries[task->entry].busy = false;
+}
+
+size_t sw_plan_waiting(const struct sw_plan *p)
+{
+    return p->waiting;
+}
+
+__u64 sw_plan_due(const struct sw_plan *p)
+{
+    __u64 due = ~0ull, rate = p->rules.per ? rate_from(p) : 0;
+
+    for (size_t i = 0; p->waiting && i < p->high; i++) {
+        const struct entry *e = &p->entries[i];
+
+        if (e->item && !e->busy && e->from < due)
+            due = e->from;
+    }
+    return due < rate ? rate : due;
+}

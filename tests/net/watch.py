@@ -1,0 +1,441 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""`synward watch`: what it runs for which event, in which order, with which environment, and what it leaves behind.
+
+    a test, at /run/synward/readers/PID  ---> synward watch ---> commands
+    synward in b, the real one           -->
+"""
+import fcntl
+import grp
+import itertools
+import json
+import os
+import pathlib
+import queue
+import signal
+import socket
+import subprocess
+import termios
+import threading
+import time
+
+import kit as n
+from kit import guard as k
+from kit.lines import schema
+from kit.ns import endings
+
+OK, USAGE, PRIVILEGE, NOT_RUNNING = 0, 2, 3, 11
+NOBODY = 65534
+numbers = itertools.count()
+VALID = schema()[0].validator_of(n.TOP / "docs/schema/watch.schema.json")
+
+
+class Instance:
+    """One that says whatever a test wants. Of a network namespace that is none; others who look for an instance get its
+    hello, as from any."""
+
+    def __init__(self):
+        self.dev = f"wt{os.getpid() % 100000}"
+        self.path = pathlib.Path(f"/run/synward/readers/{os.getpid()}")
+        self.path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        self.path.unlink(missing_ok=True)
+        self.s = socket.socket(socket.AF_UNIX)
+        self.s.bind(str(self.path))
+        self.s.listen()
+        endings.append(self.close)
+        self.c, self.seq, self.request, self.asked = None, 0, "", queue.Queue()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def close(self):
+        if self.close in endings:
+            endings.remove(self.close)
+            self.s.shutdown(socket.SHUT_RDWR)
+            self.s.close()
+            self.path.unlink(missing_ok=True)
+            if self.c:
+                self.c.close()
+
+    def serve(self):
+        while True:
+            try:
+                c, _ = self.s.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.greet, args=(c,), daemon=True).start()
+
+    def greet(self, c):
+        got = b""
+        try:
+            c.sendall(f"synward-events 1\nversion 0\npid {os.getpid()}\nnetns 1\niface {self.dev}\n"
+                      "events conn,guard,drop,loss,stats\n\n".encode())
+            while not got.endswith(b"\n\n"):
+                more = c.recv(4096)
+                if not more:
+                    return
+                got += more
+            c.sendall(b"ok\n")
+        except OSError:
+            return
+        self.asked.put((c, got.decode()))
+
+    def answer(self):
+        self.c, self.request = self.asked.get(timeout=n.PATIENCE)
+        return self
+
+    def say(self, *events):
+        rows = []
+        for x in events:
+            self.seq += 1
+            rows.append(json.dumps({"schema": 3, "seq": self.seq, "event": "guard", **x}) + "\n")
+        self.c.sendall("".join(rows).encode())
+
+
+class Watch:
+    """synward watch, with a command of a shell."""
+
+    def __init__(self, script, *args, inst=None, sw=None, prefix=(), stdout=None, cmd=None, answer=True, pid=True):
+        self.dir = pathlib.Path(n.tmp.name, f"watch-{next(numbers)}")
+        self.dir.mkdir(mode=0o777)
+        self.dir.chmod(0o777)
+        self.inst = inst
+        which = ("--pid", sw.p.pid if sw else os.getpid()) if pid else ("-A", "-i", inst.dev)
+        cmd = cmd if cmd is not None else ("--exec", "sh", "--", "-c", script)
+        with open(self.dir / "out", "wb") as out, open(self.dir / "err", "wb") as err:
+            self.p = n.popen([*prefix, n.SYNWARD, "watch", *map(str, (*which, *args, *cmd))], cwd=self.dir,
+                             stdout=out if stdout is None else stdout, stderr=err, stdin=subprocess.DEVNULL,
+                             env={**os.environ, "SYNWARD_FORGED": "1", "HERE": str(self.dir)})
+        n.started.append(self.p)
+        if inst and answer:
+            inst.answer()
+        elif sw:
+            n.until(lambda: "watching events of" in self.err() or self.p.poll() is not None)
+
+    def err(self):
+        return (self.dir / "err").read_text(errors="replace")
+
+    def text(self, name):
+        path = self.dir / name
+        return path.read_text(errors="surrogateescape") if path.exists() else ""
+
+    def has(self, name, text):
+        n.until(lambda: self.text(name) == text or self.p.poll() is not None)
+        n.equal(name, self.text(name), text)
+
+    def runs(self, count=None):
+        """the lines on standard output, once there are so many"""
+        if count is not None:
+            n.until(lambda: self.text("out").count("\n") >= count or self.p.poll() is not None)
+        rows = [json.loads(x) for x in self.text("out").splitlines()]
+        for x in rows:
+            VALID.validate(x)
+        if count is not None:
+            n.equal(f"runs ({self.err()})", len(rows), count)
+        return rows
+
+    def ended(self, code=OK, *says):
+        n.equal(f"exit code ({self.err()})", self.p.wait(timeout=n.PATIENCE), code)
+        for x in says:
+            if x not in self.err():
+                raise AssertionError(f"it does not say {x!r}: {self.err()!r}")
+        return self
+
+    def stop(self, *says, sig=signal.SIGTERM):
+        self.p.send_signal(sig)
+        return self.ended(OK, *says)
+
+
+def alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{int(pid)}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def what_it_gets():
+    """the line on standard input, its keys in the environment under SYNWARD_ whatever a stranger has put into them, no
+    other descriptor, no signal blocked, its output on standard error"""
+    inst = Instance()
+    hostile = "$(touch owned) `touch owned`; touch owned\n\x00"
+    w = Watch('cat >in; env -0 >env; ls /proc/self/fd | tr "\\n" " " >fds; grep Sig /proc/self/status >sigs; echo told; '
+              "echo \"$SYNWARD_HOST2\"; echo done >done", "--count", 1, inst=inst)
+    n.equal("asks for", [x for x in inst.request.splitlines() if x.startswith("events")], ["events loss,guard"])
+    with_fds = [os.open("/dev/null", os.O_RDONLY) for _ in range(3)]
+    event = {"service": "10.0.0.1:80", "to": "engaged", "path": "/evil", "PATH": "/evil", "ld_preload": "/evil.so",
+             "ifs": "x", "host": hostile, "host2": hostile[:-1], "none": None, "yes": True, "list": [1], "x=y": 1}
+    inst.say(event)
+    w.ended(OK, "told\n", "1 events, 1 commands begun, 0 failed")
+    for fd in with_fds:
+        os.close(fd)
+    n.equal("standard input", json.loads(w.text("in")), {"schema": 3, "seq": 1, "event": "guard", **event})
+    env = dict(x.split("=", 1) for x in w.text("env").split("\0") if x)
+    n.equal("variables", {x: y for x, y in env.items() if x.startswith("SYNWARD_")},
+            {"SYNWARD_SCHEMA": "3", "SYNWARD_SEQ": "1", "SYNWARD_EVENT": "guard", "SYNWARD_SERVICE": "10.0.0.1:80",
+             "SYNWARD_TO": "engaged", "SYNWARD_PATH": "/evil", "SYNWARD_LD_PRELOAD": "/evil.so", "SYNWARD_IFS": "x",
+             "SYNWARD_HOST2": hostile[:-2] + "?", "SYNWARD_NONE": "", "SYNWARD_YES": "true"})
+    n.equal("PATH", (env["PATH"], env["HERE"], "LD_PRELOAD" in env), (os.environ["PATH"], str(w.dir), False))
+    n.equal("owned", (w.dir / "owned").exists(), False)
+    n.equal("descriptors", w.text("fds").split(), ["0", "1", "2", "3"])  # the last is ls's own
+    masks = dict(x.split(":\t") for x in w.text("sigs").splitlines())
+    n.equal("blocked, ignored", (int(masks["SigBlk"], 16), int(masks["SigIgn"], 16)), (0, 0))
+    line = n.one(w.runs(), "line")
+    n.fields(line, event="run", of="guard", seq=1, key=None, dry_run=False, status=0, signal=None, timed_out=False)
+
+
+def unread():
+    """a command that reads nothing, or half, of a line larger than a pipe: no signal, no failure, nothing waits"""
+    for script in ("exit 0", "head -c 10 >/dev/null", "exec <&-; sleep 0.1"):
+        inst = Instance()
+        w = Watch(script, "--rate", "none", "--jobs", 4, inst=inst)
+        inst.say(*({"ladder": ["x" * 180000]} for _ in range(10)))
+        for x in w.runs(10):
+            n.fields(x, status=0, signal=None)
+        w.stop("10 commands begun, 0 failed")
+        inst.close()
+
+
+def in_order():
+    """--per: of one service one at a time, in order, and of those that wait the newest; of another one beside it"""
+    inst = Instance()
+    w = Watch('echo "$SYNWARD_SERVICE $SYNWARD_TO" >>log; [ "$SYNWARD_TO" != engaged ] || { while [ ! -e "go-$SYNWARD_SERVICE" ]; '
+              "do sleep 0.02; done; }", "--per", "service", "--jobs", 3, inst=inst)
+    inst.say({"service": "a", "to": "engaged"})
+    w.has("log", "a engaged\n")
+    inst.say({"service": "a", "to": "grace"}, {"service": "b", "to": "engaged"})
+    w.has("log", "a engaged\nb engaged\n")
+    inst.say({"service": "a", "to": "calm"}, {"service": "c", "to": "calm"})
+    w.has("log", "a engaged\nb engaged\nc calm\n")
+    (w.dir / "go-a").touch()
+    w.has("log", "a engaged\nb engaged\nc calm\na calm\n")
+    (w.dir / "go-b").touch()
+    rows = w.runs(4)
+    n.equal("keys", sorted(x["key"] for x in rows), ["a", "a", "b", "c"])
+    w.stop("5 events, 4 commands begun, 0 failed", "1 replaced by a newer one")
+
+
+def cooldown():
+    """--cooldown: the first at once, and of all that follow the newest, when it is over"""
+    inst = Instance()
+    w = Watch('echo "$SYNWARD_N" >>log', "--per", "service", "--cooldown", 1, inst=inst)
+    inst.say(*({"service": "a", "n": i} for i in range(20)))
+    began = time.monotonic()
+    w.has("log", "0\n" if w.text("log").startswith("0\n") and "19" not in w.text("log") else "0\n19\n")
+    w.has("log", "0\n19\n")
+    n.at_least("seconds", time.monotonic() - began, 0.8)
+    w.stop("20 events, 2 commands begun", "18 replaced by a newer one")
+
+
+def rate():
+    """what is over --rate is not run, nor kept: counted and said; with one at a time they run in order"""
+    inst = Instance()
+    w = Watch('echo "$SYNWARD_SEQ" >>log', "--rate", "5/h", inst=inst)
+    inst.say(*({} for _ in range(100)))
+    w.has("log", "1\n2\n3\n4\n5\n")
+    w.stop("100 events, 5 commands begun", "95 over the rate", "events are not acted on: they are over --rate")
+    n.at_most("lines about it", w.err().count("are over --rate"), 5)
+
+
+def no_room():
+    """as many wait as there is room for, what is beyond is counted; at the end what waits is said, too"""
+    inst = Instance()
+    w = Watch("echo >begun; sleep 100", "--rate", "none", inst=inst)
+    inst.say(*({} for _ in range(3000)))
+    n.until(lambda: "no room" in w.err() or "too many wait" in w.err())
+    w.has("begun", "\n")
+    n.until(lambda: not socket_has(inst.c))
+    w.stop("3000 events, 1 commands begun", "1976 for which there was no room, 1023 still waiting")
+
+
+def socket_has(s):
+    """bytes that the other end has not read yet"""
+    return int.from_bytes(fcntl.ioctl(s, termios.TIOCOUTQ, bytes(4)), "little")
+
+
+STUBBORN = "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ >child; while :; do sleep 0.1; done' & echo $$ >leader; while :; do sleep 0.1; done"
+
+
+def timeout():
+    """--timeout: SIGTERM, then SIGKILL, of the whole process group; counted apart from failures"""
+    inst = Instance()
+    w = Watch("case $SYNWARD_N in 0) exec sleep 100;; *) " + STUBBORN + ";; esac", "--timeout", 0.3, "--jobs", 2, inst=inst)
+    inst.say({"n": 0}, {"n": 1})
+    mild, stubborn = w.runs(2)
+    n.fields(mild, signal=signal.SIGTERM, status=None, timed_out=True)
+    n.fields(stubborn, signal=signal.SIGKILL, status=None, timed_out=True)
+    n.at_least("ns", stubborn["duration_ns"], 2300000000)
+    n.until(lambda: not alive(w.text("child")))
+    n.equal("leader", alive(w.text("leader")), False)
+    w.stop("did not end within 0.3 s", "2 commands begun, 0 failed, 2 timed out")
+
+
+def ends_clean():
+    """a signal: what runs is ended, also what it has started, what ignores SIGTERM too; a second signal at once"""
+    for signals in (1, 2):
+        inst = Instance()
+        w = Watch(STUBBORN, inst=inst)
+        inst.say({}, {})
+        n.until(lambda: w.text("child").strip() and w.text("leader").strip())
+        began = time.monotonic()
+        w.p.send_signal(signal.SIGINT)
+        if signals == 2:
+            n.until(lambda: not socket_open(inst.c))
+            w.p.send_signal(signal.SIGTERM)
+        w.ended(OK, "1 still waiting")
+        took = time.monotonic() - began
+        n.equal(f"at once ({took:.1f} s)", took < 1.9, signals == 2)
+        n.until(lambda: not alive(w.text("child")))
+        n.equal("leader", alive(w.text("leader")), False)
+        inst.close()
+
+
+def socket_open(s):
+    s.setblocking(False)
+    try:
+        return s.recv(1) != b""
+    except BlockingIOError:
+        return True
+
+
+def left_behind():
+    """what a command leaves in its process group when it has ended is ended; what it has made a session of its own stays"""
+    inst = Instance()
+    w = Watch("sleep 100 & echo $! >left; setsid sleep 100 & echo $! >own; sleep 0.3", inst=inst)
+    inst.say({})
+    w.runs(1)
+    n.until(lambda: not alive(w.text("left")))
+    n.equal("a session of its own", alive(w.text("own")), True)
+    os.kill(int(w.text("own")), signal.SIGKILL)
+    w.stop()
+    w = Watch("echo $$ >pid; exec sleep 100", inst=inst)
+    inst.say({})
+    n.until(lambda: w.text("pid").strip() and alive(w.text("pid")))
+    w.p.kill()
+    n.until(lambda: not alive(w.text("pid")))  # also if it had no time for it
+
+
+def failures():
+    """each failure is counted, one line a second at most; what cannot be executed; what is no command at all"""
+    inst = Instance()
+    w = Watch("exit 3", inst=inst)
+    inst.say(*({"n": i} for i in range(8)))
+    n.equal("status", [x["status"] for x in w.runs(8)], [3] * 8)
+    w.stop("'" + shell() + "' ended with exit code 3: guard, key -, seq 1", "8 commands begun, 8 failed")
+    n.at_most("lines", w.err().count("ended with exit code"), 3)
+    script = pathlib.Path(n.tmp.name, "script")
+    script.write_text("#!/no/such/shell\n")
+    script.chmod(0o755)
+    w = Watch("", "--count", 1, inst=inst, cmd=("--exec", script))
+    inst.say({})
+    w.ended(OK, "ended with exit code 127", "it cannot be executed")
+    script.chmod(0o644)
+    for what, says in (("/no/such", "--exec '/no/such': No such file"), (script, "Permission denied"), ("no-such-name", "No such")):
+        Watch("", cmd=("--exec", what)).ended(USAGE, says)
+    for args, says in (((), "--exec is missing"), (("--exec", "true", "--cooldown", 1), "--cooldown needs --per"),
+                       (("--exec", "true", "--rate", "5/d"), "'5/d' is no rate"), (("--exec", "true", "--per", "A"), "is no list of keys"),
+                       (("--exec", "true", "--events", "none"), "nothing to watch"), (("--exec", "true", "-t"), "invalid option")):
+        Watch("", cmd=args).ended(USAGE, says)
+
+
+def shell():
+    return subprocess.check_output(["sh", "-c", "command -v sh"], text=True).strip()
+
+
+def losses():
+    """what was lost before it could be read is said and counted; asked for, a loss is an event like others"""
+    inst = Instance()
+    w = Watch('echo "$SYNWARD_EVENT" >>log', inst=inst)
+    inst.say({"event": "loss", "lost": 7}, {}, {"event": "loss", "lost": 5})
+    w.has("log", "guard\n")
+    w.stop("7 events were lost before", "12 events were lost in all")
+    w = Watch('echo "$SYNWARD_EVENT" >>log', "--events", "loss", inst=inst)
+    inst.say({"event": "loss", "lost": 7})
+    w.has("log", "loss\n")
+    w.stop("7 events were lost in all")
+
+
+def instance_ends():
+    """it ends with the instance, once what it has begun is done; --follow: it waits for the next one"""
+    inst = Instance()
+    w = Watch("sleep 0.3; echo >done", inst=inst)
+    inst.say({}, {})
+    inst.c.close()
+    w.ended(OK, f"the synward with pid {os.getpid()} has ended", "2 commands begun, 0 failed")
+    w = Watch('echo "$SYNWARD_N" >>log', "--follow", inst=inst, pid=False)
+    inst.say({"n": 1})
+    inst.c.close()
+    inst.answer().say({"n": 2})
+    w.has("log", "1\n2\n")
+    inst.close()
+    w.stop("waiting for the next one")
+    Watch("", sw=None).ended(NOT_RUNNING, "no synward")
+    w = Watch("", "--follow", inst=inst, pid=False, answer=False)
+    n.until(lambda: "waiting for one" in w.err())
+    w.stop()
+
+
+def dry_run():
+    """--dry-run: what would be run, by the same rules, and nothing is"""
+    inst = Instance()
+    w = Watch("touch ran", "--dry-run", "--rate", "2/h", inst=inst)
+    inst.say(*({"service": f"s{i}"} for i in range(3)))
+    first, second = w.runs(2)
+    n.fields(first, event="run", of="guard", seq=1, dry_run=True, argv=["sh", "-c", "touch ran"])
+    n.equal("environment", second["env"], {"SYNWARD_SCHEMA": "3", "SYNWARD_SEQ": "2", "SYNWARD_EVENT": "guard", "SYNWARD_SERVICE": "s1"})
+    w.stop("3 events, 2 commands shown", "1 over the rate")
+    n.equal("ran", (w.dir / "ran").exists(), False)
+    r, out = os.pipe()
+    w = Watch("", "--dry-run", "--rate", "none", inst=inst, stdout=out)
+    os.close(out)
+    inst.say({})
+    os.read(r, 10)
+    os.close(r)
+    inst.say({}, {})
+    w.ended(OK)
+
+
+def stuck_output():
+    """a standard output that nobody reads, or that is gone, keeps no command from running: its lines are counted"""
+    inst = Instance()
+    r, out = os.pipe()
+    fcntl.fcntl(out, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(out, b"x" * 4096)
+    w = Watch('echo "$SYNWARD_SEQ" >>log', "--rate", "none", inst=inst, stdout=out)
+    os.close(out)
+    inst.say({}, {})
+    w.has("log", "1\n2\n")
+    n.equal("read", len(os.read(r, 8192)), 4096)
+    inst.say({})
+    n.until(lambda: os.read(r, 8192).startswith(b'{"schema":1'))
+    os.close(r)
+    inst.say({}, {})
+    w.has("log", "1\n2\n3\n4\n5\n")
+    w.stop("standard output takes nothing", "lines about commands were not written")
+
+
+def real():
+    """beside a real guard: each change of a service's state; without root by --socket-group, the command with no more
+    rights than that"""
+    group = grp.getgrnam("daemon").gr_gid
+    there = pathlib.Path("/run/synward")
+    os.chmod(n.tmp.name, 0o711)
+    g = k.Ground("--socket-group", "daemon", "--interval", 0.2, mode="off")
+    as_user = ("setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY))
+    Watch("", sw=g.sw, prefix=(*as_user, "--clear-groups")).ended(PRIVILEGE, "watch needs root, or the group that")
+    w = Watch('echo "$SYNWARD_SERVICE $SYNWARD_MODE $(id -u)" >>"$HERE/log"', "--per", "service", sw=g.sw,
+              prefix=(*as_user, "--groups", str(group)))
+    conn = Watch('echo "$SYNWARD_ORIG_IP $SYNWARD_REASON" >>log', "--server", k.PORT, sw=g.sw)
+    k.guard(g.sw, "always", f"{k.SERVER[4]}:{k.PORT}")
+    n.until(lambda: "always" in w.text("log"))
+    assert f"{k.SERVER[4]}:{k.PORT} always {NOBODY}" in w.text("log").splitlines(), w.text("log")
+    k.guard(g.sw, "off")
+    n.until(lambda: f"{k.SERVER[4]}:{k.PORT} off {NOBODY}" in w.text("log").splitlines())
+    g.talk()
+    n.equal("exit code", g.sw.stop(hurry=True), 0)
+    w.ended(OK, "0 failed")
+    conn.ended(OK, "1 commands begun, 0 failed")
+    n.equal("connections", conn.text("log"), "10.66.0.1 fin\n")
+    there.chmod(0o700)
+
+
+if __name__ == "__main__":
+    n.main(what_it_gets, unread, in_order, cooldown, rate, no_room, timeout, ends_clean, left_behind, failures, losses,
+           instance_ends, dry_run, stuck_output, real)

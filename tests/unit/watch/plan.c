@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Which event is acted on and when: rate, burst, one at a time of a key, the newest one last, and what has no room. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "watch/plan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define S 1000000000ull
+
+static int dropped;
+
+static void drop(void *item)
+{
+    (void)item;
+    dropped++;
+}
+
+static struct sw_plan *opened(struct sw_plan_rules rules)
+{
+    struct sw_plan *p;
+
+    dropped = 0;
+    assert_int_equal(sw_plan_open(&rules, drop, &p), 0);
+    return p;
+}
+
+static enum sw_plan_fate add(struct sw_plan *p, const char *key, const char *item, __u64 now)
+{
+    void *old = NULL;
+    enum sw_plan_fate fate = sw_plan_add(p, key, (void *)item, now, &old);
+
+    assert_int_equal(old != NULL, fate == SW_PLAN_REPLACED);
+    return fate;
+}
+
+/* What may begin now; "-": nothing. */
+static const char *next(struct sw_plan *p, __u64 now, struct sw_plan_task *task)
+{
+    return sw_plan_next(p, now, task) ? task->item : "-";
+}
+
+static void expect_next(struct sw_plan *p, __u64 now, const char *want)
+{
+    struct sw_plan_task task;
+
+    assert_string_equal(next(p, now, &task), want);
+    if (*want != '-')
+        sw_plan_ended(p, &task);
+}
+
+static void test_order(void **state)
+{
+    struct sw_plan *p = opened((struct sw_plan_rules){.burst = 1});
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(add(p, NULL, (const char *[]){"a", "b", "c"}[i], 5), SW_PLAN_TAKEN);
+    assert_int_equal(sw_plan_waiting(p), 3);
+    assert_int_equal(sw_plan_due(p), 0);
+    expect_next(p, 5, "a");
+    expect_next(p, 5, "b");
+    assert_int_equal(add(p, NULL, "d", 6), SW_PLAN_TAKEN); /* in a place that was free before c's */
+    expect_next(p, 6, "c");
+    expect_next(p, 6, "d");
+    expect_next(p, 6, "-");
+    assert_true(sw_plan_due(p) == ~0ull);
+    sw_plan_close(p);
+}
+
+/* Two a second, three at once. */
+static void test_rate(void **state)
+{
+    struct sw_plan *p = opened((struct sw_plan_rules){.every_ns = S / 2, .burst = 3});
+    __u64 now = 100 * S;
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(add(p, NULL, "x", now), SW_PLAN_TAKEN);
+    assert_int_equal(add(p, NULL, "x", now), SW_PLAN_OVER_RATE);
+    assert_int_equal(add(p, NULL, "x", now + S / 2 - 1), SW_PLAN_OVER_RATE);
+    assert_int_equal(add(p, NULL, "x", now + S / 2), SW_PLAN_TAKEN);
+    assert_int_equal(add(p, NULL, "x", now + S / 2), SW_PLAN_OVER_RATE);
+    for (int i = 0; i < 3; i++) /* no more than the burst comes together */
+        assert_int_equal(add(p, NULL, "x", now + 60 * S), SW_PLAN_TAKEN);
+    assert_int_equal(add(p, NULL, "x", now + 60 * S), SW_PLAN_OVER_RATE);
+    assert_int_equal(sw_plan_waiting(p), 7);
+    sw_plan_close(p);
+    assert_int_equal(dropped, 7);
+}
+
+/* With keys nothing is over the rate: it waits. */
+static void test_rate_of_keys(void **state)
+{
+    struct sw_plan *p = opened((struct sw_plan_rules){.every_ns = S, .burst = 1, .per = true});
+
+    (void)state;
+    assert_int_equal(add(p, "k", "1", S), SW_PLAN_TAKEN);
+    assert_int_equal(add(p, "l", "2", S), SW_PLAN_TAKEN);
+    expect_next(p, S, "1");
+    expect_next(p, S, "-");
+    assert_int_equal(sw_plan_due(p), 2 * S);
+    assert_int_equal(add(p, "l", "3", S), SW_PLAN_REPLACED);
+    expect_next(p, 2 * S, "3");
+    sw_plan_close(p);
+    assert_int_equal(dropped, 0);
+}
+
+static void test_one_at_a_time(void **state)
+{
+    struct sw_plan *p = opened((struct sw_plan_rules){.burst = 1, .per = true});
+    struct sw_plan_task task;
+
+    (void)state;
+    assert_int_equal(add(p, "k", "engaged", 1), SW_PLAN_TAKEN);
+    assert_string_equal(next(p, 1, &task), "engaged");
+    assert_int_equal(add(p, "k", "grace", 2), SW_PLAN_TAKEN);
+    assert_int_equal(add(p, "k", "calm", 3), SW_PLAN_REPLACED);
+    assert_int_equal(add(p, "other", "x", 3), SW_PLAN_TAKEN);
+    expect_next(p, 3, "x");
+    expect_next(p, 3, "-"); /* k is busy */
+    assert_true(sw_plan_due(p) == ~0ull);
+    sw_plan_ended(p, &task);
+    expect_next(p, 4, "calm");
+    expect_next(p, 4, "-");
+    sw_plan_close(p);
+}
+
+static void test_cooldown(void **state)
+{
+    struct sw_plan *p = opened((struct sw_plan_rules){.burst = 1, .per = true, .cooldown_ns = 60 * S});
+
+    (void)state;
+    assert_int_equal(add(p, "k", "1", S), SW_PLAN_TAKEN);
+    expect_next(p, S, "1");
+    assert_int_equal(add(p, "k", "2", 2 * S), SW_PLAN_TAKEN);
+    assert_int_equal(add(p, "k", "3", 30 * S), SW_PLAN_REPLACED);
+    expect_next(p, 61 * S - 1, "-");
+    assert_int_equal(sw_plan_due(p), 61 * S);
+    expect_next(p, 61 * S, "3");
+    sw_plan_close(p);
+}
+
+/* As many keys as there is room for; when they have cooled down there is room for others. */
+static void test_full(void **state)
+{
+    struct sw_plan *p = opened((struct sw_plan_rules){.burst = 1, .per = true, .cooldown_ns = S});
+    char key[16];
+
+    (void)state;
+    for (int i = 0; i < SW_PLAN_ENTRIES; i++) {
+        snprintf(key, sizeof(key), "%d", i);
+        assert_int_equal(add(p, key, "x", S), SW_PLAN_TAKEN);
+    }
+    assert_int_equal(add(p, "more", "x", S), SW_PLAN_FULL);
+    assert_int_equal(add(p, "7", "x", S), SW_PLAN_REPLACED);
+    for (int i = 0; i < SW_PLAN_ENTRIES; i++)
+        expect_next(p, S, "x");
+    assert_int_equal(add(p, "more", "x", 2 * S - 1), SW_PLAN_FULL);
+    assert_int_equal(add(p, "more", "x", 2 * S), SW_PLAN_TAKEN);
+    assert_int_equal(add(p, "0", "x", 2 * S), SW_PLAN_TAKEN); /* forgotten, and known again */
+    assert_int_equal(sw_plan_waiting(p), 2);
+    sw_plan_close(p);
+    assert_int_equal(dropped, 2);
+    p = opened((struct sw_plan_rules){.burst = 1});
+    for (int i = 0; i < SW_PLAN_ENTRIES; i++)
+        assert_int_equal(add(p, NULL, "x", S), SW_PLAN_TAKEN);
+    assert_int_equal(add(p, NULL, "x", S), SW_PLAN_FULL);
+    sw_plan_close(p);
+    sw_plan_close(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_order),         cmocka_unit_test(test_rate),     cmocka_unit_test(test_rate_of_keys),
+        cmocka_unit_test(test_one_at_a_time), cmocka_unit_test(test_cooldown), cmocka_unit_test(test_full),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
