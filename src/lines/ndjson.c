@@ -264,7 +264,7 @@ void sw_fields_each(const struct sw_line *line, void (*fn)(void *ctx, const char
         if (json_object_is_type(v, json_type_array) || json_object_is_type(v, json_type_object))
             continue;
         text = v ? json_object_get_string(v) : NULL;
-        if (!json_object_is_type(v, json_type_string) || strlen(text) == (size_t)json_object_get_string_len(v))
+        if (!json_object_is_type(v, json_type_string) || !text || strlen(text) == (size_t)json_object_get_string_len(v))
             fn(ctx, json_object_iter_peek_name(&at), text);
     }
 }

@@ -93,7 +93,7 @@ class Instance:
 class Watch:
     """synward watch, with a command of a shell."""
 
-    def __init__(self, script, *args, inst=None, sw=None, prefix=(), stdout=None, cmd=None, answer=True, pid=True):
+    def __init__(self, script, *args, inst=None, sw=None, prefix=(), stdout=None, cmd=None, answer=True, pid=True, fds=()):
         self.dir = pathlib.Path(n.tmp.name, f"watch-{next(numbers)}")
         self.dir.mkdir(mode=0o777)
         self.dir.chmod(0o777)
@@ -102,7 +102,7 @@ class Watch:
         cmd = cmd if cmd is not None else ("--exec", "sh", "--", "-c", script)
         with open(self.dir / "out", "wb") as out, open(self.dir / "err", "wb") as err:
             self.p = n.popen([*prefix, n.SYNWARD, "watch", *map(str, (*which, *args, *cmd))], cwd=self.dir,
-                             stdout=out if stdout is None else stdout, stderr=err, stdin=subprocess.DEVNULL,
+                             stdout=out if stdout is None else stdout, stderr=err, stdin=subprocess.DEVNULL, pass_fds=fds,
                              env={**os.environ, "SYNWARD_FORGED": "1", "HERE": str(self.dir)})
         n.started.append(self.p)
         if inst and answer:
@@ -156,10 +156,10 @@ def what_it_gets():
     other descriptor, no signal blocked, its output on standard error"""
     inst = Instance()
     hostile = "$(touch owned) `touch owned`; touch owned\n\x00"
-    w = Watch('cat >in; env -0 >env; ls /proc/self/fd | tr "\\n" " " >fds; grep Sig /proc/self/status >sigs; echo told; '
-              "echo \"$SYNWARD_HOST2\"; echo done >done", "--count", 1, inst=inst)
-    n.equal("asks for", [x for x in inst.request.splitlines() if x.startswith("events")], ["events loss,guard"])
     with_fds = [os.open("/dev/null", os.O_RDONLY) for _ in range(3)]
+    w = Watch('cat >in; env -0 >env; ls /proc/self/fd | tr "\\n" " " >fds; grep Sig /proc/self/status >sigs; echo told; '
+              "echo \"$SYNWARD_HOST2\"; echo done >done", "--count", 1, inst=inst, fds=with_fds)
+    n.equal("asks for", [x for x in inst.request.splitlines() if x.startswith("events")], ["events loss,guard"])
     event = {"service": "10.0.0.1:80", "to": "engaged", "path": "/evil", "PATH": "/evil", "ld_preload": "/evil.so",
              "ifs": "x", "host": hostile, "host2": hostile[:-1], "none": None, "yes": True, "list": [1], "x=y": 1}
     inst.say(event)
@@ -177,6 +177,9 @@ def what_it_gets():
     n.equal("descriptors", w.text("fds").split(), ["0", "1", "2", "3"])  # the last is ls's own
     masks = dict(x.split(":\t") for x in w.text("sigs").splitlines())
     n.equal("blocked, ignored", (int(masks["SigBlk"], 16), int(masks["SigIgn"], 16)), (0, 0))
+    direct = Watch("", "--count", 1, inst=inst, cmd=("--exec", "grep", "--", "SigBlk", "/proc/self/status"))
+    inst.say({})
+    direct.ended(OK, "SigBlk:\t0000000000000000\n")
     line = n.one(w.runs(), "line")
     n.fields(line, event="run", of="guard", seq=1, key=None, dry_run=False, status=0, signal=None, timed_out=False)
 
