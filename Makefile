@@ -289,7 +289,7 @@ coverage: setup ## which lines the tests run, a table (root)
 shellcheck: ## all shell scripts
 	shellcheck $(sort $(wildcard $(SH_FILES)))
 
-install: all install-files ## below DESTDIR and PREFIX: binary, man page, completions, systemd unit, logrotate snippet, alerts, dashboard, keys from etcd
+install: all install-files ## below DESTDIR and PREFIX: binary, man page, completions, systemd unit, logrotate snippet, alerts, dashboard, keys from etcd, scripts for watch
 
 # of what is built; `all` would build it again where a package is made of it
 install-files: $(if $(filter all install,$(MAKECMDGOALS)),all)
@@ -307,6 +307,7 @@ install-files: $(if $(filter all install,$(MAKECMDGOALS)),all)
 	install -D -m 644 src/dist/prometheus.rules.yml $(DESTDIR)$(PREFIX)/share/synward/prometheus.rules.yml
 	install -D -m 644 docs/grafana.json $(DESTDIR)$(PREFIX)/share/synward/grafana.json
 	install -D -m 755 src/dist/synward-etcd-keys $(DESTDIR)$(PREFIX)/share/synward/synward-etcd-keys
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/share/synward/watch src/dist/watch/*
 	[ -e $(DESTDIR)/etc/default/synward ] || install -m 644 src/dist/synward.default $(DESTDIR)/etc/default/synward
 
 # When what is packed was changed last: every file in a package has this time, so the same sources give the same bytes.

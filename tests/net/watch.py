@@ -7,141 +7,20 @@
 """
 import fcntl
 import grp
-import itertools
 import json
 import os
 import pathlib
-import queue
 import signal
-import socket
 import subprocess
 import termios
-import threading
 import time
 
 import kit as n
 from kit import guard as k
-from kit.lines import schema
-from kit.ns import endings
+from kit.watch import Instance, Watch
 
 OK, USAGE, PRIVILEGE, NOT_RUNNING = 0, 2, 3, 11
 NOBODY = 65534
-numbers = itertools.count()
-VALID = schema()[0].validator_of(n.TOP / "docs/schema/watch.schema.json")
-
-
-class Instance:
-    """One that says whatever a test wants. Of a network namespace that is none; others who look for an instance get its
-    hello, as from any."""
-
-    def __init__(self):
-        self.dev = f"wt{os.getpid() % 100000}"
-        self.path = pathlib.Path(f"/run/synward/readers/{os.getpid()}")
-        self.path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-        self.path.unlink(missing_ok=True)
-        self.s = socket.socket(socket.AF_UNIX)
-        self.s.bind(str(self.path))
-        self.s.listen()
-        endings.append(self.close)
-        self.c, self.seq, self.request, self.asked = None, 0, "", queue.Queue()
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def close(self):
-        if self.close in endings:
-            endings.remove(self.close)
-            self.s.shutdown(socket.SHUT_RDWR)
-            self.s.close()
-            self.path.unlink(missing_ok=True)
-            if self.c:
-                self.c.close()
-
-    def serve(self):
-        while True:
-            try:
-                c, _ = self.s.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.greet, args=(c,), daemon=True).start()
-
-    def greet(self, c):
-        got = b""
-        try:
-            c.sendall(f"synward-events 1\nversion 0\npid {os.getpid()}\nnetns 1\niface {self.dev}\n"
-                      "events conn,guard,drop,loss,stats\n\n".encode())
-            while not got.endswith(b"\n\n"):
-                more = c.recv(4096)
-                if not more:
-                    return
-                got += more
-            c.sendall(b"ok\n")
-        except OSError:
-            return
-        self.asked.put((c, got.decode()))
-
-    def answer(self):
-        self.c, self.request = self.asked.get(timeout=n.PATIENCE)
-        return self
-
-    def say(self, *events):
-        rows = []
-        for x in events:
-            self.seq += 1
-            rows.append(json.dumps({"schema": 3, "seq": self.seq, "event": "guard", **x}) + "\n")
-        self.c.sendall("".join(rows).encode())
-
-
-class Watch:
-    """synward watch, with a command of a shell."""
-
-    def __init__(self, script, *args, inst=None, sw=None, prefix=(), stdout=None, cmd=None, answer=True, pid=True, fds=()):
-        self.dir = pathlib.Path(n.tmp.name, f"watch-{next(numbers)}")
-        self.dir.mkdir(mode=0o777)
-        self.dir.chmod(0o777)
-        self.inst = inst
-        which = ("--pid", sw.p.pid if sw else os.getpid()) if pid else ("-A", "-i", inst.dev)
-        cmd = cmd if cmd is not None else ("--exec", "sh", "--", "-c", script)
-        with open(self.dir / "out", "wb") as out, open(self.dir / "err", "wb") as err:
-            self.p = n.popen([*prefix, n.SYNWARD, "watch", *map(str, (*which, *args, *cmd))], cwd=self.dir,
-                             stdout=out if stdout is None else stdout, stderr=err, stdin=subprocess.DEVNULL, pass_fds=fds,
-                             env={**os.environ, "SYNWARD_FORGED": "1", "HERE": str(self.dir)})
-        n.started.append(self.p)
-        if inst and answer:
-            inst.answer()
-        elif sw:
-            n.until(lambda: "watching events of" in self.err() or self.p.poll() is not None)
-
-    def err(self):
-        return (self.dir / "err").read_text(errors="replace")
-
-    def text(self, name):
-        path = self.dir / name
-        return path.read_text(errors="surrogateescape") if path.exists() else ""
-
-    def has(self, name, text):
-        n.until(lambda: self.text(name) == text or self.p.poll() is not None)
-        n.equal(name, self.text(name), text)
-
-    def runs(self, count=None):
-        """the lines on standard output, once there are so many"""
-        if count is not None:
-            n.until(lambda: self.text("out").count("\n") >= count or self.p.poll() is not None)
-        rows = [json.loads(x) for x in self.text("out").splitlines()]
-        for x in rows:
-            VALID.validate(x)
-        if count is not None:
-            n.equal(f"runs ({self.err()})", len(rows), count)
-        return rows
-
-    def ended(self, code=OK, *says):
-        n.equal(f"exit code ({self.err()})", self.p.wait(timeout=n.PATIENCE), code)
-        for x in says:
-            if x not in self.err():
-                raise AssertionError(f"it does not say {x!r}: {self.err()!r}")
-        return self
-
-    def stop(self, *says, sig=signal.SIGTERM):
-        self.p.send_signal(sig)
-        return self.ended(OK, *says)
 
 
 def alive(pid):

@@ -19,6 +19,7 @@ to import.
     place    the host on which they are typed
     screen   synward top on a terminal
     middle   a router that resets, drops, rewrites, delays; synward at both ends
+    watch    synward watch, and an instance that says what a test wants
     two_places   what two synwards would write, in any number
 """
 from .daemon import SYNWARD, Synward
