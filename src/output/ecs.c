@@ -281,7 +281,7 @@ char *sw_ecs_guard_event(struct sw_lines *l, __u64 seq, const struct sw_guard_ev
     p = t->kind == SW_GUARD_EV_STATE ? put_guard(l, p, t) : put_drop(l, p, t);
     p = put_own(l, p);
     p = sw_put_name(LIT(p, ",\"hook\":\""), sw_name_hook(t->hook));
-    p = sw_json_guard_keys(p, t);
+    p = sw_json_guard_keys(l, p, t);
     return LIT(p, "}}\n");
 }
 

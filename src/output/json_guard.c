@@ -2,6 +2,7 @@
 /* These lines are rare: drops are sampled in the kernel. */
 #include "output/json_guard.h"
 #include "base/fmt.h"
+#include "output/drops.h"
 #include "output/json_fmt.h"
 
 #include <arpa/inet.h>
@@ -44,7 +45,43 @@ static char *put_place(struct sw_lines *l, char *p, const struct sw_guard_event 
     return sw_put_name(p, sw_name_hook(t->hook));
 }
 
-static char *put_guard(char *p, const struct sw_guard_event *t)
+static char *put_bounds(char *p, const struct sw_drops_row *row)
+{
+    p = sw_put_pair(p, "", "at_least", row->least);
+    return LIT(sw_put_pair(p, "", "at_most", row->most), "}");
+}
+
+/* What was dropped of late, by where it came from and went to. */
+static char *put_drops(const struct sw_lines *l, char *p, const struct sw_guard_event *t)
+{
+    struct sw_drops_row rows[SW_DROPS_TOP];
+    __u64 drops, records;
+    size_t len;
+
+    if (!l->drops)
+        return LIT(p, ",\"recent_drops\":null,\"recent_drop_samples\":null,\"recent_drop_sources\":null,"
+                      "\"recent_drop_services\":null");
+    sw_drops_total(l->drops, t->ts, &drops, &records);
+    p = sw_put_pair(p, "", "recent_drops", drops);
+    p = sw_put_pair(p, "", "recent_drop_samples", records);
+    p = LIT(p, ",\"recent_drop_sources\":[");
+    len = sw_drops_sources(l->drops, t->service, t->ts, rows);
+    for (size_t i = 0; i < len; i++) {
+        p = i ? LIT(p, ",{\"net\":\"") : LIT(p, "{\"net\":\"");
+        p = sw_put_net(p, rows[i].ip, sw_drops_net(rows[i].ip), false);
+        p = put_bounds(LIT(p, "\""), &rows[i]);
+    }
+    p = LIT(p, "],\"recent_drop_services\":[");
+    len = sw_drops_services(l->drops, t->ts, rows);
+    for (size_t i = 0; i < len; i++) {
+        p = i ? LIT(p, ",{\"service\":\"") : LIT(p, "{\"service\":\"");
+        p = sw_put_endpoint(p, rows[i].ip, rows[i].port);
+        p = put_bounds(LIT(p, "\""), &rows[i]);
+    }
+    return LIT(p, "]");
+}
+
+static char *put_guard(const struct sw_lines *l, char *p, const struct sw_guard_event *t)
 {
     p = LIT(p, "\",");
     p = put_service_keys(p, t->svc_ip, t->svc_port, t->any);
@@ -66,7 +103,8 @@ static char *put_guard(char *p, const struct sw_guard_event *t)
     p = sw_put_pair(p, "", "syn_rate_threshold", t->syn_rate_threshold);
     p = sw_put_pair(p, "", "completed_rate", t->completed_rate);
     p = sw_put_pair(p, "", "kernel_half_open", t->kernel_half_open);
-    return sw_put_pair(p, "", "in_state_ns", t->in_state_ns);
+    p = sw_put_pair(p, "", "in_state_ns", t->in_state_ns);
+    return put_drops(l, p, t);
 }
 
 static char *put_drop(char *p, const struct sw_guard_event *t)
@@ -101,9 +139,9 @@ static char *put_drop(char *p, const struct sw_guard_event *t)
     return sw_put_pair(p, "", "payload", t->payload);
 }
 
-char *sw_json_guard_keys(char *p, const struct sw_guard_event *t)
+char *sw_json_guard_keys(const struct sw_lines *l, char *p, const struct sw_guard_event *t)
 {
-    return t->kind == SW_GUARD_EV_STATE ? put_guard(p, t) : put_drop(p, t);
+    return t->kind == SW_GUARD_EV_STATE ? put_guard(l, p, t) : put_drop(p, t);
 }
 
 char *sw_json_guard_event(struct sw_lines *l, __u64 seq, const struct sw_guard_event *t, char *p)
@@ -112,7 +150,7 @@ char *sw_json_guard_event(struct sw_lines *l, __u64 seq, const struct sw_guard_e
 
     p = sw_put_head(l, p, seq, t->ts, &kinds[t->kind]);
     p = put_place(l, p, t);
-    p = sw_json_guard_keys(p, t);
+    p = sw_json_guard_keys(l, p, t);
     return LIT(p, "}\n");
 }
 

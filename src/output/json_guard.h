@@ -10,7 +10,7 @@ char *sw_json_guard_event(struct sw_lines *l, __u64 seq, const struct sw_guard_e
 char *sw_json_service(struct sw_lines *l, __u64 seq, const struct sw_report_service *s, __u64 now_ns, char *p);
 
 /* The keys of a guard or drop line behind `hook`, whose closing quote they begin with. */
-char *sw_json_guard_keys(char *p, const struct sw_guard_event *t);
+char *sw_json_guard_keys(const struct sw_lines *l, char *p, const struct sw_guard_event *t);
 
 /* "service":… as in a service line, without the fields that all lines have and without `final`: at most SW_SERVICE_ROOM
  * bytes. */

@@ -74,6 +74,8 @@ struct sw_heading {
     long off;
 };
 
+struct sw_drops;
+
 struct sw_lines {
     __s64 clock_offset;
     __u16 cid_seed;
@@ -86,6 +88,7 @@ struct sw_lines {
     const char *host; /* in it */
     size_t host_len;
     struct sw_owners *owners;
+    struct sw_drops *drops;       /* of late, for guard lines; NULL: not known */
     struct sw_iface_text capture; /* replay: stands for every ifindex */
     struct sw_iface_text *ifaces;
     size_t ifaces_len, ifaces_room;

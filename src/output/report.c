@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The reporter: numbers lines, gathers them, writes them without ever waiting for the reader. */
 #include "output/report.h"
+
+#include "output/drops.h"
 #include "output/format.h"
 #include "output/frame.h"
 #include "output/json_ladder.h"
@@ -19,6 +21,7 @@ struct sw_report {
     struct sw_lines lines;
     const struct sw_formatter *format;
     __u32 event_mask;
+    __u32 kinds; /* that the programs make */
     struct sw_sink sink;
     struct sw_frame frame;
     char *buf;
@@ -45,6 +48,7 @@ int sw_report_new(const struct sw_report_opts *opts, struct sw_report **ret_repo
     r->sink.own_fd = -1;
     r->format = sw_formatter(opts->format);
     r->event_mask = opts->event_mask & r->format->lines;
+    r->kinds = opts->kinds;
     r->frame = (struct sw_frame){.format = r->format, .utc = opts->utc};
     r->seq = opts->seq;
     if (opts->counts)
@@ -66,6 +70,7 @@ void sw_report_free(struct sw_report *r)
         return;
     sw_sink_close(&r->sink);
     sw_summary_free(r->summary);
+    sw_drops_free(r->lines.drops);
     sw_lines_fini(&r->lines);
     free(r->buf);
     free(r);
@@ -228,12 +233,24 @@ int sw_report_loss(struct sw_report *r, const __u64 lost[SW_LOSSES], __u64 now_n
     return err;
 }
 
+/* For the lines about services, whoever reads them. Without memory they do without. */
+static void note_drop(struct sw_report *r, const struct sw_guard_event *ev)
+{
+    if (!(r->kinds & 1u << SW_LINE_DROP))
+        return;
+    if (!r->lines.drops && sw_drops_new(&r->lines.drops))
+        return;
+    if (ev->kind == SW_GUARD_EV_DROP)
+        sw_drops_add(r->lines.drops, ev);
+}
+
 int sw_report_guard_event(struct sw_report *r, const struct sw_guard_event *ev)
 {
     char *p;
 
     if (ev->version != SW_CONTRACT_VERSION || ev->size != sizeof(*ev) || ev->kind >= SW_GUARD_EV_MAX)
         return -EINVAL;
+    note_drop(r, ev);
     if (r->tap)
         r->tap->guard_event(r->tap->ctx, ev);
     if (!(r->event_mask & 1u << (ev->kind == SW_GUARD_EV_STATE ? SW_LINE_GUARD : SW_LINE_DROP)))

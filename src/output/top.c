@@ -4,7 +4,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-static __u16 *chain_of(struct sw_top *t, const __u8 ip[16], __be16 port)
+static unsigned int chain_of(const struct sw_top *t, const __u8 ip[16], __be16 port)
 {
     __u64 a, b, h = t->seed;
 
@@ -13,7 +13,7 @@ static __u16 *chain_of(struct sw_top *t, const __u8 ip[16], __be16 port)
     h = (h ^ a) * 0x9e3779b97f4a7c15ULL;
     h = (h ^ h >> 32 ^ b) * 0xff51afd7ed558ccdULL;
     h = (h ^ h >> 32 ^ port) * 0xc4ceb9fe1a85ec53ULL;
-    return &t->chain[h >> 32 & (SW_TOP_CHAINS - 1)];
+    return h >> 32 & (SW_TOP_CHAINS - 1);
 }
 
 static bool is(const struct sw_top_slot *s, const __u8 ip[16], __be16 port)
@@ -62,29 +62,41 @@ static void rise(struct sw_top *t, unsigned int slot)
 
 static void unchain(struct sw_top *t, unsigned int slot)
 {
-    __u16 *at = chain_of(t, t->slot[slot].ip, t->slot[slot].port);
+    __u16 *at = &t->chain[chain_of(t, t->slot[slot].ip, t->slot[slot].port)];
 
     while (*at != slot + 1)
         at = &t->slot[*at - 1].next;
     *at = t->slot[slot].next;
 }
 
+/* -1: it has none. */
+static int find(const struct sw_top *t, const __u8 ip[16], __be16 port)
+{
+    for (unsigned int at = t->chain[chain_of(t, ip, port)]; at; at = t->slot[at - 1].next)
+        if (is(&t->slot[at - 1], ip, port))
+            return (int)at - 1;
+    return -1;
+}
+
 unsigned int sw_top_add(struct sw_top *t, const __u8 ip[16], __be16 port, bool *ret_new)
 {
-    __u16 *chain = chain_of(t, ip, port);
+    return sw_top_add_many(t, ip, port, 1, ret_new);
+}
+
+unsigned int sw_top_add_many(struct sw_top *t, const __u8 ip[16], __be16 port, __u64 n, bool *ret_new)
+{
+    int known = find(t, ip, port);
     struct sw_top_slot *s;
     unsigned int slot;
+    __u16 *chain;
 
-    t->total++;
-    *ret_new = false;
-    for (unsigned int at = *chain; at; at = t->slot[at - 1].next) {
-        if (!is(&t->slot[at - 1], ip, port))
-            continue;
-        t->slot[at - 1].count++;
-        sink(t, at - 1);
-        return at - 1;
+    t->total += n;
+    *ret_new = known < 0;
+    if (known >= 0) {
+        t->slot[known].count += n;
+        sink(t, known);
+        return known;
     }
-    *ret_new = true;
     if (t->len < SW_TOP_SLOTS) {
         slot = t->len++;
         t->slot[slot].place = slot;
@@ -94,10 +106,11 @@ unsigned int sw_top_add(struct sw_top *t, const __u8 ip[16], __be16 port, bool *
         t->over = true;
     }
     s = &t->slot[slot];
+    chain = &t->chain[chain_of(t, ip, port)];
     memcpy(s->ip, ip, 16);
     s->port = port;
     s->error = s->count;
-    s->count++;
+    s->count += n;
     s->next = *chain;
     *chain = slot + 1;
     if (s->error)
@@ -136,4 +149,20 @@ size_t sw_top_best(const struct sw_top *t, unsigned int *ret_slots, size_t n)
             ret_slots[at] = i;
     }
     return len;
+}
+
+bool sw_top_has(const struct sw_top *t, const __u8 ip[16], __be16 port)
+{
+    return find(t, ip, port) >= 0;
+}
+
+void sw_top_bounds(const struct sw_top *t, const __u8 ip[16], __be16 port, __u64 *ret_least, __u64 *ret_most)
+{
+    int slot = find(t, ip, port);
+
+    *ret_least = slot < 0 ? 0 : t->slot[slot].count - t->slot[slot].error;
+    if (slot >= 0)
+        *ret_most = t->slot[slot].count;
+    else
+        *ret_most = t->over ? count_at(t, 0) : 0;
 }

@@ -35,6 +35,12 @@ struct sw_top {
 
 /* Counts it. Returns its slot; *ret_new: which was free, or another one's until now. */
 unsigned int sw_top_add(struct sw_top *t, const __u8 ip[16], __be16 port, bool *ret_new);
+/* So many of it at once. */
+unsigned int sw_top_add_many(struct sw_top *t, const __u8 ip[16], __be16 port, __u64 n, bool *ret_new);
+
+bool sw_top_has(const struct sw_top *t, const __u8 ip[16], __be16 port); /* it has a slot */
+/* How often it came: at least and at most. Also of what has no slot. */
+void sw_top_bounds(const struct sw_top *t, const __u8 ip[16], __be16 port, __u64 *ret_least, __u64 *ret_most);
 
 /* The n slots of the most frequent ones, by the count that is certain; returns how many there are. */
 size_t sw_top_best(const struct sw_top *t, unsigned int *ret_slots, size_t n);

@@ -34,11 +34,41 @@ static void test_guard_values(void **state)
         "\"cause\":\"syn_rate\",\"backend\":\"reqsk\",\"dry_run\":false,\"half_open\":901,"
         "\"half_open_threshold\":1024,\"syn_rate\":51234,\"syn_rate_threshold\":4000,\"completed_rate\":17,\"kernel_"
         "half_open\":950,"
-        "\"in_state_ns\":12000000000}");
+        "\"in_state_ns\":12000000000,\"recent_drops\":null,\"recent_drop_samples\":null,"
+        "\"recent_drop_sources\":null,\"recent_drop_services\":null}\n");
     has(line_n(o.text, 1), "\"seq\":2,");
     has(line_n(o.text, 1), "\"iface\":null,\"hook\":\"sweep\",\"service\":\"*:80\",\"service_ip\":null,"
                            "\"service_port\":80,");
     has(line_n(o.text, 1), "\"dry_run\":true,");
+    valid(o.text, 2);
+    out_close(&o);
+}
+
+/* Where drops of late came from, whether they have lines of their own or not. */
+static void test_guard_drops(void **state)
+{
+    struct sw_report_opts opts = live;
+    struct sw_guard_event t = emitted_guard(), drop = emitted_drop();
+    struct out o;
+
+    (void)state;
+    opts.kinds = opts.event_mask = 1u << SW_LINE_GUARD | 1u << SW_LINE_DROP;
+    opts.event_mask = 1u << SW_LINE_GUARD;
+    out_open(&o, opts);
+    emit(&o, &t);
+    emit(&o, &drop);
+    memcpy(drop.src_ip, drop.dst_ip, 16);
+    drop.count = 9;
+    emit(&o, &drop);
+    emit(&o, &t);
+    take(&o);
+    has(line_n(o.text, 0), ",\"recent_drops\":0,\"recent_drop_samples\":0,\"recent_drop_sources\":[],"
+                           "\"recent_drop_services\":[]}\n");
+    has(line_n(o.text, 1),
+        ",\"recent_drops\":4720,\"recent_drop_samples\":2,\"recent_drop_sources\":["
+        "{\"net\":\"2001:db8::/64\",\"at_least\":4711,\"at_most\":4711},{\"net\":\"10.0.0.0/"
+        "24\",\"at_least\":9,\"at_most\":9}],"
+        "\"recent_drop_services\":[{\"service\":\"10.0.0.2:80\",\"at_least\":4720,\"at_most\":4720}]}\n");
     valid(o.text, 2);
     out_close(&o);
 }
@@ -403,11 +433,12 @@ static void test_loss(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_guard_values),         cmocka_unit_test(test_drop_values),
-        cmocka_unit_test(test_service_values),       cmocka_unit_test(test_prefixes),
-        cmocka_unit_test(test_every_name),           cmocka_unit_test(test_extremes),
-        cmocka_unit_test(test_schema_rejects),       cmocka_unit_test(test_hostile_names),
-        cmocka_unit_test(test_foreign_and_unwanted), cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_guard_values),  cmocka_unit_test(test_guard_drops),
+        cmocka_unit_test(test_drop_values),   cmocka_unit_test(test_service_values),
+        cmocka_unit_test(test_prefixes),      cmocka_unit_test(test_every_name),
+        cmocka_unit_test(test_extremes),      cmocka_unit_test(test_schema_rejects),
+        cmocka_unit_test(test_hostile_names), cmocka_unit_test(test_foreign_and_unwanted),
+        cmocka_unit_test(test_loss),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
