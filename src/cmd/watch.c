@@ -139,7 +139,9 @@ static const struct sw_option options[] = {
     {"events", .block = 1, .type = SW_OPT_NAMES, FIELD(wants.event_mask), .words = sw_line_words,
      .groups = sw_line_groups, .noun = "event",
      .help = "lines to act on, by name, joined by commas; 'all', 'none', and '-name' to leave one out",
-     .man = "Only those that its own `--events` makes. Default: {}, with a filter `conn`."},
+     .man = "Only those that its own `--events` makes. Default: the changes of services (`guard,-drop,-service`), with "
+            "a filter "
+            "`conn`."},
     {"per", .block = 1, .type = SW_OPT_CUSTOM, .parse = parse_keys, .arg = "KEY,...",
      .help =
          "for events with the same values of these keys one after the other, and of those that wait only the newest",

@@ -10,6 +10,7 @@ import grp
 import json
 import os
 import pathlib
+import random
 import signal
 import subprocess
 import termios
@@ -318,6 +319,51 @@ def real():
     there.chmod(0o700)
 
 
+def where_from():
+    """`guard` lines name the prefixes that what was dropped came from, for each service its own, and where it went; what
+    is said is what the drop lines say; without these it is not known"""
+    rng = random.Random(n.seed())
+    g = k.Ground("--block", "198.18.0.0/15", "--interval", 0.2, ports=(k.PORT, k.PORT + 1))
+    quiet = n.Synward(g.b, "lo", args=("--guard", "always", "--events", "guard,-drop"))
+    peer = k.Peer(g, ip="198.18.0.1")
+
+    def send(net, port):
+        peer.ip, peer.port, peer.sport = f"{net}.{rng.randrange(1, 255)}", port, rng.randrange(1024, 65536)
+        peer.say("S")
+
+    def drops():
+        rows = [json.loads(x) for x in pathlib.Path(g.sw.path).read_text().splitlines() if '"event":"drop"' in x]
+        return [x for x in rows if x["hook"] == "xdp_ingress"]
+
+    def flood():
+        """drop lines of both services"""
+        for _ in range(50):
+            send(rng.choice(["198.18.1"] * 12 + ["198.18.2"]), k.PORT)
+            send("198.18.3", k.PORT + 1)
+        rows = drops()
+        return len(rows) > 25 and {x["service"] for x in rows} == {f"{k.SERVER[4]}:{x}" for x in (k.PORT, k.PORT + 1)}
+
+    n.until(flood, 30)
+    k.guard(g.sw, "off")
+    both = [g.sw.wait_for(lambda x, p=p: x["event"] == "guard" and x["mode"] == "off" and x["service"] == f"{k.SERVER[4]}:{p}")
+            for p in (k.PORT, k.PORT + 1)]
+    said = [x for x in drops() if x["seq"] < both[0]["seq"]]
+    first, second = both
+    nets = [x["net"] for x in first["recent_drop_sources"]]
+    n.equal("first", (nets[0], set(nets) <= {"198.18.1.0/24", "198.18.2.0/24"}), ("198.18.1.0/24", True))
+    n.equal("second", [x["net"] for x in second["recent_drop_sources"]], ["198.18.3.0/24"])
+    for line in both:
+        n.fields(line, recent_drops=sum(x["count"] for x in said), recent_drop_samples=len(said))
+        n.equal("where", {x["service"]: x["at_least"] for x in line["recent_drop_services"]},
+                {f"{k.SERVER[4]}:{p}": sum(x["count"] for x in said if x["dst_port"] == p) for p in (k.PORT, k.PORT + 1)})
+    for row in first["recent_drop_sources"]:
+        want = sum(x["count"] for x in said if x["dst_port"] == k.PORT and x["src_ip"].startswith(row["net"][:-4]))
+        n.equal(row["net"], (row["at_least"], row["at_most"]), (want, want))
+    k.guard(quiet, "off")
+    n.fields(quiet.wait_for(lambda x: x["event"] == "guard" and x["mode"] == "off"), recent_drops=None, recent_drop_sources=None)
+    g.finish()
+
+
 if __name__ == "__main__":
     n.main(what_it_gets, unread, in_order, cooldown, rate, no_room, timeout, ends_clean, left_behind, failures, losses,
-           instance_ends, dry_run, stuck_output, real)
+           instance_ends, dry_run, stuck_output, real, where_from)

@@ -60,7 +60,7 @@ def flowspec():
     speaker(g.a, 1, "10.66.0.2", 179)
     speaker(g.b, 2, "10.66.0.1", -1)
     n.until(lambda: "Establ" in gobgp(g.a, "neighbor").stdout)
-    w = Watch("", "--events", "guard,service", "--per", "service", sw=g.sw, ns=g.b, cmd=("--exec", SCRIPTS / "flowspec-gobgp"))
+    w = Watch("", "--events", "guard,-drop", "--per", "service", sw=g.sw, ns=g.b, cmd=("--exec", SCRIPTS / "flowspec-gobgp"))
     g.talk()
     n.equal("calm", rules(g.a), {})
     k.finished(k.flood(g, 1000, 1000))
