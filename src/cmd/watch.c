@@ -104,10 +104,8 @@ static void check(struct sw_cli *cli, void *opts, unsigned int operands_len)
         sw_usage_die(cli, "--cooldown needs --per");
     if (sw_given(cli, "burst") && !w->every_ns)
         sw_usage_die(cli, "--burst does not go with --rate none");
-    if (!sw_given(cli, "events") && memcmp(&w->wants.filter, &all, sizeof(all)) != 0)
-        w->wants.event_mask = 1u << SW_EV_CONN;
     if (!w->wants.event_mask)
-        sw_usage_die(cli, "--events: there is nothing to watch");
+        w->wants.event_mask = 1u << (memcmp(&w->wants.filter, &all, sizeof(all)) ? (int)SW_EV_CONN : SW_LINE_GUARD);
     w->wants_loss = w->wants.event_mask & 1u << SW_LINE_LOSS;
     w->wants.event_mask |= 1u << SW_LINE_LOSS;
     w->opts.plan.per = w->opts.keys_len;
@@ -119,7 +117,6 @@ static void defaults(void *opts)
 {
     struct sw_watch *w = opts;
 
-    w->wants.event_mask = 1u << SW_LINE_GUARD;
     w->wants.format = SW_FORMAT_JSON;
     w->choice.command = "watch";
     w->opts.jobs = 1;
@@ -139,9 +136,8 @@ static const struct sw_option options[] = {
     {"events", .block = 1, .type = SW_OPT_NAMES, FIELD(wants.event_mask), .words = sw_line_words,
      .groups = sw_line_groups, .noun = "event",
      .help = "lines to act on, by name, joined by commas; 'all', 'none', and '-name' to leave one out",
-     .man = "Only those that its own `--events` makes. Default: the changes of services (`guard,-drop,-service`), with "
-            "a filter "
-            "`conn`."},
+     .man = "Only those that its own `--events` makes. Default: {}, which stands for the changes of services "
+            "(`guard,-drop,-service`), with a filter for `conn`."},
     {"per", .block = 1, .type = SW_OPT_CUSTOM, .parse = parse_keys, .arg = "KEY,...",
      .help =
          "for events with the same values of these keys one after the other, and of those that wait only the newest",
