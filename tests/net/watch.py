@@ -291,25 +291,26 @@ def real():
     """beside a real guard: each change of a service's state; without root by --socket-group, the command with no more
     rights than that"""
     group = grp.getgrnam("daemon").gr_gid
-    there = pathlib.Path("/run/synward")
     os.chmod(n.tmp.name, 0o711)
-    g = k.Ground("--socket-group", "daemon", "--interval", 0.2, mode="off")
+    g = k.Ground(start=False)
+    # a /run/synward of its own: its mode changes with --socket-group, and other tests look at it
+    sw = n.Synward(g.b, "srv0", args=("--guard", "off", "--socket-group", "daemon", "--interval", 0.2), script="mount -t tmpfs -o mode=700 none /run/synward")
+    there = ("nsenter", f"--mount=/proc/{sw.p.pid}/ns/mnt")
     as_user = ("setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY))
-    Watch("", sw=g.sw, prefix=(*as_user, "--clear-groups")).ended(PRIVILEGE, "watch needs root, or the group that")
-    w = Watch('echo "$SYNWARD_SERVICE $SYNWARD_MODE $(id -u)" >>"$HERE/log"', "--per", "service", sw=g.sw,
-              prefix=(*as_user, "--groups", str(group)))
-    conn = Watch('echo "$SYNWARD_ORIG_IP $SYNWARD_REASON" >>log', "--server", k.PORT, sw=g.sw)
-    k.guard(g.sw, "always", f"{k.SERVER[4]}:{k.PORT}")
-    n.until(lambda: "always" in w.text("log"))
-    assert f"{k.SERVER[4]}:{k.PORT} always {NOBODY}" in w.text("log").splitlines(), w.text("log")
-    k.guard(g.sw, "off")
-    n.until(lambda: f"{k.SERVER[4]}:{k.PORT} off {NOBODY}" in w.text("log").splitlines())
+    Watch("", sw=sw, prefix=(*there, *as_user, "--clear-groups")).ended(PRIVILEGE, "watch needs root, or the group that")
+    w = Watch('echo "$SYNWARD_SERVICE $SYNWARD_MODE $(id -u)" >>"$HERE/log"', "--per", "service", sw=sw,
+              prefix=(*there, *as_user, "--groups", str(group)))
+    conn = Watch('echo "$SYNWARD_ORIG_IP $SYNWARD_REASON" >>"$HERE/log"', "--server", k.PORT, sw=sw, prefix=there)
+    service = f"{k.SERVER[4]}:{k.PORT}"
+    n.sh(*there, n.SYNWARD, "guard", "always", service, "--pid", sw.p.pid)
+    n.until(lambda: f"{service} always {NOBODY}" in w.text("log").splitlines())
+    n.sh(*there, n.SYNWARD, "guard", "off", "--pid", sw.p.pid)
+    n.until(lambda: f"{service} off {NOBODY}" in w.text("log").splitlines())
     g.talk()
-    n.equal("exit code", g.sw.stop(hurry=True), 0)
+    n.equal("exit code", sw.stop(hurry=True), 0)
     w.ended(OK, "0 failed")
     conn.ended(OK, "1 commands begun, 0 failed")
     n.equal("connections", conn.text("log"), "10.66.0.1 fin\n")
-    there.chmod(0o700)
 
 
 def where_from():

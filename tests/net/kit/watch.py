@@ -27,7 +27,8 @@ class Instance:
     def __init__(self):
         self.dev = f"wt{os.getpid() % 100000}"
         self.path = pathlib.Path(f"/run/synward/readers/{os.getpid()}")
-        self.path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        self.path.parent.parent.mkdir(mode=0o700, exist_ok=True)
+        self.path.parent.mkdir(mode=0o755, exist_ok=True)
         self.path.unlink(missing_ok=True)
         self.s = socket.socket(socket.AF_UNIX)
         self.s.bind(str(self.path))

@@ -120,14 +120,15 @@ static void test_minutes(void **state)
     assert_int_equal(sw_drops_sources(d, 1, 10 * MINUTE, rows), 0);
     add(d, 0xc6120101, 1, 10, 11 * MINUTE);
     assert_int_equal(sw_drops_sources(d, 1, 14 * MINUTE, rows), 0); /* nothing came for long */
-    assert_int_equal(sw_drops_services(d, 14 * MINUTE, rows), 0);
+    add(d, 0xc6120101, 1, 10, 15 * MINUTE);
+    assert_int_equal(sw_drops_services(d, 18 * MINUTE, rows), 0);
     sw_drops_free(d);
 }
 
 /* A flood from everywhere, weights of all sizes, and three that send more: more prefixes than there are slots. */
 static void test_bounds(void **state)
 {
-    static __u64 is[2][NETS];
+    static __u64 is[2][NETS + 1];
     struct sw_drops_row rows[SW_DROPS_TOP];
     struct sw_drops *d = opened();
     __u64 random = 88172645463325252ULL, total[2] = {0};
@@ -136,6 +137,12 @@ static void test_bounds(void **state)
     for (int i = 0; i < 200000; i++) {
         int minute = i >= 100000;
         __u32 net, weight;
+
+        if (i % 100000 == 0) { /* one that sent much, and then so little that it has no slot */
+            is[minute][NETS] = minute ? 1 : 1000000;
+            total[minute] += is[minute][NETS];
+            add(d, 0x0b000000 + (NETS << 8), 1, is[minute][NETS], (5 + minute) * MINUTE);
+        }
 
         random ^= random << 13;
         random ^= random >> 7;
@@ -154,7 +161,8 @@ static void test_bounds(void **state)
         host = (ntohl(host) - 0x0b000000) >> 8;
         assert_in_range(is[0][host] + is[1][host], rows[i].least, rows[i].most);
         assert_true(rows[i].most - rows[i].least <= total[0] / SW_TOP_SLOTS + total[1] / SW_TOP_SLOTS);
-        assert_true(i > 2 || host < 3);
+        assert_true(i > 3 || host < 3 || host == NETS);
+        assert_true(host != NETS || rows[i].least == 1000000);
         assert_true(!i || rows[i].least <= rows[i - 1].least);
     }
     sw_drops_free(d);
