@@ -193,6 +193,10 @@ def block():
     n.equal("handshakes in the victim's name", {x["handshake"] for x in ran(VICTIM)[0]}, {"incomplete"})
     n.equal("after the forged ones", blocked(g), [])
     n.equal("the script", {x["status"] for x in w.runs()}, {0})
+    (folder / "never").rename(folder / "away")
+    connect("10.66.9.9", 5)
+    n.equal("without the list of those that never may", blocked(g), [])
+    (folder / "away").rename(folder / "never")
     connect("10.66.1.1", 3)
     n.equal("after three", blocked(g), [])
     for ip in ("10.66.3.200", "10.66.9.9"):
