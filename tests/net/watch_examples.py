@@ -180,13 +180,13 @@ def block():
         rows = [json.loads(x) for x in pathlib.Path(g.sw.path).read_text().splitlines() if f'"orig_ip":"{ip}"' in x and '"event":"conn"' in x]
         return rows, w.text("out").count('"of":"conn"')
 
-    def connect(ip, count):
-        before = ran(ip)[1]
-        for _ in range(count):
+    def connect(count, *sources):
+        before = ran("")[1]
+        for ip in sources * count:
             c, s = g.open(src=ip)
             c.close()
             s.close()
-        n.until(lambda: ran(ip)[1] >= before + count)
+        n.until(lambda: ran("")[1] >= before + count * len(sources))
 
     forge(g, VICTIM, 40, rng)
     n.until(lambda: len(ran(VICTIM)[0]) >= 40 and ran(VICTIM)[1] >= 40)
@@ -194,19 +194,18 @@ def block():
     n.equal("after the forged ones", blocked(g), [])
     n.equal("the script", {x["status"] for x in w.runs()}, {0})
     (folder / "never").rename(folder / "away")
-    connect("10.66.9.9", 5)
+    connect(5, "10.66.9.9")
     n.equal("without the list of those that never may", blocked(g), [])
     (folder / "away").rename(folder / "never")
-    connect("10.66.1.1", 3)
+    connect(3, "10.66.1.1")
     n.equal("after three", blocked(g), [])
-    for ip in ("10.66.3.200", "10.66.9.9"):
-        connect(ip, 6)
+    connect(6, "10.66.3.200", "10.66.9.9")
     n.equal("never", blocked(g), [])
-    connect("10.66.1.1", 1)
+    connect(1, "10.66.1.1")
     n.equal("after four", blocked(g), ["10.66.1.1"])
-    connect("10.66.1.2", 4)
+    connect(4, "10.66.1.2")
     n.equal("two", blocked(g), ["10.66.1.1", "10.66.1.2"])
-    connect("10.66.1.3", 4)
+    connect(4, "10.66.1.3")
     n.until(lambda: "10.66.1.3 is not blocked: 2 addresses are" in w.err())
     n.equal("no more than two", blocked(g), ["10.66.1.1", "10.66.1.2"])
     (folder / "blocked").write_text("1 10.66.1.1\n1 10.66.1.2\n")  # their time is over
