@@ -8,6 +8,7 @@
     | cli0            |         | srv0   synward  |   synward watch in b
     +-----------------+         +-----------------+
 """
+import fcntl
 import http.server
 import json
 import os
@@ -17,11 +18,14 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 
 import kit as n
 from kit import bulk
 from kit import guard as k
 from kit.watch import Instance, Watch
+from scapy.layers.inet import IP, TCP
+from scapy.layers.inet6 import IPv6
 
 SCRIPTS = n.TOP / "src/dist/watch"
 VICTIM = "10.66.0.53"  # whom the attacker wants to be blocked; nobody's here
@@ -142,77 +146,213 @@ def webhook():
     server.server_close()
 
 
-def blocked(g):
-    out = n.sh(n.SYNWARD, "list", "show", "block", "--json", "--pid", g.sw.p.pid).stdout
-    return sorted(json.loads(x)["cidr"].split("/")[0] for x in out.splitlines())
-
-
-def forge(g, source, count, rng):
-    """Conversations in the name of somebody else, as good as one can who does not see the answers: the number in the
-    ACK is guessed."""
-    peer = k.Peer(g, ip=source)
+def forge(g, source, count, rng, v=4, tunnel=False):
+    """Conversations in the name of somebody else: with a SYN-ACK in the server's name, whose number the ACK then has, and
+    without, when that is guessed."""
+    peer = k.Peer(g, v=v, ip=source)
+    outer = IP(src="192.0.2.9", dst=k.SERVER[4]) if tunnel else None
+    layer = IPv6 if v == 6 else IP
     for i in range(count):
         peer.sport, peer.seq = 20000 + i, rng.getrandbits(32)
         peer.send(peer.packet("S"))
         guess = rng.getrandbits(32)
+        if i % 4:
+            answer = layer(src=k.SERVER[v], dst=source) / TCP(sport=k.PORT, dport=peer.sport, flags="SA", seq=guess - 1 & 0xffffffff,
+                                                              ack=peer.seq + 1 & 0xffffffff)
+            peer.send(outer / answer if tunnel else answer)
         for flags, data, seq in (("A", b"", 1), ("PA", b"GET / HTTP/1.0\r\n\r\n", 1), ("FA", b"", 19), ("R", b"", 1)):
             peer.send(peer.packet(flags, data, seq=peer.seq + seq, ack=guess))
     peer.close()
 
 
-def block():
-    """sources of many whole connections are blocked, for a time, up to a number, and not those that never may; a flood in
-    the name of another, with SYNs, guessed ACKs, data and RSTs, blocks nobody"""
-    rng = random.Random(n.seed())
-    g = k.Ground("--interval", 0.2, "--close-delay", 0.1, "--owner", "socket", mode="monitor")
-    folder = pathlib.Path(n.tmp.name, "block")
-    (folder / "bin").mkdir(parents=True)
-    (folder / "bin/synward").symlink_to(shutil.which(n.SYNWARD))
-    (folder / "never").write_text("# the office\n10.66.3.0/24\n10.66.9.9\nfd66::7\n")
-    env = {"PATH": f"{folder}/bin:{os.environ['PATH']}", "STATE_DIRECTORY": str(folder), "BLOCK_COUNT": "4", "BLOCK_FOR": "3600",
-           "BLOCK_MAX": "2", "BLOCK_NEVER": str(folder / "never")}
-    w = Watch("", "--events", "conn,stats", "--rate", "none", sw=g.sw, ns=g.b, env=env,
-              cmd=("--exec", SCRIPTS / "block-sources", "--", "--pid", g.sw.p.pid))
-    n.addr(g.a, "cli0", "10.66.1.1/16", "10.66.1.2/16", "10.66.1.3/16", "10.66.3.200/16", "10.66.9.9/16")
+class Blocker:
+    """block-sources, of the conn lines of a synward in a namespace of its own; its list of those that never may"""
 
-    def ran(ip):
-        """commands for connections of it that have ended"""
-        rows = [json.loads(x) for x in pathlib.Path(g.sw.path).read_text().splitlines() if f'"orig_ip":"{ip}"' in x and '"event":"conn"' in x]
-        return rows, w.text("out").count('"of":"conn"')
+    def __init__(self, *args, count=10, most=2):
+        self.g = k.Ground("--interval", 0.2, "--close-delay", 0.1, "--owner", "socket", *args, mode="monitor")
+        self.folder = pathlib.Path(n.tmp.name, f"block-{self.g.sw.p.pid}")
+        (self.folder / "bin").mkdir(parents=True)
+        (self.folder / "bin/synward").symlink_to(shutil.which(n.SYNWARD))
+        (self.folder / "never").write_text("# the office\n10.66.3.0/24\n10.66.9.9\nfd66::7\n")
+        env = {"PATH": f"{self.folder}/bin:{os.environ['PATH']}", "STATE_DIRECTORY": str(self.folder), "BLOCK_COUNT": str(count),
+               "BLOCK_FOR": "3600", "BLOCK_MAX": str(most), "BLOCK_NEVER": str(self.folder / "never")}
+        self.w = Watch("", "--events", "conn,stats", "--rate", "none", sw=self.g.sw, ns=self.g.b, env=env,
+                       cmd=("--exec", SCRIPTS / "block-sources", "--", "--pid", self.g.sw.p.pid))
 
-    def connect(count, *sources):
-        before = ran("")[1]
+    def lines(self, ip):
+        rows = pathlib.Path(self.g.sw.path).read_text().splitlines()
+        return [json.loads(x) for x in rows if f'"orig_ip":"{ip}"' in x and '"event":"conn"' in x]
+
+    def ran(self):
+        """commands for connections that have ended"""
+        return self.w.text("out").count('"of":"conn"')
+
+    def forged(self, ip, count, rng, **how):
+        """how many of the forged ones look whole"""
+        before = self.ran()
+        forge(self.g, ip, count, rng, **how)
+        n.until(lambda: len(self.lines(ip)) >= count and self.ran() >= before + count)
+        return len([x for x in self.lines(ip) if x["handshake"] == "normal" and not x["inferred"] and x["client_ns"] is not None
+                    and x["resp_socket_cookie"] and x["via"] == "stack"])
+
+    def connect(self, count, *sources):
+        before = self.ran()
         for ip in sources * count:
-            c, s = g.open(src=ip)
+            c, s = self.g.open(src=ip)
             c.close()
             s.close()
-        n.until(lambda: ran("")[1] >= before + count * len(sources))
+        n.until(lambda: self.ran() >= before + count * len(sources))
 
-    forge(g, VICTIM, 40, rng)
-    n.until(lambda: len(ran(VICTIM)[0]) >= 40 and ran(VICTIM)[1] >= 40)
-    n.equal("handshakes in the victim's name", {x["handshake"] for x in ran(VICTIM)[0]}, {"incomplete"})
-    n.equal("after the forged ones", blocked(g), [])
-    n.equal("the script", {x["status"] for x in w.runs()}, {0})
-    (folder / "never").rename(folder / "away")
-    connect(5, "10.66.9.9")
-    n.equal("without the list of those that never may", blocked(g), [])
-    (folder / "away").rename(folder / "never")
-    connect(3, "10.66.1.1")
-    n.equal("after three", blocked(g), [])
-    connect(6, "10.66.3.200", "10.66.9.9")
-    n.equal("never", blocked(g), [])
-    connect(1, "10.66.1.1")
-    n.equal("after four", blocked(g), ["10.66.1.1"])
-    connect(4, "10.66.1.2")
-    n.equal("two", blocked(g), ["10.66.1.1", "10.66.1.2"])
-    connect(4, "10.66.1.3")
-    n.until(lambda: "10.66.1.3 is not blocked: 2 addresses are" in w.err())
-    n.equal("no more than two", blocked(g), ["10.66.1.1", "10.66.1.2"])
-    (folder / "blocked").write_text("1 10.66.1.1\n1 10.66.1.2\n")  # their time is over
-    n.until(lambda: not blocked(g))
-    n.until(lambda: not (folder / "blocked").read_text())
-    w.stop("10.66.1.1 is blocked for 3600 s: 4 connections within 60 s", "0 timed out")
-    n.equal("exit code", g.sw.stop(hurry=True), 0)
+    def blocked(self):
+        out = n.sh(n.SYNWARD, "list", "show", "block", "--json", "--pid", self.g.sw.p.pid).stdout
+        return sorted(json.loads(x)["cidr"].split("/")[0] for x in out.splitlines())
+
+
+def block():
+    """sources of many whole connections are blocked, for a time, up to a number, and not those that never may"""
+    b = Blocker()
+    n.addr(b.g.a, "cli0", "10.66.1.1/16", "10.66.1.2/16", "10.66.1.3/16", "10.66.3.200/16", "10.66.9.9/16")
+    (b.folder / "never").rename(b.folder / "away")
+    b.connect(11, "10.66.9.9")
+    n.equal("without the list of those that never may", b.blocked(), [])
+    (b.folder / "away").rename(b.folder / "never")
+    b.connect(9, "10.66.1.1")
+    n.equal("after nine", b.blocked(), [])
+    b.connect(11, "10.66.3.200", "10.66.9.9")
+    n.equal("never", b.blocked(), [])
+    b.connect(1, "10.66.1.1")
+    n.equal("after ten", b.blocked(), ["10.66.1.1"])
+    b.connect(10, "10.66.1.2")
+    n.equal("two", b.blocked(), ["10.66.1.1", "10.66.1.2"])
+    b.connect(10, "10.66.1.3")
+    n.until(lambda: "10.66.1.3 is not blocked: 2 addresses are" in b.w.err())
+    n.equal("no more than two", b.blocked(), ["10.66.1.1", "10.66.1.2"])
+    (b.folder / "blocked").write_text("1 10.66.1.1\n1 10.66.1.2\n")  # their time is over
+    n.until(lambda: not b.blocked())
+    n.until(lambda: not (b.folder / "blocked").read_text())
+    b.w.stop("10.66.1.1 is blocked for 3600 s: 10 connections within 60 s", "0 timed out")
+    n.equal("exit code", b.g.sw.stop(hurry=True), 0)
+
+
+def block_forged():
+    """floods in the name of another, with SYNs, SYN-ACKs in the server's name, guessed ACKs, data and RSTs, block nobody: over
+    IPv4 none looks whole, over IPv6 most do"""
+    rng = random.Random(n.seed())
+    b = Blocker()
+    n.equal("whole ones of IPv4", b.forged(VICTIM, 40, rng), 0)
+    n.at_least("whole ones of IPv6", b.forged("fd66::53", 40, rng, v=6), 25)
+    n.equal("blocked", b.blocked(), [])
+    n.equal("the script", {x["status"] for x in b.w.runs()}, {0})
+    b.w.stop()
+    n.equal("exit code", b.g.sw.stop(hurry=True), 0)
+
+
+def block_in_tunnels():
+    """nobody is blocked by a synward that looks into tunnels: a whole handshake is made there in anybody's name"""
+    rng = random.Random(n.seed())
+    b = Blocker("--decap")
+    n.at_least("whole ones in tunnels", b.forged(VICTIM, 40, rng, tunnel=True), 25)
+    n.until(lambda: f"{VICTIM} is not blocked: synward runs with --decap" in b.w.err())
+    n.equal("blocked", b.blocked(), [])
+    b.w.stop()
+    n.equal("exit code", b.g.sw.stop(hurry=True), 0)
+
+
+FAKE = """#!/bin/sh
+# a synward that says and does what a test wants: list, status in a file each; fail: what fails
+echo "$*" >>"$STATE_DIRECTORY/asked"
+! grep -qxF -e "$1 $2" -e "$1 $2 $3 $4" "$STATE_DIRECTORY/fail" || exit 1
+case "$1 $2" in
+'list show') cat "$STATE_DIRECTORY/list" ;;
+status*) cat "$STATE_DIRECTORY/status" ;;
+esac
+"""
+WHOLE = {"EVENT": "conn", "IP_VERSION": "4", "VIA": "stack", "HANDSHAKE": "normal", "INFERRED": "false", "CLIENT_NS": "1000",
+         "RESP_SOCKET_COOKIE": "77", "ORIG_SOCKET_COOKIE": "", "ORIG_IP": "192.0.2.7"}
+
+
+class Script:
+    """block-sources by itself, with a synward that is none"""
+
+    def __init__(self):
+        self.folder = pathlib.Path(n.tmp.name, f"script-{len(list(pathlib.Path(n.tmp.name).glob('script-*')))}")
+        (self.folder / "bin").mkdir(parents=True)
+        (self.folder / "bin/synward").write_text(FAKE)
+        (self.folder / "bin/synward").chmod(0o755)
+        self.write(list="", status='{"running":true,"pid":%d}\n' % os.getpid(), fail="", asked="", seen="", blocked="")
+
+    def write(self, **files):
+        for name, text in files.items():
+            (self.folder / name).write_text(text)
+
+    def text(self, name):
+        return (self.folder / name).read_text()
+
+    def start(self, env=None, **keys):
+        return subprocess.Popen([SCRIPTS / "block-sources", "-i", "eth0"], stderr=subprocess.PIPE, text=True, env={
+            "PATH": f"{self.folder}/bin:{os.environ['PATH']}", "STATE_DIRECTORY": str(self.folder), "BLOCK_COUNT": "10", **(env or {}),
+            **{f"SYNWARD_{x}": y for x, y in {**WHOLE, **keys}.items()}})
+
+    def run(self, times=1, **keys):
+        """exit code, standard error of the last"""
+        for _ in range(times):
+            p = self.start(**keys)
+            err = p.communicate(timeout=n.PATIENCE)[1]
+        return p.returncode, err
+
+    def changes(self):
+        got = [x for x in self.text("asked").splitlines() if x.startswith(("list add", "list del"))]
+        self.write(asked="")
+        return got
+
+
+def block_evidence():
+    """what counts: each that is asked for by itself; the window; one script at a time; the number at least"""
+    s = Script()
+    for key, value in (("EVENT", "established"), ("IP_VERSION", "6"), ("VIA", "cookie"), ("HANDSHAKE", "incomplete"), ("HANDSHAKE", "split"),
+                       ("INFERRED", "true"), ("CLIENT_NS", ""), ("RESP_SOCKET_COOKIE", ""), ("ORIG_SOCKET_COOKIE", "5"), ("ORIG_IP", "fd66::1")):
+        n.equal(f"{key} {value}", (s.run(2, **{key: value})[0], s.text("seen")), (1 if key == "ORIG_IP" else 0, ""))
+    n.equal("nine", (s.run(9)[0], s.changes()), (0, []))
+    n.equal("ten", (s.run(1)[0], s.changes()), (0, ["list add block 192.0.2.7 -i eth0"]))
+    n.equal("blocked", s.text("blocked").split()[1:], ["192.0.2.7"])
+    now = int(time.time())
+    s.write(seen=f"{now - 61} 192.0.2.8\n" * 30 + f"{now} 192.0.2.8\n" * 8)
+    n.equal("of another minute", (s.run(1, ORIG_IP="192.0.2.8")[0], s.changes(), s.text("seen").count("\n")), (0, [], 9))
+    n.equal("nine can be guessed", s.run(1, env={"BLOCK_COUNT": "9"}), (1, "block-sources: BLOCK_COUNT is at least 10: fewer can be guessed\n"))
+    with open(s.folder / "lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        p = s.start(ORIG_IP="192.0.2.9")
+        inode = os.stat(s.folder / "lock").st_ino
+        n.until(lambda: p.poll() is not None or any("->" in x and f":{inode} " in x for x in open("/proc/locks", encoding="ascii")))
+        n.equal("waits", (p.poll(), "192.0.2.9" in s.text("seen")), (None, False))
+    n.equal("then", (p.wait(timeout=n.PATIENCE), "192.0.2.9" in s.text("seen")), (0, True))
+    p.stderr.close()
+
+
+def block_failures():
+    """a synward that cannot be asked, or does not do it: nothing is forgotten, nobody is blocked for ever, one address is in
+    nobody's way; entries of others stay"""
+    s = Script()
+    on = '{"pid":1,"list":"block","cidr":"%s","from":["command"]}\n'
+    blocked = "1 192.0.2.1\n1 192.0.2.2\n1 192.0.2.3\n9999999999 192.0.2.4\n"
+    rows = [on % x for x in ("192.0.2.11/32", "192.0.2.2/32", "192.0.2.3/32", "2001:db8::1:5/128")]
+    s.write(blocked=blocked, list="".join(rows), fail="list show\nlist del\n")
+    n.equal("cannot be asked", (s.run(EVENT="stats")[0], s.text("blocked"), s.changes()), (1, blocked, []))
+    s.write(fail="list del block 192.0.2.2\n")
+    n.equal("one fails", (s.run(EVENT="stats")[0], s.changes()), (1, ["list del block 192.0.2.2 -i eth0", "list del block 192.0.2.3 -i eth0"]))
+    n.equal("what is left", sorted(x.split()[1] for x in s.text("blocked").splitlines()), ["192.0.2.2", "192.0.2.4"])
+    n.equal("it goes on", (s.run(10)[0], s.changes()[-1]), (1, "list add block 192.0.2.7 -i eth0"))
+    s.write(fail="", blocked="1 2001:db8::1\n")
+    n.equal("not on the list, its longer neighbour is", (s.run(EVENT="stats")[0], s.text("blocked"), s.changes()), (0, "", []))
+    s.write(list=on % "192.0.2.7/32")
+    n.equal("somebody else's", (s.run(1)[0], s.text("blocked"), s.changes()), (0, "", []))
+    s.write(list="", fail="list add\n")
+    n.equal("not added", (s.run(1)[0], s.changes()), (1, ["list add block 192.0.2.7 -i eth0"]))
+    s.write(fail="", list=on % "192.0.2.7/32")
+    n.equal("taken off again, if it is there", (s.run(EVENT="stats")[0], s.text("blocked"), s.changes()), (0, "", ["list del block 192.0.2.7 -i eth0"]))
+    s.write(list="", status="")
+    code, err = s.run(1)
+    n.equal("nobody knows how it runs", (code, "or nobody can say how it runs" in err, s.changes()), (1, True, []))
 
 
 def installed():
@@ -227,4 +367,4 @@ def installed():
 
 if __name__ == "__main__":
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    n.main(flowspec, flowspec_states, webhook, block, installed)
+    n.main(flowspec, flowspec_states, webhook, block, block_forged, block_in_tunnels, block_evidence, block_failures, installed)
