@@ -99,6 +99,23 @@ static void say_end(struct sw_jobs *j, const struct sw_job *job, const struct sw
             more);
 }
 
+static void signal_one(struct sw_running *r, bool kills, __u64 now)
+{
+    r->killed = kills;
+    r->error = sw_child_signal(r->pid, kills ? SIGKILL : SIGTERM);
+    r->deadline = now + GRACE_NS;
+}
+
+/* Others begin beside it, but none of its key: what it does is not over. */
+static void leave(struct sw_jobs *j, struct sw_running *r)
+{
+    r->left = true;
+    j->left_len++;
+    sw_warn("watch: '%s' with pid %d cannot be ended (%s) and is left%s", j->opts->path, r->pid,
+            r->error ? strerror(-r->error) : "SIGKILL does not do it",
+            j->opts->plan.per ? ": until it ends nothing is begun for its values of --per" : "");
+}
+
 static void look(struct sw_jobs *j, struct sw_running *r, __u64 now)
 {
     struct sw_job_end end = {.pid = r->pid, .timed_out = r->timed_out};
@@ -110,13 +127,14 @@ static void look(struct sw_jobs *j, struct sw_running *r, __u64 now)
         say_end(j, r->task.item, &end, now);
         sw_plan_ended(j->plan, &r->task);
         sw_job_free(r->task.item);
+        j->left_len -= r->left;
         *r = (struct sw_running){0};
         j->running_len--;
     } else if (now >= r->deadline && !r->killed) {
-        r->killed = r->timed_out || j->stopping;
-        sw_child_signal(r->pid, r->killed ? SIGKILL : SIGTERM);
+        signal_one(r, r->timed_out || j->stopping, now);
         r->timed_out |= !j->stopping;
-        r->deadline = now + GRACE_NS;
+    } else if (now >= r->deadline && !r->left) {
+        leave(j, r);
     }
 }
 
@@ -172,6 +190,11 @@ static void begin(struct sw_jobs *j, struct sw_plan_task *task, __u64 now)
     sw_job_free(task->item);
 }
 
+static bool has_place(const struct sw_jobs *j)
+{
+    return j->running_len < SW_JOBS_MAX && j->running_len - j->left_len < j->opts->jobs;
+}
+
 void sw_jobs_tick(struct sw_jobs *j, __u64 now)
 {
     struct sw_plan_task task;
@@ -179,8 +202,7 @@ void sw_jobs_tick(struct sw_jobs *j, __u64 now)
     for (size_t i = 0; i < SW_JOBS_MAX; i++)
         if (j->running[i].pid)
             look(j, &j->running[i], now);
-    while (!j->stopping && !sw_jobs_counted(j) && !j->code && j->running_len < j->opts->jobs &&
-           sw_plan_next(j->plan, now, &task))
+    while (!j->stopping && !sw_jobs_counted(j) && !j->code && has_place(j) && sw_plan_next(j->plan, now, &task))
         begin(j, &task, now);
 }
 
@@ -234,16 +256,13 @@ void sw_jobs_event(struct sw_jobs *j, const struct sw_line *line, const char *te
 
 void sw_jobs_stop(struct sw_jobs *j, __u64 now)
 {
-    for (size_t i = 0; i < SW_JOBS_MAX; i++) {
-        struct sw_running *r = &j->running[i];
+    const bool again = j->stopping;
 
-        if (!r->pid || r->killed)
-            continue;
-        r->killed = j->stopping;
-        sw_child_signal(r->pid, r->killed ? SIGKILL : SIGTERM);
-        r->deadline = now + GRACE_NS;
-    }
     j->stopping = true;
+    sw_jobs_tick(j, now);
+    for (size_t i = 0; i < SW_JOBS_MAX; i++)
+        if (j->running[i].pid && !j->running[i].killed)
+            signal_one(&j->running[i], again, now);
     sw_jobs_tick(j, now);
 }
 
@@ -254,16 +273,16 @@ bool sw_jobs_counted(const struct sw_jobs *j)
 
 bool sw_jobs_idle(const struct sw_jobs *j)
 {
-    return !j->running_len && (j->stopping || sw_jobs_counted(j) || !sw_plan_waiting(j->plan));
+    return j->running_len == j->left_len && (j->stopping || sw_jobs_counted(j) || !sw_plan_waiting(j->plan));
 }
 
 int sw_jobs_wait_ms(const struct sw_jobs *j, __u64 now)
 {
-    bool begins = !j->stopping && !sw_jobs_counted(j) && j->running_len < j->opts->jobs;
+    bool begins = !j->stopping && !sw_jobs_counted(j) && has_place(j);
     __u64 due = begins ? sw_plan_due(j->plan) : ~0ull, ms;
 
     for (size_t i = 0; i < SW_JOBS_MAX; i++)
-        if (j->running[i].pid && !j->running[i].killed && j->running[i].deadline < due)
+        if (j->running[i].pid && !j->running[i].left && j->running[i].deadline < due)
             due = j->running[i].deadline;
     if (due == ~0ull)
         return -1;
@@ -279,6 +298,8 @@ void sw_jobs_sum_up(const struct sw_jobs *j)
         (unsigned long long)j->events, (unsigned long long)j->begun, j->opts->dry_run ? "shown" : "begun",
         (unsigned long long)j->failed, (unsigned long long)j->timed_out, (unsigned long long)j->replaced,
         (unsigned long long)j->over_rate, (unsigned long long)(j->full + j->long_keys), sw_plan_waiting(j->plan));
+    if (j->left_len)
+        sw_warn("watch: %zu commands are left that could not be ended", j->left_len);
     if (j->unsaid)
         sw_warn("watch: %llu lines about commands were not written", (unsigned long long)j->unsaid);
 }

@@ -37,8 +37,10 @@ struct sw_jobs {
         struct sw_plan_task task;
         __u64 began, deadline; /* when it is signalled next */
         bool timed_out, killed;
+        bool left; /* SIGKILL has not ended it: nobody waits for it, but its key does */
+        int error; /* -errno of the last signal */
     } running[SW_JOBS_MAX];
-    size_t running_len;
+    size_t running_len, left_len;
     __u64 begun, failed, timed_out;                             /* of commands */
     __u64 events, replaced, over_rate, full, long_keys, unsaid; /* of events; and lines that nobody took */
     bool half, gone; /* of standard output: half a line is there; it has no reader */
@@ -53,11 +55,12 @@ void sw_jobs_close(struct sw_jobs *j);
 /* All of these look at what has ended and at what may begin. */
 void sw_jobs_event(struct sw_jobs *j, const struct sw_line *line, const char *text, size_t len, __u64 now);
 void sw_jobs_tick(struct sw_jobs *j, __u64 now);
-/* What waits is dropped and counted, what runs is asked to end, and killed after two seconds or if it is called again.
+/* What waits is dropped and counted, what runs is asked to end, and killed after two seconds or if it is called again. What
+ * does not end two seconds after that is left.
  */
 void sw_jobs_stop(struct sw_jobs *j, __u64 now);
 
-bool sw_jobs_idle(const struct sw_jobs *j);              /* nothing runs, and nothing waits that will */
+bool sw_jobs_idle(const struct sw_jobs *j);              /* nothing runs that is waited for, and nothing waits that will */
 bool sw_jobs_counted(const struct sw_jobs *j);           /* so many as were wanted have begun */
 int sw_jobs_wait_ms(const struct sw_jobs *j, __u64 now); /* until the next tick is due; -1: none is */
 

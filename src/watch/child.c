@@ -127,9 +127,11 @@ int sw_child_start(const struct sw_child_command *command, pid_t *ret)
     return 0;
 }
 
-void sw_child_signal(pid_t pid, int signal)
+/* It may have left its group. And of a group it is enough for kill(2) that one of it may be signalled. */
+int sw_child_signal(pid_t pid, int signal)
 {
     kill(-pid, signal);
+    return kill(pid, getpgid(pid) == pid ? 0 : signal) ? -errno : 0;
 }
 
 /* As long as it is not waited for, no other process or group can have its number. */

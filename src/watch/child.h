@@ -24,7 +24,8 @@ struct sw_child_command {
  */
 int sw_child_start(const struct sw_child_command *command, pid_t *ret);
 
-void sw_child_signal(pid_t pid, int signal); /* all of its group */
+/* It and all of its group, of what was not waited for. 0, or -EPERM: it has become somebody else's. */
+int sw_child_signal(pid_t pid, int signal);
 
 /* Has it ended? Then what is left of its group is killed. *ret_status as of waitpid(2). */
 bool sw_child_ended(pid_t pid, int *ret_status);

@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -169,6 +170,59 @@ def socket_open(s):
         return s.recv(1) != b""
     except BlockingIOError:
         return True
+
+
+def other_group():
+    """a command that has left its process group, for that of watch itself, is timed out, and ended, all the same"""
+    for signalled in (False, True):
+        inst = Instance()
+        script = "import os, time; os.setpgid(0, os.getpgid(os.getppid())); open('in', 'w').write(str(os.getpid())); time.sleep(100)"
+        w = Watch("", "--timeout", 100 if signalled else 0.3, inst=inst, cmd=("--exec", "python3", "--", "-c", script))
+        inst.say({})
+        if signalled:
+            n.until(lambda: w.text("in"))
+            w.p.send_signal(signal.SIGTERM)
+            w.ended(OK)
+        n.fields(n.one(w.runs(1), "line"), signal=signal.SIGTERM, timed_out=not signalled)
+        if not signalled:
+            w.stop("1 timed out")
+        inst.close()
+
+
+def not_ours():
+    """a command that has become root's, as by sudo, cannot be ended by a watch of somebody else: that is said, others begin
+    beside it, but none of its key, and watch ends without it"""
+    os.chmod(n.tmp.name, 0o711)
+    sudo = pathlib.Path(n.tmp.name, "sudo")
+    shutil.copy(shutil.which("setpriv"), sudo)
+    sudo.chmod(0o4755)
+    folder = pathlib.Path(n.tmp.name, "run")
+    inst = Instance(folder)
+    prefix = ("unshare", "--mount", "sh", "-c", f'mount --bind {folder} /run/synward && exec "$@"', "sh",
+              "setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups")
+    w = Watch(f'echo "$SYNWARD_SERVICE" >>log; [ "$SYNWARD_SERVICE" != a ] || {{ echo $$ >pid; exec {sudo} --reuid 0 sleep 1000; }}',
+              "--per", "service", "--timeout", 0.3, inst=inst, prefix=prefix)
+    inst.say({"service": "a"}, {"service": "b"})
+    w.has("log", "a\nb\n")
+    said = f"with pid {w.text('pid').strip()} cannot be ended (Operation not permitted) and is left"
+    n.until(lambda: said in w.err() or w.p.poll() is not None)
+    inst.say({"service": "a"}, {"service": "c"})
+    w.has("log", "a\nb\nc\n")
+    n.equal("alive", alive(w.text("pid")), True)
+    w.stop(said, "1 commands are left that could not be ended", "1 still waiting")
+    os.kill(int(w.text("pid")), signal.SIGKILL)
+    w = Watch(f"echo $$ >pid; exec {sudo} --reuid 0 sleep 1000", inst=inst, prefix=prefix)
+    inst.say({})
+    n.until(lambda: w.text("pid").strip() and pathlib.Path(f"/proc/{w.text('pid').strip()}").exists() and root_sleeps(w.text("pid").strip()))
+    w.stop("1 commands are left")
+    os.kill(int(w.text("pid")), signal.SIGKILL)
+
+
+def root_sleeps(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text() == "sleep\n" and pathlib.Path(f"/proc/{pid}").stat().st_uid == 0
+    except FileNotFoundError:
+        return False
 
 
 def left_behind():
@@ -359,5 +413,5 @@ def where_from():
 
 
 if __name__ == "__main__":
-    n.main(what_it_gets, unread, in_order, cooldown, rate, no_room, timeout, ends_clean, left_behind, failures, losses,
+    n.main(what_it_gets, unread, in_order, cooldown, rate, no_room, timeout, ends_clean, other_group, not_ours, left_behind, failures, losses,
            instance_ends, dry_run, stuck_output, real, where_from)

@@ -24,15 +24,19 @@ class Instance:
     """One that says whatever a test wants. Of a network namespace that is none; others who look for an instance get its
     hello, as from any."""
 
-    def __init__(self):
+    def __init__(self, folder=None):
+        """folder: one of its own instead of /run/synward, which every user may look into"""
         self.dev = f"wt{os.getpid() % 100000}"
-        self.path = pathlib.Path(f"/run/synward/readers/{os.getpid()}")
+        self.path = pathlib.Path(folder or "/run/synward", "readers", str(os.getpid()))
         self.path.parent.parent.mkdir(mode=0o700, exist_ok=True)
         self.path.parent.mkdir(mode=0o755, exist_ok=True)
         self.path.unlink(missing_ok=True)
         self.s = socket.socket(socket.AF_UNIX)
         self.s.bind(str(self.path))
         self.s.listen()
+        if folder:
+            self.path.parent.parent.chmod(0o711)
+            self.path.chmod(0o777)
         spaces.endings.append(self.close)
         self.c, self.seq, self.request, self.asked = None, 0, "", queue.Queue()
         threading.Thread(target=self.serve, daemon=True).start()
