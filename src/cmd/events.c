@@ -201,17 +201,14 @@ static void say_source(const struct events *e, const struct sw_hello *hello)
 static int read_one(struct events *e)
 {
     struct sw_hello hello;
-    int fd, code = sw_events_find(&e->choice, e->follow, &fd, &hello);
+    int fd, code = sw_events_join(&e->choice, e->follow, &e->wants, &fd, &hello);
 
     if (code)
         return code;
     e->ended = false;
-    code = sw_events_ask(&e->choice, fd, &e->wants);
-    if (!code) {
-        say_source(e, &hello);
-        e->choice.last = hello;
-        code = copy(e, fd);
-    }
+    say_source(e, &hello);
+    e->choice.last = hello;
+    code = copy(e, fd);
     close(fd);
     return code;
 }
@@ -225,7 +222,7 @@ static int run(struct events *e)
     while (e->follow && !e->done && (code == SW_EXIT_OK || code == SW_EXIT_NOT_RUNNING)) {
         if (code == SW_EXIT_OK)
             sw_info("the synward with pid %d has ended: waiting for the next one", e->choice.last.pid);
-        else if (!said && !e->choice.last.pid)
+        else if (!said && !e->choice.last.pid && !e->choice.quiet)
             sw_info("no synward is running: waiting for one");
         said = true;
         wait_for(e, -1, LOOK_MS);

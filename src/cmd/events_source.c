@@ -15,11 +15,20 @@
 #include <unistd.h>
 
 #define CANDIDATES 64
-#define ANSWER_MS 3000 /* one that is stopped does not answer */
+#define ANSWER_MS 3000   /* one that is stopped does not answer */
+#define WAITS_MS 500     /* who waits for one asks it again: at first he gives it less, and twice as much each time */
+#define AGAIN_NS (1 * SW_SECOND)
 #define OK "ok\n"
 #define ERROR "error "
 #define NOT_ALLOWED "not allowed"
 #define WHY_MAX (SW_REQUEST_WHY + 32)
+
+/* Once, of what is tried again. */
+#define SAY(choice, ...)                                                                                               \
+    do {                                                                                                               \
+        if (!(choice)->quiet)                                                                                          \
+            sw_err(__VA_ARGS__);                                                                                       \
+    } while (0)
 
 struct candidate {
     int fd;
@@ -36,6 +45,11 @@ struct search {
     struct candidate found[CANDIDATES];
 };
 
+static int answer_ms(const struct sw_events_choice *choice)
+{
+    return choice->answer_ms ? choice->answer_ms : ANSWER_MS;
+}
+
 /* Reads a piece before a deadline: its length, 0 at the end, or -errno. */
 static ssize_t read_some(int fd, char *buf, size_t size, __u64 deadline)
 {
@@ -50,9 +64,10 @@ static ssize_t read_some(int fd, char *buf, size_t size, __u64 deadline)
 }
 
 /* In pieces until `whole` says so, or until the end: the length, or -errno. */
-static ssize_t read_until(int fd, char *buf, size_t size, size_t piece, bool (*whole)(const char *buf, size_t len))
+static ssize_t read_until(int fd, int ms, char *buf, size_t size, size_t piece,
+                          bool (*whole)(const char *buf, size_t len))
 {
-    const __u64 deadline = sw_clock_now() + ANSWER_MS * 1000000ull;
+    const __u64 deadline = sw_clock_now() + ms * 1000000ull;
     size_t len = 0;
 
     while (len < size && !whole(buf, len)) {
@@ -97,7 +112,7 @@ static const char *named(const struct sw_events_choice *choice)
 
 static int say_refusal(const struct sw_events_choice *choice, const char *why)
 {
-    sw_err("%s: the synward refuses: %s", named(choice), why);
+    SAY(choice, "%s: the synward refuses: %s", named(choice), why);
     return strstr(why, NOT_ALLOWED) ? SW_EXIT_PRIVILEGE : SW_EXIT_INTERNAL;
 }
 
@@ -166,7 +181,7 @@ static int look(pid_t pid, void *ctx)
     s->silent += c->fd == -EAGAIN; /* nobody takes what waits */
     if (c->fd < 0)
         return 0;
-    len = read_until(c->fd, buf, sizeof(buf), sizeof(buf), has_empty_line);
+    len = read_until(c->fd, answer_ms(s->choice), buf, sizeof(buf), sizeof(buf), has_empty_line);
     if (len < 0 || sw_hello_parse(buf, len, &c->hello)) {
         if (len > 0)
             is_refusal(buf, len, s->refusal);
@@ -186,26 +201,29 @@ static int say_none(const struct search *s, bool waits, int err)
     if (*s->refusal)
         return say_refusal(s->choice, s->refusal);
     if (err == -EACCES || s->denied) {
-        sw_err("%s needs root, or the group that 'synward run --socket-group' names", named(s->choice));
+        SAY(s->choice, "%s needs root, or the group that 'synward run --socket-group' names", named(s->choice));
         return SW_EXIT_PRIVILEGE;
     }
     if (err) {
-        sw_err(SW_READERS_DIR ": %s", strerror(-err));
+        SAY(s->choice, SW_READERS_DIR ": %s", strerror(-err));
         return SW_EXIT_INTERNAL;
     }
     if (waits)
         return SW_EXIT_NOT_RUNNING;
     if (!s->silent)
         return sw_choice_say_none(&s->choice->which, s->elsewhere);
-    sw_err("%s: a synward is there and does not answer", named(s->choice));
+    SAY(s->choice, "%s: a synward is there and does not answer", named(s->choice));
     return SW_EXIT_NOT_RUNNING;
 }
 
 static int say_candidates(const struct search *s)
 {
-    struct sw_instance *inst = calloc(s->len, sizeof(*inst));
+    struct sw_instance *inst;
     int code;
 
+    if (s->choice->quiet)
+        return SW_EXIT_USAGE;
+    inst = calloc(s->len, sizeof(*inst));
     if (!inst)
         return SW_EXIT_MEMORY;
     for (size_t i = 0; i < s->len; i++)
@@ -248,9 +266,9 @@ const char *sw_events_text(const struct sw_events_choice *choice, const struct s
     return sw_instance_text(&choice->which, &inst, buf);
 }
 
-static int send_all(int fd, const char *text, size_t len)
+static int send_all(int fd, int ms, const char *text, size_t len)
 {
-    const __u64 deadline = sw_clock_now() + ANSWER_MS * 1000000ull;
+    const __u64 deadline = sw_clock_now() + ms * 1000000ull;
 
     while (len) {
         struct pollfd out = {.fd = fd, .events = POLLOUT};
@@ -258,7 +276,7 @@ static int send_all(int fd, const char *text, size_t len)
 
         if (n < 0 && errno != EAGAIN)
             return -errno;
-        if (n < 0 && (sw_clock_now() >= deadline || poll(&out, 1, ANSWER_MS) <= 0))
+        if (n < 0 && (sw_clock_now() >= deadline || poll(&out, 1, ms) <= 0))
             return -ETIMEDOUT;
         if (n > 0) {
             text += n;
@@ -276,21 +294,62 @@ int sw_events_ask(const struct sw_events_choice *choice, int fd, const struct sw
 
     if (len < 0) {
         free(text);
-        sw_err("%s: %s", named(choice), len == -E2BIG ? "the filter is too long" : strerror(-len));
+        SAY(choice, "%s: %s", named(choice), len == -E2BIG ? "the filter is too long" : strerror(-len));
         return len == -E2BIG ? SW_EXIT_USAGE : SW_EXIT_MEMORY;
     }
-    err = send_all(fd, text, len);
+    err = send_all(fd, answer_ms(choice), text, len);
     free(text);
     /* a byte at a time: the lines behind it are not its own; also to what could not be sent */
-    n = read_until(fd, answer, sizeof(answer), 1, ends_line);
+    n = read_until(fd, answer_ms(choice), answer, sizeof(answer), 1, ends_line);
     if (n == (ssize_t)strlen(OK) && !memcmp(answer, OK, n))
         return SW_EXIT_OK;
     if (n > 0 && is_refusal(answer, n, why))
         return say_refusal(choice, why);
     if (n == 0 || n == -ECONNRESET || err == -EPIPE) {
-        sw_err("%s: the synward has just stopped", named(choice));
+        SAY(choice, "%s: the synward has just stopped", named(choice));
         return SW_EXIT_NOT_RUNNING;
     }
-    sw_err("%s: the synward does not answer", named(choice));
+    SAY(choice, "%s: the synward does not answer", named(choice));
     return SW_EXIT_INTERNAL;
+}
+
+/* Once one was there, everything may be of a next one that has only begun: its group is not set, there are two of them. */
+static bool is_lasting(const struct sw_events_choice *choice, int code)
+{
+    return code == SW_EXIT_MEMORY || (!choice->last.pid && (code == SW_EXIT_USAGE || code == SW_EXIT_PRIVILEGE));
+}
+
+int sw_events_join(struct sw_events_choice *choice, bool waits, const struct sw_request *request, int *ret_fd,
+                   struct sw_hello *ret)
+{
+    const __u64 began = sw_clock_now();
+    bool there;
+    int code;
+
+    if (waits && began < choice->again_at)
+        return SW_EXIT_NOT_RUNNING;
+    if (waits && !choice->answer_ms)
+        choice->answer_ms = WAITS_MS;
+    code = sw_events_find(choice, waits, ret_fd, ret);
+    there = code != SW_EXIT_NOT_RUNNING;
+    if (!code) {
+        code = sw_events_ask(choice, *ret_fd, request);
+        if (code)
+            close(*ret_fd);
+    }
+    if (!code) {
+        choice->quiet = false;
+        choice->answer_ms = 0;
+        return SW_EXIT_OK;
+    }
+    if (!waits || is_lasting(choice, code))
+        return code;
+    if (there && !choice->quiet)
+        sw_info("%s: it is asked again", named(choice));
+    choice->quiet |= there;
+    if (there || sw_clock_now() - began >= WAITS_MS * 1000000ull) { /* also one that did not say who it is */
+        choice->answer_ms = choice->answer_ms < ANSWER_MS / 2 ? 2 * choice->answer_ms : ANSWER_MS;
+        choice->again_at = sw_clock_now() + AGAIN_NS;
+    }
+    return SW_EXIT_NOT_RUNNING;
 }

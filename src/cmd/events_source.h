@@ -10,6 +10,10 @@ struct sw_events_choice {
     struct sw_choice which;
     const char *command;  /* which error lines name; NULL: events */
     struct sw_hello last; /* pid 0: there was none; else one of its interface and namespace is waited for */
+    /* of sw_events_join: */
+    bool quiet;     /* what was said is not said again */
+    int answer_ms;  /* how long one may take to answer; 0: as long as it is worth to wait */
+    __u64 again_at; /* not before */
 };
 
 /*
@@ -25,5 +29,12 @@ const char *sw_events_text(const struct sw_events_choice *choice, const struct s
 
 /* Sends the request and takes the answer: lines come next. An enum sw_exit, after a line on stderr. */
 int sw_events_ask(const struct sw_events_choice *choice, int fd, const struct sw_request *request);
+
+/*
+ * Both. If waits, SW_EXIT_NOT_RUNNING is all that is to be tried again: none is there, or one that does not answer or
+ * refuses, which is said once; others then end it. It takes up to 6 s where one does not answer.
+ */
+int sw_events_join(struct sw_events_choice *choice, bool waits, const struct sw_request *request, int *ret_fd,
+                   struct sw_hello *ret);
 
 #endif

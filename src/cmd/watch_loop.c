@@ -93,14 +93,11 @@ static void say_source(const struct sw_watch *w, const struct sw_hello *hello)
 static int join_instance(struct sw_watch *w)
 {
     struct sw_hello hello;
-    int fd, code = sw_events_find(&w->choice, w->follow, &fd, &hello);
+    int fd, code = sw_events_join(&w->choice, w->follow, &w->wants, &fd, &hello);
 
-    if (!code) {
-        code = sw_events_ask(&w->choice, fd, &w->wants);
-        if (!code && sw_ndjson_take(fd, &w->lines))
-            code = SW_EXIT_MEMORY;
-        if (code)
-            close(fd);
+    if (!code && sw_ndjson_take(fd, &w->lines)) {
+        close(fd);
+        return SW_EXIT_MEMORY;
     }
     if (!code) {
         say_source(w, &hello);
@@ -110,7 +107,7 @@ static int join_instance(struct sw_watch *w)
     }
     if (code != SW_EXIT_NOT_RUNNING || !w->follow)
         return code;
-    if (!w->said)
+    if (!w->said && !w->choice.quiet)
         sw_info("no synward is running: waiting for one");
     w->said = true;
     return SW_EXIT_OK;

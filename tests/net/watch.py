@@ -302,6 +302,38 @@ def instance_ends():
     w.stop()
 
 
+def not_at_once():
+    """--follow: a next one that is silent, does not answer, refuses, ends: said once, and asked again, by `events` as well;
+    without it that is the end"""
+    inst = Instance()
+    ways = ["no answer", "silent", "refusal"]
+    w = Watch('echo "$SYNWARD_N" >>log; [ "$SYNWARD_N" != 1 ] || exec sleep 100', "--follow", "--timeout", 1, inst=inst, pid=False)
+    inst.say({"n": 1})
+    w.has("log", "1\n")
+    inst.ways = list(ways)
+    inst.c.close()
+    inst.answer().say({"n": 2})
+    w.has("log", "1\n2\n")
+    inst.close()
+    w.stop("watch: the synward does not answer", "watch: it is asked again", "1 timed out")
+    n.equal("said once", [w.err().count(x) for x in ("does not answer", "asked again", "refuses", "just stopped")], [1, 1, 0, 0])
+    inst = Instance()
+    inst.ways = ["refusal", "ends", "no answer"]
+    path = pathlib.Path(n.tmp.name, "events")
+    with open(path, "wb") as out, open(path.with_suffix(".err"), "wb") as err:
+        p = n.popen([n.SYNWARD, "events", "-A", "-i", inst.dev, "--follow"], None, stdout=out, stderr=err)
+    n.started.append(p)
+    inst.answer().say({"n": 3})
+    n.until(lambda: '"n": 3' in path.read_text() or p.poll() is not None)
+    p.terminate()
+    n.equal("exit code", p.wait(timeout=n.PATIENCE), 0)
+    said = path.with_suffix(".err").read_text()
+    n.equal("said once", [said.count(x) for x in ("refuses: too many", "asked again", "does not answer", "waiting for one")], [1, 1, 0, 0])
+    for way in ("no answer", "refusal"):
+        inst.ways = [way]
+        Watch("", inst=inst, answer=False).ended(1, "does not answer" if way == "no answer" else "too many readers")
+
+
 def dry_run():
     """--dry-run: what would be run, by the same rules, and nothing is"""
     inst = Instance()
@@ -414,4 +446,4 @@ def where_from():
 
 if __name__ == "__main__":
     n.main(what_it_gets, unread, in_order, cooldown, rate, no_room, timeout, ends_clean, other_group, not_ours, left_behind, failures, losses,
-           instance_ends, dry_run, stuck_output, real, where_from)
+           instance_ends, not_at_once, dry_run, stuck_output, real, where_from)

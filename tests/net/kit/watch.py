@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 from . import ns as spaces
 from .daemon import SYNWARD
@@ -39,6 +40,7 @@ class Instance:
             self.path.chmod(0o777)
         spaces.endings.append(self.close)
         self.c, self.seq, self.request, self.asked = None, 0, "", queue.Queue()
+        self.ways = []  # what the next ones who come get instead: "silent", "no answer", "refusal", "ends"
         threading.Thread(target=self.serve, daemon=True).start()
 
     def close(self):
@@ -60,6 +62,14 @@ class Instance:
 
     def greet(self, c):
         got = b""
+        way = self.ways.pop(0) if self.ways else ""
+        if way == "silent":
+            time.sleep(PATIENCE)
+            return
+        if way == "refusal":
+            c.sendall(b"error too many readers\n")
+            c.close()
+            return
         try:
             c.sendall(f"synward-events 1\nversion 0\npid {os.getpid()}\nnetns 1\niface {self.dev}\n"
                       "events conn,guard,drop,loss,stats\n\n".encode())
@@ -68,6 +78,12 @@ class Instance:
                 if not more:
                     return
                 got += more
+            if way == "no answer":
+                time.sleep(PATIENCE)
+                return
+            if way == "ends":
+                c.close()
+                return
             c.sendall(b"ok\n")
         except OSError:
             return
