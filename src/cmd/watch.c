@@ -102,6 +102,8 @@ static void check(struct sw_cli *cli, void *opts, unsigned int operands_len)
         sw_usage_die(cli, "--follow does not go with --pid: the next process has another one");
     if (sw_given(cli, "cooldown") && !w->opts.keys_len)
         sw_usage_die(cli, "--cooldown needs --per");
+    if (w->opts.retry_ns && !w->opts.keys_len)
+        sw_usage_die(cli, "--retry needs --per");
     if (sw_given(cli, "burst") && !w->every_ns)
         sw_usage_die(cli, "--burst does not go with --rate none");
     if (!w->wants.event_mask)
@@ -142,8 +144,8 @@ static const struct sw_option options[] = {
      .help =
          "for events with the same values of these keys one after the other, and of those that wait only the newest",
      .man =
-         "At most four keys, like `service`. Then an event over the rate waits, too. What the command sees last of a "
-         "service is the last event of it."},
+         "At most four keys, like `service`. Then an event over the rate waits, too, and `guard` lines go before others. "
+         "What the command sees last of a service is the last event of it, as long as no more than 1024 wait."},
     {"cooldown", .block = 1, .type = SW_OPT_SECONDS, FIELD(opts.plan.cooldown_ns), .seconds = {0, 1e6},
      .help = "with `--per`: at most once in S seconds for the same values ({})"},
     {"jobs", 'j', .block = 1, .type = SW_OPT_NUMBER, FIELD(opts.jobs), .range = {1, SW_JOBS_MAX},
@@ -157,6 +159,9 @@ static const struct sw_option options[] = {
      .help = "so many at once before the rate holds (the N of `--rate`)"},
     {"timeout", .block = 1, .type = SW_OPT_SECONDS, FIELD(opts.timeout_ns), .seconds = {0.1, 86400},
      .help = "after S seconds its process group gets SIGTERM, and SIGKILL two seconds later ({})"},
+    {"retry", .block = 1, .type = SW_OPT_SECONDS, FIELD(opts.retry_ns), .seconds = {0.1, 1e6},
+     .help = "with `--per`: run a command that failed again after S seconds, if nothing newer waits (default: no)",
+     .man = "Until it succeeds, or a newer event of the same values comes."},
     {"dry-run", 'n', .block = 1, .type = SW_OPT_SET, FIELD(opts.dry_run),
      .help = "run nothing, print what would be run"},
     {"follow", 'f', .block = 1, .type = SW_OPT_SET, FIELD(follow),

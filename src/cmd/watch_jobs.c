@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define GRACE_NS (2 * SW_SECOND)  /* from SIGTERM to SIGKILL */
+#define AGAIN_NS (1 * SW_SECOND)  /* until it is tried again to begin what could not be */
 #define SELDOM_NS (1 * SW_SECOND) /* between two lines about failures */
 
 _Static_assert(SW_JOB_LINE <= PIPE_BUF, "a pipe that takes something takes a line");
@@ -72,13 +73,18 @@ static void put_line(struct sw_jobs *j, const char *line, size_t len)
                 j->gone ? "is read no more" : "takes nothing");
 }
 
+static bool succeeded(const struct sw_job_end *end)
+{
+    return !end->timed_out && WIFEXITED(end->status) && !WEXITSTATUS(end->status);
+}
+
 static void say_end(struct sw_jobs *j, const struct sw_job *job, const struct sw_job_end *end, __u64 now)
 {
     const char *key = *job->key ? job->key : "-";
     char how[80], more[64] = "";
     __u64 held;
 
-    if (!end->timed_out && WIFEXITED(end->status) && !WEXITSTATUS(end->status))
+    if (succeeded(end))
         return;
     if (end->timed_out)
         j->timed_out++;
@@ -116,6 +122,19 @@ static void leave(struct sw_jobs *j, struct sw_running *r)
             j->opts->plan.per ? ": until it ends nothing is begun for its values of --per" : "");
 }
 
+static void over(struct sw_jobs *j, const struct sw_plan_task *task)
+{
+    sw_plan_ended(j->plan, task);
+    sw_job_free(task->item);
+}
+
+/* If nothing newer waits. */
+static void again(struct sw_jobs *j, const struct sw_plan_task *task, __u64 from)
+{
+    if (!sw_plan_again(j->plan, task, from))
+        sw_job_free(task->item);
+}
+
 static void look(struct sw_jobs *j, struct sw_running *r, __u64 now)
 {
     struct sw_job_end end = {.pid = r->pid, .timed_out = r->timed_out};
@@ -125,8 +144,10 @@ static void look(struct sw_jobs *j, struct sw_running *r, __u64 now)
         end.duration_ns = now - r->began;
         put_line(j, line, sw_job_line(r->task.item, &end, wall(now), line));
         say_end(j, r->task.item, &end, now);
-        sw_plan_ended(j->plan, &r->task);
-        sw_job_free(r->task.item);
+        if (succeeded(&end) || !j->opts->retry_ns)
+            over(j, &r->task);
+        else
+            again(j, &r->task, now + j->opts->retry_ns);
         j->left_len -= r->left;
         *r = (struct sw_running){0};
         j->running_len--;
@@ -159,8 +180,7 @@ static void show(struct sw_jobs *j, struct sw_plan_task *task, __u64 now)
     else if (!j->code)
         j->code = sw_patient_write(j->signal_fd, line, len, &j->gone);
     free(line);
-    sw_plan_ended(j->plan, task);
-    sw_job_free(task->item);
+    over(j, task);
 }
 
 static void begin(struct sw_jobs *j, struct sw_plan_task *task, __u64 now)
@@ -183,11 +203,10 @@ static void begin(struct sw_jobs *j, struct sw_plan_task *task, __u64 now)
         return;
     }
     *r = (struct sw_running){0};
-    j->failed++;
+    j->begun--;
     if (may_say(&j->say_failed, now, &held))
-        sw_warn("watch: '%s' cannot be started: %s", j->opts->path, strerror(-err));
-    sw_plan_ended(j->plan, task);
-    sw_job_free(task->item);
+        sw_warn("watch: '%s' cannot be started now: %s", j->opts->path, strerror(-err));
+    again(j, task, now + AGAIN_NS);
 }
 
 static bool has_place(const struct sw_jobs *j)
@@ -232,7 +251,7 @@ void sw_jobs_event(struct sw_jobs *j, const struct sw_line *line, const char *te
         j->code = SW_EXIT_MEMORY;
         return;
     }
-    switch (sw_plan_add(j->plan, opts->plan.per ? key : NULL, job, now, &old)) {
+    switch (sw_plan_add(j->plan, opts->plan.per ? key : NULL, !strcmp(job->of, "guard"), job, now, &old)) {
     case SW_PLAN_TAKEN: break;
     case SW_PLAN_REPLACED:
         j->replaced++;
@@ -242,8 +261,9 @@ void sw_jobs_event(struct sw_jobs *j, const struct sw_line *line, const char *te
         sw_job_free(job);
         skipped(j, &j->over_rate, "they are over --rate", now);
         break;
+    case SW_PLAN_DISPLACED:
     case SW_PLAN_FULL:
-        sw_job_free(job);
+        sw_job_free(old ? old : job);
         skipped(j, &j->full, opts->plan.per ? "too many values of --per at once" : "too many wait for --jobs", now);
         break;
     case SW_PLAN_NO_MEMORY:

@@ -18,6 +18,7 @@ struct sw_jobs_options {
     char **argv; /* ends with NULL */
     __u32 jobs;  /* at once */
     __u64 timeout_ns;
+    __u64 retry_ns; /* with --per: once more after a failure; 0: no */
     __u64 count; /* begin so many and no more; 0: no end */
     bool dry_run;
 };

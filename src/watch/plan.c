@@ -11,6 +11,7 @@ struct entry {
     __u64 order; /* of the item */
     __u64 from;  /* not before */
     bool used, busy;
+    bool first; /* the item goes before others */
 };
 
 struct sw_plan {
@@ -70,27 +71,63 @@ static struct entry *find(struct sw_plan *p, const char *key)
     return NULL;
 }
 
-/* One that nothing is known of any more, or a new one; NULL: there is none. */
+static struct entry *cleared(struct entry *e)
+{
+    free(e->key);
+    *e = (struct entry){0};
+    return e;
+}
+
+/* One that nothing is known of any more, or a new one, or one that only cools down; NULL: there is none. */
 static struct entry *find_free(struct sw_plan *p, __u64 now)
 {
+    struct entry *cools = NULL;
+
     for (size_t i = 0; i < p->high; i++) {
         struct entry *e = &p->entries[i];
 
-        if (e->used && (e->item || e->busy || now < e->from))
+        if (e->used && (e->item || e->busy))
             continue;
-        free(e->key);
-        *e = (struct entry){0};
-        return e;
+        if (!e->used || now >= e->from)
+            return cleared(e);
+        if (!cools || e->from < cools->from)
+            cools = e;
     }
-    return p->high < SW_PLAN_ENTRIES ? &p->entries[p->high++] : NULL;
+    if (p->high < SW_PLAN_ENTRIES)
+        return &p->entries[p->high++];
+    return cools ? cleared(cools) : NULL;
 }
 
-enum sw_plan_fate sw_plan_add(struct sw_plan *p, const char *key, void *item, __u64 now, void **ret_old)
+/* The newest that waits and is not to go before others; NULL: there is none. */
+static struct entry *find_last(struct sw_plan *p)
+{
+    struct entry *last = NULL;
+
+    for (size_t i = 0; i < p->high; i++) {
+        struct entry *e = &p->entries[i];
+
+        if (e->item && !e->busy && !e->first && (!last || e->order > last->order))
+            last = e;
+    }
+    return last;
+}
+
+enum sw_plan_fate sw_plan_add(struct sw_plan *p, const char *key, bool first, void *item, __u64 now, void **ret_old)
 {
     struct entry *e = find(p, p->rules.per ? key : NULL);
+    enum sw_plan_fate fate = SW_PLAN_TAKEN;
 
     if (!e) {
         e = find_free(p, now);
+        if (!e && p->rules.per && first) {
+            e = find_last(p);
+            if (e) {
+                *ret_old = e->item;
+                p->waiting--;
+                cleared(e);
+                fate = SW_PLAN_DISPLACED;
+            }
+        }
         if (!e)
             return SW_PLAN_FULL;
         if (!p->rules.per && !take_rate(p, now))
@@ -103,30 +140,37 @@ enum sw_plan_fate sw_plan_add(struct sw_plan *p, const char *key, void *item, __
     if (e->item) { /* in its place, so that a key that never rests is not always last */
         *ret_old = e->item;
         e->item = item;
+        e->first |= first;
         return SW_PLAN_REPLACED;
     }
     e->item = item;
+    e->first = first;
     e->order = p->order++;
     p->waiting++;
-    return SW_PLAN_TAKEN;
+    return fate;
+}
+
+static bool goes_before(const struct entry *a, const struct entry *b)
+{
+    return a->first != b->first ? a->first : a->order < b->order;
 }
 
 bool sw_plan_next(struct sw_plan *p, __u64 now, struct sw_plan_task *ret)
 {
-    struct entry *oldest = NULL;
+    struct entry *next = NULL;
 
     for (size_t i = 0; p->waiting && i < p->high; i++) {
         struct entry *e = &p->entries[i];
 
-        if (e->item && !e->busy && now >= e->from && (!oldest || e->order < oldest->order))
-            oldest = e;
+        if (e->item && !e->busy && now >= e->from && (!next || goes_before(e, next)))
+            next = e;
     }
-    if (!oldest || (p->rules.per && !take_rate(p, now)))
+    if (!next || (p->rules.per && !take_rate(p, now)))
         return false;
-    *ret = (struct sw_plan_task){.entry = oldest - p->entries, .item = oldest->item};
-    oldest->item = NULL;
-    oldest->busy = true;
-    oldest->from = now + p->rules.cooldown_ns;
+    *ret = (struct sw_plan_task){.entry = next - p->entries, .item = next->item};
+    next->item = NULL;
+    next->busy = true;
+    next->from = now + p->rules.cooldown_ns;
     p->waiting--;
     return true;
 }
@@ -134,6 +178,20 @@ bool sw_plan_next(struct sw_plan *p, __u64 now, struct sw_plan_task *ret)
 void sw_plan_ended(struct sw_plan *p, const struct sw_plan_task *task)
 {
     p->entries[task->entry].busy = false;
+}
+
+bool sw_plan_again(struct sw_plan *p, const struct sw_plan_task *task, __u64 from)
+{
+    struct entry *e = &p->entries[task->entry];
+
+    e->busy = false;
+    if (e->item)
+        return false;
+    e->item = task->item; /* with its order: nothing was put in its place since */
+    if (from > e->from)
+        e->from = from;
+    p->waiting++;
+    return true;
 }
 
 size_t sw_plan_waiting(const struct sw_plan *p)

@@ -5,7 +5,8 @@
  *
  * Without keys an event over the rate is dropped. With keys (`per`) one key is acted on once at a time and at most once
  * in `cooldown`; the newest event that comes meanwhile, or over the rate, waits and takes the place of an older one:
- * the last word on a key is always acted on.
+ * the last word on a key is acted on, as long as no more than SW_PLAN_ENTRIES keys wait. What is `first` goes before
+ * others, and takes the place of one if there is no room; what only cools down is forgotten for one that comes.
  */
 #ifndef SW_WATCH_PLAN_H
 #define SW_WATCH_PLAN_H
@@ -28,6 +29,7 @@ struct sw_plan; /* opaque */
 enum sw_plan_fate {
     SW_PLAN_TAKEN,
     SW_PLAN_REPLACED,  /* taken, instead of one that waited: *ret_old, the caller's again */
+    SW_PLAN_DISPLACED, /* the same, of another key */
     SW_PLAN_OVER_RATE, /* not taken, as with the next two */
     SW_PLAN_FULL,
     SW_PLAN_NO_MEMORY,
@@ -42,12 +44,14 @@ struct sw_plan_task {
 int sw_plan_open(const struct sw_plan_rules *rules, void (*drop)(void *item), struct sw_plan **ret); /* 0 or -ENOMEM */
 void sw_plan_close(struct sw_plan *p); /* drops what waits; NULL is fine */
 
-/* key: with `per`; else NULL. item belongs to the plan if it is taken. */
-enum sw_plan_fate sw_plan_add(struct sw_plan *p, const char *key, void *item, __u64 now, void **ret_old);
+/* key: with `per`; else NULL, and all are in order. item belongs to the plan if it is taken. */
+enum sw_plan_fate sw_plan_add(struct sw_plan *p, const char *key, bool first, void *item, __u64 now, void **ret_old);
 
-/* What may begin now, the oldest first; the item is the caller's. False: nothing. */
+/* What may begin now, those that are `first`, then the oldest; the item is the caller's. False: nothing. */
 bool sw_plan_next(struct sw_plan *p, __u64 now, struct sw_plan_task *ret);
 void sw_plan_ended(struct sw_plan *p, const struct sw_plan_task *task);
+/* It has ended, and is to begin once more, not before from. False: a newer one waits; the item is the caller's. */
+bool sw_plan_again(struct sw_plan *p, const struct sw_plan_task *task, __u64 from);
 
 size_t sw_plan_waiting(const struct sw_plan *p);
 __u64 sw_plan_due(const struct sw_plan *p); /* when the next one may begin, if nothing else happens; ~0: never */

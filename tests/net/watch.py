@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -105,6 +106,56 @@ def cooldown():
     w.has("log", "0\n19\n")
     n.at_least("seconds", time.monotonic() - began, 0.8)
     w.stop("20 events, 2 commands begun", "18 replaced by a newer one")
+
+
+def changes_first():
+    """beside more services than it has places for, each of which says again what it is, a change is acted on at once: when
+    they wait, when they cool down, and over the rate"""
+    inst = Instance()
+    w = Watch('echo "$SYNWARD_SERVICE $SYNWARD_TO" >>log; [ "$SYNWARD_SERVICE" != s0 ] || while [ ! -e go ]; do sleep 0.02; done',
+              "--events", "guard,-drop", "--per", "service", "--cooldown", 1000, "--rate", "1000/h", "--burst", 3, inst=inst)
+    again = [{"event": "service", "service": f"s{i}", "state": "calm"} for i in range(1500)]
+    inst.say(*again)
+    w.has("log", "s0 \n")
+    inst.say({"service": "attacked", "to": "engaged"}, {"service": "other", "to": "grace"}, *again, {"service": "other", "to": "calm"},
+             {"event": "loss", "lost": 1})
+    n.until(lambda: "1 events were lost before" in w.err())  # it has taken all of them
+    (w.dir / "go").touch()
+    w.has("log", "s0 \nattacked engaged\nother calm\n")
+    w.stop("too many values of --per at once")
+    w = Watch('echo "$SYNWARD_SERVICE" >>log', "--events", "guard,-drop", "--per", "service", "--cooldown", 1000, "--rate", "none", "--jobs", 8, inst=inst)
+    inst.say(*again[:1024])
+    w.runs(1024)
+    inst.say({"service": "attacked", "to": "engaged"})
+    w.runs(1025)
+    w.stop("0 for which there was no room")
+
+
+def tried_again():
+    """what cannot be started now waits and is; --retry: what has failed is run again, until it succeeds or a newer event comes"""
+    inst = Instance()
+    w = Watch('echo "$SYNWARD_TO" >>log', "--per", "service", inst=inst)
+    inst.say({"service": "a", "to": "engaged"})
+    w.runs(1)
+    limit = resource.prlimit(w.p.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(w.p.pid, resource.RLIMIT_NOFILE, (3, limit[1]))
+    inst.say({"service": "a", "to": "calm"})
+    n.until(lambda: "cannot be started now: Too many open files" in w.err())
+    resource.prlimit(w.p.pid, resource.RLIMIT_NOFILE, limit)
+    w.has("log", "engaged\ncalm\n")
+    w.stop("2 commands begun, 0 failed")
+    w = Watch('echo "$SYNWARD_TO" >>log; [ -e go ]', "--per", "service", "--retry", 0.2, "--rate", "none", inst=inst)
+    inst.say({"service": "a", "to": "engaged"})
+    n.until(lambda: w.text("log").count("\n") >= 3)
+    n.equal("again and again", set(w.text("log").split()), {"engaged"})
+    inst.say({"service": "a", "to": "calm"})
+    n.until(lambda: w.text("log").count("calm") >= 2)
+    (w.dir / "go").touch()
+    n.until(lambda: '"status":0' in w.text("out"))
+    words = w.text("log").split()
+    n.equal("in order", (words, {x["seq"] for x in w.runs()}), (sorted(words, reverse=True), {2 + 1, 2 + 2}))
+    w.stop("0 still waiting")
+    Watch("", cmd=("--exec", "true", "--retry", 1)).ended(USAGE, "--retry needs --per")
 
 
 def rate():
@@ -445,5 +496,5 @@ def where_from():
 
 
 if __name__ == "__main__":
-    n.main(what_it_gets, unread, in_order, cooldown, rate, no_room, timeout, ends_clean, other_group, not_ours, left_behind, failures, losses,
+    n.main(what_it_gets, unread, in_order, cooldown, changes_first, tried_again, rate, no_room, timeout, ends_clean, other_group, not_ours, left_behind, failures, losses,
            instance_ends, not_at_once, dry_run, stuck_output, real, where_from)

@@ -33,9 +33,9 @@ static struct sw_plan *opened(struct sw_plan_rules rules)
 static enum sw_plan_fate add(struct sw_plan *p, const char *key, const char *item, __u64 now)
 {
     void *old = NULL;
-    enum sw_plan_fate fate = sw_plan_add(p, key, (void *)item, now, &old);
+    enum sw_plan_fate fate = sw_plan_add(p, key, *item == '!', (void *)item, now, &old);
 
-    assert_int_equal(old != NULL, fate == SW_PLAN_REPLACED);
+    assert_int_equal(old != NULL, fate == SW_PLAN_REPLACED || fate == SW_PLAN_DISPLACED);
     return fate;
 }
 
@@ -161,12 +161,15 @@ static void test_full(void **state)
     assert_int_equal(add(p, "7", "x", S), SW_PLAN_REPLACED);
     for (int i = 0; i < SW_PLAN_ENTRIES; i++)
         expect_next(p, S, "x");
-    assert_int_equal(add(p, "more", "x", 2 * S - 1), SW_PLAN_FULL);
-    assert_int_equal(add(p, "more", "x", 2 * S), SW_PLAN_TAKEN);
-    assert_int_equal(add(p, "0", "x", 2 * S), SW_PLAN_TAKEN); /* forgotten, and known again */
-    assert_int_equal(sw_plan_waiting(p), 2);
+    assert_int_equal(add(p, "more", "x", 2 * S - 1), SW_PLAN_TAKEN); /* one that only cools down is forgotten */
+    expect_next(p, 2 * S - 1, "x");
+    assert_int_equal(add(p, "more", "y", 2 * S), SW_PLAN_TAKEN);
+    assert_int_equal(add(p, "0", "z", 2 * S), SW_PLAN_TAKEN); /* forgotten, and known again */
+    expect_next(p, 2 * S, "z");
+    expect_next(p, 2 * S, "-");
+    assert_int_equal(sw_plan_waiting(p), 1);
     sw_plan_close(p);
-    assert_int_equal(dropped, 2);
+    assert_int_equal(dropped, 1);
     p = opened((struct sw_plan_rules){.burst = 1});
     for (int i = 0; i < SW_PLAN_ENTRIES; i++)
         assert_int_equal(add(p, NULL, "x", S), SW_PLAN_TAKEN);
@@ -175,11 +178,74 @@ static void test_full(void **state)
     sw_plan_close(NULL);
 }
 
+/* Changes go before what is only repeated, and take its place where there is none. */
+static void test_first(void **state)
+{
+    struct sw_plan *p = opened((struct sw_plan_rules){.burst = 1, .per = true});
+    struct sw_plan_task task;
+    void *old = NULL;
+    char key[16];
+
+    (void)state;
+    for (int i = 0; i < SW_PLAN_ENTRIES; i++) {
+        snprintf(key, sizeof(key), "%d", i);
+        assert_int_equal(add(p, key, i == 900 ? "900" : i == 1023 ? "last" : "x", S), SW_PLAN_TAKEN);
+    }
+    assert_int_equal(sw_plan_add(p, "more", true, "!1", S, &old), SW_PLAN_DISPLACED);
+    assert_string_equal(old, "last");
+    assert_int_equal(add(p, "another", "x", S), SW_PLAN_FULL);
+    assert_int_equal(sw_plan_waiting(p), SW_PLAN_ENTRIES);
+    assert_int_equal(add(p, "900", "!2", S), SW_PLAN_REPLACED);
+    assert_int_equal(add(p, "900", "newer", S), SW_PLAN_REPLACED); /* it keeps its turn */
+    expect_next(p, S, "newer");
+    expect_next(p, S, "!1");
+    expect_next(p, S, "x");
+    assert_string_equal(next(p, S, &task), "x");
+    sw_plan_ended(p, &task);
+    sw_plan_close(p);
+    p = opened((struct sw_plan_rules){.burst = 1, .per = true}); /* all of them changes */
+    for (int i = 0; i < SW_PLAN_ENTRIES; i++) {
+        snprintf(key, sizeof(key), "%d", i);
+        assert_int_equal(add(p, key, "!", S), SW_PLAN_TAKEN);
+    }
+    assert_int_equal(add(p, "more", "!", S), SW_PLAN_FULL);
+    sw_plan_close(p);
+}
+
+/* What failed waits again, with its turn, unless a newer one of its key has come. */
+static void test_again(void **state)
+{
+    struct sw_plan *p = opened((struct sw_plan_rules){.burst = 1, .per = true, .cooldown_ns = 5 * S});
+    struct sw_plan_task task;
+
+    (void)state;
+    assert_int_equal(add(p, "k", "!calm", S), SW_PLAN_TAKEN);
+    assert_int_equal(add(p, "l", "other", S), SW_PLAN_TAKEN);
+    assert_string_equal(next(p, S, &task), "!calm");
+    assert_true(sw_plan_again(p, &task, 9 * S));
+    assert_int_equal(sw_plan_waiting(p), 2);
+    expect_next(p, 9 * S - 1, "other");
+    expect_next(p, 9 * S - 1, "-");
+    assert_int_equal(sw_plan_due(p), 9 * S);
+    assert_int_equal(add(p, "l", "other", 20 * S), SW_PLAN_TAKEN);
+    assert_string_equal(next(p, 20 * S, &task), "!calm");
+    assert_true(sw_plan_again(p, &task, 21 * S)); /* not within the cool-down either */
+    expect_next(p, 24 * S, "other");
+    expect_next(p, 25 * S - 1, "-");
+    assert_string_equal(next(p, 25 * S, &task), "!calm");
+    assert_int_equal(add(p, "k", "newer", 26 * S), SW_PLAN_TAKEN);
+    assert_false(sw_plan_again(p, &task, 27 * S));
+    expect_next(p, 30 * S, "newer");
+    sw_plan_close(p);
+    assert_int_equal(dropped, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),         cmocka_unit_test(test_rate),     cmocka_unit_test(test_rate_of_keys),
         cmocka_unit_test(test_one_at_a_time), cmocka_unit_test(test_cooldown), cmocka_unit_test(test_full),
+        cmocka_unit_test(test_first), cmocka_unit_test(test_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
