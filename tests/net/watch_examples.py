@@ -64,7 +64,8 @@ def flowspec():
     speaker(g.a, 1, "10.66.0.2", 179)
     speaker(g.b, 2, "10.66.0.1", -1)
     n.until(lambda: "Establ" in gobgp(g.a, "neighbor").stdout)
-    w = Watch("", "--events", "guard,-drop", "--per", "service", sw=g.sw, ns=g.b, cmd=("--exec", SCRIPTS / "flowspec-gobgp"))
+    w = Watch("", "--events", "guard,-drop", "--per", "service", sw=g.sw, ns=g.b, cmd=("--exec", SCRIPTS / "flowspec-gobgp"),
+              env={"STATE_DIRECTORY": n.tmp.name})
     g.talk()
     n.equal("calm", rules(g.a), {})
     k.finished(k.flood(g, 1000, 1000))
@@ -76,33 +77,98 @@ def flowspec():
     w.stop("0 failed", "0 timed out")
 
 
+class Spec:
+    """flowspec-gobgp beside a gobgpd, and what is announced then"""
+
+    def __init__(self, **env):
+        self.ns = n.new_ns("fs")
+        speaker(self.ns, 1, "127.0.0.9", 179)
+        self.inst = Instance()
+        self.folder = pathlib.Path(n.tmp.name, "spec")
+        self.folder.mkdir()
+        self.env = {"STATE_DIRECTORY": str(self.folder), "FLOWSPEC_DST": "192.0.2.1/32 2001:db8::1", "FLOWSPEC_THEN": "discard", **env}
+        self.w = Watch("", "--events", "guard,drop", "--rate", "none", inst=self.inst, ns=self.ns, env=self.env,
+                       cmd=("--exec", SCRIPTS / "flowspec-gobgp"))
+        self.row = 0
+
+    def after(self, status=0, **event):
+        ip = event.get("service_ip", "10.0.0.1")
+        service = f"{f'[{ip}]' if ip and ':' in ip else ip}:80"
+        self.inst.say({"service": service, "service_port": 80, "dry_run": False, "mode": "auto", "service_ip": ip, "to": "engaged", **event})
+        self.row += 1
+        n.fields(self.w.runs(self.row)[-1], status=status)
+        return self.announced()
+
+    def announced(self):
+        return sorted(x.split("]")[0][1:].removeprefix("destination: ").removesuffix("/0") for v in ("ipv4", "ipv6") for x in rules(self.ns, v))
+
+
 def flowspec_states():
-    """for each state what is announced: IPv6, a prefix, a service on all addresses; nothing of monitor; lines that heal"""
-    ns = n.new_ns("fs")
-    speaker(ns, 1, "127.0.0.9", 179)
+    """for each state what is announced: IPv6, a prefix, a service on all addresses; nothing of monitor, or of always; lines
+    that heal"""
+    f = Spec()
+    n.equal("monitor", f.after(dry_run=True, mode="monitor"), [])
+    n.equal("always", f.after(mode="always"), [])
+    n.equal("engaged", f.after(), ["10.0.0.1/32"])
+    n.equal("grace", f.after(to="grace"), ["10.0.0.1/32"])
+    n.equal("twice", f.after(), ["10.0.0.1/32"])
+    n.equal("another", f.after(service_ip="2001:db8::7"), ["10.0.0.1/32", "2001:db8::7/128"])
+    n.equal("calm, by a service line", f.after(event="service", state="calm"), ["2001:db8::7/128"])
+    n.equal("calm twice", f.after(to="calm"), ["2001:db8::7/128"])
+    n.equal("a prefix", f.after(service_ip="203.0.113.0/24"), ["2001:db8::7/128", "203.0.113.0/24"])
+    n.equal("all addresses", f.after(service_ip=None, service="*:80"), ["192.0.2.1/32", "2001:db8::1/128", "2001:db8::7/128", "203.0.113.0/24"])
+    n.equal("what is done", set(rules(f.ns).values()), {0})
+    n.equal("now always", f.after(mode="always", service_ip="203.0.113.0/24"), ["192.0.2.1/32", "2001:db8::1/128", "2001:db8::7/128"])
+    n.equal("now monitor", f.after(event="service", state="engaged", mode="monitor", service_ip="2001:db8::7"), ["192.0.2.1/32", "2001:db8::1/128"])
+    for bad in ({"service_ip": "1.2.3.4 then accept"}, {"service_port": "80 x"}, {"service_ip": "-h"}, {"service": "../../x y"}):
+        f.after(1, **{"service_ip": "10.0.0.9", **bad})
+    f.w.stop()
+
+
+def flowspec_wanted():
+    """a rule is withdrawn with the last that wants it: of services on one address and on all of one family or of both, of two
+    watches; a daemon that fails for one prefix is asked for the others"""
+    f = Spec()
+    both = ["192.0.2.1/32", "2001:db8::1/128"]
+    n.equal("one", f.after(service_ip="192.0.2.1"), both[:1])
+    n.equal("all are calm", f.after(service_ip=None, service="*:80", to="calm"), both[:1])
+    n.equal("of IPv6", f.after(service_ip=None, service="[::]:80"), both)
+    n.equal("of IPv4", f.after(service_ip=None, service="0.0.0.0:80"), both)
+    n.equal("one is calm", f.after(service_ip="192.0.2.1", to="calm"), both)
+    n.equal("of IPv6 calm", f.after(service_ip=None, service="[::]:80", to="calm"), both[:1])
+    n.equal("another port", f.after(service_ip=None, service="0.0.0.0:81", service_port=81, to="calm"), both[:1])
+    n.equal("of IPv4 calm", f.after(service_ip=None, service="0.0.0.0:80", to="calm"), [])
+
+    def other(to):
+        first = f.inst.c
+        w = Watch("", "--count", 1, inst=f.inst, ns=f.ns, env={**f.env, "FLOWSPEC_WHO": "eth1"}, cmd=("--exec", SCRIPTS / "flowspec-gobgp"))
+        f.inst.say({"service": "192.0.2.1:80", "service_ip": "192.0.2.1", "service_port": 80, "dry_run": False, "mode": "auto", "to": to})
+        w.ended(0, "1 commands begun, 0 failed")
+        f.inst.c.close()
+        f.inst.c = first
+        return f.announced()
+
+    n.equal("of this watch", f.after(service_ip="192.0.2.1"), both[:1])
+    n.equal("of the other", other("engaged"), both[:1])
+    n.equal("calm here", f.after(service_ip="192.0.2.1", to="calm"), both[:1])
+    n.equal("calm there", other("calm"), [])
+    f.w.stop()
+
+
+def flowspec_fails():
+    """a gobgp that fails for a prefix: the others are withdrawn, and by --retry that one, too"""
+    folder = pathlib.Path(n.tmp.name, "fails")
+    (folder / "bin").mkdir(parents=True)
+    fake = folder / "bin/gobgp"
+    fake.write_text('#!/bin/sh\necho "$5 $8" >>"$HERE/said"\n[ -e "$HERE/up" ] || [ "$8" != 192.0.2.1/32 ]\n')
+    fake.chmod(0o755)
     inst = Instance()
-    w = Watch("", "--events", "guard,drop", inst=inst, ns=ns, cmd=("--exec", SCRIPTS / "flowspec-gobgp"),
-              env={"FLOWSPEC_DST": "192.0.2.1/32 2001:db8::1", "FLOWSPEC_THEN": "discard"})
-
-    def after(row, **event):
-        inst.say({"service_port": 80, "dry_run": False, "service_ip": "10.0.0.1", "to": "engaged", **event})
-        n.fields(w.runs(row)[-1], status=event.pop("status", 0))
-        return sorted(x.split("]")[0][1:] for v in ("ipv4", "ipv6") for x in rules(ns, v))
-
-    n.equal("monitor", after(1, dry_run=True), [])
-    n.equal("engaged", after(2), ["destination: 10.0.0.1/32"])
-    n.equal("grace", after(3, to="grace"), ["destination: 10.0.0.1/32"])
-    n.equal("twice", after(4), ["destination: 10.0.0.1/32"])
-    n.equal("another", after(5, service_ip="2001:db8::7"), ["destination: 10.0.0.1/32", "destination: 2001:db8::7/128/0"])
-    n.equal("calm, by a service line", after(6, event="service", mode="auto", state="calm"), ["destination: 2001:db8::7/128/0"])
-    n.equal("calm twice", after(7, to="calm"), ["destination: 2001:db8::7/128/0"])
-    n.equal("a prefix", after(8, service_ip="203.0.113.0/24"), ["destination: 2001:db8::7/128/0", "destination: 203.0.113.0/24"])
-    n.equal("all addresses", after(9, service_ip=None), ["destination: 192.0.2.1/32", "destination: 2001:db8::1/128/0",
-                                                         "destination: 2001:db8::7/128/0", "destination: 203.0.113.0/24"])
-    n.equal("what is done", set(rules(ns).values()), {0})
-    for bad in ({"service_ip": "1.2.3.4 then accept"}, {"service_port": "80 x"}, {"service_ip": "-h"}):
-        inst.say({"dry_run": False, "to": "engaged", "service_ip": "10.0.0.9", "service_port": 80, **bad})
-    n.equal("refused", [x["status"] for x in w.runs(12)[-3:]], [1, 1, 1])
+    w = Watch("", "--per", "service", "--retry", 0.2, inst=inst, cmd=("--exec", SCRIPTS / "flowspec-gobgp"),
+              env={"STATE_DIRECTORY": str(folder), "GOBGP": str(fake), "FLOWSPEC_DST": "192.0.2.1/32 192.0.2.2/32"})
+    inst.say({"service": "*:80", "service_ip": None, "service_port": 80, "dry_run": False, "mode": "auto", "to": "calm"})
+    n.until(lambda: w.text("said").count("del 192.0.2.1/32\ndel 192.0.2.2/32\n") >= 2)
+    (w.dir / "up").touch()
+    n.until(lambda: '"status":0' in w.text("out"))
     w.stop()
 
 
@@ -367,4 +433,4 @@ def installed():
 
 if __name__ == "__main__":
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    n.main(flowspec, flowspec_states, webhook, block, block_forged, block_in_tunnels, block_evidence, block_failures, installed)
+    n.main(flowspec, flowspec_states, flowspec_wanted, flowspec_fails, webhook, block, block_forged, block_in_tunnels, block_evidence, block_failures, installed)
