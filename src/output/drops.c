@@ -12,7 +12,7 @@
 /* A minute's. The port of a source is its service's index: they are counted for each service apart. */
 struct minute {
     struct sw_top sources, services;
-    __u64 records;
+    struct sw_drops_sum all, of[SW_SERVICES]; /* by service */
 };
 
 struct sw_drops {
@@ -68,6 +68,12 @@ __u8 sw_drops_net(const __u8 ip[16])
     return SW_NET + (sw_ip_is_v4(ip) ? 96 + SW_DROPS_NET4 : SW_DROPS_NET6);
 }
 
+static void count(struct sw_drops_sum *sum, const struct sw_guard_event *drop)
+{
+    sum->drops += drop->count;
+    sum->samples++;
+}
+
 void sw_drops_add(struct sw_drops *d, const struct sw_guard_event *drop)
 {
     __u8 net[16] = {0};
@@ -76,34 +82,54 @@ void sw_drops_add(struct sw_drops *d, const struct sw_guard_event *drop)
     if (drop->hook == SW_HOOK_SWEEP)
         return;
     turn(d, drop->ts);
-    d->now[0].records++;
+    count(&d->now[0].all, drop);
+    count(&d->now[0].of[drop->service % SW_SERVICES], drop);
     memcpy(net, drop->src_ip, (sw_drops_net(drop->src_ip) - SW_NET) / 8);
-    sw_top_add_many(&d->now[0].sources, net, (__be16)drop->service, drop->count, &new);
+    sw_top_add(&d->now[0].sources, net, (__be16)drop->service, &new);
     if (drop->service)
-        sw_top_add_many(&d->now[0].services, drop->dst_ip, drop->dst_port, drop->count, &new);
+        sw_top_add(&d->now[0].services, drop->dst_ip, drop->dst_port, &new);
 }
 
-void sw_drops_total(struct sw_drops *d, __u64 now, __u64 *ret_drops, __u64 *ret_records)
+void sw_drops_total(struct sw_drops *d, __u32 service, __u64 now, struct sw_drops_sum *ret)
 {
+    *ret = (struct sw_drops_sum){0};
     turn(d, now);
-    *ret_drops = d->now[0].sources.total + d->now[1].sources.total;
-    *ret_records = d->now[0].records + d->now[1].records;
+    for (int minute = 0; minute < 2; minute++) {
+        const struct minute *m = &d->now[minute];
+        const struct sw_drops_sum *sum = service ? &m->of[service % SW_SERVICES] : &m->all;
+
+        ret->drops += sum->drops;
+        ret->samples += sum->samples;
+    }
 }
 
-static bool before(const struct sw_drops_row *a, const struct sw_drops_row *b)
+/* So that of many that are alike not the smallest addresses are shown. */
+static __u64 mixed(__u64 seed, const struct sw_drops_row *row)
 {
+    for (int i = 0; i < 16; i++)
+        seed = (seed ^ row->ip[i]) * 0x100000001b3ull;
+    seed = (seed ^ row->port) * 0x9e3779b97f4a7c15ull;
+    return seed ^ seed >> 32;
+}
+
+static bool before(__u64 seed, const struct sw_drops_row *a, const struct sw_drops_row *b)
+{
+    __u64 mixed_a, mixed_b;
+
     if (a->least != b->least)
         return a->least > b->least;
     if (a->most != b->most)
         return a->most > b->most;
-    return memcmp(a->ip, b->ip, 16) < 0;
+    mixed_a = mixed(seed, a);
+    mixed_b = mixed(seed, b);
+    return mixed_a != mixed_b ? mixed_a < mixed_b : memcmp(a->ip, b->ip, 16) < 0;
 }
 
-static size_t insert(struct sw_drops_row *rows, size_t len, const struct sw_drops_row *row)
+static size_t insert(__u64 seed, struct sw_drops_row *rows, size_t len, const struct sw_drops_row *row)
 {
     size_t at = len;
 
-    while (at && before(row, &rows[at - 1]))
+    while (at && before(seed, row, &rows[at - 1]))
         at--;
     if (at == SW_DROPS_TOP)
         return len;
@@ -133,7 +159,7 @@ static size_t best(const struct sw_top *tops[2], bool only, __be16 port, struct 
             row.most = most[0] + most[1];
             memcpy(row.ip, s->ip, 16);
             if (row.least && !(minute && sw_top_has(tops[0], s->ip, s->port)))
-                len = insert(ret, len, &row);
+                len = insert(tops[0]->seed, ret, len, &row);
         }
     return len;
 }

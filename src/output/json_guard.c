@@ -47,23 +47,27 @@ static char *put_place(struct sw_lines *l, char *p, const struct sw_guard_event 
 
 static char *put_bounds(char *p, const struct sw_drops_row *row)
 {
-    p = sw_put_pair(p, "", "at_least", row->least);
-    return LIT(sw_put_pair(p, "", "at_most", row->most), "}");
+    p = sw_put_pair(p, "", "samples_at_least", row->least);
+    return LIT(sw_put_pair(p, "", "samples_at_most", row->most), "}");
 }
 
 /* What was dropped of late, by where it came from and went to. */
 static char *put_drops(const struct sw_lines *l, char *p, const struct sw_guard_event *t)
 {
     struct sw_drops_row rows[SW_DROPS_TOP];
-    __u64 drops, records;
+    struct sw_drops_sum all, here;
     size_t len;
 
     if (!l->drops)
-        return LIT(p, ",\"recent_drops\":null,\"recent_drop_samples\":null,\"recent_drop_sources\":null,"
+        return LIT(p, ",\"recent_drops\":null,\"recent_drop_samples\":null,\"recent_service_drops\":null,"
+                      "\"recent_service_drop_samples\":null,\"recent_drop_sources\":null,"
                       "\"recent_drop_services\":null");
-    sw_drops_total(l->drops, t->ts, &drops, &records);
-    p = sw_put_pair(p, "", "recent_drops", drops);
-    p = sw_put_pair(p, "", "recent_drop_samples", records);
+    sw_drops_total(l->drops, 0, t->ts, &all);
+    sw_drops_total(l->drops, t->service, t->ts, &here);
+    p = sw_put_pair(p, "", "recent_drops", all.drops);
+    p = sw_put_pair(p, "", "recent_drop_samples", all.samples);
+    p = sw_put_pair(p, "", "recent_service_drops", here.drops);
+    p = sw_put_pair(p, "", "recent_service_drop_samples", here.samples);
     p = LIT(p, ",\"recent_drop_sources\":[");
     len = sw_drops_sources(l->drops, t->service, t->ts, rows);
     for (size_t i = 0; i < len; i++) {

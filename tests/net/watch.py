@@ -484,17 +484,55 @@ def where_from():
     n.equal("first", (nets[0], set(nets) <= {"198.18.1.0/24", "198.18.2.0/24"}), ("198.18.1.0/24", True))
     n.equal("second", [x["net"] for x in second["recent_drop_sources"]], ["198.18.3.0/24"])
     for line in both:
-        n.fields(line, recent_drops=sum(x["count"] for x in said), recent_drop_samples=len(said))
-        n.equal("where", {x["service"]: x["at_least"] for x in line["recent_drop_services"]},
-                {f"{k.SERVER[4]}:{p}": sum(x["count"] for x in said if x["dst_port"] == p) for p in (k.PORT, k.PORT + 1)})
+        here = [x for x in said if x["service"] == line["service"]]
+        n.fields(line, recent_drops=sum(x["count"] for x in said), recent_drop_samples=len(said),
+                 recent_service_drops=sum(x["count"] for x in here), recent_service_drop_samples=len(here))
+        n.equal("where", {x["service"]: x["samples_at_least"] for x in line["recent_drop_services"]},
+                {f"{k.SERVER[4]}:{p}": len([x for x in said if x["dst_port"] == p]) for p in (k.PORT, k.PORT + 1)})
     for row in first["recent_drop_sources"]:
-        want = sum(x["count"] for x in said if x["dst_port"] == k.PORT and x["src_ip"].startswith(row["net"][:-4]))
-        n.equal(row["net"], (row["at_least"], row["at_most"]), (want, want))
+        want = len([x for x in said if x["dst_port"] == k.PORT and x["src_ip"].startswith(row["net"][:-4])])
+        n.equal(row["net"], (row["samples_at_least"], row["samples_at_most"]), (want, want))
     k.guard(quiet, "off")
     n.fields(quiet.wait_for(lambda x: x["event"] == "guard" and x["mode"] == "off"), recent_drops=None, recent_drop_sources=None)
     g.finish()
 
 
+def pulses():
+    """an attacker who sends a packet in the name of another at the head of each pulse chooses what is sampled: no more is
+    said of a prefix than packets came from it"""
+    g = k.Ground("--block", "198.18.0.0/15", "--interval", 0.2)
+    peer = k.Peer(g, ip="198.18.2.1")
+    sent = {"198.18.1.0/24": 0, "198.18.2.0/24": 0}
+
+    def send(net, count):
+        peer.ip = net.replace("0/24", "1")
+        frame = bytes(k.Ether(src=g.macs[0], dst=g.macs[1]) / peer.packet("S"))
+        for _ in range(count):
+            peer.out.send(frame)
+        sent[net] += count
+
+    def heads():
+        return len([x for x in g.sw.lines() if x["event"] == "drop" and x["src_ip"] == "198.18.2.1"])
+
+    def head():
+        send("198.18.2.0/24", 1)
+        return heads() > before
+
+    for _ in range(5):
+        before = heads()
+        n.until(head)
+        send("198.18.1.0/24", 300)
+    k.guard(g.sw, "off")
+    line = g.sw.wait_for(lambda x: x["event"] == "guard" and x["mode"] == "off" and x["service"] == f"{k.SERVER[4]}:{k.PORT}")
+    n.at_least("drops", line["recent_service_drops"], 1200)
+    n.equal("named", "198.18.2.0/24" in [x["net"] for x in line["recent_drop_sources"]], True)
+    for row in line["recent_drop_sources"]:
+        n.at_most(row["net"], row["samples_at_most"], sent[row["net"]])
+    n.equal("samples", sum(x["samples_at_least"] for x in line["recent_drop_sources"]), line["recent_service_drop_samples"])
+    peer.close()
+    g.finish()
+
+
 if __name__ == "__main__":
     n.main(what_it_gets, unread, in_order, cooldown, changes_first, tried_again, rate, no_room, timeout, ends_clean, other_group, not_ours, left_behind, failures, losses,
-           instance_ends, not_at_once, dry_run, stuck_output, real, where_from)
+           instance_ends, not_at_once, dry_run, stuck_output, real, where_from, pulses)

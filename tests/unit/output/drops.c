@@ -33,14 +33,25 @@ static void mapped(__u8 ip[16], __u32 host)
     memcpy(ip + 12, &host, 4);
 }
 
-static void add(struct sw_drops *d, __u32 src, __u32 service, __u64 count, __u64 ts)
+/* Records, of 1000 drops each: what they count is no matter of where one packet came from. */
+static void add(struct sw_drops *d, __u32 src, __u32 service, int samples, __u64 ts)
 {
     struct sw_guard_event drop = {
-        .kind = SW_GUARD_EV_DROP, .service = service, .count = count, .ts = ts, .dst_port = htons(80)};
+        .kind = SW_GUARD_EV_DROP, .service = service, .count = 1000, .ts = ts, .dst_port = htons(80)};
 
     mapped(drop.src_ip, src);
     mapped(drop.dst_ip, 0x0a000000 + service);
-    sw_drops_add(d, &drop);
+    for (int i = 0; i < samples; i++)
+        sw_drops_add(d, &drop);
+}
+
+static void expect_total(struct sw_drops *d, __u32 service, __u64 now, __u64 drops, __u64 samples)
+{
+    struct sw_drops_sum sum;
+
+    sw_drops_total(d, service, now, &sum);
+    assert_int_equal(sum.drops, drops);
+    assert_int_equal(sum.samples, samples);
 }
 
 static void expect_v4(const struct sw_drops_row *row, __u32 host, __u64 least, __u64 most)
@@ -64,7 +75,6 @@ static void test_prefixes(void **state)
                                  .src_ip = {0x20, 1, 0xd, 0xb8, 0, 0, 0, 1, 0xff, [15] = 9},
                                  .dst_ip = {0x20, 1, [15] = 2}};
     const __u8 net[16] = {0x20, 1, 0xd, 0xb8, 0, 0, 0, 1};
-    __u64 drops, records;
 
     (void)state;
     add(d, 0xc6120101, 1, 10, 1);
@@ -72,7 +82,8 @@ static void test_prefixes(void **state)
     add(d, 0xc6120201, 1, 1, 3);
     add(d, 0xc6120101, 2, 100, 4);  /* of another service */
     add(d, 0xc6120301, 0, 1000, 5); /* of none */
-    sw_drops_add(d, &six);
+    for (int i = 0; i < 7; i++)
+        sw_drops_add(d, &six);
     six.hook = SW_HOOK_SWEEP; /* without a packet */
     sw_drops_add(d, &six);
     assert_int_equal(sw_drops_sources(d, 1, 6, rows), 3);
@@ -88,9 +99,10 @@ static void test_prefixes(void **state)
     expect_v4(&rows[1], 0x0a000001, 16, 16);
     assert_int_equal(rows[1].port, htons(80));
     assert_int_equal(rows[2].least, 7);
-    sw_drops_total(d, 6, &drops, &records);
-    assert_int_equal(drops, 1123);
-    assert_int_equal(records, 6);
+    expect_total(d, 0, 6, 1116000 + 49, 1123);
+    expect_total(d, 1, 6, 16000 + 49, 23);
+    expect_total(d, 2, 6, 100000, 100);
+    expect_total(d, SW_SERVICES - 1, 6, 0, 0);
     assert_int_equal(sw_drops_net(rows[0].ip), SW_NET + 120);
     assert_int_equal(sw_drops_net(net), SW_NET + 64);
     sw_drops_free(d);
@@ -101,7 +113,6 @@ static void test_minutes(void **state)
 {
     struct sw_drops_row rows[SW_DROPS_TOP];
     struct sw_drops *d = opened();
-    __u64 drops, records;
 
     (void)state;
     add(d, 0xc6120101, 1, 10, 7 * MINUTE);
@@ -114,9 +125,9 @@ static void test_minutes(void **state)
     assert_int_equal(sw_drops_sources(d, 1, 9 * MINUTE, rows), 3);
     expect_v4(&rows[0], 0xc6120200, 12, 12);
     expect_v4(&rows[1], 0xc6120100, 4, 4);
-    sw_drops_total(d, 9 * MINUTE, &drops, &records);
-    assert_int_equal(drops, 17);
-    assert_int_equal(records, 3);
+    expect_total(d, 0, 9 * MINUTE, 17000, 17);
+    expect_total(d, 1, 9 * MINUTE, 17000, 17);
+    expect_total(d, 1, 10 * MINUTE, 0, 0);
     assert_int_equal(sw_drops_sources(d, 1, 10 * MINUTE, rows), 0);
     add(d, 0xc6120101, 1, 10, 11 * MINUTE);
     assert_int_equal(sw_drops_sources(d, 1, 14 * MINUTE, rows), 0); /* nothing came for long */
@@ -139,7 +150,7 @@ static void test_bounds(void **state)
         __u32 net, weight;
 
         if (i % 100000 == 0) { /* one that sent much, and then so little that it has no slot */
-            is[minute][NETS] = minute ? 1 : 1000000;
+            is[minute][NETS] = minute ? 1 : 20000;
             total[minute] += is[minute][NETS];
             add(d, 0x0b000000 + (NETS << 8), 1, is[minute][NETS], (5 + minute) * MINUTE);
         }
@@ -148,7 +159,7 @@ static void test_bounds(void **state)
         random ^= random >> 7;
         random ^= random << 17;
         net = random % 8 ? (random >> 8) % NETS : random % 24 / 8;
-        weight = random >> 40 & 0xff;
+        weight = random >> 40 & 3;
         is[minute][net] += weight;
         total[minute] += weight;
         add(d, 0x0b000000 + (net << 8) + (random & 0xff), 1, weight, (5 + minute) * MINUTE);
@@ -162,9 +173,26 @@ static void test_bounds(void **state)
         assert_in_range(is[0][host] + is[1][host], rows[i].least, rows[i].most);
         assert_true(rows[i].most - rows[i].least <= total[0] / SW_TOP_SLOTS + total[1] / SW_TOP_SLOTS);
         assert_true(i > 3 || host < 3 || host == NETS);
-        assert_true(host != NETS || rows[i].least == 1000000);
+        assert_true(host != NETS || rows[i].least == 20000);
         assert_true(!i || rows[i].least <= rows[i - 1].least);
     }
+    sw_drops_free(d);
+}
+
+/* Of many that are alike not those of the smallest addresses are shown. */
+static void test_alike(void **state)
+{
+    struct sw_drops_row rows[SW_DROPS_TOP];
+    struct sw_drops *d = opened();
+    int others = 0;
+
+    (void)state;
+    for (__u32 i = 0; i < 1000; i++)
+        add(d, 0x0b000000 + (i << 8), 1, 1, 5);
+    assert_int_equal(sw_drops_sources(d, 1, 6, rows), SW_DROPS_TOP);
+    for (int i = 0; i < SW_DROPS_TOP; i++)
+        others += rows[i].ip[13] || rows[i].ip[14] >= SW_DROPS_TOP;
+    assert_true(others > 0);
     sw_drops_free(d);
 }
 
@@ -174,6 +202,7 @@ int main(void)
         cmocka_unit_test(test_prefixes),
         cmocka_unit_test(test_minutes),
         cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_alike),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,6 +35,7 @@ static void test_guard_values(void **state)
         "\"half_open_threshold\":1024,\"syn_rate\":51234,\"syn_rate_threshold\":4000,\"completed_rate\":17,\"kernel_"
         "half_open\":950,"
         "\"in_state_ns\":12000000000,\"recent_drops\":null,\"recent_drop_samples\":null,"
+        "\"recent_service_drops\":null,\"recent_service_drop_samples\":null,"
         "\"recent_drop_sources\":null,\"recent_drop_services\":null}\n");
     has(line_n(o.text, 1), "\"seq\":2,");
     has(line_n(o.text, 1), "\"iface\":null,\"hook\":\"sweep\",\"service\":\"*:80\",\"service_ip\":null,"
@@ -58,17 +59,21 @@ static void test_guard_drops(void **state)
     emit(&o, &t);
     emit(&o, &drop);
     memcpy(drop.src_ip, drop.dst_ip, 16);
-    drop.count = 9;
+    drop.count = 5;
+    emit(&o, &drop);
+    drop.count = 4;
     emit(&o, &drop);
     emit(&o, &t);
     take(&o);
-    has(line_n(o.text, 0), ",\"recent_drops\":0,\"recent_drop_samples\":0,\"recent_drop_sources\":[],"
+    has(line_n(o.text, 0), ",\"recent_drops\":0,\"recent_drop_samples\":0,\"recent_service_drops\":0,"
+                           "\"recent_service_drop_samples\":0,\"recent_drop_sources\":[],"
                            "\"recent_drop_services\":[]}\n");
     has(line_n(o.text, 1),
-        ",\"recent_drops\":4720,\"recent_drop_samples\":2,\"recent_drop_sources\":["
-        "{\"net\":\"2001:db8::/64\",\"at_least\":4711,\"at_most\":4711},{\"net\":\"10.0.0.0/"
-        "24\",\"at_least\":9,\"at_most\":9}],"
-        "\"recent_drop_services\":[{\"service\":\"10.0.0.2:80\",\"at_least\":4720,\"at_most\":4720}]}\n");
+        ",\"recent_drops\":4720,\"recent_drop_samples\":3,\"recent_service_drops\":4720,"
+        "\"recent_service_drop_samples\":3,\"recent_drop_sources\":["
+        "{\"net\":\"10.0.0.0/24\",\"samples_at_least\":2,\"samples_at_most\":2},"
+        "{\"net\":\"2001:db8::/64\",\"samples_at_least\":1,\"samples_at_most\":1}],"
+        "\"recent_drop_services\":[{\"service\":\"10.0.0.2:80\",\"samples_at_least\":3,\"samples_at_most\":3}]}\n");
     valid(o.text, 2);
     out_close(&o);
 }
