@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #define CANDIDATES 64
-#define ANSWER_MS 3000   /* one that is stopped does not answer */
-#define WAITS_MS 500     /* who waits for one asks it again: at first he gives it less, and twice as much each time */
+#define ANSWER_MS 3000 /* one that is stopped does not answer */
+#define WAITS_MS 500   /* who waits for one asks it again: at first he gives it less, and twice as much each time */
 #define AGAIN_NS (1 * SW_SECOND)
 #define OK "ok\n"
 #define ERROR "error "
@@ -313,7 +313,8 @@ int sw_events_ask(const struct sw_events_choice *choice, int fd, const struct sw
     return SW_EXIT_INTERNAL;
 }
 
-/* Once one was there, everything may be of a next one that has only begun: its group is not set, there are two of them. */
+/* Once one was there, everything may be of a next one that has only begun: its group is not set, there are two of them.
+ */
 static bool is_lasting(const struct sw_events_choice *choice, int code)
 {
     return code == SW_EXIT_MEMORY || (!choice->last.pid && (code == SW_EXIT_USAGE || code == SW_EXIT_PRIVILEGE));

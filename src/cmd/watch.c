@@ -143,9 +143,9 @@ static const struct sw_option options[] = {
     {"per", .block = 1, .type = SW_OPT_CUSTOM, .parse = parse_keys, .arg = "KEY,...",
      .help =
          "for events with the same values of these keys one after the other, and of those that wait only the newest",
-     .man =
-         "At most four keys, like `service`. Then an event over the rate waits, too, and `guard` lines go before others. "
-         "What the command sees last of a service is the last event of it, as long as no more than 1024 wait."},
+     .man = "At most four keys, like `service`. Then an event over the rate waits, too, and `guard` lines go before "
+            "others. "
+            "What the command sees last of a service is the last event of it, as long as no more than 1024 wait."},
     {"cooldown", .block = 1, .type = SW_OPT_SECONDS, FIELD(opts.plan.cooldown_ns), .seconds = {0, 1e6},
      .help = "with `--per`: at most once in S seconds for the same values ({})"},
     {"jobs", 'j', .block = 1, .type = SW_OPT_NUMBER, FIELD(opts.jobs), .range = {1, SW_JOBS_MAX},

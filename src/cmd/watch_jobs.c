@@ -314,10 +314,12 @@ void sw_jobs_sum_up(const struct sw_jobs *j)
 {
     sw_info(
         "watch: %llu events, %llu commands %s, %llu failed, %llu timed out; events not acted on: %llu replaced by a "
-        "newer one, %llu over the rate, %llu for which there was no room, %zu still waiting",
+        "newer one, %llu over the rate, %llu for which there was no room, %llu of too long a value of --per, %zu still "
+        "waiting",
         (unsigned long long)j->events, (unsigned long long)j->begun, j->opts->dry_run ? "shown" : "begun",
         (unsigned long long)j->failed, (unsigned long long)j->timed_out, (unsigned long long)j->replaced,
-        (unsigned long long)j->over_rate, (unsigned long long)(j->full + j->long_keys), sw_plan_waiting(j->plan));
+        (unsigned long long)j->over_rate, (unsigned long long)j->full, (unsigned long long)j->long_keys,
+        sw_plan_waiting(j->plan));
     if (j->left_len)
         sw_warn("watch: %zu commands are left that could not be ended", j->left_len);
     if (j->unsaid)

@@ -19,7 +19,7 @@ struct sw_jobs_options {
     __u32 jobs;  /* at once */
     __u64 timeout_ns;
     __u64 retry_ns; /* with --per: once more after a failure; 0: no */
-    __u64 count; /* begin so many and no more; 0: no end */
+    __u64 count;    /* begin so many and no more; 0: no end */
     bool dry_run;
 };
 
@@ -56,13 +56,13 @@ void sw_jobs_close(struct sw_jobs *j);
 /* All of these look at what has ended and at what may begin. */
 void sw_jobs_event(struct sw_jobs *j, const struct sw_line *line, const char *text, size_t len, __u64 now);
 void sw_jobs_tick(struct sw_jobs *j, __u64 now);
-/* What waits is dropped and counted, what runs is asked to end, and killed after two seconds or if it is called again. What
- * does not end two seconds after that is left.
+/* What waits is dropped and counted, what runs is asked to end, and killed after two seconds or if it is called again.
+ * What does not end two seconds after that is left.
  */
 void sw_jobs_stop(struct sw_jobs *j, __u64 now);
 
-bool sw_jobs_idle(const struct sw_jobs *j);              /* nothing runs that is waited for, and nothing waits that will */
-bool sw_jobs_counted(const struct sw_jobs *j);           /* so many as were wanted have begun */
+bool sw_jobs_idle(const struct sw_jobs *j);    /* nothing runs that is waited for, and nothing waits that will */
+bool sw_jobs_counted(const struct sw_jobs *j); /* so many as were wanted have begun */
 int sw_jobs_wait_ms(const struct sw_jobs *j, __u64 now); /* until the next tick is due; -1: none is */
 
 void sw_jobs_sum_up(const struct sw_jobs *j); /* one line on standard error */

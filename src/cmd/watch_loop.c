@@ -25,7 +25,7 @@ static void say_lost(struct sw_watch *w, __u64 now)
 {
     if (!w->lost_unsaid || now < w->say_lost_at)
         return;
-    sw_warn("watch: %llu events were lost before they could be read, and are not acted on",
+    sw_warn("watch: at most %llu events were lost before they could be read, and are not acted on",
             (unsigned long long)w->lost_unsaid);
     w->lost_unsaid = 0;
     w->say_lost_at = now + LOSS_NS;
@@ -223,7 +223,7 @@ int sw_watch_run(struct sw_watch *w)
     if (w->jobs.events || !code)
         sw_jobs_sum_up(&w->jobs);
     if (w->lost)
-        sw_warn("watch: %llu events were lost in all, and not acted on", (unsigned long long)w->lost);
+        sw_warn("watch: at most %llu events were lost in all, and not acted on", (unsigned long long)w->lost);
     sw_jobs_close(&w->jobs);
     return code;
 }

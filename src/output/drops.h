@@ -19,8 +19,8 @@ enum { SW_DROPS_TOP = 10, SW_DROPS_NET4 = 24, SW_DROPS_NET6 = 64 };
 struct sw_drops; /* opaque */
 
 struct sw_drops_row {
-    __u8 ip[16]; /* of a source: its prefix */
-    __be16 port; /* of a destination */
+    __u8 ip[16];       /* of a source: its prefix */
+    __be16 port;       /* of a destination */
     __u64 least, most; /* samples */
 };
 

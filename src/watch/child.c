@@ -56,10 +56,22 @@ int sw_child_find(const char *name, const char *search, char **ret_path)
     }
 }
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8u
+#endif
+
+/* vm.memfd_noexec=2 wants the flag, and kernels before 6.3 do not know it. */
+static int make_memory(void)
+{
+    int fd = memfd_create("event", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+
+    return fd < 0 && errno == EINVAL ? memfd_create("event", MFD_CLOEXEC | MFD_ALLOW_SEALING) : fd;
+}
+
 /* A descriptor at its beginning, which nobody can write to any more; or -errno. */
 static int make_input(const char *data, size_t len)
 {
-    int fd = memfd_create("event", MFD_CLOEXEC | MFD_ALLOW_SEALING), err;
+    int fd = make_memory(), err;
 
     if (fd < 0)
         return -errno;

@@ -11,6 +11,14 @@
 
 _Static_assert(SW_JOB_LINE >= 6 * (SW_WATCH_KEY + sizeof(((struct sw_job *)0)->of)) + 320, "a line has room");
 
+/* Counts on beyond the room. */
+static size_t put_byte(char ret[SW_WATCH_KEY + 1], size_t used, char byte)
+{
+    if (used < SW_WATCH_KEY)
+        ret[used] = byte;
+    return used + 1;
+}
+
 bool sw_job_key(const struct sw_line *line, char *const *keys, size_t len, char ret[SW_WATCH_KEY + 1])
 {
     size_t used = 0;
@@ -18,12 +26,21 @@ bool sw_job_key(const struct sw_line *line, char *const *keys, size_t len, char 
     for (size_t i = 0; i < len; i++) {
         const char *text = sw_field_text(line, keys[i]);
 
+        const bool strange = text;
+
+        if (i)
+            used = put_byte(ret, used, ' ');
+        if (strange && !strcmp(text, "null"))
+            used = put_byte(ret, used, '\\');
         text = text ? text : sw_field_json(line, keys[i]);
-        used += snprintf(ret + used, SW_WATCH_KEY + 1 - used, "%s%s", i ? " " : "", text ? text : "null");
-        if (used > SW_WATCH_KEY)
-            return false;
+        for (text = text ? text : "null"; *text; text++) {
+            if (strange && (*text == ' ' || *text == '\\'))
+                used = put_byte(ret, used, '\\');
+            used = put_byte(ret, used, *text);
+        }
     }
-    return true;
+    ret[used < SW_WATCH_KEY ? used : SW_WATCH_KEY] = 0;
+    return used <= SW_WATCH_KEY;
 }
 
 struct sw_job *sw_job_new(const struct sw_line *line, const char *text, size_t len, const char *key)

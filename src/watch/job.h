@@ -17,7 +17,11 @@ struct sw_job {
     char key[SW_WATCH_KEY + 1]; /* empty: without --per */
 };
 
-/* "10.0.0.1:80", of several keys joined by spaces; what an event has not is "null". False: it is too long. */
+/*
+ * "10.0.0.1:80", of several keys joined by spaces; what an event has not is "null". In a text a space, a '\' and the
+ * whole of "null" have a '\' before them, so that nobody can choose a value that makes the key of other ones. False: it
+ * is too long.
+ */
 bool sw_job_key(const struct sw_line *line, char *const *keys, size_t len, char ret[SW_WATCH_KEY + 1]);
 
 /* key: NULL without --per. NULL: no memory. */

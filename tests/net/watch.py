@@ -422,6 +422,25 @@ def stuck_output():
     inst.say({}, {})
     w.has("log", "1\n2\n3\n4\n5\n")
     w.stop("standard output takes nothing", "lines about commands were not written")
+    # a disk on which half a line had room: what comes when there is more begins a line
+    disk = pathlib.Path(n.tmp.name, "disk")
+    disk.mkdir()
+    n.sh("mount", "-t", "tmpfs", "-o", "size=4096", "none", disk)
+    try:
+        with open(disk / "out", "ab") as out:
+            w = Watch("true", "--rate", "none", inst=inst, stdout=out.fileno())
+        inst.say(*({} for _ in range(40)))
+        n.until(lambda: "takes nothing" in w.err())
+        n.equal("full", ((disk / "out").stat().st_size, (disk / "out").read_text()[-1] == "\n"), (4096, False))
+        n.sh("mount", "-o", "remount,size=65536", disk)
+        inst.say({"last": 1})
+        n.until(lambda: (disk / "out").read_text().endswith("}\n") or w.p.poll() is not None)
+        rows = (disk / "out").read_text().splitlines()
+        n.equal("half lines", [x.startswith("{") and x.endswith("}") for x in rows].count(False), 1)
+        n.equal("empty lines", "" in rows, False)
+        w.stop("lines about commands were not written")
+    finally:
+        n.sh("umount", "--lazy", disk)
 
 
 def real():

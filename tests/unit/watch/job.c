@@ -111,8 +111,15 @@ static void test_key(void **state)
     assert_true(sw_job_key(line_of("{\"service\":\"[::]:80\",\"n\":7,\"b\":false}", &n), keys, 4, ret));
     assert_string_equal(ret, "[::]:80 7 null false");
     sw_ndjson_close(n);
+    /* no value makes the key of others */
+    assert_true(sw_job_key(line_of("{\"service\":\"a b\",\"n\":\"c\"}", &n), keys, 2, ret));
+    assert_string_equal(ret, "a\\ b c");
+    sw_ndjson_close(n);
+    assert_true(sw_job_key(line_of("{\"service\":\"a\\\\ b\",\"n\":\"null\"}", &n), keys, 2, ret));
+    assert_string_equal(ret, "a\\\\\\ b \\null");
+    sw_ndjson_close(n);
     for (int extra = 0; extra < 2; extra++) {
-        snprintf(text, sizeof(text), "{\"service\":\"%*s\"}", SW_WATCH_KEY + extra, "x");
+        snprintf(text, sizeof(text), "{\"service\":\"%0*d\"}", SW_WATCH_KEY + extra, 7);
         assert_int_equal(sw_job_key(line_of(text, &n), keys, 1, ret), !extra);
         sw_ndjson_close(n);
     }

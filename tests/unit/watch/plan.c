@@ -245,7 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),         cmocka_unit_test(test_rate),     cmocka_unit_test(test_rate_of_keys),
         cmocka_unit_test(test_one_at_a_time), cmocka_unit_test(test_cooldown), cmocka_unit_test(test_full),
-        cmocka_unit_test(test_first), cmocka_unit_test(test_again),
+        cmocka_unit_test(test_first),         cmocka_unit_test(test_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
