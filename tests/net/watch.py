@@ -175,7 +175,7 @@ def no_room():
     inst.say(*({} for _ in range(3000)), {"event": "loss", "lost": 1})
     n.until(lambda: "1 events were lost before" in w.err())  # it has taken all of them
     w.has("begun", "\n")
-    w.stop("3000 events, 1 commands begun", "1976 for which there was no room, 1023 still waiting")
+    w.stop("3000 events, 1 commands begun", "1976 for which there was no room, 0 of too long a value of --per, 1023 still waiting")
 
 
 STUBBORN = "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ >child; while :; do sleep 0.1; done' & echo $$ >leader; while :; do sleep 0.1; done"
@@ -537,13 +537,16 @@ def pulses():
         send("198.18.2.0/24", 1)
         return heads() > before
 
+    cpus = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cpus)})  # each CPU has its own records
     for _ in range(5):
         before = heads()
         n.until(head)
         send("198.18.1.0/24", 300)
+    os.sched_setaffinity(0, cpus)
     k.guard(g.sw, "off")
     line = g.sw.wait_for(lambda x: x["event"] == "guard" and x["mode"] == "off" and x["service"] == f"{k.SERVER[4]}:{k.PORT}")
-    n.at_least("drops", line["recent_service_drops"], 1200)
+    n.at_least("drops", line["recent_service_drops"], 600)
     n.equal("named", "198.18.2.0/24" in [x["net"] for x in line["recent_drop_sources"]], True)
     for row in line["recent_drop_sources"]:
         n.at_most(row["net"], row["samples_at_most"], sent[row["net"]])
