@@ -276,13 +276,13 @@ void sw_jobs_event(struct sw_jobs *j, const struct sw_line *line, const char *te
 
 void sw_jobs_stop(struct sw_jobs *j, __u64 now)
 {
-    const bool again = j->stopping;
+    const bool at_once = j->stopping;
 
     j->stopping = true;
     sw_jobs_tick(j, now);
     for (size_t i = 0; i < SW_JOBS_MAX; i++)
         if (j->running[i].pid && !j->running[i].killed)
-            signal_one(&j->running[i], again, now);
+            signal_one(&j->running[i], at_once, now);
     sw_jobs_tick(j, now);
 }
 
