@@ -84,7 +84,7 @@ class Spec:
         self.ns = n.new_ns("fs")
         speaker(self.ns, 1, "127.0.0.9", 179)
         self.inst = Instance()
-        self.folder = pathlib.Path(n.tmp.name, "spec")
+        self.folder = pathlib.Path(n.tmp.name, f"spec-{len(list(pathlib.Path(n.tmp.name).glob('spec-*')))}")
         self.folder.mkdir()
         self.env = {"STATE_DIRECTORY": str(self.folder), "FLOWSPEC_DST": "192.0.2.1/32 2001:db8::1", "FLOWSPEC_THEN": "discard", **env}
         self.w = Watch("", "--events", "guard,drop", "--rate", "none", inst=self.inst, ns=self.ns, env=self.env,
