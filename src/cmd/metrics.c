@@ -7,6 +7,7 @@
 #include "cmd/cmd.h"
 #include "cmd/figures.h"
 #include "cmd/find_instance.h"
+#include "cmd/gateway_translate.h"
 #include "config/cli.h"
 #include "loader/histograms.h"
 #include "output/metrics.h"
@@ -17,6 +18,7 @@
 
 /* What is shown of an instance, and what that points to. */
 struct look {
+    struct sw_gateway_state gateway;
     struct sw_metrics_iface ifaces[SW_IFACES_MAX];
     struct sw_figures figures;
     struct sw_histograms *roles;
@@ -68,6 +70,8 @@ static int read_one(const struct sw_instance *inst, bool alive, struct look *l, 
 
     if (!err)
         err = sw_map_histograms(inst->map_histograms, &l->roles, &len);
+    if (!err && inst->map_gateway_state)
+        err = sw_gateway_state_read(inst, &l->gateway);
     if (err)
         return err;
     for (size_t i = 0; i < inst->len; i++) {
@@ -91,6 +95,7 @@ static int read_one(const struct sw_instance *inst, bool alive, struct look *l, 
         .services = l->figures.guard ? l->figures.guard->services : NULL,
         .tallies = l->figures.guard ? l->figures.guard->tally : NULL,
         .services_unprotected = l->figures.unprotected,
+        .gateway = inst->map_gateway_state ? &l->gateway : NULL,
         .keys = l->figures.keys,
     };
     memcpy(ret->counters, l->figures.counters, sizeof(ret->counters));

@@ -10,6 +10,7 @@
 #include "metrics/server.h"
 #include "synward.skel.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@ struct sw_exporter {
 /* What one exposition is made of. */
 struct look {
     struct sw_metrics m;
+    struct sw_gateway_state gateway;
     struct sw_metrics_own own;
     struct sw_metrics_iface ifaces[SW_IFACES_MAX];
     struct sw_histograms *roles;
@@ -91,6 +93,12 @@ static int fill_guard(const struct sw_loop *in, __u64 now, struct look *ret)
         err = sw_service_stats_unprotected(bpf_map__fd(obj->maps.guard), &ret->m.services_unprotected);
     if (!err)
         err = sw_service_stats_keys(bpf_map__fd(obj->maps.guard), now, true, &ret->m.keys);
+    if (!err && obj->rodata->cfg.gateway == SW_GATEWAY_TRANSLATE) {
+        const __u32 zero = 0;
+
+        err = bpf_map_lookup_elem(bpf_map__fd(obj->maps.gateway_state), &zero, &ret->gateway) ? -errno : 0;
+        ret->m.gateway = &ret->gateway;
+    }
     ret->m.services = ret->guard.services;
     ret->m.tallies = ret->guard.tally;
     return err;

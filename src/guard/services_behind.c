@@ -82,7 +82,7 @@ int sw_services_refresh_behind(struct sw_services *s)
     struct sw_service_spec *wanted;
     struct sw_cidr *own = NULL;
     __u8(*ips)[16] = NULL;
-    size_t len, ips_len, own_len;
+    size_t len, ips_len, own_len = 0;
     int err = sw_gateway_set_make(s->opts, &wanted, &len);
 
     if (!err)

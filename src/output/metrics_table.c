@@ -239,6 +239,27 @@ static void put_unprotected(struct sw_metric_out *o, const struct sw_metrics *m,
         sw_metric_put(o, "", m->services_unprotected, NULL);
 }
 
+static void put_translated(struct sw_metric_out *o, const struct sw_metrics *m, long arg)
+{
+    (void)arg;
+    for (unsigned int i = SW_X_NONE + 1; i < SW_X_MAX && m->gateway; i++)
+        sw_metric_put(o, "", m->gateway->by_state[i], "state=\"%s\"", sw_name_xlate_state(i)->text);
+}
+
+static void put_translated_max(struct sw_metric_out *o, const struct sw_metrics *m, long arg)
+{
+    (void)arg;
+    if (m->gateway)
+        sw_metric_put(o, "", m->gateway->max, NULL);
+}
+
+static void put_gateway_events(struct sw_metric_out *o, const struct sw_metrics *m, long arg)
+{
+    (void)arg;
+    for (unsigned int i = 0; i < SW_GC_MAX && m->gateway; i++)
+        sw_metric_put(o, "", m->gateway->item[i], "event=\"%s\"", sw_name_gateway_counter(i)->text);
+}
+
 /* What services counted that are gone, and what belongs to none, has the name "other". */
 static bool service_text(const struct sw_metrics *m, int i, char ret[SW_SERVICE_TEXT])
 {
@@ -389,6 +410,11 @@ const struct sw_metric sw_metrics_table[] = {
     {"synward_guard_services_active", SW_METRIC_GAUGE, NULL, NULL, "Of these: engaged or in grace", put_services, 1},
     {"synward_guard_services_unprotected", SW_METRIC_GAUGE, NULL, NULL,
      "Listening sockets for which there was no place", put_unprotected, 0},
+    {"synward_gateway_connections", SW_METRIC_GAUGE, NULL, "state", "Connections that are translated", put_translated,
+     0},
+    {"synward_gateway_connections_max", SW_METRIC_GAUGE, NULL, NULL, "As many as can be", put_translated_max, 0},
+    {"synward_gateway_events", SW_METRIC_COUNTER, NULL, "event", "What became of translated connections",
+     put_gateway_events, 0},
     {"synward_guard_service", SW_METRIC_INFO, NULL, "service,mode,backend", "Settings of each service",
      put_service_info, 0},
     {"synward_guard_state", SW_METRIC_GAUGE, NULL, "service", "0: calm, 1: engaged, 2: grace", put_service,

@@ -231,6 +231,29 @@ static void test_histograms(void **state)
     }
 }
 
+/* Of a gateway that translates alone. */
+static void test_gateway(void **state)
+{
+    struct sw_gateway_state gateway = {.max = 77};
+    struct sw_metrics m = sample_metrics();
+    char *text = print(&m, 1, false, SW_METRICS_TEXT);
+
+    (void)state;
+    assert_null(strstr(text, "\nsynward_gateway_"));
+    free(text);
+    gateway.by_state[SW_X_PENDING] = 5;
+    gateway.item[SW_GC_REFUSED] = 9;
+    m.gateway = &gateway;
+    for (int format = 0; format < SW_METRICS_FORMATS; format++) {
+        text = print(&m, 1, false, format);
+        shows(text, "synward_gateway_connections_max 77");
+        shows(text, "synward_gateway_connections{state=\"pending\"} 5");
+        shows(text, "synward_gateway_events_total{event=\"refused\"} 9");
+        well_formed(text, format);
+        free(text);
+    }
+}
+
 /* Of a key file alone: the key that counts, and the next one if there is one. */
 static void test_keys(void **state)
 {
@@ -361,9 +384,9 @@ static void test_names(void **state)
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_form),  cmocka_unit_test(test_several),      cmocka_unit_test(test_histograms),
-        cmocka_unit_test(test_keys),  cmocka_unit_test(test_attempts),     cmocka_unit_test(test_documents),
-        cmocka_unit_test(test_names), cmocka_unit_test(test_all_counters),
+        cmocka_unit_test(test_form),      cmocka_unit_test(test_several), cmocka_unit_test(test_histograms),
+        cmocka_unit_test(test_gateway),   cmocka_unit_test(test_keys),    cmocka_unit_test(test_attempts),
+        cmocka_unit_test(test_documents), cmocka_unit_test(test_names),   cmocka_unit_test(test_all_counters),
     };
     char buf[1024];
 
