@@ -36,7 +36,7 @@ enum {
     SW_XF_OWN_RST = 1 << 5,     /* a RST of ours with rst_seq is on its way to the backend */
     SW_XF_CLIENT_SENT = 1 << 6, /* data */
 };
-/* sw_xlate.ends */
+/* sw_xlate.ends: what the backend's segments say; client_ends: what the client's claim. Each has one writer. */
 enum { SW_XE_CLIENT_FIN = 1 << 0, SW_XE_CLIENT_ACKED = 1 << 1, SW_XE_SERVER_FIN = 1 << 2, SW_XE_RST = 1 << 3 };
 
 /* Both as at the outer device: before a DNAT of this host. */
@@ -66,21 +66,22 @@ struct sw_xlate {
     __u32 client_isn;
     __u32 cookie_isn;
     __u32 cookie_ts;
-    __u32 server_isn; /* the backend's */
-    __u32 rst_seq;
-    __u16 client_win; /* as in its segment */
+    __u32 server_isn;   /* the backend's */
+    __u8 client_ends;   /* SW_XE_* */
+    __u8 client_wscale; /* SW_WSCALE_NONE: none */
+    __u8 told_wscale;   /* to the client */
+    __u8 tries;         /* SYNs again */
+    __u16 client_win;   /* as in its segment */
     __u16 mss;
     __u64 since_ns; /* this state */
     __u64 syn_ns;   /* the last SYN to the backend */
     __u32 ifindex;  /* where the client's ACK came in */
     __u32 share;    /* slot of map `xlate_shares` */
     __u32 service;
-    __u16 vlan;         /* tag of the client's frames, in the form of the frame; 0: none */
-    __u8 client_wscale; /* SW_WSCALE_NONE: none */
-    __u8 told_wscale;   /* to the client */
-    __u8 tries;         /* SYNs again */
-    __u8 mac[12];       /* of the client's frame */
-    __u8 pad[3];
+    __u32 rst_seq;
+    __u16 vlan;   /* tag of the client's frames, in the form of the frame; 0: none */
+    __u8 mac[12]; /* of the client's frame */
+    __u8 pad[2];
 };
 
 /* Map `backends` (LRU): what a backend's own SYN-ACKs have said. */

@@ -60,7 +60,7 @@ static __always_inline void sw_xlate_client_says(struct sw_xlate *x, const struc
     x->last_ns = now;
     if (s->flags & SW_TCP_RST) {
         if (s->seq == x->client_next || s->seq == x->acked)
-            x->ends |= SW_XE_RST;
+            x->client_ends |= SW_XE_RST;
         return;
     }
     if (ahead > SW_X_WINDOW_MAX) /* nothing that a window has room for, or old */
@@ -71,7 +71,7 @@ static __always_inline void sw_xlate_client_says(struct sw_xlate *x, const struc
         x->client_next = end;
     if (s->flags & SW_TCP_FIN) {
         x->client_fin = end;
-        x->ends |= SW_XE_CLIENT_FIN;
+        x->client_ends |= SW_XE_CLIENT_FIN;
     }
 }
 
@@ -87,7 +87,7 @@ static __always_inline void sw_xlate_backend_says(struct sw_xlate *x, const stru
         x->acked = s->ack;
     if (s->flags & SW_TCP_FIN)
         x->ends |= SW_XE_SERVER_FIN;
-    if (x->ends & SW_XE_CLIENT_FIN && x->acked == x->client_fin)
+    if (x->client_ends & SW_XE_CLIENT_FIN && x->acked == x->client_fin)
         x->ends |= SW_XE_CLIENT_ACKED;
 }
 
@@ -95,7 +95,7 @@ static __always_inline int sw_xlate_has_ended(const struct sw_xlate *x)
 {
     const __u8 both = SW_XE_SERVER_FIN | SW_XE_CLIENT_ACKED;
 
-    return x->ends & SW_XE_RST || (x->ends & both) == both;
+    return (x->ends | x->client_ends) & SW_XE_RST || (x->ends & both) == both;
 }
 
 static __always_inline enum sw_xlate_do sw_xlate_in_pending(const struct sw_xlate *x, const struct sw_seg *s, __u64 now)
@@ -206,7 +206,7 @@ static __always_inline __u32 sw_xlate_expiry(const struct sw_xlate *x, const str
             return SW_GC_IDLE + 1;
         return quiet >= g->idle ? SW_GC_IDLE + 1 : 0;
     case SW_X_CLOSING:
-        if (x->ends & SW_XE_RST && quiet >= SW_X_RESET_NS)
+        if ((x->ends | x->client_ends) & SW_XE_RST && quiet >= SW_X_RESET_NS)
             return SW_GC_CLOSED + 1;
         return quiet >= g->linger ? SW_GC_CLOSED + 1 : 0;
     default: return 0;

@@ -83,7 +83,8 @@ static long sw_gate_sweep_one(void *map, struct sw_xlate_key *at, struct sw_xlat
     key = *at;
     if (state == SW_X_DEAD && now > x->since_ns + SW_X_DEAD_NS) {
         share = x->share;
-        if (!bpf_map_delete_elem(map, &key))
+        if (__sync_val_compare_and_swap(&x->state, SW_X_DEAD, SW_X_OPENING) == SW_X_DEAD && /* no cookie takes it now */
+            !bpf_map_delete_elem(map, &key))
             sw_gate_uncount(st, share);
         return 0;
     }

@@ -245,7 +245,8 @@ TEST(life)
     x.ends = SW_XE_SERVER_FIN;
     assert_int_equal(why(&x, 240 * SW_SECOND - 1, 1), 0);
     assert_int_equal(why(&x, 240 * SW_SECOND, 0), SW_GC_IDLE + 1);
-    x.ends = SW_XE_CLIENT_FIN; /* claimed */
+    x.ends = 0;
+    x.client_ends = SW_XE_CLIENT_FIN; /* claimed */
     assert_int_equal(why(&x, 240 * SW_SECOND, 0), 0);
     x.state = SW_X_DEAD;
     assert_int_equal(why(&x, 240 * SW_SECOND, 0), 0);
