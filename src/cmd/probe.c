@@ -114,6 +114,12 @@ static bool can_be_edge(const struct probe *p)
     return can_run(p) && p->features.have[SW_FEATURE_xdp_load_bytes];
 }
 
+/* --gateway translate: the same, with tc at both sides. */
+static bool can_translate(const struct probe *p)
+{
+    return can_be_edge(p) && p->features.have[SW_FEATURE_clsact] && p->features.have[SW_FEATURE_clsact_ingress];
+}
+
 /* --accept, behind an edge. */
 static bool can_accept(const struct probe *p)
 {
@@ -206,8 +212,11 @@ static void print_text(const struct probe *p)
     printf("\n");
     for (int i = 0, n = guard_notes(p, notes); i < n; i++)
         printf("  note: %s\n", notes[i]);
-    printf("gateway: edge %s; host behind an edge (--accept) %s\n",
+    printf("gateway: edge %s; translate %s; host behind an edge (--accept) %s\n",
            can_be_edge(p) ? "yes" : "no, the kernel is too old (5.18)",
+           can_translate(p) ? "yes"
+           : can_be_edge(p) ? "no, there is no clsact hook"
+                            : "no, the kernel is too old (5.18)",
            can_accept(p)    ? "yes"
            : !p->syncookies ? "no, net.ipv4.tcp_syncookies is 0"
                             : "no, it takes no cookies of ours (6.9, clsact)");
@@ -266,8 +275,8 @@ static void print_json(const struct probe *p)
            would_guard_ingress(p));
     for (int i = 0, n = guard_notes(p, notes); i < n; i++)
         printf("%s\"%s\"", i ? "," : "", notes[i]);
-    printf("],\"gateway\":{\"edge\":%s,\"accept\":%s}}\n", can_be_edge(p) ? "true" : "false",
-           can_accept(p) ? "true" : "false");
+    printf("],\"gateway\":{\"edge\":%s,\"translate\":%s,\"accept\":%s}}\n", can_be_edge(p) ? "true" : "false",
+           can_translate(p) ? "true" : "false", can_accept(p) ? "true" : "false");
 }
 
 static int cmd_probe(int argc, char **argv)

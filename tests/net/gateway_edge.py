@@ -559,7 +559,7 @@ def clock():
     plain = n.Synward(b, "srv0", args=("--guard", "auto"))
     n.equal("without a shared key", k.counters(plain)["clock_synchronized"], None)
     can = json.loads(n.sh(n.SYNWARD, "probe", "--json", "rta", ns=r).stdout)["gateway"]
-    n.equal("probe", can, {"edge": True, "accept": k.backend() == "reqsk"})
+    n.equal("probe", can, {"edge": True, "translate": True, "accept": k.backend() == "reqsk"})
     none = n.sh(n.SYNWARD, "gateway", "--pid", plain.p.pid, check=False)
     n.equal("of a host", (none.returncode, none.stdout, "is a gateway" in none.stderr), (11, "", True))
     g.ends(plain)
