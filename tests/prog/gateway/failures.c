@@ -229,6 +229,7 @@ static void places(void)
     assert_int_equal(st->entries, 8);
     if (third.v6) { /* the /64 is the client */
         t->side[A].src[15] ^= 0x55;
+        t->side[A].src[9] ^= 0x55;
         cookie(true);
         expect_in(&third, NEXT);
         assert_int_equal(st->entries, 8);
