@@ -48,8 +48,8 @@ struct sw_metrics {
     const struct sw_svc_counters *tallies; /* sums over CPUs */
     __u64 services_unprotected;
     const struct sw_gateway_state *gateway; /* NULL: none that translates */
-    struct sw_key_state keys;         /* not given: without a key file */
-    const struct sw_metrics_own *own; /* NULL: it is another process */
+    struct sw_key_state keys;               /* not given: without a key file */
+    const struct sw_metrics_own *own;       /* NULL: it is another process */
 };
 
 /* All metrics of these instances. named: each has labels that tell it from the others. */
