@@ -12,12 +12,14 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "net"))
 import kit as n  # noqa: E402  pylint: disable=wrong-import-position
 
+WATCH = ("block-sources", "flowspec-gobgp", "webhook")
 FILES = {
     "etc/default/synward", "etc/logrotate.d/synward", "usr/lib/systemd/system/synward@.service",
     "usr/lib/systemd/system/synward@.service.d/group.conf", "usr/lib/sysusers.d/synward.conf", "usr/sbin/synward",
     "usr/share/bash-completion/completions/synward", "usr/share/fish/vendor_completions.d/synward.fish",
     "usr/share/lintian/overrides/synward", "usr/share/man/man8/synward.8.gz", "usr/share/synward/grafana.json",
     "usr/share/synward/prometheus.rules.yml", "usr/share/synward/synward-etcd-keys",
+    *(f"usr/share/synward/watch/{x}" for x in WATCH),
     "usr/share/zsh/vendor-completions/_synward"}
 DOC = "usr/share/doc/synward/"
 
@@ -65,7 +67,7 @@ def contents():
     n.equal("owners", {x[1] for x in rows}, {"root/root"})
     n.equal("modes", {x[0] for x in rows}, {"drwxr-xr-x", "-rw-r--r--", "-rwxr-xr-x"})
     n.equal("what may be executed", sorted(x for x, row in names.items() if "x" in row[0]),
-            ["usr/sbin/synward", "usr/share/synward/synward-etcd-keys"])
+            ["usr/sbin/synward", "usr/share/synward/synward-etcd-keys", *(f"usr/share/synward/watch/{x}" for x in WATCH)])
     n.equal("conffiles", n.sh("dpkg-deb", "-I", state["deb"], "conffiles").stdout.split(),
             ["/etc/default/synward", "/etc/logrotate.d/synward"])
     root = os.path.join(n.tmp.name, "root")

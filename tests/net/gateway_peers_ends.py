@@ -82,23 +82,6 @@ def silent():
     g.end(0 if p.PLAIN else 2, states=("RSTO", "RSTOS0"))
 
 
-def silent_for_long():
-    """a host that never answers, and a client that waits: after --gateway-pending it is reset"""
-    if p.PLAIN:
-        raise n.Skip("without a gateway nobody says so")
-    g = p.Ground(args=("--gateway-pending", 1))
-    g.listen()
-    drop(g.b, "input", f"tcp dport {p.PORT} counter drop")
-    for v in (4, 6):
-        c = n.connect(g.a, p.HOST[v], p.PORT)
-        c.settimeout(n.PATIENCE)
-        n.equal("reset", reads_reset(c), True)
-        c.close()
-    n.equal("silent", g.counter("silent"), 2)
-    n.equal("unanswered", [x["unanswered"] for x in g.shown()["backends"]], [1, 1])
-    g.end(2, states=("RSTR", "RSTRH", "RSTO"))
-
-
 def bound(g, v):
     """A client's socket with always the same port."""
     c = n.tcp(g.a, v == 6)
@@ -159,26 +142,6 @@ def reads_reset(s):
     except ConnectionResetError:
         return True
     raise AssertionError(f"no reset, but {got!r}")
-
-
-def old_one_is_open():
-    """the same port again, while the host still has the old connection, whose reset was lost: a new one all the same"""
-    g = p.Ground()
-    listeners = g.listen()
-    for v in (4, 6):
-        _, old = again(g, v, listeners[v])
-        drop(g.a, "output", "tcp flags & rst == rst counter drop")
-        n.reset(_)
-        n.until(lambda: hits(g.a), 5)
-        n.sh("nft", "delete table inet hole", ns=g.a)
-        began = time.monotonic()
-        c, s = again(g, v, listeners[v])
-        n.at_most("seconds", time.monotonic() - began, 3 * n.SLOW)
-        n.equal("the old one", reads_reset(old), True)
-        p.transfer(g, c, s, DATA[:1 << 20])
-        p.close(c, s)
-    # the old ones ended unseen
-    g.end(4, states=("SF", "RSTO", "S1", "OTH", "RSTR", "SH", "S3", "S2"), missed=None)
 
 
 def half_closed():
@@ -319,5 +282,5 @@ def answers_lost():
 
 
 if __name__ == "__main__":
-    n.main(refused, silent, silent_for_long, port_used_again, old_one_is_open, half_closed, resets, half_of_syns_lost,
+    n.main(refused, silent, port_used_again, half_closed, resets, half_of_syns_lost,
            ack_lost_idle, ack_lost_data, answers_lost)
