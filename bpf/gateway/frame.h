@@ -74,6 +74,14 @@ static __always_inline int sw_gate_is_foreign(void *data, void *end, __u32 out, 
     return first && !*first;
 }
 
+/* Could it begin with an IP header? Of most Ethernet addresses it could not, and the question below is saved. */
+static __always_inline int sw_gate_may_be_ip(void *data, void *end)
+{
+    __u8 *first = data;
+
+    return SW_HAS(first, 1, end) && (*first >> 4 == 4 || *first >> 4 == 6);
+}
+
 /* Parses the frame into scratch, and the key from the service's side. */
 static __always_inline enum sw_found sw_gate_parse(struct __sk_buff *skb, struct sw_scratch *sc, struct sw_gate *w,
                                                    __u32 out)
@@ -89,7 +97,7 @@ static __always_inline enum sw_found sw_gate_parse(struct __sk_buff *skb, struct
         data = (void *)(long)skb->data;
         end = (void *)(long)skb->data_end;
     }
-    if (!out && sw_link_header_lost(skb))
+    if (!out && sw_gate_may_be_ip(data, end) && sw_link_header_lost(skb))
         ip = &bare;
     bare.ip_type = bpf_ntohs((__u16)skb->protocol);
     __builtin_memset(&sc->seg, 0, sizeof(sc->seg));
