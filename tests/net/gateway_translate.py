@@ -102,7 +102,9 @@ def finished(sw, conns, lines=None):
     n.equal("events lost", n.check_seq(lines), 0)
     found = [x for x in lines if x["event"] == "conn" and x.get("via") == "cookie"]
     n.equal("connections by cookie", len(found), conns)
-    n.equal("anomalies", [x for x in lines if x["event"] == "anomaly"], [])
+    # a receiver that is short of memory takes its window back; nothing else may look odd
+    odd = [x["anomaly"] for x in lines if x["event"] == "anomaly" and x["anomaly"] != "window_recision"]
+    n.equal("anomalies", odd, [])
     return found
 
 
@@ -480,6 +482,18 @@ def bridge():
     n.equal("counters", counts_of(sw, "opened", "failed"), {"opened": 2, "failed": 0})
 
 
+def generic():
+    """generic XDP, where a frame comes to tc without its link header"""
+    a, r, b, listeners, sw = ground("--mode", "generic")
+    for v in (4, 6):
+        c, s = n.open_pair(a, listeners[v])
+        stream(c, s, 8 << 20, b"generic")
+        k.end(c, s)
+    n.equal("counters", counts_of(sw, "opened", "failed"), {"opened": 2, "failed": 0})
+    n.settled(a, b)
+    finished(sw, 2)
+
+
 def full():
     """a full table: those that are in it go on, new SYNs pass, and it is said; one client may have its share alone"""
     a, r, b, listeners, sw = ground("--gateway-flows", 64)
@@ -592,4 +606,4 @@ def automatic():
 
 
 n.main(both_ways, server_first, web, options_off, told_otherwise, lossy, small_mtu, refused, lost, dead_host, port_reuse, resets, nat,
-       own_listener, software_checksums, bridge, full, pinned, drained, cut, automatic)
+       own_listener, software_checksums, bridge, generic, full, pinned, drained, cut, automatic)
