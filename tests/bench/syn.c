@@ -8,8 +8,9 @@
  *              \-> a1 ==== b1  synward, or --object
  *              answers end in a0, a1: drop_xdp
  *
- * Each row checks by the service's counters that every frame went the way that its name says. SW_BENCH_GATEWAY (set to
- * anything): as an edge, of which rows that drop or ask for sockets do not hold.
+ * Each row checks by the service's counters that every frame went the way that its name says.
+ * SW_BENCH_GATEWAY=translate: as a gateway of that form; set to anything else, as an edge. Of both, rows that drop or
+ * ask for sockets do not hold.
  */
 #include <getopt.h>
 

@@ -116,6 +116,33 @@ static int fill_nets(const struct bench *b)
     return 0;
 }
 
+/* What a gateway that translates knows of the backends: all that a cookie can carry. */
+static int fill_backends(const struct bench *b)
+{
+    const struct sw_gateway_state state = {.max = SW_GATEWAY_FLOWS, .share = SW_GATEWAY_FLOWS};
+    const struct sw_backend_facts facts = {
+        .synack_ns = 1, .mss = 1460, .wscale = 7, .flags = SW_BE_TS | SW_BE_SACK | SW_BE_WSCALE | SW_BE_ECN};
+    const __u32 zero = 0;
+
+    if (bpf_map_update_elem(bpf_map__fd(b->sw->maps.gateway_state), &zero, &state, BPF_ANY))
+        return -errno;
+    for (int i = 0; i < 2; i++) {
+        struct sw_backend_key key = {.port = htons(PORT)};
+
+        memcpy(key.ip, i ? server6 : server4, sizeof(key.ip));
+        if (bpf_map_update_elem(bpf_map__fd(b->sw->maps.backends), &key, &facts, BPF_ANY))
+            return -errno;
+    }
+    return 0;
+}
+
+static enum sw_gateway form(void)
+{
+    const char *name = getenv("SW_BENCH_GATEWAY");
+
+    return !name ? SW_GATEWAY_NONE : strcmp(name, "translate") ? SW_GATEWAY_EDGE : SW_GATEWAY_TRANSLATE;
+}
+
 static int synward_open(struct bench *b)
 {
     struct sw_object_opts opts;
@@ -125,7 +152,7 @@ static int synward_open(struct bench *b)
 
     sw_object_defaults(&opts);
     opts.cfg.guard = 1;
-    opts.cfg.gateway = getenv("SW_BENCH_GATEWAY") ? SW_GATEWAY_EDGE : SW_GATEWAY_NONE;
+    opts.cfg.gateway = form();
     err = sw_object_new(&opts, &b->sw, &why);
     if (err) {
         fprintf(stderr, "bench: loading synward: %s\n", why ? why : "no reason given");
@@ -148,6 +175,8 @@ static int synward_open(struct bench *b)
         err = fill_prefixes(b->sw->maps.block, BLOCKED);
     if (!err)
         err = fill_nets(b);
+    if (!err)
+        err = fill_backends(b);
     if (err)
         return err;
     put_local(b, server4);
