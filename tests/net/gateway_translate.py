@@ -391,13 +391,13 @@ def nat():
     """DNAT to another host and port, masquerade behind it, and a strict stateful firewall: nothing of it is invalid"""
     a, r, b = n.routed()
     listener = n.listen(b, g.HOST[4], 9090)
-    n.sh("sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_loose=0", ns=r)
     nft(r, f"""table ip t {{
         counter bad {{ }}
         chain p {{ type nat hook prerouting priority -100; iifname rta tcp dport {g.PORT} dnat to {g.HOST[4]}:9090; }}
         chain o {{ type nat hook postrouting priority 100; oifname rtb masquerade; }}
         chain f {{ type filter hook forward priority 0; ct state invalid counter name bad drop; }}
     }}""")
+    n.sh("sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_loose=0", ns=r)
     sw = g.translate(r, "rta", nets={4: f"10.66.0.254/32:{g.PORT}"})
 
     def one():
