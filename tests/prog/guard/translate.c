@@ -140,6 +140,38 @@ TEST(ip_options_extension_headers_and_fragments)
     both(odd_headers);
 }
 
+/* A tag within the frame stays, also of what goes in. */
+static void tags(void)
+{
+    struct pkt p;
+
+    known(true);
+    cookie(true);
+    third.vlans = 1;
+    third.vlan[0] = 7;
+    expect_in(&third, NEXT);
+    decoded_as("SYN");
+    assert_int_equal(got.flags, SYN);
+    assert_int_equal(got.tci[0], 7);
+    p = synack(true, 1400, 9);
+    drain_wire();
+    expect_back(&p, NEXT);
+    decoded_as("window");
+    assert_int_equal(got.tags, 1);
+    assert_int_equal(got.seq, cookie_isn + 1);
+    injected(); /* the kernel shows the tag beside the frame */
+    assert_int_equal(got.seq, third.seq);
+    third.payload = 77;
+    expect_in(&third, NEXT);
+    decoded_as("data");
+    assert_int_equal(got.tci[0], 7);
+    assert_int_equal(got.ack, (__u32)SERVER_ISN + 1);
+}
+TEST(vlan_tags)
+{
+    both(tags);
+}
+
 /* --- the backend answers --- */
 
 static void two_packets(void)
@@ -297,6 +329,7 @@ int main(void)
         cmocka_unit_test(what_is_no_cookie_passes),
         cmocka_unit_test(before_the_backend_answers),
         cmocka_unit_test(ip_options_extension_headers_and_fragments),
+        cmocka_unit_test(vlan_tags),
         cmocka_unit_test(a_synack_becomes_two_packets),
         cmocka_unit_test(numbers_of_both_spaces),
         cmocka_unit_test(ends_and_their_places),
