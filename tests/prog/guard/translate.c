@@ -251,6 +251,53 @@ TEST(numbers_of_both_spaces)
     both(numbers);
 }
 
+/* Does this kernel do so? */
+static bool holds_sums(void)
+{
+    __u8 frame[64] = {0};
+    LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame), .repeat = 1,
+                .flags = SUM_COMPLETE);
+
+    return !bpf_prog_test_run_opts(bpf_program__fd(bpfrun_object(run)->progs.sw_gateway_in), &opts);
+}
+
+static void whole_sums(void)
+{
+    struct sw_xlate x;
+    struct pkt p;
+
+    opened(false);
+    run_flags = SUM_COMPLETE;
+    p = third;
+    p.payload = 1000;
+    expect_in(&p, NEXT);
+    decoded_as("data");
+    assert_int_equal(got.ack, (__u32)SERVER_ISN + 1);
+    p = pkt_swap(&p);
+    p.seq = SERVER_ISN + 1;
+    p.ack = third.seq;
+    p.flags = ACK;
+    expect_back(&p, NEXT);
+    decoded_as("answer");
+    assert_int_equal(got.seq, cookie_isn + 1);
+    x = entry(); /* and one that becomes another segment of the same length */
+    x.state = SW_X_DEAD;
+    put_entry(&x);
+    third.no_padding = true;
+    expect_in(&third, REDIRECT);
+    decoded_as("RST");
+    assert_int_equal(got.flags, RST);
+    run_flags = 0;
+}
+TEST(sums_of_the_whole_packet)
+{
+    if (!holds_sums()) {
+        print_message("this kernel's test runs have no sum of the whole packet (6.15)\n");
+        skip();
+    }
+    both(whole_sums);
+}
+
 static void fins(void)
 {
     struct pkt p, q;
@@ -332,6 +379,7 @@ int main(void)
         cmocka_unit_test(vlan_tags),
         cmocka_unit_test(a_synack_becomes_two_packets),
         cmocka_unit_test(numbers_of_both_spaces),
+        cmocka_unit_test(sums_of_the_whole_packet),
         cmocka_unit_test(ends_and_their_places),
         cmocka_unit_test(what_clients_are_told),
     };
