@@ -28,6 +28,13 @@ static struct decoded got;
 static __u32 cookie_isn, cookie_ts;
 static struct pkt third; /* the client's acknowledgement */
 
+/*
+ * The kernel (6.15) holds the sum of the whole packet, as from a card, and compares it after the program. Not where its
+ * length changes: then the kernel forgets the sum, and the test run compares it all the same.
+ */
+enum { SUM_COMPLETE = 1 << 2 };
+static __u32 run_flags;
+
 enum { SERVER_ISN = 0xfffffff0, SERVER_TS = 5 };
 
 static inline int group(void **state)
@@ -75,6 +82,7 @@ static inline int engaged(void **state)
     __u8 ip[16];
 
     close_sockets();
+    run_flags = 0;
     if (fixture_test(state) || guardrun_reset(guard))
         return -1;
     empty(bpfrun_object(run)->maps.xlate);
@@ -118,13 +126,6 @@ static inline void later(__u64 ns)
 {
     bpfrun_set_now(run, bpfrun_now(run) + ns);
 }
-
-/*
- * The kernel (6.15) holds the sum of the whole packet, as from a card, and compares it after the program. Not where its
- * length changes: then the kernel forgets the sum, and the test run compares it all the same.
- */
-enum { SUM_COMPLETE = 1 << 2 };
-static __u32 run_flags;
 
 static inline int hook(struct bpf_program *prog, const struct pkt *p)
 {
