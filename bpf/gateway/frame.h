@@ -75,11 +75,13 @@ static __always_inline int sw_gate_is_foreign(void *data, void *end, __u32 out, 
 }
 
 /* Could it begin with an IP header? Of most Ethernet addresses it could not, and the question below is saved. */
-static __always_inline int sw_gate_may_be_ip(void *data, void *end)
+SW_STEP int sw_gate_has_no_link(struct __sk_buff *skb)
 {
-    __u8 *first = data;
+    const __u8 *first = (void *)(long)skb->data;
 
-    return SW_HAS(first, 1, end) && (*first >> 4 == 4 || *first >> 4 == 6);
+    if (!SW_HAS(first, 1, (void *)(long)skb->data_end) || (*first >> 4 != 4 && *first >> 4 != 6))
+        return 0;
+    return sw_link_header_lost(skb);
 }
 
 /* Parses the frame into scratch, and the key from the service's side. */
@@ -97,8 +99,11 @@ static __always_inline enum sw_found sw_gate_parse(struct __sk_buff *skb, struct
         data = (void *)(long)skb->data;
         end = (void *)(long)skb->data_end;
     }
-    if (!out && sw_gate_may_be_ip(data, end) && sw_link_header_lost(skb))
+    if (!out && sw_gate_has_no_link(skb)) {
         ip = &bare;
+        data = (void *)(long)skb->data;
+        end = (void *)(long)skb->data_end;
+    }
     bare.ip_type = bpf_ntohs((__u16)skb->protocol);
     __builtin_memset(&sc->seg, 0, sizeof(sc->seg));
     __builtin_memset(&sc->at, 0, sizeof(sc->at));
