@@ -184,6 +184,30 @@ static bool answered(const struct play *p, __u8 sender_is_b)
     return false;
 }
 
+/*
+ * In a view of one side a SYN is answered if its sender goes on after it: it has received a SYN-ACK, which need not
+ * take the data (RFC 7413). The data that it goes on after may be that of another SYN of the same sender: one with a
+ * RST moves the ISN, and not the length.
+ */
+static bool continued(const struct play *p, __u8 sender_is_b, __u32 isn)
+{
+    for (size_t j = 1; j < p->n_heard; j++) {
+        const struct heard *h = &p->heard[j];
+        bool sent = false, after = h->seq == isn + 1;
+
+        if (h->src_is_b != sender_is_b || (h->flags & (SW_TCP_RST | SW_TCP_ACK)) != SW_TCP_ACK)
+            continue;
+        for (size_t i = 0; i < j; i++)
+            if (p->heard[i].flags & SW_TCP_SYN && p->heard[i].src_is_b == sender_is_b) {
+                sent |= p->heard[i].seq == isn;
+                after |= h->seq == isn + 1 + p->heard[i].len;
+            }
+        if (sent && after)
+            return true;
+    }
+    return false;
+}
+
 static void check_established(const struct play *p, const struct sw_flow *f)
 {
     const struct sw_end *o = &f->end[SW_ORIG], *r = &f->end[SW_RESP];
@@ -192,10 +216,13 @@ static void check_established(const struct play *p, const struct sw_flow *f)
     holds(!(f->flags & SW_F_MIDSTREAM), "established is emitted for a midstream flow");
     if (p->fast.cfg.one_sided && (!(o->did & SW_E_SEEN) || !(r->did & SW_E_SEEN))) {
         holds(f->flags & SW_F_INFERRED, "half of it was not seen, and the flow does not say so");
+        holds(continued(p, f->orig_is_b, o->isn) || continued(p, !f->orig_is_b, r->isn),
+              "half of it was not seen, and the other half did not go on after its SYN");
         return;
     }
-    if (p->fast.cfg.one_sided && f->flags & SW_F_INFERRED && by_orig)
-        return; /* where its SYN-ACK was is a guess: of what the responder had sent nothing was seen */
+    if (p->fast.cfg.one_sided && f->flags & SW_F_INFERRED &&
+        ((by_orig && continued(p, f->orig_is_b, o->isn)) || (by_resp && continued(p, !f->orig_is_b, r->isn))))
+        return; /* where the SYN-ACK was is a guess: of what its sender had sent nothing was seen */
     holds(by_orig || by_resp, "established, and no SYN was acknowledged");
     holds(by_orig || (f->flags & SW_F_INFERRED && (answered(p, f->orig_is_b) || went_on(p, f->orig_is_b))),
           "the originator's SYN was not answered");
