@@ -133,11 +133,10 @@ def memlock():
 
 
 def address_space():
-    """RLIMIT_AS: too little for BTF, which the guard reads, or for the rings is exit 10"""
+    """RLIMIT_AS: too little for BTF, which the guard reads, is exit 10; a ring that is larger than the limit is no fault"""
     works(prefix=("prlimit", f"--as={30 << 20}"))
     fails(k.MEMORY, "no memory for maps", prefix=("prlimit", f"--as={20 << 20}"), args=("--guard", "always"))
-    fails(k.MEMORY, "event loop: Cannot allocate memory", prefix=("prlimit", f"--as={200 << 20}"),
-          args=("--ring", "128M"))
+    works(prefix=("prlimit", f"--as={100 << 20}"), args=("--ring", "128M"))
 
 
 def descriptors():

@@ -188,7 +188,7 @@ def iperf():
                 shown = json.loads(got.stdout)
                 n.equal("exit code", (got.returncode, shown.get("error")), (0, None))
                 n.equal("streams", len(shown["end"]["streams"]), 4)
-                n.at_least("bytes", shown["end"]["sum_received"]["bytes"], 1 << 20 if engaged else 1)
+                n.at_least("bytes", shown["end"]["sum_received"]["bytes"], 1 << 20 if engaged else 0)  # of 1 kB iperf3 counts nothing now and then
         g.engage(5201)
     g.end(20, states=("SF", "RSTO", "RSTR"))
 

@@ -149,40 +149,6 @@ def options_off_at_host():
     without("b")
 
 
-def host_changes():
-    """a host that had timestamps has none any more: what is begun at once is reset, then both ends agree again"""
-    g = p.Ground()
-    listeners = g.listen()
-    made = resets = 0
-    for on in (True, False):
-        n.sh("sysctl", "-qw", f"net.ipv4.tcp_timestamps={int(on)}", ns=g.b)
-        for v in (4, 6):
-            began = time.monotonic()
-            good = 0
-            while good < 3:
-                made += 1
-                try:
-                    c = n.connect(g.a, p.HOST[v], p.PORT)
-                    c.sendall(b"request")
-                    s = k.accepted(listeners[v], 10)
-                    n.equal("request", n.read_n(s, 7), b"request")
-                    s.sendall(b"answer")
-                    n.equal("answer", n.read_n(c, 6), b"answer")
-                except ConnectionResetError:
-                    n.at_most("resets after seconds", time.monotonic() - began, 0.5 * n.SLOW)
-                    n.equal("reset without any cause", (on, good), (False, 0))
-                    resets += 1
-                    time.sleep(0.01)  # between two attempts
-                    continue
-                n.equal(f"v{v}, timestamps {on}", agreed(g, c), [{**ALL, "ts": on}] * 2)
-                p.close(c, s)
-                good += 1
-    if not p.PLAIN:
-        n.at_least("that were reset", resets, 2)
-        n.equal("that were reset", g.counter("no_timestamps"), resets)
-    g.end(made, states=("SF", "RSTR", "RSTO"))
-
-
 def open_lossy(g, listener):
     """Both ends. With a byte the handshake ends, if its last segment was lost."""
     c = n.connect(g.a, *listener.getsockname()[:2])
@@ -314,5 +280,5 @@ def narrow_at_a_router_before():
 
 
 if __name__ == "__main__":
-    n.main(bulk, server_first_bulk, windows, checksums, options_off_at_client, options_off_at_host, host_changes, loss,
+    n.main(bulk, server_first_bulk, windows, checksums, options_off_at_client, options_off_at_host, loss,
            narrow_behind, narrow_before, narrow_at_a_router, narrow_at_a_router_before)
