@@ -28,7 +28,7 @@ enum sw_xlate_state { SW_XLATE_STATES(SW_ENUM_ITEM) SW_X_MAX };
 
 /* sw_xlate.flags */
 enum {
-    SW_XF_TS = 1 << 0, /* what the client was told */
+    SW_XF_TS = 1 << 0, /* what the client was granted */
     SW_XF_SACK = 1 << 1,
     SW_XF_WSCALE = 1 << 2,
     SW_XF_ECN = 1 << 3,
@@ -66,12 +66,12 @@ struct sw_xlate {
     __u32 client_isn;
     __u32 cookie_isn;
     __u32 cookie_ts;
-    __u32 server_isn;   /* the backend's */
-    __u8 client_ends;   /* SW_XE_* */
-    __u8 client_wscale; /* SW_WSCALE_NONE: none */
-    __u8 told_wscale;   /* to the client */
-    __u8 tries;         /* SYNs again */
-    __u16 client_win;   /* as in its segment */
+    __u32 server_isn;    /* the backend's */
+    __u8 client_ends;    /* SW_XE_* */
+    __u8 client_wscale;  /* SW_WSCALE_NONE: none */
+    __u8 granted_wscale; /* to the client */
+    __u8 tries;          /* SYNs again */
+    __u16 client_win;    /* as in its segment */
     __u16 mss;
     __u64 since_ns; /* this state */
     __u64 syn_ns;   /* the last SYN to the backend */
@@ -118,7 +118,7 @@ struct sw_backend_facts {
     X(SW_GC_, FULL, "full")                     /* SYNs that passed, and cookies not taken: the table is full */       \
     X(SW_GC_, OVER_SHARE, "over_share")         /* cookies not taken: their client has its share of the table */       \
     X(SW_GC_, EARLY, "early")                   /* segments dropped: the backend had not answered yet */               \
-    X(SW_GC_, NO_TIMESTAMPS, "no_timestamps")   /* reset: the backend has none, and the client was told so */          \
+    X(SW_GC_, NO_TIMESTAMPS, "no_timestamps")   /* reset: the backend has none, and the client was granted them */     \
     X(SW_GC_, CHALLENGED, "challenged")         /* the backend had an older connection of the four-tuple: reset */     \
     X(SW_GC_, ICMP, "icmp")                     /* ICMP errors that were translated */                                 \
     X(SW_GC_, DEAD_RESET, "dead_reset")         /* RSTs to clients whose connection is dead */                         \

@@ -100,7 +100,7 @@ static __always_inline void sw_gate_fresh(struct __sk_buff *skb, struct sw_gate 
     x->flags = (c->ts ? SW_XF_TS : 0) | (c->sack ? SW_XF_SACK : 0) | (c->ecn ? SW_XF_ECN : 0) |
                (c->wscale != SW_WSCALE_NONE ? SW_XF_WSCALE : 0) | (w->v6 ? SW_XF_V6 : 0);
     x->client_wscale = c->wscale;
-    x->told_wscale = sv ? sv->wscale : 0;
+    x->granted_wscale = sv ? sv->wscale : 0;
     x->mss = c->mss;
     x->client_isn = s->seq - 1;
     x->cookie_isn = s->ack - 1;

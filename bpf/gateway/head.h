@@ -197,7 +197,7 @@ static __always_inline void sw_head_turn(struct sw_head *h)
     h->half[1] = port;
 }
 
-/* The SYN that the client has sent, as the cookie and its ACK tell. It offers what the client was told, and no more. */
+/* The SYN that the client has sent, as its cookie and ACK show. It offers what the client was granted, and no more. */
 static __always_inline void sw_head_syn(struct sw_head *h, const struct sw_xlate *x)
 {
     struct sw_segment s = {.seq = x->client_isn, .flags = SW_TCP_SYN, .ts = x->flags & SW_XF_TS, .tsval = x->client_ts};
@@ -245,7 +245,7 @@ static __always_inline void sw_head_window(struct sw_head *h, const struct sw_xl
     struct sw_segment s = {.seq = x->cookie_isn + 1,
                            .ack = x->client_isn + 1,
                            .flags = SW_TCP_ACK,
-                           .win = sw_win_shift(bytes, x->flags & SW_XF_WSCALE ? x->told_wscale : 0),
+                           .win = sw_win_shift(bytes, x->flags & SW_XF_WSCALE ? x->granted_wscale : 0),
                            .ts = x->flags & SW_XF_TS,
                            .tsval = x->cookie_ts,
                            .tsecr = x->client_ts};

@@ -11,7 +11,7 @@
 
 enum { SW_IP_ICMP = 1, SW_IP_ICMP6 = 58 };
 
-/* Where the embedded IP header is, 0: it is no error that tells of one. */
+/* Where the embedded IP header is, 0: it is no error about a packet. */
 static __always_inline __u32 sw_gate_icmp_inner(struct __sk_buff *skb, const struct sw_gate *w, __u32 *ret_sum)
 {
     __u32 at;

@@ -29,7 +29,7 @@ enum sw_xlate_do {
     SW_XD_DROP, /* its sender sends it again */
     SW_XD_TRANSLATE,
     SW_XD_SYN,    /* it becomes the SYN to the backend */
-    SW_XD_COOKIE, /* of this entry or of another connection? Its cookie tells; if it is none: sw_xlate_in_old */
+    SW_XD_COOKIE, /* of this entry or of another connection? Its cookie shows; if it carries none: sw_xlate_in_old */
     SW_XD_FORGET, /* the entry goes, the segment passes */
     SW_XD_OPEN,   /* the backend's SYN-ACK */
     SW_XD_OPEN_AGAIN,
@@ -185,9 +185,9 @@ static __always_inline void sw_xlate_scale(struct sw_xlate *x, __u8 backend)
         return;
     if (backend == SW_WSCALE_NONE) {
         x->in = (__s8)-x->client_wscale;
-        x->out = (__s8)x->told_wscale;
+        x->out = (__s8)x->granted_wscale;
     } else {
-        x->out = (__s8)(x->told_wscale - (backend > 14 ? 14 : backend));
+        x->out = (__s8)(x->granted_wscale - (backend > 14 ? 14 : backend));
     }
 }
 

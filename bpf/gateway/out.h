@@ -33,7 +33,7 @@ static __always_inline __u8 sw_gate_flags(__u8 opts, __u8 before)
            (opts & SW_OPT_WSCALE ? SW_BE_WSCALE : 0);
 }
 
-/* The backend's SYN-ACK in scratch, with its options in the guard's: what clients may be told from now on. */
+/* The backend's SYN-ACK in scratch, with its options in the guard's: what clients may be granted from now on. */
 SW_STEP int sw_gate_learn(__u64 now)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
@@ -67,7 +67,7 @@ SW_STEP int sw_gate_learn(__u64 now)
     return 0;
 }
 
-/* It has not granted what its client was told: it is told to no one again. Or it has refused. */
+/* It has not granted what its client was granted: no client is again. Or it has refused. */
 SW_STEP int sw_gate_unlearn(__u32 lost, __u64 refused_ns)
 {
     struct sw_gate *w = sw_gate_get();
@@ -148,7 +148,7 @@ SW_STEP int sw_gate_reset_backend(struct __sk_buff *skb, __u32 seq, __u32 drop)
     return TC_ACT_UNSPEC;
 }
 
-/* To the client: the backend has refused, or cannot be what the client was told. The entry goes. */
+/* To the client: the backend has refused, or cannot do what the client was granted. The entry goes. */
 SW_STEP int sw_gate_refuse(struct __sk_buff *skb)
 {
     struct sw_gateway_state *st = sw_gateway_state_get();

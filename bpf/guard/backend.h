@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* --gateway translate: what clients are told of a backend, by its own SYN-ACKs (map `backends`). */
+/* --gateway translate: what clients are granted in a backend's name, by its own SYN-ACKs (map `backends`). */
 #ifndef SW_BPF_GUARD_BACKEND_H
 #define SW_BPF_GUARD_BACKEND_H
 
@@ -7,7 +7,7 @@
 #include "guard/service.h"
 
 #define SW_TRANSLATES (cfg.gateway == SW_GATEWAY_TRANSLATE)
-#define SW_TOLD_NS 100000000ull /* what a CPU has read is good for so long */
+#define SW_BACKEND_READ_NS 100000000ull /* what a CPU has read is good for so long */
 
 static __always_inline struct sw_gateway_state *sw_gateway_state_get(void)
 {
@@ -37,18 +37,18 @@ SW_STEP int sw_backend_read(struct sw_net_found *at, __u64 now)
     for (int i = 0; i < 4; i++)
         ((__u32 *)key.ip)[i] = at->ip.word[i];
     key.port = bpf_htons((__u16)at->port);
-    at->told_ns = now;
-    at->told = SW_BE_SACK | SW_BE_WSCALE;
+    at->read_ns = now;
+    at->grants = SW_BE_SACK | SW_BE_WSCALE;
     at->mss = 0;
     at->closed = 0;
-    at->ask = !sw_is_within(at->asked_ns, SW_TOLD_NS, now);
+    at->ask = !sw_is_within(at->asked_ns, SW_BACKEND_READ_NS, now);
     f = bpf_map_lookup_elem(&backends, &key);
     if (!f || !f->synack_ns)
-        at->told_ns = 0; /* read again for the next SYN */
+        at->read_ns = 0; /* read again for the next SYN */
     if (!f)
         return 0;
     if (f->synack_ns) {
-        at->told = f->flags;
+        at->grants = f->flags;
         at->mss = f->mss;
         at->ask = 0;
     }
@@ -65,7 +65,7 @@ static __always_inline struct sw_net_found *sw_backend_of(const struct sw_guard 
 
     if (!at || !sw_net_is_of(at, ip, port, g->nets_gen))
         return 0;
-    if (!sw_is_within(at->told_ns, SW_TOLD_NS, now))
+    if (!sw_is_within(at->read_ns, SW_BACKEND_READ_NS, now))
         sw_backend_read(at, now);
     return at;
 }
@@ -78,10 +78,10 @@ static __always_inline int sw_gateway_is_full(const struct sw_gateway_state *st)
 /* A cookie grants no more than the backend does. */
 static __always_inline void sw_backend_limit(struct sw_cookie_opts *c, const struct sw_net_found *at)
 {
-    c->ts = c->ts && at->told & SW_BE_TS;
-    c->sack = c->sack && at->told & SW_BE_SACK;
-    c->ecn = c->ecn && at->told & SW_BE_ECN;
-    if (!(at->told & SW_BE_WSCALE))
+    c->ts = c->ts && at->grants & SW_BE_TS;
+    c->sack = c->sack && at->grants & SW_BE_SACK;
+    c->ecn = c->ecn && at->grants & SW_BE_ECN;
+    if (!(at->grants & SW_BE_WSCALE))
         c->wscale = SW_WSCALE_NONE;
 }
 

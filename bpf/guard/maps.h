@@ -120,11 +120,11 @@ struct sw_net_found {
     __u32 service;
     __u64 gen;
     /* translate: what map `backends` says of it */
-    __u64 told_ns; /* when it was read; 0: not yet */
+    __u64 read_ns; /* 0: not yet */
     __u16 mss;     /* 0: not known */
-    __u8 told;     /* SW_BE_*: what clients may be told */
+    __u8 grants;   /* SW_BE_*: what clients may be granted */
     __u8 closed;   /* it refuses, or is silent */
-    __u8 ask;      /* nothing is known of it: one SYN passes, so that its SYN-ACK tells */
+    __u8 ask;      /* nothing is known of it: one SYN passes, for its SYN-ACK to be seen */
     __u8 pad[3];
     __u64 asked_ns;
 };

@@ -85,7 +85,7 @@ SW_STEP int sw_service_behind(struct sw_ip *ip, __u32 port)
         return sw_net_search(ip, port);
     if (!sw_net_is_of(at, ip, port, g->nets_gen)) {
         at->gen = g->nets_gen; /* before it is searched */
-        at->told_ns = at->asked_ns = 0;
+        at->read_ns = at->asked_ns = 0;
         at->service = sw_net_search(ip, port);
         at->port = port;
         for (int i = 0; i < 4; i++)

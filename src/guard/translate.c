@@ -65,7 +65,7 @@ int sw_translate_open(struct sw_translate *t, struct synward_bpf *obj, const str
     t->state->linger = opts->gateway_linger_ns;
     t->state->idle = opts->gateway_idle_ns;
     t->state->pending = opts->gateway_pending_ns;
-    memcpy(t->told, t->state->item, sizeof(t->told)); /* of a daemon before this one */
+    memcpy(t->warned, t->state->item, sizeof(t->warned)); /* of a daemon before this one */
     return 0;
 }
 
@@ -231,10 +231,10 @@ static void warn(struct sw_translate *t, __u64 now)
         const enum sw_gateway_counter c = warnings[i].counter;
         const __u64 n = __atomic_load_n(&t->state->item[c], __ATOMIC_RELAXED);
 
-        if (n == t->told[c])
+        if (n == t->warned[c])
             continue;
-        sw_warn(warnings[i].text, n - t->told[c]);
-        t->told[c] = n;
+        sw_warn(warnings[i].text, n - t->warned[c]);
+        t->warned[c] = n;
         t->next_warning = now + WARN_NS;
     }
     say_route(t, t->state->item[SW_GC_SILENT]);

@@ -18,7 +18,7 @@ struct sw_translate {
     struct sw_gateway_state *state; /* mmapped; NULL: this gateway does not translate */
     int due_fd, sweep_fd, pass_fd;
     __u64 next_sweep, next_warning;
-    __u64 told[SW_GC_MAX]; /* as of the last warnings */
+    __u64 warned[SW_GC_MAX]; /* as of the last warnings */
     bool failed, said_route;
 };
 

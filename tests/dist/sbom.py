@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The SBOM: what SPDX 2.3 asks of a document in JSON (a schema of its own here, after the specification's clauses), and
-whether it tells the truth: packages and versions by dpkg, the program's digest, every library of ldd."""
+whether it is true: packages and versions by dpkg, the program's digest, every library of ldd."""
 import hashlib
 import json
 import os

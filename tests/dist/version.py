@@ -11,7 +11,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "net"))
 import kit as n  # noqa: E402  pylint: disable=wrong-import-position
 
-# who tells its own version when it runs
+# those that can be asked for their version
 TELL = ("libbpf", "zlib", "libpcap", "libseccomp", "json-c", "ncursesw", "libc")
 OBJECTS = {"whole": "synward", "without kfuncs": "synward_nokfunc", "before 5.18": "synward_old"}
 
@@ -65,7 +65,7 @@ def libraries():
 
 
 def another():
-    """a library of another version at run time is told apart from that of the build"""
+    """a library of another version at run time is shown beside that of the build"""
     source, library = (pathlib.Path(n.tmp.name, x) for x in ("other.c", "other.so"))
     source.write_text('const char *zlibVersion(void) { return "9.8.7"; }\n'
                       'const char *json_c_version(void) { return "6.5"; }\n')

@@ -107,7 +107,7 @@ ALL = dict.fromkeys(SYSCTL, True)
 
 
 def without(side):
-    """Each option off at one side, on at the other. What a host has refused no client is told any more; what is begun
+    """Each option off at one side, on at the other. What a host has refused no client is granted any more; what is begun
     before that is known goes on without, too."""
     first, later = range(8081, 8081 + 2 * len(SYSCTL)), range(8091, 8091 + 2 * len(SYSCTL))
     g = p.Ground(*first, *later)
@@ -147,6 +147,40 @@ def options_off_at_client():
 def options_off_at_host():
     """timestamps, SACK and window scaling, each off at the host: the same"""
     without("b")
+
+
+def host_changes():
+    """a host that had timestamps has none any more: what is begun at once is reset, then both ends agree again"""
+    g = p.Ground()
+    listeners = g.listen()
+    made = resets = 0
+    for on in (True, False):
+        n.sh("sysctl", "-qw", f"net.ipv4.tcp_timestamps={int(on)}", ns=g.b)
+        for v in (4, 6):
+            began = time.monotonic()
+            good = 0
+            while good < 3:
+                made += 1
+                try:
+                    c = n.connect(g.a, p.HOST[v], p.PORT)
+                    c.sendall(b"request")
+                    s = k.accepted(listeners[v], 10)
+                    n.equal("request", n.read_n(s, 7), b"request")
+                    s.sendall(b"answer")
+                    n.equal("answer", n.read_n(c, 6), b"answer")
+                except ConnectionResetError:  # each CPU remembers for 100 ms what it has read of a host
+                    n.at_most("resets after seconds", time.monotonic() - began, 0.5 * n.SLOW)
+                    n.equal("reset without any cause", on, False)
+                    resets += 1
+                    time.sleep(0.01)  # between two attempts
+                    continue
+                n.equal(f"v{v}, timestamps {on}", agreed(g, c), [{**ALL, "ts": on}] * 2)
+                p.close(c, s)
+                good += 1
+    if not p.PLAIN:
+        n.at_least("that were reset", resets, 2)
+        n.equal("that were reset", g.counter("no_timestamps"), resets)
+    g.end(made, states=("SF", "RSTR", "RSTO"))
 
 
 def open_lossy(g, listener):
@@ -203,10 +237,10 @@ def narrow(g, sender, host=None, translated=0):
         c, s = g.open(listeners[v])
         k.speak(c, s)
         before = k.sockets(sender)
-        n.at_least(f"v{v} MSS, before it was told", int(next(iter(before.values()))["mss"]), 1400)
+        n.at_least(f"v{v} MSS, before it was known", int(next(iter(before.values()))["mss"]), 1400)
         p.transfer(g, c, s, DATA[:2 << 20])
         row, = k.sockets(sender).values()
-        n.at_most(f"v{v} MSS, after it was told", int(row["mss"]), 1260)
+        n.at_most(f"v{v} MSS, after it was known", int(row["mss"]), 1260)
         p.close(c, s)
     n.at_least("ICMP errors that came", p.kernel_counts(sender)["IcmpInDestUnreachs"], 1)
     n.at_least("the same of ICMPv6", p.kernel_counts(sender)["Icmp6InPktTooBigs"], 1)
@@ -280,5 +314,5 @@ def narrow_at_a_router_before():
 
 
 if __name__ == "__main__":
-    n.main(bulk, server_first_bulk, windows, checksums, options_off_at_client, options_off_at_host, loss,
+    n.main(bulk, server_first_bulk, windows, checksums, options_off_at_client, options_off_at_host, host_changes, loss,
            narrow_behind, narrow_before, narrow_at_a_router, narrow_at_a_router_before)

@@ -128,7 +128,7 @@ def both_ways():
         mine, theirs = (next(iter(k.sockets(x).values())) for x in (a, b))
         for who, options in (("client", mine), ("server", theirs)):
             n.equal(f"v{v} {who}", {x: options[x] for x in ("ts", "sack")}, {"ts": True, "sack": True})
-        n.equal(f"v{v} scale that the client was told", mine["wscale"].split(",")[0], "7")
+        n.equal(f"v{v} scale that the client was granted", mine["wscale"].split(",")[0], "7")
         k.end(c, s)
     n.equal("counters", counts_of(sw, "begun", "opened", "failed", "early"), {"begun": 2, "opened": 2, "failed": 0, "early": 0})
     backend = g.state(sw)["backends"][f"{g.HOST[4]}:{g.PORT}"]
@@ -173,7 +173,7 @@ def web():
 
 
 def options_off():
-    """timestamps, SACK and window scale, each off at either end: what the other side is told is what there is"""
+    """timestamps, SACK and window scale, each off at either end: the other side is granted what there is"""
     cases = [(end, name) for end in "ab" for name in ("tcp_timestamps", "tcp_sack", "tcp_window_scaling")]
     a, r, b = n.routed()
     ends = {"a": a, "b": b}
@@ -195,7 +195,7 @@ def options_off():
         sysctl(ends[end], **{name: 1})
 
 
-def told_otherwise():
+def host_grants_less():
     """a backend that has said timestamps and window scale and has them no more: one client is reset, the next one served"""
     a, r, b, listeners, sw = ground()
     c, s = n.open_pair(a, listeners[4])
@@ -327,7 +327,7 @@ def lost():
 
 
 def dead_host():
-    """a host that is gone: SYNs again, then a RST to the client, who is told; SYNs of others pass then"""
+    """a host that is gone: SYNs again, then a RST to the client; SYNs of others pass then"""
     a, r, b, listeners, sw = ground("--gateway-pending", 3)
     nft(r, "table inet t { chain f { type filter hook forward priority 0; "
            f"iifname rta tcp dport {g.PORT} drop; }}; }}")
@@ -609,5 +609,5 @@ def automatic():
     k.exchange([(c, s), (c2, s2)])
 
 
-n.main(both_ways, server_first, web, options_off, told_otherwise, lossy, small_mtu, refused, lost, dead_host, port_reuse, resets, nat,
+n.main(both_ways, server_first, web, options_off, host_grants_less, lossy, small_mtu, refused, lost, dead_host, port_reuse, resets, nat,
        own_listener, software_checksums, bridge, generic, full, pinned, drained, cut, automatic)

@@ -15,6 +15,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import kit as n
@@ -32,6 +33,11 @@ def alive(pid):
         return False
 
 
+# a caller that ignores SIGINT, and one of the signals that the C library keeps for itself: rt_sigaction, SIG_IGN
+IGNORES = ("import ctypes, os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); one = (ctypes.c_ulong * 8)(1); "
+           "ctypes.CDLL(None).syscall({'x86_64': 13, 'aarch64': 134}[os.uname().machine], 32, one, None, 8); os.execvp(sys.argv[1], sys.argv[1:])")
+
+
 def what_it_gets():
     """the line on standard input, its keys in the environment under SYNWARD_ whatever a stranger has put into them, no
     other descriptor, no signal blocked, its output on standard error"""
@@ -39,7 +45,8 @@ def what_it_gets():
     hostile = "$(touch owned) `touch owned`; touch owned\n\x00"
     with_fds = [os.open("/dev/null", os.O_RDONLY) for _ in range(3)]
     w = Watch('cat >in; env -0 >env; ls /proc/self/fd | tr "\\n" " " >fds; grep Sig /proc/self/status >sigs; echo told; '
-              "echo \"$SYNWARD_HOST2\"; echo done >done", "--count", 1, inst=inst, fds=with_fds)
+              "echo \"$SYNWARD_HOST2\"; echo done >done", "--count", 1, inst=inst, fds=with_fds,
+              prefix=(sys.executable, "-c", IGNORES))
     n.equal("asks for", [x for x in inst.request.splitlines() if x.startswith("events")], ["events loss,guard"])
     event = {"service": "10.0.0.1:80", "to": "engaged", "path": "/evil", "PATH": "/evil", "ld_preload": "/evil.so",
              "ifs": "x", "host": hostile, "host2": hostile[:-1], "none": None, "yes": True, "list": [1], "x=y": 1}

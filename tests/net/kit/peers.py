@@ -211,9 +211,9 @@ class Ground:
         n.equal("packets that could not be rewritten", self.counter("failed"), 0)
         n.equal("exit code", self.sw.stop(hurry=True), 0)
         n.equal("what is left", n.hooks_on(self.r, OUTSIDE) + n.hooks_on(self.r, INSIDE), [])
-        return self.told(made, states, missed)
+        return self.lines_are_right(made, states, missed)
 
-    def told(self, made, states, missed):
+    def lines_are_right(self, made, states, missed):
         lines = self.sw.lines()
         n.equal("events lost", n.check_seq(lines), 0)
         conns = [x for x in lines if x["event"] == "conn" and x["via"] == "cookie"]

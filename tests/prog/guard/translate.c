@@ -242,7 +242,7 @@ static void numbers(void)
     assert_int_equal(got.ack, third.seq + 1000);
     assert_int_equal(got.tsval, cookie_ts + 9);
     assert_int_equal(got.tsecr, 1000);
-    assert_int_equal(got.win, 4000); /* its scale is 9, and the client was told 7 */
+    assert_int_equal(got.win, 4000); /* its scale is 9, and the client was granted 7 */
     assert_int_equal(entry().client_next, third.seq + 1000);
     assert_int_equal(entry().acked, third.seq + 1000);
 }
@@ -341,13 +341,13 @@ TEST(ends_and_their_places)
     both(fins);
 }
 
-/* --- what clients are told --- */
+/* --- what clients are granted --- */
 
-static void told(void)
+static void granted(void)
 {
     struct pkt p = usual_syn();
 
-    /* nothing is known: one SYN passes, so that the SYN-ACK tells; then no timestamps are promised */
+    /* nothing is known: one SYN passes, for the SYN-ACK to be seen; then no timestamps are promised */
     expect_pass(&p, "passed_backend");
     p.seq++;
     expect_reply(&p, "cookies_sent");
@@ -365,9 +365,9 @@ static void told(void)
     expect_reply(&p, "cookies_sent");
     assert_int_equal(reply.flags & ECE, 0);
 }
-TEST(what_clients_are_told)
+TEST(what_clients_are_granted)
 {
-    both(told);
+    both(granted);
 }
 
 int main(void)
@@ -382,7 +382,7 @@ int main(void)
         cmocka_unit_test(numbers_of_both_spaces),
         cmocka_unit_test(sums_of_the_whole_packet),
         cmocka_unit_test(ends_and_their_places),
-        cmocka_unit_test(what_clients_are_told),
+        cmocka_unit_test(what_clients_are_granted),
     };
 
     return cmocka_run_group_tests(cases, group, guarded_group_end);

@@ -57,7 +57,7 @@ static void without_timestamps(void)
     assert_int_equal(st->entries, 0);
     assert_int_equal(count(SW_GC_NO_TIMESTAMPS), 1);
     later(200 * MS);
-    cookie(false); /* it is told to no one again */
+    cookie(false); /* no client is granted it again */
 }
 TEST(a_backend_has_no_timestamps_any_more)
 {

@@ -40,7 +40,7 @@ static struct sw_xlate entry(void)
                              .client_ts = 0xfffffff0,
                              .client_win = 502,
                              .client_wscale = 7,
-                             .told_wscale = 7,
+                             .granted_wscale = 7,
                              .mss = 1400};
 }
 
@@ -125,7 +125,7 @@ TEST(windows)
     assert_int_equal(sw_win_shift(512, -7), 65535); /* and not 0 */
     assert_int_equal(sw_win_shift(65535, -14), 65535);
     assert_int_equal(sw_win_shift(65535, 20), 0);
-    /* the backend says another scale than the client was told */
+    /* the backend says another scale than the client was granted */
     sw_xlate_scale(&x, 10);
     assert_int_equal(x.in, 0);
     assert_int_equal(sw_win_shift(3, x.out), 24); /* 3 << 10 == 24 << 7 */
@@ -137,7 +137,7 @@ TEST(windows)
     sw_xlate_scale(&x, SW_WSCALE_NONE);
     assert_int_equal(sw_win_shift(502, x.in), 64256);
     assert_int_equal(sw_win_shift(65535, x.out), 511);
-    x.flags = 0; /* the client was told none, so the SYN had none */
+    x.flags = 0; /* the client was granted none, so the SYN had none */
     sw_xlate_scale(&x, SW_WSCALE_NONE);
     assert_int_equal(x.in | x.out, 0);
 }
@@ -256,7 +256,7 @@ struct flight {
 struct world {
     struct sw_xlate x;
     __u32 client_isn, cookie_isn, server_isn, client_clock, cookie_clock, server_clock;
-    int scale_client, scale_told, scale_server; /* -1: none */
+    int scale_client, scale_granted, scale_server; /* -1: none */
 };
 
 static void put(struct sw_head *h, __u32 at, __u32 v)
@@ -344,8 +344,8 @@ static void read_at(const struct world *w, const struct flight *f)
     if (to_backend)
         taken = w->scale_server < 0 ? 0 : w->scale_client < 0 ? 0 : w->scale_client;
     else
-        taken = w->scale_told < 0 ? 0 : w->scale_told;
-    if (w->scale_told < 0) /* nobody scales: the client was told none, and offers none */
+        taken = w->scale_granted < 0 ? 0 : w->scale_granted;
+    if (w->scale_granted < 0) /* nobody scales: the client was granted none, and offers none */
         said = taken = 0;
     else if (said < 0 && !to_backend)
         said = 0;
@@ -370,14 +370,14 @@ TEST(each_end_sees_its_own_numbers)
         w.client_clock = random32();
         w.server_clock = random32();
         w.cookie_clock = random32();
-        w.scale_told = rand() % 4 ? rand() % 15 : -1;
-        w.scale_client = w.scale_told < 0 ? -1 : rand() % 15;
-        w.scale_server = w.scale_told < 0 || rand() % 4 == 0 ? -1 : rand() % 15;
+        w.scale_granted = rand() % 4 ? rand() % 15 : -1;
+        w.scale_client = w.scale_granted < 0 ? -1 : rand() % 15;
+        w.scale_server = w.scale_granted < 0 || rand() % 4 == 0 ? -1 : rand() % 15;
         w.x = entry();
         w.x.flags = rand() & (SW_XF_TS | SW_XF_SACK);
-        if (w.scale_told >= 0)
+        if (w.scale_granted >= 0)
             w.x.flags |= SW_XF_WSCALE;
-        w.x.told_wscale = w.scale_told < 0 ? 0 : w.scale_told;
+        w.x.granted_wscale = w.scale_granted < 0 ? 0 : w.scale_granted;
         w.x.client_wscale = w.scale_client < 0 ? SW_WSCALE_NONE : w.scale_client;
         w.x.delta = w.cookie_isn - w.server_isn;
         w.x.dts = w.x.flags & SW_XF_TS ? w.cookie_clock - w.server_clock : 0;
