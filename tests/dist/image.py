@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# run: in turn, for it makes a clsact and an instance
+# run: not beside those in turn, for it makes a clsact and an instance
 """The OCI image: made twice, read by the OCI specification's rules and by nothing of the tool that made it, unpacked, and
 run in a chroot of its layers: --version, probe, and `run` on a veth."""
 import gzip

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# run: in turn, for it leaves pins for a while, and others count programs that no process holds
+# run: not beside those in turn, for it leaves pins and programs for a while
 """Which connections are followed: options, a change while it runs, and beside the guard.
 
     +------- a -------+         +------- b -------+

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# run: in turn, for it leaves pins for a while, and others count programs that no process holds
+# run: not beside those in turn, for it leaves pins and programs for a while
 """An edge answers SYNs for hosts behind it, and they take the cookies: real clients, real servers, each with its counters.
 
     a client ==== r edge ==== b host behind (kit/gateway.py)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# run: in turn, for it leaves pins for a while, and others count programs that no process holds
+# run: not beside those in turn, for it leaves pins and programs for a while
 """A gateway that translates, and what else a gateway is: NAT, a strict firewall, a bridge; kill -9, and a table that is full.
 
     a client ==== r gateway ==== b host (kit/peers.py; SW_TEST_PLAIN=1 leaves the gateway out)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# run: in turn, for it looks at what a synward leaves on a device
+# run: not beside those in turn, for it leaves pins and programs for a while
 """A gateway that translates, and how connections begin and end when something goes wrong.
 
     a client ==== r gateway ==== b host (kit/peers.py; SW_TEST_PLAIN=1 leaves the gateway out)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# run: in turn, for it leaves pins for a while, and others count programs that no process holds
+# run: not beside those in turn, for it leaves pins and programs for a while
 """--label and --sample of a running synward and of its readers: which connections, whole, without a gap, and what others
 say of such files.
 
