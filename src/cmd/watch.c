@@ -151,7 +151,8 @@ static const struct sw_option options[] = {
     {"jobs", 'j', .block = 1, .type = SW_OPT_NUMBER, FIELD(opts.jobs), .range = {1, SW_JOBS_MAX},
      .help = "so many commands at once ({})",
      .man =
-         "With 1 they run in the order of the events. At most 1024 events wait; what is beyond is counted and said."},
+         "With 1 they run in the order of the events. At most 1024 events wait, of 64 MiB together; what is beyond is "
+         "counted and said."},
     {"rate", .block = 1, .type = SW_OPT_CUSTOM, .parse = parse_rate, .arg = "N/s|m|h",
      .help = "begin no more than N commands a second, minute or hour (10/s); 'none': no limit",
      .man = "Without `--per` an event over the rate is not acted on, which is counted and said."},

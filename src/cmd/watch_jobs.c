@@ -225,13 +225,40 @@ void sw_jobs_tick(struct sw_jobs *j, __u64 now)
         begin(j, &task, now);
 }
 
-static void skipped(struct sw_jobs *j, __u64 *counter, const char *why, __u64 now)
+static void skipped(struct sw_jobs *j, __u64 *counter, __u64 count, const char *why, __u64 now)
 {
     __u64 held;
 
-    (*counter)++;
+    *counter += count;
     if (may_say(&j->say_skipped, now, &held))
-        sw_warn("watch: %llu events are not acted on: %s", (unsigned long long)held + 1, why);
+        sw_warn("watch: %llu events are not acted on: %s", (unsigned long long)(held + count), why);
+    else
+        j->say_skipped.held += count - 1;
+}
+
+static void add(struct sw_jobs *j, struct sw_job *job, __u64 now)
+{
+    const bool per = j->opts->plan.per;
+    const char *no_room = per ? "no room for more values of --per" : "no room for more that wait for --jobs";
+    size_t displaced;
+    enum sw_plan_fate fate = sw_plan_add(j->plan, per ? job->key : NULL, !strcmp(job->of, "guard"), job,
+                                         sizeof(*job) + job->line_len + job->env_len, now, &displaced);
+
+    if (displaced)
+        skipped(j, &j->full, displaced, no_room, now);
+    if (fate == SW_PLAN_TAKEN)
+        return;
+    if (fate == SW_PLAN_REPLACED) {
+        j->replaced++;
+        return;
+    }
+    sw_job_free(job);
+    if (fate == SW_PLAN_OVER_RATE)
+        skipped(j, &j->over_rate, 1, "they are over --rate", now);
+    else if (fate == SW_PLAN_FULL)
+        skipped(j, &j->full, 1, no_room, now);
+    else
+        j->code = SW_EXIT_MEMORY;
 }
 
 void sw_jobs_event(struct sw_jobs *j, const struct sw_line *line, const char *text, size_t len, __u64 now)
@@ -239,11 +266,10 @@ void sw_jobs_event(struct sw_jobs *j, const struct sw_line *line, const char *te
     const struct sw_jobs_options *opts = j->opts;
     char key[SW_WATCH_KEY + 1];
     struct sw_job *job;
-    void *old = NULL;
 
     j->events++;
     if (opts->plan.per && !sw_job_key(line, opts->keys, opts->keys_len, key)) {
-        skipped(j, &j->long_keys, "the value of --per is too long", now);
+        skipped(j, &j->long_keys, 1, "the value of --per is too long", now);
         return;
     }
     job = sw_job_new(line, text, len, opts->plan.per ? key : NULL);
@@ -251,26 +277,7 @@ void sw_jobs_event(struct sw_jobs *j, const struct sw_line *line, const char *te
         j->code = SW_EXIT_MEMORY;
         return;
     }
-    switch (sw_plan_add(j->plan, opts->plan.per ? key : NULL, !strcmp(job->of, "guard"), job, now, &old)) {
-    case SW_PLAN_TAKEN: break;
-    case SW_PLAN_REPLACED:
-        j->replaced++;
-        sw_job_free(old);
-        break;
-    case SW_PLAN_OVER_RATE:
-        sw_job_free(job);
-        skipped(j, &j->over_rate, "they are over --rate", now);
-        break;
-    case SW_PLAN_DISPLACED:
-    case SW_PLAN_FULL:
-        sw_job_free(old ? old : job);
-        skipped(j, &j->full, opts->plan.per ? "too many values of --per at once" : "too many wait for --jobs", now);
-        break;
-    case SW_PLAN_NO_MEMORY:
-        sw_job_free(job);
-        j->code = SW_EXIT_MEMORY;
-        break;
-    }
+    add(j, job, now);
     sw_jobs_tick(j, now);
 }
 

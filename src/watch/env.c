@@ -73,6 +73,7 @@ static void put(void *ctx, const char *key, const char *value)
 char *sw_watch_env_pack(const struct sw_line *line, size_t *ret_len)
 {
     struct pack p = {0};
+    char *fit;
 
     if (!has_room(&p))
         return NULL;
@@ -82,7 +83,8 @@ char *sw_watch_env_pack(const struct sw_line *line, size_t *ret_len)
         return NULL;
     }
     *ret_len = p.len;
-    return p.data;
+    fit = realloc(p.data, p.len ? p.len : 1); /* many may wait */
+    return fit ? fit : p.data;
 }
 
 char **sw_watch_env_list(char *const *ours, char *packed, size_t len)

@@ -8,6 +8,7 @@
 struct entry {
     char *key;   /* NULL: of no key */
     void *item;  /* waits; or NULL */
+    size_t size; /* of the item that waits, or was begun last */
     __u64 order; /* of the item */
     __u64 from;  /* not before */
     bool used, busy;
@@ -19,7 +20,7 @@ struct sw_plan {
     void (*drop)(void *item);
     __u64 full; /* when all of the burst is there again */
     __u64 order;
-    size_t waiting, high; /* high: entries behind it were never used */
+    size_t waiting, bytes, high; /* bytes: of what waits; high: entries behind it were never used */
     struct entry entries[SW_PLAN_ENTRIES];
 };
 
@@ -98,55 +99,103 @@ static struct entry *find_free(struct sw_plan *p, __u64 now)
     return cools ? cleared(cools) : NULL;
 }
 
-/* The newest that waits and is not to go before others; NULL: there is none. */
-static struct entry *find_last(struct sw_plan *p)
+/* The newest that waits and is not to go before others, nor is `keep`; NULL: there is none. */
+static struct entry *find_last(struct sw_plan *p, const struct entry *keep)
 {
     struct entry *last = NULL;
 
     for (size_t i = 0; i < p->high; i++) {
         struct entry *e = &p->entries[i];
 
-        if (e->item && !e->busy && !e->first && (!last || e->order > last->order))
+        if (e->item && !e->busy && !e->first && e != keep && (!last || e->order > last->order))
             last = e;
     }
     return last;
 }
 
-enum sw_plan_fate sw_plan_add(struct sw_plan *p, const char *key, bool first, void *item, __u64 now, void **ret_old)
+static void put(struct sw_plan *p, struct entry *e, void *item, size_t size)
+{
+    e->item = item;
+    e->size = size;
+    p->waiting++;
+    p->bytes += size;
+}
+
+static void *take(struct sw_plan *p, struct entry *e)
+{
+    void *item = e->item;
+
+    e->item = NULL;
+    p->waiting--;
+    p->bytes -= e->size;
+    return item;
+}
+
+/* False: nothing waits that may be displaced. */
+static bool displace(struct sw_plan *p, const struct entry *keep, size_t *displaced)
+{
+    struct entry *last = find_last(p, keep);
+
+    if (!last)
+        return false;
+    p->drop(take(p, last));
+    cleared(last);
+    ++*displaced;
+    return true;
+}
+
+/* For so many bytes, where e's own item, if it has one, makes room for them. */
+static bool has_room(struct sw_plan *p, const struct entry *e, size_t size, bool displaces, size_t *displaced)
+{
+    while (p->bytes - (e && e->item ? e->size : 0) + size > SW_PLAN_BYTES)
+        if (!displaces || !displace(p, e, displaced))
+            return false;
+    return true;
+}
+
+/* A place for an item of no key, or of one that nothing is known of. */
+static enum sw_plan_fate find_place(struct sw_plan *p, const char *key, bool displaces, __u64 now, size_t *displaced,
+                                    struct entry **ret)
+{
+    struct entry *e = find_free(p, now);
+
+    if (!e && displaces && displace(p, NULL, displaced))
+        e = find_free(p, now);
+    if (!e)
+        return SW_PLAN_FULL;
+    if (!p->rules.per && !take_rate(p, now))
+        return SW_PLAN_OVER_RATE;
+    e->key = p->rules.per ? strdup(key) : NULL;
+    if (p->rules.per && !e->key)
+        return SW_PLAN_NO_MEMORY;
+    e->used = true;
+    *ret = e;
+    return SW_PLAN_TAKEN;
+}
+
+enum sw_plan_fate sw_plan_add(struct sw_plan *p, const char *key, bool first, void *item, size_t size, __u64 now,
+                              size_t *ret_displaced)
 {
     struct entry *e = find(p, p->rules.per ? key : NULL);
+    const bool displaces = p->rules.per && (first || e);
     enum sw_plan_fate fate = SW_PLAN_TAKEN;
 
-    if (!e) {
-        e = find_free(p, now);
-        if (!e && p->rules.per && first) {
-            e = find_last(p);
-            if (e) {
-                *ret_old = e->item;
-                p->waiting--;
-                cleared(e);
-                fate = SW_PLAN_DISPLACED;
-            }
-        }
-        if (!e)
-            return SW_PLAN_FULL;
-        if (!p->rules.per && !take_rate(p, now))
-            return SW_PLAN_OVER_RATE;
-        e->key = p->rules.per ? strdup(key) : NULL;
-        if (p->rules.per && !e->key)
-            return SW_PLAN_NO_MEMORY;
-        e->used = true;
-    }
+    *ret_displaced = 0;
+    if (!has_room(p, e, size, displaces, ret_displaced))
+        return SW_PLAN_FULL;
+    if (!e)
+        fate = find_place(p, key, displaces, now, ret_displaced, &e);
+    if (fate != SW_PLAN_TAKEN)
+        return fate;
     if (e->item) { /* in its place, so that a key that never rests is not always last */
-        *ret_old = e->item;
-        e->item = item;
+        p->drop(take(p, e));
         e->first |= first;
-        return SW_PLAN_REPLACED;
+        fate = SW_PLAN_REPLACED;
+    } else {
+        e->first = first;
+        e->order = p->order++;
     }
-    e->item = item;
-    e->first = first;
-    e->order = p->order++;
-    p->waiting++;
+    put(p, e, item, size);
     return fate;
 }
 
@@ -167,11 +216,9 @@ bool sw_plan_next(struct sw_plan *p, __u64 now, struct sw_plan_task *ret)
     }
     if (!next || (p->rules.per && !take_rate(p, now)))
         return false;
-    *ret = (struct sw_plan_task){.entry = next - p->entries, .item = next->item};
-    next->item = NULL;
+    *ret = (struct sw_plan_task){.entry = next - p->entries, .item = take(p, next)};
     next->busy = true;
     next->from = now + p->rules.cooldown_ns;
-    p->waiting--;
     return true;
 }
 
@@ -187,10 +234,9 @@ bool sw_plan_again(struct sw_plan *p, const struct sw_plan_task *task, __u64 fro
     e->busy = false;
     if (e->item)
         return false;
-    e->item = task->item; /* with its order: nothing was put in its place since */
+    put(p, e, task->item, e->size); /* with its order: nothing was put in its place since */
     if (from > e->from)
         e->from = from;
-    p->waiting++;
     return true;
 }
 

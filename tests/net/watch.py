@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import resource
 import shutil
 import signal
@@ -129,7 +130,7 @@ def changes_first():
     n.until(lambda: "1 events were lost before" in w.err())  # it has taken all of them
     (w.dir / "go").touch()
     w.has("log", "s0 \nattacked engaged\nother calm\n")
-    w.stop("too many values of --per at once")
+    w.stop("no room for more values of --per")
     w = Watch('echo "$SYNWARD_SERVICE" >>log', "--events", "guard,-drop", "--per", "service", "--cooldown", 1000, "--rate", "none", "--jobs", 8, inst=inst)
     inst.say(*again[:1024])
     w.runs(1024)
@@ -183,6 +184,26 @@ def no_room():
     n.until(lambda: "1 events were lost before" in w.err())  # it has taken all of them
     w.has("begun", "\n")
     w.stop("3000 events, 1 commands begun", "1976 for which there was no room, 0 of too long a value of --per, 1023 still waiting")
+
+
+def too_many_bytes():
+    """however large lines are, what waits for --jobs is bounded in bytes: as much as the documents say, the rest is counted"""
+    inst = Instance()
+    w = Watch("echo >begun; sleep 100", "--rate", "none", inst=inst)
+    inst.say({})
+    w.has("begun", "\n")
+    for _ in range(10):
+        inst.say(*({"ladder": ["x" * 180000]} for _ in range(100)))
+    inst.say({"event": "loss", "lost": 1})
+    n.until(lambda: "1 events were lost before" in w.err())  # it has taken all of them
+    peak = int(re.search(r"VmHWM:\s*(\d+)", pathlib.Path(f"/proc/{w.p.pid}/status").read_text())[1]) / 1024
+    w.stop("1001 events, 1 commands begun", "no room for more that wait for --jobs")
+    waited = int(re.search(r"(\d+) still waiting", w.err())[1])
+    n.equal("no room", re.search(r"(\d+) for which there was no room", w.err())[1], str(1000 - waited))
+    n.equal("MiB that wait", waited * 180000 // 2**20, 63)
+    print(f"# {waited} waited; peak {peak:.0f} MiB")
+    if "SW_TEST_SYNWARD" not in os.environ:
+        n.at_most("MiB", peak, 90)
 
 
 STUBBORN = "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ >child; while :; do sleep 0.1; done' & echo $$ >leader; while :; do sleep 0.1; done"
@@ -563,5 +584,5 @@ def pulses():
 
 
 if __name__ == "__main__":
-    n.main(what_it_gets, unread, in_order, cooldown, changes_first, tried_again, rate, no_room, timeout, ends_clean, other_group, not_ours, left_behind, failures, losses,
+    n.main(what_it_gets, unread, in_order, cooldown, changes_first, tried_again, rate, no_room, too_many_bytes, timeout, ends_clean, other_group, not_ours, left_behind, failures, losses,
            instance_ends, not_at_once, dry_run, stuck_output, real, where_from, pulses)

@@ -14,10 +14,12 @@
 #define S 1000000000ull
 
 static int dropped;
+static const char *last_dropped;
+static size_t displaced, size;
 
 static void drop(void *item)
 {
-    (void)item;
+    last_dropped = item;
     dropped++;
 }
 
@@ -26,16 +28,17 @@ static struct sw_plan *opened(struct sw_plan_rules rules)
     struct sw_plan *p;
 
     dropped = 0;
+    size = 1;
     assert_int_equal(sw_plan_open(&rules, drop, &p), 0);
     return p;
 }
 
 static enum sw_plan_fate add(struct sw_plan *p, const char *key, const char *item, __u64 now)
 {
-    void *old = NULL;
-    enum sw_plan_fate fate = sw_plan_add(p, key, *item == '!', (void *)item, now, &old);
+    const int before = dropped;
+    enum sw_plan_fate fate = sw_plan_add(p, key, *item == '!', (void *)item, size, now, &displaced);
 
-    assert_int_equal(old != NULL, fate == SW_PLAN_REPLACED || fate == SW_PLAN_DISPLACED);
+    assert_int_equal(dropped, before + (int)displaced + (fate == SW_PLAN_REPLACED));
     return fate;
 }
 
@@ -108,7 +111,7 @@ static void test_rate_of_keys(void **state)
     assert_int_equal(add(p, "l", "3", S), SW_PLAN_REPLACED);
     expect_next(p, 2 * S, "3");
     sw_plan_close(p);
-    assert_int_equal(dropped, 0);
+    assert_int_equal(dropped, 1);
 }
 
 static void test_one_at_a_time(void **state)
@@ -169,7 +172,7 @@ static void test_full(void **state)
     expect_next(p, 2 * S, "-");
     assert_int_equal(sw_plan_waiting(p), 1);
     sw_plan_close(p);
-    assert_int_equal(dropped, 1);
+    assert_int_equal(dropped, 2);
     p = opened((struct sw_plan_rules){.burst = 1});
     for (int i = 0; i < SW_PLAN_ENTRIES; i++)
         assert_int_equal(add(p, NULL, "x", S), SW_PLAN_TAKEN);
@@ -183,7 +186,6 @@ static void test_first(void **state)
 {
     struct sw_plan *p = opened((struct sw_plan_rules){.burst = 1, .per = true});
     struct sw_plan_task task;
-    void *old = NULL;
     char key[16];
 
     (void)state;
@@ -191,8 +193,9 @@ static void test_first(void **state)
         snprintf(key, sizeof(key), "%d", i);
         assert_int_equal(add(p, key, i == 900 ? "900" : i == 1023 ? "last" : "x", S), SW_PLAN_TAKEN);
     }
-    assert_int_equal(sw_plan_add(p, "more", true, "!1", S, &old), SW_PLAN_DISPLACED);
-    assert_string_equal(old, "last");
+    assert_int_equal(add(p, "more", "!1", S), SW_PLAN_TAKEN);
+    assert_int_equal(displaced, 1);
+    assert_string_equal(last_dropped, "last");
     assert_int_equal(add(p, "another", "x", S), SW_PLAN_FULL);
     assert_int_equal(sw_plan_waiting(p), SW_PLAN_ENTRIES);
     assert_int_equal(add(p, "900", "!2", S), SW_PLAN_REPLACED);
@@ -210,6 +213,62 @@ static void test_first(void **state)
     }
     assert_int_equal(add(p, "more", "!", S), SW_PLAN_FULL);
     sw_plan_close(p);
+}
+
+/* However large lines are, what waits is bounded: a newer word on a key takes the place of what is no change, newest
+ * first. */
+static void test_bytes(void **state)
+{
+    struct sw_plan *p = opened((struct sw_plan_rules){.burst = 1, .per = true});
+    struct sw_plan_task task;
+
+    (void)state;
+    size = SW_PLAN_BYTES / 4;
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(add(p, (const char *[]){"a", "b", "c", "d"}[i], (const char *[]){"1", "2", "!3", "4"}[i], S),
+                         SW_PLAN_TAKEN);
+    size = 1;
+    assert_int_equal(add(p, "e", "x", S), SW_PLAN_FULL);
+    assert_int_equal(displaced, 0);
+    size = SW_PLAN_BYTES / 4; /* as large as the one before it */
+    assert_int_equal(add(p, "a", "5", S), SW_PLAN_REPLACED);
+    assert_int_equal(displaced, 0);
+    size++;
+    assert_int_equal(add(p, "a", "6", S), SW_PLAN_REPLACED);
+    assert_int_equal(displaced, 1);
+    assert_string_equal(last_dropped, "5"); /* after "4" */
+    assert_int_equal(sw_plan_waiting(p), 3);
+    assert_int_equal(add(p, "f", "!7", S), SW_PLAN_TAKEN); /* instead of "2": then there is no room for another one */
+    assert_int_equal(displaced, 1);
+    assert_string_equal(last_dropped, "2");
+    size = SW_PLAN_BYTES / 2;
+    assert_int_equal(add(p, "c", "!8", S), SW_PLAN_REPLACED); /* instead of "6" as well */
+    assert_int_equal(displaced, 1);
+    assert_int_equal(add(p, "f", "!9", S), SW_PLAN_REPLACED);
+    assert_int_equal(displaced, 0);
+    size = SW_PLAN_BYTES / 2 + 1;
+    assert_int_equal(add(p, "f", "!10", S), SW_PLAN_FULL); /* only changes are left: the older word stays */
+    assert_string_equal(next(p, S, &task), "!8");
+    assert_int_equal(add(p, "f", "!11", S), SW_PLAN_REPLACED); /* what was begun does not count, */
+    assert_true(sw_plan_again(p, &task, S));                   /* and may always wait again */
+    size = 1;
+    assert_int_equal(add(p, "g", "!", S), SW_PLAN_FULL);
+    expect_next(p, S, "!8");
+    assert_int_equal(add(p, "g", "!", S), SW_PLAN_TAKEN);
+    expect_next(p, S, "!11");
+    expect_next(p, S, "!");
+    sw_plan_close(p);
+    p = opened((struct sw_plan_rules){.burst = 1}); /* without keys nothing is displaced */
+    size = SW_PLAN_BYTES / 2;
+    assert_int_equal(add(p, NULL, "1", S), SW_PLAN_TAKEN);
+    assert_int_equal(add(p, NULL, "2", S), SW_PLAN_TAKEN);
+    size = 1;
+    assert_int_equal(add(p, NULL, "!", S), SW_PLAN_FULL);
+    expect_next(p, S, "1");
+    assert_int_equal(add(p, NULL, "3", S), SW_PLAN_TAKEN);
+    expect_next(p, S, "2");
+    sw_plan_close(p);
+    assert_int_equal(dropped, 1);
 }
 
 /* What failed waits again, with its turn, unless a newer one of its key has come. */
@@ -245,7 +304,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),         cmocka_unit_test(test_rate),     cmocka_unit_test(test_rate_of_keys),
         cmocka_unit_test(test_one_at_a_time), cmocka_unit_test(test_cooldown), cmocka_unit_test(test_full),
-        cmocka_unit_test(test_first),         cmocka_unit_test(test_again),
+        cmocka_unit_test(test_first),         cmocka_unit_test(test_bytes),    cmocka_unit_test(test_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
