@@ -7,8 +7,7 @@ SET VARIABLE clock_ns = 2000000000; -- --clock
 SET VARIABLE window_ns = 7800000000000; -- --window
 
 CREATE OR REPLACE TEMP MACRO to_ns(t) AS epoch_ns(t::TIMESTAMP_NS);
-CREATE OR REPLACE TEMP MACRO overlap(a, b) AS
-    a.start <= b."end" + getvariable('clock_ns') AND b.start <= a."end" + getvariable('clock_ns');
+CREATE OR REPLACE TEMP MACRO overlap(a, b, slack) AS a.start <= b."end" + slack AND b.start <= a."end" + slack;
 CREATE OR REPLACE TEMP MACRO same_tuple(a, b) AS
     a.o.ip = b.o.ip AND a.r.ip = b.r.ip AND a.o.port = b.o.port AND a.r.port = b.r.port;
 CREATE OR REPLACE TEMP MACRO one_end(a, b) AS
@@ -120,15 +119,24 @@ SELECT file, second, sum(d) AS n FROM (
     UNION ALL SELECT file, start // 1000000000, -1 FROM conn_line WHERE o.isn IS NOT NULL OR r.isn IS NOT NULL)
 GROUP BY ALL HAVING sum(d) > 0;
 
+-- What the clocks differ by: as was said, or as far as both ISNs of connections show; met: one since both were set last.
+CREATE OR REPLACE TEMP TABLE clocks AS
+WITH since AS (SELECT file, max(n) AS n FROM (SELECT file, n FROM clock_step UNION ALL SELECT file, n FROM line WHERE seq <= seq_before) GROUP BY file)
+SELECT getvariable('clock_ns') + CASE WHEN max(d) > getvariable('clock_ns') THEN max(d) ELSE 0 END AS slack, coalesce(bool_or(since_set), false) AS met
+FROM (SELECT abs(a.start - b.start) AS d,
+          a.n >= coalesce((SELECT n FROM since WHERE file = 'A'), 0) AND b.n >= coalesce((SELECT n FROM since WHERE file = 'B'), 0) AS since_set
+      FROM conn a JOIN conn b ON a.o.isn = b.o.isn AND a.r.isn = b.r.isn
+      WHERE a.file = 'A' AND b.file = 'B' AND a.o.again = 0 AND b.o.again = 0 AND abs(a.ts - b.ts) <= getvariable('window_ns'));
+
 -- Which lines are of one connection: both ISNs, one of them, or what is left where they are rewritten.
 CREATE OR REPLACE TEMP TABLE fit AS
 SELECT a, b, CASE WHEN a.o.isn = b.o.isn AND a.r.isn = b.r.isn THEN CASE WHEN abs(a.ts - b.ts) <= getvariable('window_ns') THEN 4 END
-                  WHEN NOT overlap(a, b) THEN NULL
+                  WHEN NOT overlap(a, b, slack) THEN NULL
                   WHEN (a.o.isn = b.o.isn AND (a.r.isn IS NULL OR b.r.isn IS NULL)) OR (a.r.isn = b.r.isn AND (a.o.isn IS NULL OR b.o.isn IS NULL)) THEN 3
-                  WHEN same_tuple(a, b) OR (same_bytes(a, b) AND a.o.bytes > 0 AND a.r.bytes > 0 AND abs(a.start - b.start) <= getvariable('clock_ns')) THEN 2
+                  WHEN same_tuple(a, b) OR (same_bytes(a, b) AND a.o.bytes > 0 AND a.r.bytes > 0 AND abs(a.start - b.start) <= slack) THEN 2
                   END AS how
 FROM (SELECT a, b FROM (SELECT conn AS a FROM conn WHERE file = 'A') JOIN (SELECT conn AS b FROM conn WHERE file = 'B') ON a.o.isn = b.o.isn
-      UNION SELECT a, b FROM (SELECT conn AS a FROM conn WHERE file = 'A') JOIN (SELECT conn AS b FROM conn WHERE file = 'B') ON a.r.isn = b.r.isn);
+      UNION SELECT a, b FROM (SELECT conn AS a FROM conn WHERE file = 'A') JOIN (SELECT conn AS b FROM conn WHERE file = 'B') ON a.r.isn = b.r.isn), clocks;
 
 -- By one ISN: those that fit several, or no end of which is equal. Which is which nobody can say.
 CREATE OR REPLACE TEMP TABLE unsure AS
@@ -141,14 +149,6 @@ CREATE OR REPLACE TEMP TABLE pair AS
 SELECT a, b, how FROM fit WHERE how = 4 OR (how IS NOT NULL AND one_end(a, b))
 QUALIFY row_number() OVER (PARTITION BY a.n ORDER BY how DESC, same_tuple(a, b) DESC, abs(a.start - b.start)) = 1
     AND row_number() OVER (PARTITION BY b.n ORDER BY how DESC, same_tuple(a, b) DESC, abs(a.start - b.start)) = 1;
-
--- What the clocks differ by: as was said, or as far as connections of both files show; met: one since both were set last.
-CREATE OR REPLACE TEMP TABLE clocks AS
-WITH since AS (SELECT file, max(n) AS n FROM (SELECT file, n FROM clock_step UNION ALL SELECT file, n FROM line WHERE seq <= seq_before) GROUP BY file)
-SELECT getvariable('clock_ns') + CASE WHEN max(d) > getvariable('clock_ns') THEN max(d) ELSE 0 END AS slack, coalesce(bool_or(since_set), false) AS met
-FROM (SELECT abs(a.start - b.start) AS d,
-          a.n >= coalesce((SELECT n FROM since WHERE file = 'A'), 0) AND b.n >= coalesce((SELECT n FROM since WHERE file = 'B'), 0) AS since_set
-      FROM pair WHERE how = 4 AND a.o.again = 0 AND b.o.again = 0);
 
 CREATE OR REPLACE TEMP TABLE alone AS
 SELECT c, other, least(c.ts + getvariable('window_ns'), other.last) AS until, slack, met
@@ -179,8 +179,8 @@ SELECT c, list_filter(['sampled', 'gap', 'loss', 'broken', 'restart', 'after', '
 
 INSERT INTO pair
 SELECT a, b, 1 FROM (SELECT c AS a, why AS why_a FROM missing WHERE c.file = 'A') JOIN (SELECT c AS b, why AS why_b FROM missing WHERE c.file = 'B')
-    ON same_tuple(a, b) AND same_bytes(a, b)
-WHERE overlap(a, b) AND abs(a.start - b.start) <= getvariable('clock_ns') AND (a.o.bytes > 0 OR a.r.bytes > 0)
+    ON same_tuple(a, b) AND same_bytes(a, b), clocks
+WHERE overlap(a, b, slack) AND abs(a.start - b.start) <= slack AND (a.o.bytes > 0 OR a.r.bytes > 0)
     AND coalesce(why_a, 'window') IN ('open', 'midstream', 'unfollowed', 'ambiguous', 'no_stats', 'window', 'met') AND coalesce(why_b, 'window') IN ('open', 'midstream', 'unfollowed', 'ambiguous', 'no_stats', 'window', 'met')
 QUALIFY count(*) OVER (PARTITION BY a.n) = 1 AND count(*) OVER (PARTITION BY b.n) = 1;
 

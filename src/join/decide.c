@@ -140,11 +140,45 @@ static bool may_be_rewritten(const struct sw_join *j, const struct sw_join_group
     for (int i = 0; i < 2; i++) {
         const struct sw_join_view *v = both[i]->view[both[i]->first];
         const struct sw_coverage *c = &j->file[both[!i]->first].coverage;
-        const int kind = sw_coverage_ask(c, v->start, v->start + v->duration, c->last, j->opts.slack).kind;
+        const int kind =
+            sw_coverage_ask(c, v->start, v->start + v->duration, c->last, sw_join_slack(j, g->first, h->first)).kind;
 
         if (kind > SW_HOLE_OPEN)
             return false;
     }
+    return true;
+}
+
+/* Have connections of both shown that its clock is farther from another file's than was said? */
+static bool is_apart(const struct sw_join *j, unsigned int file)
+{
+    for (unsigned int i = 0; i < j->opts.files; i++)
+        if (j->file[file].offset[i] > j->opts.slack)
+            return true;
+    return false;
+}
+
+/*
+ * What is known of the clocks now was not known when its line came: its other half, which waits still, may have been
+ * passed over. True: it was found, and has the view now.
+ */
+static bool find_again(struct sw_join *j, struct sw_join_group *g)
+{
+    struct sw_join_view *v = g->view[g->first];
+    struct sw_join_found found = sw_pending_find(j->pending, v, g->first);
+
+    if (found.ambiguous) {
+        g->ambiguous = true;
+        sw_join_keep_error(
+            j, sw_coverage_unsure(&j->file[g->first].coverage, SW_HOLE_AMBIGUOUS, v->start, v->start + v->duration));
+    }
+    if (!found.group)
+        return false;
+    sw_pending_join(found.group, v, g->first, found.match);
+    found.group->ambiguous |= g->ambiguous;
+    found.group->decided |= g->decided;
+    g->view[g->first] = NULL;
+    sw_join_group_free(g);
     return true;
 }
 
@@ -153,6 +187,8 @@ void sw_join_give_up(struct sw_join *j, struct sw_join_group *g, bool early)
     struct sw_join_group *h = sw_pending_find_rewritten(j->pending, g);
 
     sw_pending_remove(j->pending, g);
+    if (!h && !early && g->len == 1 && is_apart(j, g->first) && find_again(j, g))
+        return;
     if (h && may_be_rewritten(j, g, h)) {
         sw_pending_remove(j->pending, h);
         for (unsigned int i = 0; i < j->opts.files; i++)

@@ -136,8 +136,10 @@ static void compare_clocks(struct sw_join *j, const struct sw_join_group *g, uns
         j->file[i].common[file] = j->file[file].common[i] = true;
         if (v->clocks == j->file[file].coverage.clocks && other->clocks == j->file[i].coverage.clocks)
             j->file[i].met[file] = j->file[file].met[i] = true;
-        if (apart > j->file[i].offset[file])
+        if (apart > j->file[i].offset[file]) {
             j->file[i].offset[file] = j->file[file].offset[i] = apart;
+            sw_pending_set_slack(j->pending, i, file, sw_join_slack(j, i, file));
+        }
     }
 }
 

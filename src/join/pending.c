@@ -16,7 +16,7 @@ struct sw_pending {
     struct index index[SW_INDEXES];
     struct sw_join_group *oldest, *newest;
     size_t len;
-    __u64 slack, seed[2];
+    __u64 slack[SW_JOIN_FILES][SW_JOIN_FILES], seed[2];
 };
 
 int sw_pending_new(__u64 slack, struct sw_pending **ret)
@@ -33,9 +33,15 @@ int sw_pending_new(__u64 slack, struct sw_pending **ret)
         sw_pending_free(p);
         return err;
     }
-    p->slack = slack;
+    for (int i = 0; i < SW_JOIN_FILES * SW_JOIN_FILES; i++)
+        p->slack[i / SW_JOIN_FILES][i % SW_JOIN_FILES] = slack;
     *ret = p;
     return 0;
+}
+
+void sw_pending_set_slack(struct sw_pending *p, unsigned int a, unsigned int b, __u64 slack)
+{
+    p->slack[a][b] = p->slack[b][a] = slack;
 }
 
 void sw_join_view_free(struct sw_join_view *v)
@@ -232,8 +238,8 @@ static __u64 apart(const struct sw_join_view *a, const struct sw_join_view *b)
     return a->start > b->start ? a->start - b->start : b->start - a->start;
 }
 
-/* How two views fit that have one ISN, or both, in common. */
-static __u8 match_of(const struct sw_pending *p, const struct sw_join_view *a, const struct sw_join_view *b)
+/* How two views fit that have one ISN, or both, in common. slack: of their files' clocks. */
+static __u8 match_of(const struct sw_join_view *a, const struct sw_join_view *b, __u64 slack)
 {
     bool equal[2], missing[2];
 
@@ -244,13 +250,13 @@ static __u8 match_of(const struct sw_pending *p, const struct sw_join_view *a, c
     /* nobody else has both: the clocks are apart, if the times are */
     if (equal[SW_ORIG] && equal[SW_RESP])
         return SW_MATCH_BOTH;
-    if (!overlap(a, b, p->slack))
+    if (!overlap(a, b, slack))
         return SW_MATCH_NONE;
     if ((equal[SW_ORIG] && missing[SW_RESP]) || (equal[SW_RESP] && missing[SW_ORIG]))
         return SW_MATCH_ONE;
     if (!equal[SW_ORIG] && !equal[SW_RESP])
         return SW_MATCH_NONE;
-    if (same_tuple(a, b) || (same_bytes(a, b) && a->bytes[SW_ORIG] && a->bytes[SW_RESP] && apart(a, b) <= p->slack))
+    if (same_tuple(a, b) || (same_bytes(a, b) && a->bytes[SW_ORIG] && a->bytes[SW_RESP] && apart(a, b) <= slack))
         return SW_MATCH_PAYLOAD;
     return SW_MATCH_NONE;
 }
@@ -302,25 +308,27 @@ static void take_fit(struct sw_join_found *f, struct sw_join_group *g, __u8 matc
     }
 }
 
-static const struct sw_join_view *of_another(const struct sw_join_group *g, unsigned int file)
+/* A file that has it besides this one; this one: none has. */
+static unsigned int another(const struct sw_join_group *g, unsigned int file)
 {
     for (unsigned int i = 0; i < SW_JOIN_FILES; i++)
         if (i != file && g->view[i])
-            return g->view[i];
-    return NULL;
+            return i;
+    return file;
 }
 
 static void look_at(const struct sw_pending *p, struct sw_join_found *f, struct sw_join_group *g,
                     const struct sw_join_view *v, unsigned int file, bool is_sure)
 {
-    const struct sw_join_view *other = g->view[file] ? of_another(g, file) : g->view[g->first];
-    __u8 match = match_of(p, v, g->view[g->first]);
+    const unsigned int at = g->view[file] ? another(g, file) : g->first;
+    const struct sw_join_view *other = g->view[at];
+    __u8 match = match_of(v, g->view[g->first], p->slack[file][g->first]);
 
     if (g->view[file]) {
-        if (match == SW_MATCH_BOTH || match_of(p, v, g->view[file]) == SW_MATCH_BOTH ||
+        if (match == SW_MATCH_BOTH || match_of(v, g->view[file], 0) == SW_MATCH_BOTH ||
             (match && !strcmp(v->uid, g->view[file]->uid))) {
             f->is_double = true;
-        } else if (other && !is_sure && match_of(p, v, other)) {
+        } else if (at != file && !is_sure && match_of(v, other, p->slack[file][at])) {
             f->ambiguous = true; /* which of both is it? */
             g->ambiguous |= g->match < SW_MATCH_BOTH;
         }
@@ -375,7 +383,7 @@ struct sw_join_group *sw_pending_find_rewritten(struct sw_pending *p, const stru
 
         looked += at->hash == hash;
         if (h == g || at->hash != hash || h->view[g->first] || !same_tuple(v, other) || !same_bytes(v, other) ||
-            !overlap(v, other, p->slack) || apart(v, other) > p->slack)
+            !overlap(v, other, p->slack[g->first][h->first]) || apart(v, other) > p->slack[g->first][h->first])
             continue;
         if (found)
             return NULL; /* which one? */

@@ -44,7 +44,9 @@ struct sw_join_group {
 struct sw_pending; /* opaque */
 
 int sw_pending_new(__u64 slack, struct sw_pending **ret); /* slack: ns that clocks may differ by. 0 or -errno */
-void sw_pending_free(struct sw_pending *p);               /* with all that is in it; NULL is fine */
+/* What these two files' clocks may differ by. */
+void sw_pending_set_slack(struct sw_pending *p, unsigned int a, unsigned int b, __u64 slack);
+void sw_pending_free(struct sw_pending *p); /* with all that is in it; NULL is fine */
 
 size_t sw_pending_len(const struct sw_pending *p);
 struct sw_join_group *sw_pending_oldest(const struct sw_pending *p); /* NULL: there is none */

@@ -185,6 +185,40 @@ static void test_clock_is_set(void **state)
     }
 }
 
+/*
+ * Clocks that are apart by more than was said, as connections of both files show: what has less than both ISNs is found
+ * by that, also if its lines came before it was known; nothing of it is absent.
+ */
+static void test_apart(void **state)
+{
+    __u64 seq[2] = {8, 9};
+
+    (void)state;
+    start(2);
+    conn(0, 3, (struct given){.at = 160, .orig = 502, .client = 1});
+    conn(1, 3, (struct given){.at = 180, .orig = 502, .client = 2});
+    conn(0, 4, (struct given){.at = 161, .orig = 700, .resp = 701, .client = 3, .bytes = 9});
+    conn(1, 4, (struct given){.at = 181, .orig = 800, .resp = 801, .client = 3, .bytes = 9});
+    conn(0, 5, (struct given){.at = 162, .orig = 500, .resp = 600, .client = 1});
+    conn(1, 5, (struct given){.at = 182, .orig = 500, .resp = 600, .client = 2});
+    expect(0, AGREE, BOTH, 2);
+    conn(0, 6, (struct given){.at = 163, .orig = 503, .client = 1});
+    conn(1, 6, (struct given){.at = 183, .orig = 503, .client = 2});
+    conn(0, 7, (struct given){.at = 164, .orig = 504, .resp = 604, .client = 1, .bytes = 9}); /* one ISN is rewritten */
+    conn(1, 7, (struct given){.at = 184, .orig = 505, .resp = 604, .client = 2, .bytes = 9});
+    conn(0, 8, (struct given){.at = 165, .orig = 506, .client = 1}); /* B has none within the 22 s */
+    other(1, 8, 205, STATS);
+    conn(1, 9, (struct given){.at = 250, .orig = 506, .client = 2});
+    stats_until(seq, 175, 655, 20);
+    assert_int_equal(seen.len, 7);
+    expect(1, AGREE, ONE, 2);
+    expect(2, REWRITTEN, TUPLE, 2);
+    expect(3, AGREE, ONE, 2);
+    expect(4, REWRITTEN, PAYLOAD, 2);
+    expect(5, ABSENT, BOTH, 1);
+    expect(6, ABSENT, BOTH, 1);
+}
+
 /* What the guard has dropped at B was not lost between. */
 static void test_guard(void **state)
 {
@@ -235,7 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_window), cmocka_unit_test(test_bounded),      cmocka_unit_test(test_forgotten),
         cmocka_unit_test(test_clocks), cmocka_unit_test(test_clock_is_set), cmocka_unit_test(test_guard),
-        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_apart),  cmocka_unit_test(test_lines),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);
