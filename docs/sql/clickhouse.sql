@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
--- Lines of a fleet in ClickHouse (docs/fleet.md), and what people ask of them. Debian's 18.16, and so no type of later versions.
+-- Lines of a fleet in ClickHouse (docs/fleet.md), and what people ask of them. Debian's 18.16, and so no type of later versions;
+-- 26.7 takes it as well.
 --     jq -c "$FLAT" *.ndjson | clickhouse-client --input_format_skip_unknown_fields=1 --query "INSERT INTO synward FORMAT JSONEachRow"
 -- A label is a column, and sample is 1 where there is none: jq makes both (FLAT, docs/fleet.md), as 18.16 reads no objects and has no default.
 
@@ -8,7 +9,7 @@ CREATE TABLE synward (
     event String, host String, seq UInt64, ts String, uid String,
     label_dc String, sample UInt32,
     orig_ip String, orig_port UInt16, resp_ip String, resp_port UInt16,
-    start String, reason String, conn_state String, duration_ns UInt64,
+    start String, reason Nullable(String), conn_state String, duration_ns UInt64,
     handshake_ns Nullable(UInt64), server_ns Nullable(UInt64), client_ns Nullable(UInt64),
     syn_rexmit UInt32, synack_rexmit UInt32,
     orig_bytes UInt64, resp_bytes UInt64, orig_rexmit UInt64, resp_rexmit UInt64,

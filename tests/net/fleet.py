@@ -26,6 +26,7 @@ import sys
 sys.dont_write_bytecode = True
 import kit as n  # noqa: E402  pylint: disable=wrong-import-position
 from kit import docs, engines  # noqa: E402  pylint: disable=wrong-import-position
+from prometheus import Prometheus  # noqa: E402  pylint: disable=wrong-import-position
 
 PAGE = n.TOP / "docs/fleet.md"
 PORT, CLOSED, BACKLOG = 7200, range(7300, 7315), 40
@@ -178,17 +179,18 @@ def blocks(kind, heading):
     return re.findall(rf"^```{kind}\n(.*?)^```$", part, re.M | re.S)
 
 
-def typed(where, heading, programs, **env):
+def typed(where, heading, programs, folder=None, **env):
     """The commands of a part, in the folder with the lines and the file of docs/sql; programs: what stands for some."""
-    path = lines() / "bin"
+    folder = folder or lines()
+    path = folder / "bin"
     path.mkdir(exist_ok=True)
     for name, text in programs.items():
         (path / name).write_text(f"#!/bin/sh\nexec {text} \"$@\"\n", encoding="utf-8")
         (path / name).chmod(0o755)
     for sql in (n.TOP / "docs/sql").glob("*.sql"):
-        shutil.copy(sql, lines())
+        shutil.copy(sql, folder)
     block, = blocks("sh", heading)
-    r = n.run(["bash", "-euc", block], where, text=True, cwd=lines(), timeout=60, env={**os.environ, "PATH": f"{path}:{os.environ['PATH']}", **env})
+    r = n.run(["bash", "-euc", block], where, text=True, cwd=folder, timeout=60, env={**os.environ, "PATH": f"{path}:{os.environ['PATH']}", **env})
     n.equal(f"{heading}: exit code ({r.stdout[-300:]}{r.stderr[-800:]})", r.returncode, 0)
     return r.stdout
 
@@ -206,6 +208,21 @@ def clickhouse():
     c.server.stop()
 
 
+def clickhouse_now():
+    """ClickHouse's engine of today takes the same schema and lines, and answers the same"""
+    docs.needs_chdb()
+    block, = blocks("sh", "ClickHouse")
+    flat, = re.findall(r"^FLAT=.*\n", block, re.M)
+    folder = engines.folder("chdb")
+    r = n.run(["bash", "-euc", f'{flat}jq -c "$FLAT" {lines()}/*.ndjson > flat.ndjson'], text=True, cwd=folder)
+    n.equal(f"jq ({r.stderr})", r.returncode, 0)
+    of = engines.parts("clickhouse")
+    got, = engines.chdb(folder, folder / "tables", of["schema"], "SET input_format_skip_unknown_fields = 1",
+                        "INSERT INTO synward FROM INFILE 'flat.ndjson' FORMAT JSONEachRow", "SELECT count() AS n FROM synward")
+    n.equal("lines", number(got["n"]), len(rows_of()))
+    check("clickhouse", lambda query: [tuple(x.values()) for x in engines.chdb(folder, folder / "tables", query)])
+
+
 def postgresql():
     """PostgreSQL: the same, and each line is kept as it is"""
     p = engines.Postgres(quiet_place())
@@ -214,6 +231,79 @@ def postgresql():
     n.equal("lines", sorted(map(canonical, kept)), sorted(map(canonical, rows_of())))
     check("postgresql", p.rows)
     p.server.stop()
+
+
+LABEL = "it's \\ \" \t\n\x7f é\u2028 {1} $x `y` %s"
+
+
+def value(of, defs, low):
+    """One that the schema allows: null, or the least, or one of the larger ones."""
+    if "$ref" in of:
+        return value(defs[of["$ref"].split("/")[-1]], defs, low)
+    if "const" in of:
+        return of["const"]
+    kinds = of.get("type", ["string"])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if "enum" in of:
+        return None if low and None in of["enum"] else [x for x in of["enum"] if x is not None][-1]
+    if low and "null" in kinds:
+        return None
+    kind = [x for x in kinds if x != "null"][0]
+    if kind == "integer":
+        return of.get("minimum", 0) if low else min(of.get("maximum", 2**53), 2**53)
+    return {"boolean": not low, "array": [], "object": {}, "number": 1.5}.get(kind, "x")
+
+
+def of_every_kind():
+    """Lines with every key of the schema, each event with as little and with as much as it allows, as --full-events has them."""
+    defs = json.loads((n.TOP / "docs/schema/event.schema.json").read_text(encoding="utf-8"))["$defs"]
+    events = [("connection", x) for x in defs["connection"]["properties"]["event"]["enum"]]
+    events += [(x, x) for x in ("loss", "stats", "guard", "drop", "service")]
+    found = []
+    for kind, event in events:
+        for low in (True, False):
+            x = {k: value(v, defs, low) for k, v in defs[kind]["properties"].items()}
+            for k in {"ts", "start", "end"} & set(x):
+                x[k] = "2026-11-28T00:00:00.123456789Z"
+            for k in {"orig_ip", "resp_ip"} & set(x):
+                x[k] = "::" if low else "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"
+            x.update(event=event, seq=len(found) + 1, labels={"dc": LABEL, "a_1": "", "Z" * 63: LABEL * 4})
+            if low:
+                del x["labels"], x["sample"]
+            found.append(x)
+    return found
+
+
+def loaded(heading, programs, **env):
+    """The statements of a part that load lines, in a folder with one of every kind; of each file of docs/sql."""
+    folder = engines.folder("every-kind")
+    rows = of_every_kind()
+    (folder / "every.ndjson").write_text("".join(json.dumps(x) + "\n" for x in rows), encoding="utf-8")
+    typed(None if heading == "DuckDB and Parquet" else quiet_place(), heading, programs, folder=folder, **env)
+    return folder, rows
+
+
+def same_rows(got, rows):
+    """(event, labels.dc, sample) of each line."""
+    want = collections.Counter((x["event"], x.get("labels", {}).get("dc") or None, x.get("sample", 1)) for x in rows)
+    n.equal("rows", collections.Counter((x, y or None, number(z)) for x, y, z in got), want)
+
+
+def every_kind():
+    """a line of each kind, with null in each key that may be, a label of any characters: each engine takes them all, as they are"""
+    docs.needs_duckdb()
+    c = engines.Clickhouse(quiet_place(), 19001)
+    _, rows = loaded("ClickHouse", {"clickhouse-client": f"/usr/bin/clickhouse-client --port {c.port}"})
+    same_rows(c.rows("SELECT event, label_dc, sample FROM synward"), rows)
+    c.server.stop()
+    p = engines.Postgres(quiet_place())
+    loaded("PostgreSQL", {}, PGHOST=str(p.path), PGUSER="postgres", PGDATABASE="postgres")
+    same_rows([(x[0], x[1]["dc"] if x[1] else None, x[2]) for x in p.rows("SELECT event, labels, sample FROM synward")], rows)
+    n.equal("every column of the view", len(p.rows("SELECT * FROM synward")), len(rows))
+    p.server.stop()
+    folder, _ = loaded("DuckDB and Parquet", {"duckdb": " ".join(engines.DUCKDB)})
+    for file in ("synward", "'synward.parquet'"):
+        same_rows(engines.duckdb(folder, "fleet.duckdb", f"SELECT event, labels['dc'], sample FROM {file}"), rows)
 
 
 def canonical(line):
@@ -367,5 +457,40 @@ def prometheus():
     n.equal("unknown", [x for x in names if x.removesuffix("_bucket").removesuffix("_total") not in known], [])
 
 
+def federation():
+    """two Prometheus with the configurations of the page, and a synward: the one of all sites has its numbers, as the site's has them"""
+    a, b = n.new_ns("p"), n.new_ns("q")
+    n.quiet(a)
+    n.quiet(b)
+    n.sh("ip", "link", "set", "lo", "up", ns=b)
+    n.veth(a, "fpa0", b, "fpb0")
+    n.addr(a, "fpa0", "10.72.1.1/24")
+    n.addr(b, "fpb0", "10.72.1.2/24")
+    n.warm(a, "10.72.1.2")
+    sw = n.Synward(b, "fpb0", args=("--close-delay", 0.05, "--label", "dc=of-lines", "--metrics", 9435))
+    folder = engines.folder("federation")
+    shutil.copy(n.TOP / "src/dist/prometheus.rules.yml", folder / "synward.rules.yml")
+    site, center = blocks("yaml", "Prometheus")
+    site = site.replace("15s", "1s").replace("synward.rules.yml", str(folder / "synward.rules.yml")).replace('"edge-1:9435", "edge-2:9435"', '"127.0.0.1:9435"')
+    center = "global:\n  scrape_interval: 1s\n" + center.replace('"prometheus-fra1:9090", "prometheus-ams1:9090"', '"127.0.0.1:9090"')
+    one, every = Prometheus(b, site), Prometheus(b, center, 9091)
+    n.talk(a, n.listen(b, "10.72.1.2", PORT), 30)
+    established = 'synward_handshake_duration_seconds_bucket{role="server", le="+Inf"}'
+    n.until(lambda: every.value(established) == 30, 30, evidence=every.log.read_text)
+    for name in re.search(r"synward_\(([a-z_|]+)\)", center).group(1).split("|"):
+        name = f"synward_{name}"
+        if name == "synward_guard_state":
+            continue  # of the guard, which does not run here
+        # as the site's says, with the label that is its own
+        n.until(lambda: {x.replace('"dc": "fra1", ', "") for x in every.values(name)} == set(one.values(name)) != set(),
+                30, evidence=lambda: (every.values(name), one.values(name)))  # pylint: disable=cell-var-from-loop
+        n.equal(f"{name} with dc", all('"dc": "fra1"' in x and '"job": "synward"' in x and "127.0.0.1:9435" in x for x in every.values(name)), True)
+    n.equal("what was not asked for", every.values("synward_packets_total"), {})
+    n.equal("and is there", bool(one.values("synward_packets_total")), True)
+    for x in (every, one):
+        x.stop()
+    n.equal("exit code", sw.stop(), 0)
+
+
 if __name__ == "__main__":
-    n.main(clickhouse, postgresql, duckdb, kcat, rsyslog, prometheus, keep=True)
+    n.main(clickhouse, clickhouse_now, postgresql, duckdb, every_kind, kcat, rsyslog, prometheus, federation, keep=True)

@@ -16,7 +16,7 @@ import sys
 
 sys.dont_write_bytecode = True
 import kit as n  # noqa: E402  pylint: disable=wrong-import-position
-from kit import docs, lines as kl  # noqa: E402  pylint: disable=wrong-import-position
+from kit import docs, engines, lines as kl  # noqa: E402  pylint: disable=wrong-import-position
 from kit.browser import Browser  # noqa: E402  pylint: disable=wrong-import-position
 from kit.middle import KIND, KINDS, NO_ANSWER, PORTS, Middle, events, whole as close_all  # noqa: E402  pylint: disable=wrong-import-position
 
@@ -302,17 +302,38 @@ def doubles():
         print(f"# {seconds} s: {right} of {len(found)} decided")
 
 
+def duckdb(script, folder):
+    r = n.run(["node", str(n.TOP / "tests/lib/duckdb.mjs"), "-json", ":memory:", script], text=True, cwd=folder, timeout=120)
+    n.equal(f"DuckDB ({r.stderr[-500:]})", r.returncode, 0)
+    return json.loads(r.stdout)
+
+
+def clickhouse(script, folder):
+    return engines.chdb(folder, folder / "tables", script, timeout=120)
+
+
+# The script, what runs it, and where it has --clock.
+ENGINES = {"duckdb": (duckdb, "clock_ns = {}"), "clickhouse": (clickhouse, "toInt64({}) AS clock_ns")}
+
+
+def needs_engines():
+    docs.needs_duckdb()
+    docs.needs_chdb()
+
+
 def by_sql(a, b):
-    """Verdicts by both uids, as the script has them, and as the command has."""
-    script = (n.TOP / "docs/sql/join-duckdb.sql").read_text(encoding="utf-8")
-    script = script.replace("clock_ns = 2000000000", f"clock_ns = {int(CLOCK * 1e9)}")
+    """Verdicts by both uids, as each script has them, by engine; and as the command has."""
     folder = pathlib.Path(n.tmp.name, f"sql-{next(numbers)}")
     folder.mkdir()
     for name, path in (("A", a), ("B", b)):
         (folder / f"{name}.ndjson").symlink_to(path)
-    r = n.run(["node", str(n.TOP / "tests/lib/duckdb.mjs"), "-json", ":memory:", script], text=True, cwd=folder, timeout=120)
-    n.equal(f"DuckDB ({r.stderr[-500:]})", r.returncode, 0)
-    rows = {(x["uid_a"], x["uid_b"]): x["verdict"] for x in json.loads(r.stdout)}
+    rows = {}
+    for name, (engine, clock) in ENGINES.items():
+        script = (n.TOP / f"docs/sql/join-{name}.sql").read_text(encoding="utf-8")
+        n.equal("where --clock is", script.count(clock.format(2000000000)), 1)
+        found = engine(script.replace(clock.format(2000000000), clock.format(int(CLOCK * 1e9))), folder)
+        rows[name] = {(x["uid_a"], x["uid_b"]): x["verdict"] for x in found}
+        n.equal(f"{name}: a row each", len(found), len(rows[name]))
     want = {}
     for x in verdicts(a, b)[0]:
         uid = {v["file"]: v["uid"] for v in x["views"]}
@@ -320,16 +341,21 @@ def by_sql(a, b):
     return rows, want
 
 
+def compare(rows, want):
+    for name, found in rows.items():
+        n.equal(f"{name}: connections", set(found), set(want))
+        n.equal(f"{name}: differ", {k: (found[k], want[k]) for k in want if found[k] != want[k]}, {})
+
+
 def same_by_sql(a, b):
     rows, want = by_sql(a, b)
-    n.equal("connections", set(rows), set(want))
-    n.equal("differ", {k: (rows[k], want[k]) for k in want if rows[k] != want[k]}, {})
+    compare(rows, want)
     print(f"# {dict(collections.Counter(want.values()))}")
 
 
 def sql():
-    """docs/sql/join-duckdb.sql has the command's verdicts, of whole files, torn ones, with connections twice, with clocks apart"""
-    docs.needs_duckdb()
+    """docs/sql/join-*.sql have the command's verdicts, of whole files, torn ones, with connections twice, with clocks apart"""
+    needs_engines()
     draw = random.Random(n.seed())
     m = ground()
     for share, with_loss in ((0, False), (0.02, False), (0.2, False), (0.05, True)):
@@ -339,25 +365,28 @@ def sql():
 
 
 def sql_scan():
-    """one ISN for all connections to a port that does not answer, behind NAT: the script knows as little as the command which is which"""
-    docs.needs_duckdb()
+    """one ISN for all connections to a port that does not answer, behind NAT: the scripts know as little as the command which is which"""
+    needs_engines()
     m = ground()
 
     def scan(x):
         silent = x["event"] == "conn" and KIND[x["resp_port"]].name in NO_ANSWER
         return {**x, "orig_isn": x["resp_port"]} if silent else x
 
-    found, want = ({uid: v for both, v in of.items() for uid in both if uid} for of in by_sql(rewritten(m.A, scan), rewritten(m.B, scan)))
-    n.equal("connections", set(found), set(want))
-    n.equal("differ", {k: (found[k], want[k]) for k in want if found[k] != want[k]}, {})
+    def by_uid(of):
+        return {uid: v for both, v in of.items() for uid in both if uid}
+
+    rows, want = by_sql(rewritten(m.A, scan), rewritten(m.B, scan))
+    want = by_uid(want)
+    compare({k: by_uid(v) for k, v in rows.items()}, want)
     silent = collections.Counter(want[x["uid"]] for path in (m.A, m.B) for x in events(path)
                                  if x["event"] == "conn" and KIND[x["resp_port"]].name in NO_ANSWER)
     n.equal("of the scan", silent, {"cannot_tell": 5 * EACH})  # which the router refused is one of these, as far as lines say
 
 
 def sql_restarted():
-    """the script has the same verdicts of a file of two processes, the first of which was killed"""
-    docs.needs_duckdb()
+    """the scripts have the same verdicts of a file of two processes, the first of which was killed"""
+    needs_engines()
     same_by_sql(*over_restart())
 
 

@@ -45,21 +45,24 @@ def started(ns, name, *args):
     return p, log
 
 
-class Prometheus:
-    """It scrapes and evaluates each second."""
+CONFIG = json.dumps({  # YAML, too
+    "global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "rule_files": [str(RULES)],
+    "scrape_configs": [{"job_name": "synward", "static_configs": [{"targets": [f"127.0.0.1:{METRICS}"]}]}]})
 
-    def __init__(self, ns):
-        self.ns = ns
+
+class Prometheus:
+    """It scrapes and evaluates each second, as this configuration says."""
+
+    def __init__(self, ns, config=CONFIG, port=PROMETHEUS):
+        self.ns, self.port = ns, port
         folder = pathlib.Path(tempfile.mkdtemp(prefix="prometheus-", dir=n.tmp.name))
-        (folder / "config.yml").write_text(json.dumps({  # YAML, too
-            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "rule_files": [str(RULES)],
-            "scrape_configs": [{"job_name": "synward", "static_configs": [{"targets": [f"127.0.0.1:{METRICS}"]}]}]}))
+        (folder / "config.yml").write_text(config)
         self.p, self.log = started(ns, "prometheus", f"--config.file={folder}/config.yml", f"--storage.tsdb.path={folder}/data",
-                                   f"--web.listen-address=127.0.0.1:{PROMETHEUS}", "--log.level=warn")
-        n.until(lambda: is_ready(ns, PROMETHEUS), timeout=30, evidence=self.log.read_text)
+                                   f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn")
+        n.until(lambda: is_ready(ns, port), timeout=30, evidence=self.log.read_text)
 
     def api(self, path, **query):
-        status, body = get(self.ns, PROMETHEUS, f"/api/v1/{path}?{urllib.parse.urlencode(query)}")
+        status, body = get(self.ns, self.port, f"/api/v1/{path}?{urllib.parse.urlencode(query)}")
         got = json.loads(body)
         if status != 200:
             raise AssertionError(f"{query or path}: {got.get('error')}")

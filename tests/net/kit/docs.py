@@ -86,9 +86,17 @@ def recipes():
     return found
 
 
-def needs_duckdb():
-    if (TOP / "build/duckdb/node_modules/@duckdb/node-api").is_dir():
+def needs_npm(what, package):
+    if (TOP / f"build/{what}/node_modules/{package}").is_dir():
         return
     if os.environ.get("CI"):
-        raise AssertionError("no DuckDB in build/duckdb: tests/setup puts it there")
-    raise Skip("no DuckDB in build/duckdb: tests/setup gets it from npm's registry")
+        raise AssertionError(f"no {package} in build/{what}: tests/setup puts it there")
+    raise Skip(f"no {package} in build/{what}: tests/setup gets it from npm's registry")
+
+
+def needs_duckdb():
+    needs_npm("duckdb", "@duckdb/node-api")
+
+
+def needs_chdb():
+    needs_npm("chdb", "chdb")

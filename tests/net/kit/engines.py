@@ -132,6 +132,14 @@ class Postgres:
         return [tuple(x.values()) for x in json.loads(text)]
 
 
+def chdb(where, tables, *statements, timeout=60):
+    """The rows of the last statement, by ClickHouse's engine of today; where: the folder that it works in, tables: where they are."""
+    r = ns.run(["node", str(TOP / "tests/lib/chdb.mjs"), str(tables), ";\n".join(x.rstrip(";") for x in statements)], text=True, cwd=where,
+               timeout=timeout)
+    equal(f"ClickHouse ({r.stderr[-1500:]})", r.returncode, 0)
+    return [json.loads(x) for x in r.stdout.splitlines()]
+
+
 def duckdb(where, file, *statements, timeout=60):
     """The rows of the last statement; where: the folder that it works in."""
     r = ns.run([*DUCKDB, "-json", str(file), ";\n".join(x.rstrip(";") for x in statements)], text=True, cwd=where, timeout=timeout)
