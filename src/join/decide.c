@@ -10,6 +10,12 @@ __u64 sw_join_slack(const struct sw_join *j, unsigned int a, unsigned int b)
     return j->opts.slack + (offset > j->opts.slack ? offset : 0);
 }
 
+/* Else any of its lines may come yet, or has come too late. */
+static bool is_sorted(const struct sw_join *j, unsigned int file)
+{
+    return j->file[file].backwards <= j->opts.window;
+}
+
 static struct sw_hole hole_of(const struct sw_join *j, const struct sw_join_group *g, unsigned int file, bool early)
 {
     const struct sw_join_view *v = g->view[g->first];
@@ -20,7 +26,8 @@ static struct sw_hole hole_of(const struct sw_join *j, const struct sw_join_grou
     if (hole.kind)
         return hole;
     /* one that was watched for longer than the window may have been at the other, and decided there, long ago */
-    if (early || g->decided || sw_join_watched(v) + slack + SW_SECOND >= j->opts.window)
+    if (early || g->decided || !is_sorted(j, file) || !is_sorted(j, g->first) ||
+        sw_join_watched(v) + slack + SW_SECOND >= j->opts.window)
         hole.kind = SW_HOLE_WINDOW;
     else if (g->ambiguous)
         hole.kind = SW_HOLE_AMBIGUOUS;

@@ -219,6 +219,44 @@ static void test_apart(void **state)
     expect(6, ABSENT, BOTH, 1);
 }
 
+/* The lines of two processes in the wrong order: older than others before them by more than the window. Others may
+ * come, and what comes may have been decided. */
+static void test_not_sorted(void **state)
+{
+    (void)state;
+    for (unsigned int how = 0; how < 2; how++) {
+        __u64 seq = 0;
+
+        start(2);
+        other(1, 3, 301, STATS);
+        other(1, -1ull, how ? 240 : 241, "\"event\":\"opening\"");
+        for (unsigned int at = 260; at <= 340; at += 20)
+            other(1, seq++, at, STATS);
+        conn(0, 3, (struct given){.at = 340, .orig = 500, .resp = 600, .client = 1});
+        conn(0, 4, (struct given){.at = 341, .orig = 4, .resp = 4, .client = 1});
+        conn(1, seq++, (struct given){.at = 341, .orig = 4, .resp = 4, .client = 1}); /* what its clock is */
+        for (unsigned int at = 360; at <= 420; at += 20)
+            other(1, seq++, at, STATS);
+        other(0, 5, 420, STATS);
+        assert_int_equal(seen.len, 2);
+        if (how) {
+            expect(1, CANNOT_TELL, BOTH, 1);
+            assert_int_equal(seen.got[1].why, SW_HOLE_WINDOW);
+        } else {
+            expect(1, ABSENT, BOTH, 1);
+        }
+        conn(1, seq++, (struct given){.at = 421, .orig = 501, .resp = 601, .client = 1});
+        for (unsigned int at = 440; at <= 520; at += 20)
+            for (unsigned int i = 0; i < 2; i++)
+                other(i, i ? seq++ : at / 20 - 16, at, STATS); /* 6 and on */
+        assert_int_equal(seen.len, 3);
+        if (how)
+            expect(2, CANNOT_TELL, BOTH, 1);
+        else
+            expect(2, ABSENT, BOTH, 1);
+    }
+}
+
 /* What the guard has dropped at B was not lost between. */
 static void test_guard(void **state)
 {
@@ -269,7 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_window), cmocka_unit_test(test_bounded),      cmocka_unit_test(test_forgotten),
         cmocka_unit_test(test_clocks), cmocka_unit_test(test_clock_is_set), cmocka_unit_test(test_guard),
-        cmocka_unit_test(test_apart),  cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_apart),  cmocka_unit_test(test_not_sorted),   cmocka_unit_test(test_lines),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);
