@@ -152,7 +152,7 @@ def run():
         err.seek(0)
         return err.read()
 
-    n.until(lambda: "following srv0" in said() or p.poll() is not None)
+    n.until(lambda: "following srv0" in said() or p.poll() is not None, 60, evidence=said)
     n.equal(f"running ({said()})", p.poll(), None)
     client, server = n.open_pair(a, listener)
     client.sendall(b"hello")
