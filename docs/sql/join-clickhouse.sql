@@ -129,16 +129,18 @@ FROM (SELECT a.n AS an, b.n AS bn, abs(a.start - b.start) AS apart
           ON a.o_isn = b.o_isn AND a.r_isn = b.r_isn
       WHERE abs(a.ts - b.ts) <= (SELECT window_ns FROM setting));
 
--- Which lines are of one connection: 4, by both ISNs; 3, by one of them; 2, one where the other is rewritten.
+-- Which lines are of one connection: 4, by both ISNs; 3, by one of them; 2, one where the other is rewritten; 1, perhaps. Where a
+-- SYN was lost between they began at different times, and were complete at the same one.
 DROP TABLE IF EXISTS fit;
 CREATE TABLE fit ENGINE = MergeTree ORDER BY (an, bn) AS
 SELECT a.n AS an, b.n AS bn, a.o.ip = b.o.ip AND a.o.port = b.o.port AS same_o, a.r.ip = b.r.ip AND a.r.port = b.r.port AS same_r,
-    same_o AND same_r AS same, same_o OR same_r AS one, abs(a.start - b.start) AS apart,
+    same_o AND same_r AS same, same_o OR same_r AS one,
+    least(abs(a.start - b.start), abs(a.start + a.handshake - b.start - b.handshake)) AS apart,
     multiIf(a.o_isn = b.o_isn AND a.r_isn = b.r_isn, if(abs(a.ts - b.ts) <= (SELECT window_ns FROM setting), 4, 0),
         NOT (a.start <= b.end + (SELECT slack FROM clocks) AND b.start <= a.end + (SELECT slack FROM clocks)), 0,
         (a.o_isn = b.o_isn AND (a.r_isn IS NULL OR b.r_isn IS NULL)) OR (a.r_isn = b.r_isn AND (a.o_isn IS NULL OR b.o_isn IS NULL)), 3,
         same OR (a.o.bytes = b.o.bytes AND a.r.bytes = b.r.bytes AND a.o.bytes > 0 AND a.r.bytes > 0 AND apart <= (SELECT slack FROM clocks)), 2,
-        0) AS how
+        one, 1, 0) AS how
 FROM (SELECT a.n AS an, b.n AS bn FROM conn a JOIN conn b ON a.o_isn = b.o_isn WHERE a.file = 'A' AND b.file = 'B'
       UNION DISTINCT SELECT a.n, b.n FROM conn a JOIN conn b ON a.r_isn = b.r_isn WHERE a.file = 'A' AND b.file = 'B') ids
     JOIN (SELECT * FROM conn WHERE file = 'A') a ON a.n = ids.an JOIN (SELECT * FROM conn WHERE file = 'B') b ON b.n = ids.bn;
@@ -147,7 +149,7 @@ FROM (SELECT a.n AS an, b.n AS bn FROM conn a JOIN conn b ON a.o_isn = b.o_isn W
 DROP TABLE IF EXISTS unsure;
 CREATE TABLE unsure ENGINE = MergeTree ORDER BY (file, n) AS
 SELECT file, n FROM (SELECT 'A' AS file, an AS n, how, same, one FROM fit WHERE how > 0 UNION ALL SELECT 'B', bn, how, same, one FROM fit WHERE how > 0)
-GROUP BY file, n HAVING NOT max(how = 4 OR same) AND (count() > 1 OR NOT min(one) OR (SELECT max(sampled) FROM source));
+GROUP BY file, n HAVING NOT max(how = 4 OR same) AND (count() > 1 OR NOT min(one) OR min(how) = 1 OR (SELECT max(sampled) FROM source));
 INSERT INTO span SELECT file, 'ambiguous', start, end FROM conn WHERE (file, n) IN (SELECT file, n FROM unsure);
 
 DROP TABLE IF EXISTS pair;
@@ -155,7 +157,7 @@ CREATE TABLE pair ENGINE = MergeTree ORDER BY (an, bn) AS
 SELECT an, bn, how FROM (
     SELECT an, bn, how, row_number() OVER (PARTITION BY an ORDER BY how DESC, same DESC, apart, bn) AS of_a,
         row_number() OVER (PARTITION BY bn ORDER BY how DESC, same DESC, apart, an) AS of_b
-    FROM fit WHERE how = 4 OR (how > 0 AND one))
+    FROM fit WHERE how = 4 OR (how > 1 AND one))
 WHERE of_a = 1 AND of_b = 1;
 
 -- What only one file has. Could the other one lack it? The first of the reasons, or none.
@@ -201,7 +203,7 @@ SELECT an, bn, 1 FROM (
                 AND why IN ('', 'open', 'midstream', 'unfollowed', 'ambiguous', 'no_stats', 'window', 'met'))) b
         ON a.o_ip = b.o_ip AND a.r_ip = b.r_ip AND a.o_port = b.o_port AND a.r_port = b.r_port AND a.o_bytes = b.o_bytes AND a.r_bytes = b.r_bytes
     WHERE a.start <= b.end + (SELECT slack FROM clocks) AND b.start <= a.end + (SELECT slack FROM clocks)
-        AND abs(a.start - b.start) <= (SELECT slack FROM clocks) AND (a.o_bytes > 0 OR a.r_bytes > 0))
+        AND least(abs(a.start - b.start), abs(a.start + a.handshake - b.start - b.handshake)) <= (SELECT slack FROM clocks) AND (a.o_bytes > 0 OR a.r_bytes > 0))
 WHERE of_a = 1 AND of_b = 1;
 
 -- Which file is nearer to the originator: whose host it is, else the times of the handshake.

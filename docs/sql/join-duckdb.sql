@@ -12,6 +12,8 @@ CREATE OR REPLACE TEMP MACRO same_tuple(a, b) AS
     a.o.ip = b.o.ip AND a.r.ip = b.r.ip AND a.o.port = b.o.port AND a.r.port = b.r.port;
 CREATE OR REPLACE TEMP MACRO one_end(a, b) AS
     (a.o.ip = b.o.ip AND a.o.port = b.o.port) OR (a.r.ip = b.r.ip AND a.r.port = b.r.port);
+-- where a SYN was lost between they began at different times, and were complete at the same one
+CREATE OR REPLACE TEMP MACRO apart(a, b) AS least(abs(a.start - b.start), abs(a.start + a.handshake - b.start - b.handshake));
 CREATE OR REPLACE TEMP MACRO same_bytes(a, b) AS a.o.bytes = b.o.bytes AND a.r.bytes = b.r.bytes;
 -- how much later than v's the other's first segment came: the middle one of what SYN, SYN-ACK and ACK say
 CREATE OR REPLACE TEMP MACRO later(v, other) AS
@@ -128,12 +130,13 @@ FROM (SELECT abs(a.start - b.start) AS d,
       FROM conn a JOIN conn b ON a.o.isn = b.o.isn AND a.r.isn = b.r.isn
       WHERE a.file = 'A' AND b.file = 'B' AND a.o.again = 0 AND b.o.again = 0 AND abs(a.ts - b.ts) <= getvariable('window_ns'));
 
--- Which lines are of one connection: both ISNs, one of them, or what is left where they are rewritten.
+-- Which lines are of one connection: 4, both ISNs; 3, one of them; 2, one where the other is rewritten; 1, perhaps.
 CREATE OR REPLACE TEMP TABLE fit AS
 SELECT a, b, CASE WHEN a.o.isn = b.o.isn AND a.r.isn = b.r.isn THEN CASE WHEN abs(a.ts - b.ts) <= getvariable('window_ns') THEN 4 END
                   WHEN NOT overlap(a, b, slack) THEN NULL
                   WHEN (a.o.isn = b.o.isn AND (a.r.isn IS NULL OR b.r.isn IS NULL)) OR (a.r.isn = b.r.isn AND (a.o.isn IS NULL OR b.o.isn IS NULL)) THEN 3
-                  WHEN same_tuple(a, b) OR (same_bytes(a, b) AND a.o.bytes > 0 AND a.r.bytes > 0 AND abs(a.start - b.start) <= slack) THEN 2
+                  WHEN same_tuple(a, b) OR (same_bytes(a, b) AND a.o.bytes > 0 AND a.r.bytes > 0 AND apart(a, b) <= slack) THEN 2
+                  WHEN one_end(a, b) THEN 1
                   END AS how
 FROM (SELECT a, b FROM (SELECT conn AS a FROM conn WHERE file = 'A') JOIN (SELECT conn AS b FROM conn WHERE file = 'B') ON a.o.isn = b.o.isn
       UNION SELECT a, b FROM (SELECT conn AS a FROM conn WHERE file = 'A') JOIN (SELECT conn AS b FROM conn WHERE file = 'B') ON a.r.isn = b.r.isn), clocks;
@@ -143,12 +146,12 @@ CREATE OR REPLACE TEMP TABLE unsure AS
 SELECT file, n FROM (
     SELECT 'A' AS file, a.n AS n, how, same_tuple(a, b) AS same, one_end(a, b) AS one FROM fit WHERE how IS NOT NULL
     UNION ALL SELECT 'B', b.n, how, same_tuple(a, b), one_end(a, b) FROM fit WHERE how IS NOT NULL)
-GROUP BY file, n HAVING NOT bool_or(how = 4 OR same) AND (count(*) > 1 OR NOT bool_and(one) OR EXISTS (FROM source WHERE sampled));
+GROUP BY file, n HAVING NOT bool_or(how = 4 OR same) AND (count(*) > 1 OR NOT bool_and(one) OR bool_or(how = 1) OR EXISTS (FROM source WHERE sampled));
 
 CREATE OR REPLACE TEMP TABLE pair AS
-SELECT a, b, how FROM fit WHERE how = 4 OR (how IS NOT NULL AND one_end(a, b))
-QUALIFY row_number() OVER (PARTITION BY a.n ORDER BY how DESC, same_tuple(a, b) DESC, abs(a.start - b.start)) = 1
-    AND row_number() OVER (PARTITION BY b.n ORDER BY how DESC, same_tuple(a, b) DESC, abs(a.start - b.start)) = 1;
+SELECT a, b, how FROM fit WHERE how = 4 OR (how > 1 AND one_end(a, b))
+QUALIFY row_number() OVER (PARTITION BY a.n ORDER BY how DESC, same_tuple(a, b) DESC, apart(a, b)) = 1
+    AND row_number() OVER (PARTITION BY b.n ORDER BY how DESC, same_tuple(a, b) DESC, apart(a, b)) = 1;
 
 CREATE OR REPLACE TEMP TABLE alone AS
 SELECT c, other, least(c.ts + getvariable('window_ns'), other.last) AS until, slack, met
@@ -180,7 +183,7 @@ SELECT c, list_filter(['sampled', 'gap', 'loss', 'broken', 'restart', 'after', '
 INSERT INTO pair
 SELECT a, b, 1 FROM (SELECT c AS a, why AS why_a FROM missing WHERE c.file = 'A') JOIN (SELECT c AS b, why AS why_b FROM missing WHERE c.file = 'B')
     ON same_tuple(a, b) AND same_bytes(a, b), clocks
-WHERE overlap(a, b, slack) AND abs(a.start - b.start) <= slack AND (a.o.bytes > 0 OR a.r.bytes > 0)
+WHERE overlap(a, b, slack) AND apart(a, b) <= slack AND (a.o.bytes > 0 OR a.r.bytes > 0)
     AND coalesce(why_a, 'window') IN ('open', 'midstream', 'unfollowed', 'ambiguous', 'no_stats', 'window', 'met') AND coalesce(why_b, 'window') IN ('open', 'midstream', 'unfollowed', 'ambiguous', 'no_stats', 'window', 'met')
 QUALIFY count(*) OVER (PARTITION BY a.n) = 1 AND count(*) OVER (PARTITION BY b.n) = 1;
 

@@ -203,6 +203,8 @@ void sw_pending_remove(struct sw_pending *p, struct sw_join_group *g)
 
 void sw_pending_join(struct sw_join_group *g, struct sw_join_view *v, unsigned int file, __u8 match)
 {
+    if (match == SW_MATCH_BOTH && g->len == 1)
+        g->ambiguous = false; /* by one ISN it was */
     g->view[file] = v;
     g->len++;
     if (match < g->match)
@@ -233,13 +235,28 @@ static bool one_end(const struct sw_join_view *a, const struct sw_join_view *b)
     return false;
 }
 
-static __u64 apart(const struct sw_join_view *a, const struct sw_join_view *b)
+static __u64 difference(__u64 a, __u64 b)
 {
-    return a->start > b->start ? a->start - b->start : b->start - a->start;
+    return a > b ? a - b : b - a;
 }
 
-/* How two views fit that have one ISN, or both, in common. slack: of their files' clocks. */
-static __u8 match_of(const struct sw_join_view *a, const struct sw_join_view *b, __u64 slack)
+/* Where a SYN was lost between they began at different times, and were complete at the same one. */
+static __u64 apart(const struct sw_join_view *a, const struct sw_join_view *b)
+{
+    const __u64 begun = difference(a->start, b->start);
+    __u64 complete;
+
+    if (a->handshake == SW_JOIN_NONE || b->handshake == SW_JOIN_NONE)
+        return begun;
+    complete = difference(a->start + a->handshake, b->start + b->handshake);
+    return complete < begun ? complete : begun;
+}
+
+/*
+ * How two views fit that have one ISN, or both, in common. slack: of their files' clocks. *ret_maybe: they do not, but
+ * may be one connection of which an ISN is rewritten, and something else is not the same either.
+ */
+static __u8 match_of(const struct sw_join_view *a, const struct sw_join_view *b, __u64 slack, bool *ret_maybe)
 {
     bool equal[2], missing[2];
 
@@ -247,6 +264,7 @@ static __u8 match_of(const struct sw_join_view *a, const struct sw_join_view *b,
         missing[side] = !a->has_isn[side] || !b->has_isn[side];
         equal[side] = !missing[side] && a->isn[side] == b->isn[side];
     }
+    *ret_maybe = false;
     /* nobody else has both: the clocks are apart, if the times are */
     if (equal[SW_ORIG] && equal[SW_RESP])
         return SW_MATCH_BOTH;
@@ -258,6 +276,7 @@ static __u8 match_of(const struct sw_join_view *a, const struct sw_join_view *b,
         return SW_MATCH_NONE;
     if (same_tuple(a, b) || (same_bytes(a, b) && a->bytes[SW_ORIG] && a->bytes[SW_RESP] && apart(a, b) <= slack))
         return SW_MATCH_PAYLOAD;
+    *ret_maybe = one_end(a, b);
     return SW_MATCH_NONE;
 }
 
@@ -322,19 +341,20 @@ static void look_at(const struct sw_pending *p, struct sw_join_found *f, struct 
 {
     const unsigned int at = g->view[file] ? another(g, file) : g->first;
     const struct sw_join_view *other = g->view[at];
-    __u8 match = match_of(v, g->view[g->first], p->slack[file][g->first]);
+    bool maybe, none;
+    __u8 match = match_of(v, g->view[g->first], p->slack[file][g->first], &maybe);
 
     if (g->view[file]) {
-        if (match == SW_MATCH_BOTH || match_of(v, g->view[file], 0) == SW_MATCH_BOTH ||
+        if (match == SW_MATCH_BOTH || match_of(v, g->view[file], 0, &none) == SW_MATCH_BOTH ||
             (match && !strcmp(v->uid, g->view[file]->uid))) {
             f->is_double = true;
-        } else if (at != file && !is_sure && match_of(v, other, p->slack[file][at])) {
+        } else if (at != file && !is_sure && match_of(v, other, p->slack[file][at], &none)) {
             f->ambiguous = true; /* which of both is it? */
             g->ambiguous |= g->match < SW_MATCH_BOTH;
         }
     } else if (match == SW_MATCH_BOTH || (match && one_end(v, other)))
         take_fit(f, g, match, v);
-    else if (match && !is_sure) {
+    else if ((match || maybe) && !is_sure) {
         f->ambiguous = true; /* too little for a match, and too much for none */
         g->ambiguous |= g->len == 1;
     }

@@ -21,7 +21,7 @@ from kit.browser import Browser  # noqa: E402  pylint: disable=wrong-import-posi
 from kit.middle import KIND, KINDS, NO_ANSWER, PORTS, Middle, events, whole as close_all  # noqa: E402  pylint: disable=wrong-import-position
 
 OK, USAGE, INPUT = 0, 2, 8
-EACH = 67
+EACH = int(os.environ.get("SW_TEST_EACH", "67"))
 CLOCK = 0.5  # seconds that the files have to begin before, and end after, what only one of them has
 SCHEMA = n.TOP / "docs/schema/join.schema.json"
 
@@ -73,7 +73,7 @@ def known_facts(verdict):
 
 
 def right():
-    """each of 1,005 connections gets the verdict of what the router did to it, for the right reason"""
+    """each of 1,072 connections gets the verdict of what the router did to it, for the right reason"""
     m = ground()
     found, summary = verdicts(m.A, m.B)
     n.equal("connections", collections.Counter(kind_of(x).name for x in found), {x.name: EACH for x in KINDS})

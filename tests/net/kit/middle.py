@@ -7,7 +7,8 @@ the server's port; and synward at both ends, which write A and B, and if wanted 
     | client, synward |         | masquerade, KINDS         | server, synward |
     +-----------------+         +-----------------+         +-----------------+
 
-A delay is a TUN device with a process behind it: netem is a module that not every kernel has."""
+A delay is a TUN device with a process behind it: netem is a module that not every kernel has. So is what gives a
+connection another initial sequence number."""
 import collections
 import fcntl
 import heapq
@@ -27,6 +28,7 @@ from .wait import until
 SERVER, PORT = "10.67.0.2", 8000
 SMALL, LARGE = 20, 500  # bytes; the router knows segments with more than 400 by their length
 DELAY = 0.15
+SHIFT = 0x12345678  # what is added to the originator's sequence numbers, of `isn`
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454ca, 1, 0x1000
 
 # What the router does to a connection, the verdict, and the fact that it rests on: what, whose.
@@ -49,6 +51,7 @@ KINDS = (
     Kind("lost_synack", f"tcp sport {{p}} {SYNACK} {RESP} != @synack add @synack {{{{ {RESP} }}}} drop", "retransmitted", "synack", "resp"),
     Kind("refused_between", f"tcp dport {{p}} {SYN} reject with tcp reset", "absent", None, None),
     Kind("refused", "", "agree", None, None),
+    Kind("isn", "", "rewritten", "isn", "orig"),
 )
 KIND = {PORT + i: x for i, x in enumerate(KINDS)}
 PORTS = {x.name: PORT + i for i, x in enumerate(KINDS)}
@@ -60,8 +63,14 @@ def rules():
     kinds = "\n".join(x.rule.format(p=p) for p, x in KIND.items())
     return f"""table ip middle {{
         {known}
-        chain untracked {{ type filter hook prerouting priority raw; iifname "late0" notrack; }}
-        chain marked {{ type filter hook prerouting priority 0; iifname "rtb" tcp sport {PORTS["delay"]} meta mark set 1; }}
+        chain untracked {{ type filter hook prerouting priority raw;
+            iifname "late0" tcp sport {{ {PORTS["delay"]}, {PORTS["isn"]} }} notrack
+            iifname "rta" tcp dport {PORTS["isn"]} notrack
+        }}
+        chain marked {{ type filter hook prerouting priority 0;
+            iifname "rtb" tcp sport {{ {PORTS["delay"]}, {PORTS["isn"]} }} meta mark set 1
+            iifname "rta" tcp dport {PORTS["isn"]} meta mark set 1
+        }}
         chain forwarded {{ type filter hook forward priority 0;
         {kinds}
         }}
@@ -69,8 +78,30 @@ def rules():
     }}"""
 
 
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data[:len(data) & ~1])) + (data[-1] << 8 if len(data) & 1 else 0)
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def renumbered(packet):
+    """Of IPv4 and TCP; None if it is not of `isn`: the originator's numbers are others, and what the responder says of them."""
+    at = (packet[0] & 15) * 4
+    sport, dport, seq, ack = struct.unpack("!HHII", packet[at:at + 12])
+    if PORTS["isn"] not in (sport, dport):
+        return None
+    if dport == PORTS["isn"]:
+        seq += SHIFT
+    elif packet[at + 13] & 16:
+        ack -= SHIFT
+    segment = packet[at:at + 4] + struct.pack("!II", seq & 0xffffffff, ack & 0xffffffff) + packet[at + 12:at + 16] + b"\0\0" + packet[at + 18:]
+    pseudo = packet[12:20] + struct.pack("!HH", 6, len(segment))
+    return packet[:at] + segment[:16] + struct.pack("!H", checksum(pseudo + segment)) + segment[18:]
+
+
 class Delay:
-    """What is routed into late0 comes out of it so much later."""
+    """What is routed into late0 comes out of it so much later, or at once with other numbers."""
 
     def __init__(self, ns):
         with n.Inside(ns):
@@ -79,7 +110,8 @@ class Delay:
         n.up(ns, "late0")
         n.sh("sysctl", "-qw", "net.ipv4.conf.late0.rp_filter=0", "net.ipv4.conf.all.rp_filter=0", ns=ns)
         n.sh("ip", "route", "add", "default", "dev", "late0", "table", "100", ns=ns)
-        n.sh("ip", "rule", "add", "fwmark", "1", "iif", "rtb", "lookup", "100", ns=ns)
+        for dev in ("rta", "rtb"):
+            n.sh("ip", "rule", "add", "fwmark", "1", "iif", dev, "lookup", "100", ns=ns)
         self.ending = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
@@ -90,7 +122,9 @@ class Delay:
         while not self.ending.is_set():
             rest = max(0, waiting[0][0] - time.monotonic()) if waiting else 0.1
             if select.select([self.fd], [], [], min(rest, 0.1))[0]:
-                heapq.heappush(waiting, (time.monotonic() + DELAY, os.read(self.fd, 65536)))
+                packet = os.read(self.fd, 65536)
+                other = renumbered(packet) if packet[0] >> 4 == 4 and packet[9] == 6 else None
+                heapq.heappush(waiting, (time.monotonic() + (0 if other else DELAY), other or packet))
             while waiting and waiting[0][0] <= time.monotonic():
                 os.write(self.fd, heapq.heappop(waiting)[1])
 
@@ -138,12 +172,16 @@ class Middle:
     def pairs(self, port, count):
         """Both ends of so many connections, after a word in each direction: they know each other by it."""
         clients = dict(enumerate(self.connect(port, count)))
-        left = set(clients)
+        left, look = {c.fileno(): c for c in clients.values()}, select.poll()
+        for fd in left:
+            look.register(fd, select.POLLOUT)
 
         def connected():
             """all clients are connected"""
-            ready = select.select([], [clients[i] for i in left], [], 0.1)[1]
-            left.difference_update({i for i in left if clients[i] in ready and not clients[i].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)})
+            for fd, _ in look.poll(100):
+                if not left[fd].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                    look.unregister(fd)
+                    del left[fd]
             return not left
 
         until(connected, 30)
@@ -171,7 +209,9 @@ class Middle:
 
     def refused(self, port, count):
         for c in self.connect(port, count):
-            select.select([], [c], [], 10)
+            look = select.poll()
+            look.register(c, select.POLLOUT)
+            look.poll(10000)
             error = c.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             c.close()
             if error != 111:  # ECONNREFUSED
@@ -197,7 +237,7 @@ class Middle:
         for name in sorted(count, key=lambda x: (not x.startswith("lost"), x not in ("fin", "synack"))):
             self.one_kind(name, count[name])
         for path, noticed in ((self.A, [x for x in count if x != "reset_server"]),
-                              (self.B, [x for x in count if x in ("reset_server", "plain", "mss", "sack", "delay", "last_data")])):
+                              (self.B, [x for x in count if x in ("reset_server", "plain", "mss", "sack", "delay", "last_data", "isn")])):
             until(lambda p=path, k=noticed: self.lines_of(p, {PORTS[x] for x in k}) >= sum(count[x] for x in k), 40)
         done = time.monotonic()
         until(lambda: time.monotonic() > done + 1.3)  # docs/join.md: a second more than what the other end saw
