@@ -246,6 +246,7 @@ fuzz: setup ## each fuzz target for T=60 seconds; TARGETS='parse cidr' (root)
 nightly: setup ## all that takes too long for each change (root)
 	+$(MAKE_ALL) all tests
 	SW_TEST_LONG=1 SW_TEST_TIMEOUT=1800 tests/run
+	SW_TEST_EACH=1000 tests/net/join.py right turned missing
 	$(MAKE) test-kernels KERNELS='5.10 6.1 6.12'
 	$(MAKE) coverage
 	$(MAKE) soak T=600

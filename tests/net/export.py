@@ -360,11 +360,11 @@ def set_ids(messages):
 
 
 def templates_again():
-    """templates come again after 100 messages, and after 30 seconds (of a capture): who begins to listen late understands what follows"""
+    """templates come again after 100 messages, and, as long tests see, after 30 seconds: who begins to listen late understands what follows"""
     h = Host()
     collector = Collector(h.a)
     sw = h.start("--export-size", 508, url=f"ipfix://10.66.0.1:{PORT}")
-    n.talk(h.a, h.listeners[0], 700, size=1)
+    n.talk(h.a, h.listeners[0], 1000, size=1)
     n.equal("exit code", sw.stop(), 0)
     ids = set_ids(collector.take())
     at = [i for i, x in enumerate(ids) if x == 2]
@@ -373,16 +373,11 @@ def templates_again():
     n.at_least("templates", len(at), 3)
     # at once, and between two of them 100 that have flows
     n.equal("flows between", [sum(y == 256 for y in ids[x:y]) for x, y in zip(at, at[1:])], [100] * (len(at) - 1))
-    collector = Collector(h.b, "127.0.0.1")
-    talks = [frames.Talk("192.0.2.1", "192.0.2.2", 1234 + i, 80, 1_300_000_000_000_000_000 + i * 31 * 10**9) for i in range(4)]
-    for talk in talks:
-        talk.handshake()
-        talk.send(0, frames.RST)
-    frames.pcap(h.dir / "capture", [(t, frames.ethernet(x)) for talk in talks for t, x in talk.frames])
-    n.sh(n.SYNWARD, "replay", "--export", f"ipfix://127.0.0.1:{PORT}", h.dir / "capture", ns=h.b)
-    ids = [x for x in set_ids(collector.first()) if x != 3]
-    n.equal("flows", ids.count(256), 4)
-    n.equal("each has its templates", [ids[i - 1] for i, x in enumerate(ids) if x == 256], [2] * 4)
+    if "SW_TEST_LONG" in os.environ:
+        del collector.messages[:]
+        sw = h.start(url=f"ipfix://10.66.0.1:{PORT}")
+        n.until(lambda: set_ids(collector.take()).count(2) > 1, 60)
+        n.equal("exit code", sw.stop(), 0)
 
 
 def status(h, sw):
