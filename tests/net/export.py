@@ -13,6 +13,7 @@ exported is counted.
 import collections
 import contextlib
 import ipaddress
+import itertools
 import json
 import os
 import pathlib
@@ -27,6 +28,7 @@ import tempfile
 
 sys.dont_write_bytecode = True
 import kit as n  # noqa: E402  pylint: disable=wrong-import-position
+from kit import docs  # noqa: E402  pylint: disable=wrong-import-position
 from kit import fault as k  # noqa: E402  pylint: disable=wrong-import-position
 
 sys.path.append(str(n.TOP / "tests/corpus"))
@@ -35,6 +37,7 @@ import frames  # noqa: E402  pylint: disable=wrong-import-position
 PORT, SERVER = 4739, 7777
 ARGS = ("--close-delay", 0.05, "--timeout-syn-sent", 0.2)
 COUNTS = ("orig_pkts", "resp_pkts", "orig_ip_bytes", "resp_ip_bytes")
+numbers = itertools.count()
 FLOW = ("orig_ip", "resp_ip", "orig_port", "resp_port")
 
 
@@ -506,6 +509,56 @@ def of_lines_apart():
     n.equal("exit code", sw.stop(), 0)
 
 
+def typed(h, ns, text):
+    """A command of docs/export.md, which runs then; sudo is nobody here."""
+    for was, here in (("sudo ", ""), ("eth0", "xps0"), ("192.0.2.1", "10.66.0.1"), ("2001:db8::1", "fd66::1"), ("/var/cache/nfdump", str(h.dir))):
+        text = text.replace(was, here)
+    name = h.dir.parent / f"typed-{next(numbers)}"
+    with name.with_suffix(".out").open("wb") as out, name.with_suffix(".err").open("wb") as err:
+        path = f"{pathlib.Path(n.SYNWARD).parent}:{os.environ['PATH']}"
+        p = n.popen(["bash", "-euc", f"exec {text}"], ns, stdout=out, stderr=err, stdin=subprocess.DEVNULL, cwd=h.dir.parent, env={**os.environ, "PATH": path})
+    n.started.append(p)
+    return p, lambda kind: name.with_suffix(kind).read_text()
+
+
+def documented():
+    """every command of docs/export.md, as it is there: nfcapd has the flows of run and of replay, and nfdump shows them"""
+    h = Host()
+    first, collects = [x.statements() for x in docs.blocks(n.TOP / "docs/export.md") if x.info == "sh"]
+    (_, ipfix), (_, netflow9), (_, replays) = first
+    (_, nfcapd), (_, nfdump) = collects
+    collector, log = typed(h, h.a, nfcapd)
+    n.until(lambda: unread(h.a) is not None, n.PATIENCE, evidence=lambda: log(".err"))
+    other = Collector(h.a, "fd66::1", 2055)
+    ports = set()
+    for text, listener in ((ipfix, h.listeners[0]), (netflow9, h.listeners[1])):
+        p, said = typed(h, h.b, text)
+        n.until(lambda: "export to" in said(".err") or p.poll() is not None, 60, evidence=lambda: said(".err"))  # pylint: disable=cell-var-from-loop
+        c, s = n.open_pair(h.a, listener)
+        ports.add(c.getsockname()[1])
+        c.close()
+        s.close()
+        n.settled(h.a, h.b)
+        p.send_signal(signal.SIGINT)
+        n.equal(f"exit code ({said('.err')})", p.wait(timeout=n.PATIENCE), 0)
+        n.equal("lines", "--output none" in text, not said(".out"))
+    n.equal("NetFlow v9", struct.unpack("!H", other.first()[0][:2])[0], 9)
+    talk = frames.Talk("192.0.2.1", "192.0.2.2", 1234, 80, 1_300_000_000_000_000_000)
+    talk.handshake()
+    talk.send(0, frames.RST)
+    frames.pcap(h.dir.parent / "capture.pcap", [(t, frames.ethernet(x)) for t, x in talk.frames])
+    p, said = typed(h, h.a, replays)
+    n.equal(f"exit code of replay ({said('.err')})", p.wait(timeout=60), 0)
+    n.until(lambda: not unread(h.a), n.PATIENCE)
+    collector.send_signal(signal.SIGTERM)
+    collector.wait(timeout=n.PATIENCE)
+    p, said = typed(h, h.a, nfdump)
+    n.equal(f"exit code of nfdump ({said('.err')})", p.wait(timeout=60), 0)
+    rows = [x for x in said(".out").splitlines() if "10.66.0.2:7777" in x or "192.0.2.2:80" in x]
+    n.equal(f"rows of {said('.out')}", len(rows), 2)
+    n.equal("the port of the one of IPv4", sum(f":{x} " in rows[0] or f":{x} " in rows[1] for x in ports), 1)
+
+
 def start_fails():
     """what is no collector is one line and an exit code, and nothing is attached"""
     h = Host()
@@ -558,4 +611,4 @@ def replayed():
     n.equal("exit code, lines", (r.returncode, len(r.stderr.splitlines())), (9, 1))
 
 
-n.main(nfdump_ipfix, nfdump_netflow9, nfacctd, messages, templates_again, lost_and_back, refused_later, denied, of_lines_apart, start_fails, replayed)
+n.main(nfdump_ipfix, nfdump_netflow9, nfacctd, messages, templates_again, lost_and_back, refused_later, denied, of_lines_apart, documented, start_fails, replayed)

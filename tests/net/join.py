@@ -472,6 +472,39 @@ def image():
     n.equal("a hundred", join("--svg", m.A, m.B)[0].count(">A</text>"), 100)
 
 
+def documented():
+    """every `synward join` of docs/join.md's first block, as it is there: each says what it is for"""
+    m = ground()
+    uid = {kind_of(x).name: x["views"][0]["uid"] for x in verdicts(m.A, m.B)[0]}
+    folder = pathlib.Path(n.tmp.name, "documented")
+    (folder / "bin").mkdir(parents=True)
+    for name, path in (("client", m.A), ("server", m.B), ("router", m.R)):
+        (folder / f"{name}.ndjson").symlink_to(path)
+    for name, path in (("client.ndjson.gz", m.A), ("eth0.ndjson.gz", m.B)):
+        with open(folder / name, "wb") as f:
+            subprocess.run(["gzip", "-c", path], stdout=f, check=True)
+    for name, text in (("synward", f'exec {n.SYNWARD} "$@"'), ("ssh", 'shift; exec "$@"')):
+        (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}\n", encoding="ascii")
+        (folder / "bin" / name).chmod(0o755)
+    block, = [x for x in docs.blocks(n.TOP / "docs/join.md") if x.info == "sh"]
+    said = []
+    for _, text in block.statements():
+        if not text.startswith("synward join "):
+            continue  # two runs: the files
+        known = text.replace("CEptiDakz5pG7kbEAJ", uid["reset_client"]).replace("443", str(PORTS["reset_client"])).replace("/var/log/synward", str(folder))
+        r = n.run(["bash", "-euc", known], text=True, cwd=folder, env={**os.environ, "PATH": f"{folder}/bin:{os.environ['PATH']}", "LC_ALL": "C"})
+        n.equal(f"exit code, standard error of {known}", (r.returncode, r.stderr), (0, ""))
+        said.append(r.stdout)
+    n.equal("statements", len(said), 6)
+    all_of, chosen, uids, drawn, image_of, three_of = said
+    n.equal("the summary of all", f"{EACH * len(KINDS)} connections" in all_of, True)
+    n.equal("chosen", re.findall(r"^([a-z_]+) ", chosen, re.M), ["reset_injected"] * EACH)
+    n.equal("uids", (len(uids.split()), uid["reset_client"] in uids), (2 * EACH, True))
+    n.equal("ladder", (drawn.split()[0], "RST" in drawn), (uid["reset_client"], True))
+    n.equal("image", (image_of, (folder / "connection.svg").read_text(encoding="utf-8").startswith("<svg")), ("", True))
+    n.equal("of three", re.findall(r"^([A-C]): ", three_of.rsplit("\n\n", 1)[1], re.M), ["A", "B", "C"])
+
+
 def inputs():
     """gzip and standard input; what is broken or missing has its line and exit code; stdout has data only"""
     m = ground()
@@ -503,4 +536,4 @@ def inputs():
         n.equal("full", subprocess.run([n.SYNWARD, "join", m.A, m.B], stdout=full, stderr=subprocess.DEVNULL, check=False).returncode, 9)
 
 
-n.main(right, turned, three, missing, cut, runs, doubles, sql, sql_scan, text, ladder, image, inputs, memory, restarted, sql_restarted, keep=True)
+n.main(right, turned, three, missing, cut, runs, doubles, sql, sql_scan, text, ladder, image, documented, inputs, memory, restarted, sql_restarted, keep=True)

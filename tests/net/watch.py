@@ -20,6 +20,7 @@ import sys
 import time
 
 import kit as n
+from kit import docs
 from kit import guard as k
 from kit.watch import Instance, Watch
 
@@ -204,6 +205,33 @@ def too_many_bytes():
     print(f"# {waited} waited; peak {peak:.0f} MiB")
     if "SW_TEST_SYNWARD" not in os.environ:
         n.at_most("MiB", peak, 90)
+
+
+def documented():
+    """every command of docs/watch.md's first block, as it is there: run for the events that it is for, and for no others"""
+    block, = [x for x in docs.blocks(n.TOP / "docs/watch.md") if x.info == "sh"]
+    events = ({"to": "engaged", "service": "10.0.0.1:80"}, {"event": "drop", "reason": "blocked"}, {"event": "conn", "uid": "C1", "reason": "refused"})
+    want = iter(("announce guard", "note conn", "mail drop", None))
+    for _, text in block.statements():
+        inst, folder = Instance(), pathlib.Path(n.tmp.name, f"documented-{len(list(pathlib.Path(n.tmp.name).glob('documented-*')))}")
+        folder.mkdir()
+        for name in ("announce", "note", "mail"):
+            (folder / name).write_text(f'#!/bin/sh\necho "{name} $SYNWARD_EVENT" >>{folder}/log\n')
+            (folder / name).chmod(0o755)
+        (folder / "synward").write_text(f'#!/bin/sh\nexec {n.SYNWARD} "$@"\n')
+        (folder / "synward").chmod(0o755)
+        text = text.replace("/usr/local/bin", str(folder)).replace("synward watch", f"exec synward watch --pid {os.getpid()}", 1)
+        w = Watch("", inst=inst, cmd=None, shell=text, env={"PATH": f"{folder}:{os.environ['PATH']}"})
+        asked = inst.request
+        inst.say(*(x for x in events if x.get("event", "guard") in asked or "all" in asked))
+        said = next(want)
+        n.until(lambda: w.runs())
+        n.equal(f"{text.strip()}: run", [x["of"] for x in w.runs()], [said.split()[1] if said else "guard"])
+        n.equal("what ran", (folder / "log").read_text() if said else (folder / "log").exists(), f"{said}\n" if said else False)
+        n.equal("a filter is asked for", "outcome" in asked or "refused" in asked, said == "note conn")
+        w.stop()
+        inst.close()
+    n.equal("commands", next(want, "none is left"), "none is left")
 
 
 STUBBORN = "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ >child; while :; do sleep 0.1; done' & echo $$ >leader; while :; do sleep 0.1; done"
@@ -584,5 +612,5 @@ def pulses():
 
 
 if __name__ == "__main__":
-    n.main(what_it_gets, unread, in_order, cooldown, changes_first, tried_again, rate, no_room, too_many_bytes, timeout, ends_clean, other_group, not_ours, left_behind, failures, losses,
+    n.main(what_it_gets, unread, in_order, cooldown, changes_first, tried_again, rate, no_room, too_many_bytes, documented, timeout, ends_clean, other_group, not_ours, left_behind, failures, losses,
            instance_ends, not_at_once, dry_run, stuck_output, real, where_from, pulses)

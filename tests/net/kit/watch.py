@@ -114,7 +114,9 @@ class Instance:
 class Watch:
     """synward watch, with a command of a shell."""
 
-    def __init__(self, script, *args, inst=None, sw=None, prefix=(), stdout=None, cmd=None, answer=True, pid=True, fds=(), ns=None, env=None):
+    def __init__(self, script, *args, inst=None, sw=None, prefix=(), stdout=None, cmd=None, answer=True, pid=True, fds=(), ns=None, env=None,
+                 shell=None):
+        """shell: all of it as text, instead"""
         self.dir = pathlib.Path(spaces.tmp.name, f"watch-{next(numbers)}")
         self.dir.mkdir(mode=0o777)
         self.dir.chmod(0o777)
@@ -122,7 +124,8 @@ class Watch:
         which = ("--pid", sw.p.pid if sw else os.getpid()) if pid else ("-A", "-i", inst.dev)
         cmd = cmd if cmd is not None else ("--exec", "sh", "--", "-c", script)
         with open(self.dir / "out", "wb") as out, open(self.dir / "err", "wb") as err:
-            self.p = spaces.popen([*prefix, SYNWARD, "watch", *map(str, (*which, *args, *cmd))], ns, cwd=self.dir,
+            words = ["bash", "-c", shell] if shell else [*prefix, SYNWARD, "watch", *map(str, (*which, *args, *cmd))]
+            self.p = spaces.popen(words, ns, cwd=self.dir,
                              stdout=out if stdout is None else stdout, stderr=err, stdin=subprocess.DEVNULL, pass_fds=fds,
                              env={**os.environ, "SYNWARD_FORGED": "1", "HERE": str(self.dir), **(env or {})})
         spaces.started.append(self.p)
