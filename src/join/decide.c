@@ -179,7 +179,7 @@ static bool find_again(struct sw_join *j, struct sw_join_group *g)
         sw_join_keep_error(
             j, sw_coverage_unsure(&j->file[g->first].coverage, SW_HOLE_AMBIGUOUS, v->start, v->start + v->duration));
     }
-    if (!found.group)
+    if (!found.group || found.ambiguous)
         return false;
     sw_pending_join(found.group, v, g->first, found.match);
     found.group->ambiguous |= g->ambiguous;
