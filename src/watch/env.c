@@ -84,7 +84,9 @@ char *sw_watch_env_pack(const struct sw_line *line, size_t *ret_len)
     }
     *ret_len = p.len;
     fit = realloc(p.data, p.len ? p.len : 1); /* many may wait */
-    return fit ? fit : p.data;
+    if (fit)
+        p.data = fit;
+    return p.data;
 }
 
 char **sw_watch_env_list(char *const *ours, char *packed, size_t len)

@@ -99,15 +99,15 @@ static struct entry *find_free(struct sw_plan *p, __u64 now)
     return cools ? cleared(cools) : NULL;
 }
 
-/* The newest that waits and is not to go before others, nor is `keep`; NULL: there is none. */
-static struct entry *find_last(struct sw_plan *p, const struct entry *keep)
+/* The newest that waits and is not to go before others, nor is the one at `keep`; NULL: there is none. */
+static struct entry *find_last(struct sw_plan *p, size_t keep)
 {
     struct entry *last = NULL;
 
     for (size_t i = 0; i < p->high; i++) {
         struct entry *e = &p->entries[i];
 
-        if (e->item && !e->busy && !e->first && e != keep && (!last || e->order > last->order))
+        if (i != keep && e->item && !e->busy && !e->first && (!last || e->order > last->order))
             last = e;
     }
     return last;
@@ -132,7 +132,7 @@ static void *take(struct sw_plan *p, struct entry *e)
 }
 
 /* False: nothing waits that may be displaced. */
-static bool displace(struct sw_plan *p, const struct entry *keep, size_t *displaced)
+static bool displace(struct sw_plan *p, size_t keep, size_t *displaced)
 {
     struct entry *last = find_last(p, keep);
 
@@ -147,8 +147,10 @@ static bool displace(struct sw_plan *p, const struct entry *keep, size_t *displa
 /* For so many bytes, where e's own item, if it has one, makes room for them. */
 static bool has_room(struct sw_plan *p, const struct entry *e, size_t size, bool displaces, size_t *displaced)
 {
+    const size_t keep = e ? (size_t)(e - p->entries) : SW_PLAN_ENTRIES;
+
     while (p->bytes - (e && e->item ? e->size : 0) + size > SW_PLAN_BYTES)
-        if (!displaces || !displace(p, e, displaced))
+        if (!displaces || !displace(p, keep, displaced))
             return false;
     return true;
 }
@@ -159,7 +161,7 @@ static enum sw_plan_fate find_place(struct sw_plan *p, const char *key, bool dis
 {
     struct entry *e = find_free(p, now);
 
-    if (!e && displaces && displace(p, NULL, displaced))
+    if (!e && displaces && displace(p, SW_PLAN_ENTRIES, displaced))
         e = find_free(p, now);
     if (!e)
         return SW_PLAN_FULL;

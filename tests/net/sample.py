@@ -20,7 +20,7 @@ import sys
 
 sys.dont_write_bytecode = True
 import kit as n  # noqa: E402  pylint: disable=wrong-import-position
-from kit import docs  # noqa: E402  pylint: disable=wrong-import-position
+from kit import docs, engines  # noqa: E402  pylint: disable=wrong-import-position
 from kit import pin  # noqa: E402  pylint: disable=wrong-import-position
 
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -172,7 +172,7 @@ def sampled_and_whole():
 
 
 def joined():
-    """join says of what a sample lacks that it cannot tell, by `sampled`, and nothing wrong; so does the script for DuckDB"""
+    """join says of what a sample lacks that it cannot tell, by `sampled`, and nothing wrong; so do the scripts for DuckDB and ClickHouse"""
     first, second = sampled_and_whole()
     kept = {x["orig_port"] for x in first.lines() if x["event"] == "conn"}
     for files in ((first.path, second.path), (second.path, first.path)):
@@ -192,16 +192,19 @@ def joined():
 
 def by_sql(a, b, kept, ports):
     docs.needs_duckdb()
+    docs.needs_chdb()
     folder = pathlib.Path(n.tmp.name) / f"sql-{next(numbers)}"
     folder.mkdir()
     for name, path in (("A", a), ("B", b)):
         (folder / f"{name}.ndjson").symlink_to(path)
-    r = n.run(["node", str(n.TOP / "tests/lib/duckdb.mjs"), "-json", ":memory:",
-               (n.TOP / "docs/sql/join-duckdb.sql").read_text(encoding="utf-8")], text=True, cwd=folder, timeout=120)
+    duck, click = ((n.TOP / f"docs/sql/join-{x}.sql").read_text(encoding="utf-8") for x in ("duckdb", "clickhouse"))
+    r = n.run(["node", str(n.TOP / "tests/lib/duckdb.mjs"), "-json", ":memory:", duck], text=True, cwd=folder, timeout=120)
     n.equal(f"DuckDB ({r.stderr[-500:]})", r.returncode, 0)
-    for x in json.loads(r.stdout):
-        port = ports[x["uid_a"] or x["uid_b"]]
-        n.equal("by DuckDB", (x["verdict"], x["missing"]), ("agree", None) if port in kept else ("cannot_tell", "sampled"))
+    for name, rows in (("DuckDB", json.loads(r.stdout)), ("ClickHouse", engines.chdb(folder, folder / "tables", click, timeout=120))):
+        n.equal(f"rows of {name}", len(rows), CONNECTIONS)
+        for x in rows:
+            port = ports[x["uid_a"] or x["uid_b"]]
+            n.equal(f"by {name}", (x["verdict"], x["missing"] or None), ("agree", None) if port in kept else ("cannot_tell", "sampled"))
 
 
 def reported():
