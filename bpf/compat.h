@@ -46,8 +46,10 @@ typedef __be32 sw_wire32 __attribute__((aligned(1)));
 /* Unrolled, these loops need more registers than there are and spill: all stack frames together have 512 bytes. */
 #ifdef __bpf__
 #define SW_ROLLED _Pragma("clang loop unroll(disable)")
+#define SW_UNROLLED _Pragma("clang loop unroll(full)")
 #else
 #define SW_ROLLED
+#define SW_UNROLLED
 #endif
 
 /* The verifier must see that an endpoint's index is 0 or 1. */

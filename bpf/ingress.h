@@ -187,6 +187,9 @@ static __always_inline void sw_track_segment(struct sw_scratch *sc, void *data, 
     struct sw_key *k = &sc->key;
     struct sw_seg *s = &sc->seg;
 
+    sc->hash = sw_key_hash(k);
+    if ((s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN)
+        sw_syn_cache_touch(sc->hash);
     if (s->flags & SW_TCP_SYN && sc->at.opt_len)
         sw_read_options(sc, s, &sc->at, data, end);
     sw_guess_direction(k, s);

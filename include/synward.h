@@ -485,8 +485,9 @@ struct sw_config {
     __u8 gateway;    /* enum sw_gateway: services are of hosts behind this one, with the guard */
     __u32 share[2];  /* with the guard, by enum sw_share_kind: how many of `flows` they may be */
     __u32 loopback;  /* ifindex of a followed interface where both ends are this host, or 0 */
+    __u32 syn_sets;  /* of map `syn_cache` */
     __u8 accept;     /* the guard takes cookies in calm, too: of an edge that has the same key */
-    __u8 pad[3];
+    __u8 pad[7];
 };
 
 /*
@@ -537,7 +538,7 @@ struct sw_cached_seg {
     __u8 opts;
 };
 
-/* A handshake in compact form: the value of map `syn_cache`. */
+/* A handshake in compact form, as the programs work with it. */
 struct sw_cached_handshake {
     struct sw_cached_seg syn;
     struct sw_cached_seg synack; /* ns 0: not seen */
@@ -555,6 +556,55 @@ struct sw_cached_handshake {
     __u32 other_isn; /* of the earlier of them */
 };
 
+/* Of struct sw_cached_seg all but time and number. */
+struct sw_note_seg {
+    __u16 flags;
+    __u16 win;
+    __u16 mss;
+    __u16 ip_bytes;
+    __u16 len;
+    __u8 wscale;
+    __u8 opts;
+};
+
+/* sw_syn_note.bits: sw_cached_handshake.opening, and */
+enum {
+    SW_NOTE_OPENING = 7,
+    SW_NOTE_TWO_ISNS = 1 << 3,
+    SW_NOTE_SRC_IS_B = 1 << 4,
+    SW_NOTE_SYNACK = 1 << 5, /* it was seen */
+    SW_NOTE_HOOK = 6,        /* enum sw_hook from this bit on */
+};
+
+/* The same in a cache line, as the map has it. */
+struct sw_syn_note {
+    __u64 ns; /* of the SYN */
+    __u32 seq;
+    __u32 synack_seq;
+    __u32 other_isn;
+    __u32 synack_after; /* from SYN to SYN-ACK, in ns: the lower 32 bits of 40 */
+    __u32 ifindex;
+    struct sw_note_seg syn;
+    struct sw_note_seg synack;
+    __u16 acked; /* bytes of the SYN's data, by the SYN-ACK */
+    __u16 vlan[2];
+    __u8 syn_rexmit;
+    __u8 synack_rexmit;
+    __u8 local;
+    __u8 bits; /* SW_NOTE_* */
+    __u8 listener;
+    __u8 synack_after_high;
+};
+
+#define SW_SYN_WAYS 15 /* and one line before them: a power of two */
+
+/* The value of map `syn_cache`: a handshake is in the set that its hash says, and a new one takes the oldest place. */
+struct sw_syn_set {
+    __u32 state;            /* bit 0: locked; above it: whose turn is next */
+    __u32 tag[SW_SYN_WAYS]; /* of its hash; 0: none */
+    struct sw_syn_note note[SW_SYN_WAYS];
+};
+
 #include "synward_gateway.h"
 #include "synward_guard.h"
 
@@ -563,6 +613,10 @@ SW_ASSERT(sizeof(struct sw_end) == 128, "sw_end is two cache lines");
 SW_ASSERT(sizeof(struct sw_flow) == 464, "sw_flow has no padding");
 SW_ASSERT(sizeof(struct sw_cached_handshake) == 24 + 2 * sizeof(struct sw_cached_seg),
           "sw_cached_handshake has no padding");
+SW_ASSERT(sizeof(struct sw_cached_seg) == 12 + sizeof(struct sw_note_seg), "a note's part of a segment is its end");
+SW_ASSERT(sizeof(struct sw_syn_note) == 64, "a note is a cache line");
+SW_ASSERT(SW_HOOK_MAX <= 4, "a note has two bits for the hook");
+SW_ASSERT(sizeof(struct sw_syn_set) == 1024, "so are the tags of a set, and no set crosses a page");
 SW_ASSERT(sizeof(struct sw_event) == 12 + 36 + 8 + sizeof(struct sw_flow), "sw_event has no padding");
 SW_ASSERT(SW_LINE_GUARD + SW_GUARD_EV_STATE == SW_LINE_GUARD && SW_LINE_GUARD + SW_GUARD_EV_DROP == SW_LINE_DROP,
           "the guard's lines follow its kinds of records");

@@ -206,7 +206,7 @@ SW_STEP int sw_account_sent(__u32 sender)
     if (f) {
         sw_account_synack(f, s, t, sender);
         if (f->listener == SW_L_COOKIE)
-            sw_syn_cache_set_cookie(&sc->key, f->listener_isn);
+            sw_syn_cache_set_cookie(f->listener_isn);
     } else if (!sc->emit.late) {
         t->item[SW_T_OPENED]++;
     }

@@ -15,7 +15,7 @@
 #include "track/lock.h"
 #include "track/owner.h"
 #include "track/promote.h"
-#include "track/syn_cache.h"
+#include "track/syn_restore.h"
 
 /*
  * Does the kernel take the RST of a client whose handshake its listener waits for? On its number, whatever it
@@ -104,9 +104,10 @@ SW_STEP int sw_end_flow(__u32 context, struct sw_flow *f, __u64 now)
     if (!(f->flags & SW_F_IN_FLOWS)) {
         /* it may be evicted at any moment and is then counted as lost: conn is emitted only if the delete succeeds */
         sc->snapshot = *f;
-        sw_syn_cache_delete(key); /* first: it must not be restored */
+        sw_syn_cache_delete(context); /* first: it must not be restored */
         if (bpf_map_delete_elem(&half_open, key))
             return 0;
+        sw_half_open_gives(1);
         sw_count_in(context, SW_C_HALF_OPEN_ENDED);
         f = &sc->snapshot;
     }
@@ -184,6 +185,26 @@ static __always_inline void sw_hold(struct sw_flow *f, const struct sw_seg *s, s
 #endif
 
 /*
+ * `half_open` is full: in it, the flow would evict another one. Does the SYN cache hold all that is known of it? Then
+ * it stays there alone, as if it had been evicted at once, and its next segment restores it. So it is for a SYN that
+ * arrived, and for what answers it if no socket of this host is known to. Not for what the guard accounts.
+ */
+static __always_inline int sw_cache_is_enough(const struct sw_flow *f, const struct sw_seg *s,
+                                              const struct sw_emit_ctx *w)
+{
+    const __u32 kind = s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST | SW_TCP_FIN);
+
+    if (!(kind & SW_TCP_SYN) || kind & (SW_TCP_RST | SW_TCP_FIN) || s->frag || s->bad_csum || f->anomalies ||
+        w->out.events & ~(1u << SW_EV_OPENING) ||
+        f->flags & (SW_F_ESTABLISHED | SW_F_ENDED | SW_F_REUSED | SW_F_FILTERED))
+        return 0;
+    if (w->restored) /* its note has taken the segment, unless both ends have begun */
+        return w->restored == SW_RESTORED && !cfg.guard && !f->owner[0].cookie && !f->owner[1].cookie &&
+               (kind == SW_TCP_SYN) == (s->src_is_b == f->orig_is_b);
+    return kind == SW_TCP_SYN && !s->sent;
+}
+
+/*
  * The flow's first segment, or the first one of a flow that was restored in scratch: processed in scratch, then
  * inserted into `half_open`. If another CPU was faster, its flow takes the segment. True if a half-open flow was
  * counted as created.
@@ -205,13 +226,13 @@ SW_PART int sw_track_new(void)
     s = &sc->seg;
     w = &sc->emit;
     f = &sc->flow;
-    l = sw_lock_of(key);
+    l = sw_lock_of(sc->hash);
     if (!l || !sw_filter_may_begin(f, s))
         return 0;
     before = w->out.events;
     sw_step_locked(f, s, &w->out, l);
     if (f->flags & (SW_F_ESTABLISHED | SW_F_ENDED) && f->syn_ns)
-        sw_syn_cache_delete(key); /* events emitted now must not be emitted again */
+        sw_syn_cache_delete(SW_CTX_PACKET); /* events emitted now must not be emitted again */
     sw_note_sent(f, s);
     sw_owner_take(sc, f);
     place = f->flags & SW_F_ESTABLISHED && !sw_is_stray(f, s);
@@ -231,6 +252,13 @@ SW_PART int sw_track_new(void)
         sw_emit_all(kept, s->now);
         return 0;
     }
+    if ((__s64)SW_READ_ONCE(half_open_room) <= 0 && sw_cache_is_enough(f, s, w)) {
+        sw_count(SW_C_HALF_OPEN_CREATED);
+        sw_emit_all(f, s->now);
+        if (!w->restored)
+            sw_syn_cache_insert(sc, sw_cached_opening(f));
+        return 1;
+    }
     err = bpf_map_update_elem(&half_open, key, f, f->flags & SW_F_REUSED ? BPF_ANY : BPF_NOEXIST);
     kept = bpf_map_lookup_elem(&half_open, key);
     if (err && kept) {
@@ -246,11 +274,12 @@ SW_PART int sw_track_new(void)
         return 0;
     } else {
         sw_count(SW_C_HALF_OPEN_CREATED);
+        sw_half_open_gives(-1);
     }
     sw_emit_all(kept, s->now);
     if ((s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST | SW_TCP_FIN)) == SW_TCP_SYN && !err && !s->bad_csum &&
         !kept->syn_rexmit) { /* else it is in the cache entry that this was restored from */
-        sw_syn_cache_insert(key, s, sw_cached_opening(kept), sc);
+        sw_syn_cache_insert(sc, sw_cached_opening(kept));
     }
     return !err;
 }
@@ -400,12 +429,14 @@ SW_PART int sw_track(void)
     w->ifindex = s->ifindex;
     w->hook = s->hook;
     f = bpf_map_lookup_elem(&flows, key);
+    if (!f && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN)
+        sw_syn_cache_touch_next(sc->hash);
     if (!f) {
         f = bpf_map_lookup_elem(&half_open, key);
         if (!f && !(s->flags & SW_TCP_SYN))
             f = bpf_map_lookup_elem(&flows, key); /* another CPU may have moved it between the two lookups */
     }
-    l = sw_lock_of(key);
+    l = sw_lock_of(sc->hash);
     if (!l) {
         sw_count(SW_C_INTERNAL);
         return 0; /* fail open */
@@ -432,7 +463,7 @@ SW_PART int sw_track(void)
     }
     sw_filter_count(f, s);
     if (s->flags & SW_TCP_SYN && !(f->flags & (SW_F_ESTABLISHED | SW_F_PENDING_SYN)))
-        sw_syn_cache_update(key, s); /* else the entry is the pending SYN's */
+        sw_syn_cache_update(); /* else the entry is the pending SYN's */
     w->waits = f->flags & SW_F_PENDING_SYN && f->pend_isn == s->seq && f->pend_side == sw_flow_side(f, s);
     verdict = from_cookie ? SW_NEW_FLOW : sw_step_locked(f, s, &w->out, l);
     if (verdict != SW_SAME_FLOW) {
@@ -442,7 +473,7 @@ SW_PART int sw_track(void)
     sw_note_sent(f, s);
     sw_owner_take(sc, f);
     if (w->out.events && f->flags & (SW_F_ESTABLISHED | SW_F_ENDED) && !(f->flags & SW_F_IN_FLOWS))
-        sw_syn_cache_delete(key);
+        sw_syn_cache_delete(SW_CTX_PACKET);
     if (f->flags & SW_F_PENDING_SYN && (s->flags & (SW_TCP_SYN | SW_TCP_ACK)) == SW_TCP_SYN && s->seq == f->pend_isn &&
         !s->bad_csum)
         sw_syn_cache_pend(w->waits);

@@ -6,9 +6,9 @@
 #include "tcp/fsm.h"
 #include "track/ladder.h"
 
-static __always_inline struct sw_lock *sw_lock_of(const struct sw_key *k)
+static __always_inline struct sw_lock *sw_lock_of(__u64 hash)
 {
-    __u32 slot = sw_hash_slot(sw_key_hash(k)) & (SW_LOCKS - 1);
+    __u32 slot = sw_hash_slot(hash) & (SW_LOCKS - 1);
 
     return bpf_map_lookup_elem(&locks, &slot);
 }
@@ -87,7 +87,7 @@ static __always_inline int sw_lock_spin(struct sw_lock *l)
 SW_PART int sw_lock_wait(__u32 context)
 {
     struct sw_scratch *sc = sw_scratch_of(context);
-    struct sw_lock *l = sc ? sw_lock_of(&sc->key) : 0;
+    struct sw_lock *l = sc ? sw_lock_of(sw_key_hash(&sc->key)) : 0;
 
     return l && sw_lock_spin(l);
 }

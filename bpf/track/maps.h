@@ -21,7 +21,8 @@ __u32 replay_wire = 0;     /* cfg.replay: the frame's length on the wire, 0: tha
 __u32 replay_captured = 0; /* and how much of it was captured, 0: the same */
 struct sw_sweep sweep = {0};
 struct sw_share shares[SW_SHARES] = {0};
-__u32 reader_sleeps = 0; /* 1: nothing wakes the reader but the first record, which takes this back (emit.h) */
+__u32 reader_sleeps = 0;  /* 1: nothing wakes the reader but the first record, which takes this back (emit.h) */
+__s64 half_open_room = 0; /* about how many half-open flows more there is a place for; each sweep puts it right */
 
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -117,12 +118,14 @@ struct sw_emit_ctx {
     __u8 restored; /* SW_RESTORED*: the flow is of the SYN cache's entry, which is in scratch; DUE: with this segment */
 };
 
-/* Handshakes that are not complete, in compact form, by sw_key_hash. Many more entries than half_open. */
+/* Handshakes that are not complete, in compact form: many more of them than in half_open. That it can be mapped puts it
+ * at the beginning of a page, and so each note into one cache line. */
 struct {
-    __uint(type, BPF_MAP_TYPE_LRU_HASH);
-    __uint(max_entries, 524288);
-    __type(key, __u64);
-    __type(value, struct sw_cached_handshake);
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct sw_syn_set);
 } syn_cache SEC(".maps");
 
 /* Connections that have ended. Their slots are where their hashes say: an LRU table would cost three times as much. */
@@ -160,10 +163,12 @@ struct sw_scratch {
     struct sw_flow flow;
     struct sw_emit_ctx emit;
     struct sw_cached_handshake cached;
+    struct sw_cached_handshake renewed; /* the same, with the segment in it */
     struct sw_seg rebuilt;
     struct sw_tcpopt opt;
     struct sw_inner inner;
     struct sw_flow snapshot; /* copy of a flow that may be freed before its record is made */
+    __u64 hash;              /* of the key, while its segment is tracked */
     __u32 from_cookie;       /* flow was built from a cookie, for the current segment */
     __u32 early; /* SW_OUT_*: what the filter said before parsing; here so that its paths end for the verifier */
     struct sw_chunk chunk;
@@ -218,6 +223,11 @@ static __always_inline void sw_count_in(__u32 context, __u32 c)
 static __always_inline void sw_count(enum sw_counter c)
 {
     sw_count_in(SW_CTX_PACKET, c);
+}
+
+static __always_inline void sw_half_open_gives(__s64 n)
+{
+    __sync_fetch_and_add(&half_open_room, n);
 }
 
 #endif

@@ -138,7 +138,8 @@ static __always_inline int sw_move(__u32 context, struct sw_key *key, struct sw_
         return 0;
     }
     sw_release_copy(key, f);
-    bpf_map_delete_elem(&half_open, key); /* if it was evicted meanwhile, it is not lost */
+    if (!bpf_map_delete_elem(&half_open, key)) /* if it was evicted meanwhile, it is not lost */
+        sw_half_open_gives(1);
     sw_count_in(context, SW_C_HALF_OPEN_PROMOTED);
     return 1;
 }

@@ -60,7 +60,7 @@ static __always_inline void sw_sweep_end(struct sw_scratch *sc, const struct sw_
         return;
     }
     w = sw_sweep_emit_ctx(sc, key, f);
-    l = sw_lock_of(&sc->key);
+    l = sw_lock_of(sw_key_hash(&sc->key));
     if (!l)
         return;
     if (!sw_claim_end(f, l))
@@ -88,7 +88,7 @@ static __always_inline int sw_sweep_promote(struct sw_scratch *sc, const struct 
         (f->flags & (SW_F_ESTABLISHED | SW_F_ENDED | SW_F_IN_FLOWS | SW_F_NO_SOCKET)) != SW_F_ESTABLISHED)
         return 0;
     sc->key = *key;
-    l = sw_lock_of(&sc->key);
+    l = sw_lock_of(sw_key_hash(&sc->key));
     if (!l || !sw_lock_try(l))
         return 0;
     if (!(f->flags & SW_F_ENDED) && sw_claim_move(f, l))

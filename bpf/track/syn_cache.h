@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The SYN cache: handshakes in compact form, so that a flood does not lose them. A half-open flow has 400 bytes, and a
- * flood evicts the oldest; a cache entry of 80 bytes, in a map of its own, survives longer. If a segment has no flow,
- * the SYN and SYN-ACK of its entry pass through the state machine again, with their own times: the flow is then the
- * same as without the eviction. Entries are found by a 64-bit hash; the sequence numbers must match, too, so of two
- * handshakes with the same one the older is forgotten, and no more.
+ * The SYN cache: handshakes in compact form, so that a flood does not lose them. A half-open flow has 500 bytes, and a
+ * flood evicts the oldest, or leaves no room for it; a note of 64 bytes, in a table of its own, survives longer. If a
+ * segment has no flow, the SYN and SYN-ACK of its note pass through the state machine again, with their own times
+ * (syn_restore.h): the flow is then the same as without the flood.
+ *
+ * The table is an array, because to insert into an LRU map costs as much as all the rest of a SYN. The sequence numbers
+ * must match, too, so of two handshakes with the same hash the older is forgotten, and no more. Who reads or writes a
+ * note holds the lock of its set.
  */
 #ifndef SW_BPF_TRACK_SYN_CACHE_H
 #define SW_BPF_TRACK_SYN_CACHE_H
 
-#include "tcp/fsm.h"
-#include "track/maps.h"
+#include "track/syn_note.h"
 
 static __always_inline void sw_cached_seg_set(struct sw_cached_seg *h, const struct sw_seg *s)
 {
@@ -34,13 +36,8 @@ static __always_inline __u8 sw_cached_opening(const struct sw_flow *f)
            (f->flags & SW_F_OPENING_DEFERRED ? SW_CACHED_OPENING_DEFERRED : 0);
 }
 
-/* A SYN creates an entry. It depends on the segment only, not on the rings or a clock. */
-static __always_inline void sw_syn_cache_insert(const struct sw_key *k, const struct sw_seg *s, __u8 opening,
-                                                struct sw_scratch *sc)
+static __always_inline void sw_cached_handshake_set(struct sw_cached_handshake *n, const struct sw_seg *s, __u8 opening)
 {
-    struct sw_cached_handshake *n = &sc->cached;
-    __u64 id = sw_key_hash(k);
-
     __builtin_memset(n, 0, sizeof(*n));
     sw_cached_seg_set(&n->syn, s);
     n->ifindex = s->ifindex;
@@ -50,7 +47,6 @@ static __always_inline void sw_syn_cache_insert(const struct sw_key *k, const st
     n->hook = s->hook;
     n->local = sw_local_end(s) | sw_local_syn(s);
     n->opening = opening;
-    bpf_map_update_elem(&syn_cache, &id, n, BPF_ANY);
 }
 
 /* Takes the SYN-ACK, or a retransmission of either. */
@@ -61,6 +57,8 @@ static __always_inline void sw_cached_handshake_update(struct sw_cached_handshak
     if (s->flags & SW_TCP_ACK) {
         if (s->src_is_b == n->src_is_b || sw_seq_diff(s->ack, n->syn.seq) <= 0 ||
             sw_seq_diff(s->ack, n->syn.seq + 1 + n->syn.len) > 0)
+            return;
+        if (!sw_note_has_time_for(s->now - n->syn.ns))
             return;
         if (first && n->synack_rexmit < 255)
             n->synack_rexmit++;
@@ -86,13 +84,55 @@ static __always_inline void sw_cached_handshake_update(struct sw_cached_handshak
     }
 }
 
-static __always_inline void sw_syn_cache_update(const struct sw_key *k, const struct sw_seg *s)
+/* Of the handshake whose key is in scratch: the note becomes what is in scratch, whether there was one or not. */
+SW_PART int sw_syn_cache_put(void)
 {
-    __u64 id = sw_key_hash(k);
-    struct sw_cached_handshake *n = bpf_map_lookup_elem(&syn_cache, &id);
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
+    struct sw_syn_note *note;
+    struct sw_syn_set *set;
+    __u64 id;
 
-    if (n && !s->bad_csum)
-        sw_cached_handshake_update(n, s);
+    if (!sc)
+        return 0;
+    id = sc->hash;
+    set = sw_syn_set_take(id);
+    if (!set)
+        return 0;
+    note = sw_syn_set_place(set, id);
+    sw_note_write(note, &sc->cached);
+    sw_syn_set_drop(set, id);
+    return 0;
+}
+
+/* A SYN makes a note. It depends on the segment only, not on the rings or a clock. */
+static __always_inline void sw_syn_cache_insert(struct sw_scratch *sc, __u8 opening)
+{
+    sw_cached_handshake_set(&sc->cached, &sc->seg, opening);
+    sw_syn_cache_put();
+}
+
+/* Another SYN or SYN-ACK of the handshake. */
+SW_PART int sw_syn_cache_update(void)
+{
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
+    struct sw_syn_note *note;
+    struct sw_syn_set *set;
+    __u64 id;
+
+    if (!sc || sc->seg.bad_csum)
+        return 0;
+    id = sc->hash;
+    set = sw_syn_set_take(id);
+    if (!set)
+        return 0;
+    note = sw_syn_set_note(set, id);
+    if (note) {
+        sw_note_read(&sc->renewed, note);
+        sw_cached_handshake_update(&sc->renewed, &sc->seg);
+        sw_note_write(note, &sc->renewed);
+    }
+    sw_syn_set_drop(set, id);
+    return 0;
 }
 
 /* A SYN on a live flow waits for its answer: kept whole, for it may begin the next connection. again: it waits already.
@@ -101,18 +141,28 @@ SW_PART int sw_syn_cache_pend(__u32 again)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
     struct sw_cached_handshake *n;
-    struct sw_seg *s;
+    struct sw_syn_note *note;
+    struct sw_syn_set *set;
     __u64 id;
 
     if (!sc)
         return 0;
-    s = &sc->seg;
-    id = sw_key_hash(&sc->key);
-    n = bpf_map_lookup_elem(&syn_cache, &id);
-    if (again && n && n->opening & SW_CACHED_OPENING_DUE && s->now <= n->syn.ns + SW_SYN_CACHE_NS)
-        sw_cached_handshake_update(n, s);
-    else
-        sw_syn_cache_insert(&sc->key, s, SW_CACHED_OPENING_DUE, sc);
+    id = sc->hash;
+    set = sw_syn_set_take(id);
+    if (!set)
+        return 0;
+    n = &sc->cached;
+    note = again ? sw_syn_set_note(set, id) : 0;
+    if (note)
+        sw_note_read(n, note);
+    if (note && n->opening & SW_CACHED_OPENING_DUE && sc->seg.now <= n->syn.ns + SW_SYN_CACHE_NS) {
+        sw_cached_handshake_update(n, &sc->seg);
+    } else {
+        sw_cached_handshake_set(n, &sc->seg, SW_CACHED_OPENING_DUE);
+        note = sw_syn_set_place(set, id);
+    }
+    sw_note_write(note, n);
+    sw_syn_set_drop(set, id);
     return 0;
 }
 
@@ -120,153 +170,70 @@ SW_PART int sw_syn_cache_pend(__u32 again)
 static __always_inline void sw_syn_cache_go_on(struct sw_scratch *sc)
 {
     struct sw_cached_handshake *n = &sc->cached;
-    __u64 id = sw_key_hash(&sc->key);
 
     n->opening = sw_cached_opening(&sc->flow);
     if (sc->seg.flags & SW_TCP_SYN)
         sw_cached_handshake_update(n, &sc->seg);
-    bpf_map_update_elem(&syn_cache, &id, n, BPF_ANY);
+    sw_syn_cache_put();
 }
 
 /* The SYN-ACK is a cookie of the kernel, which is known only after it was tracked. */
-static __always_inline void sw_syn_cache_set_cookie(const struct sw_key *k, __u32 isn)
-{
-    __u64 id = sw_key_hash(k);
-    struct sw_cached_handshake *n = bpf_map_lookup_elem(&syn_cache, &id);
-
-    if (n && n->listener && n->synack.seq == isn)
-        n->listener = SW_L_COOKIE;
-}
-
-static __always_inline void sw_syn_cache_delete(const struct sw_key *k)
-{
-    __u64 id = sw_key_hash(k);
-
-    bpf_map_delete_elem(&syn_cache, &id);
-}
-
-static __always_inline void sw_cached_seg_restore(struct sw_seg *s, const struct sw_cached_seg *h,
-                                                  const struct sw_cached_handshake *n)
-{
-    __builtin_memset(s, 0, sizeof(*s));
-    s->now = h->ns;
-    s->seq = h->seq;
-    s->flags = h->flags;
-    s->win = h->win;
-    s->mss = h->mss;
-    s->ip_bytes = h->ip_bytes;
-    s->len = s->cap = h->len;
-    s->wscale = h->wscale;
-    s->opts = h->opts;
-    s->pkts = 1;
-    s->ifindex = n->ifindex;
-    s->vlan[0] = n->vlan[0];
-    s->vlan[1] = n->vlan[1];
-    s->hook = n->hook;
-    s->src_is_b = n->src_is_b;
-    s->one_sided = cfg.one_sided;
-    s->local = n->local >> (s->src_is_b & 1) & 1;
-}
-
-/* Does the segment continue this handshake? */
-static __always_inline int sw_cached_handshake_matches(const struct sw_cached_handshake *n, const struct sw_seg *s)
-{
-    __u32 past_syn = n->syn.seq + 1;
-    __u16 kind = s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_FIN | SW_TCP_ACK);
-
-    if (s->src_is_b == n->src_is_b) {
-        if (kind & SW_TCP_SYN) /* again */
-            return kind == SW_TCP_SYN && s->seq == n->syn.seq;
-        if (kind & SW_TCP_RST) /* gave up, or never sent a SYN; no ACK then (RFC 9293 section 3.10.7.1) */
-            return sw_seq_within(s->seq, past_syn, past_syn + n->syn.len);
-        if (!n->synack.ns) /* one-sided: an endpoint that continues after its SYN received a SYN-ACK */
-            return cfg.one_sided && kind & SW_TCP_ACK && s->seq == past_syn + n->syn.len;
-        return kind & SW_TCP_ACK && sw_seq_within(s->seq, past_syn, past_syn + n->syn.len) &&
-               (s->ack == n->synack.seq + 1 || (n->two_isns && s->ack == n->other_isn + 1));
-    }
-    /* from the responder: SYN-ACK, or RST, that acknowledges the SYN; or a RST right after its SYN-ACK */
-    if (kind == SW_TCP_RST)
-        return n->synack.ns && s->seq == n->synack.seq + 1;
-    return kind & SW_TCP_ACK && kind & (SW_TCP_SYN | SW_TCP_RST) &&
-           sw_seq_within(s->ack, past_syn, past_syn + n->syn.len);
-}
-
-/* Retransmissions change counts only. */
-static __always_inline void sw_cached_handshake_add_rexmits(struct sw_flow *f, const struct sw_cached_handshake *n)
-{
-    struct sw_end *a = &f->end[SW_ORIG], *b = &f->end[SW_RESP];
-
-    a->pkts += n->syn_rexmit;
-    a->ip_bytes += (__u32)n->syn_rexmit * n->syn.ip_bytes;
-    f->syn_rexmit += n->syn_rexmit;
-    if (n->syn.len) { /* its data is retransmitted, too */
-        a->payload += (__u32)n->syn_rexmit * n->syn.len;
-        a->rexmit += n->syn_rexmit;
-        a->z_rexmit += n->syn_rexmit;
-    }
-    b->pkts += n->synack_rexmit;
-    b->ip_bytes += (__u32)n->synack_rexmit * n->synack.ip_bytes;
-    f->synack_rexmit += n->synack_rexmit;
-}
-
-/*
- * Restores an evicted flow in scratch. Not 0 if there was an entry and the segment continues it, SW_RESTORED_DUE if its
- * `opening` has not been made yet; a SYN or SYN-ACK updates the entry, too, because the flow may be evicted again.
- */
-SW_PART int sw_syn_cache_restore(void)
+SW_PART int sw_syn_cache_set_cookie(__u32 isn)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
-    struct sw_cached_handshake *n, *entry;
-    struct sw_out unused = {0};
-    struct sw_seg *rebuilt, *s;
-    struct sw_flow *f;
+    struct sw_syn_note *note;
+    struct sw_syn_set *set;
     __u64 id;
 
     if (!sc)
         return 0;
-    s = &sc->seg;
-    if (s->bad_csum || !(s->flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST)))
-        return 0;
     id = sw_key_hash(&sc->key);
-    entry = bpf_map_lookup_elem(&syn_cache, &id);
-    if (!entry)
+    set = sw_syn_set_take(id);
+    if (!set)
         return 0;
-    n = &sc->cached; /* a copy: the map value may be reused meanwhile */
-    __builtin_memcpy(n, entry, sizeof(*n));
-    if (s->now > n->syn.ns + SW_SYN_CACHE_NS || !sw_cached_handshake_matches(n, s))
-        return 0; /* an older one has been reported lost */
-    if (s->flags & SW_TCP_SYN)
-        sw_cached_handshake_update(entry, s);
-    f = &sc->flow;
-    rebuilt = &sc->rebuilt;
-    __builtin_memset(f, 0, sizeof(*f));
-    sw_cached_seg_restore(rebuilt, &n->syn, n);
-    sw_flow_init(f, rebuilt);
-    sw_fsm_step(f, rebuilt, &unused);
-    if (n->synack.ns) {
-        sw_cached_seg_restore(rebuilt, &n->synack, n);
-        rebuilt->ack = n->synack_ack;
-        rebuilt->src_is_b = !n->src_is_b;
-        rebuilt->local = n->local >> (rebuilt->src_is_b & 1) & 1;
-        sw_fsm_step(f, rebuilt, &unused);
-    }
-    if (n->two_isns) {
-        f->other_isn = n->other_isn;
-        f->end[SW_RESP].more |= SW_M_OTHER_ISN;
-    }
-    sw_cached_handshake_add_rexmits(f, n);
-    if (cfg.guard)
-        f->local |= n->local & (SW_LOCAL_SYN | SW_LOCAL_SYNACK);
-    if (cfg.guard && n->listener) {
-        f->flags |= SW_F_UNCONFIRMED;
-        f->listener = n->listener;
-        f->listener_isn = n->synack.seq;
-    }
-    if (n->opening & SW_CACHED_OPENING_EMITTED)
-        f->flags |= SW_F_OPENING_EMITTED;
-    if (n->opening & SW_CACHED_OPENING_DEFERRED)
-        f->flags |= SW_F_OPENING_DEFERRED;
-    return n->opening & SW_CACHED_OPENING_DUE ? SW_RESTORED_DUE : SW_RESTORED;
+    note = sw_syn_set_note(set, id);
+    if (note && note->listener && note->synack_seq == isn)
+        note->listener = SW_L_COOKIE;
+    sw_syn_set_drop(set, id);
+    return 0;
+}
+
+#ifndef SW_OLD
+/* Without the lock, which the sweep would have while a segment interrupts it: the place may be another one's by then.
+ */
+static __always_inline void sw_syn_tag_delete(__u64 hash)
+{
+    __u32 index = sw_syn_set_index(hash), tag = sw_syn_tag(hash), at;
+    struct sw_syn_set *set = bpf_map_lookup_elem(&syn_cache, &index);
+
+    if (!set)
+        return;
+    at = sw_syn_set_find(set, tag);
+    if (at < SW_SYN_WAYS)
+        __sync_val_compare_and_swap(sw_syn_tag_at(set, at), tag, 0);
+}
+#else
+static __always_inline void sw_syn_tag_delete(__u64 hash)
+{
+    struct sw_syn_set *set = sw_syn_set_take(hash);
+    __u32 at;
+
+    if (!set)
+        return;
+    at = sw_syn_set_find(set, sw_syn_tag(hash));
+    if (at < SW_SYN_WAYS)
+        *sw_syn_tag_at(set, at) = 0;
+    sw_syn_set_drop(set, hash);
+}
+#endif
+
+SW_PART int sw_syn_cache_delete(__u32 context)
+{
+    struct sw_scratch *sc = sw_scratch_of(context);
+
+    if (sc)
+        sw_syn_tag_delete(sw_key_hash(&sc->key));
+    return 0;
 }
 
 #endif

@@ -130,17 +130,16 @@ static const struct sw_option options[] = {
      .help = "most established connections tracked at once ({})",
      .man = "About 600 bytes each, with what is kept of ended ones. Replay takes no more than the capture can need."},
     {"max-half-open", .block = 3, .type = SW_OPT_NUMBER, FIELD(object.max_half_open), .range = {1, 1u << 30},
-     .help = "most half-open connections tracked at once; a flood evicts about the oldest ({})",
-     .man = "About 570 bytes each. A SYN flood never evicts a connection. A handshake that is evicted and not restored "
-            "has no `conn` line and "
-            "counts in `lost_conn` and `half_open_evicted`."},
+     .help = "most half-open connections tracked at once; further SYNs are in the SYN cache alone ({})",
+     .man = "About 570 bytes each. A SYN flood never evicts a connection. If the table is full, a sixteenth of it a "
+            "second takes the places of the oldest ones. A handshake that is evicted, or found no place, and is not "
+            "restored from the SYN cache has no `conn` line and counts in `lost_conn` and `half_open_evicted`."},
     {"syn-cache", .block = 3, .type = SW_OPT_NUMBER, FIELD(object.syn_cache_max), .range = {1, SYN_CACHE_MAX},
      .help = "entries of the SYN cache, from which evicted handshakes are restored (8 times `--max-half-open`: {})",
-     .man =
-         "About 140 bytes each, with their keys and overhead. A handshake that was evicted is restored from its entry "
-         "when its next segment comes, with its times, options and counts. It then counts in `half_open_restored`, "
-         "and neither as evicted nor as lost. Give at least as many as SYNs come in a round trip. A handshake whose "
-         "entry is gone, too, is picked up midstream."},
+     .man = "About 68 bytes each, in sets of 15. A handshake that was evicted, or found no place, is restored from its "
+            "entry when its next segment comes, with its times, options and counts. It then counts in "
+            "`half_open_restored`, and neither as evicted nor as lost. Give at least three times as many as SYNs come "
+            "in a round trip. A handshake whose entry is gone, too, is picked up midstream."},
     {"ring", .block = 3, .type = SW_OPT_RING, FIELD(object.ring_bytes), .range = {1, 1u << 30},
      .help = "event ring, a power of two ({}); a second one, of a sixteenth of this and 4M at most, holds anomalies"},
     {"ring-open", .block = 3, .type = SW_OPT_RING, FIELD(object.ring_open_bytes), .range = {1, 1u << 30},

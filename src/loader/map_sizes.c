@@ -73,6 +73,19 @@ __u8 sw_object_ended_bits(const struct sw_object_opts *opts)
     return sw_ended_bits(opts->ended_max ? opts->ended_max : opts->max_flows);
 }
 
+__u32 sw_object_syn_sets(const struct sw_object_opts *opts)
+{
+    return opts->syn_cache_max / SW_SYN_WAYS + !!(opts->syn_cache_max % SW_SYN_WAYS);
+}
+
+/* In a flood so many still evict others, so that what is in the table is of the last 16 seconds and not older. */
+__s64 sw_half_open_room(__u32 max_half_open, __u64 present)
+{
+    const __s64 least = max_half_open < 16 ? 1 : max_half_open / 16;
+
+    return present < max_half_open - (__u64)least ? max_half_open - (__s64)present : least;
+}
+
 void sw_object_size_shares(__u32 max_flows, __u32 ret_share[SW_SHARES])
 {
     ret_share[SW_SHARE_UNCONFIRMED] = max_flows < 4 ? 1 : max_flows / 4;
@@ -87,7 +100,7 @@ int sw_object_size_maps(struct synward_bpf *obj, const struct sw_object_opts *op
     } sizes[] = {
         {obj->maps.flows, opts->max_flows},
         {obj->maps.half_open, opts->max_half_open},
-        {obj->maps.syn_cache, opts->syn_cache_max},
+        {obj->maps.syn_cache, sw_object_syn_sets(opts)},
         {obj->maps.ended, 1u << sw_object_ended_bits(opts)},
         {obj->maps.ladders, opts->cfg.ladder ? opts->max_flows : 1},
         {obj->maps.ladders_open, opts->cfg.ladder ? opts->max_half_open : 1},
@@ -116,7 +129,7 @@ int sw_object_try_maps(const struct sw_object_opts *opts)
         {BPF_MAP_TYPE_HASH, sizeof(struct sw_key), sizeof(struct sw_ladder), opts->cfg.ladder ? opts->max_flows : 1},
         {BPF_MAP_TYPE_LRU_HASH, sizeof(struct sw_key), sizeof(struct sw_ladder),
          opts->cfg.ladder ? opts->max_half_open : 1},
-        {BPF_MAP_TYPE_LRU_HASH, sizeof(__u64), sizeof(struct sw_cached_handshake), opts->syn_cache_max},
+        {BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct sw_syn_set), sw_object_syn_sets(opts)},
         {BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct sw_ended), 1u << sw_object_ended_bits(opts)},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_bytes},
         {BPF_MAP_TYPE_RINGBUF, 0, 0, opts->ring_open_bytes},
@@ -146,7 +159,7 @@ unsigned long long sw_object_bytes(const struct sw_object_opts *opts)
     unsigned long long bytes;
 
     bytes = (opts->max_flows + (unsigned long long)opts->max_half_open) * element +
-            (unsigned long long)opts->syn_cache_max * (sizeof(__u64) + sizeof(struct sw_cached_handshake) + 64) +
+            (unsigned long long)sw_object_syn_sets(opts) * sizeof(struct sw_syn_set) +
             (sizeof(struct sw_ended) << sw_object_ended_bits(opts)) + opts->ring_bytes + opts->ring_open_bytes +
             sw_object_anomaly_ring(opts) + sizeof(struct sw_histogram_set) * (SW_HG_SERVERS + 1ull) +
             sizeof(struct sw_histogram_set) * (SW_HG_ROWS + 1ull) * get_nprocs_conf();

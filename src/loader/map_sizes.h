@@ -17,7 +17,7 @@ struct sw_object_opts {
     __u32 max_flows; /* entries */
     __u32 max_half_open;
     __u32 ended_max;           /* connections that have ended; 0: as max_flows */
-    __u32 syn_cache_max;       /* entries of syn_cache, for flows evicted from half_open */
+    __u32 syn_cache_max;       /* notes of syn_cache, in whole sets: for flows evicted from half_open */
     __u32 ring_bytes;          /* of `events`, a power of two and a multiple of the page */
     __u32 ring_open_bytes;     /* of `events_open` */
     const __u16 *server_ports; /* likely server ports for midstream flips; NULL: default list */
@@ -42,6 +42,12 @@ __u8 sw_object_ended_bits(const struct sw_object_opts *opts);
 /* sw_config.share: a quarter of the table for unconfirmed connections, half for claimed ones, so a quarter for others.
  */
 void sw_object_size_shares(__u32 max_flows, __u32 ret_share[SW_SHARES]);
+
+/* sw_config.syn_sets. */
+__u32 sw_object_syn_sets(const struct sw_object_opts *opts);
+
+/* half_open_room after a sweep that has found so many. */
+__s64 sw_half_open_room(__u32 max_half_open, __u64 present);
 
 /* Bytes of `events_anomaly`. */
 __u32 sw_object_anomaly_ring(const struct sw_object_opts *opts);

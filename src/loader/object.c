@@ -43,8 +43,8 @@ void sw_object_defaults(struct sw_object_opts *opts)
         .owners = SW_OWNERS_COOKIE | SW_OWNERS_CGROUP,
     };
     opts->max_flows = 1u << 17;
-    opts->max_half_open = 1u << 16;
-    opts->syn_cache_max = 1u << 19;
+    opts->max_half_open = 1u << 15;
+    opts->syn_cache_max = 1u << 18;
     opts->ring_bytes = 16u << 20;
     opts->ring_open_bytes = 4u << 20;
     opts->limit_source_max = opts->limit_prefix_max = 1u << 16;
@@ -238,6 +238,8 @@ int sw_object_open(const struct sw_object_opts *opts, struct synward_bpf **ret_o
             obj->rodata->cfg.owners &= ~SW_OWNERS_CGROUP;
         obj->rodata->cfg.ended_bits = sw_object_ended_bits(opts);
         sw_object_size_shares(opts->max_flows, obj->rodata->cfg.share);
+        obj->rodata->cfg.syn_sets = sw_object_syn_sets(opts);
+        obj->bss->half_open_room = opts->max_half_open;
         err = sw_object_size_maps(obj, opts);
     }
     if (!err)

@@ -14,7 +14,7 @@ void sw_object_shares_unknown(struct synward_bpf *obj)
         obj->bss->shares[i] = (struct sw_share){.taken = obj->rodata->cfg.share[i]};
 }
 
-int sw_object_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep)
+static int sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep)
 {
     LIBBPF_OPTS(bpf_test_run_opts, run);
     int err;
@@ -27,4 +27,22 @@ int sw_object_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_s
         return err;
     *ret_sweep = obj->bss->sweep;
     return 0;
+}
+
+/* What was put in while it walked it may have missed: the next one has that. */
+static void correct_room(struct synward_bpf *obj, __u64 present)
+{
+    const __s64 room = sw_half_open_room(bpf_map__max_entries(obj->maps.half_open), present);
+
+    __atomic_fetch_add(&obj->bss->half_open_room, room - __atomic_load_n(&obj->bss->half_open_room, __ATOMIC_RELAXED),
+                       __ATOMIC_RELAXED);
+}
+
+int sw_object_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep)
+{
+    const int err = sweep(obj, now, flush, ret_sweep);
+
+    if (!err)
+        correct_room(obj, ret_sweep->half_open);
+    return err;
 }

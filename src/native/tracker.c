@@ -36,7 +36,7 @@
         }                                                                                                              \
     }
 
-enum { MAPS = 20, RINGS_AT = MAPS - SW_RINGS, HASHES = 6 }; /* the hashes come first, the rings last */
+enum { MAPS = 20, RINGS_AT = MAPS - SW_RINGS, HASHES = 5 }; /* the hashes come first, the rings last */
 
 static struct sw_native_map maps[MAPS];
 
@@ -69,10 +69,10 @@ static int make_maps(const struct sw_object_opts *opts)
     } wanted[MAPS] = {
         MAP(half_open, opts->max_half_open),
         MAP(flows, opts->max_flows),
-        MAP(syn_cache, opts->syn_cache_max),
         MAP(ladders_open, laddered_open),
         MAP(ladders, laddered),
         MAP(server_histograms, 0),
+        MAP(syn_cache, sw_object_syn_sets(opts)),
         MAP(ended, 1u << sw_object_ended_bits(opts)),
         MAP(locks, 0),
         MAP(hash_key, 0),
@@ -118,6 +118,8 @@ int sw_native_new(const struct sw_object_opts *opts)
     cfg = opts->cfg;
     cfg.ended_bits = sw_object_ended_bits(opts);
     sw_object_size_shares(opts->max_flows, cfg.share);
+    cfg.syn_sets = sw_object_syn_sets(opts);
+    half_open_room = opts->max_half_open;
     err = make_maps(opts);
     if (!err)
         err = fill_maps(opts);
@@ -157,6 +159,7 @@ int sw_native_sweep(__u64 now, __u64 flush, struct sw_sweep *ret, sw_native_reco
     sw_sweep_all();
     reader.fn = NULL;
     *ret = sweep;
+    half_open_room = sw_half_open_room(sw_native_of(&half_open)->max_entries, sweep.half_open);
     return reader.err;
 }
 

@@ -96,6 +96,7 @@ static const struct drive_step transfer[] = {
 };
 static const struct drive_step lost_again[] = {{1, 1001, 0, 0, 8 << 12 | ACK, HEADERS + 200, 0}};
 static const struct drive_step syn[] = {SEG(SYN, 0, 0, 0, 0)};
+static const struct drive_step answered[] = {SEG(SYN, 0, 0, 0, 0), SEG(SYN | ACK, 0, 1, 0, 1)};
 
 #define SCRIPT(s) .script = (s), .steps = sizeof(s) / sizeof((s)[0])
 static const struct scenario scenarios[] = {
@@ -119,6 +120,7 @@ static const struct scenario scenarios[] = {
     {"excluded by its server's port", SCRIPT(data_in), 0, 16384, SW_C_FILTERED, 1, .filter = "not-server 443"},
     {"SYN", SCRIPT(syn), 0, 16384, SW_C_HALF_OPEN_CREATED, 1},
     {"SYN flood, map and ring full", SCRIPT(syn), 0, 131072, SW_C_HALF_OPEN_CREATED, 1, .flood = true},
+    {"the same, each SYN answered", SCRIPT(answered), 0, 131072, SW_C_OPENING_DEFERRED, 2, .flood = true},
     {"connection of 10 segments", SCRIPT(connection), 0, CONNECTION * 8192, SW_C_HALF_OPEN_PROMOTED, CONNECTION},
     {"the same, both ends this host's", SCRIPT(connection), 0, CONNECTION * 8192, SW_C_HALF_OPEN_PROMOTED, CONNECTION,
      .egress = true},
@@ -252,7 +254,7 @@ static int scenario_prepare(struct bench *b, const struct scenario *s)
         err = filter_set(b, s->filter);
     if (!err && s->flood) {
         drive_set(b, s->script, s->steps, 0, s->six);
-        err = play(b, s->egress, 12 * b->opts.max_half_open, &ns); /* the SYN cache is full, too */
+        err = play(b, s->egress, 12 * s->steps * b->opts.max_half_open, &ns); /* the SYN cache is full, too */
     }
     return err;
 }

@@ -257,7 +257,7 @@ int bpfrun_reset(struct bpfrun *run)
     if (!err)
         err = map_empty(run->obj->maps.ladders_open);
     if (!err)
-        err = map_empty(run->obj->maps.syn_cache);
+        err = array_zero(run->obj->maps.syn_cache);
     if (!err)
         err = array_zero(run->obj->maps.ended);
     if (!err)
@@ -272,6 +272,7 @@ int bpfrun_reset(struct bpfrun *run)
     run->filter->active = run->filter->passes = 0;
     run->filter->swept = run->filter->generation;
     memset(run->obj->bss->shares, 0, sizeof(run->obj->bss->shares));
+    bpfrun_set_room(run, bpf_map__max_entries(run->obj->maps.half_open));
     bpfrun_set_now(run, START_S * SEC_NS);
     return err;
 }
@@ -419,7 +420,19 @@ size_t bpfrun_count(struct bpfrun *run, enum bpfrun_where where)
 
 size_t bpfrun_syn_cache_entries(struct bpfrun *run)
 {
-    return map_count(run->obj->maps.syn_cache);
+    const int fd = bpf_map__fd(run->obj->maps.syn_cache);
+    struct sw_syn_set set;
+    size_t n = 0;
+
+    for (__u32 i = 0; !bpf_map_lookup_elem(fd, &i, &set); i++)
+        for (int at = 0; at < SW_SYN_WAYS; at++)
+            n += !!set.tag[at];
+    return n;
+}
+
+void bpfrun_set_room(struct bpfrun *run, __s64 room)
+{
+    run->obj->bss->half_open_room = room;
 }
 
 __u64 bpfrun_counter(struct bpfrun *run, enum sw_counter which)

@@ -177,7 +177,7 @@ def fill(s):
     n.equal("keys", list(got), ["flows", "flows_max", "half_open", "half_open_max", "half_open_evicted", "events_emitted",
                                 "events_lost"])
     n.equal("numbers", [got[x] for x in ("flows", "half_open", "half_open_evicted", "events_lost")], [2, 1, 0, 0])
-    n.equal("sizes", (got["flows_max"], got["half_open_max"], got["events_emitted"]), (131072, 65536, 5))
+    n.equal("sizes", (got["flows_max"], got["half_open_max"], got["events_emitted"]), (131072, 32768, 5))
 
 
 def histogram(s):

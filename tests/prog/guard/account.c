@@ -140,6 +140,22 @@ TEST(evicted)
     expect_counted(1, 1, 1, 0);
 }
 
+/* There is no room in `half_open`: the SYN is in the SYN cache alone, and what the listener answers is not. */
+TEST(without_room)
+{
+    struct talk s = new_client(80);
+    struct sw_flow flow;
+
+    bpfrun_set_room(run, 0);
+    syn_alone(&s);
+    assert_int_equal(bpfrun_lookup(run, &s.key, &flow), BPFRUN_NOWHERE);
+    listener_answers(&s);
+    assert_int_equal(bpfrun_lookup(run, &s.key, &flow), BPFRUN_HALF_OPEN);
+    expect_counted(1, 0, 0, 0);
+    complete(&s);
+    expect_counted(1, 1, 1, 0);
+}
+
 /* A new connection on the four-tuple: the listener has one handshake. */
 TEST(another_isn)
 {
@@ -500,6 +516,7 @@ int main(void)
         AUTO(nothing_hides_a_count),
         AUTO(nothing_counts_twice),
         AUTO(evicted),
+        AUTO(without_room),
         AUTO(another_isn),
         AUTO(token_for_a_connection),
         AUTO(without_a_socket),

@@ -324,6 +324,27 @@ TEST(data_in_the_syn_not_taken)
     same_lines(scenario_syn_data_refused, "opening established half_closed closed", 1);
 }
 
+/* Both ends begin, and their SYNs cross in the flood (RFC 9293 section 3.5). */
+static void scenario_simultaneous(void)
+{
+    struct pkt p;
+
+    say_syn();
+    lull();
+    p = talk_pkt(t, B, SYN, 0);
+    p.seq = t->isn[B];
+    pkt_opt_usual(&p, 1360, 9);
+    talk_send(t, B, &p);
+    say_synack();
+    p = talk_pkt(t, A, SYN | ACK, 0);
+    p.seq = t->isn[A];
+    talk_send(t, A, &p);
+}
+TEST(simultaneous_open)
+{
+    same_lines(scenario_simultaneous, "opening established anomaly:simultaneous_open", 1);
+}
+
 /* An opening that is not enabled is not deferred. */
 TEST(no_opening_asked_for)
 {
@@ -371,6 +392,7 @@ int main(void)
         CASE(reset_with_ack_by_the_originator),
         CASE(data_in_the_syn),
         CASE(data_in_the_syn_not_taken),
+        CASE(simultaneous_open),
     };
     const struct CMUnitTest few_events[] = {CASE(no_opening_asked_for)}, one_side[] = {CASE(one_sided)};
     int failed = cmocka_run_group_tests(usual, group_usual, fixture_group_end);

@@ -26,19 +26,29 @@ static __u64 hash_of(struct bpfrun *of, const struct sw_key *k)
     return sw_tuple_hash(&key, a, b, k->a_port | (__u32)k->b_port << 16);
 }
 
-static __u64 only_cache_entry(struct bpfrun *of)
+/* Which set it is in, and its tag there. */
+struct place {
+    __u32 set, tag;
+};
+
+static struct place only_cache_entry(struct bpfrun *of)
 {
     int fd = bpf_map__fd(bpfrun_object(of)->maps.syn_cache);
-    __u64 id, next;
+    struct sw_syn_set set;
+    struct place ret = {0};
 
-    assert_int_equal(bpf_map_get_next_key(fd, NULL, &id), 0);
-    assert_int_not_equal(bpf_map_get_next_key(fd, &id, &next), 0);
-    return id;
+    assert_int_equal(bpfrun_syn_cache_entries(of), 1);
+    for (__u32 i = 0; !bpf_map_lookup_elem(fd, &i, &set); i++)
+        for (int at = 0; at < SW_SYN_WAYS; at++)
+            if (set.tag[at])
+                ret = (struct place){i, set.tag[at]};
+    return ret;
 }
 
 TEST(two_starts_differ)
 {
     struct sw_hash_key one, two;
+    struct place here, elsewhere;
     struct sw_object_opts opts;
     struct bpfrun *other;
     struct talk there;
@@ -52,7 +62,10 @@ TEST(two_starts_differ)
     talk_init(&there, other, false);
     talk_say(t, A, SYN, 0);
     talk_say(&there, A, SYN, 0);
-    assert_int_not_equal(only_cache_entry(run), only_cache_entry(other));
+    here = only_cache_entry(run);
+    elsewhere = only_cache_entry(other);
+    assert_int_not_equal(here.set, elsewhere.set);
+    assert_int_not_equal(here.tag, elsewhere.tag);
     bpfrun_free(other);
 }
 
@@ -70,10 +83,17 @@ TEST(a_key_that_is_there_stays)
 TEST(syn_cache_is_keyed)
 {
     for (int v6 = 0; v6 < 2; v6++) {
+        struct place here;
+        __u64 hash;
+
         assert_int_equal(bpfrun_reset(run), 0);
         talk_init(t, run, v6);
         talk_say(t, A, SYN, 0);
-        assert_int_equal(only_cache_entry(run), hash_of(run, &t->key));
+        hash = hash_of(run, &t->key);
+        here = only_cache_entry(run);
+        assert_int_equal(here.tag, hash * 0x9e3779b97f4a7c15ull >> 32);
+        assert_int_equal(here.set,
+                         (__u64)sw_hash_slot(hash) * bpf_map__max_entries(bpfrun_object(run)->maps.syn_cache) >> 32);
     }
 }
 

@@ -67,6 +67,22 @@ TEST(client)
     assert_int_equal(of(B).cgroup, 0);
 }
 
+/* A SYN for which there is no room is in the SYN cache alone; a socket's answer is not, for there it had no owner. */
+TEST(server_without_room)
+{
+    __u64 cookie;
+
+    bpfrun_set_room(run, 0);
+    talk_say(t, A, SYN, 0);
+    expect_where(t, NOWHERE);
+    say_out(B, SYN | ACK, 0);
+    expect_where(t, HALF_OPEN);
+    cookie = of(B).cookie;
+    assert_true(cookie & SW_OWNER_REQUEST);
+    talk_say(t, A, ACK, 0);
+    assert_int_equal(talk_event(t, ESTABLISHED).flow.owner[B].cookie, cookie);
+}
+
 TEST(server)
 {
     __u64 cookie;
@@ -163,6 +179,7 @@ int main(void)
     const struct CMUnitTest live[] = {
         CASE(client),
         CASE(server),
+        CASE(server_without_room),
         CASE(first_segment_after_the_handshake),
         CASE(syn_again_may_be_of_another_socket),
         CASE(syn_on_a_live_connection_is_not_its_own),

@@ -392,7 +392,7 @@ static void test_syn_cache(void **state)
         const char *line;
         __u32 entries;
     } rows[] = {
-        {"", 524288},
+        {"", 262144},
         {"--max-half-open 1000", 8000},
         {"--syn-cache 5", 5},
         {"--syn-cache 5 --max-half-open 1000", 5},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What follows from --max-flows. */
+/* What follows from --max-flows, --max-half-open and --syn-cache. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,9 +36,48 @@ static void test_ended_slots(void **state)
         assert_int_equal(sw_ended_bits(flows[i]), bits[i]);
 }
 
+/* At least as many places as were asked for, in whole sets. */
+static void test_syn_sets(void **state)
+{
+    static const __u32 notes[] = {1, 15, 16, 30, 31, 524288, 1u << 30}, sets[] = {1, 1, 2, 2, 3, 34953, 71582789};
+    struct sw_object_opts opts = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(notes) / sizeof(*notes); i++) {
+        opts.syn_cache_max = notes[i];
+        assert_int_equal(sw_object_syn_sets(&opts), sets[i]);
+    }
+}
+
+/* What is free, and a sixteenth at least; also if a count comes that the table cannot hold. */
+static void test_room(void **state)
+{
+    static const struct {
+        __u32 most;
+        __u64 present;
+        __s64 room;
+    } rows[] = {{65536, 0, 65536},
+                {65536, 1000, 64536},
+                {65536, 61440, 4096},
+                {65536, 61441, 4096},
+                {65536, 65536, 4096},
+                {65536, 70000, 4096},
+                {65536, ~0ull, 4096},
+                {16, 16, 1},
+                {15, 15, 1},
+                {1, 0, 1},
+                {1, 1, 1},
+                {1u << 30, 1u << 30, 1 << 26}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        assert_int_equal(sw_half_open_room(rows[i].most, rows[i].present), rows[i].room);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shares), cmocka_unit_test(test_ended_slots)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shares), cmocka_unit_test(test_ended_slots),
+                                       cmocka_unit_test(test_syn_sets), cmocka_unit_test(test_room)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
