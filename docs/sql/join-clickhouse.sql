@@ -10,12 +10,14 @@ CREATE TABLE setting ENGINE = Memory AS SELECT
     toInt64(2000000000) AS clock_ns, -- of --clock
     toInt64(7800000000000) AS window_ns; -- of --window
 
--- Each line of both files, in order, and what is before it.
+-- Each line of both files, in order, and what is before it; process: how many have begun since the first, stats_here: of this one.
 DROP TABLE IF EXISTS line;
 CREATE TABLE line ENGINE = MergeTree ORDER BY (file, n) AS
-SELECT *, max(seq) OVER (PARTITION BY file ORDER BY n ROWS BETWEEN 1 PRECEDING AND 1 PRECEDING) AS seq_before,
+SELECT *, max(if(event = 'stats', ts, NULL)) OVER (PARTITION BY file, process ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS stats_here,
     max(toNullable(ts)) OVER (PARTITION BY file ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS last_before,
     max(if(event = 'stats', ts, NULL)) OVER (PARTITION BY file ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS stats_before
+FROM (SELECT *, countIf(seq <= seq_before) OVER (PARTITION BY file ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS process
+FROM (SELECT *, max(seq) OVER (PARTITION BY file ORDER BY n ROWS BETWEEN 1 PRECEDING AND 1 PRECEDING) AS seq_before
 FROM (
     SELECT file, n, v.event AS event, assumeNotNull(at) AS ts, v.seq AS seq, v.lost AS lost, v.lost_conn + v.lost_opening AS lost_conns,
         v.dry_run AS dry_run, v.guard_dropped AS dropped, v.guard_cookies_sent + v.filtered + v.guard_dropped AS unfollowed,
@@ -27,7 +29,7 @@ FROM (
             toUnixTimestamp64Nano(parseDateTime64BestEffortOrNull(v.ts, 9, 'UTC')) AS at
         FROM (SELECT 'A' AS file, rowNumberInAllBlocks() AS n, line AS json FROM file('A.ndjson', 'LineAsString', 'line String')
               UNION ALL SELECT 'B', rowNumberInAllBlocks(), line FROM file('B.ndjson', 'LineAsString', 'line String')))
-    WHERE v.schema = 3 AND at IS NOT NULL)
+    WHERE v.schema = 3 AND at IS NOT NULL)))
 SETTINGS max_threads = 1, input_format_parallel_parsing = 0;
 
 -- A conn line. o and r: its sides; rst and fin: y, n, or u for unknown.
@@ -72,8 +74,8 @@ CREATE TABLE span (file String, kind String, lo Int64, hi Int64) ENGINE = MergeT
 -- When the guard of its host dropped segments.
 INSERT INTO span SELECT file, 'guard', ts - 2000000000, ts + 1000000000 FROM line WHERE event = 'drop' AND NOT dry_run;
 INSERT INTO span SELECT file, 'guard', was - 1000000000, ts + 1000000000 FROM (
-    SELECT file, ts, ifNull(stats_before, min(ts) OVER (PARTITION BY file)) AS was, dropped,
-        max(toNullable(dropped)) OVER (PARTITION BY file ORDER BY n ROWS BETWEEN 1 PRECEDING AND 1 PRECEDING) AS dropped_before
+    SELECT file, ts, ifNull(stats_here, min(ts) OVER (PARTITION BY file)) AS was, dropped,
+        max(toNullable(dropped)) OVER (PARTITION BY file, process ORDER BY n ROWS BETWEEN 1 PRECEDING AND 1 PRECEDING) AS dropped_before
     FROM line WHERE event = 'stats')
 WHERE dropped > ifNull(dropped_before, 0);
 INSERT INTO span SELECT file, 'guard', max(ts), 9223372036854775807 FROM line WHERE event = 'stats' GROUP BY file HAVING max(dropped) > 0;
@@ -82,8 +84,8 @@ INSERT INTO span SELECT file, 'guard', max(ts), 9223372036854775807 FROM line WH
 DROP TABLE IF EXISTS clock_step;
 CREATE TABLE clock_step ENGINE = Memory AS
 SELECT file, n, least(ts, last_before) - 1000000000 AS lo, greatest(ts, last_before) + 1000000000 AS hi
-FROM (SELECT *, min(if(event = 'stats' AND NOT final AND ts > stats_before, ts - stats_before, NULL))
-          OVER (PARTITION BY file ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS every FROM line)
+FROM (SELECT *, min(if(event = 'stats' AND NOT final AND ts > stats_here, ts - stats_here, NULL))
+          OVER (PARTITION BY file, process ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS every FROM line)
 WHERE (seq > seq_before OR seq IS NULL) AND (ts + 1000000000 < last_before OR ts - last_before > greatest(30000000000, 3 * ifNull(every, 0)));
 
 -- Times of which a file may lack lines.
@@ -114,9 +116,9 @@ WHERE nth = 1 OR o_isn IS NULL OR r_isn IS NULL;
 DROP TABLE IF EXISTS source;
 CREATE TABLE source ENGINE = Memory AS
 SELECT file, argMin(ts, n) AS first, max(ts) AS last, max(event = 'opening') AS has_opening,
-    argMax(final AND open = 0, n) AND countIf(event = 'conn') >= greatest(1, argMax(emitted, n)) AS complete,
+    argMax(final AND open = 0, n) AND countIf(event = 'conn' AND is_of_last) >= greatest(1, argMax(emitted, n)) AS complete,
     maxIf(ts, event = 'stats') AS stats, max(if(event = 'stats', unfollowed, 0)) > 0 AS unfollowed, max(sample) > 1 AS sampled
-FROM line GROUP BY file;
+FROM (SELECT *, process = max(process) OVER (PARTITION BY file) AS is_of_last FROM line) GROUP BY file;
 
 -- What the clocks differ by: as was said, or as far as both ISNs of connections show. met: one since both were set last.
 DROP TABLE IF EXISTS clocks;
@@ -251,10 +253,10 @@ SELECT an, bn, side, found.2 AS what, toUInt8(found.3) AS kind, found.4 AS doubt
         once AND NOT cookie AND p.sack IS NOT NULL AND q.sack IS NOT NULL AND p.ts IS NOT NULL AND q.ts IS NOT NULL AS options,
         options AND NOT sent_again AS all_options, multiIf(sent_again, 'sent_again', '') AS again,
         arrayJoin(arrayFilter(x -> x.1, [
-            (NOT turned AND q.rst = 'y' AND p.rst != 'y', 'rst', 5, multiIf(near = '' AND p.rst = 'u', 'history', near)),
-            (NOT turned AND p.rst = 'y' AND q.rst != 'y', 'rst', if(known, 4, 5), multiIf(far = '' AND q.rst = 'u', 'history', far)),
-            (NOT turned AND q.fin = 'y' AND p.fin != 'y', 'fin', 5, multiIf(near = '' AND p.fin = 'u', 'history', near)),
-            (NOT turned AND p.fin = 'y' AND q.fin != 'y', 'fin', if(known, 4, 5), multiIf(far = '' AND q.fin = 'u', 'history', far)),
+            (NOT turned AND q.rst = 'y' AND p.rst != 'y', 'rst', 5, multiIf(near NOT IN ('direction', 'one_sided') AND p.rst = 'u', 'history', near)),
+            (NOT turned AND p.rst = 'y' AND q.rst != 'y', 'rst', if(known, 4, 5), multiIf(far NOT IN ('direction', 'one_sided') AND q.rst = 'u', 'history', far)),
+            (NOT turned AND q.fin = 'y' AND p.fin != 'y', 'fin', 5, multiIf(near NOT IN ('direction', 'one_sided') AND p.fin = 'u', 'history', near)),
+            (NOT turned AND p.fin = 'y' AND q.fin != 'y', 'fin', if(known, 4, 5), multiIf(far NOT IN ('direction', 'one_sided') AND q.fin = 'u', 'history', far)),
             (once AND p.bytes > q.bytes AND p.payload > q.payload, 'bytes', 4, far),
             (once AND q.bytes > p.bytes AND q.payload > p.payload, 'bytes', if(known, 3, 4), near),
             (both AND p.again > q.again AND NOT far_cookie, if(side = 'orig', 'syn', 'synack'), 2, far),

@@ -24,7 +24,7 @@ CREATE OR REPLACE TEMP MACRO later(v, other) AS
 CREATE OR REPLACE TEMP MACRO covers(v, other, way) AS
     v.watched >= other.duration + later(v, other) + coalesce(way, 0) + 1000000000;
 
--- Each line of both files, in order, and what is before it.
+-- Each line of both files, in order, and what is before it; process: how many have begun since the first, stats_here: of this one.
 CREATE OR REPLACE TEMP TABLE line AS
 WITH raw AS (
     SELECT 'A' AS file, row_number() OVER () AS n, json FROM read_ndjson_objects('A.ndjson')
@@ -32,11 +32,16 @@ WITH raw AS (
 ), typed AS (
     SELECT file, n, json, json ->> 'event' AS event, to_ns(json ->> 'ts') AS ts, (json ->> 'seq')::BIGINT AS seq
     FROM raw WHERE (json ->> 'schema') = '3' AND (json ->> 'ts') IS NOT NULL
+), numbered AS (
+    SELECT *, lag(seq) OVER (PARTITION BY file ORDER BY n) AS seq_before FROM typed
+), begun AS (
+    SELECT *, count(*) FILTER (seq <= seq_before) OVER (PARTITION BY file ORDER BY n) AS process FROM numbered
 )
-SELECT *, lag(seq) OVER w AS seq_before,
+SELECT *,
+    max(CASE event WHEN 'stats' THEN ts END) OVER (PARTITION BY file, process ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS stats_here,
     max(ts) OVER (PARTITION BY file ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS last_before,
     max(CASE event WHEN 'stats' THEN ts END) OVER (PARTITION BY file ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS stats_before
-FROM typed WINDOW w AS (PARTITION BY file ORDER BY n);
+FROM begun;
 
 -- One side of a conn line; rst and fin: y, n, or u for unknown.
 CREATE OR REPLACE TEMP MACRO side_of(j, s, up) AS {
@@ -61,8 +66,8 @@ CREATE OR REPLACE TEMP TABLE guard AS
 SELECT file, ts - 2000000000 AS lo, ts + 1000000000 AS hi FROM line WHERE event = 'drop' AND coalesce(json ->> 'dry_run', 'false') <> 'true'
 UNION ALL
 SELECT file, was - 1000000000, ts + 1000000000 FROM (
-    SELECT file, ts, coalesce(stats_before, min(ts) OVER (PARTITION BY file)) AS was, dropped, lag(dropped, 1, 0) OVER (PARTITION BY file ORDER BY n) AS dropped_before
-    FROM (SELECT file, n, ts, stats_before, coalesce((json ->> 'guard_dropped')::BIGINT, 0) AS dropped FROM line WHERE event = 'stats'))
+    SELECT file, ts, coalesce(stats_here, min(ts) OVER (PARTITION BY file)) AS was, dropped, lag(dropped, 1, 0) OVER (PARTITION BY file, process ORDER BY n) AS dropped_before
+    FROM (SELECT file, n, ts, process, stats_here, coalesce((json ->> 'guard_dropped')::BIGINT, 0) AS dropped FROM line WHERE event = 'stats'))
 WHERE dropped > dropped_before
 UNION ALL
 SELECT file, max(ts), 9223372036854775807 FROM line WHERE event = 'stats' GROUP BY file HAVING max((json ->> 'guard_dropped')::BIGINT) > 0;
@@ -87,8 +92,8 @@ QUALIFY o.isn IS NULL OR r.isn IS NULL OR row_number() OVER (PARTITION BY file, 
 -- A clock that was set, or a line ahead of its time.
 CREATE OR REPLACE TEMP TABLE clock_step AS
 SELECT file, n, least(ts, last_before) - 1000000000 AS lo, greatest(ts, last_before) + 1000000000 AS hi
-FROM (SELECT *, min(CASE WHEN event = 'stats' AND (json ->> 'final') IS DISTINCT FROM 'true' AND ts > stats_before THEN ts - stats_before END)
-          OVER (PARTITION BY file ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS every FROM line)
+FROM (SELECT *, min(CASE WHEN event = 'stats' AND (json ->> 'final') IS DISTINCT FROM 'true' AND ts > stats_here THEN ts - stats_here END)
+          OVER (PARTITION BY file, process ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS every FROM line)
 WHERE (seq > seq_before OR seq IS NULL) AND (ts + 1000000000 < last_before OR ts - last_before > greatest(30000000000, 3 * coalesce(every, 0)));
 
 -- Times of which a file may lack lines; the kinds are in the order of their strength.
@@ -108,12 +113,12 @@ CREATE OR REPLACE TEMP TABLE source AS
 SELECT file, min(ts) FILTER (seq_before IS NULL AND last_before IS NULL) AS first, max(ts) AS last, bool_or(event = 'opening') AS has_opening,
     coalesce(bool_or(event = 'stats' AND (json ->> 'final') = 'true' AND (json ->> 'flows') = '0' AND (json ->> 'half_open') = '0')
         FILTER (is_last), false)
-        AND count(*) FILTER (event = 'conn') >= greatest(1, coalesce(max((json ->> 'emitted_conn')::BIGINT) FILTER (is_last), 0)) AS complete,
+        AND count(*) FILTER (event = 'conn' AND is_of_last) >= greatest(1, coalesce(max((json ->> 'emitted_conn')::BIGINT) FILTER (is_last), 0)) AS complete,
     coalesce(max(ts) FILTER (event = 'stats'), 0) AS stats,
     coalesce(max(CASE event WHEN 'stats' THEN (json ->> 'filtered')::HUGEINT + (json ->> 'guard_dropped')::HUGEINT
         + (json ->> 'guard_cookies_sent')::HUGEINT END), 0) > 0 AS unfollowed,
     coalesce(max((json ->> 'sample')::BIGINT), 1) > 1 AS sampled
-FROM (SELECT *, n = max(n) OVER (PARTITION BY file) AS is_last FROM line) GROUP BY file;
+FROM (SELECT *, n = max(n) OVER (PARTITION BY file) AS is_last, process = max(process) OVER (PARTITION BY file) AS is_of_last FROM line) GROUP BY file;
 
 CREATE OR REPLACE TEMP TABLE opened AS
 SELECT file, second, sum(d) AS n FROM (
