@@ -244,6 +244,7 @@ fuzz: setup ## each fuzz target for T=60 seconds; TARGETS='parse cidr' (root)
 # 200 kills and under valgrind, packages on systems of their own, coverage, ten minutes of soak, a siege of 15 minutes, an hour of fuzzing, the benchmarks
 # (each checks that it measures what it says). About five hours.
 nightly: setup ## all that takes too long for each change (root)
+	SW_TEST_LONG=1 tests/setup
 	+$(MAKE_ALL) all tests
 	SW_TEST_LONG=1 SW_TEST_TIMEOUT=1800 tests/run
 	SW_TEST_EACH=1000 tests/net/join.py right turned missing

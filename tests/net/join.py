@@ -316,9 +316,8 @@ def clickhouse(script, folder):
 ENGINES = {"duckdb": (duckdb, "clock_ns = {}"), "clickhouse": (clickhouse, "toInt64({}) AS clock_ns")}
 
 
-def needs_engines():
-    docs.needs_duckdb()
-    docs.needs_chdb()
+def chosen_engines():
+    return {k: v for k, v in ENGINES.items() if k == "duckdb" or docs.has_chdb()}
 
 
 def by_sql(a, b):
@@ -328,14 +327,14 @@ def by_sql(a, b):
     for name, path in (("A", a), ("B", b)):
         (folder / f"{name}.ndjson").symlink_to(path)
     rows, whole = {}, {}
-    for name, (engine, clock) in ENGINES.items():
+    for name, (engine, clock) in chosen_engines().items():
         script = (n.TOP / f"docs/sql/join-{name}.sql").read_text(encoding="utf-8")
         n.equal("where --clock is", script.count(clock.format(2000000000)), 1)
         found = engine(script.replace(clock.format(2000000000), clock.format(int(CLOCK * 1e9))), folder)
         rows[name] = {(x["uid_a"], x["uid_b"]): x["verdict"] for x in found}
         whole[name] = {(x["uid_a"], x["uid_b"]): (x["matched_by"] or None, x["missing"] or None, sorted((x["facts"] or "").split(", "))) for x in found}
         n.equal(f"{name}: a row each", len(found), len(rows[name]))
-    differ = {k: (whole["duckdb"].get(k), v) for k, v in whole["clickhouse"].items() if whole["duckdb"].get(k) != v}
+    differ = {k: (whole["duckdb"].get(k), v) for k, v in whole.get("clickhouse", {}).items() if whole["duckdb"].get(k) != v}
     n.equal("facts, matches and reasons that differ by engine", differ, {})
     want = {}
     for x in verdicts(a, b)[0]:
@@ -358,7 +357,7 @@ def same_by_sql(a, b):
 
 def sql():
     """docs/sql/join-*.sql have the command's verdicts, of whole files, torn ones, with connections twice, with clocks apart"""
-    needs_engines()
+    docs.needs_duckdb()
     draw = random.Random(n.seed())
     m = ground()
     for share, with_loss in ((0, False), (0.02, False), (0.2, False), (0.05, True)):
@@ -370,7 +369,7 @@ def sql():
 def sql_random():
     """random files of an hour, in which lines lack, processes begin, clocks are apart and anything is rewritten: both engines say the
     same, with the same facts and reasons, and the command nothing else, but that one of them cannot tell"""
-    needs_engines()
+    docs.needs_duckdb()
     draw = random.Random(n.seed())
     for _ in range(4):
         folder = pathlib.Path(n.tmp.name, f"random-{next(numbers)}")
@@ -385,7 +384,7 @@ def sql_random():
 
 def sql_scan():
     """one ISN for all connections to a port that does not answer, behind NAT: the scripts know as little as the command which is which"""
-    needs_engines()
+    docs.needs_duckdb()
     m = ground()
 
     def scan(x):
@@ -405,7 +404,7 @@ def sql_scan():
 
 def sql_restarted():
     """the scripts have the same verdicts of a file of two processes, the first of which was killed"""
-    needs_engines()
+    docs.needs_duckdb()
     same_by_sql(*over_restart())
 
 

@@ -86,9 +86,12 @@ def recipes():
     return found
 
 
-def needs_npm(what, package):
+def needs_npm(what, package, always=True):
+    """always: `make test` gets it, too, and not `make nightly` alone."""
     if (TOP / f"build/{what}/node_modules/{package}").is_dir():
         return
+    if not always and not os.environ.get("SW_TEST_LONG"):
+        raise Skip(f"{package} has 550 MB: SW_TEST_LONG=1 tests/setup, of make nightly, gets it from npm's registry")
     if os.environ.get("CI"):
         raise AssertionError(f"no {package} in build/{what}: tests/setup puts it there")
     raise Skip(f"no {package} in build/{what}: tests/setup gets it from npm's registry")
@@ -98,5 +101,15 @@ def needs_duckdb():
     needs_npm("duckdb", "@duckdb/node-api")
 
 
+def has_chdb():
+    """Else what compares engines compares without it; fleet.py clickhouse_now is skipped then, with the reason."""
+    try:
+        needs_chdb()
+    except Skip as why:
+        print(f"# without ClickHouse of today: {why}", flush=True)
+        return False
+    return True
+
+
 def needs_chdb():
-    needs_npm("chdb", "chdb")
+    needs_npm("chdb", "chdb", always=False)
