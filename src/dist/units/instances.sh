@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# The same in each maintainer script, in the place of a line #UNITS#.
 
 # Is systemd pid 1, and is this root its root? In a chroot it is not, also if /run, /proc and /sys/fs/bpf are shared with
 # the system: what runs there is not this package's, and a guard there is left alone.
