@@ -3,6 +3,7 @@
 
 VERSION := 0.1.0
 PREFIX ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
 ZSH_DIR ?= $(PREFIX)/share/zsh/site-functions
 CLANG ?= clang
 BPFTOOL ?= bpftool
@@ -67,7 +68,7 @@ $(B)/.tools: Makefile
 	@for t in $(firstword $(CC)) $(firstword $(CLANG)) $(BPFTOOL); do command -v $$t >/dev/null || \
 	  { echo "synward: $$t is missing; 'sudo tests/setup' installs what the build needs" >&2; exit 1; }; done
 	@for h in bpf/libbpf.h xdp/libxdp.h pcap/pcap.h libelf.h libmnl/libmnl.h zlib.h sha1.h cap-ng.h seccomp.h json-c/json.h curses.h; do \
-	  echo "#include <$$h>" | $(CC) -include sys/types.h -E -x c - >/dev/null 2>&1 || \
+	  echo "#include <$$h>" | $(CC) $(CPPFLAGS) -include sys/types.h -E -x c - >/dev/null 2>&1 || \
 	  { echo "synward: header $$h is missing; 'sudo tests/setup' installs what the build needs" >&2; exit 1; }; done
 	@mkdir -p $(B)/tests
 	@touch $@
@@ -295,17 +296,17 @@ install: all install-files ## below DESTDIR and PREFIX: binary, man page, comple
 
 # of what is built; `all` would build it again where a package is made of it
 install-files: $(if $(filter all install,$(MAKECMDGOALS)),all)
-	install -D -m 755 $(B)/synward $(DESTDIR)$(PREFIX)/sbin/synward
+	install -D -m 755 $(B)/synward $(DESTDIR)$(SBINDIR)/synward
 	install -D -m 644 docs/synward.8 $(DESTDIR)$(PREFIX)/share/man/man8/synward.8
 	install -D -m 644 docs/synward.bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synward
 	install -D -m 644 docs/_synward $(DESTDIR)$(ZSH_DIR)/_synward
 	install -D -m 644 docs/synward.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/synward.fish
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/etc/default
-	sed 's|@SBINDIR@|$(PREFIX)/sbin|' 'src/dist/synward@.service.in' > '$(DESTDIR)$(PREFIX)/lib/systemd/system/synward@.service'
+	sed 's|@SBINDIR@|$(SBINDIR)|' 'src/dist/synward@.service.in' > '$(DESTDIR)$(PREFIX)/lib/systemd/system/synward@.service'
 	chmod 644 '$(DESTDIR)$(PREFIX)/lib/systemd/system/synward@.service'
 	install -d $(DESTDIR)/etc/logrotate.d
 	[ -e $(DESTDIR)/etc/logrotate.d/synward ] || \
-	  { sed 's|@SBINDIR@|$(PREFIX)/sbin|' src/dist/logrotate > $(DESTDIR)/etc/logrotate.d/synward && chmod 644 $(DESTDIR)/etc/logrotate.d/synward; }
+	  { sed 's|@SBINDIR@|$(SBINDIR)|' src/dist/logrotate > $(DESTDIR)/etc/logrotate.d/synward && chmod 644 $(DESTDIR)/etc/logrotate.d/synward; }
 	install -D -m 644 src/dist/prometheus.rules.yml $(DESTDIR)$(PREFIX)/share/synward/prometheus.rules.yml
 	install -D -m 644 docs/grafana.json $(DESTDIR)$(PREFIX)/share/synward/grafana.json
 	install -D -m 755 src/dist/synward-etcd-keys $(DESTDIR)$(PREFIX)/share/synward/synward-etcd-keys
@@ -327,8 +328,12 @@ deb: ## Debian packages of the system that it runs on, in build/deb
 	src/dist/deb $(B)/deb
 	@ls $(B)/deb/*.deb
 
+rpm: ## RPM packages of the distribution that it runs on, and the source package for others, in build/rpm
+	src/dist/rpm $(B)/rpm
+	@ls $(B)/rpm/*.rpm
+
 uninstall: ## removes what install put there
-	rm -f $(DESTDIR)$(PREFIX)/sbin/synward $(DESTDIR)$(PREFIX)/share/man/man8/synward.8 \
+	rm -f $(DESTDIR)$(SBINDIR)/synward $(DESTDIR)$(PREFIX)/share/man/man8/synward.8 \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synward \
 	  $(DESTDIR)$(ZSH_DIR)/_synward \
 	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/synward.fish \
@@ -344,4 +349,4 @@ clean: ## removes build/
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all help setup costs verifier tests test test-kernels nightly bench soak siege fuzz demo demo-join demo-gateway options format format-check lint coverage shellcheck install
-.PHONY: uninstall install-files image sbom deb clean
+.PHONY: uninstall install-files image sbom deb rpm clean

@@ -22,7 +22,7 @@ MIRROR = os.environ.get("SW_TEST_MIRROR", "http://deb.debian.org/debian")
 CALLS = "bpf perf_event_open landlock_create_ruleset landlock_add_rule landlock_restrict_self"
 CAPS = "CAP_BPF,CAP_PERFMON,CAP_NET_ADMIN,CAP_SYS_ADMIN"
 # what changes when any package comes or goes, or when a system runs
-VOLATILE = re.compile(r"/(dev|proc|sys|run|tmp|root)(/.*)?|/var/(lib|cache)/(dpkg|apt|systemd|ucf|man|dbus)(/.*)?|/var/log/(?!synward).*"
+VOLATILE = re.compile(r"/(dev|proc|sys|run|tmp|root)(/.*)?|/var/(lib|cache)/(dpkg|apt|systemd|ucf|man|dbus|rpm)(/.*)?|/var/log/(?!synward).*"
                       r"|/etc/(\.pwd\.lock|group-?|gshadow-?|passwd-?|shadow-?|machine-id|ld\.so\.cache|mtab|resolv\.conf)"
                       r"|/etc/\.updated|/var/\.updated|/var/cache/ldconfig(/.*)?|/usr/share/info/dir|.*/__pycache__(/.*)?")
 
@@ -54,23 +54,29 @@ def chroot(root, *args, check=True, **kw):
     return run("chroot", root, *args, check=check, env=env, **kw)
 
 
-def base(suite, deb):
-    """A Debian with systemd, udev, logrotate and what the package depends on; made once."""
+def depends():
+    """What the package depends on, as `make deb` says of the program that is built."""
+    folder = pathlib.Path(n.tmp.name, "depends")
+    run("src/dist/deb", folder, "build", cwd=n.TOP)
+    return run("dpkg-deb", "-f", n.one(list(folder.glob("synward_*.deb"))), "Depends").stdout.strip()
+
+
+def base(suite):
+    """A Debian with systemd, udev, logrotate, rpm and what the package depends on; made once."""
     root = n.TOP / "build/dist" / suite
-    if root.is_dir():
+    if (root / "usr/bin/rpm").exists():
         return root
     new = root.with_suffix(".new")
-    run("rm", "-rf", new)
+    run("rm", "-rf", new, root)
     new.parent.mkdir(parents=True, exist_ok=True)
     run("debootstrap", "--variant=minbase", suite, new, MIRROR)
     (new / "etc/resolv.conf").write_bytes(pathlib.Path("/etc/resolv.conf").read_bytes())
     (new / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
     (new / "usr/sbin/policy-rc.d").chmod(0o755)
-    depends = run("dpkg-deb", "-f", deb, "Depends").stdout.strip()
     with mounted(new):
         chroot(new, "apt-get", "update", "-q")
-        chroot(new, "apt-get", "install", "-y", "-q", "--no-install-recommends", "systemd-sysv", "udev", "logrotate", "procps")
-        chroot(new, "apt-get", "satisfy", "-y", "-q", "--no-install-recommends", depends)
+        chroot(new, "apt-get", "install", "-y", "-q", "--no-install-recommends", "systemd-sysv", "udev", "logrotate", "procps", "rpm")
+        chroot(new, "apt-get", "satisfy", "-y", "-q", "--no-install-recommends", depends())
     (new / "usr/sbin/policy-rc.d").unlink()
     new.rename(root)
     return root
@@ -79,13 +85,13 @@ def base(suite, deb):
 class Tree:
     """An overlay over a base: what a test changes goes with it."""
 
-    def __init__(self, suite, deb):
+    def __init__(self, suite):
         self.dir = pathlib.Path(n.tmp.name, f"{suite}-{time.monotonic_ns()}")
         for x in ("upper", "work", "root"):
             (self.dir / x).mkdir(parents=True)
         self.root = self.dir / "root"
         run("mount", "-t", "overlay", "overlay", "-o",
-            f"lowerdir={base(suite, deb)},upperdir={self.dir}/upper,workdir={self.dir}/work", self.root)
+            f"lowerdir={base(suite)},upperdir={self.dir}/upper,workdir={self.dir}/work", self.root)
         namespaces.endings.append(self.close)
 
     def close(self):
@@ -105,8 +111,8 @@ class Tree:
 class Machine(Tree):
     """Its systemd sees the interfaces of the namespace that are made after it has booted."""
 
-    def __init__(self, suite, deb, ns):
-        super().__init__(suite, deb)
+    def __init__(self, suite, ns):
+        super().__init__(suite)
         drop_in = self.root / "etc/systemd/system/systemd-udevd.service.d"
         drop_in.mkdir(parents=True)
         (drop_in / "here.conf").write_text("[Unit]\nConditionPathIsReadWrite=\n")

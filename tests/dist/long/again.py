@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # run: alone
 """Reproducible: built twice from the sources, in folders of other names and lengths, one after the other: the same program,
-BPF objects and Debian packages, byte by byte. The second package is built with the compiler's hardening options, as `make
-deb` does, and lintian finds nothing in it."""
+BPF objects, Debian and RPM packages, byte by byte. Packages are built with the compiler's hardening options, as `make deb` and
+`make rpm` do, and lintian and rpmlint find nothing in the second one."""
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -47,7 +48,7 @@ def program():
     n.equal("paths in the program", [str(x).encode() in (x / "build/synward").read_bytes() for x in places], [False, False])
 
 
-def package():
+def debian():
     """the Debian packages, with debugging symbols"""
     places = [sources("deb-" + name) for name in PLACES]
     for place in places:
@@ -58,4 +59,21 @@ def package():
     n.equal("lintian", (r.returncode, r.stdout), (0, ""))
 
 
-n.main(program, package)
+def rpm():
+    """the RPM packages, with debugging information"""
+    places = [sources("rpm-" + name) for name in PLACES]
+    for place in places:
+        run(place, "make", "rpm")
+    n.equal("those that differ", differ(("build/rpm/*.rpm",), places), [])
+    kinds = {re.sub(r"-[0-9].*?\.(\w+)\.rpm", r" \1", x.name): x for x in (places[1] / "build/rpm").iterdir()}
+    arch = os.uname().machine
+    n.equal("packages", sorted(kinds), sorted([f"synward {arch}", f"synward-debuginfo {arch}", "synward src"]))
+    # not that of debugging information, which find-debuginfo makes as it does
+    spelling = pathlib.Path(n.tmp.name, "rpmlint.toml")
+    spelling.write_text("UseEnchant = false\n")
+    r = n.sh("rpmlint", "--strict", "-c", spelling, "-r", n.TOP / "src/dist/synward.rpmlintrc", kinds[f"synward {arch}"], kinds["synward src"],
+             n.TOP / "src/dist/synward.spec", check=False)
+    n.equal(f"rpmlint ({r.stdout})", (r.returncode, "; 0 errors, 0 warnings" in r.stdout), (0, True))
+
+
+n.main(program, debian, rpm)
