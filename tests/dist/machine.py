@@ -118,6 +118,10 @@ class Machine(Tree):
         (drop_in / "here.conf").write_text("[Unit]\nConditionPathIsReadWrite=\n")
         # nothing of this machine is triggered
         (self.root / "etc/systemd/system/systemd-udev-trigger.service").symlink_to("/dev/null")
+        # nor does udev give an interface another address while others have just learnt the first one
+        links = self.root / "etc/systemd/network"
+        links.mkdir(parents=True, exist_ok=True)
+        (links / "99-default.link").symlink_to("/dev/null")
         # systemd has units of devices only where /sys can be written
         with open(self.dir / "console", "wb") as console:
             self.p = n.popen(["systemd-nspawn", "-q", "-D", str(self.root), "--keep-unit", "--register=no", "--bind=/sys/fs/bpf",
