@@ -380,7 +380,7 @@ static __always_inline int sw_guard_segment(struct xdp_md *ctx, struct sw_scratc
     sw_track_segment(sc, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
     if (sc->emit.claim)
         sw_account_claimed();
-    if (action == SW_DO_ACCEPT && !cfg.gateway)
+    if (action == SW_DO_ACCEPT && (!cfg.gateway || (SW_TRANSLATES && s->len)))
         sw_meta_set(ctx);
     return XDP_PASS;
 }

@@ -16,6 +16,34 @@ int sw_ingress(struct xdp_md *ctx)
 }
 
 #ifndef SW_OLD
+/*
+ * Does a host behind a gateway say the segment in scratch, on a connection with one of the services? That is followed
+ * where it leaves, in the numbers that the client sees.
+ */
+static __always_inline int sw_is_of_service(struct sw_scratch *sc)
+{
+    return sw_service_of(&sc->key, sc->seg.src_is_b);
+}
+
+/* At an inner interface of a gateway that translates: the tracker alone. */
+static __always_inline int sw_xdp_inner(struct xdp_md *ctx)
+{
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
+
+    if (!sc)
+        return XDP_PASS;
+    sw_count(SW_C_PACKETS);
+    if (sw_parse_xdp(ctx, sc) != SW_FOUND_TCP)
+        return XDP_PASS;
+    if (sw_is_of_service(sc)) {
+        sw_count(SW_C_FORWARDED_TWICE);
+        return XDP_PASS;
+    }
+    if (!sw_is_filtered(sc, SW_OUT_UNKNOWN) && !sw_track_fast(&sc->key, &sc->seg))
+        sw_guard_segment(ctx, sc, SW_BLOCKED_DRY);
+    return XDP_PASS;
+}
+
 /* The tracker with the guard. */
 SEC(SW_XDP)
 int sw_xdp_guard(struct xdp_md *ctx)
@@ -25,6 +53,8 @@ int sw_xdp_guard(struct xdp_md *ctx)
     struct sw_guard *g;
     int blocked = SW_NOT_BLOCKED;
 
+    if (SW_IS_INNER(ctx->ingress_ifindex))
+        return sw_xdp_inner(ctx);
     if (!cfg.checksum && sw_fast_answered(ctx, (void *)(long)ctx->data, (void *)(long)ctx->data_end))
         return XDP_TX;
     sc = sw_scratch_of(SW_CTX_PACKET);
@@ -55,7 +85,22 @@ static __always_inline int sw_seen_on_ingress(struct __sk_buff *skb)
 {
     __u32 in = skb->ingress_ifindex;
 
+#ifndef SW_OLD
+    if (SW_TRANSLATES && skb->cb[0] == SW_GATE_MARK)
+        return 0;
+#endif
     return in && bpf_map_lookup_elem(&watched, &in);
+}
+
+/* It came in at an inner interface of a gateway: it was not tracked there, if it is of a service. */
+static __always_inline int sw_left_to_egress(struct __sk_buff *skb)
+{
+#ifdef SW_OLD
+    (void)skb;
+    return 0;
+#else
+    return SW_IS_INNER(skb->ingress_ifindex);
+#endif
 }
 
 /*
@@ -83,6 +128,7 @@ int sw_egress(struct __sk_buff *skb)
     void *data, *end;
     struct sw_seg *s;
     long linear;
+    int seen;
 
     if (!sc)
         return TC_ACT_UNSPEC;
@@ -92,10 +138,12 @@ int sw_egress(struct __sk_buff *skb)
     }
     s = &sc->seg;
     sw_count(SW_C_PACKETS);
-    if (sw_seen_on_ingress(skb)) {
+    seen = sw_seen_on_ingress(skb);
+    if (seen && !sw_left_to_egress(skb)) {
         sw_count(SW_C_FORWARDED_TWICE);
         return TC_ACT_UNSPEC;
     }
+    sw_opaque(seen); /* for the verifier both are one path from here on */
     if (sw_is_filtered_early(sc, (void *)(long)skb->data, (void *)(long)skb->data_end))
         return TC_ACT_UNSPEC;
     data = (void *)(long)skb->data;
@@ -115,6 +163,12 @@ int sw_egress(struct __sk_buff *skb)
     sw_count_found(found);
     if (found != SW_FOUND_TCP)
         return TC_ACT_UNSPEC;
+#ifndef SW_OLD
+    if (seen && !sw_is_of_service(sc)) {
+        sw_count(SW_C_FORWARDED_TWICE);
+        return TC_ACT_UNSPEC;
+    }
+#endif
     if (s->frag)
         sw_count(SW_C_FRAG_FIRST);
     s->cap = s->len;

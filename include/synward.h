@@ -99,9 +99,20 @@ enum sw_conn_state { SW_CONN_STATES(SW_ENUM_ITEM) SW_CS_MAX };
 enum sw_event_kind { SW_EVENTS(SW_ENUM_ITEM) SW_EV_MAX };
 
 /* Bits of the event mask beyond the kinds: lines that user space makes, and the guard's. */
-enum { SW_LINE_LOSS = SW_EV_MAX, SW_LINE_STATS, SW_LINE_GUARD, SW_LINE_DROP, SW_LINE_SERVICE, SW_LINE_MAX };
+enum {
+    SW_LINE_LOSS = SW_EV_MAX,
+    SW_LINE_STATS,
+    SW_LINE_GUARD,
+    SW_LINE_DROP,
+    SW_LINE_GATEWAY,
+    SW_LINE_SERVICE,
+    SW_LINE_MAX
+};
 
-/* What a loss line counts: the event kinds, then guard and drop records together (counter guard_lost) */
+/* Those that are made of records of the guard. */
+#define SW_LINES_OF_GUARD (1u << SW_LINE_GUARD | 1u << SW_LINE_DROP | 1u << SW_LINE_GATEWAY)
+
+/* What a loss line counts: the event kinds, then the guard's records together (counter guard_lost) */
 enum { SW_LOSS_GUARD = SW_EV_MAX, SW_LOSSES };
 
 /* Why a connection ended ("none" while it has not). */
@@ -486,8 +497,9 @@ struct sw_config {
     __u32 share[2];  /* with the guard, by enum sw_share_kind: how many of `flows` they may be */
     __u32 loopback;  /* ifindex of a followed interface where both ends are this host, or 0 */
     __u32 syn_sets;  /* of map `syn_cache` */
+    __u32 outer;     /* --gateway translate: ifindex of the outer interface, if others are followed, too; or 0 */
     __u8 accept;     /* the guard takes cookies in calm, too: of an edge that has the same key */
-    __u8 pad[7];
+    __u8 pad[3];
 };
 
 /*
@@ -618,7 +630,8 @@ SW_ASSERT(sizeof(struct sw_syn_note) == 64, "a note is a cache line");
 SW_ASSERT(SW_HOOK_MAX <= 4, "a note has two bits for the hook");
 SW_ASSERT(sizeof(struct sw_syn_set) == 1024, "so are the tags of a set, and no set crosses a page");
 SW_ASSERT(sizeof(struct sw_event) == 12 + 36 + 8 + sizeof(struct sw_flow), "sw_event has no padding");
-SW_ASSERT(SW_LINE_GUARD + SW_GUARD_EV_STATE == SW_LINE_GUARD && SW_LINE_GUARD + SW_GUARD_EV_DROP == SW_LINE_DROP,
+SW_ASSERT(SW_LINE_GUARD + SW_GUARD_EV_STATE == SW_LINE_GUARD && SW_LINE_GUARD + SW_GUARD_EV_DROP == SW_LINE_DROP &&
+              SW_LINE_GUARD + SW_GUARD_EV_GATEWAY == SW_LINE_GATEWAY,
           "the guard's lines follow its kinds of records");
 SW_ASSERT(SW_LINE_MAX <= 32, "an event mask has 32 bits");
 SW_ASSERT(SW_C_LOST_OPENING + SW_EV_MAX == SW_C_EMITTED_OPENING, "lost_* follow the kinds");

@@ -97,9 +97,14 @@ struct sw_backend_facts {
     __u64 silent_ns; /* when it was found silent; 0: it is not */
     __u32 refused;   /* how often */
     __u32 silent;
-    __u16 mss;
-    __u8 wscale;
-    __u8 flags; /* SW_BE_* */
+    union {
+        struct {
+            __u16 mss;
+            __u8 wscale;
+            __u8 flags; /* SW_BE_* */
+        };
+        __u32 grants; /* these at once */
+    };
     __u32 pad;
 };
 
@@ -122,8 +127,14 @@ struct sw_backend_facts {
     X(SW_GC_, CHALLENGED, "challenged")         /* the backend had an older connection of the four-tuple: reset */     \
     X(SW_GC_, ICMP, "icmp")                     /* ICMP errors that were translated */                                 \
     X(SW_GC_, DEAD_RESET, "dead_reset")         /* RSTs to clients whose connection is dead */                         \
-    X(SW_GC_, FAILED, "failed")                 /* packets that could not be rewritten: dropped */
+    X(SW_GC_, FAILED, "failed")                 /* packets that could not be rewritten: dropped */                     \
+    X(SW_GC_, CHANGED, "changed")               /* backends whose SYN-ACK granted something else than before */        \
+    X(SW_GC_, DRAINING, "draining")             /* no more cookies are sent, until the next start */                   \
+    X(SW_GC_, DRAINED, "drained")               /* and no connection is translated any more */
 enum sw_gateway_counter { SW_GATEWAY_COUNTERS(SW_ENUM_ITEM) SW_GC_MAX };
+
+/* Those that have lines: what does not go as it should, or ends something that was open. */
+#define SW_GATEWAY_SAYS(what) ((what) != SW_GC_BEGUN && (what) != SW_GC_OPENED && (what) != SW_GC_CLOSED)
 
 /* The one element of the mmapable array `gateway_state`. */
 struct sw_gateway_state {
@@ -138,6 +149,10 @@ struct sw_gateway_state {
     __u64 due;                /* of the last sweep: in map `gateway_due` */
     __u64 swept_ns;
     __u64 item[SW_GC_MAX];
+    __u64 unsaid[SW_GC_MAX];   /* of these, in no record yet */
+    __u64 said_ns[SW_GC_MAX];  /* when this second of records began, */
+    __u64 said_len[SW_GC_MAX]; /* and how many there were */
+    __u64 drain;               /* 0, SW_GC_DRAINING or SW_GC_DRAINED: what was said */
 };
 
 /* Map `gateway_due`: connections whose SYN is due again, for the daemon. */

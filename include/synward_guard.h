@@ -290,7 +290,7 @@ struct sw_bucket {
 };
 
 /* Records of the ring buffer `guard_events`. */
-enum sw_guard_event_kind { SW_GUARD_EV_STATE, SW_GUARD_EV_DROP, SW_GUARD_EV_MAX };
+enum sw_guard_event_kind { SW_GUARD_EV_STATE, SW_GUARD_EV_DROP, SW_GUARD_EV_GATEWAY, SW_GUARD_EV_MAX };
 
 struct sw_guard_event {
     __u16 version; /* SW_CONTRACT_VERSION */
@@ -305,7 +305,7 @@ struct sw_guard_event {
     __u8 svc_ip[16]; /* of the service; drop: the destination's */
     __be16 svc_port;
     __u8 any;    /* SW_ANY_* of the service: it is a wildcard; or SW_NET + n */
-    __u8 reason; /* drop: enum sw_drop */
+    __u8 reason; /* drop: enum sw_drop; gateway: enum sw_gateway_counter */
     /* guard */
     __u8 from, to; /* enum sw_guard_state */
     __u8 cause;    /* enum sw_guard_cause */
@@ -315,16 +315,20 @@ struct sw_guard_event {
     __u64 completed_rate;
     __u64 in_state_ns; /* duration of the state that ended */
     __u64 kernel_half_open;
-    /* drop */
-    __u64 count; /* drops for this reason on this CPU since its last record, this one included */
-    __u8 src_ip[16];
-    __u8 dst_ip[16];
+    /* drop, gateway */
+    __u64 count;     /* drops for this reason on this CPU since its last record, this one included; gateway: on all */
+    __u8 src_ip[16]; /* gateway: the client */
+    __u8 dst_ip[16]; /* and the backend; port 0: without either */
     __be16 src_port, dst_port;
     __u32 seq, ack;
     __u32 payload;
     __u16 flags; /* SW_TCP_* */
     __u16 vlan[2];
-    __u8 pad[2];
+    /* gateway */
+    __u8 wscale, grants; /* of the backend: SW_BE_* */
+    __u16 mss;
+    __u8 pad[6];
+    __u64 connections; /* that are translated and not closed, as of the last sweep */
 };
 
 /* Records of the ring buffer `captures`. */
@@ -347,7 +351,7 @@ SW_ASSERT(sizeof(struct sw_keys) == 40, "sw_keys has no padding");
 SW_ASSERT(sizeof(struct sw_cookie_id) == 16, "sw_cookie_id has no padding");
 SW_ASSERT(sizeof(struct sw_service_net) == 24, "sw_service_net has no padding");
 SW_ASSERT(sizeof(struct sw_cidr) == 20, "sw_cidr has no padding");
-SW_ASSERT(sizeof(struct sw_guard_event) == 168, "sw_guard_event has no padding");
+SW_ASSERT(sizeof(struct sw_guard_event) == 184, "sw_guard_event has no padding");
 SW_ASSERT(sizeof(struct sw_capture) == 24 + SW_CAPTURE_BYTES, "sw_capture has no padding");
 
 #endif

@@ -56,19 +56,22 @@ SW_STEP int sw_gate_forget(__u32 share)
 }
 
 /* Does the segment in scratch bring a cookie of ours? The options of both are in the guard's scratch then. One with
- * data does not: the client was granted no window, and what it sends later costs no look. */
+ * data does so only if sw_xdp_guard says it: the client was granted no window, and what it sends later costs no look.
+ */
 SW_STEP int sw_gate_cookie(struct __sk_buff *skb)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
     struct sw_guard_scratch *at = sw_guard_scratch_get();
+    struct sw_gate *w = sw_gate_get();
     struct sw_service *sv;
     struct sw_seg *s;
     __u32 index;
 
-    if (!sc || !at)
+    if (!sc || !at || !w)
         return 0;
     s = &sc->seg;
-    if ((s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_FIN | SW_TCP_ACK)) != SW_TCP_ACK || s->frag || s->len)
+    if ((s->flags & (SW_TCP_SYN | SW_TCP_RST | SW_TCP_FIN | SW_TCP_ACK)) != SW_TCP_ACK || s->frag ||
+        (s->len && !w->accepted))
         return 0;
     index = (__u32)sw_service_of(&sc->key, !s->src_is_b);
     if (!index)
@@ -149,7 +152,7 @@ SW_STEP int sw_gate_begin(struct __sk_buff *skb)
         if (state == SW_X_OPENING || __sync_val_compare_and_swap(&x->state, state, SW_X_OPENING) != state)
             return 0;
         sw_gate_replace(x, &w->fresh);
-        sw_gateway_count(st, SW_GC_REUSED);
+        sw_gate_say(w, SW_GC_REUSED);
         return 1;
     }
     w->fresh.share = sw_gate_share_of(w);
@@ -160,7 +163,7 @@ SW_STEP int sw_gate_begin(struct __sk_buff *skb)
     }
     if (!why)
         return 1;
-    sw_gateway_count(st, why);
+    sw_gate_say(w, why);
     return 0;
 }
 

@@ -26,7 +26,8 @@ struct sw_gate {
     struct sw_head was, head;
     __u32 sum_words[10]; /* an IPv6 header */
     __u8 mac[12];
-    __u32 pad;
+    struct sw_gate_place place;
+    __u32 accepted; /* its cookie is good, sw_xdp_guard says */
 };
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -40,6 +41,20 @@ static __always_inline struct sw_gate *sw_gate_get(void)
     __u32 zero = 0;
 
     return bpf_map_lookup_elem(&gate_scratch, &zero);
+}
+
+/* Counts what has happened to the packet in scratch, and says it. */
+static __always_inline void sw_gate_say(struct sw_gate *w, __u32 what)
+{
+    w->place.what = what;
+    sw_gateway_say(&w->key, &w->place);
+}
+
+/* It could not be rewritten. */
+static __always_inline int sw_gate_failed(struct sw_gate *w)
+{
+    sw_gate_say(w, SW_GC_FAILED);
+    return TC_ACT_SHOT;
 }
 
 /* Is it a plain TCP packet to (from) a port of no service? Then nothing more of it is looked at. Nor of one from a
@@ -111,6 +126,9 @@ static __always_inline enum sw_found sw_gate_parse(struct __sk_buff *skb, struct
     w->ip = sc->at.ip;
     w->tcp = sc->at.tcp;
     w->v6 = sc->at.v6;
+    w->place.hook = out ? SW_HOOK_TC_EGRESS : SW_HOOK_XDP_INGRESS;
+    w->place.ifindex = skb->ifindex;
+    w->place.grants = 0;
     if (found != SW_FOUND_TCP)
         return found;
     server_is_b = out ? sc->seg.src_is_b : !sc->seg.src_is_b;

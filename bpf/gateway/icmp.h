@@ -81,11 +81,9 @@ SW_STEP int sw_gate_icmp(struct __sk_buff *skb)
     if (!x || (x->state != SW_X_ESTABLISHED && x->state != SW_X_CLOSING) || bpf_skb_load_bytes(skb, tcp + 4, &was, 4))
         return TC_ACT_UNSPEC;
     now = bpf_htonl(bpf_ntohl(was) - x->delta);
-    if (bpf_skb_store_bytes(skb, tcp + 4, &now, 4, 0) || bpf_l4_csum_replace(skb, sum, was, now, 4)) {
-        sw_gateway_count(st, SW_GC_FAILED);
-        return TC_ACT_SHOT;
-    }
-    sw_gateway_count(st, SW_GC_ICMP);
+    if (bpf_skb_store_bytes(skb, tcp + 4, &now, 4, 0) || bpf_l4_csum_replace(skb, sum, was, now, 4))
+        return sw_gate_failed(w);
+    sw_gate_say(w, SW_GC_ICMP);
     return TC_ACT_UNSPEC;
 }
 

@@ -35,15 +35,11 @@ SW_STEP int sw_gate_syn(struct __sk_buff *skb, __u64 now)
     if (!x || x->state != SW_X_PENDING)
         return TC_ACT_SHOT;
     x->syn_ns = now;
-    if (sw_gate_load(skb, w, 20 + sc->at.opt_len)) {
-        sw_gateway_count(st, SW_GC_FAILED);
-        return TC_ACT_SHOT;
-    }
+    if (sw_gate_load(skb, w, 20 + sc->at.opt_len))
+        return sw_gate_failed(w);
     sw_head_syn(&w->head, x);
-    if (sw_gate_no_ect(skb, w) || sw_gate_put(skb)) {
-        sw_gateway_count(st, SW_GC_FAILED);
-        return TC_ACT_SHOT;
-    }
+    if (sw_gate_no_ect(skb, w) || sw_gate_put(skb))
+        return sw_gate_failed(w);
     return TC_ACT_UNSPEC;
 }
 
@@ -60,7 +56,7 @@ SW_STEP int sw_gate_dead(struct __sk_buff *skb)
     sw_head_turn(&w->head);
     if (sw_gate_put(skb))
         return TC_ACT_SHOT;
-    sw_gateway_count(st, SW_GC_DEAD_RESET);
+    sw_gate_say(w, SW_GC_DEAD_RESET);
     return (int)bpf_redirect(skb->ifindex, 0);
 }
 
@@ -71,7 +67,8 @@ static __always_inline void sw_gate_note_end(struct sw_xlate *x, __u64 now)
         x->since_ns = now;
 }
 
-SW_STEP int sw_gate_to_backend(struct __sk_buff *skb, struct sw_xlate *x, __u64 now)
+/* The segment in scratch from one space to the other. */
+static __always_inline int sw_gate_translate(struct __sk_buff *skb, struct sw_xlate *x, __u64 now, int to_client)
 {
     struct sw_gateway_state *st = sw_gateway_state_get();
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
@@ -79,23 +76,30 @@ SW_STEP int sw_gate_to_backend(struct __sk_buff *skb, struct sw_xlate *x, __u64 
 
     if (!x || !st || !sc || !w)
         return TC_ACT_SHOT;
-    if (sw_gate_load(skb, w, 20 + sc->at.opt_len)) {
-        sw_gateway_count(st, SW_GC_FAILED);
-        return TC_ACT_SHOT;
-    }
-    sw_head_to_backend(&w->head, x);
-    if (sw_gate_store(skb, w)) {
-        sw_gateway_count(st, SW_GC_FAILED);
-        return TC_ACT_SHOT;
-    }
-    sw_xlate_client_says(x, &sc->seg, now);
+    if (sw_gate_load(skb, w, 20 + sc->at.opt_len))
+        return sw_gate_failed(w);
+    if (to_client)
+        sw_head_to_client(&w->head, x);
+    else
+        sw_head_to_backend(&w->head, x);
+    if (sw_gate_store(skb, w))
+        return sw_gate_failed(w);
+    if (to_client)
+        sw_xlate_backend_says(x, &sc->seg, now);
+    else
+        sw_xlate_client_says(x, &sc->seg, now);
     sw_gate_note_end(x, now);
     return TC_ACT_UNSPEC;
 }
 
+SW_STEP int sw_gate_to_backend(struct __sk_buff *skb, struct sw_xlate *x, __u64 now)
+{
+    return sw_gate_translate(skb, x, now, 0);
+}
+
 /* Of the client's segment in scratch, which has an entry. */
 static __always_inline int sw_gate_in_entry(struct __sk_buff *skb, struct sw_xlate *x, struct sw_seg *s,
-                                            struct sw_gateway_state *st)
+                                            struct sw_gateway_state *st, struct sw_gate *w)
 {
     __u64 now = sw_now_coarse();
     enum sw_xlate_do what = sw_xlate_in(x, s, now);
@@ -115,14 +119,14 @@ static __always_inline int sw_gate_in_entry(struct __sk_buff *skb, struct sw_xla
     case SW_XD_SYN:
         if (x->tries < SW_GATEWAY_TRIES)
             x->tries++;
-        sw_gateway_count(st, SW_GC_AGAIN);
+        sw_gate_say(w, SW_GC_AGAIN);
         return sw_gate_syn(skb, now);
     case SW_XD_FORGET:
         sw_gate_forget(x->share);
-        sw_gateway_count(st, SW_GC_ABORTED);
+        sw_gate_say(w, SW_GC_ABORTED);
         return TC_ACT_UNSPEC;
     case SW_XD_RESET: return sw_gate_dead(skb);
-    default: sw_gateway_count(st, SW_GC_EARLY); return TC_ACT_SHOT;
+    default: sw_gate_say(w, SW_GC_EARLY); return TC_ACT_SHOT;
     }
 }
 
@@ -139,6 +143,7 @@ static __always_inline int sw_gate_in(struct __sk_buff *skb)
         return TC_ACT_UNSPEC;
     if (sw_gate_is_foreign((void *)(long)skb->data, (void *)(long)skb->data_end, 0, 1))
         return TC_ACT_UNSPEC;
+    w->accepted = sw_meta_is_there(skb); /* before the frame changes */
     found = sw_gate_parse(skb, sc, w, 0);
     if (found == SW_FOUND_NOT_TCP && sc->at.ip)
         return sw_gate_icmp(skb);
@@ -146,7 +151,7 @@ static __always_inline int sw_gate_in(struct __sk_buff *skb)
         return TC_ACT_UNSPEC;
     x = bpf_map_lookup_elem(&xlate, &w->key);
     if (x)
-        return sw_gate_in_entry(skb, x, &sc->seg, st);
+        return sw_gate_in_entry(skb, x, &sc->seg, st, w);
     if (!g->active || !sw_gate_cookie(skb) || !sw_gate_begin(skb))
         return TC_ACT_UNSPEC;
     sw_gateway_count(st, SW_GC_BEGUN);

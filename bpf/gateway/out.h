@@ -10,11 +10,20 @@
 
 #define SW_LEARN_NS SW_SECOND /* unless something is new */
 
-static __always_inline void sw_gate_backend_key(const struct sw_gate *w, struct sw_backend_key *k)
+/* What is known of the backend of the packet in scratch, which is written where it is: several CPUs may. NULL: there is
+ * no memory for another one. */
+static __always_inline struct sw_backend_facts *sw_gate_backend(const struct sw_gate *w)
 {
-    __builtin_memset(k, 0, sizeof(*k));
-    __builtin_memcpy(k->ip, w->key.server, 16);
-    k->port = w->key.sport;
+    struct sw_backend_facts *f, fresh = {0};
+    struct sw_backend_key key = {0};
+
+    __builtin_memcpy(key.ip, w->key.server, 16);
+    key.port = w->key.sport;
+    f = bpf_map_lookup_elem(&backends, &key);
+    if (f)
+        return f;
+    bpf_map_update_elem(&backends, &key, &fresh, BPF_NOEXIST);
+    return bpf_map_lookup_elem(&backends, &key);
 }
 
 /*
@@ -33,59 +42,66 @@ static __always_inline __u8 sw_gate_flags(__u8 opts, __u8 before)
            (opts & SW_OPT_WSCALE ? SW_BE_WSCALE : 0);
 }
 
+static __always_inline void sw_gate_say_grants(struct sw_gate *w, __u32 grants)
+{
+    w->place.grants = grants;
+    sw_gate_say(w, SW_GC_CHANGED);
+    w->place.grants = 0;
+}
+
 /* The backend's SYN-ACK in scratch, with its options in the guard's: what clients may be granted from now on. */
 SW_STEP int sw_gate_learn(__u64 now)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
     struct sw_guard_scratch *at = sw_guard_scratch_get();
     struct sw_gate *w = sw_gate_get();
-    struct sw_backend_facts *f, fresh = {0};
-    struct sw_backend_key key;
+    struct sw_backend_facts *f, said = {0};
     const struct sw_opts *o;
-    __u8 flags;
+    __u32 before, changed;
 
     if (!sc || !at || !w)
         return 0;
     o = &at->opts;
-    sw_gate_backend_key(w, &key);
-    f = bpf_map_lookup_elem(&backends, &key);
-    if (f)
-        fresh = *f;
-    flags = sw_gate_flags(o->opts, fresh.synack_ns ? fresh.flags : SW_BE_SACK | SW_BE_WSCALE);
-    if (sc->seg.flags & SW_TCP_ECE)
-        flags |= SW_BE_ECN;
-    if (f && f->flags == flags && !f->silent_ns && !f->refused_ns && sw_is_within(f->synack_ns, SW_LEARN_NS, now))
+    f = sw_gate_backend(w);
+    if (!f)
         return 0;
-    fresh.flags = flags;
-    fresh.synack_ns = now;
-    fresh.silent_ns = fresh.refused_ns = 0;
+    before = said.grants = SW_READ_ONCE(f->grants);
+    said.flags = sw_gate_flags(o->opts, f->synack_ns ? said.flags : SW_BE_SACK | SW_BE_WSCALE);
+    if (sc->seg.flags & SW_TCP_ECE)
+        said.flags |= SW_BE_ECN;
     if (o->opts & SW_OPT_MSS && o->mss)
-        fresh.mss = o->mss;
+        said.mss = o->mss;
     if (o->opts & SW_OPT_WSCALE)
-        fresh.wscale = o->wscale;
-    bpf_map_update_elem(&backends, &key, &fresh, BPF_ANY);
+        said.wscale = o->wscale;
+    if (said.grants == before && !f->silent_ns && !f->refused_ns && sw_is_within(f->synack_ns, SW_LEARN_NS, now))
+        return 0;
+    changed = f->synack_ns && said.grants != before;
+    SW_WRITE_ONCE(f->grants, said.grants);
+    SW_WRITE_ONCE(f->synack_ns, now);
+    f->silent_ns = f->refused_ns = 0;
+    if (changed)
+        sw_gate_say_grants(w, said.grants);
     return 0;
 }
 
 /* It has not granted what its client was granted: no client is again. Or it has refused. */
 SW_STEP int sw_gate_unlearn(__u32 lost, __u64 refused_ns)
 {
+    struct sw_backend_facts *f, none = {0};
     struct sw_gate *w = sw_gate_get();
-    struct sw_backend_facts *f, fresh = {0};
-    struct sw_backend_key key;
+    __u32 before;
 
-    if (!w)
+    f = w ? sw_gate_backend(w) : 0;
+    if (!f)
         return 0;
-    sw_gate_backend_key(w, &key);
-    f = bpf_map_lookup_elem(&backends, &key);
-    if (f)
-        fresh = *f;
-    fresh.flags &= ~lost;
+    none.flags = lost;
+    before = __sync_fetch_and_and(&f->grants, ~none.grants);
+    if (before & none.grants)
+        sw_gate_say_grants(w, before & ~none.grants);
     if (refused_ns) {
-        fresh.refused_ns = refused_ns;
-        fresh.refused++;
+        SW_WRITE_ONCE(f->refused_ns, refused_ns);
+        __sync_fetch_and_add(&f->refused, 1);
     }
-    bpf_map_update_elem(&backends, &key, &fresh, BPF_ANY);
     return 0;
 }
 
@@ -115,16 +131,12 @@ SW_STEP int sw_gate_two(struct __sk_buff *skb)
     if (!x || sw_gate_load(skb, w, 20 + sc->at.opt_len))
         return TC_ACT_SHOT;
     sw_head_client_ack(&w->head, x);
-    if (sw_gate_inject(skb, w)) {
-        sw_gateway_count(st, SW_GC_FAILED);
-        return TC_ACT_SHOT;
-    }
+    if (sw_gate_inject(skb, w))
+        return sw_gate_failed(w);
     sw_head_window(&w->head, x, sc->seg.win);
     sw_head_turn(&w->head);
-    if (sw_gate_turn(skb) || sw_gate_put(skb)) {
-        sw_gateway_count(st, SW_GC_FAILED);
-        return TC_ACT_SHOT;
-    }
+    if (sw_gate_turn(skb) || sw_gate_put(skb))
+        return sw_gate_failed(w);
     return TC_ACT_UNSPEC;
 }
 
@@ -138,10 +150,8 @@ SW_STEP int sw_gate_reset_backend(struct __sk_buff *skb, __u32 seq, __u32 drop)
     if (!st || !sc || !w || sw_gate_load(skb, w, 20 + sc->at.opt_len))
         return TC_ACT_SHOT;
     sw_head_reset(&w->head, seq);
-    if (sw_gate_inject(skb, w)) {
-        sw_gateway_count(st, SW_GC_FAILED);
-        return TC_ACT_SHOT;
-    }
+    if (sw_gate_inject(skb, w))
+        return sw_gate_failed(w);
     if (drop || sw_gate_turn(skb))
         return TC_ACT_SHOT;
     sw_head_turn(&w->head);
@@ -165,10 +175,8 @@ SW_STEP int sw_gate_refuse(struct __sk_buff *skb)
     w->head.half[1] = w->key.cport;
     sw_head_refused(&w->head, x);
     sw_gate_forget(x->share);
-    if (sw_gate_put(skb)) {
-        sw_gateway_count(st, SW_GC_FAILED);
-        return TC_ACT_SHOT;
-    }
+    if (sw_gate_put(skb))
+        return sw_gate_failed(w);
     return TC_ACT_UNSPEC;
 }
 
@@ -178,10 +186,11 @@ SW_STEP int sw_gate_open(struct __sk_buff *skb, struct sw_xlate *x, __u64 now)
     struct sw_gateway_state *st = sw_gateway_state_get();
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
     struct sw_guard_scratch *at = sw_guard_scratch_get();
+    struct sw_gate *w = sw_gate_get();
     const struct sw_opts *o;
     __u32 lost = 0;
 
-    if (!x || !st || !sc || !at)
+    if (!x || !st || !sc || !at || !w)
         return TC_ACT_SHOT;
     o = &at->opts;
     if (x->flags & SW_XF_ECN && !(sc->seg.flags & SW_TCP_ECE))
@@ -192,7 +201,7 @@ SW_STEP int sw_gate_open(struct __sk_buff *skb, struct sw_xlate *x, __u64 now)
         lost |= SW_BE_WSCALE;
     if (x->flags & SW_XF_TS && !(o->opts & SW_OPT_TS)) {
         sw_gate_unlearn(lost | SW_BE_TS, 0);
-        sw_gateway_count(st, SW_GC_NO_TIMESTAMPS);
+        sw_gate_say(w, SW_GC_NO_TIMESTAMPS);
         if (sw_gate_reset_backend(skb, x->client_isn + 1, 0) != TC_ACT_UNSPEC)
             return TC_ACT_SHOT;
         return sw_gate_refuse(skb);
@@ -213,42 +222,25 @@ SW_STEP int sw_gate_open(struct __sk_buff *skb, struct sw_xlate *x, __u64 now)
 
 SW_STEP int sw_gate_to_client(struct __sk_buff *skb, struct sw_xlate *x, __u64 now)
 {
-    struct sw_gateway_state *st = sw_gateway_state_get();
-    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
-    struct sw_gate *w = sw_gate_get();
-
-    if (!x || !st || !sc || !w)
-        return TC_ACT_SHOT;
-    if (sw_gate_load(skb, w, 20 + sc->at.opt_len)) {
-        sw_gateway_count(st, SW_GC_FAILED);
-        return TC_ACT_SHOT;
-    }
-    sw_head_to_client(&w->head, x);
-    if (sw_gate_store(skb, w)) {
-        sw_gateway_count(st, SW_GC_FAILED);
-        return TC_ACT_SHOT;
-    }
-    sw_xlate_backend_says(x, &sc->seg, now);
-    sw_gate_note_end(x, now);
-    return TC_ACT_UNSPEC;
+    return sw_gate_translate(skb, x, now, 1);
 }
 
 static __always_inline int sw_gate_out_entry(struct __sk_buff *skb, struct sw_xlate *x, struct sw_seg *s,
-                                             struct sw_gateway_state *st)
+                                             struct sw_gate *w)
 {
     __u64 now = sw_now_coarse();
 
     switch (sw_xlate_out(x, s)) {
     case SW_XD_TRANSLATE: return sw_gate_to_client(skb, x, now);
-    case SW_XD_PASS: return TC_ACT_UNSPEC;
+    case SW_XD_PASS: /* a RST of ours, which has come in nowhere */ skb->cb[0] = SW_GATE_MARK; return TC_ACT_UNSPEC;
     case SW_XD_OPEN: return sw_gate_open(skb, x, now);
-    case SW_XD_OPEN_AGAIN: sw_gateway_count(st, SW_GC_ANSWERED_AGAIN); return sw_gate_two(skb);
+    case SW_XD_OPEN_AGAIN: sw_gate_say(w, SW_GC_ANSWERED_AGAIN); return sw_gate_two(skb);
     case SW_XD_REFUSED:
-        sw_gateway_count(st, SW_GC_REFUSED);
+        sw_gate_say(w, SW_GC_REFUSED);
         sw_gate_unlearn(0, now);
         return sw_gate_refuse(skb);
     case SW_XD_CHALLENGE:
-        sw_gateway_count(st, SW_GC_CHALLENGED);
+        sw_gate_say(w, SW_GC_CHALLENGED);
         x->rst_seq = s->ack;
         x->flags |= SW_XF_OWN_RST;
         x->syn_ns = 0; /* the next segment of the client, or the daemon, makes the SYN again */
@@ -291,7 +283,7 @@ static __always_inline int sw_gate_out(struct __sk_buff *skb)
     if ((sc->seg.flags & (SW_TCP_SYN | SW_TCP_ACK | SW_TCP_RST)) == (SW_TCP_SYN | SW_TCP_ACK))
         sw_gate_synack(skb, sc);
     x = entries ? bpf_map_lookup_elem(&xlate, &w->key) : 0;
-    return x ? sw_gate_out_entry(skb, x, &sc->seg, st) : TC_ACT_UNSPEC;
+    return x ? sw_gate_out_entry(skb, x, &sc->seg, w) : TC_ACT_UNSPEC;
 }
 
 #endif

@@ -32,7 +32,7 @@ static __always_inline void sw_gate_silent(const struct sw_xlate_key *key, __u64
     k.port = key->sport;
     f = bpf_map_lookup_elem(&backends, &k);
     if (f) {
-        f->silent++;
+        __sync_fetch_and_add(&f->silent, 1);
         if (!sw_is_within(f->synack_ns, SW_GATEWAY_SILENT_NS, now))
             f->silent_ns = now;
         return;
@@ -48,9 +48,10 @@ static __always_inline __u32 sw_gate_is_filling(const struct sw_gateway_state *s
     return st->entries > st->max / 4 * 3;
 }
 
-static __always_inline void sw_gate_expire(struct sw_gateway_state *st, const struct sw_xlate_key *key,
-                                           struct sw_xlate *x, __u32 why, __u64 now)
+static __always_inline void sw_gate_expire(struct sw_gateway_state *st, struct sw_xlate_key *key, struct sw_xlate *x,
+                                           __u32 why, __u64 now)
 {
+    struct sw_gate_place at = {.hook = SW_HOOK_SWEEP};
     __u32 state = x->state;
 
     if (state == SW_X_OPENING || __sync_val_compare_and_swap(&x->state, state, SW_X_DEAD) != state)
@@ -58,8 +59,12 @@ static __always_inline void sw_gate_expire(struct sw_gateway_state *st, const st
     if (why == SW_GC_SILENT && now - x->since_ns >= st->pending)
         sw_gate_silent(key, now);
     sw_opaque(why);
-    if (why < SW_GC_MAX)
+    if (why < SW_GC_MAX && !SW_GATEWAY_SAYS(why)) {
         sw_gateway_count(st, why);
+    } else {
+        at.what = why;
+        sw_gateway_say(key, &at);
+    }
     x->since_ns = now;
     if (state == SW_X_PENDING)
         sw_gate_due(st, key, x);
@@ -99,6 +104,23 @@ static long sw_gate_sweep_one(void *map, struct sw_xlate_key *at, struct sw_xlat
     return 0;
 }
 
+/* No more cookies are sent: how many connections go on, and when there are none any more. */
+static __always_inline void sw_gate_drain(struct sw_gateway_state *st)
+{
+    struct sw_guard *g = sw_guard_config();
+
+    if (!g || !(g->flags & SW_G_STOPPING))
+        return;
+    if (!st->drain) {
+        st->drain = SW_GC_DRAINING;
+        sw_gateway_note(st, SW_GC_DRAINING);
+    }
+    if (st->drain == SW_GC_DRAINING && !sw_gateway_live(st)) {
+        st->drain = SW_GC_DRAINED;
+        sw_gateway_note(st, SW_GC_DRAINED);
+    }
+}
+
 static __always_inline void sw_gate_sweep(void)
 {
     struct sw_gateway_state *st = sw_gateway_state_get();
@@ -111,6 +133,8 @@ static __always_inline void sw_gate_sweep(void)
     bpf_for_each_map_elem(&xlate, sw_gate_sweep_one, 0, 0);
     for (int i = 0; i < SW_X_MAX; i++)
         st->by_state[i] = st->swept[i];
+    sw_gate_drain(st);
+    sw_gateway_say_rest(st->swept_ns);
 }
 
 #endif

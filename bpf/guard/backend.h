@@ -4,22 +4,13 @@
 #define SW_BPF_GUARD_BACKEND_H
 
 #include "guard/context.h"
+#include "guard/gateway_said.h"
 #include "guard/service.h"
 
 #define SW_TRANSLATES (cfg.gateway == SW_GATEWAY_TRANSLATE)
+#define SW_IS_INNER(ifindex) (SW_TRANSLATES && cfg.outer && (ifindex) != cfg.outer) /* followed, and not guarded */
+#define SW_GATE_MARK 0x73776774 /* in a frame's cb, from sw_gateway_out to sw_egress: what leaves is to be tracked */
 #define SW_BACKEND_READ_NS 100000000ull /* what a CPU has read is good for so long */
-
-static __always_inline struct sw_gateway_state *sw_gateway_state_get(void)
-{
-    __u32 zero = 0;
-
-    return bpf_map_lookup_elem(&gateway_state, &zero);
-}
-
-static __always_inline void sw_gateway_count(struct sw_gateway_state *st, __u32 what)
-{
-    __sync_fetch_and_add(&st->item[what], 1);
-}
 
 static __always_inline int sw_is_within(__u64 at, __u64 ns, __u64 now)
 {
@@ -93,6 +84,25 @@ static __always_inline void sw_backend_mss(struct sw_reply *r, const struct sw_o
         r->word[0] = bpf_htonl(0x02040000u | mss);
 }
 
+/* For the SYN in scratch there is no place. */
+static __always_inline void sw_backend_say_full(const struct sw_scratch *sc)
+{
+    struct sw_guard_scratch *here = sw_guard_scratch_get();
+    const __u32 is_b = sc->seg.src_is_b;
+
+    if (!here)
+        return;
+    __builtin_memcpy(here->said.client, is_b ? sc->key.b_ip : sc->key.a_ip, 16);
+    __builtin_memcpy(here->said.server, is_b ? sc->key.a_ip : sc->key.b_ip, 16);
+    here->said.cport = is_b ? sc->key.b_port : sc->key.a_port;
+    here->said.sport = is_b ? sc->key.a_port : sc->key.b_port;
+    here->place.what = SW_GC_FULL;
+    here->place.hook = sc->seg.hook;
+    here->place.ifindex = sc->seg.ifindex;
+    here->place.grants = 0;
+    sw_gateway_say(&here->said, &here->place);
+}
+
 /*
  * Must the SYN of the segment in scratch pass, although the service is engaged? A closed port does not look open; and
  * if the table is full, a cookie could not be taken (fail open: the backend decides).
@@ -109,7 +119,7 @@ SW_STEP int sw_backend_passes(__u64 now)
     if (!sc || !st || !g)
         return 1;
     if (sw_gateway_is_full(st)) {
-        sw_gateway_count(st, SW_GC_FULL);
+        sw_backend_say_full(sc);
         return 1;
     }
     is_b = !sc->seg.src_is_b;

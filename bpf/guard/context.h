@@ -27,6 +27,14 @@ struct sw_guard_ctx {
     __u32 time_wait_next; /* the number that the socket in TIME_WAIT waits for, which is to be ended */
 };
 
+/* What has happened to a connection that is translated, and where. */
+struct sw_gate_place {
+    __u32 what; /* enum sw_gateway_counter */
+    __u32 hook;
+    __u32 ifindex;
+    __u32 grants; /* as in sw_backend_facts */
+};
+
 /* What does not fit on the stack. Bottom halves are off: one packet at a time on each CPU. */
 struct sw_guard_scratch {
     struct sw_reply reply;
@@ -37,6 +45,9 @@ struct sw_guard_scratch {
     struct sw_cookie_opts accepted; /* decoded from an accepted cookie */
     __u8 pad[2];
     struct sw_guard_ctx pkt;
+    struct sw_gate_place place;
+    struct sw_xlate_key said;
+    __u32 pad2;
 };
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -53,4 +53,18 @@ SW_STEP int sw_edge_other(struct xdp_md *ctx, struct sw_key *key, struct sw_seg 
     return SW_DO_ACCEPT;
 }
 
+/*
+ * Has the client begun another connection on this four-tuple, of which its host does not know yet? A gateway that
+ * translates takes a cookie then, too, and resets what the host has. It comes with a bare acknowledgement that the live
+ * connection has no use for.
+ */
+static __always_inline int sw_may_begin_anew(const struct sw_flow *f, const struct sw_seg *s)
+{
+    const struct sw_end *orig = &f->end[SW_ORIG];
+
+    return SW_TRANSLATES && s->src_is_b == f->orig_is_b && !s->len &&
+           (s->flags & (SW_TCP_SYN | SW_TCP_FIN | SW_TCP_RST | SW_TCP_ACK)) == SW_TCP_ACK && s->seq - 1 != orig->isn &&
+           s->seq - orig->nxt + 1 > 1; /* a keepalive is the one before */
+}
+
 #endif

@@ -295,7 +295,7 @@ SW_STEP int sw_guard_packet(struct xdp_md *ctx, struct sw_guard_ctx *j, struct s
     j->now = sw_now(); /* exact: a cookie may be newer than the CPU's coarse clock */
     if (cfg.gateway) {
         j->has_flow = 0;
-        if (f && !(f->flags & SW_F_ENDED))
+        if (f && !(f->flags & SW_F_ENDED) && !sw_may_begin_anew(f, s))
             return SW_DO_PASS;
         action = sw_edge_other(ctx, key, s, j, c);
         if (action != SW_DO_PASS || f || waits || j->dry_run)

@@ -75,14 +75,20 @@ static __always_inline int sw_link_header_lost(struct __sk_buff *skb)
            net[1] == first[1] && net[2] == first[2] && net[3] == first[3];
 }
 
-#ifndef SW_NO_KFUNC
 /* If the link header was lost, only the length of the metadata is known; the cookie is verified again anyway. */
-static __always_inline int sw_meta_is_set(struct __sk_buff *skb)
+static __always_inline int sw_meta_is_there(struct __sk_buff *skb)
 {
     struct sw_meta *m = (void *)(long)skb->data_meta;
+
+    return SW_HAS(m, sizeof(*m), (void *)(long)skb->data) && (m->magic == SW_META_MAGIC || sw_link_header_lost(skb));
+}
+
+#ifndef SW_NO_KFUNC
+static __always_inline int sw_meta_is_set(struct __sk_buff *skb)
+{
     struct sw_guard *g;
 
-    if (SW_HAS(m, sizeof(*m), (void *)(long)skb->data) && (m->magic == SW_META_MAGIC || sw_link_header_lost(skb)))
+    if (sw_meta_is_there(skb))
         return 1;
     g = sw_guard_config();
     return g && g->flags & SW_G_NO_META && (g->active || cfg.accept);

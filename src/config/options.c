@@ -16,6 +16,7 @@ const struct sw_word sw_line_words[] = {
     SW_EVENTS(SW_WORD_ITEM){"loss", SW_LINE_LOSS},
     {"stats", SW_LINE_STATS},
     {"drop", SW_LINE_DROP},
+    {"gateway", SW_LINE_GATEWAY},
     {"service", SW_LINE_SERVICE},
     {0},
 };
@@ -70,7 +71,8 @@ static const struct sw_option options[] = {
      .noun = "event", .help = "lines to log, by name, joined by commas; 'all', 'none', and '-name' to leave one out",
      .man =
          "The lines are {words}. Default: {}. Three words stand for several lines: `lifecycle` for those of "
-         "connections but `anomaly`, `update` and `conn`; `guard` for the changes of services, `drop` and `service`; "
+         "connections but `anomaly`, `update` and `conn`; `guard` for the changes of services, `drop` and `service`, "
+         "but not `gateway`; "
          "`health` for `loss` and `stats`. Without `loss` a loss shows only as a gap in `seq`."},
     {"full-events", .block = 1, .type = SW_OPT_SET, FIELD(full_events),
      .help = "JSON and ECS: every key in every line of a connection, not only in `conn`"},
@@ -209,8 +211,7 @@ static void complete(struct sw_cli *cli, void *at)
                      sw_formatter(opts->format)->name);
     if (opts->object.cfg.replay) /* nobody else reads its events */
         opts->event_mask &= sw_formatter(opts->format)->lines;
-    opts->object.cfg.event_mask =
-        opts->event_mask & (((1u << SW_EV_MAX) - 1) | 1u << SW_LINE_GUARD | 1u << SW_LINE_DROP);
+    opts->object.cfg.event_mask = opts->event_mask & (((1u << SW_EV_MAX) - 1) | SW_LINES_OF_GUARD);
     if (opts->output && !strcmp(opts->output, "-"))
         opts->output = NULL;
     quiet = opts->output && !strcmp(opts->output, "none") && opts->format == SW_FORMAT_TEXT;

@@ -158,6 +158,7 @@ __u64 sw_guard_runtime_next(const struct sw_guard_runtime *g)
                          g->next_key,
                          g->next_detect,
                          g->opts->key_file ? g->next_clock : ~0ULL,
+                         sw_translate_next(&g->translate),
                          g->opts->gateway ? ~0ULL : g->next_queue};
     __u64 next = ~0ULL;
 
@@ -283,4 +284,5 @@ void sw_guard_runtime_finish(struct sw_guard_runtime *g)
 {
     __atomic_fetch_or(&g->guard->flags, SW_G_STOPPING, __ATOMIC_SEQ_CST);
     sw_guard_runtime_check(detect(g), &g->detect_failed, "evaluating services");
+    sw_translate_finish(&g->translate);
 }

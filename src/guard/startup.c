@@ -72,6 +72,7 @@ void sw_guard_runtime_object(const struct sw_guard_runtime *g, const struct sw_h
     object->cfg.stray_reset = opts->stray == SW_STRAY_RESET;
     object->cfg.gateway = opts->gateway;
     object->cfg.accept = opts->accept;
+    object->cfg.outer = opts->gateway == SW_GATEWAY_TRANSLATE ? sw_translate_outer(hooks) : 0;
     object->gateway_flows = opts->gateway_flows;
     /* pinned, they are there at their sizes, so that the options may change from one daemon to the next */
     if (!opts->limit_source && !object->pinned)
@@ -154,8 +155,10 @@ static int open_services(struct sw_guard_runtime *g, const struct sw_hooks *hook
         first = bridged;
         ifindexes[len++] = hooks->ifaces[i].id.ifindex;
     }
-    if (g->opts->gateway == SW_GATEWAY_TRANSLATE && len != 1)
-        return sw_fail(f, SW_EXIT_USAGE, -EINVAL, "--gateway translate: one interface, the outer one (-i)");
+    if (g->opts->gateway == SW_GATEWAY_TRANSLATE && !len)
+        return sw_fail(f, SW_EXIT_USAGE, -EINVAL, "--gateway translate: no outer interface (-i)");
+    if (g->obj->rodata->cfg.outer)
+        sw_translate_say_outer(hooks, g->obj->rodata->cfg.outer);
     err = sw_services_new(g->obj, g->opts, ifindexes, len, first, reqsk, &g->services);
     return err ? fail_services(err, f) : 0;
 }

@@ -65,6 +65,7 @@ int sw_translate_open(struct sw_translate *t, struct synward_bpf *obj, const str
     t->state->linger = opts->gateway_linger_ns;
     t->state->idle = opts->gateway_idle_ns;
     t->state->pending = opts->gateway_pending_ns;
+    t->state->drain = 0;
     memcpy(t->warned, t->state->item, sizeof(t->warned)); /* of a daemon before this one */
     return 0;
 }
@@ -80,9 +81,45 @@ void sw_translate_close(struct sw_translate *t)
     t->pass_fd = -1;
 }
 
+void sw_translate_finish(struct sw_translate *t)
+{
+    LIBBPF_OPTS(bpf_test_run_opts, run);
+
+    if (t->state)
+        bpf_prog_test_run_opts(t->sweep_fd, &run);
+}
+
+__u64 sw_translate_next(const struct sw_translate *t)
+{
+    return t->state && t->state->by_state[SW_X_PENDING] ? t->next_sweep : ~0ULL;
+}
+
 __u64 sw_translate_live(const struct sw_translate *t)
 {
     return t->state ? sw_gateway_live(t->state) : 0;
+}
+
+__u32 sw_translate_outer(const struct sw_hooks *hooks)
+{
+    __u32 first = 0;
+    size_t len = 0;
+
+    for (size_t i = 0; i < hooks->len; i++) {
+        if (hooks->ifaces[i].loopback)
+            continue;
+        if (!len++)
+            first = hooks->ifaces[i].id.ifindex;
+    }
+    return len > 1 ? first : 0;
+}
+
+void sw_translate_say_outer(const struct sw_hooks *hooks, __u32 outer)
+{
+    for (size_t i = 0; i < hooks->len; i++)
+        if (hooks->ifaces[i].id.ifindex == outer)
+            sw_info("--gateway translate: '%s' is the outer interface, the first one; the others are followed and not "
+                    "guarded",
+                    hooks->ifaces[i].id.name);
 }
 
 /* --- the client's acknowledgement --- */

@@ -7,6 +7,7 @@
 #define SW_GUARD_TRANSLATE_H
 
 #include "config/guard_options.h"
+#include "loader/hooks.h"
 
 #include <stddef.h>
 
@@ -22,10 +23,21 @@ struct sw_translate {
     bool failed, said_route;
 };
 
+/* Its ifindex: the first that is named, loopback is none. 0: no other interface is followed. */
+__u32 sw_translate_outer(const struct sw_hooks *hooks);
+/* Who meant that both are outer ones is told. */
+void sw_translate_say_outer(const struct sw_hooks *hooks, __u32 outer);
+
 /* 0 or -errno. */
 int sw_translate_open(struct sw_translate *t, struct synward_bpf *obj, const struct sw_guard_opts *opts);
 void sw_translate_close(struct sw_translate *t); /* safe on a zeroed one */
 void sw_translate_tick(struct sw_translate *t, __u64 now);
+
+/* When it is due; whenever there is a tick, if no backend is waited for. */
+__u64 sw_translate_next(const struct sw_translate *t);
+
+/* Before the last lines: what is left to be said. */
+void sw_translate_finish(struct sw_translate *t);
 
 /* Connections that are translated and not closed, as of the last sweep. */
 __u64 sw_translate_live(const struct sw_translate *t);

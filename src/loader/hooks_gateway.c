@@ -13,7 +13,10 @@ static const enum sw_tc_side sides[SW_GATE_HOOKS] = {SW_TC_GATEWAY_IN, SW_TC_GAT
 
 bool sw_hooks_gateway_wanted(const struct sw_hooks *hooks, const struct sw_hook_iface *iface)
 {
-    return !iface->loopback && bpf_program__autoload(hooks->obj->progs.sw_gateway_in);
+    const __u32 outer = hooks->obj->rodata->cfg.outer;
+
+    return !iface->loopback && bpf_program__autoload(hooks->obj->progs.sw_gateway_in) &&
+           (!outer || iface->id.ifindex == outer);
 }
 
 int sw_hooks_gateway_attach(struct sw_hooks *hooks, struct sw_hook_iface *iface, struct sw_failure *f)

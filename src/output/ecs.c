@@ -275,10 +275,27 @@ static char *put_drop(struct sw_lines *l, char *p, const struct sw_guard_event *
     return LIT(p, "}");
 }
 
+static char *put_gateway(struct sw_lines *l, char *p, const struct sw_guard_event *t)
+{
+    p = LIT(p, ",\"kind\":\"event\",\"category\":[\"network\"],\"type\":[\"info\"],\"action\":\"gateway\"" MODULE
+               "guard\",\"reason\":\"");
+    p = sw_put_name(p, sw_name_gateway_counter(t->reason));
+    *p++ = '"';
+    p = put_observer(l, p, t->ifindex ? sw_lines_iface_at(l, t->ifindex) : NULL);
+    if (!t->dst_port)
+        return p;
+    p = put_network(p, t->src_ip, t->vlan);
+    p = put_address(LIT(p, "}"), "source", t->src_ip, t->src_port);
+    p = put_address(LIT(p, "}"), "destination", t->dst_ip, t->dst_port);
+    return LIT(p, "}");
+}
+
 char *sw_ecs_guard_event(struct sw_lines *l, __u64 seq, const struct sw_guard_event *t, char *p)
 {
     p = put_begin(l, p, t->ts, seq);
-    p = t->kind == SW_GUARD_EV_STATE ? put_guard(l, p, t) : put_drop(l, p, t);
+    p = t->kind == SW_GUARD_EV_STATE  ? put_guard(l, p, t)
+        : t->kind == SW_GUARD_EV_DROP ? put_drop(l, p, t)
+                                      : put_gateway(l, p, t);
     p = put_own(l, p);
     p = sw_put_name(LIT(p, ",\"hook\":\""), sw_name_hook(t->hook));
     p = sw_json_guard_keys(l, p, t);

@@ -4,6 +4,7 @@
 #include "base/fmt.h"
 #include "output/drops.h"
 #include "output/json_fmt.h"
+#include "output/names.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -143,14 +144,51 @@ static char *put_drop(char *p, const struct sw_guard_event *t)
     return sw_put_pair(p, "", "payload", t->payload);
 }
 
+/* "PREFIXip":…,"PREFIXport":… behind a value; null, if there is none. */
+static char *put_end(char *p, const char *prefix, const __u8 ip[16], __be16 port, bool known)
+{
+    p = stpcpy(stpcpy(LIT(p, ",\""), prefix), "_ip\":");
+    if (known) {
+        *p++ = '"';
+        p = sw_put_ip(p, ip);
+        *p++ = '"';
+    } else {
+        p = LIT(p, "null");
+    }
+    p = stpcpy(stpcpy(LIT(p, ",\""), prefix), "_port\":");
+    return known ? sw_put_u64(p, ntohs(port)) : LIT(p, "null");
+}
+
+static char *put_gateway(char *p, const struct sw_guard_event *t)
+{
+    p = LIT(p, "\",\"what\":\"");
+    p = sw_put_name(p, sw_name_gateway_counter(t->reason));
+    *p++ = '"';
+    p = sw_put_pair(p, "", "count", t->count);
+    p = put_end(p, "orig", t->src_ip, t->src_port, t->src_port);
+    p = put_end(p, "resp", t->dst_ip, t->dst_port, t->dst_port);
+    p = sw_put_pair(p, "", "connections", t->connections);
+    if (t->reason != SW_GC_CHANGED || !t->dst_port)
+        return p;
+    p = sw_put_pair(p, "", "mss", t->mss);
+    p = t->grants & SW_BE_WSCALE ? sw_put_pair(p, "", "wscale", t->wscale) : LIT(p, ",\"wscale\":null");
+    p = sw_put_bool(LIT(p, ",\"timestamps\":"), t->grants & SW_BE_TS);
+    p = sw_put_bool(LIT(p, ",\"sack\":"), t->grants & SW_BE_SACK);
+    return sw_put_bool(LIT(p, ",\"ecn\":"), t->grants & SW_BE_ECN);
+}
+
 char *sw_json_guard_keys(const struct sw_lines *l, char *p, const struct sw_guard_event *t)
 {
-    return t->kind == SW_GUARD_EV_STATE ? put_guard(l, p, t) : put_drop(p, t);
+    switch (t->kind) {
+    case SW_GUARD_EV_STATE: return put_guard(l, p, t);
+    case SW_GUARD_EV_DROP: return put_drop(p, t);
+    default: return put_gateway(p, t);
+    }
 }
 
 char *sw_json_guard_event(struct sw_lines *l, __u64 seq, const struct sw_guard_event *t, char *p)
 {
-    static const struct sw_name kinds[SW_GUARD_EV_MAX] = {{"guard", 5}, {"drop", 4}};
+    static const struct sw_name kinds[SW_GUARD_EV_MAX] = {{"guard", 5}, {"drop", 4}, {"gateway", 7}};
 
     p = sw_put_head(l, p, seq, t->ts, &kinds[t->kind]);
     p = put_place(l, p, t);

@@ -167,7 +167,7 @@ int sw_report_event(struct sw_report *r, const struct sw_event *ev)
 /* The guard's records are made in the kernel only if they are enabled, and counted together when they do not fit. */
 static bool loss_wanted(const struct sw_report *r, int kind)
 {
-    __u32 bits = kind == SW_LOSS_GUARD ? 1u << SW_LINE_GUARD | 1u << SW_LINE_DROP : 1u << kind;
+    __u32 bits = kind == SW_LOSS_GUARD ? SW_LINES_OF_GUARD : 1u << kind;
 
     return r->event_mask & bits;
 }
@@ -253,7 +253,7 @@ int sw_report_guard_event(struct sw_report *r, const struct sw_guard_event *ev)
     note_drop(r, ev);
     if (r->tap)
         r->tap->guard_event(r->tap->ctx, ev);
-    if (!(r->event_mask & 1u << (ev->kind == SW_GUARD_EV_STATE ? SW_LINE_GUARD : SW_LINE_DROP)))
+    if (!(r->event_mask & 1u << (SW_LINE_GUARD + ev->kind)))
         return 0;
     p = event_room(r, SW_LOSS_GUARD);
     if (!p)

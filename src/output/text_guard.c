@@ -44,6 +44,44 @@ static char *text_drop(const struct sw_lines *l, char *p, const struct sw_guard_
     return t->dry_run ? put(p, " (dry run)") : p;
 }
 
+static char *text_gateway(const struct sw_lines *l, char *p, const struct sw_guard_event *t)
+{
+    p = sw_text_color(l, p, SW_YELLOW);
+    p = sw_text_color(l, put(p, "gateway"), SW_PLAIN);
+    *p++ = ' ';
+    if (t->dst_port) {
+        if (t->src_port)
+            p = put(sw_put_endpoint(p, t->src_ip, t->src_port), " -> ");
+        p = sw_put_endpoint(p, t->dst_ip, t->dst_port);
+        *p++ = ' ';
+    }
+    p = put(p, "%s x%llu; %llu connections", sw_name_gateway_counter(t->reason)->text, t->count, t->connections);
+    if (t->reason != SW_GC_CHANGED || !t->dst_port)
+        return p;
+    p = put(p, "; now mss %u", t->mss);
+    if (t->grants & SW_BE_WSCALE)
+        p = put(p, " wscale %u", t->wscale);
+    return put(p, "%s%s%s", t->grants & SW_BE_TS ? " timestamps" : "", t->grants & SW_BE_SACK ? " sack" : "",
+               t->grants & SW_BE_ECN ? " ecn" : "");
+}
+
+static void row_gateway(struct sw_text_row *r, const struct sw_guard_event *t)
+{
+    const char *what = sw_name_gateway_counter(t->reason)->text;
+    sw_text_value n;
+
+    r->event = "gateway";
+    r->color = SW_YELLOW;
+    r->ends = t->dst_port ? t->src_port ? 2 : 1 : 0;
+    r->end[0] =
+        t->src_port ? (struct sw_text_end){t->src_ip, t->src_port, 0} : (struct sw_text_end){t->dst_ip, t->dst_port, 0};
+    r->end[1] = (struct sw_text_end){t->dst_ip, t->dst_port, 0};
+    sw_text_detail(r, "%s x%s", what, sw_text_count(t->count, n));
+    sw_text_brief(r, "x%s %s", sw_text_count_brief(t->count, n), what);
+    if (t->reason == SW_GC_DRAINING)
+        sw_text_more(r, "; %s connections", sw_text_count(t->connections, n));
+}
+
 static void say_change(struct sw_text_row *r, const struct sw_guard_event *t)
 {
     const char *to = sw_name_guard_state(t->to)->text, *cause = sw_name_guard_cause(t->cause)->text;
@@ -68,7 +106,9 @@ static char *narrow_guard_event(struct sw_lines *l, const struct sw_guard_event 
     struct sw_text_row r = {.event = drop ? "drop" : "guard", .color = drop ? SW_RED : SW_YELLOW, .ends = drop ? 2 : 1};
     sw_text_value n;
 
-    if (drop) {
+    if (t->kind == SW_GUARD_EV_GATEWAY) {
+        row_gateway(&r, t);
+    } else if (drop) {
         r.end[0] = (struct sw_text_end){t->src_ip, t->src_port, 0};
         r.end[1] = (struct sw_text_end){t->dst_ip, t->dst_port, 0};
         sw_text_detail(&r, "%s x%s%s", sw_name_drop(t->reason)->text, sw_text_count(t->count, n),
@@ -96,7 +136,9 @@ char *sw_text_guard_event(struct sw_lines *l, __u64 seq, const struct sw_guard_e
         p += iface->len;
         *p++ = ' ';
     }
-    p = t->kind == SW_GUARD_EV_STATE ? text_guard(l, p, t) : text_drop(l, p, t);
+    p = t->kind == SW_GUARD_EV_STATE  ? text_guard(l, p, t)
+        : t->kind == SW_GUARD_EV_DROP ? text_drop(l, p, t)
+                                      : text_gateway(l, p, t);
     *p++ = '\n';
     return p;
 }

@@ -14,8 +14,12 @@
 
 static const char *const kind_names[SW_LINE_MAX] = {
 #define KIND_ITEM(prefix, id, name) [prefix##id] = (name),
-    SW_EVENTS(KIND_ITEM)[SW_LINE_LOSS] = "loss", [SW_LINE_STATS] = "stats", [SW_LINE_GUARD] = "guard",
-    [SW_LINE_DROP] = "drop", [SW_LINE_SERVICE] = "service"};
+    SW_EVENTS(KIND_ITEM)[SW_LINE_LOSS] = "loss",
+    [SW_LINE_STATS] = "stats",
+    [SW_LINE_GUARD] = "guard",
+    [SW_LINE_DROP] = "drop",
+    [SW_LINE_GATEWAY] = "gateway",
+    [SW_LINE_SERVICE] = "service"};
 
 const char *sw_tally_kind_name(int kind)
 {

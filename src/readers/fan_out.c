@@ -125,8 +125,8 @@ static void on_event(void *ctx, const struct sw_event *ev)
     }
 }
 
-/* A dropped packet has addresses and ports, and no connection. */
-static bool drop_matches(const struct sw_filter *f, const struct sw_guard_event *ev)
+/* A dropped packet, or one at a gateway, has addresses and ports, and no connection. */
+static bool packet_matches(const struct sw_filter *f, const struct sw_guard_event *ev)
 {
     const struct sw_filter_rules *rules = &f->rules;
 
@@ -138,7 +138,7 @@ static bool drop_matches(const struct sw_filter *f, const struct sw_guard_event 
 
 static void on_guard_event(void *ctx, const struct sw_guard_event *ev)
 {
-    const int line = ev->kind == SW_GUARD_EV_STATE ? SW_LINE_GUARD : SW_LINE_DROP;
+    const int line = SW_LINE_GUARD + ev->kind;
     struct sw_readers *r = ctx;
 
     new_record(r);
@@ -146,7 +146,8 @@ static void on_guard_event(void *ctx, const struct sw_guard_event *ev)
         struct sw_reader *one = r->reader[i];
         const struct sw_request *wants = &one->lines.wants;
 
-        if (one->asked && wants->event_mask >> line & 1 && (line == SW_LINE_GUARD || drop_matches(&wants->filter, ev)))
+        if (one->asked && wants->event_mask >> line & 1 &&
+            (line == SW_LINE_GUARD || packet_matches(&wants->filter, ev)))
             give(r, one, SW_LOSS_GUARD, make_guard_event, ev, ev->ts);
     }
 }

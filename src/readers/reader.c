@@ -142,7 +142,7 @@ void sw_reader_event(struct sw_reader_lines *r, int kind, const char *line, size
 void sw_reader_lost(struct sw_reader_lines *r, const __u64 lost[SW_LOSSES])
 {
     for (int kind = 0; kind < SW_LOSSES; kind++) {
-        __u32 bits = kind == SW_LOSS_GUARD ? 1u << SW_LINE_GUARD | 1u << SW_LINE_DROP : 1u << kind;
+        __u32 bits = kind == SW_LOSS_GUARD ? SW_LINES_OF_GUARD : 1u << kind;
 
         if (r->wants.event_mask & bits)
             r->lost[kind] += lost[kind];

@@ -10,7 +10,8 @@
 
 #define FIRST "synward-events 1"
 
-static const char *const line_names[SW_LINE_MAX - SW_LINE_LOSS] = {"loss", "stats", "guard", "drop", "service"};
+static const char *const line_names[SW_LINE_MAX - SW_LINE_LOSS] = {"loss", "stats",   "guard",
+                                                                   "drop", "gateway", "service"};
 
 static const char *line_name(int i)
 {

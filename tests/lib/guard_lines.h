@@ -53,6 +53,37 @@ static inline struct sw_guard_event emitted_drop(void)
     return t;
 }
 
+static inline struct sw_guard_event emitted_gateway(void)
+{
+    struct sw_guard_event t = emitted_drop();
+
+    t.kind = SW_GUARD_EV_GATEWAY;
+    t.hook = SW_HOOK_TC_EGRESS;
+    t.reason = SW_GC_REFUSED;
+    t.count = 3;
+    t.connections = 12;
+    t.mss = 1460;
+    t.wscale = 9;
+    t.grants = SW_BE_TS | SW_BE_WSCALE;
+    memcpy(t.src_ip, v4, 16);
+    t.src_ip[15] = 1;
+    return t;
+}
+
+/* Of none: it counts what no other one does. */
+static inline struct sw_guard_event gateway_rest(enum sw_gateway_counter what)
+{
+    struct sw_guard_event t = emitted_gateway();
+
+    t.hook = SW_HOOK_SWEEP;
+    t.ifindex = 0;
+    t.reason = (__u8)what;
+    t.src_port = t.dst_port = 0;
+    memset(t.src_ip, 0, 16);
+    memset(t.dst_ip, 0, 16);
+    return t;
+}
+
 static inline struct sw_report_service service(void)
 {
     struct sw_report_service s = {.service = {.port = htons(443),

@@ -98,7 +98,9 @@ static inline struct sw_event random_event(int kind, __u64 ts)
 
 static inline struct sw_guard_event random_guard_event(int kind, __u64 ts)
 {
-    struct sw_guard_event t = kind == SW_GUARD_EV_DROP ? emitted_drop() : emitted_guard();
+    struct sw_guard_event t = kind == SW_GUARD_EV_DROP      ? emitted_drop()
+                              : kind == SW_GUARD_EV_GATEWAY ? emitted_gateway()
+                                                            : emitted_guard();
     bool likely = random_u64() & 1;
 
     t.ts = ts;
@@ -115,6 +117,8 @@ static inline struct sw_guard_event random_guard_event(int kind, __u64 ts)
     t.syn_rate = random_value();
     t.in_state_ns = random_value();
     t.count = random_value();
+    t.connections = random_value();
+    t.grants = random_u64();
     t.flags = random_u64();
     t.payload = random_value();
     random_ip(t.svc_ip);
@@ -202,7 +206,7 @@ static inline void random_line(struct out *o, __u64 *ts)
     case 3:
     case 4:
     case 5:
-        guard = random_guard_event(kind == SW_EV_MAX + 3 ? SW_GUARD_EV_STATE : SW_GUARD_EV_DROP, *ts);
+        guard = random_guard_event((int)kind - SW_EV_MAX - 3, *ts);
         emit(o, &guard);
         return;
     default: ev = random_event(kind, *ts); add(o, &ev);

@@ -130,6 +130,7 @@ int main(void)
         opts.cfg.guard = configurations[i].guard;
         opts.cfg.ladder = configurations[i].ladder;
         opts.cfg.gateway = configurations[i].gateway;
+        opts.cfg.outer = configurations[i].gateway == SW_GATEWAY_TRANSLATE; /* with inner interfaces, too: it is more */
         opts.cfg.accept = configurations[i].accept;
         opts.cfg.checksum = opts.cfg.decap = configurations[i].all;
         output[0] = 0;

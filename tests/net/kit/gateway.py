@@ -101,10 +101,10 @@ def ends(*running):
 
 # --- form translate: hosts behind it are as they are ---
 
-def translate(ns, dev, *args, mode="always", nets=NETS, **kw):
+def translate(ns, dev, *args, mode="always", nets=NETS, inner=(), **kw):
     """synward that translates. Nobody but --protect says what is behind it."""
     protect = [x for net in nets.values() for x in ("--protect", net)]
-    return n.Synward(ns, dev, args=("--guard", mode, "--gateway", "translate", *protect, *args), **kw)
+    return n.Synward(ns, dev, *inner, args=("--guard", mode, "--gateway", "translate", *protect, *args), **kw)
 
 
 def state(sw):

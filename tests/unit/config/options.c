@@ -207,7 +207,7 @@ static void test_groups_of_lines(void **state)
 {
     const __u32 guard = 1u << SW_LINE_GUARD | 1u << SW_LINE_DROP | 1u << SW_LINE_SERVICE;
     const __u32 health = 1u << SW_LINE_LOSS | 1u << SW_LINE_STATS, all = (1u << SW_LINE_MAX) - 1;
-    const __u32 others = 1u << SW_EV_ANOMALY | 1u << SW_EV_UPDATE | 1u << SW_EV_CONN;
+    const __u32 others = 1u << SW_EV_ANOMALY | 1u << SW_EV_UPDATE | 1u << SW_EV_CONN | 1u << SW_LINE_GATEWAY;
     const struct {
         const char *typed;
         __u32 mask;
@@ -215,9 +215,11 @@ static void test_groups_of_lines(void **state)
         {"guard", guard},
         {"guard,-drop,-service", 1u << SW_LINE_GUARD},
         {"health", health},
+        {"gateway", 1u << SW_LINE_GATEWAY},
         {"lifecycle", all & ~(guard | health | others)},
         {"conn,health", 1u << SW_EV_CONN | health},
         {"-lifecycle", guard | health | others},
+        {"all,-gateway", all & ~(1u << SW_LINE_GATEWAY)},
         {"all", all},
         {"all,-guard", all & ~guard},
         {"none", 0},
