@@ -51,7 +51,7 @@ static __always_inline __u32 sw_gate_is_filling(const struct sw_gateway_state *s
 static __always_inline void sw_gate_expire(struct sw_gateway_state *st, struct sw_xlate_key *key, struct sw_xlate *x,
                                            __u32 why, __u64 now)
 {
-    struct sw_gate_place at = {.hook = SW_HOOK_SWEEP};
+    struct sw_gate_place at;
     __u32 state = x->state;
 
     if (state == SW_X_OPENING || __sync_val_compare_and_swap(&x->state, state, SW_X_DEAD) != state)
@@ -62,6 +62,7 @@ static __always_inline void sw_gate_expire(struct sw_gateway_state *st, struct s
     if (why < SW_GC_MAX && !SW_GATEWAY_SAYS(why)) {
         sw_gateway_count(st, why);
     } else {
+        sw_gate_place_sweep(&at);
         at.what = why;
         sw_gateway_say(key, &at);
     }

@@ -101,16 +101,30 @@ SW_STEP int sw_gateway_say(struct sw_xlate_key *key, struct sw_gate_place *at)
     return 0;
 }
 
+/*
+ * Where the sweep is. The value is hidden from clang, which would put the whole into a section of constants: libbpf
+ * makes a map of that, one that the object for old kernels does not have.
+ */
+static __always_inline void sw_gate_place_sweep(struct sw_gate_place *at)
+{
+    __u32 hook = SW_HOOK_SWEEP;
+
+    sw_opaque(hook);
+    __builtin_memset(at, 0, sizeof(*at));
+    at->hook = hook;
+}
+
 /* What is left to be said of all: that was one too many in its second. At the end at once. */
 SW_STEP int sw_gateway_say_rest(__u64 now)
 {
     struct sw_gateway_state *st = sw_gateway_state_get();
-    const struct sw_gate_place here = {.hook = SW_HOOK_SWEEP};
+    struct sw_gate_place here;
     struct sw_guard *g = sw_guard_config();
     __u32 last;
 
     if (!st || !g || !SW_GUARD_EMITS(SW_GUARD_EV_GATEWAY))
         return 0;
+    sw_gate_place_sweep(&here);
     last = g->flags & SW_G_STOPPING;
     for (__u32 what = 0; what < SW_GC_MAX; what++) {
         if (!SW_READ_ONCE(st->unsaid[what]))

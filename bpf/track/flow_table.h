@@ -201,7 +201,7 @@ static __always_inline int sw_cache_is_enough(const struct sw_flow *f, const str
     if (w->restored) /* its note has taken the segment, unless both ends have begun */
         return w->restored == SW_RESTORED && !cfg.guard && !f->owner[0].cookie && !f->owner[1].cookie &&
                (kind == SW_TCP_SYN) == (s->src_is_b == f->orig_is_b);
-    return kind == SW_TCP_SYN && !s->sent;
+    return kind == SW_TCP_SYN && !s->sent && !cfg.gateway; /* sw_edge_has_passed */
 }
 
 /*
@@ -253,10 +253,12 @@ SW_PART int sw_track_new(void)
         return 0;
     }
     if ((__s64)SW_READ_ONCE(half_open_room) <= 0 && sw_cache_is_enough(f, s, w)) {
+        if (!w->restored && !sw_syn_cache_begin())
+            return 0;
         sw_count(SW_C_HALF_OPEN_CREATED);
         sw_emit_all(f, s->now);
         if (!w->restored)
-            sw_syn_cache_insert(sc, sw_cached_opening(f));
+            sw_syn_cache_opened(sw_cached_opening(f));
         return 1;
     }
     err = bpf_map_update_elem(&half_open, key, f, f->flags & SW_F_REUSED ? BPF_ANY : BPF_NOEXIST);

@@ -111,6 +111,65 @@ static __always_inline void sw_syn_cache_insert(struct sw_scratch *sc, __u8 open
     sw_syn_cache_put();
 }
 
+/* A SYN that is in the cache alone: its note, before its `opening`. 0: another CPU had the same SYN at once, and was
+ * faster; then it is sent again. */
+SW_PART int sw_syn_cache_begin(void)
+{
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
+    struct sw_syn_note *note;
+    struct sw_syn_set *set;
+    const struct sw_seg *s;
+    __u32 tag, at;
+    int mine = 1;
+    __u64 id;
+
+    if (!sc)
+        return 1;
+    s = &sc->seg;
+    id = sc->hash;
+    tag = sw_syn_tag(id);
+    sw_cached_handshake_set(&sc->cached, s, 0);
+    set = sw_syn_set_take(id);
+    if (!set)
+        return 1;
+    at = sw_syn_set_find(set, tag);
+    if (at < SW_SYN_WAYS) {
+        note = sw_syn_note_at(set, at);
+        mine = note->seq != s->seq || (note->bits / SW_NOTE_SRC_IS_B & 1) != (s->src_is_b & 1) ||
+               note->bits & SW_CACHED_OPENING_DUE || s->now > note->ns + SW_SYN_CACHE_NS;
+        if (!mine && note->syn_rexmit < 255)
+            note->syn_rexmit++;
+    } else {
+        at = sw_syn_set_next(set);
+        *sw_syn_tag_at(set, at) = tag;
+    }
+    if (mine)
+        sw_note_write(sw_syn_note_at(set, at), &sc->cached);
+    sw_syn_set_drop(set, id);
+    return mine;
+}
+
+/* What became of the `opening` of that SYN. */
+SW_PART int sw_syn_cache_opened(__u32 opening)
+{
+    struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
+    struct sw_syn_note *note;
+    struct sw_syn_set *set;
+    __u64 id;
+
+    if (!sc || !opening)
+        return 0;
+    id = sc->hash;
+    set = sw_syn_set_take(id);
+    if (!set)
+        return 0;
+    note = sw_syn_set_note(set, id);
+    if (note && note->seq == sc->seg.seq)
+        note->bits |= opening & (SW_CACHED_OPENING_EMITTED | SW_CACHED_OPENING_DEFERRED);
+    sw_syn_set_drop(set, id);
+    return 0;
+}
+
 /* Another SYN or SYN-ACK of the handshake. */
 SW_PART int sw_syn_cache_update(void)
 {

@@ -266,7 +266,7 @@ static void fit_maps(struct replay *c)
         o->max_flows = n + 1;
     if (n < o->max_half_open && 2 * n + LRU_SLACK < o->max_half_open)
         o->max_half_open = 2 * n + LRU_SLACK;
-    if (4 * n + LRU_SLACK < o->syn_cache_max) /* so that each note finds a place in its set */
+    if (n < o->syn_cache_max && 4 * n + LRU_SLACK < o->syn_cache_max) /* so that each note finds a place in its set */
         o->syn_cache_max = 4 * n + LRU_SLACK;
 }
 

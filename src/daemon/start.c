@@ -244,7 +244,7 @@ static int load(struct start *s)
     if (!err)
         err = sw_object_load(s->loop.obj, object, &why);
     if (!err && s->pin.adopted)
-        sw_object_shares_unknown(s->loop.obj);
+        sw_object_counts_unknown(s->loop.obj);
     if (!err)
         return 0;
     sw_object_free(s->loop.obj);

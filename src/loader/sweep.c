@@ -8,10 +8,11 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-void sw_object_shares_unknown(struct synward_bpf *obj)
+void sw_object_counts_unknown(struct synward_bpf *obj)
 {
     for (int i = 0; i < SW_SHARES; i++)
         obj->bss->shares[i] = (struct sw_share){.taken = obj->rodata->cfg.share[i]};
+    obj->bss->half_open_room = sw_half_open_room(bpf_map__max_entries(obj->maps.half_open), ~0ull);
 }
 
 static int sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep)

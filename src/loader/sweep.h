@@ -12,7 +12,7 @@ struct synward_bpf;
 int sw_object_sweep(struct synward_bpf *obj, __u64 now, __u64 flush, struct sw_sweep *ret_sweep);
 
 /* The tables are those of an earlier process: no connection takes a place of a share before the first sweep has counted
- * them. */
-void sw_object_shares_unknown(struct synward_bpf *obj);
+ * them, and half_open has no more room than a full one. */
+void sw_object_counts_unknown(struct synward_bpf *obj);
 
 #endif

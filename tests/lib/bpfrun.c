@@ -430,6 +430,11 @@ size_t bpfrun_syn_cache_entries(struct bpfrun *run)
     return n;
 }
 
+__s64 bpfrun_room(const struct bpfrun *run)
+{
+    return run->obj->bss->half_open_room;
+}
+
 void bpfrun_set_room(struct bpfrun *run, __s64 room)
 {
     run->obj->bss->half_open_room = room;

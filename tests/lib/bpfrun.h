@@ -69,7 +69,8 @@ void bpfrun_drain(struct bpfrun *run, bool on);
 enum bpfrun_where { BPFRUN_NOWHERE, BPFRUN_HALF_OPEN, BPFRUN_FLOWS };
 enum bpfrun_where bpfrun_lookup(struct bpfrun *run, const struct sw_key *key, struct sw_flow *ret_flow);
 size_t bpfrun_count(struct bpfrun *run, enum bpfrun_where where);
-size_t bpfrun_syn_cache_entries(struct bpfrun *run);             /* of handshakes that are not complete */
+size_t bpfrun_syn_cache_entries(struct bpfrun *run); /* of handshakes that are not complete */
+__s64 bpfrun_room(const struct bpfrun *run);
 void bpfrun_set_room(struct bpfrun *run, __s64 room);            /* in half_open, until the next sweep or reset */
 __u64 bpfrun_counter(struct bpfrun *run, enum sw_counter which); /* since the last reset */
 /* Sets the filter, as words: "port 80,443 not-net 10.0.0.0/8"; "": none. A reset removes it. 0 or -errno. */

@@ -276,6 +276,17 @@ TEST(a_syn_again)
     both(again);
 }
 
+/* Where `half_open` is full, too, a SYN that has passed is known. */
+static void again_without_room(void)
+{
+    bpfrun_set_room(run, 0);
+    again();
+}
+TEST(a_syn_again_without_room)
+{
+    both(again_without_room);
+}
+
 TEST(a_syn_again_is_limited)
 {
     struct pkt p = usual_syn();
@@ -640,6 +651,7 @@ int main(void)
         AT(engaged, tags_and_extension_headers),
         AT(engaged, ethernet_addresses),
         AT(calm, a_syn_again),
+        AT(calm, a_syn_again_without_room),
         AT(calm, a_syn_again_is_limited),
         AT(engaged, known_by_nobody),
         AT(engaged, a_cookie_comes_back),

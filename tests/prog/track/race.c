@@ -2,7 +2,8 @@
 /*
  * On two CPUs at once. One floods, the other sweeps, and what times out is what the LRU wants next: each half-open flow
  * goes one way only, it is emitted, or it was evicted and is counted as that. And both have handshakes in one set of
- * the SYN cache: none loses its note or gets a part of another one's.
+ * the SYN cache: none loses its note or gets a part of another one's. And both have the same SYN: it begins one
+ * connection.
  */
 #include "floods.h"
 #include "loader/object.h"
@@ -211,6 +212,57 @@ TEST(two_cpus_in_one_set)
     bpfrun_drain(run, true);
 }
 
+static void *again_and_again(void *arg)
+{
+    const unsigned who = *(const unsigned *)arg;
+    const int prog = bpf_program__fd(sw_object_ingress(bpfrun_object(run)));
+
+    if (who)
+        elsewhere();
+    for (unsigned round = 0; round < ROUNDS && !trouble; round++) {
+        say(prog, round, SYN);
+        wait_for_round(round);
+    }
+    return NULL;
+}
+
+/* The same SYN on both, as from two taps, without room in `half_open`: one of them begins the connection. */
+TEST(one_syn_on_two_cpus)
+{
+    const unsigned who[CALLERS] = {0, 1};
+    __u64 opened, missed;
+    pthread_t thread;
+
+    arrived = 0;
+    trouble = 0;
+    bpfrun_drain(run, false);
+    bpfrun_set_room(run, INT64_MIN / 2);
+    assert_int_equal(pthread_create(&thread, NULL, again_and_again, (void *)&who[1]), 0);
+    again_and_again((void *)&who[0]);
+    pthread_join(thread, NULL);
+    opened = bpfrun_counter(run, SW_C_EMITTED_OPENING);
+    missed = bpfrun_counter(run, SW_C_LOCK_TIMEOUT);
+    print_message("# %u SYNs, %llu opening, %llu created, %llu restored, %llu locks not had\n", ROUNDS, opened,
+                  bpfrun_counter(run, SW_C_HALF_OPEN_CREATED), bpfrun_counter(run, SW_C_HALF_OPEN_RESTORED), missed);
+    assert_int_equal(trouble, 0);
+    assert_in_range(opened, ROUNDS, ROUNDS + missed);
+    assert_int_equal(bpfrun_counter(run, SW_C_HALF_OPEN_CREATED) - bpfrun_counter(run, SW_C_HALF_OPEN_RESTORED),
+                     opened);
+    bpfrun_drain(run, true);
+}
+
+static int group_one_syn(void **state)
+{
+    struct sw_object_opts opts;
+
+    (void)state;
+    bpfrun_opts(&opts);
+    opts.syn_cache_max = 1 << 16;
+    opts.max_flows = 64;
+    opts.cfg.event_mask = 1u << SW_EV_OPENING;
+    return fixture_load(&opts);
+}
+
 static int group_one_set(void **state)
 {
     struct sw_object_opts opts;
@@ -242,7 +294,9 @@ int main(void)
     const struct CMUnitTest tests[] = {CASE(swept_or_evicted)};
 
     const struct CMUnitTest one_set[] = {CASE(two_cpus_in_one_set)};
+    const struct CMUnitTest one_syn[] = {CASE(one_syn_on_two_cpus)};
     int failed = cmocka_run_group_tests(tests, group_race, fixture_group_end);
 
+    failed += cmocka_run_group_tests(one_syn, group_one_syn, fixture_group_end);
     return failed + cmocka_run_group_tests(one_set, group_one_set, fixture_group_end);
 }
