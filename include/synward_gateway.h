@@ -134,7 +134,7 @@ struct sw_backend_facts {
 enum sw_gateway_counter { SW_GATEWAY_COUNTERS(SW_ENUM_ITEM) SW_GC_MAX };
 
 /* Those that have lines: what does not go as it should, or ends something that was open. */
-#define SW_GATEWAY_SAYS(what) ((what) != SW_GC_BEGUN && (what) != SW_GC_OPENED && (what) != SW_GC_CLOSED)
+#define SW_GATEWAY_REPORTS(what) ((what) != SW_GC_BEGUN && (what) != SW_GC_OPENED && (what) != SW_GC_CLOSED)
 
 /* The one element of the mmapable array `gateway_state`. */
 struct sw_gateway_state {
@@ -149,10 +149,10 @@ struct sw_gateway_state {
     __u64 due;                /* of the last sweep: in map `gateway_due` */
     __u64 swept_ns;
     __u64 item[SW_GC_MAX];
-    __u64 unsaid[SW_GC_MAX];   /* of these, in no record yet */
-    __u64 said_ns[SW_GC_MAX];  /* when this second of records began, */
-    __u64 said_len[SW_GC_MAX]; /* and how many there were */
-    __u64 drain;               /* 0, SW_GC_DRAINING or SW_GC_DRAINED: what was said */
+    __u64 unreported[SW_GC_MAX];   /* of these, in no record yet */
+    __u64 reported_ns[SW_GC_MAX];  /* when this second of records began, */
+    __u64 reported_len[SW_GC_MAX]; /* and how many there were */
+    __u64 drain;                   /* 0, SW_GC_DRAINING or SW_GC_DRAINED: what was reported */
 };
 
 /* Map `gateway_due`: connections whose SYN is due again, for the daemon. */

@@ -152,7 +152,7 @@ SW_STEP int sw_gate_begin(struct __sk_buff *skb)
         if (state == SW_X_OPENING || __sync_val_compare_and_swap(&x->state, state, SW_X_OPENING) != state)
             return 0;
         sw_gate_replace(x, &w->fresh);
-        sw_gate_say(w, SW_GC_REUSED);
+        sw_gate_report(w, SW_GC_REUSED);
         return 1;
     }
     w->fresh.share = sw_gate_share_of(w);
@@ -163,7 +163,7 @@ SW_STEP int sw_gate_begin(struct __sk_buff *skb)
     }
     if (!why)
         return 1;
-    sw_gate_say(w, why);
+    sw_gate_report(w, why);
     return 0;
 }
 

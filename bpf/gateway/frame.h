@@ -43,17 +43,17 @@ static __always_inline struct sw_gate *sw_gate_get(void)
     return bpf_map_lookup_elem(&gate_scratch, &zero);
 }
 
-/* Counts what has happened to the packet in scratch, and says it. */
-static __always_inline void sw_gate_say(struct sw_gate *w, __u32 what)
+/* Counts what has happened to the packet in scratch, and reports it. */
+static __always_inline void sw_gate_report(struct sw_gate *w, __u32 what)
 {
     w->place.what = what;
-    sw_gateway_say(&w->key, &w->place);
+    sw_gateway_report(&w->key, &w->place);
 }
 
 /* It could not be rewritten. */
 static __always_inline int sw_gate_failed(struct sw_gate *w)
 {
-    sw_gate_say(w, SW_GC_FAILED);
+    sw_gate_report(w, SW_GC_FAILED);
     return TC_ACT_SHOT;
 }
 

@@ -83,7 +83,7 @@ SW_STEP int sw_gate_icmp(struct __sk_buff *skb)
     now = bpf_htonl(bpf_ntohl(was) - x->delta);
     if (bpf_skb_store_bytes(skb, tcp + 4, &now, 4, 0) || bpf_l4_csum_replace(skb, sum, was, now, 4))
         return sw_gate_failed(w);
-    sw_gate_say(w, SW_GC_ICMP);
+    sw_gate_report(w, SW_GC_ICMP);
     return TC_ACT_UNSPEC;
 }
 

@@ -56,7 +56,7 @@ SW_STEP int sw_gate_dead(struct __sk_buff *skb)
     sw_head_turn(&w->head);
     if (sw_gate_put(skb))
         return TC_ACT_SHOT;
-    sw_gate_say(w, SW_GC_DEAD_RESET);
+    sw_gate_report(w, SW_GC_DEAD_RESET);
     return (int)bpf_redirect(skb->ifindex, 0);
 }
 
@@ -119,14 +119,14 @@ static __always_inline int sw_gate_in_entry(struct __sk_buff *skb, struct sw_xla
     case SW_XD_SYN:
         if (x->tries < SW_GATEWAY_TRIES)
             x->tries++;
-        sw_gate_say(w, SW_GC_AGAIN);
+        sw_gate_report(w, SW_GC_AGAIN);
         return sw_gate_syn(skb, now);
     case SW_XD_FORGET:
         sw_gate_forget(x->share);
-        sw_gate_say(w, SW_GC_ABORTED);
+        sw_gate_report(w, SW_GC_ABORTED);
         return TC_ACT_UNSPEC;
     case SW_XD_RESET: return sw_gate_dead(skb);
-    default: sw_gate_say(w, SW_GC_EARLY); return TC_ACT_SHOT;
+    default: sw_gate_report(w, SW_GC_EARLY); return TC_ACT_SHOT;
     }
 }
 

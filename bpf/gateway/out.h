@@ -42,10 +42,10 @@ static __always_inline __u8 sw_gate_flags(__u8 opts, __u8 before)
            (opts & SW_OPT_WSCALE ? SW_BE_WSCALE : 0);
 }
 
-static __always_inline void sw_gate_say_grants(struct sw_gate *w, __u32 grants)
+static __always_inline void sw_gate_report_grants(struct sw_gate *w, __u32 grants)
 {
     w->place.grants = grants;
-    sw_gate_say(w, SW_GC_CHANGED);
+    sw_gate_report(w, SW_GC_CHANGED);
     w->place.grants = 0;
 }
 
@@ -55,7 +55,7 @@ SW_STEP int sw_gate_learn(__u64 now)
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
     struct sw_guard_scratch *at = sw_guard_scratch_get();
     struct sw_gate *w = sw_gate_get();
-    struct sw_backend_facts *f, said = {0};
+    struct sw_backend_facts *f, granted = {0};
     const struct sw_opts *o;
     __u32 before, changed;
 
@@ -65,22 +65,22 @@ SW_STEP int sw_gate_learn(__u64 now)
     f = sw_gate_backend(w);
     if (!f)
         return 0;
-    before = said.grants = SW_READ_ONCE(f->grants);
-    said.flags = sw_gate_flags(o->opts, f->synack_ns ? said.flags : SW_BE_SACK | SW_BE_WSCALE);
+    before = granted.grants = SW_READ_ONCE(f->grants);
+    granted.flags = sw_gate_flags(o->opts, f->synack_ns ? granted.flags : SW_BE_SACK | SW_BE_WSCALE);
     if (sc->seg.flags & SW_TCP_ECE)
-        said.flags |= SW_BE_ECN;
+        granted.flags |= SW_BE_ECN;
     if (o->opts & SW_OPT_MSS && o->mss)
-        said.mss = o->mss;
+        granted.mss = o->mss;
     if (o->opts & SW_OPT_WSCALE)
-        said.wscale = o->wscale;
-    if (said.grants == before && !f->silent_ns && !f->refused_ns && sw_is_within(f->synack_ns, SW_LEARN_NS, now))
+        granted.wscale = o->wscale;
+    if (granted.grants == before && !f->silent_ns && !f->refused_ns && sw_is_within(f->synack_ns, SW_LEARN_NS, now))
         return 0;
-    changed = f->synack_ns && said.grants != before;
-    SW_WRITE_ONCE(f->grants, said.grants);
+    changed = f->synack_ns && granted.grants != before;
+    SW_WRITE_ONCE(f->grants, granted.grants);
     SW_WRITE_ONCE(f->synack_ns, now);
     f->silent_ns = f->refused_ns = 0;
     if (changed)
-        sw_gate_say_grants(w, said.grants);
+        sw_gate_report_grants(w, granted.grants);
     return 0;
 }
 
@@ -97,7 +97,7 @@ SW_STEP int sw_gate_unlearn(__u32 lost, __u64 refused_ns)
     none.flags = lost;
     before = __sync_fetch_and_and(&f->grants, ~none.grants);
     if (before & none.grants)
-        sw_gate_say_grants(w, before & ~none.grants);
+        sw_gate_report_grants(w, before & ~none.grants);
     if (refused_ns) {
         SW_WRITE_ONCE(f->refused_ns, refused_ns);
         __sync_fetch_and_add(&f->refused, 1);
@@ -201,7 +201,7 @@ SW_STEP int sw_gate_open(struct __sk_buff *skb, struct sw_xlate *x, __u64 now)
         lost |= SW_BE_WSCALE;
     if (x->flags & SW_XF_TS && !(o->opts & SW_OPT_TS)) {
         sw_gate_unlearn(lost | SW_BE_TS, 0);
-        sw_gate_say(w, SW_GC_NO_TIMESTAMPS);
+        sw_gate_report(w, SW_GC_NO_TIMESTAMPS);
         if (sw_gate_reset_backend(skb, x->client_isn + 1, 0) != TC_ACT_UNSPEC)
             return TC_ACT_SHOT;
         return sw_gate_refuse(skb);
@@ -234,13 +234,13 @@ static __always_inline int sw_gate_out_entry(struct __sk_buff *skb, struct sw_xl
     case SW_XD_TRANSLATE: return sw_gate_to_client(skb, x, now);
     case SW_XD_PASS: /* a RST of ours, which has come in nowhere */ skb->cb[0] = SW_GATE_MARK; return TC_ACT_UNSPEC;
     case SW_XD_OPEN: return sw_gate_open(skb, x, now);
-    case SW_XD_OPEN_AGAIN: sw_gate_say(w, SW_GC_ANSWERED_AGAIN); return sw_gate_two(skb);
+    case SW_XD_OPEN_AGAIN: sw_gate_report(w, SW_GC_ANSWERED_AGAIN); return sw_gate_two(skb);
     case SW_XD_REFUSED:
-        sw_gate_say(w, SW_GC_REFUSED);
+        sw_gate_report(w, SW_GC_REFUSED);
         sw_gate_unlearn(0, now);
         return sw_gate_refuse(skb);
     case SW_XD_CHALLENGE:
-        sw_gate_say(w, SW_GC_CHALLENGED);
+        sw_gate_report(w, SW_GC_CHALLENGED);
         x->rst_seq = s->ack;
         x->flags |= SW_XF_OWN_RST;
         x->syn_ns = 0; /* the next segment of the client, or the daemon, makes the SYN again */

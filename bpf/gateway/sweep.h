@@ -59,12 +59,12 @@ static __always_inline void sw_gate_expire(struct sw_gateway_state *st, struct s
     if (why == SW_GC_SILENT && now - x->since_ns >= st->pending)
         sw_gate_silent(key, now);
     sw_opaque(why);
-    if (why < SW_GC_MAX && !SW_GATEWAY_SAYS(why)) {
+    if (why < SW_GC_MAX && !SW_GATEWAY_REPORTS(why)) {
         sw_gateway_count(st, why);
     } else {
         sw_gate_place_sweep(&at);
         at.what = why;
-        sw_gateway_say(key, &at);
+        sw_gateway_report(key, &at);
     }
     x->since_ns = now;
     if (state == SW_X_PENDING)
@@ -135,7 +135,7 @@ static __always_inline void sw_gate_sweep(void)
     for (int i = 0; i < SW_X_MAX; i++)
         st->by_state[i] = st->swept[i];
     sw_gate_drain(st);
-    sw_gateway_say_rest(st->swept_ns);
+    sw_gateway_report_rest(st->swept_ns);
 }
 
 #endif

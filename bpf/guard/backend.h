@@ -4,7 +4,7 @@
 #define SW_BPF_GUARD_BACKEND_H
 
 #include "guard/context.h"
-#include "guard/gateway_said.h"
+#include "guard/gateway_event.h"
 #include "guard/service.h"
 
 #define SW_TRANSLATES (cfg.gateway == SW_GATEWAY_TRANSLATE)
@@ -85,22 +85,22 @@ static __always_inline void sw_backend_mss(struct sw_reply *r, const struct sw_o
 }
 
 /* For the SYN in scratch there is no place. */
-static __always_inline void sw_backend_say_full(const struct sw_scratch *sc)
+static __always_inline void sw_backend_report_full(const struct sw_scratch *sc)
 {
     struct sw_guard_scratch *here = sw_guard_scratch_get();
     const __u32 is_b = sc->seg.src_is_b;
 
     if (!here)
         return;
-    __builtin_memcpy(here->said.client, is_b ? sc->key.b_ip : sc->key.a_ip, 16);
-    __builtin_memcpy(here->said.server, is_b ? sc->key.a_ip : sc->key.b_ip, 16);
-    here->said.cport = is_b ? sc->key.b_port : sc->key.a_port;
-    here->said.sport = is_b ? sc->key.a_port : sc->key.b_port;
+    __builtin_memcpy(here->reported.client, is_b ? sc->key.b_ip : sc->key.a_ip, 16);
+    __builtin_memcpy(here->reported.server, is_b ? sc->key.a_ip : sc->key.b_ip, 16);
+    here->reported.cport = is_b ? sc->key.b_port : sc->key.a_port;
+    here->reported.sport = is_b ? sc->key.a_port : sc->key.b_port;
     here->place.what = SW_GC_FULL;
     here->place.hook = sc->seg.hook;
     here->place.ifindex = sc->seg.ifindex;
     here->place.grants = 0;
-    sw_gateway_say(&here->said, &here->place);
+    sw_gateway_report(&here->reported, &here->place);
 }
 
 /*
@@ -119,7 +119,7 @@ SW_STEP int sw_backend_passes(__u64 now)
     if (!sc || !st || !g)
         return 1;
     if (sw_gateway_is_full(st)) {
-        sw_backend_say_full(sc);
+        sw_backend_report_full(sc);
         return 1;
     }
     is_b = !sc->seg.src_is_b;

@@ -46,7 +46,7 @@ struct sw_guard_scratch {
     __u8 pad[2];
     struct sw_guard_ctx pkt;
     struct sw_gate_place place;
-    struct sw_xlate_key said;
+    struct sw_xlate_key reported;
     __u32 pad2;
 };
 struct {

@@ -111,42 +111,43 @@ static __always_inline void sw_syn_cache_insert(struct sw_scratch *sc, __u8 open
     sw_syn_cache_put();
 }
 
-/* A SYN that is in the cache alone: its note, before its `opening`. 0: another CPU had the same SYN at once, and was
- * faster; then it is sent again. */
+/* Is it the note of this very SYN, which is not yet too old? */
+static __always_inline int sw_note_is_of(const struct sw_syn_note *n, const struct sw_seg *s)
+{
+    return n->seq == s->seq && (n->bits / SW_NOTE_SRC_IS_B & 1) == (s->src_is_b & 1) &&
+           !(n->bits & SW_CACHED_OPENING_DUE) && s->now <= n->ns + SW_SYN_CACHE_NS;
+}
+
+/*
+ * A SYN that will be in the cache alone: its note, before its `opening`. 0: another CPU had the same SYN at once and
+ * was faster, so this one counts as a retransmission.
+ */
 SW_PART int sw_syn_cache_begin(void)
 {
     struct sw_scratch *sc = sw_scratch_of(SW_CTX_PACKET);
     struct sw_syn_note *note;
     struct sw_syn_set *set;
-    const struct sw_seg *s;
+    int first = 1;
     __u32 tag, at;
-    int mine = 1;
-    __u64 id;
 
     if (!sc)
         return 1;
-    s = &sc->seg;
-    id = sc->hash;
-    tag = sw_syn_tag(id);
-    sw_cached_handshake_set(&sc->cached, s, 0);
-    set = sw_syn_set_take(id);
+    sw_cached_handshake_set(&sc->cached, &sc->seg, 0);
+    set = sw_syn_set_take(sc->hash);
     if (!set)
         return 1;
+    tag = sw_syn_tag(sc->hash);
     at = sw_syn_set_find(set, tag);
     if (at < SW_SYN_WAYS) {
         note = sw_syn_note_at(set, at);
-        mine = note->seq != s->seq || (note->bits / SW_NOTE_SRC_IS_B & 1) != (s->src_is_b & 1) ||
-               note->bits & SW_CACHED_OPENING_DUE || s->now > note->ns + SW_SYN_CACHE_NS;
-        if (!mine && note->syn_rexmit < 255)
+        first = !sw_note_is_of(note, &sc->seg);
+        if (!first && note->syn_rexmit < 255)
             note->syn_rexmit++;
-    } else {
-        at = sw_syn_set_next(set);
-        *sw_syn_tag_at(set, at) = tag;
     }
-    if (mine)
-        sw_note_write(sw_syn_note_at(set, at), &sc->cached);
-    sw_syn_set_drop(set, id);
-    return mine;
+    if (first)
+        sw_note_write(sw_syn_set_claim(set, tag, at), &sc->cached);
+    sw_syn_set_drop(set, sc->hash);
+    return first;
 }
 
 /* What became of the `opening` of that SYN. */

@@ -160,15 +160,22 @@ static __always_inline struct sw_syn_note *sw_syn_set_note(struct sw_syn_set *se
     return at < SW_SYN_WAYS ? sw_syn_note_at(set, at) : 0;
 }
 
+/* The note at its place; if it has none, at the next one's, which has its tag from now on. */
+static __always_inline struct sw_syn_note *sw_syn_set_claim(struct sw_syn_set *set, __u32 tag, __u32 at)
+{
+    if (at >= SW_SYN_WAYS) {
+        at = sw_syn_set_next(set);
+        *sw_syn_tag_at(set, at) = tag;
+    }
+    return sw_syn_note_at(set, at);
+}
+
 /* Its note, or a place for it, with its tag. */
 static __always_inline struct sw_syn_note *sw_syn_set_place(struct sw_syn_set *set, __u64 hash)
 {
-    __u32 tag = sw_syn_tag(hash), at = sw_syn_set_find(set, tag);
+    __u32 tag = sw_syn_tag(hash);
 
-    if (at >= SW_SYN_WAYS)
-        at = sw_syn_set_next(set);
-    *sw_syn_tag_at(set, at) = tag;
-    return sw_syn_note_at(set, at);
+    return sw_syn_set_claim(set, tag, sw_syn_set_find(set, tag));
 }
 
 /* Is it less than 2^39 ns before or after, nine minutes, which is all that a note has bits for? */

@@ -241,21 +241,21 @@ static void add(struct sw_jobs *j, struct sw_job *job, __u64 now)
     const bool per = j->opts->plan.per;
     const char *no_room = per ? "no room for more values of --per" : "no room for more that wait for --jobs";
     size_t displaced;
-    enum sw_plan_fate fate = sw_plan_add(j->plan, per ? job->key : NULL, !strcmp(job->of, "guard"), job,
-                                         sizeof(*job) + job->line_len + job->env_len, now, &displaced);
+    enum sw_plan_result result = sw_plan_add(j->plan, per ? job->key : NULL, !strcmp(job->of, "guard"), job,
+                                             sizeof(*job) + job->line_len + job->env_len, now, &displaced);
 
     if (displaced)
         skipped(j, &j->full, displaced, no_room, now);
-    if (fate == SW_PLAN_TAKEN)
+    if (result == SW_PLAN_TAKEN)
         return;
-    if (fate == SW_PLAN_REPLACED) {
+    if (result == SW_PLAN_REPLACED) {
         j->replaced++;
         return;
     }
     sw_job_free(job);
-    if (fate == SW_PLAN_OVER_RATE)
+    if (result == SW_PLAN_OVER_RATE)
         skipped(j, &j->over_rate, 1, "they are over --rate", now);
-    else if (fate == SW_PLAN_FULL)
+    else if (result == SW_PLAN_FULL)
         skipped(j, &j->full, 1, no_room, now);
     else
         j->code = SW_EXIT_MEMORY;

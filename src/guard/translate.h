@@ -25,7 +25,7 @@ struct sw_translate {
 
 /* Its ifindex: the first that is named, loopback is none. 0: no other interface is followed. */
 __u32 sw_translate_outer(const struct sw_hooks *hooks);
-/* Who meant that both are outer ones is told. */
+/* Logs it, for who meant both as outer ones. */
 void sw_translate_say_outer(const struct sw_hooks *hooks, __u32 outer);
 
 /* 0 or -errno. */

@@ -156,8 +156,8 @@ static bool has_room(struct sw_plan *p, const struct entry *e, size_t size, bool
 }
 
 /* A place for an item of no key, or of one that nothing is known of. */
-static enum sw_plan_fate find_place(struct sw_plan *p, const char *key, bool displaces, __u64 now, size_t *displaced,
-                                    struct entry **ret)
+static enum sw_plan_result find_place(struct sw_plan *p, const char *key, bool displaces, __u64 now, size_t *displaced,
+                                      struct entry **ret)
 {
     struct entry *e = find_free(p, now);
 
@@ -175,30 +175,30 @@ static enum sw_plan_fate find_place(struct sw_plan *p, const char *key, bool dis
     return SW_PLAN_TAKEN;
 }
 
-enum sw_plan_fate sw_plan_add(struct sw_plan *p, const char *key, bool first, void *item, size_t size, __u64 now,
-                              size_t *ret_displaced)
+enum sw_plan_result sw_plan_add(struct sw_plan *p, const char *key, bool first, void *item, size_t size, __u64 now,
+                                size_t *ret_displaced)
 {
     struct entry *e = find(p, p->rules.per ? key : NULL);
     const bool displaces = p->rules.per && (first || e);
-    enum sw_plan_fate fate = SW_PLAN_TAKEN;
+    enum sw_plan_result result = SW_PLAN_TAKEN;
 
     *ret_displaced = 0;
     if (!has_room(p, e, size, displaces, ret_displaced))
         return SW_PLAN_FULL;
     if (!e)
-        fate = find_place(p, key, displaces, now, ret_displaced, &e);
-    if (fate != SW_PLAN_TAKEN)
-        return fate;
+        result = find_place(p, key, displaces, now, ret_displaced, &e);
+    if (result != SW_PLAN_TAKEN)
+        return result;
     if (e->item) { /* in its place, so that a key that never rests is not always last */
         p->drop(take(p, e));
         e->first |= first;
-        fate = SW_PLAN_REPLACED;
+        result = SW_PLAN_REPLACED;
     } else {
         e->first = first;
         e->order = p->order++;
     }
     put(p, e, item, size);
-    return fate;
+    return result;
 }
 
 static bool goes_before(const struct entry *a, const struct entry *b)

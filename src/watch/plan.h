@@ -30,7 +30,7 @@ struct sw_plan_rules {
 
 struct sw_plan; /* opaque */
 
-enum sw_plan_fate {
+enum sw_plan_result {
     SW_PLAN_TAKEN,
     SW_PLAN_REPLACED,  /* taken, instead of one of its key that waited */
     SW_PLAN_OVER_RATE, /* not taken, as with the next two */
@@ -51,8 +51,8 @@ void sw_plan_close(struct sw_plan *p); /* drops what waits; NULL is fine */
  * key: with `per`; else NULL, and all are in order. item, of so many bytes, belongs to the plan if it is taken; what it
  * replaces is dropped, and so are those of other keys whose place it needs: *ret_displaced.
  */
-enum sw_plan_fate sw_plan_add(struct sw_plan *p, const char *key, bool first, void *item, size_t size, __u64 now,
-                              size_t *ret_displaced);
+enum sw_plan_result sw_plan_add(struct sw_plan *p, const char *key, bool first, void *item, size_t size, __u64 now,
+                                size_t *ret_displaced);
 
 /* What may begin now, those that are `first`, then the oldest; the item is the caller's. False: nothing. */
 bool sw_plan_next(struct sw_plan *p, __u64 now, struct sw_plan_task *ret);

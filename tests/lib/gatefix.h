@@ -165,17 +165,17 @@ static inline void decoded_as(const char *what)
 #define expect_in(p, verdict) assert_int_equal(in(p), verdict)
 #define expect_back(p, verdict) assert_int_equal(back(p), verdict)
 
-/* What is counted is said: in records since the last guardrun_clear, or it waits to be. */
+/* What is counted is reported: in records since the last guardrun_clear, or it waits to be. */
 static inline __u64 count(enum sw_gateway_counter c)
 {
     const struct sw_guard_event *emitted;
     size_t len = guardrun_events(guard, &emitted);
-    __u64 sum = st->unsaid[c];
+    __u64 sum = st->unreported[c];
 
     for (size_t i = 0; i < len; i++)
         if (emitted[i].kind == SW_GUARD_EV_GATEWAY && emitted[i].reason == c)
             sum += emitted[i].count;
-    if (SW_GATEWAY_SAYS(c))
+    if (SW_GATEWAY_REPORTS(c))
         assert_int_equal(sum, st->item[c]);
     else
         assert_int_equal(sum, 0);

@@ -8,12 +8,24 @@ import time
 import idle
 import kit as n
 
-NAP = 0.05
+NAP = 0.15  # seconds; before it sleeps it looks every 0.05
 SHOWN = 0.3  # seconds to a line, three times of four: 1 to 9 ms were measured; not woken it sleeps on for up to a second
 
 
 def count(sw, kind):
     return pathlib.Path(sw.path).read_text().count(f'"event":"{kind}"')
+
+
+def wait_asleep(sw):
+    """Until none of its threads has run for a while."""
+    was = [None]
+
+    def asleep():
+        """the daemon sleeps"""
+        was.append(idle.spent(sw.p.pid)[0])
+        return was[-1] == was[-2]
+
+    n.until(asleep, 20, NAP)
 
 
 def shown_at_once():
@@ -23,13 +35,10 @@ def shown_at_once():
     sw = n.Synward(b, "idles0", args=("--events", "established"), sizes=False)
     took, held = [], []
     for i in range(20):
-        time.sleep(3 * NAP)  # so that it sleeps
+        wait_asleep(sw)
         began = time.monotonic()
         held += n.open_pair(a, listener)
-        while count(sw, "established") <= i:
-            if time.monotonic() > began + n.PATIENCE:
-                raise AssertionError(f"connection {i} has no line")
-            time.sleep(0.0005)
+        n.until(lambda i=i: count(sw, "established") > i, n.PATIENCE, 0.0005)
         took.append(time.monotonic() - began)
     for s in held:
         s.close()
@@ -51,7 +60,7 @@ def not_forgotten():
         closed = time.time()
         n.until(lambda i=i: count(sw, "conn") > i, 20)
         n.at_most("seconds from the end to the line", time.time() - closed, 2 + 5)
-        time.sleep(2.5)
+        time.sleep(2.5)  # again: it does not sweep then, and nothing of it can be asked
     n.equal("exit code", sw.stop(), 0)
 
 

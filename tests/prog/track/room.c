@@ -46,7 +46,7 @@ TEST(as_many_as_there_is_room_for)
     expect_counter(t, HALF_OPEN_RESTORED, 0);
 }
 
-/* Whoever waits is told in time, and what the sweep has ended leaves room. */
+/* A handshake that is not answered ends in time, and what the sweep has ended leaves room. */
 TEST(unanswered_ones_time_out)
 {
     struct sw_sweep s;

@@ -67,7 +67,7 @@ static void test_every_name(void **state)
         for (unsigned what = 0; what < SW_GC_MAX; what++) {
             struct sw_guard_event t = emitted_gateway(), rest = gateway_rest(what);
 
-            if (!SW_GATEWAY_SAYS(what))
+            if (!SW_GATEWAY_REPORTS(what))
                 continue;
             t.reason = (__u8)what;
             t.hook = what % 2 ? SW_HOOK_TC_EGRESS : SW_HOOK_XDP_INGRESS;

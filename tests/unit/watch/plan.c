@@ -33,13 +33,13 @@ static struct sw_plan *opened(struct sw_plan_rules rules)
     return p;
 }
 
-static enum sw_plan_fate add(struct sw_plan *p, const char *key, const char *item, __u64 now)
+static enum sw_plan_result add(struct sw_plan *p, const char *key, const char *item, __u64 now)
 {
     const int before = dropped;
-    enum sw_plan_fate fate = sw_plan_add(p, key, *item == '!', (void *)item, size, now, &displaced);
+    enum sw_plan_result result = sw_plan_add(p, key, *item == '!', (void *)item, size, now, &displaced);
 
-    assert_int_equal(dropped, before + (int)displaced + (fate == SW_PLAN_REPLACED));
-    return fate;
+    assert_int_equal(dropped, before + (int)displaced + (result == SW_PLAN_REPLACED));
+    return result;
 }
 
 /* What may begin now; "-": nothing. */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * --gateway translate: what has happened to a connection that is translated is counted, and some of it is said: so many
- * times a second for each kind, each with what no record has counted before.
+ * --gateway translate: what has happened to a connection that is translated is counted, and some of it is reported: so
+ * many times a second for each kind, each with what no record has counted before.
  */
-#ifndef SW_BPF_GUARD_GATEWAY_SAID_H
-#define SW_BPF_GUARD_GATEWAY_SAID_H
+#ifndef SW_BPF_GUARD_GATEWAY_EVENT_H
+#define SW_BPF_GUARD_GATEWAY_EVENT_H
 
 #include "guard/drop.h"
 
-#define SW_GATE_SAYS 10 /* records a second of each kind */
+#define SW_GATE_REPORTS 10 /* records a second of each kind */
 
 static __always_inline struct sw_gateway_state *sw_gateway_state_get(void)
 {
@@ -27,7 +27,7 @@ static __always_inline void sw_gateway_note(struct sw_gateway_state *st, __u32 w
 {
     sw_gateway_count(st, what);
     if (SW_GUARD_EMITS(SW_GUARD_EV_GATEWAY))
-        __sync_fetch_and_add(&st->unsaid[what], 1);
+        __sync_fetch_and_add(&st->unreported[what], 1);
 }
 
 /* A record with what no other one has counted. key NULL: it is about none. */
@@ -40,8 +40,8 @@ static __always_inline void sw_gateway_record(struct sw_gateway_state *st, const
 
     if (!t) /* the next one has its count */
         return;
-    count = __sync_lock_test_and_set(&st->unsaid[what], 0);
-    if (!count) { /* another CPU has said it */
+    count = __sync_lock_test_and_set(&st->unreported[what], 0);
+    if (!count) { /* another CPU has reported it */
         bpf_ringbuf_discard(t, 0);
         return;
     }
@@ -68,19 +68,19 @@ static __always_inline void sw_gateway_record(struct sw_gateway_state *st, const
 }
 
 /* Is there one more in this second? */
-static __always_inline int sw_gateway_may_say(struct sw_gateway_state *st, __u32 what, __u64 now)
+static __always_inline int sw_gateway_may_report(struct sw_gateway_state *st, __u32 what, __u64 now)
 {
-    __u64 since = SW_READ_ONCE(st->said_ns[what]);
+    __u64 since = SW_READ_ONCE(st->reported_ns[what]);
 
     if ((!since || (__s64)(now - since) >= (__s64)SW_SECOND) &&
-        __sync_val_compare_and_swap(&st->said_ns[what], since, now) == since)
-        SW_WRITE_ONCE(st->said_len[what], 0);
-    return SW_READ_ONCE(st->said_len[what]) < SW_GATE_SAYS &&
-           __sync_fetch_and_add(&st->said_len[what], 1) < SW_GATE_SAYS;
+        __sync_val_compare_and_swap(&st->reported_ns[what], since, now) == since)
+        SW_WRITE_ONCE(st->reported_len[what], 0);
+    return SW_READ_ONCE(st->reported_len[what]) < SW_GATE_REPORTS &&
+           __sync_fetch_and_add(&st->reported_len[what], 1) < SW_GATE_REPORTS;
 }
 
-/* Counts it, and says it. */
-SW_STEP int sw_gateway_say(struct sw_xlate_key *key, struct sw_gate_place *at)
+/* Counts it, and reports it. */
+SW_STEP int sw_gateway_report(struct sw_xlate_key *key, struct sw_gate_place *at)
 {
     struct sw_gateway_state *st = sw_gateway_state_get();
     __u32 what;
@@ -96,7 +96,7 @@ SW_STEP int sw_gateway_say(struct sw_xlate_key *key, struct sw_gate_place *at)
     if (!SW_GUARD_EMITS(SW_GUARD_EV_GATEWAY))
         return 0;
     now = sw_now_coarse();
-    if (sw_gateway_may_say(st, what, now))
+    if (sw_gateway_may_report(st, what, now))
         sw_gateway_record(st, key, at, what, now);
     return 0;
 }
@@ -114,8 +114,8 @@ static __always_inline void sw_gate_place_sweep(struct sw_gate_place *at)
     at->hook = hook;
 }
 
-/* What is left to be said of all: that was one too many in its second. At the end at once. */
-SW_STEP int sw_gateway_say_rest(__u64 now)
+/* What is left to be reported of all kinds: what was one too many in its second. At the end at once. */
+SW_STEP int sw_gateway_report_rest(__u64 now)
 {
     struct sw_gateway_state *st = sw_gateway_state_get();
     struct sw_gate_place here;
@@ -127,9 +127,9 @@ SW_STEP int sw_gateway_say_rest(__u64 now)
     sw_gate_place_sweep(&here);
     last = g->flags & SW_G_STOPPING;
     for (__u32 what = 0; what < SW_GC_MAX; what++) {
-        if (!SW_READ_ONCE(st->unsaid[what]))
+        if (!SW_READ_ONCE(st->unreported[what]))
             continue;
-        if (last || (__s64)(now - SW_READ_ONCE(st->said_ns[what])) >= (__s64)SW_SECOND)
+        if (last || (__s64)(now - SW_READ_ONCE(st->reported_ns[what])) >= (__s64)SW_SECOND)
             sw_gateway_record(st, 0, &here, what, now);
     }
     return 0;

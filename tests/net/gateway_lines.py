@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# run: in turn, for it looks at what a synward leaves on a device
+# run: not beside those in turn, for it leaves pins and programs for a while
 """What a gateway that translates says: a line for what goes wrong, and one story of each connection.
 
     a client ==== r gateway ==== b host behind, unchanged (kit/gateway.py)
@@ -48,15 +48,15 @@ def ended(sw):
     return lines
 
 
-def said(lines, what):
+def lines_of(lines, what):
     return [x for x in lines if x["event"] == "gateway" and x["what"] == what]
 
 
-def told(sw, *whats):
+def reported(sw, *whats):
     """Waits until all of these that were counted are in lines."""
     def all_are():
         have, lines = g.counts(sw), sw.lines()
-        return all(sum(x["count"] for x in said(lines, what)) == have[what] for what in whats)
+        return all(sum(x["count"] for x in lines_of(lines, what)) == have[what] for what in whats)
     n.until(all_are, 10, evidence=lambda: (g.counts(sw), [x for x in sw.lines() if x["event"] == "gateway"]))
 
 
@@ -66,13 +66,13 @@ def refused():
     for x in listeners.values():
         x.close()
     names = {v: is_reset(a, v) for v in (4, 6)}
-    told(sw, "refused")
+    reported(sw, "refused")
     lines = ended(sw)
     for v in (4, 6):
         where = dict(orig_ip=names[v][0], orig_port=names[v][1], resp_ip=g.HOST[v], resp_port=g.PORT)
         n.fields(n.one([x for x in lines if x["event"] == "conn" and x["orig_port"] == names[v][1] and x["via"] == "cookie"]),
                  reason="reset", conn_state="RSTR", **where)
-    n.fields(said(lines, "refused")[0], hook="tc_egress", iface="rta", count=1, orig_ip="10.66.0.1", resp_ip=g.HOST[4])
+    n.fields(lines_of(lines, "refused")[0], hook="tc_egress", iface="rta", count=1, orig_ip="10.66.0.1", resp_ip=g.HOST[4])
 
 
 def silent():
@@ -84,9 +84,9 @@ def silent():
     for v in (4, 6):
         conn = n.until(lambda v=v: [x for x in sw.lines() if x["event"] == "conn" and x["orig_port"] == names[v][1]], 10)
         n.fields(n.one(conn), via="cookie", reason="reset", conn_state="RSTR", resp_ip=g.HOST[v], resp_pkts=2)
-    told(sw, "silent", "again", "dead_reset")
+    reported(sw, "silent", "again", "dead_reset")
     lines = ended(sw)
-    at = said(lines, "silent")
+    at = lines_of(lines, "silent")
     n.fields(at[0], hook="sweep", iface=None, count=1, orig_ip=names[4][0], orig_port=names[4][1], resp_ip=g.HOST[4],
              resp_port=g.PORT)
     n.equal("connections that the host was silent for", sum(x["count"] for x in at), 2)
@@ -127,7 +127,7 @@ def port_reuse():
         n.fields(lines[1], via="cookie", reason="fin", conn_state="SF", orig_bytes=7, resp_bytes=3)
         n.equal("two connections", len({x["uid"] for x in lines}), 2)
     n.equal("the host still had it", (g.counts(sw)["reused"], g.counts(sw)["challenged"]), (2, 2))
-    told(sw, "reused", "challenged")
+    reported(sw, "reused", "challenged")
     lines = ended(sw)
     n.equal("reused", len([x for x in lines if x["event"] == "reused" and x["orig_port"] == SPORT]), 2)
     n.equal("anomalies", [x["anomaly"] for x in lines if x["event"] == "anomaly"], [])
@@ -139,13 +139,13 @@ def drained():
     c, s = n.open_pair(a, listeners[4])
     k.speak(c, s)
     n.sh(n.SYNWARD, "gateway", "drain", "--pid", sw.p.pid)
-    n.until(lambda: said(sw.lines(), "draining"), 10)
-    n.fields(n.one(said(sw.lines(), "draining")), connections=1, count=1, orig_ip=None, resp_port=None, iface=None)
-    n.equal("not yet", said(sw.lines(), "drained"), [])
+    n.until(lambda: lines_of(sw.lines(), "draining"), 10)
+    n.fields(n.one(lines_of(sw.lines(), "draining")), connections=1, count=1, orig_ip=None, resp_port=None, iface=None)
+    n.equal("not yet", lines_of(sw.lines(), "drained"), [])
     k.end(c, s)
-    n.until(lambda: said(sw.lines(), "drained"), 10)
-    n.fields(n.one(said(sw.lines(), "drained")), connections=0, count=1)
-    n.equal("once", len(said(ended(sw), "draining")), 1)
+    n.until(lambda: lines_of(sw.lines(), "drained"), 10)
+    n.fields(n.one(lines_of(sw.lines(), "drained")), connections=0, count=1)
+    n.equal("once", len(lines_of(ended(sw), "draining")), 1)
 
 
 def changed():
@@ -153,8 +153,8 @@ def changed():
     a, r, b, listeners, sw = ground()
     n.sh("sysctl", "-qw", "net.ipv4.tcp_timestamps=0", ns=b)
     is_reset(a)
-    told(sw, "changed", "no_timestamps")
-    at = said(ended(sw), "changed")[-1]
+    reported(sw, "changed", "no_timestamps")
+    at = lines_of(ended(sw), "changed")[-1]
     n.fields(at, resp_ip=g.HOST[4], resp_port=g.PORT, timestamps=False, sack=True, ecn=False, mss=1460)
 
 

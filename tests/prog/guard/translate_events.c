@@ -3,11 +3,11 @@
  */
 #include "gatefix.h"
 
-static const struct sw_guard_event *said;
+static const struct sw_guard_event *reported;
 
 static size_t records(void)
 {
-    return guardrun_events(guard, &said);
+    return guardrun_events(guard, &reported);
 }
 
 static void sweep(void)
@@ -35,18 +35,18 @@ static void one(void)
     guardrun_clear(guard);
     refuse();
     assert_int_equal(records(), 1);
-    assert_int_equal(said->version, SW_CONTRACT_VERSION);
-    assert_int_equal(said->size, sizeof(*said));
-    assert_int_equal(said->kind, SW_GUARD_EV_GATEWAY);
-    assert_int_equal(said->reason, SW_GC_REFUSED);
-    assert_int_equal(said->count, 1);
-    assert_int_equal(said->hook, SW_HOOK_TC_EGRESS);
-    assert_int_equal(said->ifindex, 1);
-    assert_in_range(said->ts, 1, bpfrun_now(run));
-    assert_memory_equal(said->src_ip, third.src, 16);
-    assert_memory_equal(said->dst_ip, third.dst, 16);
-    assert_int_equal(said->src_port, htons(third.sport));
-    assert_int_equal(said->dst_port, htons(third.dport));
+    assert_int_equal(reported->version, SW_CONTRACT_VERSION);
+    assert_int_equal(reported->size, sizeof(*reported));
+    assert_int_equal(reported->kind, SW_GUARD_EV_GATEWAY);
+    assert_int_equal(reported->reason, SW_GC_REFUSED);
+    assert_int_equal(reported->count, 1);
+    assert_int_equal(reported->hook, SW_HOOK_TC_EGRESS);
+    assert_int_equal(reported->ifindex, 1);
+    assert_in_range(reported->ts, 1, bpfrun_now(run));
+    assert_memory_equal(reported->src_ip, third.src, 16);
+    assert_memory_equal(reported->dst_ip, third.dst, 16);
+    assert_int_equal(reported->src_port, htons(third.sport));
+    assert_int_equal(reported->dst_port, htons(third.dport));
 }
 TEST(a_record)
 {
@@ -78,18 +78,18 @@ static void sums(void)
     later(SW_SECOND);
     sweep();
     assert_int_equal(records(), 11);
-    assert_int_equal(said[10].count, N - 10);
-    assert_int_equal(said[10].dst_port, 0);
+    assert_int_equal(reported[10].count, N - 10);
+    assert_int_equal(reported[10].dst_port, 0);
     len = records();
     sum = 0;
     for (size_t i = 0; i < len; i++)
-        if (said[i].reason == SW_GC_REFUSED)
-            sum += said[i].count;
+        if (reported[i].reason == SW_GC_REFUSED)
+            sum += reported[i].count;
     assert_int_equal(sum, N);
     assert_int_equal(count(SW_GC_REFUSED), N);
     later(SW_SECOND);
     sweep();
-    assert_int_equal(records(), len); /* all is said */
+    assert_int_equal(records(), len); /* all is reported */
 }
 TEST(counts_add_up)
 {
@@ -122,8 +122,8 @@ TEST(a_ring_that_is_full)
     expect_in(&third, SHOT);
     len = records();
     for (size_t i = 0; i < len; i++)
-        if (said[i].reason == SW_GC_EARLY)
-            sum += said[i].count;
+        if (reported[i].reason == SW_GC_EARLY)
+            sum += reported[i].count;
     assert_int_equal(sum, count(SW_GC_EARLY));
 }
 
@@ -137,15 +137,15 @@ static void silent(void)
     later(61 * SW_SECOND);
     sweep();
     assert_int_equal(records(), 1);
-    assert_int_equal(said->reason, SW_GC_SILENT);
-    assert_int_equal(said->hook, SW_HOOK_SWEEP);
-    assert_int_equal(said->ifindex, 0);
-    assert_memory_equal(said->src_ip, third.src, 16);
-    assert_int_equal(said->dst_port, htons(third.dport));
+    assert_int_equal(reported->reason, SW_GC_SILENT);
+    assert_int_equal(reported->hook, SW_HOOK_SWEEP);
+    assert_int_equal(reported->ifindex, 0);
+    assert_memory_equal(reported->src_ip, third.src, 16);
+    assert_int_equal(reported->dst_port, htons(third.dport));
     expect_in(&third, REDIRECT);
     assert_int_equal(records(), 2);
-    assert_int_equal(said[1].reason, SW_GC_DEAD_RESET);
-    assert_int_equal(said[1].hook, SW_HOOK_XDP_INGRESS);
+    assert_int_equal(reported[1].reason, SW_GC_DEAD_RESET);
+    assert_int_equal(reported[1].hook, SW_HOOK_XDP_INGRESS);
 }
 TEST(by_time)
 {
@@ -162,11 +162,11 @@ static void full(void)
     p = usual_syn();
     expect_pass(&p, "passed_backend");
     assert_int_equal(records(), 1);
-    assert_int_equal(said->reason, SW_GC_FULL);
-    assert_memory_equal(said->src_ip, p.src, 16);
-    assert_memory_equal(said->dst_ip, p.dst, 16);
-    assert_int_equal(said->src_port, htons(p.sport));
-    assert_int_equal(said->dst_port, htons(p.dport));
+    assert_int_equal(reported->reason, SW_GC_FULL);
+    assert_memory_equal(reported->src_ip, p.src, 16);
+    assert_memory_equal(reported->dst_ip, p.dst, 16);
+    assert_int_equal(reported->src_port, htons(p.sport));
+    assert_int_equal(reported->dst_port, htons(p.dport));
 }
 TEST(a_full_table)
 {
@@ -178,7 +178,7 @@ static size_t changes(void)
     size_t len = records(), n = 0;
 
     for (size_t i = 0; i < len; i++)
-        n += said[i].reason == SW_GC_CHANGED;
+        n += reported[i].reason == SW_GC_CHANGED;
     return n;
 }
 
@@ -197,9 +197,9 @@ static void grants(void)
     p = synack(true, 1300, 8);
     expect_back(&p, NEXT);
     assert_int_equal(changes(), 1);
-    assert_int_equal(said[records() - 1].mss, 1300);
-    assert_int_equal(said[records() - 1].wscale, 8);
-    assert_int_equal(said[records() - 1].grants, SW_BE_TS | SW_BE_SACK | SW_BE_WSCALE);
+    assert_int_equal(reported[records() - 1].mss, 1300);
+    assert_int_equal(reported[records() - 1].wscale, 8);
+    assert_int_equal(reported[records() - 1].grants, SW_BE_TS | SW_BE_SACK | SW_BE_WSCALE);
 }
 TEST(what_a_host_grants)
 {
@@ -218,10 +218,10 @@ static void unlearned(void)
     expect_back(&p, NEXT);
     assert_int_equal(changes(), 1);
     assert_int_equal(records(), 2);
-    assert_int_equal(said[0].reason, SW_GC_CHANGED);
-    assert_int_equal(said[0].grants & SW_BE_TS, 0);
-    assert_int_equal(said[0].mss, 1400);
-    assert_int_equal(said[1].reason, SW_GC_NO_TIMESTAMPS);
+    assert_int_equal(reported[0].reason, SW_GC_CHANGED);
+    assert_int_equal(reported[0].grants & SW_BE_TS, 0);
+    assert_int_equal(reported[0].mss, 1400);
+    assert_int_equal(reported[1].reason, SW_GC_NO_TIMESTAMPS);
 }
 TEST(timestamps_that_are_lost)
 {
@@ -239,9 +239,9 @@ static void drain(void)
     sweep();
     sweep();
     assert_int_equal(records(), 1);
-    assert_int_equal(said->reason, SW_GC_DRAINING);
-    assert_int_equal(said->connections, 1);
-    assert_int_equal(said->dst_port, 0);
+    assert_int_equal(reported->reason, SW_GC_DRAINING);
+    assert_int_equal(reported->connections, 1);
+    assert_int_equal(reported->dst_port, 0);
     p = third;
     p.flags = RST | ACK;
     p.seq = third.seq;
@@ -250,8 +250,8 @@ static void drain(void)
     sweep();
     sweep();
     assert_int_equal(records(), 2);
-    assert_int_equal(said[1].reason, SW_GC_DRAINED);
-    assert_int_equal(said[1].connections, 0);
+    assert_int_equal(reported[1].reason, SW_GC_DRAINED);
+    assert_int_equal(reported[1].connections, 0);
     guardrun_conf(guard)->flags &= ~SW_G_STOPPING;
 }
 TEST(no_more_cookies)
